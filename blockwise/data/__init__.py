@@ -1,0 +1,37 @@
+"""Data sets as uint8 tensors: sources, augmentation on whole batches, reproducible batches."""
+
+from blockwise.data.augment import Augment, Normalize
+from blockwise.data.dataset import (
+    Dataset,
+    RawSet,
+    Split,
+    channel_moments,
+    check_batch_size,
+    split_validation,
+)
+from blockwise.data.folder import load_folder
+from blockwise.data.loader import batch_count, batch_indices, batches, generator, permutation
+from blockwise.data.progress import ProgressCallback, silent
+from blockwise.data.sources import SOURCES, Source, load
+
+__all__ = [
+    "SOURCES",
+    "Augment",
+    "Dataset",
+    "Normalize",
+    "ProgressCallback",
+    "RawSet",
+    "Source",
+    "Split",
+    "batch_count",
+    "batch_indices",
+    "batches",
+    "channel_moments",
+    "check_batch_size",
+    "generator",
+    "load",
+    "load_folder",
+    "permutation",
+    "silent",
+    "split_validation",
+]

@@ -1,0 +1,77 @@
+"""A chain of units as the network that the hardware side accounts for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from blockwise import heads
+from blockwise.partition import Cut, cut
+from blockwise.quant.precision import edges
+from devices.ledger import Ledger
+from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.regimes import Step, schedule
+from devices.trace import trace
+
+if TYPE_CHECKING:
+    from blockwise.models.chain import Chain
+
+
+def describe(chain: Chain, blocks: str, head: str, step: Step | None = None) -> Network:
+    """Trace ``chain`` on meta tensors and cut it; ``step`` is what N blocks are balanced for."""
+    return Anatomy(chain, head).network(Anatomy(chain, head).cut(blocks, step or Step()))
+
+
+class Anatomy:
+    """The traced units of a chain, and the head that each unit would have as the end of a block."""
+
+    def __init__(self, chain: Chain, head: str) -> None:
+        self.chain, self.head = chain, head
+        self.shapes = chain.unit_shapes()
+        self.units = self._trace_units()
+        self.head_after = cache(self._head_after)
+
+    def cut(self, blocks: str, step: Step) -> Cut:
+        """Groups of unit numbers; see :func:`blockwise.partition.cut`."""
+        return cut(self.chain.stages, blocks, lambda start, end: self._cost(start, end, step))
+
+    def network(self, groups: Cut) -> Network:
+        """The network with these groups of units as blocks."""
+        return Network(self.chain.in_shape, tuple(self._block(g[0], g[-1] + 1) for g in groups))
+
+    def _trace_units(self) -> tuple[tuple[Layer, ...], ...]:
+        rim = edges(self.chain.units)
+        source, shape, units = IMAGES, self.chain.in_shape, []
+        for (name, module), after in zip(self.chain.units.items(), self.shapes, strict=True):
+            layers = trace(module, {source: shape}, name)
+            edge = (*rim.weights, rim.activation)
+            units.append(tuple(replace(x, precision="edge") if x.name in edge else x for x in layers))
+            source, shape = layers[-1].name, after
+        return tuple(units)
+
+    def _block(self, start: int, end: int) -> Block:
+        layers = tuple(layer for unit in self.units[start:end] for layer in unit)
+        return Block(block_name(self.chain.unit_names[start:end]), layers, self.head_after(end))
+
+    def _head_after(self, end: int) -> tuple[Layer, ...]:
+        shape, last = self.shapes[end - 1], end == len(self.units)
+        head = heads.OutputHead() if last else heads.make(self.head, shape, self.chain.num_classes)
+        source = self.units[end - 1][-1].name
+        name = f"{self.chain.unit_names[end - 1]}.head"
+        layers = trace(head, {source: shape, LABELS: ()}, name)
+        return tuple(replace(layer, precision="float") for layer in layers)
+
+    def _cost(self, start: int, end: int, step: Step) -> int:
+        """Peak in bytes of training units start .. end-1 as a block, alone in RAM."""
+        block = self._block(start, end)
+        shape = self.shapes[start - 1] if start else self.chain.in_shape
+        source = self.units[start - 1][-1].name if start else IMAGES
+        alone = Network(shape, (block,), source)
+        return Ledger(schedule("local", alone, step)).peak.live_bytes
+
+
+def block_name(units: tuple[str, ...]) -> str:
+    """The first and the last unit of a block; the classifier goes without saying."""
+    named = [unit for unit in units if unit != "classifier"] or list(units)
+    return named[0] if len(named) == 1 else f"{named[0]}..{named[-1]}"

@@ -1,0 +1,64 @@
+"""What every local head provides, and the layers that heads share."""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Shape = tuple[int, ...]
+
+
+class Head(nn.Module):
+    """Gives a block its loss. Called with the block's output (B, *in_shape) and labels (B,)."""
+
+    minimum_batch = 1
+    """Smallest batch at which the loss says anything."""
+
+    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        raise NotImplementedError
+
+    def logits(self, h: Tensor) -> Tensor | None:
+        """Class scores (B, num_classes), or None if the head does not classify."""
+        return None
+
+
+class CrossEntropy(nn.Module):
+    """Mean cross entropy of logits (B, K) against labels (B,): a layer, so that it has its costs."""
+
+    op_kind = "cross_entropy"
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        return F.cross_entropy(logits, y)
+
+
+class WeightedSum(nn.Module):
+    """beta a + (1 - beta) b of two losses."""
+
+    op_kind = "weighted_sum"
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """The sum, a scalar."""
+        return self.beta * a + (1 - self.beta) * b
+
+
+def features(shape: Shape) -> int:
+    """Elements of one sample."""
+    return math.prod(shape)
+
+
+def pool_to(in_shape: Shape, size: int) -> nn.Module:
+    """Average pool of an image to at most ``size`` x ``size``; nothing to do for smaller ones."""
+    if len(in_shape) < 3 or max(in_shape[1:]) <= size:
+        return nn.Identity()
+    return nn.AdaptiveAvgPool2d((min(size, in_shape[1]), min(size, in_shape[2])))
+
+
+def pooled_shape(in_shape: Shape, size: int) -> Shape:
+    """Shape behind :func:`pool_to`."""
+    return (in_shape[0], *(min(size, side) for side in in_shape[1:]))

@@ -1,0 +1,53 @@
+"""``lookahead``: a small strided convolutional head that looks ahead in space."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from blockwise.heads.head import CrossEntropy, Head, Shape, pool_to
+
+SIZE = 8
+"""Side of the map that the head reads."""
+WIDTH = 64
+
+
+class LookaheadHead(Head):
+    """Pool to 8x8, 3x3 convolution of stride 2, 3x3 convolution (each with norm and ReLU), gap, linear.
+
+    It stands in for the layers that follow the block, at a sixteenth of a 32x32 map and less. Flat
+    features pass two linear layers instead.
+    """
+
+    def __init__(self, in_shape: Shape, num_classes: int, width: int = WIDTH) -> None:
+        super().__init__()
+        layers = _convolutional(in_shape, width) if len(in_shape) == 3 else _flat(in_shape, width)
+        layers["linear"] = nn.Linear(width, num_classes)
+        self.classify = nn.Sequential(layers)
+        self.loss = CrossEntropy()
+
+    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        return self.loss(self.classify(h), y)  # type: ignore[no-any-return]
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Class scores (B, K)."""
+        return self.classify(h)  # type: ignore[no-any-return]
+
+
+def _convolutional(in_shape: Shape, width: int) -> OrderedDict[str, nn.Module]:
+    return OrderedDict(
+        pool=pool_to(in_shape, SIZE),
+        conv1=nn.Conv2d(in_shape[0], width, 3, 2, padding=1, bias=False),
+        norm1=nn.BatchNorm2d(width),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(width, width, 3, padding=1, bias=False),
+        norm2=nn.BatchNorm2d(width),
+        relu2=nn.ReLU(),
+        gap=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+    )
+
+
+def _flat(in_shape: Shape, width: int) -> OrderedDict[str, nn.Module]:
+    hidden = nn.Linear(in_shape[0], width, bias=False)
+    return OrderedDict(hidden=hidden, norm=nn.BatchNorm1d(width), relu=nn.ReLU())

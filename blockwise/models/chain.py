@@ -1,0 +1,70 @@
+"""A model as an ordered list of units: the form in which a network can be cut into blocks."""
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.describe import describe
+from devices.network import Network
+from devices.regimes import Step
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest part that a cut may separate, and where it stands in the network.
+
+    A residual sum is never divided: one residual block is one unit.
+    """
+
+    name: str
+    module: nn.Module
+    stage: int  # which run of equal resolution it belongs to, from 0
+
+
+class Chain(nn.Module):
+    """Units applied one after the other; the last one ends in the classifier.
+
+    Input (B, *in_shape), output logits (B, num_classes).
+    """
+
+    def __init__(
+        self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int, width: int
+    ) -> None:
+        super().__init__()
+        units = tuple(units)
+        self.name, self.in_shape, self.num_classes, self.width = name, in_shape, num_classes, width
+        self.units = nn.ModuleDict({unit.name: unit.module for unit in units})
+        self.stages = tuple(unit.stage for unit in units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, num_classes) of a batch (B, *in_shape)."""
+        for unit in self.units.values():
+            x = unit(x)
+        return x
+
+    @property
+    def unit_names(self) -> tuple[str, ...]:
+        """Names of the units, in order."""
+        return tuple(self.units)
+
+    def describe(self, *, blocks: str, head: str, step: Step | None = None) -> Network:
+        """The network for the hardware side, cut into ``blocks``, each with its local ``head``."""
+        return describe(self, blocks, head, step)
+
+    def unit_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Output shape of each unit without the batch, found on meta tensors (nothing is computed)."""
+        twin = copy.deepcopy(self.units).to("meta").eval()
+        x = torch.empty(1, *self.in_shape, device="meta")
+        shapes = []
+        for unit in twin.values():
+            x = unit(x)
+            shapes.append(tuple(x.shape[1:]))
+        return tuple(shapes)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable elements."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -1,0 +1,35 @@
+"""The plain convolutional networks of Nøkland & Eidnes 2019 (arXiv 1901.06656): VGG8B and VGG11B."""
+
+from torch import nn
+
+from blockwise.layers import named
+from blockwise.models.chain import Chain, Unit
+from blockwise.models.parts import conv_unit, initialise, linear_unit
+
+# Channels of each convolution as multiples of width (128 in the paper), and "M" for a max pool.
+PLANS: dict[str, tuple[int | str, ...]] = {
+    "vgg8b": (1, 2, "M", 2, 4, "M", 4, "M", 4, "M"),
+    "vgg11b": (1, 1, 1, 2, "M", 2, 4, "M", 4, 4, "M", 4, "M"),
+}
+HIDDEN = 8  # features of the hidden linear layer, as a multiple of width (1024 in the paper)
+
+
+def vgg(name: str, in_shape: tuple[int, ...], num_classes: int, width: int) -> Chain:
+    """The network ``name``; a pool that would leave nothing of a small image is left out."""
+    plan = PLANS[name]
+    channels, (height, size) = in_shape[0], in_shape[1:]
+    units, stage = [], 0
+    for i, step in enumerate(plan):
+        if isinstance(step, str):
+            continue
+        pool = plan[i + 1 : i + 2] == ("M",) and min(height, size) > 1
+        units.append(Unit(f"conv{len(units) + 1}", conv_unit(channels, step * width, pool=pool), stage))
+        channels = step * width
+        if pool:
+            stage, height, size = stage + 1, height // 2, size // 2
+    features = channels * height * size
+    units.append(Unit("hidden", linear_unit(features, HIDDEN * width, flatten=True), stage))
+    units.append(Unit("classifier", named(linear=nn.Linear(HIDDEN * width, num_classes)), stage))
+    chain = Chain(name, units, in_shape, num_classes, width)
+    initialise(chain)
+    return chain

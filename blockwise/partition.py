@@ -1,0 +1,63 @@
+"""Where to cut a chain of units into blocks: stages, residual blocks, layers, or N balanced blocks.
+
+A cut is a list of groups of consecutive unit numbers. The classifier always belongs to the last
+block of features: a block of its own would leave the features before it to another head.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from devices.errors import InputError
+
+Cut = tuple[tuple[int, ...], ...]
+NAMED_CUTS = ("stages", "residual", "layers")
+"""``residual`` keeps residual sums whole, ``layers`` also cuts plain chains anywhere; both cut
+between all units, since a unit is a residual block or one layer of a plain chain."""
+
+
+def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> Cut:
+    """Cut units, of which unit i belongs to ``stages[i]`` and the last is the classifier.
+
+    ``blocks`` is one of :data:`NAMED_CUTS` or a number. ``cost(i, j)`` is the peak in bytes of
+    training units i .. j-1 as one block; a number of blocks is placed where the largest cost is
+    smallest. Raises InputError for anything else, or more blocks than there are units.
+    """
+    bodies = len(stages) - 1
+    if blocks == "stages":
+        starts = [i for i in range(bodies) if i == 0 or stages[i] != stages[i - 1]]
+    elif blocks in NAMED_CUTS:
+        starts = list(range(bodies))
+    else:
+        starts = list(balanced(len(stages), _count(blocks, bodies), cost))
+    ends = [*starts[1:], len(stages)]
+    return tuple(tuple(range(start, end)) for start, end in zip(starts, ends, strict=True))
+
+
+def _count(blocks: str, most: int) -> int:
+    count = int(blocks) if blocks.isdecimal() else 0
+    if 1 <= count <= most:
+        return count
+    wanted = f"{', '.join(NAMED_CUTS)} or a number from 1 to {most}, the layers that can be cut"
+    raise InputError("--blocks", got=repr(blocks), wanted=wanted, do="choose one of these")
+
+
+def balanced(units: int, count: int, cost: Callable[[int, int], int]) -> tuple[int, ...]:
+    """First units of ``count`` blocks whose largest cost is smallest (dynamic programming).
+
+    Of equal choices the one with the smaller sum of costs wins. The last unit stays with the one
+    before it.
+    """
+
+    @cache
+    def best(start: int, left: int) -> tuple[int, int, tuple[int, ...]]:
+        if left == 1:
+            price = cost(start, units)
+            return price, price, (start,)
+        choices = []
+        for end in range(start + 1, units - left + 1):
+            largest, total, starts = best(end, left - 1)
+            price = cost(start, end)
+            choices.append((max(price, largest), price + total, (start, *starts)))
+        return min(choices)
+
+    return best(0, count)[2]

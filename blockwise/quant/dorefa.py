@@ -1,0 +1,68 @@
+"""DoReFa-Net (Zhou et al. 2016, arXiv 1606.06160): fixed levels, tanh-normalised weights."""
+
+from torch import Tensor
+
+from blockwise.quant.quantizer import Method, Quantizer, round_ste
+
+
+def quantize_unit(x: Tensor, bits: int) -> Tensor:
+    """Nearest of 2^bits evenly spaced levels in [0, 1] (equation 5); ``x`` lies in [0, 1]."""
+    levels = (1 << bits) - 1
+    return round_ste(x * levels) / levels
+
+
+class DoReFaWeight(Quantizer):
+    """w_q = 2 q(tanh(w) / (2 max|tanh w|) + 1/2) - 1 in [-1, 1]; at 1 bit sign(w) mean|w|."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize weights of any shape; the gradient goes through the tanh (equation 9)."""
+        if self.bits == 1:
+            return _Sign.quantize(x)
+        return 2 * quantize_unit(self._unit(x), self.bits) - 1
+
+    @staticmethod
+    def _unit(x: Tensor) -> Tensor:
+        squashed = x.tanh()
+        # All-zero weights have no scale: any positive one maps them to the middle of the range.
+        largest = squashed.abs().amax().clamp_min(1e-12)
+        return squashed / (2 * largest) + 0.5
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes 0 .. 2^bits - 1."""
+        if self.bits == 1:
+            return (x >= 0).long()
+        return (self._unit(x) * ((1 << self.bits) - 1)).round().long()
+
+
+class _Sign:
+    """1-bit weights (equation 7): the scale is constant in the backward pass, sign(0) is +1."""
+
+    @staticmethod
+    def quantize(x: Tensor) -> Tensor:
+        binary = x.detach().sign()
+        binary[binary == 0] = 1
+        value = binary * x.detach().abs().mean()
+        return x + (value - x).detach()
+
+
+class DoReFaActivation(Quantizer):
+    """a_q = q(clip(a, 0, 1)): a ReLU is part of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize activations of any shape."""
+        return quantize_unit(x.clamp(0, 1), self.bits)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes 0 .. 2^bits - 1."""
+        return (x.clamp(0, 1) * ((1 << self.bits) - 1)).round().long()
+
+
+METHOD = Method(
+    "dorefa",
+    "fixed levels in [0, 1]; tanh-normalised weights",
+    "Zhou et al. 2016, arXiv 1606.06160",
+    DoReFaWeight,
+    DoReFaActivation,
+    edge_bits=32,
+    learned_step=False,
+)

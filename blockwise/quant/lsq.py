@@ -1,0 +1,113 @@
+"""Learned Step Size Quantization (Esser et al. 2020, arXiv 1902.08153)."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.quant.quantizer import Method, Quantizer, Role
+
+SMALLEST_STEP = 1e-8
+"""A step must not reach zero: values are divided by it."""
+
+
+class _LSQFunction(torch.autograd.Function):
+    """s R(C(v/s, -Qn, Qp)) with the gradients of equations 3 to 5 of the paper.
+
+    The mask is on the value before rounding, both ends of the range inclusive. The gradient of the
+    step, sum g (R(v/s) - v/s inside | -Qn | Qp), is written as (sum g v_q - sum g_v v) / s, which
+    needs no further pass over the data than these two inner products.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, v: Tensor, step: Tensor, low: int, high: int, step_scale: float, binary: bool
+    ) -> Tensor:
+        quantized = _binary(v) if binary else (v / step).clamp_(low, high).round_()
+        quantized.mul_(step)
+        ctx.save_for_backward(v, quantized, step)
+        ctx.low, ctx.high, ctx.step_scale = low, high, step_scale
+        return quantized
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
+        (g,) = grads
+        v, quantized, step = ctx.saved_tensors
+        inside = (v >= ctx.low * step) & (v <= ctx.high * step)
+        g_v = g * inside
+        total = _inner(g, quantized) - _inner(g_v, v)
+        return g_v, (total / step * ctx.step_scale).view_as(step), None, None, None, None
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    return torch.dot(a.reshape(-1), b.reshape(-1))
+
+
+def _binary(v: Tensor) -> Tensor:
+    """Signs with sign(0) = +1."""
+    return torch.where(v >= 0, 1.0, -1.0).to(v.dtype)
+
+
+class LSQ(Quantizer):
+    """Uniform quantizer with a trained step size.
+
+    Weights: codes -2^(b-1) .. 2^(b-1) - 1, or -1 and +1 at one bit (the paper's formula would leave
+    only -1 and 0). Activations: codes 0 .. 2^b - 1, which includes the ReLU. The step starts at
+    2 mean|v| / sqrt(Qp); its gradient is scaled by 1 / sqrt(N Qp), where N is the number of
+    weights, or of one sample's activations.
+    """
+
+    ready: Tensor
+
+    def __init__(self, bits: int, role: Role) -> None:
+        super().__init__(bits, role)
+        self.binary = role == "weight" and bits == 1
+        if role == "activation":
+            self.low, self.high = 0, (1 << bits) - 1
+        else:
+            self.low, self.high = (-1, 1) if self.binary else (-(1 << bits - 1), (1 << bits - 1) - 1)
+        self.step = nn.Parameter(torch.ones(()))
+        self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
+        self._is_ready = False  # the buffer as a Python value: no look at a tensor in each forward
+
+    def initialise(self, x: Tensor) -> None:
+        """Set the step from ``x``; constant zeros leave it at 1."""
+        with torch.no_grad():
+            start = 2 * x.abs().mean() / math.sqrt(self.high)
+            if start > SMALLEST_STEP:
+                self.step.copy_(start)
+            self.ready.fill_(True)
+        self._is_ready = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize ``x`` (any shape; activations have the batch first)."""
+        if not self._is_ready and not x.is_meta:
+            self.initialise(x)
+        n = x.numel() if self.role == "weight" else x[0].numel()
+        scale = 1 / math.sqrt(n * self.high)
+        step = self.step.abs().clamp_min(SMALLEST_STEP)
+        args = (x, step, self.low, self.high, scale, self.binary)
+        return _LSQFunction.apply(*args)  # type: ignore[no-any-return, no-untyped-call]
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes between ``low`` and ``high``."""
+        if self.binary:
+            return _binary(x).long()
+        step = self.step.abs().clamp_min(SMALLEST_STEP)
+        return (x / step).clamp(self.low, self.high).round().long()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._is_ready = bool(self.ready)
+
+
+METHOD = Method(
+    "lsq",
+    "uniform levels with a trained step size",
+    "Esser et al. 2020, arXiv 1902.08153",
+    LSQ,
+    LSQ,
+    edge_bits=8,
+    learned_step=True,
+)

@@ -1,0 +1,140 @@
+"""The report on the terminal: the verdict first, then what it rests on."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from blockwise.report.bars import Bars
+from blockwise.report.facts import facts, paper_lines, run_line
+from blockwise.report.tables import accuracy_table, host_table, memory_table, tensor_table
+from blockwise.report.verdict import accuracy_sentence, headline, obstacles
+from blockwise.result import Result
+
+PLAIN_WIDTH = 100
+"""Columns of a report that goes to a file or a pipe."""
+
+
+def make_console(stderr: bool = False, stream: TextIO | None = None) -> Console:
+    """A console on stdout (or stderr, or ``stream``) that emits escape codes only where wanted.
+
+    Plain text when the stream is no terminal or NO_COLOR is set. Where the encoding is not UTF-8
+    everything is drawn in ASCII, and characters of names that it lacks are printed as "?".
+    """
+    target = stream or (sys.stderr if stderr else sys.stdout)
+    terminal = target.isatty()
+    plain = not terminal or bool(os.environ.get("NO_COLOR"))
+    _replace_unencodable(target)
+    return Console(
+        file=target,
+        force_terminal=terminal,  # otherwise FORCE_COLOR would put codes into files
+        force_jupyter=False,
+        color_system=None if plain else "auto",  # None also drops bold and dim
+        width=None if terminal else PLAIN_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def print_report(result: Result, console: Console, folder: Path | None = None) -> None:
+    """Print :func:`render`; into files and pipes without the blanks that fill lines up."""
+    if console.is_terminal:
+        console.print(render(result, folder))
+        return
+    with console.capture() as capture:
+        console.print(render(result, folder))
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    console.file.write("\n".join([*lines, ""]))
+
+
+def render(result: Result, folder: Path | None = None) -> RenderableType:
+    """The whole report. ``folder`` is where ``result.files`` lie, if they were written."""
+    parts: list[RenderableType] = [_facts(result), _verdict(result), Bars(result)]
+    if result.regimes:
+        parts += [
+            Padding(memory_table(result), (1, 0, 0, 0)),
+            _title("Accuracy", _training_note(result)),
+            accuracy_table(result),
+        ]
+    if any(regime.host for regime in result.regimes):
+        note = "what the simulation itself took"
+        parts += [_title("This computer, not the board", note), host_table(result)]
+    parts += [*_notes(result, folder)]
+    if any(regime.tensors_at_peak for regime in result.regimes):
+        note = "the total first, then the largest tensors"
+        parts += [_title("Alive at the peak", note), tensor_table(result)]
+    return Group(*parts)
+
+
+def _replace_unencodable(stream: TextIO) -> None:
+    encoding = (getattr(stream, "encoding", None) or "").lower()
+    reconfigure = getattr(stream, "reconfigure", None)
+    if not encoding.startswith("utf") and reconfigure is not None:
+        reconfigure(errors="replace")  # a board's or an author's name must not end the report
+
+
+def _facts(result: Result) -> Table:
+    return _labelled(facts(result))
+
+
+def _labelled(lines: dict[str, str]) -> Table:
+    """Label and text in two columns, so that long lines hang."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, line in lines.items():
+        grid.add_row(Text(label, style="bold"), Text(line))
+    return grid
+
+
+def _verdict(result: Result) -> Panel:
+    """The answer in a frame: the headline, the accuracy, and an item per regime that is too big."""
+    top = Text.assemble((headline(result), "bold green" if result.fits else "bold red"))
+    accuracy = accuracy_sentence(result)
+    if accuracy:
+        top.append(f" {accuracy}")
+    items = Table.grid(padding=(0, 1, 0, 0))
+    items.add_column(no_wrap=True)
+    items.add_column(overflow="fold")
+    for sentence in obstacles(result):
+        items.add_row(Text("-"), Text(sentence))
+    body = Group(top, items) if items.row_count else top
+    return Panel(body, title=Text(" Verdict "), title_align="left", padding=(0, 1))
+
+
+def _title(text: str, note: str = "") -> RenderableType:
+    title = Text(text, style="bold underline")
+    if note:
+        title.append(f"  {note}", style="not bold not underline dim")
+    return Padding(title, (1, 0, 0, 0))
+
+
+def _training_note(result: Result) -> str:
+    if any(regime.training for regime in result.regimes):
+        return "trained in simulation; test images read once, at the best epoch"
+    return "dry run: nothing was trained"
+
+
+def _notes(result: Result, folder: Path | None) -> list[RenderableType]:
+    """What qualifies the figures, and where they are kept."""
+    parts: list[RenderableType] = [
+        _title("Paper accounting", "the reference study's formula, without batch norm; KiB"),
+        *map(Text, paper_lines(result)),
+    ]
+    if result.assumptions:
+        grid = _labelled({})
+        for text in result.assumptions:
+            grid.add_row(Text("-"), Text(text))
+        parts += [_title("Assumptions"), grid]
+    lines = {"Run": run_line(result)}
+    if result.files:
+        where = f" in {folder}" if folder else ""
+        lines["Files"] = ", ".join(result.files.values()) + where
+    return [*parts, Padding(_labelled(lines), (1, 0, 0, 0))]

@@ -1,0 +1,86 @@
+"""What was compared: one line each for the board, the network, the data and the training."""
+
+from typing import Any
+
+from blockwise.report.text import kib, shape, size
+from blockwise.result import DeviceInfo, ModelInfo, Result
+
+SETTINGS = {
+    "quantizer": "{}",
+    "weight_bits": "{}-bit weights",
+    "activation_bits": "{}-bit activations",
+    "optimizer": "{}",
+    "batch_size": "batch {}",
+    "epochs": "{} epochs",
+}
+"""Entries of the configuration that a reader of the figures needs, where the run has them."""
+
+
+def facts(result: Result) -> dict[str, str]:
+    """Label -> line."""
+    lines = {
+        "Board": board(result.device),
+        "Network": network(result.model),
+        "Data": _data(result),
+        "Training": settings(result.config),
+    }
+    return {label: line for label, line in lines.items() if line}
+
+
+def board(device: DeviceInfo) -> str:
+    """Title, core, clock, RAM and flash."""
+    ram = f"{size(device.ram_bytes)} RAM"
+    if device.largest_contiguous_bytes < device.ram_bytes:
+        ram += f" (largest run {size(device.largest_contiguous_bytes)})"
+    flash = f"{size(device.flash_bytes)} flash" if device.flash_bytes else "external flash"
+    return f"{device.title}, {device.core} at {device.clock_mhz:g} MHz, {ram}, {flash}"
+
+
+def network(model: ModelInfo) -> str:
+    """Name, width, parameters and the cut."""
+    heads, count = sum(model.head_parameters.values()), len(model.blocks)
+    text = (
+        f"{model.name}, width {model.width}, {model.parameters:,} parameters, "
+        f"{count} block{'' if count == 1 else 's'}"
+    )
+    return f"{text}, {model.head} heads of {heads:,}" if heads else text
+
+
+def settings(config: dict[str, Any]) -> str:
+    """The entries of :data:`SETTINGS` that the configuration has."""
+    shown = {key: config[key] for key in SETTINGS if config.get(key) not in (None, "")}
+    return ", ".join(SETTINGS[key].format(value) for key, value in shown.items())
+
+
+def _data(result: Result) -> str:
+    data = result.data
+    counts = f"{data.train:,} training, {data.validation:,} validation, {data.test:,} test images"
+    text = f"{data.name}, {shape(result.model.in_shape)}: {counts}"
+    return f"{text}; {data.augmentation}" if data.augmentation else text
+
+
+def paper_lines(result: Result) -> list[str]:
+    """The reference study's formula, in KiB and, for comparison with its tables, decimal MB."""
+    paper = result.paper
+    inference = paper.inference_parameters + paper.inference_activations
+    training = paper.training_parameters + paper.training_optimizer + paper.training_activations
+    first = (
+        f"inference {_both(inference)} = parameters {kib(paper.inference_parameters)} + "
+        f"activations {kib(paper.inference_activations)}"
+    )
+    second = (
+        f"training {_both(training)} = parameters {kib(paper.training_parameters)} + "
+        f"optimizer {kib(paper.training_optimizer)} + "
+        f"activations {kib(paper.training_activations)}"
+    )
+    return [first, second]
+
+
+def _both(count: int) -> str:
+    return f"{kib(count)} KiB ({count / 1e6:.3f} MB)"
+
+
+def run_line(result: Result) -> str:
+    """When, how long, and with which versions."""
+    versions = [f"{name} {value}" for name, value in result.environment.items() if value]
+    return ", ".join([result.created, f"seed {result.seed}", *versions])

@@ -1,0 +1,36 @@
+"""The files of a finished comparison."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from blockwise.files import atomic_write
+from blockwise.report import json_report
+from blockwise.report.html_report import to_html
+from blockwise.report.pictures import PNG_NAME, SVG_NAME, timeline_images
+from blockwise.result import Result
+
+JSON_NAME, HTML_NAME = "result.json", "report.html"
+FILES = {"result": JSON_NAME, "report": HTML_NAME, "timeline": SVG_NAME, "timeline (PNG)": PNG_NAME}
+"""What -> file name; other modules may have put more into ``Result.files``."""
+
+
+def write_all(result: Result, out: str | os.PathLike[str]) -> Result:
+    """Write every rendering into ``out`` and return the result that names them.
+
+    Everything is drawn before anything is written, each file appears whole or not at all, and
+    result.json comes last: where it is new, the others are. Raises OSError.
+    """
+    folder = Path(out)
+    named = dataclasses.replace(result, files={**result.files, **FILES})
+    images = timeline_images(named)
+    contents: dict[str, bytes | str] = {
+        SVG_NAME: images.svg,
+        PNG_NAME: images.png,
+        HTML_NAME: to_html(named, svg=images.svg),
+        JSON_NAME: json_report.dumps(named),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        atomic_write(folder / name, content)
+    return named

@@ -1,0 +1,62 @@
+"""The result as JSON: what other programs read, and what later versions can still open."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from blockwise.files import atomic_write
+from blockwise.result import SCHEMA_VERSION, Result
+from devices.errors import InputError
+
+SUPPORTED_VERSIONS = (SCHEMA_VERSION,)
+
+
+def dumps(result: Result) -> str:
+    """The versioned JSON text, one trailing newline. NaN and infinities, not JSON, become null."""
+    data = _finite(result.to_json())
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write(result: Result, path: str | os.PathLike[str]) -> None:
+    """Write :func:`dumps` to ``path``, completely or not at all. Raises OSError."""
+    atomic_write(path, dumps(result))
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON form of a result. Raises InputError if there is none that this version reads."""
+    subject = f"result {os.fspath(path)}"
+    data = _parsed(Path(path), subject)
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    # true == 1 in Python, yet it is no version.
+    if not isinstance(data, dict) or type(version) is not int or version not in SUPPORTED_VERSIONS:
+        raise InputError(
+            subject,
+            got=f"schema_version {version!r}",
+            wanted=f"one of {', '.join(map(str, SUPPORTED_VERSIONS))}",
+            do="write it again with this version of Blockwise",
+        )
+    return data
+
+
+def _parsed(path: Path, subject: str) -> object:
+    wanted, do = "a readable result.json", "name the result.json of a finished run"
+    try:
+        data: object = json.loads(path.read_text(encoding="utf-8"))
+        return data
+    except OSError as error:
+        raise InputError(subject, got=error.strerror, wanted=wanted, do=do) from error
+    except ValueError as error:  # neither UTF-8 nor JSON
+        raise InputError(subject, got=f"not JSON ({error})", wanted=wanted, do=do) from error
+
+
+def _finite(value: object) -> object:
+    """``value`` with None for floats that JSON cannot spell: a diverged loss is a result too."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,123 @@
+"""The memory timeline: live bytes by category over one training step, one panel per regime."""
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from blockwise.files import atomic_write
+from blockwise.report.panels import MIN_HEADROOM, draw_panel, legend_handles, phase_key
+from blockwise.report.text import KIB, size
+from blockwise.result import RegimeResult, Result
+
+SVG_NAME, PNG_NAME = "timeline.svg", "timeline.png"
+WIDTH_IN, PANEL_IN, FRAME_IN = 11.0, 2.45, 1.08
+PNG_DPI = 144
+
+SHARED_SCALE_RATIO = 8
+"""Up to this ratio of the highest to the lowest peak, panels share a scale and compare by eye."""
+
+RAM_IN_VIEW = 3
+"""A RAM further above the peaks than this would squash them; it is then named at the top edge."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same picture everywhere
+    "font.size": 8.5,
+    "text.parse_math": False,  # a "$" in a name is a dollar
+    "svg.fonttype": "none",  # text stays text: searchable, and readable aloud
+    "svg.hashsalt": "blockwise",  # else element ids change from run to run
+    "hatch.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+@dataclass(frozen=True)
+class Images:
+    """The same picture as vectors and as pixels."""
+
+    svg: str
+    png: bytes
+
+
+def timeline_images(result: Result) -> Images:
+    """Draw the timeline of every regime; byte-identical for equal results."""
+    # A reader's matplotlibrc must not change the picture, nor the picture their settings.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = _figure(result)
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
+        figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
+    return Images(svg.getvalue().decode("utf-8"), png.getvalue())
+
+
+def timeline_svg_png(result: Result, folder: str | os.PathLike[str]) -> tuple[str, str]:
+    """Write both into ``folder``; returns the names of the files. Raises OSError."""
+    images = timeline_images(result)
+    atomic_write(Path(folder) / SVG_NAME, images.svg)
+    atomic_write(Path(folder) / PNG_NAME, images.png)
+    return SVG_NAME, PNG_NAME
+
+
+def y_limits(result: Result) -> list[float]:
+    """The top of each panel's axis in KiB: one for all, unless the peaks are too far apart."""
+    peaks = [max(regime.peak_bytes, 1) for regime in result.regimes]
+    if peaks and max(peaks) <= SHARED_SCALE_RATIO * min(peaks):
+        peaks = [max(peaks)] * len(peaks)
+    ram = result.device.ram_bytes
+    tops = [max(peak, ram) if ram <= RAM_IN_VIEW * peak else peak for peak in peaks]
+    return [MIN_HEADROOM * top / KIB for top in tops]
+
+
+def _figure(result: Result) -> Figure:
+    tops = zip(result.regimes, y_limits(result), strict=True)
+    panels = [(regime, top) for regime, top in tops if regime.timeline]
+    height = FRAME_IN + PANEL_IN * max(len(panels), 1)
+    figure = Figure(figsize=(WIDTH_IN, height))
+    figure.suptitle(_title(result), x=0.07, y=1 - 0.16 / height, ha="left", va="top",
+                    fontsize=13, fontweight="bold")  # fmt: skip
+    figure.text(0.07, 1 - 0.43 / height, _subtitle(result), va="top", color="0.3")
+    if not panels:
+        figure.text(0.5, 0.5, "no timeline was recorded", ha="center")
+        return figure
+    for number, (regime, top) in enumerate(panels):
+        axes = _panel_axes(figure, number, height)
+        draw_panel(axes, regime, result.device.ram_bytes, top)
+    _finish(figure, axes, [regime for regime, _ in panels], height)
+    return figure
+
+
+def _panel_axes(figure: Figure, number: int, height: float) -> Axes:
+    """A panel's axes in fixed inches, so that one panel and six look alike."""
+    top = 1.28 + number * PANEL_IN
+    return figure.add_axes((0.07, 1 - (top + 1.62) / height, 0.825, 1.62 / height))
+
+
+def _finish(figure: Figure, last: Axes, regimes: list[RegimeResult], height: float) -> None:
+    label = f"operations of one training step, in order; strip: {phase_key(regimes)}"
+    last.set_xlabel(label, labelpad=4)
+    handles = legend_handles(regimes)
+    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.063, 1 - 0.6 / height),
+                  ncols=len(handles), frameon=False, handlelength=1.6, handleheight=1.0,
+                  columnspacing=1.1, handletextpad=0.45, fontsize=8)  # fmt: skip
+
+
+def _title(result: Result) -> str:
+    return f"Memory during one training step: {result.model.name} on {result.device.title}"
+
+
+def _subtitle(result: Result) -> str:
+    batch = result.config.get("batch_size")
+    text = f"Live bytes on the board, {size(result.device.ram_bytes)} of RAM"
+    text += f"; batch {batch}" if batch else ""
+    if len(result.regimes) < 2:
+        return text
+    shared = len(set(y_limits(result))) <= 1
+    return text + ("; all panels share one scale" if shared else "; each panel has its own scale")

@@ -1,0 +1,160 @@
+"""The tables of the console report."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rich.text import Text
+
+from blockwise.report.side_by_side import Row, Ruled, SideBySide, ruled_table
+from blockwise.report.text import (
+    ABSENT,
+    broken,
+    duration,
+    kib,
+    ordered_categories,
+    percent,
+    shape,
+    short_category,
+    times,
+)
+from blockwise.report.verdict import operation_words
+from blockwise.result import Host, RegimeResult, Result, Training
+
+BASELINE = "bp"
+"""The regime that every other is compared with."""
+
+LARGEST_LISTED = 6
+TENSOR_NAME_WIDTH, OWNER_WIDTH = 22, 12
+
+Cell = Callable[[RegimeResult], str]
+
+
+def memory_table(result: Result) -> SideBySide:
+    """The peak by category, its moment, and the peaks at other batch sizes."""
+    rows = [*_category_rows(result), *_total_rows(result), *_moment_rows(result)]
+    return _table("KiB at the peak", result, [*rows, *_batch_rows(result)])
+
+
+def accuracy_table(result: Result) -> SideBySide:
+    """What each regime's training reached; "-" where nothing was trained."""
+    cells: dict[str, Callable[[Training], str]] = {
+        "test accuracy": lambda t: percent(t.test_accuracy),
+        "validation": lambda t: percent(t.validation_accuracy),
+        "best epoch": lambda t: f"{t.best_epoch} of {t.epochs}",
+        "training time": lambda t: duration(t.seconds),
+        "images/s": lambda t: f"{t.images_per_second:,.0f}",
+    }
+    rows = [_row(label, result, _of_training(cell)) for label, cell in cells.items()]
+    return _table(f"seed {result.seed}", result, rows)
+
+
+def host_table(result: Result) -> SideBySide:
+    """What the simulation took on this computer."""
+
+    def tensors(host: Host) -> str:
+        return ABSENT if host.peak_tensor_bytes is None else kib(host.peak_tensor_bytes)
+
+    def held(regime: RegimeResult) -> str:
+        return tensors(regime.host) if regime.host else ABSENT
+
+    def resident(regime: RegimeResult) -> str:
+        return kib(regime.host.peak_rss_bytes) if regime.host else ABSENT
+
+    rows = [_row("PyTorch tensors", result, held), _row("process (RSS)", result, resident)]
+    return _table("KiB", result, rows)
+
+
+def tensor_table(result: Result) -> Ruled:
+    """The largest tensors alive at each regime's peak."""
+    table = ruled_table()
+    table.add_column(Text("tensor", style="bold"))
+    for heading in ("owner", "category", "shape"):
+        table.add_column(Text(heading, style="bold"))
+    for heading in ("bits", "KiB"):
+        table.add_column(Text(heading, style="bold"), justify="right", no_wrap=True)
+    for regime in result.regimes:
+        table.add_row(Text(regime.regime, style="bold"), *[""] * 4, Text(kib(regime.peak_bytes)))
+        for cells in _tensor_rows(regime):
+            table.add_row(*map(Text, cells))
+        table.add_section()
+    return Ruled(table)
+
+
+def _tensor_rows(regime: RegimeResult) -> list[tuple[str, ...]]:
+    return [
+        (
+            "  " + broken(tensor.name, TENSOR_NAME_WIDTH).replace("\n", "\n  "),
+            broken(tensor.owner, OWNER_WIDTH),
+            short_category(tensor.category),
+            shape(tensor.shape),
+            str(tensor.bits),
+            kib(tensor.bytes),
+        )
+        for tensor in regime.tensors_at_peak[:LARGEST_LISTED]
+    ]
+
+
+def _table(corner: str, result: Result, rows: list[Row]) -> SideBySide:
+    return SideBySide(corner, [regime.regime for regime in result.regimes], rows)
+
+
+def _row(label: str, result: Result, cell: Cell, style: str = "", ruled: bool = False) -> Row:
+    return Row(label, tuple(cell(regime) for regime in result.regimes), style, ruled)
+
+
+def _category_rows(result: Result) -> list[Row]:
+    tables = [regime.by_category for regime in result.regimes]
+    names = ordered_categories(*tables)
+    return [
+        Row(
+            short_category(name),
+            tuple(kib(table.get(name, 0)) for table in tables),
+            ruled=name == names[-1],
+        )
+        for name in names
+    ]
+
+
+def _total_rows(result: Result) -> list[Row]:
+    rows = [
+        _row("total", result, lambda r: kib(r.peak_bytes), "bold"),
+        _row("in bytes", result, lambda r: f"{r.peak_bytes:,}"),
+    ]
+    base = next((r.peak_bytes for r in result.regimes if r.regime == BASELINE), None)
+    if base is not None and len(result.regimes) > 1:
+        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(base, r.peak_bytes)))
+    return [*rows[:-1], replace(rows[-1], ruled=True)]
+
+
+def _moment_rows(result: Result) -> list[Row]:
+    cells: dict[str, Cell] = {
+        "peak operation": lambda r: operation_words(r) or ABSENT,
+        "peak block": lambda r: r.peak_block or ABSENT,
+    }
+    return [
+        Row(
+            label,
+            tuple(cell(regime) for regime in result.regimes),
+            ruled=label == "peak block",
+            is_name=True,
+        )
+        for label, cell in cells.items()
+    ]
+
+
+def _batch_rows(result: Result) -> list[Row]:
+    """Peak per batch size, with the verdict beside it."""
+    batches = sorted({batch for regime in result.regimes for batch in regime.peak_by_batch})
+    ram = result.device.ram_bytes
+
+    def cell(regime: RegimeResult, batch: int) -> str:
+        peak = regime.peak_by_batch.get(batch)
+        return ABSENT if peak is None else f"{kib(peak)} {'fits' if peak <= ram else 'over'}"
+
+    return [
+        Row(f"at batch {batch}", tuple(cell(regime, batch) for regime in result.regimes)) for batch in batches
+    ]
+
+
+def _of_training(cell: Callable[[Training], str]) -> Cell:
+    return lambda regime: cell(regime.training) if regime.training else ABSENT

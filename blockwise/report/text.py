@@ -1,0 +1,82 @@
+"""How figures and names are spelled in every rendering."""
+
+import re
+
+from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
+
+KIB = 1024
+ABSENT = "-"
+
+_SHORT_CATEGORIES = {NORM_AND_QUANTIZER: "norm, quantizers"}
+"""Only where the full name would cost a column of figures its place at 80 columns."""
+
+
+def kib(size: int) -> str:
+    """Bytes in KiB, one decimal, without the unit: 1,234.5."""
+    return f"{size / KIB:,.1f}"
+
+
+def size(count: int) -> str:
+    """Bytes with their unit; below 1 KiB exact, so that a narrow miss never reads as 0.0 KiB."""
+    if abs(count) < KIB:
+        return f"{count:,} bytes"
+    return f"{count // KIB:,} KiB" if count % KIB == 0 else f"{kib(count)} KiB"
+
+
+def times(numerator: float, denominator: float) -> str:
+    """A ratio with three digits or so: 0.86x, 3.86x, 13.6x, 1,204x."""
+    if not denominator:
+        return ABSENT
+    ratio = numerator / denominator
+    decimals = 2 if ratio < 10 else 1 if ratio < 100 else 0
+    return f"{ratio:,.{decimals}f}x"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in 0..1 as a percentage with two decimals."""
+    return ABSENT if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 8.4 s, 12 min 05 s, 3 h 04 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def shape(dimensions: tuple[int, ...]) -> str:
+    """A shape as 16x3x3x3; a tensor without dimensions is a scalar."""
+    return "x".join(map(str, dimensions)) or "scalar"
+
+
+def short_category(category: str) -> str:
+    """The category's name where space is scarce."""
+    return _SHORT_CATEGORIES.get(category, category)
+
+
+def ordered_categories(*tables: dict[str, int]) -> list[str]:
+    """CATEGORIES in their order, then whatever else the tables hold, so that rows always add up."""
+    others = {name for table in tables for name in table} - set(CATEGORIES)
+    return [*CATEGORIES, *sorted(others)]
+
+
+def join(parts: list[str]) -> str:
+    """An English list: a, b and c."""
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)
+
+
+def broken(name: str, width: int) -> str:
+    """``name`` over several lines of at most ``width``, broken after ``.``, ``_``, ``-``, ``/``."""
+    lines = [""]
+    for piece in re.findall(r".+?(?:[._/\- ]+|$)", name):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(part for line in lines for part in _folded(line.rstrip(), width))
+
+
+def _folded(line: str, width: int) -> list[str]:
+    return [line[start : start + width] for start in range(0, len(line), width)] or [""]

@@ -1,0 +1,177 @@
+"""The one object that everything measured or trained ends in.
+
+Plain frozen dataclasses of JSON types: the console report, ``result.json`` and the pictures are
+renderings of a :class:`Result`, and none of them computes a figure of its own. Bytes are integers,
+accuracies are fractions in 0..1, times are seconds.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """One tensor alive at the peak, largest first."""
+
+    name: str
+    owner: str  # the block, or the block's head ("stage1.head"), that it belongs to
+    category: str
+    shape: tuple[int, ...]
+    bits: int  # per element
+    bytes: int  # after the device's alignment
+
+
+@dataclass(frozen=True)
+class MomentRow:
+    """Live bytes while one operation of the training step runs."""
+
+    operation: str
+    phase: str  # "load", "forward", "recompute", "backward", "update", "pack"
+    block: str
+    live_bytes: int
+    by_category: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training: the mean training loss and the validation accuracy after it."""
+
+    epoch: int  # from 1
+    block: str  # the block being trained ("" when all of them are)
+    train_loss: float
+    validation_accuracy: float | None  # None where the block's head predicts nothing (sim)
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a regime's training reached. Absent (None) in a dry run."""
+
+    test_accuracy: float
+    validation_accuracy: float
+    best_epoch: int  # chosen on the validation set; of the last block in local-resident
+    epochs: int
+    learning_rate: float
+    history: tuple[Epoch, ...]
+    block_accuracies: dict[str, float]  # validation accuracy of each block's own head
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the simulation itself used on this computer; never mixed with a board's bytes."""
+
+    peak_tensor_bytes: int | None  # storages PyTorch held in one training step; None if compiled
+    peak_rss_bytes: int  # resident set size of the process, highest sample
+
+
+@dataclass(frozen=True)
+class RegimeResult:
+    """One regime: its memory on the board, and how well it trained."""
+
+    regime: str
+    peak_bytes: int
+    fits: bool
+    by_category: dict[str, int]  # adds up to peak_bytes
+    peak_operation: str
+    peak_phase: str
+    peak_block: str
+    tensors_at_peak: tuple[TensorRow, ...]
+    peak_by_batch: dict[int, int]  # batch size -> peak bytes
+    peak_by_block: dict[str, int]  # block -> highest live bytes while it is worked on
+    macs_per_step: int  # multiply-accumulates of one training step
+    update: str  # "end" or "fused"
+    timeline: tuple[MomentRow, ...]
+    training: Training | None = None
+    host: Host | None = None
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy in 0..1, read once with the weights of the best epoch."""
+        return self.training.test_accuracy if self.training else None
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """The board, as far as a report needs it."""
+
+    name: str
+    title: str
+    core: str
+    clock_mhz: float
+    ram_bytes: int  # all data regions
+    largest_contiguous_bytes: int
+    flash_bytes: int
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The network and how it was cut."""
+
+    name: str
+    width: int
+    parameters: int
+    in_shape: tuple[int, ...]
+    num_classes: int
+    blocks: dict[str, int]  # block -> parameters without its head
+    head: str
+    head_parameters: dict[str, int]  # block -> parameters of its local head
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """The data behind the accuracies."""
+
+    name: str
+    train: int
+    validation: int
+    test: int
+    augmentation: str
+
+
+@dataclass(frozen=True)
+class PaperAccounting:
+    """The reference study's formula: parameters and activations, in bytes, batch norm left out."""
+
+    inference_activations: int
+    inference_parameters: int
+    training_activations: int  # whole batch
+    training_parameters: int
+    training_optimizer: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished comparison."""
+
+    device: DeviceInfo
+    model: ModelInfo
+    data: DataInfo
+    regimes: tuple[RegimeResult, ...]
+    paper: PaperAccounting
+    config: dict[str, Any]
+    assumptions: tuple[str, ...]
+    environment: dict[str, str]  # versions, git commit, host processor, accelerator
+    seed: int
+    seconds: float
+    created: str  # ISO 8601, UTC
+    files: dict[str, str] = field(default_factory=dict)  # what -> file name within the out folder
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def fits(self) -> bool:
+        """Whether at least one regime fits the board."""
+        return any(regime.fits for regime in self.regimes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The versioned JSON form: this object, with ``test_accuracy`` beside each regime."""
+        data = dataclasses.asdict(self)
+        for row, regime in zip(data["regimes"], self.regimes, strict=True):
+            row["test_accuracy"] = regime.test_accuracy
+        data["fits"] = self.fits
+        return data

@@ -1,0 +1,118 @@
+"""What each kind of layer writes, keeps for its backward pass and needs: one row per kind.
+
+Two tables. ``DEVICE`` is a direct C implementation without im2col: a norm works in place on the
+accumulator, element-wise layers between an accumulator and the next codes are evaluated on the fly,
+activations are kept as codes. ``PYTORCH`` is what eager autograd keeps in float32.
+"""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from devices.network import Layer
+
+FLOAT_BITS = 32
+"""Accumulators, error gradients, latent weights and optimizer state are 32 bits wide."""
+
+Output = Literal["new", "in_place", "stream", "view"]
+Gradient = Literal["new", "in_place", "share", "none"]
+Width = Literal["float", "codes", "input"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Costs of one kind of layer.
+
+    output    new: a tensor of its own; in_place: overwrites its input; view: is its input;
+              stream: never stored, its reader computes it element by element
+    width     bits of a new output: float (32), codes (the layer's activation bits), input (as read)
+    saves     what the backward pass reads: "input", "output", or a tensor made for it, such as a
+              clip "mask", the "argmax" of a max pool or the "statistics" of a norm
+    gradient  where the gradient of the input goes: a new tensor, in place of the gradient of the
+              output, the same buffer shared by all inputs, or none (sums of losses)
+    """
+
+    output: Output = "new"
+    width: Width = "float"
+    saves: tuple[str, ...] = ()
+    gradient: Gradient = "new"
+    mask_bits: int = 1  # of a saved "mask", per output element
+    argmax_bits: int | None = None  # of a saved "argmax"; None: as many as the window needs
+    statistics: int = 0  # 32-bit values per channel that a norm saves
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The rows of one accounting, with the widths of what is not a layer's output."""
+
+    name: str
+    rows: MappingProxyType[str, Row] = field(repr=False)
+    image_bits: int
+    label_bits: int
+    packs: bool  # whether codes take fewer than 32 bits, filter by filter
+
+    def row(self, layer: Layer) -> Row:
+        """The row of ``layer``. A global average keeps only sizes, whatever the table."""
+        row = self.rows[layer.kind]
+        if layer.kind == "avg_pool" and layer.shape[1:] == (1, 1):
+            return self.rows["global_avg_pool"]
+        return row
+
+    def argmax_bits(self, layer: Layer) -> int:
+        """Bits per output element of a max pool's saved position: 2 for a 2x2 window."""
+        fixed = self.row(layer).argmax_bits
+        return fixed if fixed is not None else max(1, (layer.window - 1).bit_length())
+
+
+DEVICE = CostTable(
+    "device",
+    MappingProxyType(
+        {
+            "conv": Row(saves=("input",)),
+            "linear": Row(saves=("input",)),
+            # The normalised values overwrite the accumulator and are kept at its precision; the
+            # mean is inside them, 1/std is not. Scale and shift are applied by the reader.
+            "batch_norm": Row("in_place", saves=("output", "statistics"), gradient="in_place", statistics=1),
+            # Whether a code at the end of its range was clipped cannot be told from the code.
+            "relu": Row(width="codes", saves=("mask",), gradient="in_place"),
+            "quantize": Row(width="codes", saves=("mask",), gradient="in_place"),
+            "add": Row("stream", gradient="share"),
+            "shortcut": Row("stream"),
+            "view": Row("view", gradient="share"),
+            "max_pool": Row(width="input", saves=("argmax",)),
+            "avg_pool": Row(),
+            "global_avg_pool": Row(),
+            # Probabilities overwrite the logits and become their gradient.
+            "cross_entropy": Row("in_place", saves=("output",), gradient="in_place"),
+            "spatial_std": Row(saves=("input", "output")),
+            "similarity_loss": Row(saves=("similarities", "input")),
+            "weighted_sum": Row("view", gradient="none"),
+        }
+    ),
+    image_bits=8,
+    label_bits=8,
+    packs=True,
+)
+
+PYTORCH = CostTable(
+    "pytorch",
+    MappingProxyType(
+        {
+            "conv": Row(saves=("input",)),
+            "linear": Row(saves=("input",)),
+            "batch_norm": Row(saves=("input", "statistics"), statistics=2),  # mean and 1/std
+            "relu": Row(saves=("output",)),
+            "quantize": Row(saves=("input", "output")),
+            "add": Row(gradient="share"),
+            "shortcut": Row(),
+            "view": Row("view", gradient="share"),
+            "max_pool": Row(saves=("input", "argmax"), argmax_bits=64),
+            "avg_pool": Row(saves=("input",)),
+            "global_avg_pool": Row(),
+            "cross_entropy": Row(saves=("output", "labels", "total")),
+        }
+    ),
+    image_bits=32,
+    label_bits=64,
+    packs=False,
+)

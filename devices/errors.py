@@ -1,0 +1,28 @@
+"""Errors a user can act on: one line each, with the exit code they lead to.
+
+Only the command line prints them (:func:`blockwise.cli.main`); everything below raises.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+USAGE_EXIT_CODE = 2
+"""Exit code of bad usage or bad input."""
+
+
+class InputError(Exception):
+    """Bad input, told in one line: the subject, what it got, what it wanted, what to do next."""
+
+    exit_code = USAGE_EXIT_CODE
+
+    def __init__(self, subject: str, *, got: object, wanted: str, do: str) -> None:
+        self.subject, self.got, self.wanted, self.do = subject, got, wanted, do
+        super().__init__(f"{subject}: got {got}, wanted {wanted}; {do}")
+
+
+def unknown_name(subject: str, got: str, known: Iterable[str], do: str = "") -> InputError:
+    """The error for a name that is in no catalogue: it names the nearest match and lists the rest."""
+    names = sorted(known)
+    near = get_close_matches(got.lower(), names, n=1, cutoff=0.5)
+    advice = do or (f"did you mean {near[0]!r}?" if near else "choose one of these")
+    return InputError(subject, got=repr(got), wanted=f"one of {', '.join(names)}", do=advice)

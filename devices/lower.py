@@ -1,0 +1,292 @@
+"""From layers to operations: the forward, backward and update of a run of layers.
+
+One :class:`Lowering` turns layers into operations under one cost table. The regimes
+(:mod:`devices.regimes`) decide which runs follow each other and what is resident when.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from devices import categories as cat
+from devices.costs import FLOAT_BITS, CostTable, Row
+from devices.network import LABELS, Layer, Network
+from devices.schedule import ACTIVATION, Phase, Program
+from devices.state import Bits, Parameter
+
+CODE_SCRATCH_BITS = 8
+"""One filter's codes are unpacked to bytes before they are multiplied."""
+
+ACCUMULATORS = ("conv", "linear")
+"""Layers whose output a norm or a loss may overwrite."""
+
+LOSSES = ("cross_entropy", "similarity_loss")
+"""Layers that end a run: their gradient starts from what they saved."""
+
+ELEMENTWISE = ("relu", "quantize", "add", "batch_norm")
+"""Layers that can evaluate a streamed input on the fly."""
+
+
+def with_quantizers(layers: Sequence[Layer], bits: Bits) -> tuple[Layer, ...]:
+    """Insert a quantizer before each quantized layer whose input is not codes already.
+
+    Images and the outputs of other blocks are codes. Views and max pools of codes are codes.
+    """
+    codes: dict[str, bool] = {}
+    shapes = {layer.name: layer.shape for layer in layers}
+    result: list[Layer] = []
+    for layer in layers:
+        source = layer.inputs[0]
+        reads_codes = codes.get(source, True)
+        if layer.weights and bits.activation_of(layer) < FLOAT_BITS and not reads_codes:
+            name = f"{layer.name}.input"
+            result.append(Layer(name, "quantize", (source,), shapes[source], precision=layer.precision))
+            layer = replace(layer, inputs=(name, *layer.inputs[1:]))
+        result.append(layer)
+        inherits = layer.kind in ("view", "max_pool") and reads_codes
+        codes[layer.name] = inherits or layer.kind in ("relu", "quantize")
+    return tuple(result)
+
+
+class Lowering:
+    """Lowers runs of layers into ``program``; holds where each layer's output and gradient are."""
+
+    def __init__(self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int) -> None:
+        self.program, self.table, self.bits, self.batch = program, table, bits, batch
+        self.values: dict[str, tuple[str, ...]] = {}
+        self.saved: dict[str, tuple[str, ...]] = {}
+        self.gradients: dict[str, str] = {}
+        self.parameters: dict[str, tuple[Parameter, ...]] = {}
+        self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
+        self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
+        self._sharers: Counter[str] = Counter()
+        self._shapes = {layer.name: layer.shape for layer in network.all_layers}
+        self._owners = network.owners
+        self._source = network.source
+
+    # ---------------------------------------------------------------- forward
+
+    def load(self, in_shape: tuple[int, ...], block: str) -> None:
+        """Read a batch of images and labels into RAM."""
+        shape = (self.batch, *in_shape)
+        images = self._declare("batch.images", shape, self.table.image_bits, ACTIVATION, block)
+        labels = self._declare("batch.labels", shape[:1], self.table.label_bits, ACTIVATION, block)
+        self.values[self._source], self.values[LABELS] = (images,), (labels,)
+        self.program.emit("load batch", "load", block, writes=(images, labels))
+
+    def forward(
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, repeat: int = 1
+    ) -> None:
+        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved.
+
+        ``repeat`` is how often the operations run one after the other in the same buffers.
+        """
+        readers = Counter(source for layer in layers for source in layer.inputs)
+        kinds = {layer.name: layer.kind for layer in layers}
+        heirs = {source: layer.kind for layer in layers for source in layer.inputs}
+        for layer in layers:
+            row = self.table.row(layer)
+            sources = tuple(t for name in layer.inputs for t in self.values[name])
+            only_reader = heirs.get(layer.name) if readers[layer.name] == 1 else None
+            if row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
+                self.values[layer.name] = sources
+                continue
+            overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, kinds)
+            output = sources[0] if overwrites else self._new_output(layer, row, sources)
+            extras = self._save(layer, row, sources, output) if keep else ()
+            self.values[layer.name] = (output,)
+            self.program.emit(
+                f"{layer.name} forward", phase, self._owners[layer.name],
+                reads=(*sources, *self.held.get(layer.name, ())),
+                writes=(output, *extras, *self._filter_scratch(layer)),
+                macs=layer.macs * self.batch * repeat,
+            )  # fmt: skip
+
+    def _may_overwrite(self, layer: Layer, readers: Counter[str], kinds: dict[str, str]) -> bool:
+        """In place only over an accumulator of the same run that nobody else reads."""
+        source = layer.inputs[0]
+        return readers[source] == 1 and kinds.get(source) in ACCUMULATORS
+
+    def _save(self, layer: Layer, row: Row, sources: tuple[str, ...], output: str) -> tuple[str, ...]:
+        """Remember what the backward pass reads; returns the tensors made only for it."""
+        extras = self._extras(layer, row)
+        available = {
+            "input": sources, "output": (output,), "labels": self.values.get(LABELS, ()), **extras
+        }  # fmt: skip
+        self.saved[layer.name] = tuple(t for what in self._saves(layer, row) for t in available[what])
+        return tuple(t for names in extras.values() for t in names)
+
+    def _saves(self, layer: Layer, row: Row) -> tuple[str, ...]:
+        """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
+        if not self.table.packs or "mask" not in row.saves:
+            return row.saves
+        if self.bits.activation_of(layer) == FLOAT_BITS:
+            return ("output",)  # a float ReLU's output tells its mask
+        # The gradient of a trained step size needs the value before rounding.
+        return ("mask", "input", "output") if self.bits.learned_step else ("mask",)
+
+    def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
+        """Tensors that exist only to be saved."""
+        owner = self._owners[layer.name]
+        shape, channels = (self.batch, *layer.shape), (layer.shape or (1,))[0]
+        sizes = {
+            "mask": (shape, row.mask_bits),
+            "argmax": (shape, self.table.argmax_bits(layer)),
+            "statistics": ((row.statistics * channels,), FLOAT_BITS),
+            "total": ((1,), FLOAT_BITS),
+            "similarities": ((self.batch, self.batch), FLOAT_BITS),
+        }
+        return {
+            what: (self._declare(f"{layer.name}.{what}", *sizes[what], ACTIVATION, owner),)
+            for what in self._saves(layer, row)
+            if what in sizes
+        }
+
+    def _new_output(self, layer: Layer, row: Row, sources: tuple[str, ...]) -> str:
+        owner = self._owners[layer.name]
+        source = self.program.declared(sources[0])
+        codes = self.bits.activation_of(layer) if self.table.packs else FLOAT_BITS
+        bits = {"float": FLOAT_BITS, "codes": codes, "input": source.bits}[row.width]
+        shape = (self.batch, *layer.shape)
+        if layer.kind in LOSSES:  # cross entropy keeps as many probabilities as it reads logits
+            shape = source.shape if layer.kind == "cross_entropy" else (1,)
+        return self._declare(f"{layer.name}.out", shape, bits, ACTIVATION, owner)
+
+    def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
+        """Room for one filter's codes as bytes, where weights are codes."""
+        if not (self.table.packs and layer.filter_size and self.bits.weight_of(layer) < FLOAT_BITS):
+            return ()
+        size = (layer.filter_size,)
+        return (
+            self._declare(
+                f"{layer.name}.filter", size, CODE_SCRATCH_BITS, cat.SCRATCH, self._owners[layer.name]
+            ),
+        )
+
+    # --------------------------------------------------------------- backward
+
+    def backward(self, layers: Sequence[Layer], *, fused: bool, until: Iterable[str] = ()) -> None:
+        """Backward pass of ``layers``; the gradient also goes to the outputs named in ``until``."""
+        needed = self._needing_gradient(layers, set(until))
+        for layer in reversed(layers):
+            if layer.name in needed:
+                targets = [name for name in layer.inputs if name in needed]
+                self._backward_layer(layer, targets, fused)
+
+    def _needing_gradient(self, layers: Sequence[Layer], until: set[str]) -> set[str]:
+        needed = set(until)
+        for layer in layers:
+            if self.parameters.get(layer.name) or needed.intersection(layer.inputs):
+                needed.add(layer.name)
+        return needed
+
+    def _backward_layer(self, layer: Layer, targets: list[str], fused: bool) -> None:
+        row, owner = self.table.row(layer), self._owners[layer.name]
+        if row.gradient == "none":
+            return
+        gradient = self._incoming(layer)
+        if row.gradient == "share":
+            for name in targets:
+                self._share(name, gradient, owner)
+        elif layer.weights:
+            self._backward_weighted(layer, targets, gradient, fused)
+        else:
+            self._backward_plain(layer, row, targets, gradient, fused)
+        self._sharers[gradient] -= 1
+
+    def _incoming(self, layer: Layer) -> str:
+        """The gradient of the layer's output; a loss starts from what it saved."""
+        if layer.kind not in LOSSES:
+            return self.gradients.pop(layer.name)
+        start = self.saved[layer.name][0]
+        self._sharers[start] += 1
+        return start
+
+    def _backward_plain(self, layer: Layer, row: Row, targets: list[str], gradient: str, fused: bool) -> None:
+        owner = self._owners[layer.name]
+        grads = self._parameter_gradients(layer, owner)
+        reuse = gradient if row.gradient == "in_place" else None
+        written = [self._target(name, reuse, owner) for name in targets]
+        self.program.emit(
+            f"{layer.name} backward", "backward", owner,
+            reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
+            writes=(*written, *(g for _, g in grads)),
+        )  # fmt: skip
+        self._settle(grads, owner, fused)
+
+    def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
+        """Input gradient first (it needs the old weights), then the weight gradient."""
+        owner, macs = self._owners[layer.name], layer.macs * self.batch
+        for name in targets:
+            target = self._target(name, None, owner)
+            self.program.emit(
+                f"{layer.name} backward (input)", "backward", owner,
+                reads=(gradient, *self.held.get(layer.name, ())),
+                writes=(target, *self._filter_scratch(layer)), macs=macs,
+            )  # fmt: skip
+        grads = self._parameter_gradients(layer, owner)
+        self.program.emit(
+            f"{layer.name} backward (weight)", "backward", owner,
+            reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
+            writes=tuple(g for _, g in grads), macs=macs,
+        )  # fmt: skip
+        self._settle(grads, owner, fused)
+
+    def _target(self, name: str, reuse: str | None, owner: str) -> str:
+        """Where the gradient of ``name``'s output goes: an existing, a reused or a new buffer."""
+        existing = self.gradients.get(name)
+        if existing is not None and self._sharers[existing] == 1:
+            return existing  # accumulate into it
+        target = reuse if reuse is not None and self._sharers[reuse] == 1 else None
+        if target is None:
+            shape = (self.batch, *self._shapes[name])
+            target = self._declare(f"{name}.gradient", shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
+        if existing is not None:  # another layer still needs it as it is
+            self._copy(existing, target, owner)
+        self._point(name, target)
+        return target
+
+    def _copy(self, source: str, target: str, owner: str) -> None:
+        self._sharers[source] -= 1
+        self.program.emit("copy gradient", "backward", owner, reads=(source,), writes=(target,))
+
+    def _point(self, name: str, gradient: str) -> None:
+        self.gradients[name] = gradient
+        self._sharers[gradient] += 1
+
+    def _share(self, name: str, gradient: str, owner: str) -> None:
+        """Let ``name``'s output have this gradient too, or add it to the one it has."""
+        existing = self.gradients.get(name)
+        if existing is None:
+            self._point(name, gradient)
+        else:
+            self.program.emit(
+                f"{name} add gradients", "backward", owner, reads=(gradient,), writes=(existing,)
+            )
+
+    # ----------------------------------------------------------------- update
+
+    def _parameter_gradients(self, layer: Layer, owner: str) -> list[tuple[Parameter, str]]:
+        return [
+            (p, self._declare(f"{p.latent}.gradient", (p.elements,), FLOAT_BITS, cat.WEIGHT_GRADIENTS, owner))
+            for p in self.parameters.get(layer.name, ())
+        ]
+
+    def _settle(self, grads: list[tuple[Parameter, str]], owner: str, fused: bool) -> None:
+        self.pending += [(parameter, gradient, owner) for parameter, gradient in grads]
+        if fused:
+            self.update()
+
+    def update(self) -> None:
+        """Apply and free every gradient that is waiting."""
+        for parameter, gradient, owner in self.pending:
+            self.program.emit(
+                f"{parameter.latent} update", "update", owner,
+                reads=(gradient, *parameter.tensors), writes=parameter.tensors,
+            )  # fmt: skip
+        self.pending.clear()
+
+    # ------------------------------------------------------------------ names
+
+    def _declare(self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str) -> str:
+        return self.program.tensor(self.program.fresh(name), shape, bits, category, owner)

@@ -1,0 +1,89 @@
+"""A network as the hardware side sees it: layers with shapes, grouped into blocks with local heads.
+
+Nothing here knows PyTorch modules; :mod:`devices.trace` makes these from a module, and a test may
+write them by hand.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+IMAGES = "images"
+"""The network's input: one batch of images, one byte per channel and pixel."""
+LABELS = "labels"
+"""The targets of the batch: one class number per image."""
+
+Precision = Literal["inner", "edge", "float"]
+"""Which bit widths a layer uses: the chosen ones, those of first and last layers, or 32."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: what it reads, what shape it writes and how many parameters it has."""
+
+    name: str
+    kind: str  # a row of devices.costs
+    inputs: tuple[str, ...]  # names of layers, IMAGES or LABELS
+    shape: tuple[int, ...]  # of the output, without the batch
+    weights: int = 0  # elements of the weight tensor; quantized in training
+    biases: int = 0  # bias elements, and scale and shift of a norm; never quantized
+    buffers: int = 0  # running statistics of a norm, in elements
+    filter_size: int = 0  # weight elements of one output channel
+    window: int = 0  # elements of a pooling window
+    precision: Precision = "inner"
+
+    @property
+    def elements(self) -> int:
+        """Output elements per sample."""
+        return math.prod(self.shape)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the forward pass per sample (convolution and linear layers)."""
+        positions = math.prod(self.shape[1:]) if self.kind == "conv" else 1
+        return self.weights * positions
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive layers trained as a unit. The head holds what only gives the block its loss."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    head: tuple[Layer, ...]  # ends in a loss; empty if the block is not trained locally
+
+    @property
+    def output(self) -> str:
+        """Name of the layer whose output the next block reads."""
+        return self.layers[-1].name
+
+
+@dataclass(frozen=True)
+class Network:
+    """Blocks in order. The last block's head is the loss itself, so that bp ends there as well."""
+
+    in_shape: tuple[int, ...]
+    blocks: tuple[Block, ...]
+    source: str = IMAGES  # the name by which layers read the input
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of the blocks' bodies, in order."""
+        return tuple(layer for block in self.blocks for layer in block.layers)
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """The layers of bodies and heads, in order."""
+        return tuple(layer for block in self.blocks for layer in (*block.layers, *block.head))
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Layer name -> the block it belongs to, or that block's head ("block.head")."""
+        bodies = {layer.name: b.name for b in self.blocks for layer in b.layers}
+        heads = {layer.name: f"{b.name}.head" for b in self.blocks for layer in b.head}
+        return bodies | heads
+
+    @property
+    def parameters(self) -> int:
+        """Trainable elements without the local heads."""
+        return sum(layer.weights + layer.biases for layer in self.layers)

@@ -1,0 +1,105 @@
+"""From a model, a device and a regime to a memory plan."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from devices.costs import DEVICE, CostTable
+from devices.errors import InputError
+from devices.ledger import Ledger, Moment
+from devices.network import Network
+from devices.profile import Device, load
+from devices.regimes import DEFAULT_UPDATE, Describable, Step, schedule
+from devices.schedule import Schedule, Tensor
+from devices.state import Bits
+
+UPDATES = ("end", "fused")
+DEFAULT_BLOCKS = "4"
+DEFAULT_HEAD = "lookahead"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one training step would hold in a board's RAM, and when. All sizes in bytes."""
+
+    device: Device
+    regime: str
+    batch_size: int
+    update: str
+    schedule: Schedule
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The bytes of the schedule on this device."""
+        return Ledger(self.schedule, self.device.alignment_bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Highest sum of live bytes."""
+        return self.ledger.peak.live_bytes
+
+    @property
+    def by_category(self) -> dict[str, int]:
+        """Live bytes at the peak by category; they add up to :attr:`peak_bytes`."""
+        return dict(self.ledger.peak.by_category)
+
+    @property
+    def timeline(self) -> tuple[Moment, ...]:
+        """Live bytes at every operation."""
+        return self.ledger.timeline
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak is within the sum of the board's data RAM."""
+        return self.peak_bytes <= self.device.ram_bytes
+
+    @property
+    def tensors_at_peak(self) -> tuple[Tensor, ...]:
+        """Tensors alive at the peak, largest first."""
+        return self.ledger.tensors_at(self.ledger.peak_index)
+
+    @cached_property
+    def peak_by_block(self) -> dict[str, int]:
+        """Highest live bytes while an operation of each block, or of its head, runs."""
+        peaks: dict[str, int] = {}
+        for moment in self.timeline:
+            block = moment.operation.block.removesuffix(".head")
+            peaks[block] = max(peaks.get(block, 0), moment.live_bytes)
+        return peaks
+
+
+def plan(
+    model: Describable | Network,
+    device: Device | str | Path,
+    *,
+    regime: str = "bp",
+    batch_size: int = 1,
+    optimizer: str = "sgd-momentum",
+    weight_bits: int = 3,
+    activation_bits: int = 3,
+    edge_bits: int = 8,
+    learned_step: bool = True,
+    update: str | None = None,
+    blocks: str | int = DEFAULT_BLOCKS,
+    head: str = DEFAULT_HEAD,
+    table: CostTable = DEVICE,
+) -> Plan:
+    """The memory plan of one training step.
+
+    ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
+    how; a network is cut already). Bits are 1 to 8, or 32 for float32. ``update`` is "end" (all
+    gradients wait for the end of the step), "fused" (each is applied and freed in the backward
+    pass) or None for the regime's own. Raises InputError for whatever is unknown or out of range.
+    """
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
+    if update is not None and update not in UPDATES:
+        raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
+    device = device if isinstance(device, Device) else load(device)
+    update = update or DEFAULT_UPDATE.get(regime, "end")
+    bits = Bits(weight_bits, activation_bits, edge_bits, learned_step)
+    step = Step(batch_size, optimizer, bits, update == "fused", table)
+    network = (
+        model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
+    )
+    return Plan(device, regime, batch_size, update, schedule(regime, network, step))

@@ -1,0 +1,189 @@
+"""The console report: golden files, sums, widths, escape codes and encodings."""
+
+import dataclasses
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from blockwise.report import make_console, print_report
+from blockwise.report.bars import make_scale
+from blockwise.report.text import KIB, broken, duration, size, times
+from blockwise.report.verdict import decisive_categories, headline, obstacles
+from blockwise.result import Result
+from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
+
+GOLDEN = Path(__file__).parent / "golden"
+LABELS = [*(c for c in CATEGORIES if c != NORM_AND_QUANTIZER), "norm, quantizers"]
+
+
+class Terminal(io.TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(result: Result, width: int | None = None, encoding: str = "utf-8", terminal: bool = False) -> str:
+    kind = Terminal if terminal else io.TextIOWrapper
+    stream = kind(io.BytesIO(), encoding=encoding, newline="")
+    console = make_console(stream=stream)
+    if width is not None:
+        console.width = width
+    print_report(result, console)
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode(encoding)
+
+
+def rows(report: str, label: str) -> list[float]:
+    """The figures of the row called ``label``, in every table that has one."""
+    lines = re.findall(rf"^{re.escape(label)}  +(.*)$", report, flags=re.MULTILINE)
+    return [float(figure.replace(",", "")) for line in lines for figure in line.split()]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_report_equals_its_golden_file(
+    result: Result, scenario: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    path = GOLDEN / f"{scenario}_{width}.txt"
+    report = printed(result, width)
+    if request.config.getoption("--overwrite"):
+        path.write_text(report, encoding="utf-8")
+    assert report == path.read_text(encoding="utf-8")
+
+
+def test_an_ascii_terminal_gets_its_golden_file(four: Result, request: pytest.FixtureRequest) -> None:
+    path = GOLDEN / "four_ascii_80.txt"
+    report = printed(four, 80, "ascii")
+    if request.config.getoption("--overwrite"):
+        path.write_text(report, encoding="ascii")
+    assert report == path.read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_printed_category_rows_sum_to_the_printed_total(result: Result, width: int) -> None:
+    report = printed(result, width)
+    columns = [rows(report, label) for label in LABELS]
+    assert all(len(column) == len(result.regimes) for column in columns)
+    rounding = 0.05 * (len(LABELS) + 1)
+    sums = [sum(column) for column in zip(*columns, strict=True)]
+    assert rows(report, "total") == pytest.approx(sums, abs=rounding)
+
+
+def test_the_total_in_bytes_is_exact(result: Result) -> None:
+    assert rows(printed(result), "in bytes") == [regime.peak_bytes for regime in result.regimes]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_line_is_wider_than_the_console(result: Result, width: int) -> None:
+    assert max(map(len, printed(result, width).splitlines())) <= width
+
+
+def test_four_regimes_stand_side_by_side_at_80_columns(four: Result) -> None:
+    lines = [line for line in printed(four, 80).splitlines() if line.startswith("in bytes")]
+    assert [len(line.split()) for line in lines] == [2 + len(four.regimes)]
+
+
+def test_more_regimes_than_fit_beside_each_other_are_all_shown(six: Result) -> None:
+    report = printed(six, 80)
+    assert rows(report, "in bytes") == [regime.peak_bytes for regime in six.regimes]
+    assert max(map(len, report.splitlines())) <= 80
+
+
+def test_output_that_is_no_terminal_has_100_columns_and_no_escape_codes(
+    result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    report = printed(result)
+    assert "\x1b" not in report
+    assert max(map(len, report.splitlines())) <= 100
+    assert not any(line.endswith(" ") for line in report.splitlines())
+
+
+def test_no_color_silences_a_terminal_too(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in printed(result, 80, terminal=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in printed(result, 80, terminal=True)
+
+
+def test_names_that_the_encoding_lacks_do_not_end_the_report(four: Result) -> None:
+    board = dataclasses.replace(four.device, title="Platine für Größeres")
+    report = printed(dataclasses.replace(four, device=board), 80, "ascii")
+    assert "Platine f?r Gr??eres" in report
+
+
+def test_markup_in_names_is_printed_as_it_is(four: Result) -> None:
+    odd = dataclasses.replace(four, assumptions=("[bold]weights[/bold] :smile:",))
+    assert "[bold]weights[/bold] :smile:" in printed(odd)
+
+
+def test_a_result_without_regimes_still_renders(four: Result) -> None:
+    assert "No regime was compared." in printed(dataclasses.replace(four, regimes=()))
+
+
+def test_a_dry_run_says_so(four: Result) -> None:
+    dry = tuple(dataclasses.replace(r, training=None, host=None) for r in four.regimes)
+    report = printed(dataclasses.replace(four, regimes=dry))
+    assert "dry run: nothing was trained" in report
+    assert "This computer" not in report
+    assert re.search(r"^test accuracy( +-){4}$", report, flags=re.MULTILINE)
+
+
+def test_the_headline_counts_what_fits(result: Result, scenario: str) -> None:
+    expected = {
+        "four": "1 of 4 regimes fits",
+        "dry": "1 of 4 regimes fits",
+        "none_fits": "None of the 4 regimes fits",
+        "all_fit": "All 4 regimes fit",
+        "single": "local does not fit",
+    }
+    assert headline(result).startswith(expected[scenario])
+
+
+def test_each_regime_that_does_not_fit_names_its_categories_tensor_and_moment(four: Result) -> None:
+    sentences = obstacles(four)
+    assert [sentence.split()[0] for sentence in sentences] == ["bp", "bp-checkpoint", "local"]
+    decisive = "latent weights (164.2 KiB) and optimizer state (164.2 KiB) alone exceed it"
+    assert decisive in sentences[0]
+    assert "stage2.conv2 backward in block stage2" in sentences[0]
+    assert "largest tensor stage2.conv2.latent (82.1 KiB)" in sentences[0]
+
+
+def test_the_decisive_categories_are_the_fewest_that_exceed_the_ram(four: Result) -> None:
+    for regime in four.regimes[:3]:
+        taken = [count for _, count in decisive_categories(regime, four.device.ram_bytes)]
+        assert sum(taken) > four.device.ram_bytes >= sum(taken[:-1])
+
+
+def test_a_smaller_batch_that_would_fit_is_advised(four: Result) -> None:
+    first = dataclasses.replace(four.regimes[0], peak_by_batch={1: 300 * KIB, 8: 400 * KIB})
+    changed = dataclasses.replace(four, regimes=(first,))
+    assert obstacles(changed)[0].endswith("It would fit at batch 1.")
+
+
+def test_bytes_that_fit_but_in_no_run_of_addresses_are_explained(split_ram: Result) -> None:
+    assert "no run of its addresses holds them (the largest is 16 KiB)" in obstacles(split_ram)[0]
+    assert "(largest run 16 KiB)" in printed(split_ram)
+
+
+def test_one_byte_too_many_is_drawn_beyond_the_limit() -> None:
+    ram = 320 * KIB
+    scale = make_scale([ram + 1], ram, 30)
+    assert scale.filled(ram, ram)[1] == 0
+    assert scale.filled(ram + 1, ram)[1] >= 1
+
+
+def test_figures_are_spelled_with_care() -> None:
+    assert (size(40), size(2048), size(2049)) == ("40 bytes", "2 KiB", "2.0 KiB")
+    assert (times(6, 7), times(136, 10), times(1, 0)) == ("0.86x", "13.6x", "-")
+    assert (duration(8.44), duration(725), duration(11_040)) == (
+        "8.4 s",
+        "12 min 05 s",
+        "3 h 04 min",
+    )
+    assert broken("stage2.conv2 backward (weight)", 14) == "stage2.conv2\nbackward\n(weight)"
+    assert broken("x" * 20, 14) == "x" * 14 + "\n" + "x" * 6

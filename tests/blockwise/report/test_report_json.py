@@ -1,0 +1,57 @@
+"""result.json: round trip, versions and what JSON cannot spell."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from blockwise.report import dumps, read, write
+from blockwise.result import SCHEMA_VERSION, Result
+from devices.errors import InputError
+
+
+def test_what_is_written_is_read_back(result: Result, tmp_path: Path) -> None:
+    write(result, tmp_path / "result.json")
+    data = read(tmp_path / "result.json")
+    assert data == json.loads(json.dumps(result.to_json()))
+    assert [row["peak_bytes"] for row in data["regimes"]] == [r.peak_bytes for r in result.regimes]
+    assert data["fits"] == result.fits
+
+
+def test_a_second_dump_is_identical(result: Result) -> None:
+    assert dumps(result) == dumps(result)
+
+
+def test_a_diverged_loss_becomes_null(four: Result) -> None:
+    regime = four.regimes[0]
+    assert regime.training is not None
+    epoch = dataclasses.replace(regime.training.history[0], train_loss=float("nan"))
+    training = dataclasses.replace(regime.training, history=(epoch,))
+    changed = dataclasses.replace(four, regimes=(dataclasses.replace(regime, training=training),))
+    row = json.loads(dumps(changed))["regimes"][0]
+    assert row["training"]["history"][0]["train_loss"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", '{"schema_version": 0}', '{"schema_version": "1"}', '{"schema_version": true}'],
+)
+def test_other_schema_versions_are_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"wanted one of {SCHEMA_VERSION}"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+def test_files_that_are_not_json_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not JSON"):
+        read(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="result"):
+        read(tmp_path / "absent.json")

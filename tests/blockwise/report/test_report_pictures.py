@@ -1,0 +1,118 @@
+"""The timeline and the HTML page."""
+
+import dataclasses
+import html
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from blockwise.report import headline, timeline_images, timeline_svg_png, to_html
+from blockwise.report.pictures import y_limits
+from blockwise.result import Result
+
+STUB = "<svg></svg>"
+
+
+def texts_of(svg: str) -> list[str]:
+    """What a reader of the picture sees; comments do not count."""
+    return [text.strip() for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+
+
+def test_the_svg_is_well_formed_and_names_ram_regimes_and_peaks(result: Result) -> None:
+    texts = texts_of(timeline_images(result).svg)
+    assert "RAM" in texts
+    assert "320 KiB" in texts
+    for regime in result.regimes:
+        assert regime.regime in texts
+        assert any(regime.peak_operation in text and "peak" in text for text in texts)
+
+
+def test_pictures_are_identical_the_second_time(four: Result) -> None:
+    first, second = timeline_images(four), timeline_images(four)
+    assert first.svg == second.svg
+    assert first.png == second.png
+    assert first.png.startswith(b"\x89PNG")
+    assert "<dc:date>" not in first.svg
+
+
+def test_pictures_neither_obey_nor_change_the_callers_settings(four: Result) -> None:
+    expected = timeline_images(four)
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black"}):
+        before = dict(matplotlib.rcParams)
+        assert timeline_images(four) == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_panels_share_a_scale_unless_peaks_are_far_apart(four: Result) -> None:
+    assert len(set(y_limits(four))) == 1
+    low = dataclasses.replace(four.regimes[3], peak_bytes=four.regimes[0].peak_bytes // 20)
+    assert len(set(y_limits(dataclasses.replace(four, regimes=(four.regimes[0], low))))) == 2
+
+
+def test_a_ram_far_above_the_peaks_is_named_at_the_edge(four: Result) -> None:
+    large = dataclasses.replace(four.device, ram_bytes=2**26)
+    svg = timeline_images(dataclasses.replace(four, device=large)).svg
+    assert "65,536 KiB" in svg
+    assert "this scale)" in svg
+
+
+def test_results_without_a_timeline_still_give_a_picture(four: Result) -> None:
+    bare = tuple(dataclasses.replace(regime, timeline=()) for regime in four.regimes)
+    for regimes in (bare, ()):
+        svg = timeline_images(dataclasses.replace(four, regimes=regimes)).svg
+        assert "no timeline was recorded" in svg
+
+
+def test_unknown_categories_and_phases_are_drawn(four: Result) -> None:
+    regime = four.regimes[0]
+    row = dataclasses.replace(regime.timeline[0], phase="flush", by_category={"tables": 4096})
+    changed = dataclasses.replace(regime, timeline=(row,))
+    svg = timeline_images(dataclasses.replace(four, regimes=(changed,))).svg
+    assert "tables" in svg
+    assert "F flush" in svg
+
+
+def test_both_files_are_written(four: Result, tmp_path: Path) -> None:
+    assert timeline_svg_png(four, tmp_path) == ("timeline.svg", "timeline.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"timeline.svg", "timeline.png"}
+
+
+def test_the_page_says_the_verdict(result: Result) -> None:
+    page = to_html(result, svg=STUB)
+    assert headline(result) in html.unescape(page)
+    assert "<title>Blockwise: cnn on STM32F746G-DISCO" in page
+
+
+def test_the_page_loads_nothing(four: Result) -> None:
+    page = to_html(four)
+    assert "<svg role=" in page
+    assert not re.search(r"https?:|url\((?!#)|@import|<script|<link|<img", page)
+    references = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert all(reference.startswith("#") for reference in references)
+
+
+def test_the_page_leaves_every_colour_to_its_two_schemes(four: Result) -> None:
+    styles = re.findall(r"^\.r\d+ \{(.*)\}$", to_html(four, svg=STUB), flags=re.MULTILINE)
+    assert styles
+    assert not any("#" in style for style in styles)
+
+
+def test_the_page_is_identical_the_second_time(four: Result) -> None:
+    assert to_html(four) == to_html(four)
+
+
+def test_names_are_escaped_in_the_page(four: Result) -> None:
+    odd = dataclasses.replace(four.model, name="<b>&cnn")
+    page = to_html(dataclasses.replace(four, model=odd), svg=STUB)
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("name", ["$x^2$", "a_b", "{x}", "$title"])
+def test_names_are_neither_mathematics_nor_templates(four: Result, name: str) -> None:
+    changed = dataclasses.replace(four, model=dataclasses.replace(four.model, name=name))
+    svg = timeline_images(changed).svg
+    assert any(f"training step: {name} on" in text for text in texts_of(svg))
+    assert f"<title>Blockwise: {name} on" in to_html(changed, svg=svg)
