@@ -6,7 +6,7 @@ from blockwise.report.text import kib, shape, size
 from blockwise.result import DeviceInfo, ModelInfo, Result
 
 SETTINGS = {
-    "quantizer": "{}",
+    "method": "{}",
     "weight_bits": "{}-bit weights",
     "activation_bits": "{}-bit activations",
     "optimizer": "{}",

@@ -157,7 +157,7 @@ def make_result(regimes: dict[str, float], dry: bool = False) -> Result:
         data=DataInfo("cifar10", 45_000, 5_000, 10_000, "crop and flip"),
         regimes=tuple(make_regime(name, scale, dry) for name, scale in regimes.items()),
         paper=PaperAccounting(32_768, 21_016, 786_432, 168_128, 168_128),
-        config={"quantizer": "lsq", "weight_bits": 4, "activation_bits": 4, "batch_size": 8},
+        config={"method": "lsq", "weight_bits": 4, "activation_bits": 4, "batch_size": 8},
         assumptions=(
             "Tensors are rounded up to 8 bytes, the alignment of the board's allocator.",
             "Convolutions are direct, without im2col; their scratch is counted.",

@@ -1,0 +1,74 @@
+"""A network cut into blocks, each with its local head: what the training regimes work on."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from blockwise import heads
+from blockwise.describe import block_name
+from blockwise.heads import Head
+from blockwise.models import Chain
+from blockwise.partition import Cut
+from devices.trace import MODULE_KINDS
+
+NORMS = tuple(kind for kind, name in MODULE_KINDS.items() if name == "batch_norm")
+
+
+class BlockNet(nn.Module):
+    """The bodies and heads of all blocks. The last head is the loss of the network's own output."""
+
+    def __init__(self, chain: Chain, groups: Cut, head: str) -> None:
+        super().__init__()
+        units, names, shapes = list(chain.units.values()), chain.unit_names, chain.unit_shapes()
+        self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
+        self.bodies = nn.ModuleList(nn.Sequential(*(units[i] for i in group)) for group in groups)
+        ends = [shapes[group[-1]] for group in groups]
+        self.heads = nn.ModuleList(heads.make(head, shape, chain.num_classes) for shape in ends[:-1])
+        self.heads.append(heads.OutputHead())
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W)."""
+        return self.run(x, 0, len(self))
+
+    def run(self, x: Tensor, start: int, end: int) -> Tensor:
+        """Pass x through the blocks ``start`` .. ``end`` - 1."""
+        for body in self.bodies[start:end]:
+            x = body(x)
+        return x
+
+    def head(self, index: int) -> Head:
+        """The head of block ``index``."""
+        head = self.heads[index]
+        assert isinstance(head, Head)
+        return head
+
+    @property
+    def minimum_batch(self) -> int:
+        """Smallest training batch: heads that compare samples need two, as do norms of flat features."""
+        flat = any(isinstance(module, nn.BatchNorm1d) for module in self.modules())
+        return max(2 if flat else 1, *(self.head(i).minimum_batch for i in range(len(self))))
+
+
+class frozen_statistics:
+    """Within this context, norms in training mode leave their running statistics as they are."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.norms = [m for m in module.modules() if isinstance(m, NORMS)]
+
+    def __enter__(self) -> None:
+        self.momenta = [norm.momentum for norm in self.norms]
+        for norm in self.norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        for norm, momentum in zip(self.norms, self.momenta, strict=True):
+            norm.momentum = momentum
+
+
+def tensors_of(modules: Iterator[nn.Module] | list[nn.Module]) -> list[torch.Tensor]:
+    """Parameters and buffers of modules."""
+    return [t for module in modules for t in (*module.parameters(), *module.buffers())]

@@ -1,0 +1,197 @@
+"""The comparison: plan and train every regime, and put all of it into one Result."""
+
+import platform
+import subprocess
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import torch
+
+import blockwise
+from blockwise.models import count_parameters
+from blockwise.result import (
+    DataInfo,
+    DeviceInfo,
+    ModelInfo,
+    MomentRow,
+    PaperAccounting,
+    RegimeResult,
+    Result,
+    TensorRow,
+)
+from blockwise.setup import Setup
+from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.options import Silent, Watcher
+from devices.ledger import Moment
+from devices.paper import paper_figures
+from devices.planning import Plan
+from devices.schedule import Tensor
+
+BATCHES = (1, 8, 32, 128)
+
+
+def compare(
+    setup: Setup, checkpoints: Path | None = None, watcher: Watcher | None = None
+) -> Result:
+    """Plan every regime of the configuration and, unless it is a dry run, train it.
+
+    Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued.
+    """
+    started = time.perf_counter()
+    regimes = [_planned(setup, name) for name in setup.config.training.regimes]
+    if not setup.config.output.dry_run:
+        regimes = [_trained(setup, row, checkpoints, watcher or Silent()) for row in regimes]
+    return Result(
+        device=_device(setup),
+        model=_model(setup),
+        data=_data(setup),
+        regimes=tuple(regimes),
+        paper=_paper(setup),
+        config=setup.config.learning() | {"head": setup.head, "lr": setup.config.learning_rate},
+        assumptions=assumptions(setup),
+        environment=environment(setup),
+        seed=setup.config.training.seed,
+        seconds=time.perf_counter() - started,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _planned(setup: Setup, regime: str) -> RegimeResult:
+    plan = setup.plan(regime)
+    operation = plan.ledger.peak.operation
+    return RegimeResult(
+        regime=regime,
+        peak_bytes=plan.peak_bytes,
+        fits=plan.fits,
+        by_category=plan.by_category,
+        peak_operation=operation.name,
+        peak_phase=operation.phase,
+        peak_block=operation.block,
+        tensors_at_peak=tuple(_tensor(plan, tensor) for tensor in plan.tensors_at_peak),
+        peak_by_batch={batch: setup.plan(regime, batch).peak_bytes for batch in BATCHES},
+        peak_by_block=plan.peak_by_block,
+        macs_per_step=plan.schedule.macs,
+        update=plan.update,
+        timeline=tuple(_moment(moment) for moment in plan.timeline),
+    )
+
+
+def _tensor(plan: Plan, t: Tensor) -> TensorRow:
+    size = t.aligned_bytes(plan.device.alignment_bytes)
+    return TensorRow(t.name, t.owner, t.category, t.shape, t.bits, size)
+
+
+def _moment(moment: Moment) -> MomentRow:
+    operation = moment.operation
+    return MomentRow(
+        operation.name, operation.phase, operation.block, moment.live_bytes, moment.by_category
+    )
+
+
+def _trained(
+    setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher: Watcher
+) -> RegimeResult:
+    config = setup.config
+    options = TrainOptions(
+        epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        optimizer=config.training.optimizer,
+        learning_rate=config.learning_rate,
+        fused=row.update == "fused",
+        seed=config.training.seed,
+        accelerator=setup.accelerator,
+        compile=config.training.compile,
+        checkpoint=checkpoints / f"{row.regime}.pt" if checkpoints else None,
+        fingerprint=config.fingerprint(row.regime, setup.head, len(setup.dataset.train), setup.accelerator),
+        watcher=lambda: watcher,
+    )
+    training, host = Run(setup.build(), setup.dataset, REGIMES[row.regime], options).train()
+    return replace(row, training=training, host=host)
+
+
+def _device(setup: Setup) -> DeviceInfo:
+    device = setup.device
+    return DeviceInfo(
+        device.name, device.title, device.core, device.clock_mhz, device.ram_bytes,
+        device.largest_contiguous_bytes, device.flash_bytes, dict(device.sources),
+    )  # fmt: skip
+
+
+def _model(setup: Setup) -> ModelInfo:
+    network, net = setup.network, setup.build()
+    sizes = {b.name: sum(x.weights + x.biases for x in b.layers) for b in network.blocks}
+    heads = {name: count_parameters(net.heads[i]) for i, name in enumerate(net.names)}
+    return ModelInfo(
+        setup.config.network.model, setup.config.network.width, network.parameters,
+        network.in_shape, len(setup.dataset.classes), sizes, setup.head, heads,
+    )  # fmt: skip
+
+
+def _data(setup: Setup) -> DataInfo:
+    dataset = setup.dataset
+    augment = dataset.augment
+    parts = [
+        f"crop with {augment.crop_padding} pixels of padding" if augment.crop_padding else "",
+        "horizontal flip" if augment.flip else "",
+        f"cutout {augment.cutout}" if augment.cutout else "",
+    ]
+    text = ", ".join(part for part in parts if part) or "no augmentation"
+    sizes = (len(dataset.train), len(dataset.validation), len(dataset.test))
+    return DataInfo(dataset.name, *sizes, text)
+
+
+def _paper(setup: Setup) -> PaperAccounting:
+    config = setup.config
+    figures = paper_figures(
+        setup.network, bits=config.activation_bits, batch_size=config.training.batch_size
+    )
+    return PaperAccounting(
+        figures.inference_activations, figures.inference_parameters, figures.training_activations,
+        figures.training_parameters, figures.training_optimizer,
+    )  # fmt: skip
+
+
+def assumptions(setup: Setup) -> tuple[str, ...]:
+    """What the memory figures take for granted, one line each."""
+    codes = "" if setup.config.is_float else (
+        f"first and last layer at {setup.method.edge_bits} bits; "
+    )  # fmt: skip
+    return (
+        f"{codes}latent weights, gradients, optimizer state and accumulators are 32 bits wide; local "
+        "heads are float32",
+        "a direct C implementation without im2col: batch norm works in place and keeps its normalised "
+        "values, element-wise layers are evaluated on the fly, one filter is unpacked at a time",
+        f"tensors are padded to {setup.device.alignment_bytes} bytes; no placement gaps, no stack, code "
+        "in flash; all data regions of the RAM are usable",
+        "images arrive as 8-bit values; packed blocks stay in RAM; in local-resident finished blocks run "
+        "one image at a time",
+    )
+
+
+def environment(setup: Setup) -> dict[str, str]:
+    """Versions and hardware behind the accuracies and timings."""
+    accelerator = setup.accelerator
+    return {
+        "blockwise": blockwise.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": platform.machine(),
+        "cores": str(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1),
+        "threads": str(torch.get_num_threads()),
+        "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Commit of the source tree, "unknown" outside a checkout."""
+    root = Path(__file__).parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()

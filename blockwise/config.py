@@ -1,0 +1,186 @@
+"""The configuration of a comparison: frozen, validated, and the source of every command-line flag."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from blockwise import heads, models, quant
+from blockwise.training import DEFAULT_LEARNING_RATE, OPTIMIZERS, REGIMES
+from devices.errors import InputError, unknown_name
+from devices.planning import UPDATES
+
+AUTO = "auto"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(names)
+
+
+@dataclass(frozen=True)
+class Board:
+    """The microcontroller."""
+
+    device: Annotated[str, arg(help="Board name (see --list-devices) or a profile, PATH.toml.")] = "stm32"
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network, how it is cut, and the local heads."""
+
+    model: Annotated[str, arg(help=f"One of {_listed(models.CATALOGUE)}.")] = "resnet20"
+    width: Annotated[int, arg(help="Channels of the first stage; scales every layer.")] = 8
+    blocks: Annotated[
+        str, arg(help="Where to cut: stages, residual, layers, or a number of memory-balanced blocks.")
+    ] = "8"
+    head: Annotated[
+        str,
+        arg(
+            help=f"Local head: {_listed(heads.CATALOGUE)}, lookahead:WIDTH, or auto: the widest "
+            "lookahead head with which block-resident training fits the board, else gap."
+        ),
+    ] = AUTO
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images."""
+
+    data: Annotated[
+        str,
+        arg(
+            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, or the PATH of a folder "
+            "with train/CLASS/ and test/CLASS/ images."
+        ),
+    ] = "digits"
+    image_size: Annotated[
+        int | None, arg(help="Side in pixels to which images are resized and cropped (default: as they are).")
+    ] = None
+    download: Annotated[bool, arg(help="Fetch a named set that is not on this computer.")] = False
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Bit widths in training and on the board."""
+
+    method: Annotated[str, arg(help=f"Quantization method: {_listed(quant.METHODS)}.")] = "lsq"
+    weight_bits: Annotated[int, arg(help="Bits of weights, 1 to 8 (32 with fp32).")] = 3
+    activation_bits: Annotated[int, arg(help="Bits of activations, 1 to 8 (32 with fp32).")] = 3
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train."""
+
+    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(REGIMES)}.")] = tuple(REGIMES)
+    epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
+    batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
+    optimizer: Annotated[str, arg(help=f"One of {_listed(OPTIMIZERS)}.")] = "sgd-momentum"
+    lr: Annotated[
+        float | None, arg(help="Peak learning rate of the one-cycle schedule (default: the optimizer's).")
+    ] = None
+    update: Annotated[
+        str, arg(help="When gradients are applied: end (of the step), fused (in backward), auto (by regime).")
+    ] = AUTO
+    seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
+    compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """What to do and where the results go."""
+
+    out: Annotated[Path | None, arg(help="Folder for the results (default: a new one under runs/).")] = None
+    json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
+    quiet: Annotated[bool, arg(help="No progress and no report, only the verdict.")] = False
+    dry_run: Annotated[bool, arg(help="Memory without training.")] = False
+    resume: Annotated[Path | None, arg(help="Go on with the interrupted run in this folder.")] = None
+    list_devices: Annotated[bool, arg(help="List the boards and stop.")] = False
+    version: Annotated[bool, arg(help="Print the version and stop.")] = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a comparison depends on. Raises InputError for values that cannot be."""
+
+    board: Board = field(default_factory=Board)
+    network: Network = field(default_factory=Network)
+    images: Data = field(default_factory=Data)
+    quantization: Quantization = field(default_factory=Quantization)
+    training: Training = field(default_factory=Training)
+    output: Output = field(default_factory=Output)
+
+    def validate(self) -> None:
+        """Raise InputError for the first value that cannot be."""
+        _check_names(self)
+        training, quantization = self.training, self.quantization
+        for flag, value in (("--epochs", training.epochs), ("--batch-size", training.batch_size)):
+            _at_least(flag, value, 1)
+        _at_least("--seed", training.seed, 0)
+        _at_least("--width", self.network.width, 1)
+        if self.images.image_size is not None:
+            _at_least("--image-size", self.images.image_size, 1)
+        if training.lr is not None and not 0 < training.lr < float("inf"):
+            raise InputError("--lr", got=training.lr, wanted="a number above 0", do="leave it out")
+        if not self.is_float:
+            quant.check_bits(quantization.method, quantization.weight_bits, "--weight-bits")
+            quant.check_bits(quantization.method, quantization.activation_bits, "--activation-bits")
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized; bit widths then are 32 whatever was asked for."""
+        return self.quantization.method == "fp32"
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of weights as trained."""
+        return quant.FLOAT_BITS if self.is_float else self.quantization.weight_bits
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of activations as trained."""
+        return quant.FLOAT_BITS if self.is_float else self.quantization.activation_bits
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak learning rate."""
+        lr = self.training.lr
+        return DEFAULT_LEARNING_RATE[self.training.optimizer] if lr is None else lr
+
+    def learning(self) -> dict[str, Any]:
+        """The flat settings that decide what is learnt and counted: all but the output's."""
+        groups = (self.board, self.network, self.images, self.quantization, self.training)
+        return {key: value for group in groups for key, value in asdict(group).items()}
+
+    def fingerprint(self, *extra: object) -> str:
+        """A short hash of :meth:`learning` and whatever else must agree."""
+        text = json.dumps([self.learning(), extra], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(flag, got=value, wanted=f"at least {least}", do="choose a larger number")
+
+
+def _check_names(config: Config) -> None:
+    training = config.training
+    known: tuple[tuple[str, str, Any], ...] = (
+        ("model", config.network.model, models.CATALOGUE),
+        ("method", config.quantization.method, quant.METHODS),
+        ("head", config.network.head.partition(":")[0], {AUTO, *heads.CATALOGUE}),
+        ("optimizer", training.optimizer, OPTIMIZERS),
+        ("--update", training.update, {AUTO, *UPDATES}),
+        ("--accelerator", training.accelerator, {AUTO, "cpu", "cuda"}),
+        *(("regime", regime, REGIMES) for regime in training.regimes),
+    )
+    for subject, name, names in known:
+        if name not in names:
+            raise unknown_name(subject, name, names)
+    if not training.regimes or len(set(training.regimes)) < len(training.regimes):
+        got = " ".join(training.regimes) or "none"
+        raise InputError("--regimes", got=got, wanted="each regime once", do=f"choose of {_listed(REGIMES)}")

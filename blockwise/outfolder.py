@@ -1,0 +1,68 @@
+"""The folder of a run: made before any work, its configuration kept beside the checkpoints."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.files import atomic_write
+from devices.errors import InputError
+
+CONFIG_FILE = "config.json"
+CHECKPOINTS = "checkpoints"
+
+
+def default_out(config: Config) -> Path:
+    """A new folder under runs/, named by time, board and model."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    board = Path(config.board.device).stem
+    base = Path("runs") / f"{stamp}-{board}-{config.network.model}"
+    numbered = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
+    return base if not base.exists() else next(path for path in numbered if not path.exists())
+
+
+def prepare(config: Config) -> Path:
+    """Make the run's folder and write its configuration; returns the folder.
+
+    Raises InputError if it cannot be written, or holds another run already.
+    """
+    out = config.output.resume or config.output.out or default_out(config)
+    if config.output.resume is None and (out / CONFIG_FILE).exists():
+        raise InputError(
+            f"--out {out}", got="a folder that holds a run", wanted="a new or empty one",
+            do=f"use another, or --resume {out} to go on with it",
+        )  # fmt: skip
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"--out {out}", got=error.strerror or type(error).__name__, wanted="a folder that can be written",
+            do="choose another",
+        ) from error  # fmt: skip
+    return out
+
+
+def saved_config(folder: Path) -> Config:
+    """The configuration of the run in ``folder``. Raises InputError if there is none."""
+    path = folder / CONFIG_FILE
+    try:
+        groups = json.loads(path.read_text("utf-8"))
+        training = groups["training"] | {"regimes": tuple(groups["training"]["regimes"])}
+        return Config(
+            Board(**groups["board"]), Network(**groups["network"]), Data(**groups["images"]),
+            Quantization(**groups["quantization"]), Training(**training),
+            Output(resume=folder, dry_run=groups["output"]["dry_run"]),
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        got = "a folder without a run" if folder.is_dir() else "no such folder"
+        raise InputError(f"--resume {folder}", got=got, wanted="the --out of an earlier run",
+                         do="check the path") from error  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}", got="no valid configuration", wanted="the file as the run wrote it",
+                         do="start over with --out") from error  # fmt: skip
+
+
+def _groups(config: Config) -> dict[str, object]:
+    return asdict(replace(config, output=Output(dry_run=config.output.dry_run)))

@@ -1,0 +1,150 @@
+"""From a configuration to the things it names: board, data, network, cut, head, memory plans."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from blockwise import data, models, quant
+from blockwise.blocks import BlockNet
+from blockwise.config import AUTO, Config
+from blockwise.describe import Anatomy
+from blockwise.models import Chain
+from blockwise.partition import Cut
+from devices import planning, profile
+from devices.costs import DEVICE
+from devices.errors import InputError
+from devices.network import Network
+from devices.planning import Plan
+from devices.profile import Device
+from devices.regimes import DEFAULT_UPDATE, Step
+from devices.state import Bits
+
+HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
+"""From the most accurate head to the smallest, for ``--head auto``."""
+
+LEANEST = "local-resident"
+"""The regime by which ``--head auto`` decides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """A configuration with everything that it names, ready to plan and to train."""
+
+    config: Config
+    device: Device
+    dataset: data.Dataset
+
+    @classmethod
+    def of(cls, config: Config) -> "Setup":
+        """Load the board and the data. Raises InputError for what does not exist or fit together."""
+        config.validate()
+        device = profile.load(config.board.device)
+        dataset = data.load(
+            config.images.data, image_size=config.images.image_size, seed=config.training.seed,
+            download=config.images.download,
+            progress=data.silent if config.output.quiet else None,
+        )  # fmt: skip
+        data.check_batch_size(config.training.batch_size, dataset)
+        setup = cls(config, device, dataset)
+        setup._check_batch()
+        return setup
+
+    def _check_batch(self) -> None:
+        """Refuse a batch at which a head or a norm cannot be trained."""
+        batch, net = self.config.training.batch_size, self.build()
+        if batch < net.minimum_batch:
+            raise InputError(
+                "--batch-size", got=batch,
+                wanted=f"at least {net.minimum_batch}: head {self.head} or a norm of flat features "
+                "compares the samples of a batch",
+                do="use a larger batch, or a convolutional network with another head",
+            )  # fmt: skip
+
+    def chain(self) -> Chain:
+        """The network in float, freshly initialised from the seed."""
+        network = self.config.network
+        torch.manual_seed(self.config.training.seed)
+        return models.build(
+            network.model, self.dataset.in_shape, len(self.dataset.classes), network.width
+        )
+
+    @cached_property
+    def method(self) -> quant.Method:
+        """The quantization method."""
+        return quant.method(self.config.quantization.method)
+
+    def step(self, regime: str, batch: int | None = None) -> Step:
+        """What a training step of ``regime`` is made of."""
+        config = self.config
+        bits = Bits(
+            config.weight_bits, config.activation_bits, self.method.edge_bits, self.method.learned_step
+        )
+        batch = config.training.batch_size if batch is None else batch
+        return Step(batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE)
+
+    def update(self, regime: str) -> str:
+        """When gradients are applied in ``regime``."""
+        update = self.config.training.update
+        return DEFAULT_UPDATE[regime] if update == AUTO else update
+
+    @cached_property
+    def _cuts(self) -> dict[str, tuple[Cut, Network]]:
+        """The cut and the network by head: one entry, or each candidate until one fits."""
+        chosen = self.config.network.head
+        found: dict[str, tuple[Cut, Network]] = {}
+        for head in HEAD_CANDIDATES if chosen == AUTO else (chosen,):
+            anatomy = Anatomy(self.chain(), head)
+            cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))
+            found[head] = cut, anatomy.network(cut)
+            if self._plan(found[head][1], LEANEST).fits:
+                break
+        return found
+
+    @cached_property
+    def head(self) -> str:
+        """The local head: as asked for, or the most accurate one that fits, or the first if none."""
+        fits = [head for head, (_, network) in self._cuts.items() if self._plan(network, LEANEST).fits]
+        return fits[0] if fits else next(iter(self._cuts))
+
+    @property
+    def cut(self) -> Cut:
+        """Groups of unit numbers, one per block."""
+        return self._cuts[self.head][0]
+
+    @property
+    def network(self) -> Network:
+        """The network as the hardware side sees it."""
+        return self._cuts[self.head][1]
+
+    def plan(self, regime: str, batch: int | None = None) -> Plan:
+        """The memory plan of ``regime`` at the run's batch size, or another."""
+        return self._plan(self.network, regime, batch)
+
+    def _plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
+        step = self.step(regime, batch)
+        return planning.plan(
+            network, self.device, regime=regime, batch_size=step.batch, optimizer=step.optimizer,
+            weight_bits=step.bits.weight, activation_bits=step.bits.activation,
+            edge_bits=step.bits.edge, learned_step=step.bits.learned_step, update=self.update(regime),
+        )  # fmt: skip
+
+    def build(self) -> BlockNet:
+        """The quantized network with its heads, initialised from the seed."""
+        chain = self.chain()
+        quantization = self.config.quantization
+        quant.quantize(
+            chain, quantization.method, quantization.weight_bits, quantization.activation_bits
+        )
+        return BlockNet(chain, self.cut, self.head)
+
+    @cached_property
+    def accelerator(self) -> str:
+        """The torch device to train on. Raises InputError if CUDA is asked for and absent."""
+        asked, available = self.config.training.accelerator, torch.cuda.is_available()
+        if asked == "cuda" and not available:
+            raise InputError(
+                "--accelerator", got="cuda, which this computer does not offer",
+                wanted="a device that PyTorch sees", do="use --accelerator cpu",
+            )  # fmt: skip
+        return "cuda" if available and asked != "cpu" else "cpu"

@@ -1,0 +1,22 @@
+"""``bp``: global backpropagation. Every activation is kept from forward to backward."""
+
+from torch import Tensor
+
+from blockwise.blocks import BlockNet
+from blockwise.training.phase import Phase, whole
+
+
+class Backpropagation:
+    """One loss at the end; its gradient passes through all blocks."""
+
+    name = "bp"
+
+    def phases(self, net: BlockNet) -> tuple[Phase, ...]:
+        """All blocks, under the last head's loss."""
+        return whole(net, heads=(len(net) - 1,))
+
+    def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """Forward through all blocks, backward through all blocks."""
+        loss: Tensor = net.heads[-1](net(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()

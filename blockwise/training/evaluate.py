@@ -1,0 +1,43 @@
+"""Accuracy of block heads on a split, in evaluation mode."""
+
+from dataclasses import dataclass
+
+import torch
+
+from blockwise.blocks import BlockNet
+from blockwise.data import Normalize, Split, batches
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy in 0..1 of each block's head by block number; None where a head predicts nothing."""
+
+    accuracies: dict[int, float | None]
+    loss: float  # of the last head, the mean over the split
+
+
+def evaluate(
+    net: BlockNet, split: Split, heads: tuple[int, ...], normalize: Normalize, device: str
+) -> Evaluation:
+    """Pass ``split`` through the network once, up to the last of ``heads``."""
+    net.eval()
+    correct: dict[int, int | None] = dict.fromkeys(heads, 0)
+    total = 0.0
+    with torch.inference_mode():
+        for x, y in batches(split, BATCH, normalize=normalize, device=device):
+            for index in range(heads[-1] + 1):
+                x = net.bodies[index](x)
+                if index in correct:
+                    correct[index] = _add(correct[index], net.head(index).logits(x), y)
+            if len(y) >= net.head(heads[-1]).minimum_batch:
+                total += float(net.heads[heads[-1]](x, y)) * len(y)
+    accuracies = {i: None if c is None else c / len(split) for i, c in correct.items()}
+    return Evaluation(accuracies, total / len(split))
+
+
+def _add(count: int | None, logits: torch.Tensor | None, y: torch.Tensor) -> int | None:
+    if logits is None or count is None:
+        return None
+    return count + int((logits.argmax(1) == y).sum())

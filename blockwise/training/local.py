@@ -1,0 +1,34 @@
+"""``local``: every block steps on every batch, by its own head's loss (Nøkland & Eidnes 2019)."""
+
+from torch import Tensor
+
+from blockwise.blocks import BlockNet
+from blockwise.training.phase import Phase, whole
+
+
+def block_step(net: BlockNet, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Forward, loss and backward of one block; returns its detached output and loss.
+
+    Nothing that the block saved outlives the call, and no gradient leaves the block.
+    """
+    out = net.bodies[index](x)
+    loss = net.heads[index](out, y)
+    loss.backward()
+    return out.detach(), loss.detach()
+
+
+class LocalLearning:
+    """Blocks in turn within each batch; each hands on a detached output."""
+
+    name = "local"
+
+    def phases(self, net: BlockNet) -> tuple[Phase, ...]:
+        """All blocks, each under its own head."""
+        return whole(net, heads=tuple(range(len(net))))
+
+    def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """One step of every block."""
+        loss = x
+        for index in range(phase.first, phase.last):
+            x, loss = block_step(net, index, x, y)
+        return loss

@@ -1,0 +1,283 @@
+"""The loop that all regimes share: phases, epochs, batches, validation, checkpoints.
+
+A checkpoint after every epoch holds all that the next one depends on; order and augmentation
+depend on (seed, epoch) alone. An interrupted run therefore ends with the bits of an uninterrupted
+one.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blockwise.blocks import BlockNet, frozen_statistics, tensors_of
+from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
+from blockwise.result import Epoch, Host, Training
+from blockwise.training import checkpoint
+from blockwise.training.evaluate import evaluate
+from blockwise.training.features import FeatureCache, cache_features, pays
+from blockwise.training.host import PeakRSS, StorageCounter
+from blockwise.training.options import TrainOptions
+from blockwise.training.phase import Phase, Regime
+from blockwise.training.updater import Updater, one_cycle
+
+
+LAYOUT = torch.channels_last
+"""Convolutions are fastest on it, on processors and accelerators alike."""
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside weights and optimizer state."""
+
+    phase: int = 0
+    epoch: int = 0  # epochs of the phase that are finished
+    best_epoch: int = 0
+    best_score: float = float("-inf")
+    history: list[dict[str, Any]] = field(default_factory=list)
+    accuracies: dict[str, float] = field(default_factory=dict)
+    tensor_bytes: int = 0
+    rss_bytes: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    training_seconds: float = 0.0
+    test_accuracy: float | None = None
+
+
+class Run:
+    """One regime's training of one network on one data set."""
+
+    def __init__(self, net: BlockNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
+        self.data, self.regime, self.options = data, regime, options
+        self.net = net.to(options.accelerator, memory_format=LAYOUT)
+        self.phases = regime.phases(net)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.watcher = options.watcher()
+        self.splits = {
+            name: getattr(data, name).to(options.accelerator) for name in ("train", "validation", "test")
+        }
+        self.augment = data.augment if data.augmentable else None
+
+    # ---------------------------------------------------------------- phases
+
+    def train(self) -> tuple[Training, Host]:
+        """Train to the end, from the checkpoint if there is one, and read the test set once."""
+        updater_state = self._resume()
+        with PeakRSS() as rss:
+            for index in range(self.progress.phase, len(self.phases)):
+                self._train_phase(self.phases[index], updater_state, rss)
+                updater_state = None
+            if self.progress.test_accuracy is None:
+                self._test()
+            self._note(rss)
+        self._save(None)
+        return self._outcome(), self._host()
+
+    def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
+        started = time.perf_counter()
+        self._freeze(phase)
+        updater = self._updater(phase)
+        if updater_state is not None:
+            updater.load_state_dict(updater_state)
+        cache = self._cache(phase)
+        self.watcher.phase(self.regime.name, phase.block, self._steps * self.options.epochs)
+        if self.progress.epoch == 0:
+            self._prepare(phase, cache)
+        steps = self._compiled()
+        while self.progress.epoch < self.options.epochs:
+            self._train_epoch(phase, steps, updater, cache)
+            now = time.perf_counter()
+            self.progress.seconds, started = self.progress.seconds + now - started, now
+            self._note(rss)
+            self._save(updater)
+            self.watcher.epoch(self.regime.name, Epoch(**self.progress.history[-1]))
+        updater.close()
+        self._finish_phase()
+
+    def _finish_phase(self) -> None:
+        """Go back to the best epoch, and on to the next phase."""
+        self.net.load_state_dict(self.best)
+        self.progress.phase += 1
+        self.progress.epoch, self.progress.best_score = 0, float("-inf")
+
+    def _freeze(self, phase: Phase) -> None:
+        for index in range(len(self.net)):
+            trained = phase.first <= index < phase.last
+            self.net.bodies[index].requires_grad_(trained)
+            self.net.heads[index].requires_grad_(trained and index in phase.heads)
+
+    def _updater(self, phase: Phase) -> Updater:
+        parameters = (p for p in self.net.parameters() if p.requires_grad)
+        return Updater(parameters, self.options.optimizer, fused=self.options.fused)
+
+    def _cache(self, phase: Phase) -> FeatureCache | None:
+        self.net.eval()
+        split, first = self.splits["train"], phase.first
+        if not pays(self.net, first, split, self.options.epochs, augmented=bool(self.augment)):
+            return None
+        return cache_features(self.net, first, split, self.options.batch_size, self.data.normalize)
+
+    def _prepare(self, phase: Phase, cache: FeatureCache | None) -> None:
+        """Let quantizers choose their levels on the first batch, before the first step."""
+        x, _ = next(self._inputs(phase, cache))
+        self._mode(phase)
+        with torch.no_grad(), frozen_statistics(self.net):
+            self.net.run(x, phase.first, phase.last)
+
+    def _compiled(self) -> BlockNet:
+        """The network whose blocks and heads are compiled, if asked for; it shares all state."""
+        if not self.options.compile:
+            return self.net
+        twin = copy.copy(self.net)
+        twin._modules = dict(self.net._modules)
+        twin.bodies = torch.nn.ModuleList(torch.compile(body) for body in self.net.bodies)
+        twin.heads = torch.nn.ModuleList(torch.compile(head) for head in self.net.heads)
+        return twin
+
+    # ---------------------------------------------------------------- epochs
+
+    @property
+    def _steps(self) -> int:
+        return batch_count(len(self.splits["train"]), self.options.batch_size, drop_last=True)
+
+    def _mode(self, phase: Phase) -> None:
+        """Blocks in training mode are those being trained; finished ones use their statistics."""
+        self.net.eval()
+        for index in range(phase.first, phase.last):
+            self.net.bodies[index].train()
+            self.net.heads[index].train()
+
+    def _inputs(self, phase: Phase, cache: FeatureCache | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs of block ``phase.first`` and labels, one epoch."""
+        options, split = self.options, self.splits["train"]
+        if cache is not None:
+            order = batch_indices(
+                len(split), options.batch_size, seed=options.seed, epoch=self.progress.epoch,
+                shuffle=True, drop_last=True,
+            )  # fmt: skip
+            for index in order:
+                yield _laid_out(cache.take(index)), split.labels[index.to(split.labels.device)]
+            return
+        loader = batches(
+            split, options.batch_size, normalize=self.data.normalize, seed=options.seed,
+            epoch=self.progress.epoch, shuffle=True, augment=self.augment, drop_last=True,
+            device=options.accelerator,
+        )  # fmt: skip
+        for x, y in loader:
+            with torch.no_grad():
+                x = self.net.run(_laid_out(x), 0, phase.first)
+            yield x, y
+
+    def _train_epoch(
+        self, phase: Phase, steps: BlockNet, updater: Updater, cache: FeatureCache | None
+    ) -> None:
+        started = time.perf_counter()
+        self._mode(phase)
+        total, done = torch.zeros((), device=self.options.accelerator), self.progress.epoch * self._steps
+        for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
+            progress = (done + count) / (self._steps * self.options.epochs)
+            updater.set_learning_rate(self.options.learning_rate * one_cycle(progress))
+            total += self._step(phase, steps, updater, x, y)
+            self.watcher.batch(done + count)
+        self.progress.training_seconds += time.perf_counter() - started
+        self.progress.images += self._steps * self.options.batch_size
+        self.progress.epoch += 1
+        self._validate(phase, float(total) / self._steps, time.perf_counter() - started)
+
+    def _step(self, phase: Phase, steps: BlockNet, updater: Updater, x: Tensor, y: Tensor) -> Tensor:
+        """One step; the first one of a phase is watched for what PyTorch holds."""
+        watched = self.progress.epoch == 0 and not updater.tensors() and not self.options.compile
+        if not watched:
+            loss = self.regime.step(steps, phase, x, y)
+            updater.finish_step()
+            return loss
+        held = [*tensors_of([self.net]), x, y]
+        with StorageCounter(held) as counter:
+            loss = self.regime.step(steps, phase, x, y)
+            updater.finish_step()
+        self.progress.tensor_bytes = max(self.progress.tensor_bytes, counter.peak_bytes)
+        return loss
+
+    def _validate(self, phase: Phase, loss: float, seconds: float) -> None:
+        accuracy, score = None, float(self.progress.epoch)  # without validation data: the last epoch
+        if len(self.splits["validation"]):
+            found = evaluate(
+                self.net, self.splits["validation"], phase.heads, self.data.normalize, self.options.accelerator
+            )
+            accuracy = found.accuracies[phase.heads[-1]]
+            score = -found.loss if accuracy is None else accuracy
+            names = {self.net.names[i]: a for i, a in found.accuracies.items() if a is not None}
+        else:
+            names = {}
+        epoch = Epoch(self.progress.epoch, phase.block, loss, accuracy, seconds)
+        self.progress.history.append(asdict(epoch))
+        if score >= self.progress.best_score:  # of equal epochs the later one, more trained
+            self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch
+            self.progress.accuracies |= names
+            self.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
+
+    def _test(self) -> None:
+        heads = (len(self.net) - 1,)
+        found = evaluate(self.net, self.splits["test"], heads, self.data.normalize, self.options.accelerator)
+        self.progress.test_accuracy = found.accuracies[heads[0]]
+
+    # ------------------------------------------------------------ checkpoints
+
+    def _save(self, updater: Updater | None) -> None:
+        if self.options.checkpoint is None:
+            return
+        state = {
+            "progress": asdict(self.progress),
+            "net": self.net.state_dict(),
+            "best": self.best,
+            "updater": updater.state_dict() if updater else None,
+            "rng": torch.get_rng_state(),
+        }
+        checkpoint.save(self.options.checkpoint, state, self.options.fingerprint)
+
+    def _resume(self) -> list[dict[str, Any]] | None:
+        """Load the checkpoint; returns the optimizer state of the phase that goes on."""
+        path = self.options.checkpoint
+        state = checkpoint.load(path, self.options.fingerprint) if path else None
+        if state is None:
+            torch.set_rng_state(generator(self.options.seed, 0).get_state())
+            return None
+        self.progress = Progress(**state["progress"])
+        self.net.load_state_dict(state["net"])
+        self.best = state["best"]
+        torch.set_rng_state(state["rng"])
+        updater: list[dict[str, Any]] | None = state["updater"]
+        return updater
+
+    # ---------------------------------------------------------------- outcome
+
+    def _note(self, rss: PeakRSS) -> None:
+        self.progress.rss_bytes = max(self.progress.rss_bytes, rss.bytes)
+
+    def _outcome(self) -> Training:
+        progress = self.progress
+        last = self.net.names[-1]
+        return Training(
+            test_accuracy=progress.test_accuracy or 0.0,
+            validation_accuracy=progress.accuracies.get(last, 0.0),
+            best_epoch=progress.best_epoch,
+            epochs=self.options.epochs,
+            learning_rate=self.options.learning_rate,
+            history=tuple(Epoch(**epoch) for epoch in progress.history),
+            block_accuracies=dict(progress.accuracies),
+            seconds=progress.seconds,
+            images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
+        )
+
+    def _host(self) -> Host:
+        tensor_bytes = None if self.options.compile else self.progress.tensor_bytes
+        return Host(tensor_bytes, self.progress.rss_bytes)
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=LAYOUT) if x.ndim == 4 else x

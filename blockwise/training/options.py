@@ -1,0 +1,51 @@
+"""What a training run is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from blockwise.result import Epoch
+
+
+class Watcher(Protocol):
+    """Told how training goes; draws progress bars, or does nothing."""
+
+    def phase(self, regime: str, block: str, batches: int) -> None:
+        """A phase of ``batches`` steps begins."""
+
+    def batch(self, done: int) -> None:
+        """``done`` steps of the phase are finished."""
+
+    def epoch(self, regime: str, epoch: Epoch) -> None:
+        """An epoch is finished and its checkpoint written."""
+
+
+class Silent:
+    """A watcher that does nothing."""
+
+    def phase(self, regime: str, block: str, batches: int) -> None:
+        """Nothing."""
+
+    def batch(self, done: int) -> None:
+        """Nothing."""
+
+    def epoch(self, regime: str, epoch: Epoch) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train, whatever the regime."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+    fused: bool
+    seed: int
+    accelerator: str = "cpu"  # a torch device
+    compile: bool = False
+    checkpoint: Path | None = None  # where to keep the state after each epoch, if anywhere
+    fingerprint: str = ""  # of everything that a checkpoint must agree with
+    watcher: Callable[[], Watcher] = Silent

@@ -1,0 +1,44 @@
+"""What a regime is: the phases of its training, and one step of a phase."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from blockwise.blocks import BlockNet
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Blocks ``first`` .. ``last`` - 1 are trained; those before are finished, those after untouched.
+
+    ``heads`` are the blocks whose heads give a loss.
+    """
+
+    block: str  # "" when all blocks are trained
+    first: int
+    last: int
+    heads: tuple[int, ...]
+
+
+class Regime(Protocol):
+    """How gradients are made. Stateless: all state is in the network and its updater."""
+
+    name: str
+
+    def phases(self, net: BlockNet) -> tuple[Phase, ...]:
+        """What is trained, in order."""
+        ...
+
+    def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """Forward and backward passes for one batch; returns the loss of the last head, detached.
+
+        ``x`` is the input of block ``phase.first``. Gradients end in ``.grad``, or in the hooks of a
+        fused updater.
+        """
+        ...
+
+
+def whole(net: BlockNet, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
+    """One phase that trains everything."""
+    return (Phase("", 0, len(net), heads),)

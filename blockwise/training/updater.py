@@ -1,0 +1,87 @@
+"""From gradients to new weights: torch's optimizers, at the end of the step or fused into it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+from devices.errors import unknown_name
+
+WEIGHT_DECAY = 5e-4
+"""On convolution and linear weights only: norms, biases and step sizes are not decayed."""
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
+    "sgd": lambda groups: SGD(groups, lr=0.0),
+    "sgd-momentum": lambda groups: SGD(groups, lr=0.0, momentum=0.9, nesterov=True),
+    "adam": lambda groups: Adam(groups, lr=0.0),
+}
+DEFAULT_LEARNING_RATE: dict[str, float] = {"sgd": 0.2, "sgd-momentum": 0.1, "adam": 2e-3}
+"""Peak of the one-cycle schedule."""
+
+
+class Updater:
+    """Steps ``parameters``. With ``fused`` each is updated, and its gradient freed, during backward.
+
+    Both forms make the same updates: each parameter's step depends on its own gradient only.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], optimizer: str, *, fused: bool) -> None:
+        if optimizer not in OPTIMIZERS:
+            raise unknown_name("optimizer", optimizer, OPTIMIZERS)
+        make = OPTIMIZERS[optimizer]
+        groups = [_group(p) for p in parameters]
+        self.fused = fused
+        self.optimizers = [make([group]) for group in groups] if fused else [make(groups)]
+        self._hooks = [self._hook(o) for o in self.optimizers] if fused else []
+
+    def _hook(self, optimizer: Optimizer) -> Any:
+        (parameter,) = optimizer.param_groups[0]["params"]
+
+        def apply(parameter: Tensor) -> None:
+            optimizer.step()
+            parameter.grad = None
+
+        return parameter.register_post_accumulate_grad_hook(apply)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The rate of the steps to come."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def finish_step(self) -> None:
+        """Apply and free the gradients that wait for the end of the step."""
+        if not self.fused:
+            self.optimizers[0].step()
+            self.optimizers[0].zero_grad(set_to_none=True)
+
+    def close(self) -> None:
+        """Take the hooks off the parameters."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """State of all optimizers, for a checkpoint."""
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+    def tensors(self) -> list[Tensor]:
+        """The optimizer state."""
+        values = (v for o in self.optimizers for s in o.state.values() for v in s.values())
+        return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def _group(parameter: nn.Parameter) -> dict[str, Any]:
+    return {"params": [parameter], "weight_decay": WEIGHT_DECAY if parameter.ndim > 1 else 0.0}
+
+
+def one_cycle(progress: float) -> float:
+    """Share of the peak learning rate at ``progress`` 0..1: linear up to 0.2, linear down to 0."""
+    warm = 0.2
+    return progress / warm if progress < warm else (1 - progress) / (1 - warm)
