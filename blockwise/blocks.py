@@ -60,13 +60,14 @@ class frozen_statistics:
         self.norms = [m for m in module.modules() if isinstance(m, NORMS)]
 
     def __enter__(self) -> None:
-        self.momenta = [norm.momentum for norm in self.norms]
-        for norm in self.norms:
-            norm.momentum = 0.0
+        self._set(False)
 
     def __exit__(self, *_: object) -> None:
-        for norm, momentum in zip(self.norms, self.momenta, strict=True):
-            norm.momentum = momentum
+        self._set(True)
+
+    def _set(self, track: bool) -> None:
+        for norm in self.norms:
+            norm.track_running_stats = track
 
 
 def tensors_of(modules: Iterator[nn.Module] | list[nn.Module]) -> list[torch.Tensor]:

@@ -34,8 +34,12 @@ class Network:
     model: Annotated[str, arg(help=f"One of {_listed(models.CATALOGUE)}.")] = "resnet20"
     width: Annotated[int, arg(help="Channels of the first stage; scales every layer.")] = 8
     blocks: Annotated[
-        str, arg(help="Where to cut: stages, residual, layers, or a number of memory-balanced blocks.")
-    ] = "8"
+        str,
+        arg(
+            help="Where to cut: stages, residual, layers, a number of memory-balanced blocks, or auto: "
+            "8, or as many as there are layers."
+        ),
+    ] = AUTO
     head: Annotated[
         str,
         arg(

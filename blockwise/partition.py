@@ -10,6 +10,9 @@ from functools import cache
 from devices.errors import InputError
 
 Cut = tuple[tuple[int, ...], ...]
+AUTO, AUTO_BLOCKS = "auto", 8
+"""Balanced blocks where the user names no cut; fewer for networks with fewer layers."""
+
 NAMED_CUTS = ("stages", "residual", "layers")
 """``residual`` keeps residual sums whole, ``layers`` also cuts plain chains anywhere; both cut
 between all units, since a unit is a residual block or one layer of a plain chain."""
@@ -18,7 +21,7 @@ between all units, since a unit is a residual block or one layer of a plain chai
 def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> Cut:
     """Cut units, of which unit i belongs to ``stages[i]`` and the last is the classifier.
 
-    ``blocks`` is one of :data:`NAMED_CUTS` or a number. ``cost(i, j)`` is the peak in bytes of
+    ``blocks`` is one of :data:`NAMED_CUTS`, a number or "auto". ``cost(i, j)`` is the peak in bytes of
     training units i .. j-1 as one block; a number of blocks is placed where the largest cost is
     smallest. Raises InputError for anything else, or more blocks than there are units.
     """
@@ -34,10 +37,12 @@ def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> 
 
 
 def _count(blocks: str, most: int) -> int:
+    if blocks == AUTO:
+        return min(AUTO_BLOCKS, most)
     count = int(blocks) if blocks.isdecimal() else 0
     if 1 <= count <= most:
         return count
-    wanted = f"{', '.join(NAMED_CUTS)} or a number from 1 to {most}, the layers that can be cut"
+    wanted = f"{AUTO}, {', '.join(NAMED_CUTS)} or a number from 1 to {most}, the layers that can be cut"
     raise InputError("--blocks", got=repr(blocks), wanted=wanted, do="choose one of these")
 
 

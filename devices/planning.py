@@ -14,7 +14,7 @@ from devices.schedule import Schedule, Tensor
 from devices.state import Bits
 
 UPDATES = ("end", "fused")
-DEFAULT_BLOCKS = "4"
+DEFAULT_BLOCKS = "auto"
 DEFAULT_HEAD = "lookahead"
 
 

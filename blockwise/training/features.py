@@ -55,7 +55,7 @@ def cache_features(
             net.run(x, 0, index)
             for x, _ in batches(split, batch_size, normalize=normalize, device=device)
         ]
-    features = torch.cat(parts)
+    features = torch.cat(parts).contiguous()
     codebook = features.unique()
     if len(codebook) > CODEBOOK_SIZE:
         return FeatureCache(features, None)

@@ -1,0 +1,229 @@
+"""Training against outside references: plain autograd, torch.optim, and each other."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from blockwise import models, quant
+from blockwise.blocks import BlockNet
+from blockwise.data import Dataset, Split, batches, load
+from blockwise.describe import Anatomy
+from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training import loop as loop_module
+from blockwise.training.features import cache_features, pays
+from blockwise.training.host import StorageCounter
+from blockwise.training.updater import WEIGHT_DECAY, Updater, one_cycle
+from devices.errors import InputError
+from devices.regimes import Step
+
+OPTIONS = TrainOptions(
+    epochs=2, batch_size=32, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    full = load("digits", seed=0)
+    part = torch.arange(160)
+    return replace(full, train=full.train.select(part), test=full.test.select(part[:100]))
+
+
+def build(method: str = "lsq", head: str = "gap", blocks: str = "layers") -> BlockNet:
+    torch.manual_seed(0)
+    chain = models.build("cnn", (1, 8, 8), 10, 4)
+    groups = Anatomy(chain, head).cut(blocks, Step())
+    quant.quantize(chain, method, 3, 3)
+    return BlockNet(chain, groups, head)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def plain_loop(net: BlockNet, data: Dataset, options: TrainOptions) -> BlockNet:
+    """The textbook: torch.optim.SGD, cross entropy, no blocks. Returns the last epoch's network."""
+    net = net.to(memory_format=torch.channels_last).train()
+    parameters = [p for body in net.bodies for p in body.parameters()]
+    matrices = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True)
+    steps, done = len(data.train) // options.batch_size, 0
+    for epoch in range(options.epochs):
+        loader = batches(
+            data.train, options.batch_size, normalize=data.normalize, seed=options.seed, epoch=epoch,
+            shuffle=True, drop_last=True,
+        )  # fmt: skip
+        for x, y in loader:
+            done += 1
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * one_cycle(done / (steps * options.epochs))
+            optimizer.zero_grad()
+            F.cross_entropy(net(x.contiguous(memory_format=torch.channels_last)), y).backward()
+            optimizer.step()
+    return net
+
+
+def test_bp_ends_with_the_bits_of_the_textbook_loop(digits):
+    run = Run(build("fp32"), digits, REGIMES["bp"], OPTIONS)
+    run.train()
+    expected = plain_loop(build("fp32"), digits, OPTIONS)
+    # of equal epochs the later one is kept: compare with the last where that is what was chosen
+    assert run.progress.best_epoch == OPTIONS.epochs
+    assert same(run.net.state_dict(), expected.state_dict())
+
+
+@pytest.mark.parametrize("method", quant.METHODS)
+def test_checkpointing_and_fused_updates_end_with_the_bits_of_plain_bp(digits, method):
+    plain = Run(build(method), digits, REGIMES["bp"], OPTIONS)
+    fused = Run(build(method), digits, REGIMES["bp"], replace(OPTIONS, fused=True))
+    checkpointed = Run(build(method), digits, REGIMES["bp-checkpoint"], replace(OPTIONS, fused=True))
+    for run in (plain, fused, checkpointed):
+        run.train()
+    assert same(plain.net.state_dict(), fused.net.state_dict())
+    assert same(plain.net.state_dict(), checkpointed.net.state_dict())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum", "adam"])
+def test_a_fused_updater_makes_the_same_updates_as_torch_optim_at_the_end(optimizer):
+    torch.manual_seed(0)
+    nets = [torch.nn.Linear(5, 3) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    updaters = [Updater(net.parameters(), optimizer, fused=fused) for net, fused in zip(nets, (False, True), strict=True)]
+    for _ in range(4):
+        x = torch.randn(7, 5)
+        for net, updater in zip(nets, updaters, strict=True):
+            updater.set_learning_rate(0.1)
+            net(x).square().sum().backward()
+            updater.finish_step()
+            assert all(p.grad is None for p in net.parameters())
+    assert same(nets[0].state_dict(), nets[1].state_dict())
+
+
+def test_the_gradients_of_a_local_step_are_those_of_each_blocks_own_loss(digits):
+    net, reference = build(), build()
+    x, y = next(batches(digits.train, 32, normalize=digits.normalize))
+    with torch.no_grad():
+        net(x), reference(x)
+    regime = REGIMES["local"]
+    regime.step(net, regime.phases(net)[0], x, y)
+    h, losses = x, []
+    for body, head in zip(reference.bodies, reference.heads, strict=True):
+        out = body(h)
+        losses.append(head(out, y))
+        h = out.detach()
+    torch.stack(losses).sum().backward()
+    for (name, ours), theirs in zip(net.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+
+
+def test_block_resident_training_leaves_finished_blocks_alone_and_trains_each_for_all_epochs(digits):
+    net = build(head="lookahead:4")
+    run = Run(net, digits, REGIMES["local-resident"], OPTIONS)
+    seen: list[tuple[int, dict[str, torch.Tensor]]] = []
+    finish = run._finish_phase
+    run._finish_phase = lambda: (finish(), seen.append((run.progress.phase, copy.deepcopy(net.state_dict()))))  # type: ignore[method-assign]
+    outcome, _ = run.train()
+    assert [phase for phase, _ in seen] == [1, 2, 3]
+    for (_, earlier), (number, later) in zip(seen, seen[1:], strict=False):
+        finished = [key for key in earlier if int(key.split(".")[1]) < number - 1]
+        assert finished
+        assert all(torch.equal(earlier[key], later[key]) for key in finished)
+    assert [(epoch.block, epoch.epoch) for epoch in outcome.history] == [
+        (name, epoch) for name in net.names for epoch in (1, 2)
+    ]
+
+
+def test_the_best_epoch_is_the_one_that_is_best_on_validation_data_and_the_test_set_is_read_once(
+    digits, monkeypatch
+):
+    scores = iter([0.3, 0.9, 0.9, 0.5])
+    tested: list[Split] = []
+    real = loop_module.evaluate
+
+    def evaluate(net, split, heads, normalize, device):
+        found = real(net, split, heads, normalize, device)
+        if len(split) == len(digits.test):
+            tested.append(split)
+            return found
+        return replace(found, accuracies=dict.fromkeys(found.accuracies, next(scores)))
+
+    monkeypatch.setattr(loop_module, "evaluate", evaluate)
+    outcome, _ = Run(build(), digits, REGIMES["bp"], replace(OPTIONS, epochs=4)).train()
+    assert outcome.best_epoch == 3  # of the two at 0.9 the later
+    assert outcome.validation_accuracy == 0.9
+    assert len(tested) == 1
+
+
+def test_without_validation_images_the_last_epoch_counts(digits):
+    empty = torch.arange(0)
+    data = replace(digits, validation=digits.validation.select(empty))
+    outcome, _ = Run(build(), data, REGIMES["bp"], OPTIONS).train()
+    assert outcome.best_epoch == OPTIONS.epochs
+
+
+def test_cached_features_are_the_features_to_the_bit_in_one_byte_each(digits):
+    net = build().eval()
+    cache = cache_features(net, 2, digits.train, 32, digits.normalize)
+    index = torch.tensor([5, 0, 99])
+    x = digits.normalize(digits.train.images[:32])
+    assert cache.codes.dtype == torch.uint8
+    assert len(cache.codebook) <= 8
+    assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 2))
+    assert cache.take(index).shape == (3, *net.run(x, 0, 2).shape[1:])
+
+
+def test_features_in_float_are_cached_as_floats(digits):
+    net = build("fp32").eval()
+    cache = cache_features(net, 1, digits.train, 32, digits.normalize)
+    x = digits.normalize(digits.train.images[:32])
+    assert cache.codebook is None
+    assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 1))
+
+
+def test_a_cache_pays_only_for_later_blocks_that_see_the_same_images_again(digits):
+    net = build()
+    assert pays(net, 1, digits.train, 2, augmented=False)
+    assert not pays(net, 0, digits.train, 2, augmented=False)
+    assert not pays(net, 1, digits.train, 1, augmented=False)
+    assert not pays(net, 1, digits.train, 2, augmented=True)
+
+
+def test_the_storage_counter_counts_each_storage_once_and_frees_it():
+    held = torch.zeros(1000)
+    with StorageCounter([held, held.view(10, 100)]) as counter:
+        assert counter.live_bytes == 4000
+        a = torch.ones(500)
+        b = a.view(5, 100)
+        assert counter.live_bytes == 6000
+        c = b + 1
+        assert counter.live_bytes == 8000
+        del a, b
+        assert counter.live_bytes == 6000
+        del c
+    assert counter.live_bytes == 4000
+    assert counter.peak_bytes == 8000
+
+
+def test_the_host_ledger_orders_the_regimes_as_the_device_ledger_does(digits):
+    peaks = {}
+    for name, regime in REGIMES.items():
+        options = replace(OPTIONS, epochs=1, fused=name != "bp")
+        peaks[name] = Run(build(), digits, regime, options).train()[1].peak_tensor_bytes
+    assert peaks["bp"] > peaks["bp-checkpoint"]
+    assert peaks["bp"] > peaks["local"] >= peaks["local-resident"]
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
+    assert one_cycle(0.1) == pytest.approx(0.5)
+    assert one_cycle(0.2) == pytest.approx(1.0)
+    assert one_cycle(0.6) == pytest.approx(0.5)
+    assert one_cycle(1.0) == 0.0
+
+
+def test_an_unknown_optimizer_names_the_nearest_match():
+    with pytest.raises(InputError, match="did you mean 'adam'"):
+        Updater([], "adm", fused=True)

@@ -1,0 +1,189 @@
+"""Peaks of a three-layer network, counted by hand, and what holds for every regime."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import NETWORK
+
+import devices
+from devices.categories import CATEGORIES, OPTIMIZER_STATE, PACKED_WEIGHTS, WEIGHT_GRADIENTS
+from devices.errors import InputError
+from devices.ledger import Ledger
+from devices.regimes import DEFAULT_UPDATE, REGIMES, Step, schedule
+from devices.state import OPTIMIZER_STATES, Bits
+
+# 4-bit weights and activations, 8 bits in the first and the last layer, fixed quantizer levels.
+BITS = Bits(4, 4, 8, learned_step=False)
+
+# Parameters: conv1 36, norm1 8, conv2 144, norm2 8, linear 192 + 3 = 391; running statistics 16.
+# Latent weights 391 x 4 = 1,564; momentum the same; statistics 16 x 4 = 64.
+STATIC = 1_564 + 1_564 + 64
+# A map is 4x4x4 = 64 elements: 256 bytes at 32 bits, 64 at 8, 32 at 4, 8 at 1; an image is 16 bytes.
+# 1/std of a norm: 4 channels x 4 bytes = 16, whatever the batch.
+
+# bp, at conv2's weight gradient. Gradients wait for the end: linear 195, norm2 8, conv2 144 = 347.
+# Per image: image 16, normalised map of norm1 256, mask of relu1 8, codes of relu1 32, gradients of
+# conv2's and of relu1's output 2 x 256.
+BP = (STATIC + 347 * 4 + 16, 16 + 256 + 8 + 32 + 512)
+
+# bp-checkpoint, at linear's weight gradient (195 values); block A is not recomputed yet.
+# Per image: image 16, codes of relu1 32, normalised map of norm2 256, mask of relu2 8, its 8-bit
+# codes 64, gradient of the logits 3 x 4, gradient of relu2's output 256.
+CHECKPOINT = (STATIC + 195 * 4 + 16, 16 + 32 + 256 + 8 + 64 + 12 + 256)
+
+# local, at the same operation. The head of A adds 15 parameters and their momentum; the images are
+# gone, for nothing is recomputed.
+LOCAL = (STATIC + 2 * 15 * 4 + 195 * 4 + 16, 32 + 256 + 8 + 64 + 12 + 256)
+
+# local-resident, block B at the same operation. Of A only codes (36 at 8 bits) and the folded norm
+# (8 x 4) remain; B has 347 parameters with momentum and 8 running statistics.
+RESIDENT = (36 + 32 + 2 * 347 * 4 + 32 + 195 * 4 + 16, 32 + 256 + 8 + 64 + 12 + 256)
+
+BY_HAND = {"bp": BP, "bp-checkpoint": CHECKPOINT, "local": LOCAL, "local-resident": RESIDENT}
+AT = {
+    "bp": "conv2 backward (weight)",
+    "bp-checkpoint": "linear backward (weight)",
+    "local": "linear backward (weight)",
+    "local-resident": "linear backward (weight)",
+}
+
+
+def ledger(regime: str, batch: int, *, bits: Bits = BITS, optimizer: str = "sgd-momentum", **step) -> Ledger:
+    fused = step.pop("fused", DEFAULT_UPDATE[regime] == "fused")
+    return Ledger(schedule(regime, NETWORK, Step(batch, optimizer, bits, fused, **step)), alignment=1)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("regime", REGIMES)
+def test_the_peak_equals_the_sum_made_by_hand(regime, batch):
+    fixed, per_image = BY_HAND[regime]
+    found = ledger(regime, batch)
+    assert found.peak.live_bytes == fixed + per_image * batch
+    assert found.peak.operation.name == AT[regime]
+
+
+def test_the_hand_made_sums_are_the_numbers_they_were():
+    assert [BY_HAND[r][0] + BY_HAND[r][1] for r in REGIMES] == [5_420, 4_632, 4_736, 4_300]
+    assert [BY_HAND[r][0] + 4 * BY_HAND[r][1] for r in REGIMES] == [7_892, 6_564, 6_620, 6_184]
+
+
+def test_a_trained_step_size_adds_its_value_and_momentum_for_each_quantizer():
+    # conv1, relu1, conv2, relu2 and linear have one step of 4 bytes each, with its momentum; linear's
+    # also has its gradient while the peak lasts.
+    plain, learned = (ledger("bp-checkpoint", 1, bits=Bits(4, 4, 8, x)).peak.live_bytes for x in (False, True))
+    assert learned - plain == 5 * 8 + 4
+
+
+def test_gradients_that_wait_for_the_end_add_up_to_all_parameters():
+    moments = ledger("bp", 1, fused=False).timeline
+    assert max(m.by_category[WEIGHT_GRADIENTS] for m in moments) == 391 * 4
+    fused = ledger("bp", 1, fused=True).timeline
+    assert max(m.by_category[WEIGHT_GRADIENTS] for m in fused) == 195 * 4
+
+
+def test_local_learning_with_one_update_at_the_end_keeps_the_gradients_of_all_blocks_and_heads():
+    moments = ledger("local", 1, fused=False).timeline
+    assert max(m.by_category[WEIGHT_GRADIENTS] for m in moments) == (391 + 15) * 4
+
+
+@pytest.mark.parametrize(("optimizer", "states"), OPTIMIZER_STATES.items())
+def test_optimizer_state_is_one_float_per_parameter_and_state(optimizer, states):
+    assert ledger("bp", 1, optimizer=optimizer).peak.by_category[OPTIMIZER_STATE] == 391 * 4 * states
+
+
+def test_after_training_every_block_is_packed_and_nothing_else_remains():
+    end = ledger("local-resident", 4).timeline[-1]
+    # conv1 36 and linear 192 bytes at 8 bits, conv2 72 at 4 bits, linear's bias 12, two folded norms 64
+    assert end.by_category[PACKED_WEIGHTS] == 36 + 192 + 72 + 12
+    assert end.live_bytes == 36 + 192 + 72 + 12 + 64
+
+
+def test_no_gradient_of_an_activation_leaves_a_block_of_local_learning():
+    operations = ledger("local", 1).schedule.operations
+    of_b = [op for op in operations if op.block == "B" and op.phase == "backward"]
+    assert of_b
+    assert not any("relu1.gradient" in op.writes for op in of_b)
+
+
+def test_recomputation_costs_exactly_one_more_forward_pass_of_all_but_the_last_block():
+    extra = ledger("bp-checkpoint", 4).schedule.macs - ledger("bp", 4).schedule.macs
+    assert extra == 4 * 36 * 16  # conv1: 36 weights at 16 positions, 4 images
+
+
+runs = {
+    "regime": st.sampled_from(sorted(REGIMES)),
+    "batch": st.integers(1, 40),
+    "optimizer": st.sampled_from(sorted(OPTIMIZER_STATES)),
+    "weight": st.sampled_from([*range(1, 9), 32]),
+    "activation": st.sampled_from([*range(1, 9), 32]),
+    "edge": st.sampled_from([8, 32]),
+    "learned": st.booleans(),
+    "fused": st.booleans(),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**runs)
+def test_categories_add_up_at_every_operation_and_the_peak_is_their_maximum(
+    regime, batch, optimizer, weight, activation, edge, learned, fused
+):
+    bits = Bits(weight, activation, edge, learned)
+    found = Ledger(schedule(regime, NETWORK, Step(batch, optimizer, bits, fused)), alignment=8)
+    for index, moment in enumerate(found.timeline):
+        assert sum(moment.by_category.values()) == moment.live_bytes
+        assert set(moment.by_category) == set(CATEGORIES)
+        assert sum(t.aligned_bytes(8) for t in found.tensors_at(index)) == moment.live_bytes
+    assert found.peak.live_bytes == max(m.live_bytes for m in found.timeline)
+
+
+@settings(max_examples=40, deadline=None)
+@given(**runs)
+def test_a_larger_batch_never_needs_less(regime, batch, optimizer, weight, activation, edge, learned, fused):
+    bits = Bits(weight, activation, edge, learned)
+    peaks = [
+        Ledger(schedule(regime, NETWORK, Step(b, optimizer, bits, fused)), 8).peak.live_bytes
+        for b in (batch, batch + 1)
+    ]
+    assert peaks[0] < peaks[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(**runs)
+def test_a_fused_update_never_needs_more(regime, batch, optimizer, weight, activation, edge, learned, fused):
+    bits = Bits(weight, activation, edge, learned)
+    end, early = (
+        Ledger(schedule(regime, NETWORK, Step(batch, optimizer, bits, f)), 8).peak.live_bytes
+        for f in (False, True)
+    )
+    assert early <= end
+
+
+def test_an_unknown_regime_names_the_nearest_match():
+    with pytest.raises(InputError, match="did you mean 'local'"):
+        schedule("lokal", NETWORK, Step())
+
+
+def test_a_plan_of_a_network_reads_the_peak_off_its_timeline():
+    plan = devices.plan(NETWORK, "stm32", regime="local", batch_size=4)
+    assert plan.peak_bytes == max(moment.live_bytes for moment in plan.timeline)
+    assert sum(plan.by_category.values()) == plan.peak_bytes
+    assert plan.fits
+    assert set(plan.peak_by_block) == {"A", "B"}
+    assert max(plan.peak_by_block.values()) == plan.peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": 0}, "batch size: got 0"),
+        ({"batch_size": 2.5}, "batch size: got 2.5"),
+        ({"update": "never"}, "update: got 'never'"),
+        ({"optimizer": "adma"}, "did you mean 'adam'"),
+        ({"weight_bits": 9}, "weight bits: got 9"),
+        ({"activation_bits": 0}, "activation bits: got 0"),
+        ({"regime": "pb"}, "regime"),
+    ],
+)
+def test_a_plan_refuses_what_cannot_be(wrong, message):
+    with pytest.raises(InputError, match=message):
+        devices.plan(NETWORK, "stm32", **wrong)
