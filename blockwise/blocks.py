@@ -1,8 +1,10 @@
 """A network cut into blocks, each with its local head: what the training regimes work on."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
+import torch._dynamo
 from torch import Tensor, nn
 
 from blockwise import heads
@@ -20,6 +22,7 @@ class BlockNet(nn.Module):
 
     def __init__(self, chain: Chain, groups: Cut, head: str) -> None:
         super().__init__()
+        self.in_shape = chain.in_shape
         units, names, shapes = list(chain.units.values()), chain.unit_names, chain.unit_shapes()
         self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
         self.bodies = nn.ModuleList(nn.Sequential(*(units[i] for i in group)) for group in groups)
@@ -48,9 +51,20 @@ class BlockNet(nn.Module):
 
     @property
     def minimum_batch(self) -> int:
-        """Smallest training batch: heads that compare samples need two, as do norms of flat features."""
-        flat = any(isinstance(module, nn.BatchNorm1d) for module in self.modules())
-        return max(2 if flat else 1, *(self.head(i).minimum_batch for i in range(len(self))))
+        """Smallest training batch: heads that compare samples need two, as do norms of 1x1 maps."""
+        return max(1 if self._trains_alone() else 2, *(self.head(i).minimum_batch for i in range(len(self))))
+
+    def _trains_alone(self) -> bool:
+        """Whether every norm finds more than one value per channel in a single sample."""
+        twin = copy.deepcopy(self).to("meta").train()
+        x = torch.empty(1, *self.in_shape, device="meta")
+        try:
+            for index, body in enumerate(twin.bodies):
+                x = body(x)
+                twin.head(index).logits(x)
+        except ValueError:  # what a norm in training mode raises
+            return False
+        return True
 
 
 class frozen_statistics:
@@ -68,6 +82,17 @@ class frozen_statistics:
     def _set(self, track: bool) -> None:
         for norm in self.norms:
             norm.track_running_stats = track
+
+
+def compiled(net: BlockNet) -> BlockNet:
+    """A twin of ``net`` that shares its parameters and whose blocks and heads are compiled."""
+    # All blocks share the code of nn.Sequential, and the compiler limits the versions of one code.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
+    twin = copy.copy(net)
+    twin._modules = dict(net._modules)
+    twin.bodies = nn.ModuleList(torch.compile(body) for body in net.bodies)
+    twin.heads = nn.ModuleList(torch.compile(head) for head in net.heads)
+    return twin
 
 
 def tensors_of(modules: Iterator[nn.Module] | list[nn.Module]) -> list[torch.Tensor]:

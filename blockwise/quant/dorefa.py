@@ -1,8 +1,12 @@
 """DoReFa-Net (Zhou et al. 2016, arXiv 1606.06160): fixed levels, tanh-normalised weights."""
 
+import torch
 from torch import Tensor
 
 from blockwise.quant.quantizer import Method, Quantizer, round_ste
+
+SMALLEST_WEIGHT = 1e-12
+"""Weights whose largest is below this count as zero."""
 
 
 def quantize_unit(x: Tensor, bits: int) -> Tensor:
@@ -23,8 +27,9 @@ class DoReFaWeight(Quantizer):
     @staticmethod
     def _unit(x: Tensor) -> Tensor:
         squashed = x.tanh()
-        # All-zero weights have no scale: any positive one maps them to the middle of the range.
-        largest = squashed.abs().amax().clamp_min(1e-12)
+        largest = squashed.abs().amax()
+        # All-zero weights have no scale: 1 maps them to the middle and leaves gradients their size.
+        largest = torch.where(largest > SMALLEST_WEIGHT, largest, 1)
         return squashed / (2 * largest) + 0.5
 
     def codes(self, x: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ class _Sign:
         binary = x.detach().sign()
         binary[binary == 0] = 1
         value = binary * x.detach().abs().mean()
-        return x + (value - x).detach()
+        return value + (x - x.detach())  # the bracket is exactly zero: only its gradient counts
 
 
 class DoReFaActivation(Quantizer):

@@ -42,6 +42,8 @@ class _LSQFunction(torch.autograd.Function):
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     """Sum of products. Of two dense tensors with equal strides the order of elements is the same."""
+    if torch.compiler.is_compiling():  # the compiler fuses this with what surrounds it
+        return (a * b).sum()
     if a.stride() == b.stride() and _is_dense(a):
         flat = (a.numel(),), (1,)
         return torch.dot(a.as_strided(*flat), b.as_strided(*flat))

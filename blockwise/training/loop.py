@@ -5,7 +5,6 @@ depend on (seed, epoch) alone. An interrupted run therefore ends with the bits o
 one.
 """
 
-import copy
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet, frozen_statistics, tensors_of
+from blockwise.blocks import BlockNet, compiled, frozen_statistics, tensors_of
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import checkpoint
@@ -131,13 +130,7 @@ class Run:
 
     def _compiled(self) -> BlockNet:
         """The network whose blocks and heads are compiled, if asked for; it shares all state."""
-        if not self.options.compile:
-            return self.net
-        twin = copy.copy(self.net)
-        twin._modules = dict(self.net._modules)
-        twin.bodies = torch.nn.ModuleList(torch.compile(body) for body in self.net.bodies)
-        twin.heads = torch.nn.ModuleList(torch.compile(head) for head in self.net.heads)
-        return twin
+        return compiled(self.net) if self.options.compile else self.net
 
     # ---------------------------------------------------------------- epochs
 

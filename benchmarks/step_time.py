@@ -1,0 +1,166 @@
+"""Training-step times of ResNet-20 (batch 128, 3x32x32), ours beside the plainest PyTorch loop.
+
+    python benchmarks/step_time.py [--rounds 11] [--compile] [--threads 2]
+
+All variants run in one process, one step each in turn, so that a machine that slows down slows all
+of them; quoted are medians, and ratios as medians of the ratios within a round. With ``--compile``
+the compiled variants are timed as well (compiling takes a few minutes). The result goes to stdout
+and to results/step_time.json.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from blockwise import models, quant
+from blockwise.blocks import BlockNet, compiled
+from blockwise.data import Augment, Normalize, Split, batches
+from blockwise.describe import Anatomy
+from blockwise.files import atomic_write
+from blockwise.training import REGIMES
+from blockwise.training.loop import LAYOUT
+from blockwise.training.updater import Updater
+from devices.regimes import Step
+
+BATCH, SHAPE, IMAGES = 128, (3, 32, 32), 1280
+RESULT = Path(__file__).parents[1] / "results" / "step_time.json"
+LIMITS = {
+    "images/s of fp32, ours : plain loop": ("plain fp32", "fp32 bp", 0.95, "at least"),
+    "time of W3A3 : fp32": ("w3a3 bp", "fp32 bp", 1.7, "at most"),
+    "time of W3A3 local with gap heads : bp": ("w3a3 local gap", "w3a3 bp", 1.25, "at most"),
+    "time of compiled W3A3 : compiled fp32": ("w3a3 bp compiled", "fp32 bp compiled", 1.15, "at most"),
+    "time of data loading : fp32 step": ("data loading", "fp32 bp", 0.03, "at most"),
+}
+
+
+def plain_loop() -> Callable[[], None]:
+    """model(x), cross entropy, backward, step, zero_grad: nothing of ours but the layers."""
+    torch.manual_seed(0)
+    model = models.build("resnet20", SHAPE)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    x, y = torch.randn(BATCH, *SHAPE), torch.arange(BATCH) % 10
+
+    def step() -> None:
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def ours(method: str, regime_name: str, *, head: str = "gap", compile: bool = False) -> Callable[[], None]:
+    """A step of the shared training loop."""
+    torch.manual_seed(0)
+    chain = models.build("resnet20", SHAPE)
+    groups = Anatomy(chain, head).cut("residual", Step())
+    quant.quantize(chain, method, 3, 3)
+    net = BlockNet(chain, groups, head).to(memory_format=LAYOUT)
+    x = torch.randn(BATCH, *SHAPE).contiguous(memory_format=LAYOUT)
+    y = torch.arange(BATCH) % 10
+    regime = REGIMES[regime_name]
+    phase = regime.phases(net)[0]
+    with torch.no_grad():
+        net(x)
+    updater = Updater(net.parameters(), "sgd-momentum", fused=regime_name != "bp")
+    updater.set_learning_rate(0.01)
+    stepped = compiled(net) if compile else net
+
+    def step() -> None:
+        regime.step(stepped, phase, x, y)
+        updater.finish_step()
+
+    return step
+
+
+def data_loading() -> Callable[[], None]:
+    """One batch: take, crop, flip, normalise, lay out."""
+    images = torch.randint(256, (IMAGES, *SHAPE), dtype=torch.uint8)
+    split = Split(images, torch.arange(IMAGES) % 10)
+    normalize, augment = Normalize((0.5,) * 3, (0.25,) * 3), Augment(4, True, fill=(127,) * 3)
+    epoch = 0
+    loader = iter(())
+
+    def step() -> None:
+        nonlocal loader, epoch
+        batch = next(loader, None)
+        if batch is None:
+            epoch += 1
+            loader = batches(
+                split, BATCH, normalize=normalize, epoch=epoch, shuffle=True, augment=augment, drop_last=True
+            )
+            batch = next(loader)
+        batch[0].contiguous(memory_format=LAYOUT)
+
+    return step
+
+
+def variants(with_compiled: bool) -> dict[str, Callable[[], None]]:
+    """What is timed, by name."""
+    found = {
+        "plain fp32": plain_loop(),
+        "fp32 bp": ours("fp32", "bp"),
+        "w3a3 bp": ours("lsq", "bp"),
+        "w3a3 bp-checkpoint": ours("lsq", "bp-checkpoint"),
+        "fp32 local gap": ours("fp32", "local"),
+        "w3a3 local gap": ours("lsq", "local"),
+        "w3a3 local lookahead": ours("lsq", "local", head="lookahead"),
+        "data loading": data_loading(),
+    }
+    if with_compiled:
+        found["fp32 bp compiled"] = ours("fp32", "bp", compile=True)
+        found["w3a3 bp compiled"] = ours("lsq", "bp", compile=True)
+    return found
+
+
+def timed(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each variant in each round, after two rounds of warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for index in range(rounds + 2):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if index >= 2:
+                times[name].append(time.perf_counter() - started)
+    return times
+
+
+def ratio(times: dict[str, list[float]], over: str, under: str) -> float:
+    """Median of the ratios within each round."""
+    return statistics.median(a / b for a, b in zip(times[over], times[under], strict=True))
+
+
+def main() -> None:
+    """Time, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    times = timed(variants(arguments.compile), arguments.rounds)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    for name, value in medians.items():
+        print(f"{name:24} {value * 1e3:8.1f} ms   {BATCH / value:8.0f} images/s")
+    ratios = {}
+    for label, (over, under, limit, kind) in LIMITS.items():
+        if over in times:
+            ratios[label] = found = ratio(times, over, under)
+            met = found >= limit if kind == "at least" else found <= limit
+            print(f"{label:44} {found:6.3f}   wanted {kind} {limit}: {'met' if met else 'NOT met'}")
+    conditions = {
+        "torch": torch.__version__, "threads": arguments.threads, "rounds": arguments.rounds,
+        "processor": platform.machine(), "batch": BATCH, "shape": SHAPE,
+    }  # fmt: skip
+    record = {"conditions": conditions, "seconds": medians, "ratios": ratios}
+    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
