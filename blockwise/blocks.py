@@ -1,7 +1,7 @@
 """A network cut into blocks, each with its local head: what the training regimes work on."""
 
 import copy
-from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch._dynamo
@@ -81,7 +81,7 @@ class frozen_statistics:
 
     def _set(self, track: bool) -> None:
         for norm in self.norms:
-            norm.track_running_stats = track
+            norm.track_running_stats = track  # type: ignore[assignment]
 
 
 def compiled(net: BlockNet) -> BlockNet:
@@ -90,11 +90,11 @@ def compiled(net: BlockNet) -> BlockNet:
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
     twin = copy.copy(net)
     twin._modules = dict(net._modules)
-    twin.bodies = nn.ModuleList(torch.compile(body) for body in net.bodies)
-    twin.heads = nn.ModuleList(torch.compile(head) for head in net.heads)
+    twin.bodies = nn.ModuleList(_compile(body) for body in net.bodies)
+    twin.heads = nn.ModuleList(_compile(head) for head in net.heads)
     return twin
 
 
-def tensors_of(modules: Iterator[nn.Module] | list[nn.Module]) -> list[torch.Tensor]:
-    """Parameters and buffers of modules."""
-    return [t for module in modules for t in (*module.parameters(), *module.buffers())]
+def _compile(module: nn.Module) -> nn.Module:
+    result: Any = torch.compile(module)
+    return result  # type: ignore[no-any-return]

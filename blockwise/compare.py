@@ -33,9 +33,7 @@ from devices.schedule import Tensor
 BATCHES = (1, 8, 32, 128)
 
 
-def compare(
-    setup: Setup, checkpoints: Path | None = None, watcher: Watcher | None = None
-) -> Result:
+def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | None = None) -> Result:
     """Plan every regime of the configuration and, unless it is a dry run, train it.
 
     Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued.
@@ -86,14 +84,10 @@ def _tensor(plan: Plan, t: Tensor) -> TensorRow:
 
 def _moment(moment: Moment) -> MomentRow:
     operation = moment.operation
-    return MomentRow(
-        operation.name, operation.phase, operation.block, moment.live_bytes, moment.by_category
-    )
+    return MomentRow(operation.name, operation.phase, operation.block, moment.live_bytes, moment.by_category)
 
 
-def _trained(
-    setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher: Watcher
-) -> RegimeResult:
+def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher: Watcher) -> RegimeResult:
     config = setup.config
     options = TrainOptions(
         epochs=config.training.epochs,
@@ -145,9 +139,7 @@ def _data(setup: Setup) -> DataInfo:
 
 def _paper(setup: Setup) -> PaperAccounting:
     config = setup.config
-    figures = paper_figures(
-        setup.network, bits=config.activation_bits, batch_size=config.training.batch_size
-    )
+    figures = paper_figures(setup.network, bits=config.activation_bits, batch_size=config.training.batch_size)
     return PaperAccounting(
         figures.inference_activations, figures.inference_parameters, figures.training_activations,
         figures.training_parameters, figures.training_optimizer,

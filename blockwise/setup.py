@@ -65,9 +65,7 @@ class Setup:
         """The network in float, freshly initialised from the seed."""
         network = self.config.network
         torch.manual_seed(self.config.training.seed)
-        return models.build(
-            network.model, self.dataset.in_shape, len(self.dataset.classes), network.width
-        )
+        return models.build(network.model, self.dataset.in_shape, len(self.dataset.classes), network.width)
 
     @cached_property
     def method(self) -> quant.Method:
@@ -133,9 +131,7 @@ class Setup:
         """The quantized network with its heads, initialised from the seed."""
         chain = self.chain()
         quantization = self.config.quantization
-        quant.quantize(
-            chain, quantization.method, quantization.weight_bits, quantization.activation_bits
-        )
+        quant.quantize(chain, quantization.method, quantization.weight_bits, quantization.activation_bits)
         return BlockNet(chain, self.cut, self.head)
 
     @cached_property

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from devices.costs import DEVICE, CostTable
@@ -33,7 +33,7 @@ class Step:
 
     batch: int = 1
     optimizer: str = "sgd-momentum"
-    bits: Bits = Bits()
+    bits: Bits = field(default_factory=Bits)
     fused: bool = True  # each gradient is applied and freed in the backward pass
     table: CostTable = DEVICE
 

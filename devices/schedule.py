@@ -128,8 +128,8 @@ class Program:
         return Schedule(tuple(self._operations), tensors)
 
     def _kept_for_backward(self) -> set[str]:
-        born = {}
-        kept = set()
+        born: dict[str, Phase] = {}
+        kept: set[str] = set()
         for operation in self._operations:
             for name in operation.writes:
                 born.setdefault(name, operation.phase)

@@ -7,6 +7,7 @@ import copy
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -82,10 +83,10 @@ def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Laye
         )  # fmt: skip
     sources = tuple(names[source] for source in node.all_input_nodes)
     shape = tuple(cast(Any, node.meta["tensor_meta"]).shape[1:])
-    return Layer(names[node], kind, sources, shape, **_parameters(module))
+    return replace(Layer(names[node], kind, sources, shape), **_parameters(module))
 
 
-def _parameters(module: nn.Module | None) -> dict[str, int]:
+def _parameters(module: nn.Module | None) -> dict[str, Any]:
     if isinstance(module, nn.MaxPool2d):
         return {"window": math.prod(_pair(module.kernel_size))}
     weight = getattr(module, "weight", None)

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from blockwise.layers import named
 from blockwise.heads.head import CrossEntropy, Head, Shape, pool_to
+from blockwise.layers import named
 
 
 class GAPHead(Head):

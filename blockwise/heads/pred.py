@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from blockwise.layers import named
 from blockwise.heads.head import CrossEntropy, Head, Shape, features, pool_to, pooled_shape
+from blockwise.layers import named
 
 DECODER_FEATURES = 2048
 """The paper's limit on the features that the classifier reads, for its CIFAR networks."""

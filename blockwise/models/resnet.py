@@ -24,7 +24,8 @@ class ResidualBlock(nn.Module):
         """The shortcut comes first, so that its gradient is added last: nothing waits for it."""
         skip = self.shortcut(x)
         x = self.relu1(self.norm1(self.conv1(x)))
-        return self.relu2(self.norm2(self.conv2(x)) + skip)
+        out: Tensor = self.relu2(self.norm2(self.conv2(x)) + skip)
+        return out
 
 
 def resnet(depth: int, in_shape: tuple[int, ...], num_classes: int, width: int) -> Chain:

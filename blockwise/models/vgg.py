@@ -18,7 +18,8 @@ def vgg(name: str, in_shape: tuple[int, ...], num_classes: int, width: int) -> C
     """The network ``name``; a pool that would leave nothing of a small image is left out."""
     plan = PLANS[name]
     channels, (height, size) = in_shape[0], in_shape[1:]
-    units, stage = [], 0
+    units: list[Unit] = []
+    stage = 0
     for i, step in enumerate(plan):
         if isinstance(step, str):
             continue

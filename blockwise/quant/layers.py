@@ -1,5 +1,7 @@
 """Layers that compute with fake-quantized weights and activations."""
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,16 +13,19 @@ class QuantConv2d(nn.Conv2d):
 
     def __init__(self, conv: nn.Conv2d, weight_quantizer: Quantizer) -> None:
         """Take over the parameters of a float convolution."""
-        super().__init__(
-            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
-            conv.dilation, conv.groups, bias=False, padding_mode=conv.padding_mode, device="meta",
-        )  # type: ignore[arg-type]  # fmt: skip
+        options: dict[str, Any] = {
+            name: getattr(conv, name)
+            for name in ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+        }
+        super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
         self.weight, self.bias = conv.weight, conv.bias
         self.weight_quantizer = weight_quantizer
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, O, H', W')."""
-        return self._conv_forward(input, self.weight_quantizer(self.weight), self.bias)
+        weight: Tensor = self.weight_quantizer(self.weight)
+        out: Tensor = self._conv_forward(input, weight, self.bias)
+        return out
 
 
 class QuantLinear(nn.Linear):

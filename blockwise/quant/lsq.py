@@ -99,7 +99,7 @@ class LSQ(Quantizer):
         scale = 1 / math.sqrt(n * self.high)
         step = self.step.abs().clamp_min(SMALLEST_STEP)
         args = (x, step, self.low, self.high, scale, self.binary)
-        return _LSQFunction.apply(*args)  # type: ignore[no-any-return, no-untyped-call]
+        return _LSQFunction.apply(*args)  # type: ignore[no-any-return]
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes between ``low`` and ``high``."""

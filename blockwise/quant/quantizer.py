@@ -61,4 +61,4 @@ class RoundSTE(torch.autograd.Function):
 
 def round_ste(x: Tensor) -> Tensor:
     """:class:`RoundSTE` as a function."""
-    return RoundSTE.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return RoundSTE.apply(x)  # type: ignore[no-any-return]

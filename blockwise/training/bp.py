@@ -18,5 +18,5 @@ class Backpropagation:
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward through all blocks, backward through all blocks."""
         loss: Tensor = net.heads[-1](net(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.detach()

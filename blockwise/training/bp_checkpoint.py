@@ -28,7 +28,7 @@ class CheckpointedBackpropagation:
                 inputs.append(body(inputs[-1]))
         h = _leaf(inputs.pop(), wanted=len(net) > 1)
         loss: Tensor = net.heads[-1](net.bodies[-1](h), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         result, gradient = loss.detach(), h.grad
         del loss, h
         for index in reversed(range(len(net) - 1)):

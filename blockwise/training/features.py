@@ -52,8 +52,7 @@ def cache_features(
     device = next(net.parameters()).device
     with torch.no_grad():
         parts = [
-            net.run(x, 0, index)
-            for x, _ in batches(split, batch_size, normalize=normalize, device=device)
+            net.run(x, 0, index) for x, _ in batches(split, batch_size, normalize=normalize, device=device)
         ]
     features = torch.cat(parts).contiguous()
     codebook = features.unique()

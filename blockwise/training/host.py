@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any
 
 import psutil
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -20,7 +19,7 @@ class StorageCounter(TorchDispatchMode):
     """
 
     def __init__(self, held: Iterable[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live_bytes = 0
         self.peak_bytes = 0
         self._known: set[int] = set()
@@ -55,7 +54,7 @@ class StorageCounter(TorchDispatchMode):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, value, trace)
+        super().__exit__(kind, value, trace)  # type: ignore[no-untyped-call]
         for finalizer in self._finalizers:
             finalizer.detach()
 
@@ -87,5 +86,3 @@ class PeakRSS:
         self._stop.set()
         self._thread.join()
         self._sample()
-
-

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet, compiled, frozen_statistics, tensors_of
+from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import checkpoint
@@ -23,7 +23,6 @@ from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Phase, Regime
 from blockwise.training.updater import Updater, one_cycle
-
 
 LAYOUT = torch.channels_last
 """Convolutions are fastest on it, on processors and accelerators alike."""
@@ -52,7 +51,7 @@ class Run:
 
     def __init__(self, net: BlockNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
-        self.net = net.to(options.accelerator, memory_format=LAYOUT)
+        self.net = net.to(options.accelerator).to(memory_format=LAYOUT)
         self.phases = regime.phases(net)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -189,7 +188,7 @@ class Run:
             loss = self.regime.step(steps, phase, x, y)
             updater.finish_step()
             return loss
-        held = [*tensors_of([self.net]), x, y]
+        held = [*self.net.parameters(), *self.net.buffers(), x, y]
         with StorageCounter(held) as counter:
             loss = self.regime.step(steps, phase, x, y)
             updater.finish_step()
@@ -200,7 +199,11 @@ class Run:
         accuracy, score = None, float(self.progress.epoch)  # without validation data: the last epoch
         if len(self.splits["validation"]):
             found = evaluate(
-                self.net, self.splits["validation"], phase.heads, self.data.normalize, self.options.accelerator
+                self.net,
+                self.splits["validation"],
+                phase.heads,
+                self.data.normalize,
+                self.options.accelerator,
             )
             accuracy = found.accuracies[phase.heads[-1]]
             score = -found.loss if accuracy is None else accuracy
