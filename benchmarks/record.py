@@ -1,0 +1,36 @@
+"""Keep a finished run's figures in results/, without its timeline and without local paths.
+
+    python benchmarks/record.py RUN_FOLDER NAME ["name of the data"]
+
+writes results/NAME.json from RUN_FOLDER/result.json.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from blockwise.files import atomic_write
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def slim(result: dict[str, Any], data_name: str | None) -> dict[str, Any]:
+    """The result without what can be computed again at any time."""
+    for regime in result["regimes"]:
+        for bulky in ("timeline", "tensors_at_peak"):
+            del regime[bulky]
+    result["config"]["data"] = result["data"]["name"] = data_name or result["data"]["name"]
+    return result
+
+
+def main(arguments: list[str]) -> None:
+    """Read, slim, write."""
+    folder, name, *data_name = arguments
+    result = json.loads((Path(folder) / "result.json").read_text("utf-8"))
+    text = json.dumps(slim(result, data_name[0] if data_name else None), indent=1)
+    atomic_write(RESULTS / f"{name}.json", text + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
