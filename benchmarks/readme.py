@@ -47,7 +47,6 @@ def comparison(name: str) -> str:
         *([f"at batch {b}", *(kib(r["peak_by_batch"][b]) for r in regimes)] for b in batches),
         ["test accuracy", *(f"{r['test_accuracy']:.1%}" for r in regimes)],
         ["validation, best epoch", *(_validation(r["training"]) for r in regimes)],
-        ["training time", *(f"{r['training']['seconds']:,.0f} s" for r in regimes)],
     ]
     header = ["", *(f"`{r['regime']}`" for r in regimes)]
     return f"{_conditions(result)}\n\n{table(header, rows)}"

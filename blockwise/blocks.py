@@ -4,7 +4,6 @@ import copy
 from typing import Any
 
 import torch
-import torch._dynamo
 from torch import Tensor, nn
 
 from blockwise import heads
@@ -22,7 +21,6 @@ class BlockNet(nn.Module):
 
     def __init__(self, chain: Chain, groups: Cut, head: str) -> None:
         super().__init__()
-        self.in_shape = chain.in_shape
         units, names, shapes = list(chain.units.values()), chain.unit_names, chain.unit_shapes()
         self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
         self.bodies = nn.ModuleList(nn.Sequential(*(units[i] for i in group)) for group in groups)
@@ -49,23 +47,6 @@ class BlockNet(nn.Module):
         assert isinstance(head, Head)
         return head
 
-    @property
-    def minimum_batch(self) -> int:
-        """Smallest training batch: heads that compare samples need two, as do norms of 1x1 maps."""
-        return max(1 if self._trains_alone() else 2, *(self.head(i).minimum_batch for i in range(len(self))))
-
-    def _trains_alone(self) -> bool:
-        """Whether every norm finds more than one value per channel in a single sample."""
-        twin = copy.deepcopy(self).to("meta").train()
-        x = torch.empty(1, *self.in_shape, device="meta")
-        try:
-            for index, body in enumerate(twin.bodies):
-                x = body(x)
-                twin.head(index).logits(x)
-        except ValueError:  # what a norm in training mode raises
-            return False
-        return True
-
 
 class frozen_statistics:
     """Within this context, norms in training mode leave their running statistics as they are."""
@@ -86,6 +67,8 @@ class frozen_statistics:
 
 def compiled(net: BlockNet) -> BlockNet:
     """A twin of ``net`` that shares its parameters and whose blocks and heads are compiled."""
+    import torch._dynamo  # slow to import, and seldom needed
+
     # All blocks share the code of nn.Sequential, and the compiler limits the versions of one code.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
     twin = copy.copy(net)

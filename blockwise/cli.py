@@ -104,6 +104,11 @@ def parse(arguments: Sequence[str]) -> Config:
         return _parse(arguments, Config())
     saved = outfolder.saved_config(folder)
     config = _parse(arguments, saved)
+    if config.output.out is not None:
+        raise InputError(
+            f"--resume {folder}", got=f"--out {config.output.out} beside it", wanted="one of the two",
+            do="leave --out out: results go to the folder that is resumed",
+        )  # fmt: skip
     changed = [key for key, value in config.learning().items() if value != saved.learning()[key]]
     if changed or config.output.dry_run != saved.output.dry_run:
         flag = "--" + (changed[0] if changed else "dry_run").replace("_", "-")
@@ -134,16 +139,36 @@ def _parse(arguments: Sequence[str], default: Config) -> Config:
     except SystemExit as stop:
         if not stop.code:
             raise  # --help
-        raise InputError(
-            "command line", got=_one_line(complaint.getvalue()), wanted="flags that exist, with their values",
-            do="see --help",
-        ) from None  # fmt: skip
+        raise _bad_usage(complaint.getvalue()) from None
 
 
-def _one_line(text: str) -> str:
-    """The parser's boxed complaint without its box."""
-    words = re.sub(r"[─-╿]|\x1b\[[0-9;]*m", " ", text).split()
-    return " ".join(words).removeprefix("Parsing error ").split(" For full helptext")[0]
+def _bad_usage(complaint: str) -> InputError:
+    """The parser's boxed complaint as an error in one line."""
+    text = " ".join(re.sub(r"[─-╿]|\x1b\[[0-9;]*m|-{4,}", " ", complaint).split())
+    see = "see --help"
+    if unknown := re.search(r"Unrecognized options: (\S+?)(?=[,\s]|$)", text):
+        near = re.search(r"Perhaps you meant: (--[\w-]+)", text) or re.search(r"similar.*?(--[\w-]+)", text)
+        do = f"did you mean {near[1]}? {see}" if near else see
+        return InputError("command line", got=repr(unknown[1]), wanted="flags that exist", do=do)
+    if bare := re.search(r"Missing value for argument '(--[\w-]+)", text):
+        return InputError(bare[1], got="no value", wanted="one behind the flag", do=see)
+    if wrong := re.search(
+        r"Error parsing (--[\w-]+): (.*?)(?: Argument helptext.*| For full helptext.*)?$", text
+    ):
+        value = re.search(r"from \['(.*?)'\]|: '(.*?)'", wrong[2])
+        got = repr(value[1] or value[2]) if value else wrong[2]
+        wanted = (
+            "a whole number"
+            if "int()" in wrong[2]
+            else "a number"
+            if "float" in wrong[2].lower()
+            else "a value"
+        )
+        return InputError(wrong[1], got=got, wanted=wanted, do=see)
+    return InputError(
+        "command line", got=text.removeprefix("Parsing error ").split(" For full helptext")[0],
+        wanted="flags that exist, with their values", do=see,
+    )  # fmt: skip
 
 
 def devices_table() -> Table:

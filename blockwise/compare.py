@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 
 import blockwise
-from blockwise.models import count_parameters
 from blockwise.result import (
     DataInfo,
     DeviceInfo,
@@ -48,13 +48,21 @@ def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | No
         data=_data(setup),
         regimes=tuple(regimes),
         paper=_paper(setup),
-        config=setup.config.learning() | {"head": setup.head, "lr": setup.config.learning_rate},
+        config=_config(setup),
         assumptions=assumptions(setup),
         environment=environment(setup),
         seed=setup.config.training.seed,
         seconds=time.perf_counter() - started,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _config(setup: Setup) -> dict[str, Any]:
+    """The configuration with everything chosen: no "auto" head, no default rate, bits as trained."""
+    config = setup.config
+    chosen = {"head": setup.head, "lr": config.learning_rate}
+    bits = {"weight_bits": config.weight_bits, "activation_bits": config.activation_bits}
+    return config.learning() | chosen | bits
 
 
 def _planned(setup: Setup, regime: str) -> RegimeResult:
@@ -99,7 +107,9 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         accelerator=setup.accelerator,
         compile=config.training.compile,
         checkpoint=checkpoints / f"{row.regime}.pt" if checkpoints else None,
-        fingerprint=config.fingerprint(row.regime, setup.head, len(setup.dataset.train), setup.accelerator),
+        fingerprint=config.fingerprint(
+            row.regime, setup.head, setup.cut, len(setup.dataset.train), setup.accelerator
+        ),
         watcher=lambda: watcher,
     )
     training, host = Run(setup.build(), setup.dataset, REGIMES[row.regime], options).train()
@@ -115,9 +125,9 @@ def _device(setup: Setup) -> DeviceInfo:
 
 
 def _model(setup: Setup) -> ModelInfo:
-    network, net = setup.network, setup.build()
+    network = setup.network
     sizes = {b.name: sum(x.weights + x.biases for x in b.layers) for b in network.blocks}
-    heads = {name: count_parameters(net.heads[i]) for i, name in enumerate(net.names)}
+    heads = {b.name: sum(x.weights + x.biases for x in b.head) for b in network.blocks}
     return ModelInfo(
         setup.config.network.model, setup.config.network.width, network.parameters,
         network.in_shape, len(setup.dataset.classes), sizes, setup.head, heads,

@@ -14,6 +14,8 @@ from devices.errors import InputError, unknown_name
 from devices.planning import UPDATES
 
 AUTO = "auto"
+LARGEST_SEED = 2**63 - 1
+"""PyTorch keeps seeds in 64 bits."""
 
 
 def _listed(names: Any) -> str:
@@ -61,7 +63,12 @@ class Data:
         ),
     ] = "digits"
     image_size: Annotated[
-        int | None, arg(help="Side in pixels to which images are resized and cropped (default: as they are).")
+        int | None,
+        arg(
+            metavar="PIXELS",
+            help="Side to which images are resized and cropped.",
+            help_behavior_hint="(default: as they are)",
+        ),
     ] = None
     download: Annotated[bool, arg(help="Fetch a named set that is not on this computer.")] = False
 
@@ -84,7 +91,14 @@ class Training:
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {_listed(OPTIMIZERS)}.")] = "sgd-momentum"
     lr: Annotated[
-        float | None, arg(help="Peak learning rate of the one-cycle schedule (default: the optimizer's).")
+        float | None,
+        arg(
+            metavar="RATE",
+            help="Peak learning rate of the one-cycle schedule.",
+            help_behavior_hint="(default: "
+            + ", ".join(f"{rate:g} for {name}" for name, rate in DEFAULT_LEARNING_RATE.items())
+            + ")",
+        ),
     ] = None
     update: Annotated[
         str, arg(help="When gradients are applied: end (of the step), fused (in backward), auto (by regime).")
@@ -98,11 +112,21 @@ class Training:
 class Output:
     """What to do and where the results go."""
 
-    out: Annotated[Path | None, arg(help="Folder for the results (default: a new one under runs/).")] = None
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="DIR",
+            help="Folder for the results.",
+            help_behavior_hint="(default: a new one under runs/)",
+        ),
+    ] = None
     json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
     quiet: Annotated[bool, arg(help="No progress and no report, only the verdict.")] = False
     dry_run: Annotated[bool, arg(help="Memory without training.")] = False
-    resume: Annotated[Path | None, arg(help="Go on with the interrupted run in this folder.")] = None
+    resume: Annotated[
+        Path | None,
+        arg(metavar="DIR", help="Go on with the interrupted run in this folder.", help_behavior_hint=""),
+    ] = None
     list_devices: Annotated[bool, arg(help="List the boards and stop.")] = False
     version: Annotated[bool, arg(help="Print the version and stop.")] = False
 
@@ -125,6 +149,10 @@ class Config:
         for flag, value in (("--epochs", training.epochs), ("--batch-size", training.batch_size)):
             _at_least(flag, value, 1)
         _at_least("--seed", training.seed, 0)
+        if training.seed > LARGEST_SEED:
+            raise InputError(
+                "--seed", got=training.seed, wanted=f"at most {LARGEST_SEED}", do="choose a smaller one"
+            )
         _at_least("--width", self.network.width, 1)
         if self.images.image_size is not None:
             _at_least("--image-size", self.images.image_size, 1)
@@ -185,6 +213,10 @@ def _check_names(config: Config) -> None:
     for subject, name, names in known:
         if name not in names:
             raise unknown_name(subject, name, names)
+    if config.network.head.endswith(":"):
+        raise InputError(
+            "--head", got=repr(config.network.head), wanted="a width behind the colon", do="try lookahead:32"
+        )
     if not training.regimes or len(set(training.regimes)) < len(training.regimes):
         got = " ".join(training.regimes) or "none"
         raise InputError("--regimes", got=got, wanted="each regime once", do=f"choose of {_listed(REGIMES)}")

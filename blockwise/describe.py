@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 def describe(chain: Chain, blocks: str, head: str, step: Step | None = None) -> Network:
     """Trace ``chain`` on meta tensors and cut it; ``step`` is what N blocks are balanced for."""
-    return Anatomy(chain, head).network(Anatomy(chain, head).cut(blocks, step or Step()))
+    anatomy = Anatomy(chain, head)
+    return anatomy.network(anatomy.cut(blocks, step or Step()))
 
 
 class Anatomy:
@@ -28,9 +30,15 @@ class Anatomy:
 
     def __init__(self, chain: Chain, head: str) -> None:
         self.chain, self.head = chain, head
-        self.shapes = chain.unit_shapes()
         self.units = self._trace_units()
+        self.shapes = tuple(layers[-1].shape for layers in self.units)
         self.head_after = cache(self._head_after)
+
+    def with_head(self, head: str) -> Anatomy:
+        """The same units, traced once, under another head."""
+        twin = copy.copy(self)
+        twin.head, twin.head_after = head, cache(twin._head_after)
+        return twin
 
     def cut(self, blocks: str, step: Step) -> Cut:
         """Groups of unit numbers; see :func:`blockwise.partition.cut`."""
@@ -43,11 +51,11 @@ class Anatomy:
     def _trace_units(self) -> tuple[tuple[Layer, ...], ...]:
         rim = edges(self.chain.units)
         source, shape, units = IMAGES, self.chain.in_shape, []
-        for (name, module), after in zip(self.chain.units.items(), self.shapes, strict=True):
+        for name, module in self.chain.units.items():
             layers = trace(module, {source: shape}, name)
             edge = (*rim.weights, rim.activation)
             units.append(tuple(replace(x, precision="edge") if x.name in edge else x for x in layers))
-            source, shape = layers[-1].name, after
+            source, shape = layers[-1].name, layers[-1].shape
         return tuple(units)
 
     def _block(self, start: int, end: int) -> Block:

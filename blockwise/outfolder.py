@@ -4,11 +4,13 @@ import json
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
 from blockwise.files import atomic_write
 from devices.errors import InputError
 
+Group = TypeVar("Group", Board, Network, Data, Quantization, Training)
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 
@@ -49,10 +51,9 @@ def saved_config(folder: Path) -> Config:
     path = folder / CONFIG_FILE
     try:
         groups = json.loads(path.read_text("utf-8"))
-        training = groups["training"] | {"regimes": tuple(groups["training"]["regimes"])}
         return Config(
-            Board(**groups["board"]), Network(**groups["network"]), Data(**groups["images"]),
-            Quantization(**groups["quantization"]), Training(**training),
+            _read(Board, groups["board"]), _read(Network, groups["network"]), _read(Data, groups["images"]),
+            _read(Quantization, groups["quantization"]), _read(Training, groups["training"]),
             Output(resume=folder, dry_run=groups["output"]["dry_run"]),
         )  # fmt: skip
     except FileNotFoundError as error:
@@ -62,6 +63,16 @@ def saved_config(folder: Path) -> Config:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}", got="no valid configuration", wanted="the file as the run wrote it",
                          do="start over with --out") from error  # fmt: skip
+
+
+def _read(group: type[Group], values: dict[str, Any]) -> Group:
+    """The group with ``values`` from JSON. Raises TypeError where a type is not the field's."""
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    for name, hint in get_type_hints(group).items():
+        kind = get_origin(hint) if get_origin(hint) is tuple else hint
+        if not isinstance(given[name], kind):
+            raise TypeError(f"{name}: {given[name]!r}")
+    return group(**given)
 
 
 def _groups(config: Config) -> dict[str, object]:

@@ -49,8 +49,7 @@ def _count(blocks: str, most: int) -> int:
 def balanced(units: int, count: int, cost: Callable[[int, int], int]) -> tuple[int, ...]:
     """First units of ``count`` blocks whose largest cost is smallest (dynamic programming).
 
-    Of equal choices the one with the smaller sum of costs wins. The last unit stays with the one
-    before it.
+    The last unit stays with the one before it.
     """
 
     @cache

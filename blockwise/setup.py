@@ -1,5 +1,6 @@
 """From a configuration to the things it names: board, data, network, cut, head, memory plans."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from blockwise.partition import Cut
 from devices import planning, profile
 from devices.costs import DEVICE
 from devices.errors import InputError
-from devices.network import Network
+from devices.network import Layer, Network
 from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import DEFAULT_UPDATE, Step
@@ -47,19 +48,19 @@ class Setup:
         )  # fmt: skip
         data.check_batch_size(config.training.batch_size, dataset)
         setup = cls(config, device, dataset)
-        setup._check_batch()
+        setup._check()
         return setup
 
-    def _check_batch(self) -> None:
-        """Refuse a batch at which a head or a norm cannot be trained."""
-        batch, net = self.config.training.batch_size, self.build()
-        if batch < net.minimum_batch:
-            raise InputError(
-                "--batch-size", got=batch,
-                wanted=f"at least {net.minimum_batch}: head {self.head} or a norm of flat features "
-                "compares the samples of a batch",
-                do="use a larger batch, or a convolutional network with another head",
-            )  # fmt: skip
+    def _check(self) -> None:
+        """Refuse what only the parts together show, before any work is begun."""
+        _ = self.accelerator
+        for layer in self.network.all_layers:
+            reason = _compares_samples(layer)
+            if reason and self.config.training.batch_size == 1:
+                raise InputError(
+                    "--batch-size", got=1, wanted=f"at least 2, since {reason} ({layer.name})",
+                    do="use a larger batch or another --head or --model",
+                )  # fmt: skip
 
     def chain(self) -> Chain:
         """The network in float, freshly initialised from the seed."""
@@ -90,9 +91,10 @@ class Setup:
     def _cuts(self) -> dict[str, tuple[Cut, Network]]:
         """The cut and the network by head: one entry, or each candidate until one fits."""
         chosen = self.config.network.head
-        found: dict[str, tuple[Cut, Network]] = {}
-        for head in HEAD_CANDIDATES if chosen == AUTO else (chosen,):
-            anatomy = Anatomy(self.chain(), head)
+        heads = HEAD_CANDIDATES if chosen == AUTO else (chosen,)
+        anatomy, found = Anatomy(self.chain(), heads[0]), {}
+        for head in heads:
+            anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))
             found[head] = cut, anatomy.network(cut)
             if self._plan(found[head][1], LEANEST).fits:
@@ -144,3 +146,12 @@ class Setup:
                 wanted="a device that PyTorch sees", do="use --accelerator cpu",
             )  # fmt: skip
         return "cuda" if available and asked != "cpu" else "cpu"
+
+
+def _compares_samples(layer: Layer) -> str:
+    """Why ``layer`` cannot be trained on a single sample, or nothing."""
+    if layer.kind == "similarity_loss":
+        return "the similarity loss compares samples"
+    if layer.kind == "batch_norm" and math.prod(layer.shape[1:]) == 1:
+        return "the norm of flat features compares samples"
+    return ""

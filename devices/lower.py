@@ -256,13 +256,11 @@ class Lowering:
 
     def _share(self, name: str, gradient: str, owner: str) -> None:
         """Let ``name``'s output have this gradient too, or add it to the one it has."""
-        existing = self.gradients.get(name)
-        if existing is None:
+        if name not in self.gradients:
             self._point(name, gradient)
-        else:
-            self.program.emit(
-                f"{name} add gradients", "backward", owner, reads=(gradient,), writes=(existing,)
-            )
+            return
+        sum_ = self._target(name, None, owner)
+        self.program.emit(f"{name} add gradients", "backward", owner, reads=(gradient,), writes=(sum_,))
 
     # ----------------------------------------------------------------- update
 

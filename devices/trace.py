@@ -1,11 +1,12 @@
 """Read the layers, shapes and parameter counts off a PyTorch module, without computing anything.
 
-The module is traced symbolically (torch.fx) and its shapes are found on meta tensors.
+The module is traced symbolically (torch.fx) and its shapes are found on an empty batch.
 """
 
 import copy
 import math
 import operator
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -29,7 +30,7 @@ MODULE_KINDS: dict[type[nn.Module], str] = {
     nn.Identity: "view",
 }
 FUNCTION_KINDS: dict[Any, str] = {operator.add: "add", torch.add: "add"}
-BATCH = 2  # any batch that a norm accepts; shapes are kept without it
+BATCH = 0  # an empty batch has shapes but nothing to compute; meta tensors would load the compiler
 
 
 def kind_of_module(module: nn.Module) -> str | None:
@@ -54,9 +55,10 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
     and its shape without the batch (an empty shape stands for class labels). Raises InputError
     naming the operation that has no cost row.
     """
-    twin = copy.deepcopy(module).to("meta").train()
+    twin = copy.deepcopy(module).cpu().eval()
     graph_module = fx.GraphModule(twin, _Tracer().trace(twin))
-    ShapeProp(graph_module).propagate(*(_example(shape) for shape in inputs.values()))
+    with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
+        ShapeProp(graph_module).propagate(*(_example(shape) for shape in inputs.values()))
     placeholders = [node for node in graph_module.graph.nodes if node.op == "placeholder"]
     names = dict(zip(placeholders, inputs, strict=True))
     layers = []
@@ -70,7 +72,7 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
 
 def _example(shape: tuple[int, ...]) -> torch.Tensor:
     dtype = torch.float32 if shape else torch.int64
-    return torch.empty(BATCH, *shape, dtype=dtype, device="meta")
+    return torch.empty(BATCH, *shape, dtype=dtype)
 
 
 def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Layer:

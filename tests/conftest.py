@@ -1,6 +1,9 @@
 """Options shared by all tests."""
 
 import pytest
+import torch
+
+torch.set_num_threads(1)  # on tensors this small, threads mostly wait for each other
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,52 @@
+"""The product itself: the command of the README, with nothing but defaults."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def default_run(tmp_path_factory):
+    """``python run.py --device stm32 --json``: the finished process and the folder of its run."""
+    out = tmp_path_factory.mktemp("default") / "run"
+    command = [sys.executable, str(ROOT / "run.py"), "--device", "stm32", "--json", "--out", str(out)]
+    return subprocess.run(command, capture_output=True, text=True, check=False), out
+
+
+@pytest.fixture(scope="module")
+def result(default_run):
+    return json.loads(default_run[0].stdout)
+
+
+def test_the_default_command_ends_well_and_prints_its_result_file(default_run, result):
+    process, out = default_run
+    assert process.returncode == 0, process.stderr
+    assert json.loads((out / "result.json").read_text("utf-8")) == result
+    assert {path.name for path in out.iterdir()} >= {"result.json", "report.html", "timeline.svg", "timeline.png"}
+
+
+def test_bp_reaches_95_percent_and_local_90_percent_on_digits(result):
+    accuracy = {regime["regime"]: regime["test_accuracy"] for regime in result["regimes"]}
+    assert accuracy["bp"] >= 0.95
+    assert accuracy["bp-checkpoint"] == accuracy["bp"]
+    assert accuracy["local"] >= 0.90
+    assert accuracy["local-resident"] >= 0.90
+
+
+def test_the_categories_add_up_to_each_peak_to_the_byte(result):
+    for regime in result["regimes"]:
+        assert sum(regime["by_category"].values()) == regime["peak_bytes"]
+        assert max(moment["live_bytes"] for moment in regime["timeline"]) == regime["peak_bytes"]
+        assert sum(tensor["bytes"] for tensor in regime["tensors_at_peak"]) == regime["peak_bytes"]
+
+
+def test_on_the_320_kib_board_plain_bp_does_not_fit_and_block_resident_training_does(result):
+    fits = {regime["regime"]: regime["fits"] for regime in result["regimes"]}
+    assert result["device"]["ram_bytes"] == 320 * 1024
+    assert not fits["bp"]
+    assert fits["local-resident"]
