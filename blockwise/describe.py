@@ -32,12 +32,13 @@ class Anatomy:
         self.chain, self.head = chain, head
         self.units = self._trace_units()
         self.shapes = tuple(layers[-1].shape for layers in self.units)
-        self.head_after = cache(self._head_after)
+        self._traced_head, self.head_after = cache(self._trace_head), cache(self._head_after)
 
     def with_head(self, head: str) -> Anatomy:
         """The same units, traced once, under another head."""
         twin = copy.copy(self)
-        twin.head, twin.head_after = head, cache(twin._head_after)
+        twin.head = head
+        twin._traced_head, twin.head_after = cache(twin._trace_head), cache(twin._head_after)
         return twin
 
     def cut(self, blocks: str, step: Step) -> Cut:
@@ -63,11 +64,19 @@ class Anatomy:
         return Block(block_name(self.chain.unit_names[start:end]), layers, self.head_after(end))
 
     def _head_after(self, end: int) -> tuple[Layer, ...]:
-        shape, last = self.shapes[end - 1], end == len(self.units)
+        unit, source = self.chain.unit_names[end - 1], self.units[end - 1][-1].name
+        given = {IMAGES: source, LABELS: LABELS}
+
+        def named(layer: str) -> str:
+            return given.get(layer) or f"{unit}.{layer}"
+
+        layers = self._traced_head(self.shapes[end - 1], end == len(self.units))
+        return tuple(replace(x, name=named(x.name), inputs=tuple(map(named, x.inputs))) for x in layers)
+
+    def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
+        """The head behind any unit of this shape, reading IMAGES in place of the unit's output."""
         head = heads.OutputHead() if last else heads.make(self.head, shape, self.chain.num_classes)
-        source = self.units[end - 1][-1].name
-        name = f"{self.chain.unit_names[end - 1]}.head"
-        layers = trace(head, {source: shape, LABELS: ()}, name)
+        layers = trace(head, {IMAGES: shape, LABELS: ()}, "head")
         return tuple(replace(layer, precision="float") for layer in layers)
 
     def _cost(self, start: int, end: int, step: Step) -> int:

@@ -1,6 +1,7 @@
 """The folder of a run: made before any work, its configuration kept beside the checkpoints."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from blockwise.config import Board, Config, Data, Network, Output, Quantization,
 from blockwise.files import atomic_write
 from devices.errors import InputError
 
-Group = TypeVar("Group", Board, Network, Data, Quantization, Training)
+Group = TypeVar("Group")
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 
@@ -54,24 +55,28 @@ def saved_config(folder: Path) -> Config:
         return Config(
             _read(Board, groups["board"]), _read(Network, groups["network"]), _read(Data, groups["images"]),
             _read(Quantization, groups["quantization"]), _read(Training, groups["training"]),
-            Output(resume=folder, dry_run=groups["output"]["dry_run"]),
+            Output(resume=folder, dry_run=_read(Output, groups["output"]).dry_run),
         )  # fmt: skip
     except FileNotFoundError as error:
         got = "a folder without a run" if folder.is_dir() else "no such folder"
         raise InputError(f"--resume {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path}", got="no valid configuration", wanted="the file as the run wrote it",
                          do="start over with --out") from error  # fmt: skip
 
 
-def _read(group: type[Group], values: dict[str, Any]) -> Group:
+def _read(group: Callable[..., Group], values: dict[str, Any]) -> Group:
     """The group with ``values`` from JSON. Raises TypeError where a type is not the field's."""
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     for name, hint in get_type_hints(group).items():
-        kind = get_origin(hint) if get_origin(hint) is tuple else hint
-        if not isinstance(given[name], kind):
-            raise TypeError(f"{name}: {given[name]!r}")
+        value = given[name]
+        if get_origin(hint) is tuple:  # of names
+            valid = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+        else:
+            valid = isinstance(value, hint)
+        if not valid:
+            raise TypeError(f"{name}: {value!r}")
     return group(**given)
 
 

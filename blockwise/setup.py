@@ -54,13 +54,19 @@ class Setup:
     def _check(self) -> None:
         """Refuse what only the parts together show, before any work is begun."""
         _ = self.accelerator
-        for layer in self.network.all_layers:
-            reason = _compares_samples(layer)
-            if reason and self.config.training.batch_size == 1:
-                raise InputError(
-                    "--batch-size", got=1, wanted=f"at least 2, since {reason} ({layer.name})",
-                    do="use a larger batch or another --head or --model",
-                )  # fmt: skip
+        reason = self._obstacle(self.network)
+        if reason:
+            raise InputError(
+                "--batch-size", got=1, wanted=f"at least 2, since {reason}",
+                do="use a larger batch or another --head or --model",
+            )  # fmt: skip
+
+    def _obstacle(self, network: Network) -> str:
+        """Why the network cannot be trained at this batch size; empty if it can."""
+        if self.config.training.batch_size > 1:
+            return ""
+        reasons = ((layer.name, _compares_samples(layer)) for layer in network.all_layers)
+        return next((f"{reason} ({name})" for name, reason in reasons if reason), "")
 
     def chain(self) -> Chain:
         """The network in float, freshly initialised from the seed."""
@@ -97,15 +103,20 @@ class Setup:
             anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))
             found[head] = cut, anatomy.network(cut)
-            if self._plan(found[head][1], LEANEST).fits:
+            if self._serves(found[head][1]):
                 break
         return found
 
+    def _serves(self, network: Network) -> bool:
+        return not self._obstacle(network) and self._plan(network, LEANEST).fits
+
     @cached_property
     def head(self) -> str:
-        """The local head: as asked for, or the most accurate one that fits, or the first if none."""
-        fits = [head for head, (_, network) in self._cuts.items() if self._plan(network, LEANEST).fits]
-        return fits[0] if fits else next(iter(self._cuts))
+        """The local head: as asked for; or the most accurate one that fits, or else can be trained."""
+        cuts = self._cuts
+        serving = [head for head, (_, network) in cuts.items() if self._serves(network)]
+        trainable = [head for head, (_, network) in cuts.items() if not self._obstacle(network)]
+        return next(iter(serving or trainable or cuts))
 
     @property
     def cut(self) -> Cut:

@@ -1,0 +1,319 @@
+"""The command line as a user meets it: streams, exit codes, and one line for whatever is wrong."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from blockwise import __version__, cli
+from devices import profile
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--model", "cnn", "--width", "4", "--regimes", "bp")
+DRY = (*TINY, "--dry-run")
+FLAGS = [
+    "device", "model", "width", "data", "image-size", "method", "weight-bits", "activation-bits",
+    "regimes", "blocks", "head", "optimizer", "lr", "epochs", "batch-size", "update", "seed",
+    "accelerator", "compile", "out", "json", "dry-run", "resume", "quiet", "version", "list-devices",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    """Each test in a folder of its own, with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    return tmp_path
+
+
+def image_folder(root: Path, train: str = "ab", test: str = "ab") -> Path:
+    for split, classes, count in (("train", train, 20), ("test", test, 2)):
+        for name in classes:
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = bytes((number + 1) * i * i % 256 for i in range(64))
+                Image.frombytes("L", (8, 8), pixels).save(root / split / name / f"{number}.png")
+    return root
+
+
+def refusal(capsys, *arguments: str) -> str:
+    """Run what must be refused: exit code 2, one line on stderr, nothing on stdout, no folder."""
+    before = set(Path().rglob("*"))
+    code = cli.main(arguments)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("blockwise: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert {path for path in Path().rglob("*") if ".cache" not in path.parts} == {
+        path for path in before if ".cache" not in path.parts
+    }
+    return err
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--device stm3", "device: got 'stm3'; did you mean 'stm32'"),
+        ("--model resnt20", "model: got 'resnt20'; did you mean 'resnet20'"),
+        ("--method lqs", "method: got 'lqs'; did you mean 'lsq'"),
+        ("--data cifar1", "data set: got 'cifar1'; did you mean 'cifar10'"),
+        ("--head gup", "head: got 'gup'; did you mean 'gap'"),
+        ("--optimizer adm", "optimizer: got 'adm'; did you mean 'adam'"),
+        ("--regimes loca", "regime: got 'loca'; did you mean 'local'"),
+        ("--accelerator cud", "--accelerator: got 'cud'; did you mean 'cuda'"),
+        ("--update en", "--update: got 'en'; did you mean 'end'"),
+        ("--epohcs 3", "command line: got '--epohcs'; did you mean --epochs"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, words):
+    line = refusal(capsys, *DRY, *arguments.split())
+    assert all(part in line for part in words.split(";"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--epochs", "--epochs: got no value"),
+        ("--resume", "--resume: got no value"),
+        ("--epochs many", "--epochs: got 'many', wanted a whole number"),
+        ("--width 1.5", "--width: got '1.5', wanted a whole number"),
+        ("--lr fast", "--lr: got 'fast', wanted a number"),
+        ("extra", "command line: got 'extra'"),
+        ("--json=1", "command line: got '1'"),
+        ("--lr 0", "--lr: got 0.0, wanted a number above 0"),
+        ("--lr -1", "--lr: got -1.0, wanted a number above 0"),
+        ("--lr nan", "--lr: got nan, wanted a number above 0"),
+        ("--epochs 0", "--epochs: got 0, wanted at least 1"),
+        ("--seed -1", "--seed: got -1, wanted at least 0"),
+        ("--seed 99999999999999999999", "--seed: got 99999999999999999999, wanted at most"),
+        ("--width -4", "--width: got -4, wanted at least 1"),
+        ("--image-size 0", "--image-size: got 0, wanted at least 1"),
+        ("--weight-bits 0", "--weight-bits: got 0, wanted 1 to 8"),
+        ("--weight-bits 9", "--weight-bits: got 9, wanted 1 to 8"),
+        ("--activation-bits 32", "use --method fp32"),
+        ("--batch-size 0", "--batch-size: got 0, wanted at least 1"),
+        ("--batch-size 100000", "got 100000, wanted 1 to 1368, the training images of digits"),
+        ("--blocks 99", "--blocks: got '99', wanted auto, stages, residual, layers or a number from 1 to 3"),
+        ("--blocks foo", "--blocks: got 'foo'"),
+        ("--head lookahead:", "--head: got 'lookahead:'"),
+        ("--head lookahead:x", "head width: got 'x'"),
+        ("--head gap:3", "head gap: got width 3"),
+        ("--head sim --batch-size 1", "wanted at least 2, since the similarity loss compares samples"),
+        ("--model mlp --batch-size 1", "wanted at least 2, since the norm of flat features compares samples"),
+        ("--regimes bp bp", "--regimes: got bp bp, wanted each regime once"),
+        ("--regimes", "--regimes: got none, wanted each regime once"),
+        ("--device missing.toml", "missing.toml: got No such file"),
+        ("--data ./missing", "image folder missing: got no such folder"),
+        ("--data .", "image folder train: got no such folder"),
+        ("--resume missing", "--resume missing: got no such folder"),
+        ("--resume .", "--resume .: got a folder without a run"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
+    assert words in refusal(capsys, *DRY, *arguments.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without CUDA")
+def test_cuda_is_refused_before_any_work_where_there_is_none(capsys):
+    assert "--accelerator: got cuda" in refusal(capsys, *TINY, "--accelerator", "cuda")
+
+
+def test_a_profile_with_letters_for_a_number_names_the_key(capsys):
+    text = (Path(profile.__file__).parent / "profiles" / "nrf52840.toml").read_text("utf-8")
+    Path("board.toml").write_text(re.sub(r"(?m)^clock_mhz.*", 'clock_mhz = "fast"', text), "utf-8")
+    assert "board.toml: clock_mhz: got 'fast'" in refusal(capsys, *DRY, "--device", "board.toml")
+
+
+def test_an_image_folder_that_cannot_be_used_says_why(capsys, workplace):
+    image_folder(workplace / "extra", test="abc")
+    image_folder(workplace / "single", train="a", test="a")
+    torn = image_folder(workplace / "torn") / "train" / "a" / "0.png"
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert "got class 'c', which train lacks" in refusal(capsys, *DRY, "--data", "./extra")
+    assert "got one class, 'a'" in refusal(capsys, *DRY, "--data", "./single")
+    assert "torn/train/a/0.png: got a damaged" in refusal(capsys, *DRY, "--data", "./torn")
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_an_out_folder_that_cannot_be_made_is_refused(capsys, out):
+    Path("file").write_text("in the way")
+    assert f"--out {out}: got " in refusal(capsys, *DRY, "--out", out)
+    assert Path("file").read_text() == "in the way"
+
+
+def test_the_out_folder_of_another_run_is_refused_and_left_alone(capsys):
+    assert cli.main([*DRY, "--out", "run"]) == 0
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    assert "use another, or --resume run" in refusal(capsys, *DRY, "--out", "run")
+    assert before == {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+
+
+# ------------------------------------------------------------------- results
+
+
+def test_json_prints_the_result_file_and_nothing_else_on_stdout(capsys):
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result == json.loads(Path("run/result.json").read_text("utf-8"))
+    (row,) = result["regimes"]
+    assert row["regime"] == "bp"
+    assert sum(row["by_category"].values()) == row["peak_bytes"]
+    assert 0 <= row["test_accuracy"] <= 1
+    assert "bp: epoch 1/1" in err
+    assert "\x1b" not in out + err
+
+
+def test_quiet_prints_the_verdict_alone(capsys):
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "fits" in out
+    assert err == ""
+
+
+def test_the_report_is_plain_text_where_there_is_no_terminal(capsys):
+    assert cli.main([*DRY, "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    assert "Verdict" in out
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_exit_code_3_tells_that_no_regime_fits(capsys):
+    assert cli.main(["--device", "stm32f103", "--regimes", "bp", "--dry-run", "--out", "run"]) == 3
+    assert "does not fit" in capsys.readouterr().out
+
+
+def test_float_training_needs_no_bits_and_reports_32(capsys):
+    assert cli.main([*DRY, "--method", "fp32", "--out", "run", "--json"]) == 0
+    config = json.loads(capsys.readouterr().out)["config"]
+    assert (config["weight_bits"], config["activation_bits"]) == (32, 32)
+
+
+def test_a_folder_of_images_is_known_by_its_own_name(capsys, workplace):
+    image_folder(workplace / "pictures" / "birds")
+    assert cli.main([*DRY, "--data", str(workplace / "pictures" / "birds"), "--out", "run", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["name"], data["test"]) == ("birds", 4)
+
+
+def test_a_folder_named_like_a_set_is_reached_by_its_path(capsys, workplace):
+    image_folder(workplace / "digits")
+    assert cli.main([*DRY, "--data", "./digits", "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["test"] == 4
+
+
+def test_images_take_the_size_that_is_asked_for(capsys):
+    assert cli.main([*DRY, "--image-size", "16", "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["in_shape"] == [1, 16, 16]
+
+
+def test_the_version_and_the_boards_are_printed_without_a_run(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"blockwise {__version__}\n"
+    assert cli.main(["--list-devices"]) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in profile.catalogue())
+    assert not Path("runs").exists()
+
+
+def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert not stop.value.code
+    assert [flag for flag in FLAGS if not re.search(rf"--{flag}\b", text)] == []
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 200
+
+
+# ------------------------------------------------------- interruption, resumption
+
+
+def interrupt(monkeypatch, after: int) -> None:
+    """Ctrl-C after that many epochs, once."""
+    epochs = iter(range(1, 1_000))
+    shown = cli.ConsoleWatcher.epoch
+
+    def stop(self, regime, epoch):
+        shown(self, regime, epoch)
+        if next(epochs) == after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.ConsoleWatcher, "epoch", stop)
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on_to_the_same_result(capsys, monkeypatch):
+    arguments = (*TINY, "--epochs", "2", "--json")
+    assert cli.main([*arguments, "--out", "whole"]) == 0
+    whole = json.loads(capsys.readouterr().out)["regimes"][0]
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*arguments, "--out", "halves"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == "blockwise: interrupted; go on with --resume halves"
+    assert cli.main(["--resume", "halves", "--json"]) == 0
+    halves = json.loads(capsys.readouterr().out)["regimes"][0]
+    assert halves["test_accuracy"] == whole["test_accuracy"]
+    losses = [[epoch["train_loss"] for epoch in row["training"]["history"]] for row in (whole, halves)]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_is_not_resumed_under_another_configuration(capsys, monkeypatch):
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*TINY, "--epochs", "2", "--out", "run"]) == 130
+    capsys.readouterr()
+    assert "another --epochs than the run has" in refusal(capsys, "--resume", "run", "--epochs", "3")
+    assert "got --out new beside it" in refusal(capsys, "--resume", "run", "--out", "new")
+
+
+def test_damaged_files_of_a_run_are_named(capsys, monkeypatch):
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*TINY, "--epochs", "2", "--out", "run"]) == 130
+    capsys.readouterr()
+    shutil.copytree("run", "other")
+    config = json.loads(Path("other/config.json").read_text("utf-8"))
+    config["training"]["seed"] = 1
+    Path("other/config.json").write_text(json.dumps(config), "utf-8")
+    assert "bp.pt: got the state of another configuration" in refusal(capsys, "--resume", "other")
+    Path("run/checkpoints/bp.pt").write_bytes(b"torn")
+    assert "bp.pt: got an unreadable file" in refusal(capsys, "--resume", "run")
+    Path("run/config.json").write_text("{", "utf-8")
+    assert "config.json: got no valid configuration" in refusal(capsys, "--resume", "run")
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
+    command = (sys.executable, str(ROOT / "run.py"))
+    environment = os.environ | {"NO_COLOR": "1"}
+    run = subprocess.Popen(
+        [*command, *TINY, "--epochs", "10", "--out", "run"],
+        stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert run.stderr is not None
+    first = run.stderr.readline()
+    run.kill()
+    run.communicate()
+    assert first.startswith("bp: epoch 1/10")
+    assert not Path("run/result.json").exists()
+    state = torch.load(Path("run/checkpoints/bp.pt"), weights_only=True)
+    assert state["progress"]["epoch"] >= 1
+    done = subprocess.run(
+        [*command, "--resume", "run", "--json"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    history = json.loads(done.stdout)["regimes"][0]["training"]["history"]
+    assert [epoch["epoch"] for epoch in history] == list(range(1, 11))
+    assert "epoch 1/10" not in done.stderr

@@ -1,0 +1,110 @@
+"""An interrupted and resumed run ends with the bits of an uninterrupted one, in every regime."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from blockwise import models, quant
+from blockwise.blocks import BlockNet
+from blockwise.data import Dataset, load
+from blockwise.describe import Anatomy
+from blockwise.result import Epoch, Training
+from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.options import Silent
+from devices.errors import InputError
+from devices.regimes import DEFAULT_UPDATE, Step
+
+EPOCHS = 3
+
+
+class Interrupting(Silent):
+    """Ctrl-C after so many epochs, counted over all phases."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def epoch(self, regime: str, epoch: Epoch) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    full = load("digits", seed=0)
+    part = torch.arange(96)
+    return replace(full, train=full.train.select(part), test=full.test.select(part))
+
+
+def build(head: str = "lookahead:4") -> BlockNet:
+    torch.manual_seed(0)
+    chain = models.build("cnn", (1, 8, 8), 10, 4)
+    groups = Anatomy(chain, head).cut("layers", Step())
+    return BlockNet(quant.quantize(chain, "lsq", 3, 3), groups, head)
+
+
+def options(regime: str, path: Path, optimizer: str) -> TrainOptions:
+    fused = DEFAULT_UPDATE[regime] == "fused"
+    return TrainOptions(EPOCHS, 16, optimizer, 0.02, fused, seed=5, checkpoint=path, fingerprint="f")
+
+
+def train(data: Dataset, regime: str, told: TrainOptions, stops: tuple[int, ...] = ()) -> Training:
+    """Train to the end, interrupted and resumed after each of ``stops`` further epochs."""
+    for after in stops:
+        watcher = Interrupting(after)
+        with pytest.raises(KeyboardInterrupt):
+            Run(build(), data, REGIMES[regime], replace(told, watcher=lambda w=watcher: w)).train()
+    return Run(build(), data, REGIMES[regime], told).train()[0]
+
+
+def state(path: Path) -> dict[str, object]:
+    return torch.load(path, weights_only=True)  # type: ignore[no-any-return]
+
+
+# Block-resident training has 3 blocks of 3 epochs: 1, 3 and 9 are the ends of an epoch, of a block and
+# of the run, 4 and 5 lie in the middle block.
+@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam"])
+@pytest.mark.parametrize(
+    ("regime", "stops"),
+    [
+        *((regime, stops) for regime in ("bp", "bp-checkpoint", "local") for stops in ((1,), (1, 1), (3,))),
+        *(("local-resident", stops) for stops in ((1,), (3,), (4,), (5,), (9,), (2, 3, 1))),
+    ],
+)
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(digits, tmp_path, regime, stops, optimizer):
+    paths = tmp_path / "whole.pt", tmp_path / "parts.pt"
+    whole = train(digits, regime, options(regime, paths[0], optimizer))
+    parts = train(digits, regime, options(regime, paths[1], optimizer), stops)
+    ours, reference = state(paths[1]), state(paths[0])
+    for group in ("net", "best"):
+        assert ours[group].keys() == reference[group].keys()
+        assert all(ours[group][name].equal(tensor) for name, tensor in reference[group].items())
+    assert parts.test_accuracy == whole.test_accuracy
+    assert parts.block_accuracies == whole.block_accuracies
+    assert [(e.block, e.epoch, e.train_loss, e.validation_accuracy) for e in parts.history] == [
+        (e.block, e.epoch, e.train_loss, e.validation_accuracy) for e in whole.history
+    ]
+
+
+def test_a_finished_run_is_not_trained_again(digits, tmp_path):
+    told = options("bp", tmp_path / "bp.pt", "sgd")
+    first = train(digits, "bp", told)
+    assert train(digits, "bp", replace(told, watcher=lambda: Interrupting(1))) == first
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_and_kept(digits, tmp_path):
+    told = options("bp", tmp_path / "bp.pt", "sgd")
+    train(digits, "bp", told)
+    before = (tmp_path / "bp.pt").read_bytes()
+    with pytest.raises(InputError, match="another configuration"):
+        train(digits, "bp", replace(told, fingerprint="g"))
+    assert (tmp_path / "bp.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", b"PK\x03\x04" + bytes(100)])
+def test_a_damaged_checkpoint_is_refused(digits, tmp_path, content):
+    (tmp_path / "bp.pt").write_bytes(content)
+    with pytest.raises(InputError, match="unreadable file"):
+        train(digits, "bp", options("bp", tmp_path / "bp.pt", "sgd"))
