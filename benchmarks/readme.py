@@ -82,11 +82,10 @@ def speed() -> str:
         f"{conditions['processor']}, torch {conditions['torch']}; medians of {conditions['rounds']} "
         "interleaved rounds, ratios within a round."
     )
-    rows = [[name, f"{s * 1e3:,.1f}", f"{conditions['batch'] / s:,.0f}"] for name, s in result["seconds"].items()]
+    batch = conditions["batch"]
+    rows = [[name, f"{s * 1e3:,.1f}", f"{batch / s:,.0f}"] for name, s in result["seconds"].items()]
     ratios = [[name, f"{value:.3f}"] for name, value in result["ratios"].items()]
-    return "\n\n".join(
-        (intro, table(["step", "ms", "images/s"], rows), table(["ratio", "median"], ratios))
-    )
+    return "\n\n".join((intro, table(["step", "ms", "images/s"], rows), table(["ratio", "median"], ratios)))
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
@@ -100,7 +99,8 @@ def fill(text: str) -> str:
     """``text`` with every marked section made anew."""
     for name, make in SECTIONS.items():
         pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-        text, found = re.subn(pattern, lambda m: f"{m[1]}{make()}\n{m[2]}", text, flags=re.S)
+        body = make().replace("\\", "\\\\")
+        text, found = re.subn(pattern, rf"\1{body}\n\2", text, flags=re.S)
         if found != 1:
             raise SystemExit(f"README.md: section {name!r} stands {found} times, wanted once")
     return text

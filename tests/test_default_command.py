@@ -27,7 +27,8 @@ def test_the_default_command_ends_well_and_prints_its_result_file(default_run, r
     process, out = default_run
     assert process.returncode == 0, process.stderr
     assert json.loads((out / "result.json").read_text("utf-8")) == result
-    assert {path.name for path in out.iterdir()} >= {"result.json", "report.html", "timeline.svg", "timeline.png"}
+    written = {path.name for path in out.iterdir()}
+    assert written >= {"result.json", "report.html", "timeline.svg", "timeline.png"}
 
 
 def test_bp_reaches_95_percent_and_local_90_percent_on_digits(result):

@@ -70,7 +70,8 @@ def test_the_hand_made_sums_are_the_numbers_they_were():
 def test_a_trained_step_size_adds_its_value_and_momentum_for_each_quantizer():
     # conv1, relu1, conv2, relu2 and linear have one step of 4 bytes each, with its momentum; linear's
     # also has its gradient while the peak lasts.
-    plain, learned = (ledger("bp-checkpoint", 1, bits=Bits(4, 4, 8, x)).peak.live_bytes for x in (False, True))
+    peaks = (ledger("bp-checkpoint", 1, bits=Bits(4, 4, 8, learns)).peak for learns in (False, True))
+    plain, learned = (peak.live_bytes for peak in peaks)
     assert learned - plain == 5 * 8 + 4
 
 

@@ -9,7 +9,11 @@ from devices.ledger import Ledger
 from devices.schedule import ACTIVATION, Program, Tensor
 
 
-@given(elements=st.integers(1, 10_000), bits=st.sampled_from([1, 2, 3, 5, 8, 32]), alignment=st.sampled_from([1, 4, 8, 32]))
+@given(
+    elements=st.integers(1, 10_000),
+    bits=st.sampled_from([1, 2, 3, 5, 8, 32]),
+    alignment=st.sampled_from([1, 4, 8, 32]),
+)
 def test_bytes_are_rounded_up_to_whole_bytes_and_then_to_the_alignment(elements, bits, alignment):
     tensor = Tensor("t", (elements,), bits, SCRATCH, "b")
     assert (tensor.bytes - 1) * 8 < elements * bits <= tensor.bytes * 8

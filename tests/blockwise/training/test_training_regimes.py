@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -92,7 +93,8 @@ def test_a_fused_updater_makes_the_same_updates_as_torch_optim_at_the_end(optimi
     torch.manual_seed(0)
     nets = [torch.nn.Linear(5, 3) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
-    updaters = [Updater(net.parameters(), optimizer, fused=fused) for net, fused in zip(nets, (False, True), strict=True)]
+    kinds = zip(nets, (False, True), strict=True)
+    updaters = [Updater(net.parameters(), optimizer, fused=fused) for net, fused in kinds]
     for _ in range(4):
         x = torch.randn(7, 5)
         for net, updater in zip(nets, updaters, strict=True):
@@ -128,7 +130,7 @@ def test_block_resident_training_leaves_finished_blocks_alone_and_trains_each_fo
     run._finish_phase = lambda: (finish(), seen.append((run.progress.phase, copy.deepcopy(net.state_dict()))))  # type: ignore[method-assign]
     outcome, _ = run.train()
     assert [phase for phase, _ in seen] == [1, 2, 3]
-    for (_, earlier), (number, later) in zip(seen, seen[1:], strict=False):
+    for (_, earlier), (number, later) in pairwise(seen):
         finished = [key for key in earlier if int(key.split(".")[1]) < number - 1]
         assert finished
         assert all(torch.equal(earlier[key], later[key]) for key in finished)
