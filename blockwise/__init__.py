@@ -9,7 +9,7 @@ _SUBMODULES = ("data", "heads", "models", "quant", "report", "training")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import a public submodule on first use: ``--version`` need not wait for PyTorch."""
+    """Import a public submodule on first use: ``import blockwise`` need not wait for PyTorch."""
     if name in _SUBMODULES:
         return import_module(f"blockwise.{name}")
     raise AttributeError(f"module 'blockwise' has no attribute {name!r}")

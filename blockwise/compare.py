@@ -1,5 +1,6 @@
 """The comparison: plan and train every regime, and put all of it into one Result."""
 
+import contextlib
 import platform
 import subprocess
 import time
@@ -38,7 +39,7 @@ def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | No
 
     Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued.
     """
-    started = time.perf_counter()
+    started, conditions = time.perf_counter(), environment(setup)  # of the code that runs, not a later one
     regimes = [_planned(setup, name) for name in setup.config.training.regimes]
     if not setup.config.output.dry_run:
         regimes = [_trained(setup, row, checkpoints, watcher or Silent()) for row in regimes]
@@ -50,7 +51,7 @@ def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | No
         paper=_paper(setup),
         config=_config(setup),
         assumptions=assumptions(setup),
-        environment=environment(setup),
+        environment=conditions,
         seed=setup.config.training.seed,
         seconds=time.perf_counter() - started,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -108,7 +109,7 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         compile=config.training.compile,
         checkpoint=checkpoints / f"{row.regime}.pt" if checkpoints else None,
         fingerprint=config.fingerprint(
-            row.regime, setup.head, setup.cut, len(setup.dataset.train), setup.accelerator
+            row.regime, setup.head, setup.cut, setup.dataset.fingerprint, setup.accelerator
         ),
         watcher=lambda: watcher,
     )
@@ -149,7 +150,12 @@ def _data(setup: Setup) -> DataInfo:
 
 def _paper(setup: Setup) -> PaperAccounting:
     config = setup.config
-    figures = paper_figures(setup.network, bits=config.activation_bits, batch_size=config.training.batch_size)
+    figures = paper_figures(
+        setup.network,
+        bits=config.weight_bits,
+        activation_bits=config.activation_bits,
+        batch_size=config.training.batch_size,
+    )
     return PaperAccounting(
         figures.inference_activations, figures.inference_parameters, figures.training_activations,
         figures.training_parameters, figures.training_optimizer,
@@ -180,12 +186,22 @@ def environment(setup: Setup) -> dict[str, str]:
         "blockwise": blockwise.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "processor": platform.machine(),
+        "processor": processor(),
         "cores": str(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1),
         "threads": str(torch.get_num_threads()),
         "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
         "git_commit": _git_commit(),
     }
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        if names:
+            return f"{names[0]} ({platform.machine()})"
+    return platform.processor() or platform.machine()
 
 
 def _git_commit() -> str:

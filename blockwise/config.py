@@ -46,7 +46,8 @@ class Network:
         str,
         arg(
             help=f"Local head: {_listed(heads.CATALOGUE)}, lookahead:WIDTH, or auto: the widest "
-            "lookahead head with which block-resident training fits the board, else gap."
+            "lookahead head with which block-resident training fits the board, else gap if that fits; "
+            "if nothing fits, the widest."
         ),
     ] = AUTO
 

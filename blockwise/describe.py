@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def describe(chain: Chain, blocks: str, head: str, step: Step | None = None) -> Network:
-    """Trace ``chain`` on meta tensors and cut it; ``step`` is what N blocks are balanced for."""
+    """Trace ``chain`` and cut it; ``step`` is what N blocks are balanced for."""
     anatomy = Anatomy(chain, head)
     return anatomy.network(anatomy.cut(blocks, step or Step()))
 

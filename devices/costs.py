@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from devices.errors import InputError
 from devices.network import Layer
 
 FLOAT_BITS = 32
@@ -53,6 +54,11 @@ class CostTable:
 
     def row(self, layer: Layer) -> Row:
         """The row of ``layer``. A global average keeps only sizes, whatever the table."""
+        if layer.kind not in self.rows:
+            raise InputError(
+                f"layer {layer.name}", got=f"the operation {layer.kind!r}",
+                wanted=f"one of the {self.name} table: {', '.join(self.rows)}", do="add a row to it",
+            )  # fmt: skip
         row = self.rows[layer.kind]
         if layer.kind == "avg_pool" and layer.shape[1:] == (1, 1):
             return self.rows["global_avg_pool"]
@@ -102,7 +108,6 @@ PYTORCH = CostTable(
             "linear": Row(saves=("input",)),
             "batch_norm": Row(saves=("input", "statistics"), statistics=2),  # mean and 1/std
             "relu": Row(saves=("output",)),
-            "quantize": Row(saves=("input", "output")),
             "add": Row(gradient="share"),
             "shortcut": Row(),
             "view": Row("view", gradient="share"),

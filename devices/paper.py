@@ -35,14 +35,17 @@ class PaperFigures:
         return self.training_activations + self.training_parameters + self.training_optimizer
 
 
-def paper_figures(network: Network, *, bits: int, batch_size: int = 1) -> PaperFigures:
-    """The study's figures with ``bits`` for weights and activations alike (32: float32)."""
+def paper_figures(
+    network: Network, *, bits: int, activation_bits: int | None = None, batch_size: int = 1
+) -> PaperFigures:
+    """The study's figures with ``bits`` for weights and, unless given apart, activations."""
+    width = bits if activation_bits is None else activation_bits
     sizes = [math.prod(network.in_shape)]
     sizes += [layer.elements for layer in network.layers if layer.kind == "conv"]
     return PaperFigures(
-        inference_activations=_bytes(max(sizes), bits),
+        inference_activations=_bytes(max(sizes), width),
         inference_parameters=_bytes(network.parameters, bits),
-        training_activations=_bytes(sum(sizes) * batch_size, bits),
+        training_activations=_bytes(sum(sizes) * batch_size, width),
         training_parameters=_bytes(network.parameters, FLOAT_BITS),
         training_optimizer=_bytes(network.parameters, FLOAT_BITS),
     )

@@ -50,8 +50,10 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the peak is within the sum of the board's data RAM."""
-        return self.peak_bytes <= self.device.ram_bytes
+        """Whether the peak is within the board's data RAM, and every tensor within one run of it."""
+        alignment = self.device.alignment_bytes
+        largest = max(t.aligned_bytes(alignment) for t in self.schedule.tensors.values())
+        return self.peak_bytes <= self.device.ram_bytes and largest <= self.device.largest_contiguous_bytes
 
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:

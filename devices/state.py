@@ -34,7 +34,12 @@ class Bits:
         return self._of(layer, self.weight)
 
     def activation_of(self, layer: Layer) -> int:
-        """Bits of the codes that the layer writes or reads."""
+        """Bits of the codes that the layer writes or reads.
+
+        Where first and last layers are float, the ReLU before the last one still writes codes.
+        """
+        if layer.precision == "edge" and self.edge == FLOAT_BITS and not layer.weights:
+            return self.activation
         return self._of(layer, self.activation)
 
     def _of(self, layer: Layer, inner: int) -> int:

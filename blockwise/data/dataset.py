@@ -1,5 +1,6 @@
 """A data set as uint8 tensors: one per split, held whole in memory."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -68,6 +69,15 @@ class Dataset:
         """(C, H, W) of one image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all images and labels, for whatever must not be mixed up."""
+        digest = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.validation, self.test):
+            digest.update(split.images.contiguous().numpy().data)
+            digest.update(split.labels.numpy().data)
+        return digest.hexdigest()
 
     @property
     def augmentable(self) -> bool:

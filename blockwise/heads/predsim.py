@@ -14,7 +14,10 @@ LEAN_SIZE = 4
 
 
 class PredSimHead(Head):
-    """(1 - beta) pred + beta sim with the similarity convolution at full resolution, as published."""
+    """(1 - beta) pred + beta sim with the similarity convolution at full resolution, as published.
+
+    The network's own output keeps its cross entropy unscaled (the paper scales that one, too).
+    """
 
     minimum_batch = 2
 

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The shortcut comes first, so that its gradient is added last: nothing waits for it."""
+        """The shortcut comes first, so that going back it is reached last, after the branch."""
         skip = self.shortcut(x)
         x = self.relu1(self.norm1(self.conv1(x)))
         out: Tensor = self.relu2(self.norm2(self.conv2(x)) + skip)

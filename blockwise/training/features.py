@@ -12,7 +12,10 @@ from blockwise.data import Normalize, Split, batches
 CODEBOOK_SIZE = 256
 """Values that one byte can name."""
 
-SHARE_OF_FREE_MEMORY = 0.25
+BYTES_WHILE_CODING = 24
+"""Per element while a cache is made: floats in parts, whole and sorted, 64-bit indices, codes."""
+
+SHARE_OF_FREE_MEMORY = 0.5
 """Part of this computer's free memory that a cache may take."""
 
 
@@ -41,7 +44,7 @@ def pays(net: BlockNet, index: int, split: Split, epochs: int, *, augmented: boo
         device = next(net.parameters()).device
         one = torch.zeros(1, *split.images.shape[1:], device=device)
         elements = net.run(one, 0, index).numel()
-    needed = len(split) * elements * torch.float32.itemsize  # as floats, before they are coded
+    needed = len(split) * elements * BYTES_WHILE_CODING
     return bool(needed < SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available)
 
 

@@ -36,6 +36,7 @@ class Progress:
     epoch: int = 0  # epochs of the phase that are finished
     best_epoch: int = 0
     best_score: float = float("-inf")
+    cached: bool | None = None  # whether the phase reads cached features
     history: list[dict[str, Any]] = field(default_factory=list)
     accuracies: dict[str, float] = field(default_factory=dict)
     tensor_bytes: int = 0
@@ -101,7 +102,7 @@ class Run:
         """Go back to the best epoch, and on to the next phase."""
         self.net.load_state_dict(self.best)
         self.progress.phase += 1
-        self.progress.epoch, self.progress.best_score = 0, float("-inf")
+        self.progress.epoch, self.progress.best_score, self.progress.cached = 0, float("-inf"), None
 
     def _freeze(self, phase: Phase) -> None:
         for index in range(len(self.net)):
@@ -116,7 +117,10 @@ class Run:
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
         split, first = self.splits["train"], phase.first
-        if not pays(self.net, first, split, self.options.epochs, augmented=bool(self.augment)):
+        if self.progress.cached is None:  # decided once: a resumed run must take the same path
+            augmented = bool(self.augment)
+            self.progress.cached = pays(self.net, first, split, self.options.epochs, augmented=augmented)
+        if not self.progress.cached:
             return None
         return cache_features(self.net, first, split, self.options.batch_size, self.data.normalize)
 
@@ -174,23 +178,26 @@ class Run:
         for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
             progress = (done + count) / (self._steps * self.options.epochs)
             updater.set_learning_rate(self.options.learning_rate * one_cycle(progress))
-            total += self._step(phase, steps, updater, x, y)
+            # By the second step the optimizer has its state: a step like all that follow.
+            watched = self.progress.epoch == 0 and count == min(2, self._steps)
+            total += self._step(phase, steps, updater, x, y, watched=watched and not self.options.compile)
             self.watcher.batch(done + count)
         self.progress.training_seconds += time.perf_counter() - started
         self.progress.images += self._steps * self.options.batch_size
         self.progress.epoch += 1
         self._validate(phase, float(total) / self._steps, time.perf_counter() - started)
 
-    def _step(self, phase: Phase, steps: BlockNet, updater: Updater, x: Tensor, y: Tensor) -> Tensor:
-        """One step; the first one of a phase is watched for what PyTorch holds."""
-        watched = self.progress.epoch == 0 and not updater.tensors() and not self.options.compile
+    def _step(
+        self, phase: Phase, net: BlockNet, updater: Updater, x: Tensor, y: Tensor, *, watched: bool
+    ) -> Tensor:
+        """One step; a watched one counts what PyTorch holds."""
         if not watched:
-            loss = self.regime.step(steps, phase, x, y)
+            loss = self.regime.step(net, phase, x, y)
             updater.finish_step()
             return loss
-        held = [*self.net.parameters(), *self.net.buffers(), x, y]
+        held = [*self.net.parameters(), *self.net.buffers(), *updater.tensors(), x, y]
         with StorageCounter(held) as counter:
-            loss = self.regime.step(steps, phase, x, y)
+            loss = self.regime.step(net, phase, x, y)
             updater.finish_step()
         self.progress.tensor_bytes = max(self.progress.tensor_bytes, counter.peak_bytes)
         return loss

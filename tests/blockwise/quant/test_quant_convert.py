@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from blockwise import models, quant
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from devices.errors import InputError
+from devices.state import Bits
 
 NETWORKS = [("resnet20", (3, 16, 16)), ("vgg8b", (3, 16, 16)), ("mlp", (1, 8, 8)), ("cnn", (1, 8, 8))]
 networks = pytest.mark.parametrize(("name", "shape"), NETWORKS)
@@ -203,3 +204,21 @@ def test_a_wrong_width_is_refused_before_anything_is_converted(widths, message):
     with pytest.raises(InputError, match=message):
         quant.quantize(model, "lsq", *widths)
     assert weight_bits(model) == [FLOAT] * 4
+
+
+@pytest.mark.parametrize("name", ["lsq", "dorefa"])
+@pytest.mark.parametrize("model", models.CATALOGUE)
+def test_the_ledger_counts_every_layer_at_the_width_at_which_it_is_trained(name, model):
+    chain = models.build(model, (1, 8, 8), 10, 4)
+    network = chain.describe(blocks="layers", head="gap")
+    layers = {layer.name: layer for layer in network.layers}
+    method = quant.method(name)
+    bits = Bits(3, 4, method.edge_bits, method.learned_step)
+    quant.quantize(chain, name, 3, 4)
+    for path, module in chain.units.named_modules():
+        if isinstance(module, QuantReLU):
+            assert module.quantizer.bits == bits.activation_of(layers[path]), path
+        elif isinstance(module, QuantConv2d | QuantLinear):
+            assert module.weight_quantizer.bits == bits.weight_of(layers[path]), path
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            assert bits.weight_of(layers[path]) == 32, path
