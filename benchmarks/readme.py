@@ -80,7 +80,8 @@ def speed() -> str:
         f"`uv run benchmarks/step_time.py --compile`: ResNet-20 at width 16, batch {conditions['batch']}, "
         f"{'x'.join(map(str, conditions['shape']))}, 10 blocks, {conditions['threads']} threads of "
         f"{conditions['processor']}, torch {conditions['torch']}; medians of {conditions['rounds']} "
-        "interleaved rounds, ratios within a round."
+        "interleaved rounds, ratios within a round. The plain loop uses PyTorch's default layout, ours "
+        "channels last."
     )
     batch = conditions["batch"]
     rows = [[name, f"{s * 1e3:,.1f}", f"{batch / s:,.0f}"] for name, s in result["seconds"].items()]
