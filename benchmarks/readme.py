@@ -35,8 +35,8 @@ def kib(count: int) -> str:
     return f"{count / 1024:,.1f}"
 
 
-def comparison(name: str) -> str:
-    """Memory and accuracy of a recorded run, with its conditions."""
+def comparison(name: str, *, timed: bool = False) -> str:
+    """Memory and accuracy of a recorded run, with its conditions and, on request, its duration."""
     result = load(name)
     regimes = result["regimes"]
     batches = list(regimes[0]["peak_by_batch"])
@@ -49,7 +49,8 @@ def comparison(name: str) -> str:
         ["validation, best epoch", *(_validation(r["training"]) for r in regimes)],
     ]
     header = ["", *(f"`{r['regime']}`" for r in regimes)]
-    return f"{_conditions(result)}\n\n{table(header, rows)}"
+    duration = f" Planning and training took {result['seconds']:.0f} s." if timed else ""
+    return f"{_conditions(result)}{duration}\n\n{table(header, rows)}"
 
 
 def _validation(training: dict[str, Any]) -> str:
@@ -90,7 +91,7 @@ def speed() -> str:
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
-    "digits": lambda: comparison("digits"),
+    "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
     "speed": speed,
 }
