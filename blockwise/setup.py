@@ -65,9 +65,7 @@ class Setup:
         """Why the network cannot be trained at this batch size; empty if it can."""
         if self.config.training.batch_size > 1:
             return ""
-        local = any(regime.startswith("local") for regime in self.config.training.regimes)
-        layers = network.all_layers if local else network.layers
-        reasons = ((layer.name, _compares_samples(layer)) for layer in layers)
+        reasons = ((layer.name, _compares_samples(layer)) for layer in network.all_layers)
         return next((f"{reason} ({name})" for name, reason in reasons if reason), "")
 
     def chain(self) -> Chain:
