@@ -1,6 +1,7 @@
 """What every local head provides, and the layers that heads share."""
 
 import math
+from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,15 +9,15 @@ from torch.nn import functional as F
 Shape = tuple[int, ...]
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Gives a block its loss. Called with the block's output (B, *in_shape) and labels (B,)."""
 
     minimum_batch = 1
     """Smallest batch at which the loss says anything."""
 
+    @abstractmethod
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""
-        raise NotImplementedError
 
     def logits(self, h: Tensor) -> Tensor | None:
         """Class scores (B, num_classes), or None if the head does not classify."""
@@ -31,6 +32,23 @@ class CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""
         return F.cross_entropy(logits, y)
+
+
+class ClassifierHead(Head):
+    """A head that is a classifier: its loss is the cross entropy of its logits."""
+
+    def __init__(self, classify: nn.Module) -> None:
+        super().__init__()
+        self.classify = classify
+        self.loss = CrossEntropy()
+
+    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        return self.loss(self.classify(h), y)  # type: ignore[no-any-return]
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Class scores (B, K)."""
+        return self.classify(h)  # type: ignore[no-any-return]
 
 
 class WeightedSum(nn.Module):

@@ -2,16 +2,16 @@
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
+from torch import nn
 
-from blockwise.heads.head import CrossEntropy, Head, Shape, pool_to
+from blockwise.heads.head import ClassifierHead, Shape, pool_to
 
 SIZE = 8
 """Side of the map that the head reads."""
 WIDTH = 64
 
 
-class LookaheadHead(Head):
+class LookaheadHead(ClassifierHead):
     """Pool to 8x8, 3x3 convolution of stride 2, 3x3 convolution (each with norm and ReLU), gap, linear.
 
     It stands in for the layers that follow the block, at a sixteenth of a 32x32 map and less. Flat
@@ -19,19 +19,9 @@ class LookaheadHead(Head):
     """
 
     def __init__(self, in_shape: Shape, num_classes: int, width: int = WIDTH) -> None:
-        super().__init__()
         layers = _convolutional(in_shape, width) if len(in_shape) == 3 else _flat(in_shape, width)
         layers["linear"] = nn.Linear(width, num_classes)
-        self.classify = nn.Sequential(layers)
-        self.loss = CrossEntropy()
-
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        """The loss, a scalar."""
-        return self.loss(self.classify(h), y)  # type: ignore[no-any-return]
-
-    def logits(self, h: Tensor) -> Tensor:
-        """Class scores (B, K)."""
-        return self.classify(h)  # type: ignore[no-any-return]
+        super().__init__(nn.Sequential(layers))
 
 
 def _convolutional(in_shape: Shape, width: int) -> OrderedDict[str, nn.Module]:

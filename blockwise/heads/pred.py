@@ -1,8 +1,8 @@
 """``pred``: the prediction loss of Nøkland & Eidnes 2019 (arXiv 1901.06656, section 2.3)."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from blockwise.heads.head import CrossEntropy, Head, Shape, features, pool_to, pooled_shape
+from blockwise.heads.head import ClassifierHead, Shape, features, pool_to, pooled_shape
 from blockwise.layers import named
 
 DECODER_FEATURES = 2048
@@ -17,22 +17,12 @@ def decoder_size(in_shape: Shape, limit: int = DECODER_FEATURES) -> int:
     return size
 
 
-class PredHead(Head):
+class PredHead(ClassifierHead):
     """Average pool to at most 2048 features and a linear classifier that starts at zero."""
 
     def __init__(self, in_shape: Shape, num_classes: int) -> None:
-        super().__init__()
         size = decoder_size(in_shape)
         classifier = nn.Linear(features(pooled_shape(in_shape, size)), num_classes)
         nn.init.zeros_(classifier.weight)
         pool = pool_to(in_shape, size)
-        self.classify = named(pool=pool, flatten=nn.Flatten(), linear=classifier)
-        self.loss = CrossEntropy()
-
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        """The loss, a scalar."""
-        return self.loss(self.classify(h), y)  # type: ignore[no-any-return]
-
-    def logits(self, h: Tensor) -> Tensor:
-        """Class scores (B, K)."""
-        return self.classify(h)  # type: ignore[no-any-return]
+        super().__init__(named(pool=pool, flatten=nn.Flatten(), linear=classifier))

@@ -1,5 +1,6 @@
 """What every quantization method provides: a module that maps floats to the floats its codes mean."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ Role = Literal["weight", "activation"]
 ROLES: tuple[Role, ...] = ("weight", "activation")
 
 
-class Quantizer(nn.Module):
+class Quantizer(nn.Module, ABC):
     """Fake-quantizer: float tensor in, tensor of the same shape on the quantizer's levels out.
 
     Rounding passes gradients by the straight-through estimator of the method. A quantizer whose
@@ -22,16 +23,16 @@ class Quantizer(nn.Module):
         super().__init__()
         self.bits, self.role = bits, role
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` of any shape."""
-        raise NotImplementedError
 
     def initialise(self, x: Tensor) -> None:
         """Choose the levels from the values of ``x``; nothing to do for fixed levels."""
 
     def codes(self, x: Tensor) -> Tensor:
         """The integer codes (int8 or uint8 range, as int64) that ``forward`` gives meaning to."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no codes")
 
 
 @dataclass(frozen=True)
