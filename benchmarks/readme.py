@@ -45,9 +45,9 @@ def comparison(name: str, *, timed: bool = False) -> str:
         ["on the board", *("fits" if r["fits"] else "does not fit" for r in regimes)],
         ["bp : regime", *(f"{regimes[0]['peak_bytes'] / r['peak_bytes']:.2f}x" for r in regimes)],
         *([f"at batch {b}", *(kib(r["peak_by_batch"][b]) for r in regimes)] for b in batches),
-        ["test accuracy", *(f"{r['test_accuracy']:.1%}" for r in regimes)],
-        ["validation, best epoch", *(_validation(r["training"]) for r in regimes)],
     ]
+    rows.append(["test accuracy", *(f"{r['test_accuracy']:.1%}" for r in regimes)])
+    rows.append(["validation, best epoch", *(_validation(r["training"]) for r in regimes)])
     header = ["", *(f"`{r['regime']}`" for r in regimes)]
     duration = f" Planning and training took {result['seconds']:.0f} s." if timed else ""
     return f"{_conditions(result)}{duration}\n\n{table(header, rows)}"
@@ -55,6 +55,18 @@ def comparison(name: str, *, timed: bool = False) -> str:
 
 def _validation(training: dict[str, Any]) -> str:
     return f"{training['validation_accuracy']:.1%}, {training['best_epoch']} of {training['epochs']}"
+
+
+def memory_only(name: str) -> str:
+    """Peaks of a recorded dry run at its own batch size."""
+    result = load(name)
+    header = ["", *(f"`{r['regime']}`" for r in result["regimes"])]
+    rows = [
+        ["peak, KiB", *(kib(r["peak_bytes"]) for r in result["regimes"])],
+        ["on the board", *("fits" if r["fits"] else "does not fit" for r in result["regimes"])],
+    ]
+    text = f"Batch {result['config']['batch_size']}, head {result['model']['head']}; the rest as above."
+    return f"{text}\n\n{table(header, rows)}"
 
 
 def _conditions(result: dict[str, Any]) -> str:
@@ -93,6 +105,7 @@ def speed() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
+    "cifar-one": lambda: memory_only("cifar10_jpeg_batch1"),
     "speed": speed,
 }
 
