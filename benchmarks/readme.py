@@ -65,7 +65,10 @@ def memory_only(name: str) -> str:
         ["peak, KiB", *(kib(r["peak_bytes"]) for r in result["regimes"])],
         ["on the board", *("fits" if r["fits"] else "does not fit" for r in result["regimes"])],
     ]
-    text = f"Batch {result['config']['batch_size']}, head {result['model']['head']}; the rest as above."
+    text = (
+        f"Batch {result['config']['batch_size']}, head {result['model']['head']}, {len(result['model']['blocks'])} blocks "
+        "balanced for it; network, bits and optimizer as above."
+    )
     return f"{text}\n\n{table(header, rows)}"
 
 
