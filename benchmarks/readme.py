@@ -65,9 +65,10 @@ def memory_only(name: str) -> str:
         ["peak, KiB", *(kib(r["peak_bytes"]) for r in result["regimes"])],
         ["on the board", *("fits" if r["fits"] else "does not fit" for r in result["regimes"])],
     ]
+    batch, model = result["config"]["batch_size"], result["model"]
     text = (
-        f"Batch {result['config']['batch_size']}, head {result['model']['head']}, {len(result['model']['blocks'])} blocks "
-        "balanced for it; network, bits and optimizer as above."
+        f"Batch {batch}, head {model['head']}, {len(model['blocks'])} blocks balanced for it; network, bits "
+        "and optimizer as above."
     )
     return f"{text}\n\n{table(header, rows)}"
 
