@@ -12,13 +12,13 @@ from blockwise.config import AUTO, Config
 from blockwise.describe import Anatomy
 from blockwise.models import Chain
 from blockwise.partition import Cut
-from devices import planning, profile
+from devices import profile
 from devices.costs import DEVICE
 from devices.errors import InputError
 from devices.network import Layer, Network
 from devices.planning import Plan
 from devices.profile import Device
-from devices.regimes import DEFAULT_UPDATE, Step
+from devices.regimes import DEFAULT_UPDATE, Step, schedule
 from devices.state import Bits
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
@@ -94,39 +94,37 @@ class Setup:
         return DEFAULT_UPDATE[regime] if update == AUTO else update
 
     @cached_property
-    def _cuts(self) -> dict[str, tuple[Cut, Network]]:
-        """The cut and the network by head: one entry, or each candidate until one fits."""
-        chosen = self.config.network.head
-        heads = HEAD_CANDIDATES if chosen == AUTO else (chosen,)
-        anatomy, found = Anatomy(self.chain(), heads[0]), {}
+    def _choice(self) -> tuple[str, Cut, Network]:
+        """The head with its cut and network: as asked for, or the first candidate that serves."""
+        asked = self.config.network.head
+        heads = HEAD_CANDIDATES if asked == AUTO else (asked,)
+        anatomy, tried = Anatomy(self.chain(), heads[0]), []
         for head in heads:
             anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))
-            found[head] = cut, anatomy.network(cut)
-            if self._serves(found[head][1]):
-                break
-        return found
+            tried.append((head, cut, anatomy.network(cut)))
+            if self._serves(tried[-1][2]):
+                return tried[-1]
+        trainable = [option for option in tried if not self._obstacle(option[2])]
+        return (trainable or tried)[0]
 
     def _serves(self, network: Network) -> bool:
         return not self._obstacle(network) and self._plan(network, LEANEST).fits
 
-    @cached_property
+    @property
     def head(self) -> str:
         """The local head: as asked for; or the most accurate one that fits, or else can be trained."""
-        cuts = self._cuts
-        serving = [head for head, (_, network) in cuts.items() if self._serves(network)]
-        trainable = [head for head, (_, network) in cuts.items() if not self._obstacle(network)]
-        return next(iter(serving or trainable or cuts))
+        return self._choice[0]
 
     @property
     def cut(self) -> Cut:
         """Groups of unit numbers, one per block."""
-        return self._cuts[self.head][0]
+        return self._choice[1]
 
     @property
     def network(self) -> Network:
         """The network as the hardware side sees it."""
-        return self._cuts[self.head][1]
+        return self._choice[2]
 
     def plan(self, regime: str, batch: int | None = None) -> Plan:
         """The memory plan of ``regime`` at the run's batch size, or another."""
@@ -134,11 +132,7 @@ class Setup:
 
     def _plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
         step = self.step(regime, batch)
-        return planning.plan(
-            network, self.device, regime=regime, batch_size=step.batch, optimizer=step.optimizer,
-            weight_bits=step.bits.weight, activation_bits=step.bits.activation,
-            edge_bits=step.bits.edge, learned_step=step.bits.learned_step, update=self.update(regime),
-        )  # fmt: skip
+        return Plan(self.device, regime, step.batch, self.update(regime), schedule(regime, network, step))
 
     def build(self) -> BlockNet:
         """The quantized network with its heads, initialised from the seed."""

@@ -42,7 +42,7 @@ def read(path: Path, fingerprint: str) -> dict[str, Pixels] | None:
             if str(stored["fingerprint"]) != _versioned(fingerprint):
                 return None
             return {name: stored[name] for name in stored.files if name != "fingerprint"}
-    except Exception:
+    except Exception:  # damaged bytes fail in a dozen ways: make it anew
         return None
 
 

@@ -87,9 +87,9 @@ class Run:
         self.watcher.phase(self.regime.name, phase.block, self._steps * self.options.epochs)
         if self.progress.epoch == 0:
             self._prepare(phase, cache)
-        steps = self._compiled()
+        net = self._compiled()
         while self.progress.epoch < self.options.epochs:
-            self._train_epoch(phase, steps, updater, cache)
+            self._train_epoch(phase, net, updater, cache)
             now = time.perf_counter()
             self.progress.seconds, started = self.progress.seconds + now - started, now
             self._note(rss)
@@ -169,9 +169,7 @@ class Run:
                 x = self.net.run(_laid_out(x), 0, phase.first)
             yield x, y
 
-    def _train_epoch(
-        self, phase: Phase, steps: BlockNet, updater: Updater, cache: FeatureCache | None
-    ) -> None:
+    def _train_epoch(self, phase: Phase, net: BlockNet, updater: Updater, cache: FeatureCache | None) -> None:
         started = time.perf_counter()
         self._mode(phase)
         total, done = torch.zeros((), device=self.options.accelerator), self.progress.epoch * self._steps
@@ -180,7 +178,7 @@ class Run:
             updater.set_learning_rate(self.options.learning_rate * one_cycle(progress))
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
-            total += self._step(phase, steps, updater, x, y, watched=watched and not self.options.compile)
+            total += self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
             self.watcher.batch(done + count)
         self.progress.training_seconds += time.perf_counter() - started
         self.progress.images += self._steps * self.options.batch_size
