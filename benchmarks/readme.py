@@ -44,13 +44,28 @@ def comparison(name: str, *, timed: bool = False) -> str:
         ["peak, KiB", *(kib(r["peak_bytes"]) for r in regimes)],
         ["on the board", *("fits" if r["fits"] else "does not fit" for r in regimes)],
         ["bp : regime", *(f"{regimes[0]['peak_bytes'] / r['peak_bytes']:.2f}x" for r in regimes)],
+        *_best_baseline(result),
         *([f"at batch {b}", *(kib(r["peak_by_batch"][b]) for r in regimes)] for b in batches),
     ]
-    rows.append(["test accuracy", *(f"{r['test_accuracy']:.1%}" for r in regimes)])
+    rows.append(["test accuracy", *(_accuracy(r) for r in regimes)])
     rows.append(["validation, best epoch", *(_validation(r["training"]) for r in regimes)])
     header = ["", *(f"`{r['regime']}`" for r in regimes)]
     duration = f" Planning and training took {result['seconds']:.0f} s." if timed else ""
     return f"{_conditions(result)}{duration}\n\n{table(header, rows)}"
+
+
+def _best_baseline(result: dict[str, Any]) -> list[list[str]]:
+    """The row that compares with the best form of backpropagation, if the record has it."""
+    if "baselines" not in result:
+        return []
+    best = min(result["baselines"], key=lambda row: row["peak_bytes"])
+    ratios = (f"{best['peak_bytes'] / r['peak_bytes']:.2f}x" for r in result["regimes"])
+    return [[f"best bp (`{best['regime']}`, {kib(best['peak_bytes'])}) : regime", *ratios]]
+
+
+def _accuracy(regime: dict[str, Any]) -> str:
+    same = regime.get("trained_as")
+    return f"{regime['test_accuracy']:.1%}" + (f" (= `{same}`)" if same else "")
 
 
 def _validation(training: dict[str, Any]) -> str:
@@ -106,10 +121,111 @@ def speed() -> str:
     return "\n\n".join((intro, table(["step", "ms", "images/s"], rows), table(["ratio", "median"], ratios)))
 
 
+def baselines() -> str:
+    """benchmarks/baselines.py: the regimes by three routes."""
+    result = load("baselines")
+    c = result["conditions"]
+    intro = (
+        f"`uv run benchmarks/baselines.py`: {c['model']} at width {c['width']}, "
+        f"{'x'.join(map(str, c['in_shape']))}, float32, {c['optimizer']}, {c['blocks']} blocks with "
+        f"{c['head']} heads, `bp-micro` one image at a time; KiB. *Program*: a direct C implementation; "
+        f"*arena*: its addresses; *PyTorch*: the schedule of what eager PyTorch {c['torch']} does, and the "
+        "storages counted in a real step of it."
+    )
+    header = ["batch, regime", "program", "arena", "PyTorch, scheduled", "PyTorch, counted", "MMAC/image",
+              "flash/step"]  # fmt: skip
+    rows = [
+        [
+            f"{r['batch']}, `{r['regime']}`",
+            *(kib(r[key]) for key in ("device_bytes", "arena_bytes", "pytorch_bytes", "counted_bytes")),
+            f"{r['macs'] / r['batch'] / 1e6:,.1f}", kib(r["flash_bytes"]),
+        ]
+        for r in result["rows"]
+    ]  # fmt: skip
+    return f"{intro}\n\n{table(header, rows)}"
+
+
+def arena() -> str:
+    """benchmarks/arena.py: gaps and times."""
+    result = load("arena")
+    steps, hard = result["training"], result["hard"]
+    slowest = max(steps, key=lambda row: row["seconds"])
+    tight, tight_hard = (sum(row["gap"] == 0 for row in rows) for rows in (steps, hard))
+    return (
+        f"`uv run benchmarks/arena.py`, {result['conditions']['processor']}: the arena is as low as the live "
+        f"bytes (gap 0) in {tight} of {len(steps)} training steps of built-in networks, torchvision's "
+        f"ResNet-50 and a synthetic one of 2,000 tensors (at most {max(row['gap'] for row in steps):.2%} "
+        f"above in the others), the slowest in {slowest['seconds'] * 1e3:.0f} ms ({slowest['model']}, "
+        f"`{slowest['regime']}`, {slowest['buffers']:,} tensors); in {tight_hard} of {len(hard)} generated "
+        "hard instances of 100 to 200 tensors, the slowest in "
+        f"{max(row['seconds'] for row in hard) * 1e3:.0f} ms."
+    )
+
+
+def study_memory() -> str:
+    """results/study_memory.json: totals and the sum of their differences."""
+    result = load("study_memory")
+    rows = [
+        [
+            f"{t['precision']} {t['phase']}", f"{t['total']['study']} MB", kib(t["total"]["formula_bytes"]),
+            kib(t["total"]["program_bytes"]), _largest(t["differences"]),
+        ]
+        for t in result["tables"]
+    ]  # fmt: skip
+    header = ["batch 1", "study", "its formula, KiB", "program, KiB", "the largest difference"]
+    return table(header, rows)
+
+
+def _largest(differences: list[dict[str, Any]]) -> str:
+    found = max(differences, key=lambda d: abs(d["bytes"]))
+    return f"{kib(found['bytes'])} KiB: {found['words']}"
+
+
+def fit() -> str:
+    """results/fit.json: how fast candidates are looked at."""
+    result = load("fit")
+    conditions = result["conditions"]
+    return (
+        f"`uv run benchmarks/fit.py`: {result['looked_at']:,} candidates in {result['median_seconds']:.1f} s "
+        f"on {conditions['jobs']} cores of {conditions['processor']} (median of {conditions['rounds']} "
+        "rounds)."
+    )
+
+
+def precision() -> str:
+    """results/precision_short.jsonl: width and error per budget and bits, and the figure."""
+    lines = (ROOT / "results" / "precision_short.jsonl").read_text("utf-8").splitlines()
+    runs = [json.loads(line) for line in lines]
+    first = runs[0]
+    compressions = sorted({r["compression"] for r in runs})
+    cells = {(r["compression"], r["bits"]): f"{r['width']}: {r['test_error']:.1%}" for r in runs}
+    rows = [
+        [str(bits), *(cells.get((c, bits), "-") for c in compressions)]
+        for bits in sorted({r["bits"] for r in runs})
+    ]
+    train, validation, test = first["images"]
+    intro = (
+        f"`--preset {first['protocol']}`: {first['model']} on {first['data']} at "
+        f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
+        f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
+        f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
+        f"images, seed {first['seed']}, n = 1; {first['environment']['threads']} thread of "
+        f"{first['environment']['processor']}. Width: test error. So short a training does not rank "
+        "precisions for good; it shows the method."
+    )
+    picture = "![error against bits](results/precision_short.svg)"
+    return "\n\n".join((intro, table(["bits", *(f"M0/{c}" for c in compressions)], rows), picture))
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
     "cifar-one": lambda: memory_only("cifar10_jpeg_batch1"),
+    "baselines": baselines,
+    "arena": arena,
+    "study-memory": study_memory,
+    "fit": fit,
+    "precision": precision,
     "speed": speed,
 }
 

@@ -25,7 +25,9 @@ class BlockNet(nn.Module):
         self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
         self.bodies = nn.ModuleList(nn.Sequential(*(units[i] for i in group)) for group in groups)
         ends = [shapes[group[-1]] for group in groups]
-        self.heads = nn.ModuleList(heads.make(head, shape, chain.num_classes) for shape in ends[:-1])
+        self.heads = nn.ModuleList(
+            heads.make(head, shape, chain.num_classes, norm=chain.norm) for shape in ends[:-1]
+        )
         self.heads.append(heads.OutputHead())
 
     def __len__(self) -> int:

@@ -14,21 +14,26 @@ import torch
 
 import blockwise
 from blockwise.result import (
+    ArenaInfo,
+    Baseline,
     DataInfo,
     DeviceInfo,
     ModelInfo,
     MomentRow,
+    PagingInfo,
     PaperAccounting,
     RegimeResult,
     Result,
     TensorRow,
 )
 from blockwise.setup import Setup
-from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training import REGIMES, Run, TrainOptions, make_regime
 from blockwise.training.options import Silent, Watcher
 from devices.ledger import Moment
 from devices.paper import paper_figures
 from devices.planning import Plan
+from devices.profile import KIB
+from devices.regimes import REGIMES as PLANS
 from devices.schedule import Tensor
 
 BATCHES = (1, 8, 32, 128)
@@ -42,12 +47,13 @@ def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | No
     started, conditions = time.perf_counter(), environment(setup)  # of the code that runs, not a later one
     regimes = [_planned(setup, name) for name in setup.config.training.regimes]
     if not setup.config.output.dry_run:
-        regimes = [_trained(setup, row, checkpoints, watcher or Silent()) for row in regimes]
+        regimes = _all_trained(setup, regimes, checkpoints, watcher or Silent())
     return Result(
         device=_device(setup),
         model=_model(setup),
         data=_data(setup),
         regimes=tuple(regimes),
+        baselines=_baselines(setup),
         paper=_paper(setup),
         config=_config(setup),
         assumptions=assumptions(setup),
@@ -83,7 +89,59 @@ def _planned(setup: Setup, regime: str) -> RegimeResult:
         macs_per_step=plan.schedule.macs,
         update=plan.update,
         timeline=tuple(_moment(moment) for moment in plan.timeline),
+        arena=_arena(plan),
+        paging=_paging(plan),
     )
+
+
+def _arena(plan: Plan) -> ArenaInfo:
+    arena, placement = plan.arena, plan.placement
+    return ArenaInfo(
+        arena.height, arena.bound, arena.gap, arena.method, arena.proven, placement.fits,
+        placement.missing_bytes,
+    )  # fmt: skip
+
+
+def _paging(plan: Plan) -> PagingInfo | None:
+    found = plan.paging
+    if found is None:
+        return None
+    return PagingInfo(
+        found.read_bytes, found.written_bytes, found.read_seconds, found.write_seconds, found.life_steps,
+        found.ring_bytes, found.flash_bytes, found.fits,
+    )  # fmt: skip
+
+
+def _baselines(setup: Setup) -> tuple[Baseline, ...]:
+    """Every form of backpropagation. One that only has to fit is also shown as low as it gets."""
+    rows = [_baseline(setup, name) for name, regime in PLANS.items() if regime.baseline]
+    lowest = setup.lowest_backpropagation()
+    if lowest.peak_bytes < min(row.peak_bytes for row in rows):
+        note = "bp-best without regard to the operations it repeats"
+        macs = lowest.schedule.macs
+        rows.append(Baseline("bp-best, lowest", lowest.peak_bytes, lowest.fits, macs, note))
+    return tuple(rows)
+
+
+def _baseline(setup: Setup, regime: str) -> Baseline:
+    plan = setup.plan(regime)
+    return Baseline(regime, plan.peak_bytes, plan.fits, plan.schedule.macs, _baseline_note(setup, regime))
+
+
+def _baseline_note(setup: Setup, regime: str) -> str:
+    """What sets the regime apart, in a few words."""
+    if regime != "bp-micro":
+        return PLANS[regime].summary
+    size, batch = setup.config.training.micro_batch, setup.config.training.batch_size
+    if size >= batch:
+        return "one micro-batch: as bp-best"
+    norm = setup.config.network.norm
+    effect = (
+        f"{norm} norm sees {size} image{'s' if size > 1 else ''} at a time: other results than bp"
+        if norm.startswith("batch")
+        else f"{norm} norm: the gradients of bp"
+    )
+    return f"{PLANS[regime].summary}; {effect}"
 
 
 def _tensor(plan: Plan, t: Tensor) -> TensorRow:
@@ -96,8 +154,26 @@ def _moment(moment: Moment) -> MomentRow:
     return MomentRow(operation.name, operation.phase, operation.block, moment.live_bytes, moment.by_category)
 
 
+def _all_trained(
+    setup: Setup, rows: list[RegimeResult], checkpoints: Path | None, watcher: Watcher
+) -> list[RegimeResult]:
+    """Train each row; of regimes that end with the same bits only the first."""
+    done: dict[str, RegimeResult] = {}
+    trained = []
+    for row in rows:
+        same = done.get(REGIMES[row.regime].same_as)
+        if same is None:
+            row = _trained(setup, row, checkpoints, watcher)
+            done[REGIMES[row.regime].same_as] = row
+        else:
+            row = replace(row, training=same.training, trained_as=same.regime)
+        trained.append(row)
+    return trained
+
+
 def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher: Watcher) -> RegimeResult:
     config = setup.config
+    regime = make_regime(row.regime, config.training.micro_batch)
     options = TrainOptions(
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
@@ -113,7 +189,7 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         ),
         watcher=lambda: watcher,
     )
-    training, host = Run(setup.build(), setup.dataset, REGIMES[row.regime], options).train()
+    training, host = Run(setup.build(), setup.dataset, regime, options).train()
     return replace(row, training=training, host=host)
 
 
@@ -121,7 +197,7 @@ def _device(setup: Setup) -> DeviceInfo:
     device = setup.device
     return DeviceInfo(
         device.name, device.title, device.core, device.clock_mhz, device.ram_bytes,
-        device.largest_contiguous_bytes, device.flash_bytes, dict(device.sources),
+        device.largest_contiguous_bytes, device.reserve_bytes, device.flash_bytes, dict(device.sources),
     )  # fmt: skip
 
 
@@ -130,14 +206,14 @@ def _model(setup: Setup) -> ModelInfo:
     sizes = {b.name: sum(x.weights + x.biases for x in b.layers) for b in network.blocks}
     heads = {b.name: sum(x.weights + x.biases for x in b.head) for b in network.blocks}
     return ModelInfo(
-        setup.config.network.model, setup.config.network.width, network.parameters,
+        setup.config.network.model, setup.width, network.parameters,
         network.in_shape, len(setup.dataset.classes), sizes, setup.head, heads,
     )  # fmt: skip
 
 
 def _data(setup: Setup) -> DataInfo:
     dataset = setup.dataset
-    augment = dataset.augment
+    augment = dataset.policy
     parts = [
         f"crop with {augment.crop_padding} pixels of padding" if augment.crop_padding else "",
         "horizontal flip" if augment.flip else "",
@@ -172,8 +248,8 @@ def assumptions(setup: Setup) -> tuple[str, ...]:
         "heads are float32",
         "a direct C implementation without im2col: batch norm works in place and keeps its normalised "
         "values, element-wise layers are evaluated on the fly, one filter is unpacked at a time",
-        f"tensors are padded to {setup.device.alignment_bytes} bytes; no placement gaps, no stack, code "
-        "in flash; all data regions of the RAM are usable",
+        f"tensors are padded to {setup.device.alignment_bytes} bytes; "
+        f"{setup.device.reserve_bytes / KIB:g} KiB of RAM are kept for stack and system, code is in flash",
         "images arrive as 8-bit values; packed blocks stay in RAM; in local-resident finished blocks run "
         "one image at a time",
     )
@@ -190,7 +266,7 @@ def environment(setup: Setup) -> dict[str, str]:
         "cores": str(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1),
         "threads": str(torch.get_num_threads()),
         "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
     }
 
 
@@ -204,7 +280,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """Commit of the source tree, "unknown" outside a checkout."""
     root = Path(__file__).parents[1]
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from blockwise import heads, models, quant
-from blockwise.training import DEFAULT_LEARNING_RATE, OPTIMIZERS, REGIMES
+from blockwise import heads, models, norms, quant
+from blockwise.training import DEFAULT_LEARNING_RATE, DEFAULT_REGIMES, OPTIMIZERS, REGIMES
 from devices.errors import InputError, unknown_name
 from devices.planning import UPDATES
 
@@ -28,13 +28,32 @@ class Board:
 
     device: Annotated[str, arg(help="Board name (see --list-devices) or a profile, PATH.toml.")] = "stm32"
 
+    reserve_kib: Annotated[
+        int | None,
+        arg(
+            metavar="KIB",
+            help="RAM kept free for stack and system.",
+            help_behavior_hint="(default: the profile's, 8 in the built-in ones)",
+        ),
+    ] = None
+
 
 @dataclass(frozen=True)
 class Network:
     """The network, how it is cut, and the local heads."""
 
-    model: Annotated[str, arg(help=f"One of {_listed(models.CATALOGUE)}.")] = "resnet20"
-    width: Annotated[int, arg(help="Channels of the first stage; scales every layer.")] = 8
+    model: Annotated[
+        str,
+        arg(help=f"One of {_listed(models.CATALOGUE)}; or torchvision:NAME, which is planned only."),
+    ] = "resnet20"
+    width: Annotated[
+        int | None,
+        arg(
+            metavar="CHANNELS",
+            help="Channels of the first stage; scales every layer.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+        ),
+    ] = None
     blocks: Annotated[
         str,
         arg(
@@ -50,6 +69,14 @@ class Network:
             "if nothing fits, the widest."
         ),
     ] = AUTO
+
+    norm: Annotated[
+        str,
+        arg(
+            help=f"Norm layers: {_listed(norms.NORMS)}. batch-recompute saves memory, not accuracy; group "
+            "does without statistics of the batch; frozen sets constants on the first batch."
+        ),
+    ] = "batch"
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,15 @@ class Data:
             help_behavior_hint="(default: as they are)",
         ),
     ] = None
+    in_shape: Annotated[
+        tuple[int, int, int] | None,
+        arg(
+            metavar="C H W",
+            help="Dry runs only: plan for images of this shape, without any data.",
+            help_behavior_hint="(default: the data's)",
+        ),
+    ] = None
+    classes: Annotated[int, arg(help="Classes to tell apart, with --in-shape.")] = 10
     download: Annotated[bool, arg(help="Fetch a named set that is not on this computer.")] = False
 
 
@@ -79,15 +115,15 @@ class Quantization:
     """Bit widths in training and on the board."""
 
     method: Annotated[str, arg(help=f"Quantization method: {_listed(quant.METHODS)}.")] = "lsq"
-    weight_bits: Annotated[int, arg(help="Bits of weights, 1 to 8 (32 with fp32).")] = 3
-    activation_bits: Annotated[int, arg(help="Bits of activations, 1 to 8 (32 with fp32).")] = 3
+    weight_bits: Annotated[int, arg(help="Bits of weights, 1 to 8 or 16 (32 with fp32).")] = 3
+    activation_bits: Annotated[int, arg(help="Bits of activations, 1 to 8 or 16 (32 with fp32).")] = 3
 
 
 @dataclass(frozen=True)
 class Training:
     """How to train."""
 
-    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(REGIMES)}.")] = tuple(REGIMES)
+    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(REGIMES)}.")] = DEFAULT_REGIMES
     epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {_listed(OPTIMIZERS)}.")] = "sgd-momentum"
@@ -104,6 +140,9 @@ class Training:
     update: Annotated[
         str, arg(help="When gradients are applied: end (of the step), fused (in backward), auto (by regime).")
     ] = AUTO
+    micro_batch: Annotated[
+        int, arg(help="Images at a time in bp-micro, also where it is listed only as a baseline.")
+    ] = 1
     seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
     compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
@@ -147,14 +186,19 @@ class Config:
         """Raise InputError for the first value that cannot be."""
         _check_names(self)
         training, quantization = self.training, self.quantization
-        for flag, value in (("--epochs", training.epochs), ("--batch-size", training.batch_size)):
+        counts = (training.epochs, training.batch_size, training.micro_batch)
+        for flag, value in zip(("--epochs", "--batch-size", "--micro-batch"), counts, strict=True):
             _at_least(flag, value, 1)
         _at_least("--seed", training.seed, 0)
         if training.seed > LARGEST_SEED:
             raise InputError(
                 "--seed", got=training.seed, wanted=f"at most {LARGEST_SEED}", do="choose a smaller one"
             )
-        _at_least("--width", self.network.width, 1)
+        if self.board.reserve_kib is not None:
+            _at_least("--reserve-kib", self.board.reserve_kib, 0)
+        if self.network.width is not None:
+            _at_least("--width", self.network.width, 1)
+        self._check_planned_only()
         if self.images.image_size is not None:
             _at_least("--image-size", self.images.image_size, 1)
         if training.lr is not None and not 0 < training.lr < float("inf"):
@@ -162,6 +206,24 @@ class Config:
         if not self.is_float:
             quant.check_bits(quantization.method, quantization.weight_bits, "--weight-bits")
             quant.check_bits(quantization.method, quantization.activation_bits, "--activation-bits")
+
+    def _check_planned_only(self) -> None:
+        if self.images.in_shape is not None:
+            for size in self.images.in_shape:
+                _at_least("--in-shape", size, 1)
+            _at_least("--classes", self.images.classes, 2)
+        if self.output.dry_run:
+            return
+        if self.images.in_shape is not None:
+            raise InputError(
+                "--in-shape", got="a run that trains", wanted="a dry run: there are no images of that shape",
+                do="add --dry-run, or name --data",
+            )  # fmt: skip
+        if self.network.model.startswith(models.PREFIX):
+            raise InputError(
+                f"model {self.network.model}", got="a run that trains", wanted="a dry run: torchvision's "
+                "networks are planned, not trained", do="add --dry-run, or choose a built-in model",
+            )  # fmt: skip
 
     @property
     def is_float(self) -> bool:
@@ -203,7 +265,7 @@ def _at_least(flag: str, value: int, least: int) -> None:
 def _check_names(config: Config) -> None:
     training = config.training
     known: tuple[tuple[str, str, Any], ...] = (
-        ("model", config.network.model, models.CATALOGUE),
+        ("norm", config.network.norm, norms.NORMS),
         ("method", config.quantization.method, quant.METHODS),
         ("head", config.network.head.partition(":")[0], {AUTO, *heads.CATALOGUE}),
         ("optimizer", training.optimizer, OPTIMIZERS),
@@ -211,6 +273,7 @@ def _check_names(config: Config) -> None:
         ("--accelerator", training.accelerator, {AUTO, "cpu", "cuda"}),
         *(("regime", regime, REGIMES) for regime in training.regimes),
     )
+    models.check_name(config.network.model)
     for subject, name, names in known:
         if name not in names:
             raise unknown_name(subject, name, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -43,7 +44,12 @@ class Anatomy:
 
     def cut(self, blocks: str, step: Step) -> Cut:
         """Groups of unit numbers; see :func:`blockwise.partition.cut`."""
-        return cut(self.chain.stages, blocks, lambda start, end: self._cost(start, end, step))
+        return self.cuts((blocks,), step)[0]
+
+    def cuts(self, names: Iterable[str], step: Step) -> tuple[Cut, ...]:
+        """Several cuts; what a block costs is computed once for all of them."""
+        cost = cache(lambda start, end: self._cost(start, end, step))
+        return tuple(cut(self.chain.stages, blocks, cost) for blocks in names)
 
     def network(self, groups: Cut) -> Network:
         """The network with these groups of units as blocks."""
@@ -75,8 +81,11 @@ class Anatomy:
 
     def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
         """The head behind any unit of this shape, reading IMAGES in place of the unit's output."""
-        head = heads.OutputHead() if last else heads.make(self.head, shape, self.chain.num_classes)
-        layers = trace(head, {IMAGES: shape, LABELS: ()}, "head")
+        chain = self.chain
+        made = (
+            heads.OutputHead() if last else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
+        )
+        layers = trace(made, {IMAGES: shape, LABELS: ()}, "head")
         return tuple(replace(layer, precision="float") for layer in layers)
 
     def _cost(self, start: int, end: int, step: Step) -> int:
@@ -85,7 +94,7 @@ class Anatomy:
         shape = self.shapes[start - 1] if start else self.chain.in_shape
         source = self.units[start - 1][-1].name if start else IMAGES
         alone = Network(shape, (block,), source)
-        return Ledger(schedule("local", alone, step)).peak.live_bytes
+        return Ledger(schedule("local", alone, step)).peak_bytes
 
 
 def block_name(units: tuple[str, ...]) -> str:

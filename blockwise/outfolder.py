@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
 from blockwise.files import atomic_write
@@ -70,14 +71,18 @@ def _read(group: Callable[..., Group], values: dict[str, Any]) -> Group:
     """The group with ``values`` from JSON. Raises TypeError where a type is not the field's."""
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     for name, hint in get_type_hints(group).items():
-        value = given[name]
-        if get_origin(hint) is tuple:  # of names
-            valid = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-        else:
-            valid = isinstance(value, hint)
-        if not valid:
-            raise TypeError(f"{name}: {value!r}")
+        if not _is_of(given[name], hint):
+            raise TypeError(f"{name}: {given[name]!r}")
     return group(**given)
+
+
+def _is_of(value: object, hint: Any) -> bool:
+    """Whether ``value`` is of the type ``hint``: a class, a union of types or a tuple of one type."""
+    if get_origin(hint) is UnionType:
+        return any(_is_of(value, option) for option in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, get_args(hint)[0]) for item in value)
+    return isinstance(value, hint)
 
 
 def _groups(config: Config) -> dict[str, object]:

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MomentRow:
     """Live bytes while one operation of the training step runs."""
 
     operation: str
-    phase: str  # "load", "forward", "recompute", "backward", "update", "pack"
+    phase: str  # "load", "forward", "recompute", "backward", "update", "pack", "page in", "page out"
     block: str
     live_bytes: int
     by_category: dict[str, int]
@@ -70,6 +70,44 @@ class Host:
 
 
 @dataclass(frozen=True)
+class ArenaInfo:
+    """Where a real program would put the tensors. ``gap`` is the arena's height above its lower bound."""
+
+    arena_bytes: int
+    lower_bound_bytes: int  # the peak of live bytes
+    gap: float
+    method: str
+    proven: bool  # whether no arena is lower
+    placed: bool  # whether every tensor has a place in the board's RAM beside the reserve
+    missing_bytes: int  # by which the longest run is too short
+
+
+@dataclass(frozen=True)
+class PagingInfo:
+    """Flash traffic of one step; None where the board's figures are not known."""
+
+    read_bytes: int
+    written_bytes: int
+    read_seconds: float | None
+    write_seconds: float | None
+    life_steps: int | None  # steps until the flash is worn out, all of it used evenly
+    ring_bytes: int  # what the state takes in flash: whole erase units, one more than it fills
+    flash_bytes: int  # 0: external, of open size
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Global backpropagation, plain or engineered: what local training has to beat."""
+
+    regime: str
+    peak_bytes: int
+    fits: bool
+    macs_per_step: int
+    note: str
+
+
+@dataclass(frozen=True)
 class RegimeResult:
     """One regime: its memory on the board, and how well it trained."""
 
@@ -86,6 +124,9 @@ class RegimeResult:
     macs_per_step: int  # multiply-accumulates of one training step
     update: str  # "end" or "fused"
     timeline: tuple[MomentRow, ...]
+    arena: ArenaInfo
+    paging: PagingInfo | None = None
+    trained_as: str = ""  # the regime whose training this is, since both end with the same bits
     training: Training | None = None
     host: Host | None = None
 
@@ -105,8 +146,14 @@ class DeviceInfo:
     clock_mhz: float
     ram_bytes: int  # all data regions
     largest_contiguous_bytes: int
+    reserve_bytes: int  # kept free for stack and system
     flash_bytes: int
     sources: dict[str, str]
+
+    @property
+    def usable_bytes(self) -> int:
+        """RAM for tensors: all of it but the reserve."""
+        return self.ram_bytes - self.reserve_bytes
 
 
 @dataclass(frozen=True)
@@ -114,7 +161,7 @@ class ModelInfo:
     """The network and how it was cut."""
 
     name: str
-    width: int
+    width: int | None  # None: a network that does not scale
     parameters: int
     in_shape: tuple[int, ...]
     num_classes: int
@@ -153,6 +200,7 @@ class Result:
     model: ModelInfo
     data: DataInfo
     regimes: tuple[RegimeResult, ...]
+    baselines: tuple[Baseline, ...]  # every form of backpropagation, trained or not
     paper: PaperAccounting
     config: dict[str, Any]
     assumptions: tuple[str, ...]
@@ -167,6 +215,11 @@ class Result:
     def fits(self) -> bool:
         """Whether at least one regime fits the board."""
         return any(regime.fits for regime in self.regimes)
+
+    @property
+    def best_baseline(self) -> Baseline:
+        """The form of backpropagation with the lowest peak."""
+        return min(self.baselines, key=lambda baseline: baseline.peak_bytes)
 
     def to_json(self) -> dict[str, Any]:
         """The versioned JSON form: this object, with ``test_accuracy`` beside each regime."""

@@ -1,24 +1,23 @@
 """From a configuration to the things it names: board, data, network, cut, head, memory plans."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 
-from blockwise import data, models, quant
+from blockwise import board, data, models, quant
 from blockwise.blocks import BlockNet
 from blockwise.config import AUTO, Config
 from blockwise.describe import Anatomy
 from blockwise.models import Chain
+from blockwise.obstacles import compares_samples
 from blockwise.partition import Cut
-from devices import profile
 from devices.costs import DEVICE
 from devices.errors import InputError
-from devices.network import Layer, Network
+from devices.network import Network
 from devices.planning import Plan
 from devices.profile import Device
-from devices.regimes import DEFAULT_UPDATE, Step, schedule
+from devices.regimes import Step, schedule, update_of
 from devices.state import Bits
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
@@ -40,13 +39,8 @@ class Setup:
     def of(cls, config: Config) -> "Setup":
         """Load the board and the data. Raises InputError for what does not exist or fit together."""
         config.validate()
-        device = profile.load(config.board.device)
-        dataset = data.load(
-            config.images.data, image_size=config.images.image_size, seed=config.training.seed,
-            download=config.images.download,
-            progress=data.silent if config.output.quiet else None,
-        )  # fmt: skip
-        data.check_batch_size(config.training.batch_size, dataset)
+        device = board.load(config.board.device, config.board.reserve_kib)
+        dataset = _dataset(config)
         setup = cls(config, device, dataset)
         setup._check()
         return setup
@@ -56,23 +50,37 @@ class Setup:
         _ = self.accelerator
         reason = self._obstacle(self.network)
         if reason:
+            training = self.config.training
+            alone = training.batch_size == 1
             raise InputError(
-                "--batch-size", got=1, wanted=f"at least 2, since {reason}",
-                do="use a larger batch or another --head or --model",
+                "--batch-size" if alone else "--micro-batch",
+                got=1 if alone else f"{training.micro_batch}, which leaves one image alone",
+                wanted=f"at least 2 images at a time, since {reason}",
+                do="use a larger batch or another --head, --norm or --model",
             )  # fmt: skip
 
     def _obstacle(self, network: Network) -> str:
         """Why the network cannot be trained at this batch size; empty if it can."""
-        if self.config.training.batch_size > 1:
-            return ""
-        reasons = ((layer.name, _compares_samples(layer)) for layer in network.all_layers)
-        return next((f"{reason} ({name})" for name, reason in reasons if reason), "")
+        training = self.config.training
+        passed = [training.batch_size]  # at a time
+        if "bp-micro" in training.regimes and training.micro_batch < training.batch_size:
+            passed += [
+                training.micro_batch,
+                training.batch_size % training.micro_batch or training.micro_batch,
+            ]
+        return "" if min(passed) > 1 else compares_samples(network)
+
+    @property
+    def width(self) -> int | None:
+        """Channels of the first stage; None for a network that does not scale."""
+        return models.width_of(self.config.network.model, self.config.network.width)
 
     def chain(self) -> Chain:
         """The network in float, freshly initialised from the seed."""
         network = self.config.network
         torch.manual_seed(self.config.training.seed)
-        return models.build(network.model, self.dataset.in_shape, len(self.dataset.classes), network.width)
+        shape, classes = self.dataset.in_shape, len(self.dataset.classes)
+        return models.build(network.model, shape, classes, self.width, network.norm)
 
     @cached_property
     def method(self) -> quant.Method:
@@ -86,12 +94,16 @@ class Setup:
             config.weight_bits, config.activation_bits, self.method.edge_bits, self.method.learned_step
         )
         batch = config.training.batch_size if batch is None else batch
-        return Step(batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE)
+        return Step(
+            batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE,
+            micro_batch=config.training.micro_batch, limit_bytes=self.device.usable_bytes,
+            alignment=self.device.alignment_bytes,
+        )  # fmt: skip
 
     def update(self, regime: str) -> str:
         """When gradients are applied in ``regime``."""
         update = self.config.training.update
-        return DEFAULT_UPDATE[regime] if update == AUTO else update
+        return update_of(regime, None if update == AUTO else update)
 
     @cached_property
     def _choice(self) -> tuple[str, Cut, Network]:
@@ -130,6 +142,12 @@ class Setup:
         """The memory plan of ``regime`` at the run's batch size, or another."""
         return self._plan(self.network, regime, batch)
 
+    def lowest_backpropagation(self) -> Plan:
+        """``bp-best`` with the lowest peak, whether or not one that repeats less would fit."""
+        step = replace(self.step("bp-best"), limit_bytes=None)
+        program = schedule("bp-best", self.network, step)
+        return Plan(self.device, "bp-best", step.batch, self.update("bp-best"), program)
+
     def _plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
         step = self.step(regime, batch)
         return Plan(self.device, regime, step.batch, self.update(regime), schedule(regime, network, step))
@@ -153,10 +171,13 @@ class Setup:
         return "cuda" if available and asked != "cpu" else "cpu"
 
 
-def _compares_samples(layer: Layer) -> str:
-    """Why ``layer`` cannot be trained on a single sample, or nothing."""
-    if layer.kind == "similarity_loss":
-        return "the similarity loss compares samples"
-    if layer.kind == "batch_norm" and math.prod(layer.shape[1:]) == 1:
-        return "the norm of flat features compares samples"
-    return ""
+def _dataset(config: Config) -> data.Dataset:
+    images = config.images
+    if images.in_shape is not None:
+        return data.blank(images.in_shape, images.classes)
+    dataset = data.load(
+        images.data, image_size=images.image_size, seed=config.training.seed, download=images.download,
+        progress=data.silent if config.output.quiet else None,
+    )  # fmt: skip
+    data.check_batch_size(config.training.batch_size, dataset)
+    return dataset

@@ -15,6 +15,9 @@ from devices.network import Layer
 FLOAT_BITS = 32
 """Accumulators, error gradients, latent weights and optimizer state are 32 bits wide."""
 
+CODE_MAKERS = ("relu", "quantize", "swish")
+"""Kinds of layers whose output is quantized to codes."""
+
 Output = Literal["new", "in_place", "stream", "view"]
 Gradient = Literal["new", "in_place", "share", "none"]
 Width = Literal["float", "codes", "input"]
@@ -39,7 +42,8 @@ class Row:
     gradient: Gradient = "new"
     mask_bits: int = 1  # of a saved "mask", per output element
     argmax_bits: int | None = None  # of a saved "argmax"; None: as many as the window needs
-    statistics: int = 0  # 32-bit values per channel that a norm saves
+    statistics: int = 0  # 32-bit values per channel that a norm saves (per group and sample: group norm)
+    remade: bool = False  # a norm's output is not kept: its convolution is run again going back
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,22 @@ DEVICE = CostTable(
             # The normalised values overwrite the accumulator and are kept at its precision; the
             # mean is inside them, 1/std is not. Scale and shift are applied by the reader.
             "batch_norm": Row("in_place", saves=("output", "statistics"), gradient="in_place", statistics=1),
+            # Only mean and 1/std are kept; the accumulator is computed again from the convolution's input.
+            "batch_norm_recompute": Row(
+                "in_place", saves=("output", "statistics"), gradient="in_place", statistics=2, remade=True
+            ),
+            "group_norm": Row("in_place", saves=("output", "statistics"), gradient="in_place", statistics=1),
+            # A constant scale and shift per channel: nothing to remember.
+            "frozen_norm": Row("in_place", gradient="in_place"),
             # Whether a code at the end of its range was clipped cannot be told from the code.
             "relu": Row(width="codes", saves=("mask",), gradient="in_place"),
             "quantize": Row(width="codes", saves=("mask",), gradient="in_place"),
+            # The derivative of a smooth activation is read off its argument.
+            "swish": Row(width="codes", saves=("input",), gradient="in_place"),
+            "sigmoid": Row(saves=("output",), gradient="in_place"),
+            "mul": Row(saves=("input",)),
+            "dropout": Row("in_place", width="input", saves=("kept",), gradient="in_place"),
+            "cat": Row(width="input", gradient="share"),
             "add": Row("stream", gradient="share"),
             "shortcut": Row("stream"),
             "view": Row("view", gradient="share"),
@@ -107,7 +124,13 @@ PYTORCH = CostTable(
             "conv": Row(saves=("input",)),
             "linear": Row(saves=("input",)),
             "batch_norm": Row(saves=("input", "statistics"), statistics=2),  # mean and 1/std
+            "batch_norm_recompute": Row(saves=("input", "statistics"), statistics=2),
+            "group_norm": Row(saves=("input", "statistics"), statistics=2),
+            "frozen_norm": Row(),
             "relu": Row(saves=("output",)),
+            "swish": Row(saves=("input",)),
+            "sigmoid": Row(saves=("output",)),
+            "mul": Row(saves=("input",)),
             "add": Row(gradient="share"),
             "shortcut": Row(),
             "view": Row("view", gradient="share"),

@@ -5,6 +5,8 @@ Only the command line prints them (:func:`blockwise.cli.main`); everything below
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
 USAGE_EXIT_CODE = 2
 """Exit code of bad usage or bad input."""
@@ -18,6 +20,10 @@ class InputError(Exception):
     def __init__(self, subject: str, *, got: object, wanted: str, do: str) -> None:
         self.subject, self.got, self.wanted, self.do = subject, got, wanted, do
         super().__init__(f"{subject}: got {got}, wanted {wanted}; {do}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its parts, so that it can leave a worker process."""
+        return partial(InputError, self.subject, got=self.got, wanted=self.wanted, do=self.do), ()
 
 
 def unknown_name(subject: str, got: str, known: Iterable[str], do: str = "") -> InputError:

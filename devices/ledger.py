@@ -25,26 +25,44 @@ class Ledger:
     alignment: int = 8
 
     @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {name: t.aligned_bytes(self.alignment) for name, t in self.schedule.tensors.items()}
+
+    @cached_property
+    def live_bytes(self) -> tuple[int, ...]:
+        """Live bytes at each operation, in order."""
+        changes = [0] * (len(self.schedule.operations) + 1)
+        for name, (first, last) in self.schedule.lifetimes.items():
+            size = self._sizes[name]
+            changes[first] += size
+            changes[last + 1] -= size
+        return tuple(accumulate(changes[:-1]))
+
+    @cached_property
     def timeline(self) -> tuple[Moment, ...]:
         """One moment per operation, in order."""
         count = len(self.schedule.operations)
         changes = {category: [0] * (count + 1) for category in CATEGORIES}
         for name, (first, last) in self.schedule.lifetimes.items():
-            tensor = self.schedule.tensors[name]
-            size = tensor.aligned_bytes(self.alignment)
-            changes[tensor.category][first] += size
-            changes[tensor.category][last + 1] -= size
-        live = [list(accumulate(changes[category])) for category in CATEGORIES]
-        columns = list(zip(*live, strict=True))[:count]
+            size, change = self._sizes[name], changes[self.schedule.tensors[name].category]
+            change[first] += size
+            change[last + 1] -= size
+        columns = zip(*(accumulate(changes[category]) for category in CATEGORIES), strict=True)
+        rows = zip(self.schedule.operations, self.live_bytes, columns, strict=False)
         return tuple(
-            Moment(operation, sum(column), dict(zip(CATEGORIES, column, strict=True)))
-            for operation, column in zip(self.schedule.operations, columns, strict=True)
+            Moment(operation, total, dict(zip(CATEGORIES, column, strict=True)))
+            for operation, total, column in rows
         )
+
+    @property
+    def peak_bytes(self) -> int:
+        """Highest live bytes. Cheap: no timeline is made."""
+        return max(self.live_bytes)
 
     @cached_property
     def peak_index(self) -> int:
         """The first operation at which live bytes are highest."""
-        return max(range(len(self.timeline)), key=lambda i: self.timeline[i].live_bytes)
+        return self.live_bytes.index(self.peak_bytes)
 
     @property
     def peak(self) -> Moment:
@@ -53,10 +71,9 @@ class Ledger:
 
     def tensors_at(self, index: int) -> tuple[Tensor, ...]:
         """Tensors alive at an operation, largest first."""
-        lifetimes = self.schedule.lifetimes
         alive = (
-            tensor
-            for name, tensor in self.schedule.tensors.items()
-            if lifetimes[name][0] <= index <= lifetimes[name][1]
+            self.schedule.tensors[name]
+            for name, (first, last) in self.schedule.lifetimes.items()
+            if first <= index <= last
         )
-        return tuple(sorted(alive, key=lambda t: (-t.aligned_bytes(self.alignment), t.name)))
+        return tuple(sorted(alive, key=lambda t: (-self._sizes[t.name], t.name)))

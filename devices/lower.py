@@ -9,21 +9,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from devices import categories as cat
-from devices.costs import FLOAT_BITS, CostTable, Row
+from devices.costs import CODE_MAKERS, FLOAT_BITS, CostTable, Row
 from devices.network import LABELS, Layer, Network
 from devices.schedule import ACTIVATION, Phase, Program
 from devices.state import Bits, Parameter
 
 CODE_SCRATCH_BITS = 8
-"""One filter's codes are unpacked to bytes before they are multiplied."""
+"""One filter's codes are unpacked to bytes (or to what wider codes take) before they are multiplied."""
 
 ACCUMULATORS = ("conv", "linear")
 """Layers whose output a norm or a loss may overwrite."""
 
+PASSIVE = ("view", "max_pool", "dropout", "cat")
+"""Layers that hand codes on as codes."""
+
 LOSSES = ("cross_entropy", "similarity_loss")
 """Layers that end a run: their gradient starts from what they saved."""
 
-ELEMENTWISE = ("relu", "quantize", "add", "batch_norm")
+ELEMENTWISE = (*CODE_MAKERS, "add", "batch_norm", "batch_norm_recompute", "group_norm", "frozen_norm")
 """Layers that can evaluate a streamed input on the fly."""
 
 
@@ -43,22 +46,35 @@ def with_quantizers(layers: Sequence[Layer], bits: Bits) -> tuple[Layer, ...]:
             result.append(Layer(name, "quantize", (source,), shapes[source], precision=layer.precision))
             layer = replace(layer, inputs=(name, *layer.inputs[1:]))
         result.append(layer)
-        inherits = layer.kind in ("view", "max_pool") and reads_codes
-        codes[layer.name] = inherits or layer.kind in ("relu", "quantize")
+        inherits = layer.kind in PASSIVE and reads_codes
+        codes[layer.name] = inherits or layer.kind in CODE_MAKERS
     return tuple(result)
 
 
 class Lowering:
-    """Lowers runs of layers into ``program``; holds where each layer's output and gradient are."""
+    """Lowers runs of layers into ``program``; holds where each layer's output and gradient are.
 
-    def __init__(self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int) -> None:
+    Tensors are of ``batch`` images. The operations may stand for the same ones repeated, in the same
+    buffers, until all ``images`` of the step have passed: their multiply-accumulates count.
+    """
+
+    optimizer = ""  # what torch.optim would need temporaries for
+
+    def __init__(
+        self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
+        images: int | None = None,
+    ) -> None:  # fmt: skip
         self.program, self.table, self.bits, self.batch = program, table, bits, batch
+        self.images = batch if images is None else images
         self.values: dict[str, tuple[str, ...]] = {}
         self.saved: dict[str, tuple[str, ...]] = {}
         self.gradients: dict[str, str] = {}
         self.parameters: dict[str, tuple[Parameter, ...]] = {}
         self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
         self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
+        self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
+        self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
+        self._again: dict[str, str] = {}  # normalised map -> the one computed again
         self._sharers: Counter[str] = Counter()
         self._shapes = {layer.name: layer.shape for layer in network.all_layers}
         self._owners = network.owners
@@ -74,15 +90,10 @@ class Lowering:
         self.values[self._source], self.values[LABELS] = (images,), (labels,)
         self.program.emit("load batch", "load", block, writes=(images, labels))
 
-    def forward(
-        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, repeat: int = 1
-    ) -> None:
-        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved.
-
-        ``repeat`` is how often the operations run one after the other in the same buffers.
-        """
+    def forward(self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True) -> None:
+        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved."""
         readers = Counter(source for layer in layers for source in layer.inputs)
-        kinds = {layer.name: layer.kind for layer in layers}
+        makers = {layer.name: layer for layer in layers}
         heirs = {source: layer.kind for layer in layers for source in layer.inputs}
         for layer in layers:
             row = self.table.row(layer)
@@ -91,21 +102,23 @@ class Lowering:
             if row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
                 self.values[layer.name] = sources
                 continue
-            overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, kinds)
+            overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, makers)
             output = sources[0] if overwrites else self._new_output(layer, row, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
+            if row.remade and overwrites and keep:
+                self._recipes[output] = (makers[layer.inputs[0]], layer)
             self.values[layer.name] = (output,)
             self.program.emit(
                 f"{layer.name} forward", phase, self._owners[layer.name],
                 reads=(*sources, *self.held.get(layer.name, ())),
                 writes=(output, *extras, *self._filter_scratch(layer)),
-                macs=layer.macs * self.batch * repeat,
+                macs=layer.macs * self.images, layer=layer.name,
             )  # fmt: skip
 
-    def _may_overwrite(self, layer: Layer, readers: Counter[str], kinds: dict[str, str]) -> bool:
+    def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
         """In place only over an accumulator of the same run that nobody else reads."""
         source = layer.inputs[0]
-        return readers[source] == 1 and kinds.get(source) in ACCUMULATORS
+        return readers[source] == 1 and source in makers and makers[source].kind in ACCUMULATORS
 
     def _save(self, layer: Layer, row: Row, sources: tuple[str, ...], output: str) -> tuple[str, ...]:
         """Remember what the backward pass reads; returns the tensors made only for it."""
@@ -129,10 +142,12 @@ class Lowering:
         """Tensors that exist only to be saved."""
         owner = self._owners[layer.name]
         shape, channels = (self.batch, *layer.shape), (layer.shape or (1,))[0]
+        normalised = self.batch * layer.groups if layer.groups else channels
         sizes = {
             "mask": (shape, row.mask_bits),
+            "kept": (shape, 1),
             "argmax": (shape, self.table.argmax_bits(layer)),
-            "statistics": ((row.statistics * channels,), FLOAT_BITS),
+            "statistics": ((row.statistics * normalised,), FLOAT_BITS),
             "total": ((1,), FLOAT_BITS),
             "similarities": ((self.batch, self.batch), FLOAT_BITS),
         }
@@ -156,17 +171,18 @@ class Lowering:
         """Room for one filter's codes as bytes, where weights are codes."""
         if not (self.table.packs and layer.filter_size and self.bits.weight_of(layer) < FLOAT_BITS):
             return ()
-        size = (layer.filter_size,)
-        return (
-            self._declare(
-                f"{layer.name}.filter", size, CODE_SCRATCH_BITS, cat.SCRATCH, self._owners[layer.name]
-            ),
-        )
+        size, bits = (layer.filter_size,), max(CODE_SCRATCH_BITS, self.bits.weight_of(layer))
+        return (self._declare(f"{layer.name}.filter", size, bits, cat.SCRATCH, self._owners[layer.name]),)
 
     # --------------------------------------------------------------- backward
 
-    def backward(self, layers: Sequence[Layer], *, fused: bool, until: Iterable[str] = ()) -> None:
-        """Backward pass of ``layers``; the gradient also goes to the outputs named in ``until``."""
+    def backward(
+        self, layers: Sequence[Layer], *, fused: bool, until: Iterable[str] = (), held: Iterable[str] = ()
+    ) -> None:
+        """Backward pass of ``layers``; the gradient also goes to the outputs named in ``until``.
+
+        ``held`` are outputs that a caller in PyTorch holds meanwhile; a device holds nothing for that.
+        """
         needed = self._needing_gradient(layers, set(until))
         for layer in reversed(layers):
             if layer.name in needed:
@@ -204,33 +220,61 @@ class Lowering:
 
     def _backward_plain(self, layer: Layer, row: Row, targets: list[str], gradient: str, fused: bool) -> None:
         owner = self._owners[layer.name]
+        saved = self._saved(layer)
         grads = self._parameter_gradients(layer, owner)
         reuse = gradient if row.gradient == "in_place" else None
         written = [self._target(name, reuse, owner) for name in targets]
         self.program.emit(
             f"{layer.name} backward", "backward", owner,
-            reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
-            writes=(*written, *(g for _, g in grads)),
+            reads=(gradient, *saved, *self.held.get(layer.name, ())),
+            writes=(*written, *(g for _, g in grads)), layer=layer.name,
         )  # fmt: skip
         self._settle(grads, owner, fused)
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         """Input gradient first (it needs the old weights), then the weight gradient."""
-        owner, macs = self._owners[layer.name], layer.macs * self.batch
+        owner, macs = self._owners[layer.name], layer.macs * self.images
         for name in targets:
             target = self._target(name, None, owner)
             self.program.emit(
                 f"{layer.name} backward (input)", "backward", owner,
                 reads=(gradient, *self.held.get(layer.name, ())),
-                writes=(target, *self._filter_scratch(layer)), macs=macs,
+                writes=(target, *self._filter_scratch(layer)), macs=macs, layer=layer.name,
             )  # fmt: skip
+        saved = self._saved(layer)
         grads = self._parameter_gradients(layer, owner)
         self.program.emit(
             f"{layer.name} backward (weight)", "backward", owner,
-            reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
-            writes=tuple(g for _, g in grads), macs=macs,
+            reads=(gradient, *saved, *self.held.get(layer.name, ())),
+            writes=tuple(g for _, g in grads), macs=macs, layer=layer.name,
         )  # fmt: skip
         self._settle(grads, owner, fused)
+
+    def _saved(self, layer: Layer) -> tuple[str, ...]:
+        """What the layer saved; a normalised map that was not kept is computed again first."""
+        return tuple(self._present(name) for name in self.saved.get(layer.name, ()))
+
+    def _present(self, name: str) -> str:
+        if name not in self._recipes:
+            return name
+        if name not in self._again:
+            self._again[name] = self._compute_again(name, *self._recipes[name])
+        return self._again[name]
+
+    def _compute_again(self, name: str, conv: Layer, norm: Layer) -> str:
+        old, owner = self.program.declared(name), self._owners[norm.name]
+        again = self._declare(f"{norm.name}.again", old.shape, old.bits, cat.WORKING_TENSORS, owner)
+        self.program.emit(
+            f"{conv.name} again", "backward", owner,
+            reads=(*self._saved(conv), *self.held.get(conv.name, ())),
+            writes=(again, *self._filter_scratch(conv)), macs=conv.macs * self.images, layer=conv.name,
+        )  # fmt: skip
+        statistics = tuple(t for t in self.saved[norm.name] if t != name)
+        self.program.emit(
+            f"{norm.name} again", "backward", owner, reads=(again, *statistics), writes=(again,),
+            layer=norm.name,
+        )  # fmt: skip
+        return again
 
     def _target(self, name: str, reuse: str | None, owner: str) -> str:
         """Where the gradient of ``name``'s output goes: an existing, a reused or a new buffer."""
@@ -262,13 +306,26 @@ class Lowering:
         sum_ = self._target(name, None, owner)
         self.program.emit(f"{name} add gradients", "backward", owner, reads=(gradient,), writes=(sum_,))
 
+    def next_step(self) -> None:
+        """What follows is a step of its own: a device has nothing left from the one before."""
+
     # ----------------------------------------------------------------- update
 
     def _parameter_gradients(self, layer: Layer, owner: str) -> list[tuple[Parameter, str]]:
-        return [
-            (p, self._declare(f"{p.latent}.gradient", (p.elements,), FLOAT_BITS, cat.WEIGHT_GRADIENTS, owner))
-            for p in self.parameters.get(layer.name, ())
-        ]
+        return [(p, self._gradient_of(p, owner)) for p in self.parameters.get(layer.name, ())]
+
+    def _gradient_of(self, parameter: Parameter, owner: str) -> str:
+        if parameter.latent in self.accumulators:
+            return self.accumulators[parameter.latent]
+        name, size = f"{parameter.latent}.gradient", (parameter.elements,)
+        return self._declare(name, size, FLOAT_BITS, cat.WEIGHT_GRADIENTS, owner)
+
+    def accumulate(self, block: str) -> None:
+        """Make room for all gradients before the first repetition: each adds to them."""
+        for parameters in self.parameters.values():
+            for p in parameters:
+                self.accumulators[p.latent] = self._gradient_of(p, p.owner)
+        self.program.emit("zero gradients", "load", block, writes=tuple(self.accumulators.values()))
 
     def _settle(self, grads: list[tuple[Parameter, str]], owner: str, fused: bool) -> None:
         self.pending += [(parameter, gradient, owner) for parameter, gradient in grads]

@@ -30,6 +30,7 @@ class Layer:
     buffers: int = 0  # running statistics of a norm, in elements
     filter_size: int = 0  # weight elements of one output channel
     window: int = 0  # elements of a pooling window
+    groups: int = 0  # of a group norm
     precision: Precision = "inner"
 
     @property

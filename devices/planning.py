@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from devices.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.costs import DEVICE, CostTable
 from devices.errors import InputError
 from devices.ledger import Ledger, Moment
 from devices.network import Network
+from devices.paging import Paging, paging
 from devices.profile import Device, load
-from devices.regimes import DEFAULT_UPDATE, Describable, Step, schedule
+from devices.regimes import Describable, Step, schedule, update_of
 from devices.schedule import Schedule, Tensor
 from devices.state import Bits
 
@@ -36,7 +38,7 @@ class Plan:
     @property
     def peak_bytes(self) -> int:
         """Highest sum of live bytes."""
-        return self.ledger.peak.live_bytes
+        return self.ledger.peak_bytes
 
     @property
     def by_category(self) -> dict[str, int]:
@@ -48,12 +50,30 @@ class Plan:
         """Live bytes at every operation."""
         return self.ledger.timeline
 
+    @cached_property
+    def arena(self) -> Arena:
+        """Offsets for all tensors in one stretch of memory, as low as a quick search gets."""
+        return pack(buffers_of(self.schedule), self.device.alignment_bytes)
+
+    @cached_property
+    def placement(self) -> Placement:
+        """A place for every tensor in the board's RAM, its reserve left free."""
+        return place_on(self.schedule, self.device, self.device.reserve_bytes)
+
+    @cached_property
+    def paging(self) -> Paging | None:
+        """The traffic between RAM and flash; None if nothing is paged."""
+        return paging(self.schedule, self.device)
+
     @property
+    def may_fit(self) -> bool:
+        """Whether nothing rules out that it fits: the sum of live bytes, and the size of the flash."""
+        return self.peak_bytes <= self.device.usable_bytes and (self.paging is None or self.paging.fits)
+
+    @cached_property
     def fits(self) -> bool:
-        """Whether the peak is within the board's data RAM, and every tensor within one run of it."""
-        alignment = self.device.alignment_bytes
-        largest = max(t.aligned_bytes(alignment) for t in self.schedule.tensors.values())
-        return self.peak_bytes <= self.device.ram_bytes and largest <= self.device.largest_contiguous_bytes
+        """Whether every tensor has a place in the board's RAM, and what is paged one in its flash."""
+        return self.may_fit and self.placement.fits
 
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:
@@ -82,6 +102,7 @@ def plan(
     edge_bits: int = 8,
     learned_step: bool = True,
     update: str | None = None,
+    micro_batch: int = 1,
     blocks: str | int = DEFAULT_BLOCKS,
     head: str = DEFAULT_HEAD,
     table: CostTable = DEVICE,
@@ -89,18 +110,24 @@ def plan(
     """The memory plan of one training step.
 
     ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
-    how; a network is cut already). Bits are 1 to 8, or 32 for float32. ``update`` is "end" (all
+    how; a network is cut already). Bits are 1 to 8, 16, or 32 for float32. ``update`` is "end" (all
     gradients wait for the end of the step), "fused" (each is applied and freed in the backward
-    pass) or None for the regime's own. Raises InputError for whatever is unknown or out of range.
+    pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro passes at a time.
+    Raises InputError for whatever is unknown or out of range.
     """
     if type(batch_size) is not int or batch_size < 1:
         raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
+    if type(micro_batch) is not int or micro_batch < 1:
+        raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
     if update is not None and update not in UPDATES:
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     device = device if isinstance(device, Device) else load(device)
-    update = update or DEFAULT_UPDATE.get(regime, "end")
+    update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, learned_step)
-    step = Step(batch_size, optimizer, bits, update == "fused", table)
+    step = Step(
+        batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
+        device.alignment_bytes,
+    )  # fmt: skip
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
     )

@@ -13,7 +13,7 @@ from typing import Literal
 
 from devices.categories import CATEGORIES, SAVED_ACTIVATIONS, WORKING_TENSORS
 
-Phase = Literal["load", "forward", "recompute", "backward", "update", "pack"]
+Phase = Literal["load", "forward", "recompute", "backward", "update", "pack", "page in", "page out"]
 ACTIVATION = "activation"
 """Stands for a category until the whole program is known: saved activation or working tensor."""
 
@@ -29,12 +29,12 @@ class Tensor:
     owner: str
     resident: bool = False
 
-    @cached_property
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
 
-    @cached_property
+    @property
     def bytes(self) -> int:
         """Size in bytes when densely packed: ceil(elements x bits / 8)."""
         return -(-self.elements * self.bits // 8)
@@ -54,6 +54,7 @@ class Operation:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     macs: int = 0  # multiply-accumulates, whole batch
+    layer: str = ""  # the layer it works on, if one alone
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,20 @@ class Schedule:
     def macs(self) -> int:
         """Multiply-accumulates of the whole program."""
         return sum(operation.macs for operation in self.operations)
+
+    @property
+    def flash_read_bytes(self) -> int:
+        """Bytes that are read from flash, densely packed."""
+        return self._paged("page in")
+
+    @property
+    def flash_written_bytes(self) -> int:
+        """Bytes that are written to flash, densely packed."""
+        return self._paged("page out")
+
+    def _paged(self, phase: Phase) -> int:
+        moved = (o.writes if phase == "page in" else o.reads for o in self.operations if o.phase == phase)
+        return sum(self.tensors[name].bytes for names in moved for name in names)
 
 
 class Program:
@@ -108,10 +123,10 @@ class Program:
 
     def emit(
         self, name: str, phase: Phase, block: str, *, reads: tuple[str, ...] = (),
-        writes: tuple[str, ...] = (), macs: int = 0,
+        writes: tuple[str, ...] = (), macs: int = 0, layer: str = "",
     ) -> None:  # fmt: skip
         """Append an operation."""
-        self._operations.append(Operation(name, phase, block, reads, writes, macs))
+        self._operations.append(Operation(name, phase, block, reads, writes, macs, layer))
 
     def finish(self) -> Schedule:
         """The schedule. A tensor written going forward and read going backward was saved."""

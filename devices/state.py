@@ -1,9 +1,9 @@
 """The tensors that outlive an operation: a layer's parameters, optimizer state and packed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devices import categories as cat
-from devices.costs import FLOAT_BITS
+from devices.costs import CODE_MAKERS, FLOAT_BITS
 from devices.errors import InputError, unknown_name
 from devices.network import Layer
 from devices.schedule import Program
@@ -11,7 +11,14 @@ from devices.schedule import Program
 OPTIMIZER_STATES: dict[str, int] = {"sgd": 0, "sgd-momentum": 1, "adam": 2}
 """32-bit values that each optimizer keeps per trainable parameter."""
 
-MAX_BITS = 8
+COUNTER_BITS = 64
+"""PyTorch's batch norms count the batches they have seen in an int64."""
+
+FLAG_BITS = 8
+"""Whether a frozen norm has its constants: a bool in PyTorch."""
+
+WIDTHS = (*range(1, 9), 16, FLOAT_BITS)
+"""Bits that weights and activations may have."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,8 @@ class Bits:
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
             bits = getattr(self, name)
-            if type(bits) is not int or not (1 <= bits <= MAX_BITS or bits == FLOAT_BITS):
-                raise InputError(f"{name} bits", got=bits, wanted="1 to 8, or 32", do="change it")
+            if type(bits) is not int or bits not in WIDTHS:
+                raise InputError(f"{name} bits", got=bits, wanted="1 to 8, 16 or 32", do="change it")
 
     def weight_of(self, layer: Layer) -> int:
         """Bits of the layer's weight codes."""
@@ -63,6 +70,7 @@ class Parameter:
     elements: int
     owner: str
     states: tuple[str, ...]
+    parts: int = 1  # tensors in PyTorch: scale and shift of a norm are two
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -73,17 +81,23 @@ class Parameter:
 class State:
     """Declares a layer's tensors, once, in the form in which it is resident."""
 
-    def __init__(self, program: Program, bits: Bits, optimizer: str, *, steps: bool) -> None:
-        self.program, self.bits, self.steps = program, bits, steps
+    def __init__(
+        self, program: Program, bits: Bits, optimizer: str, *, steps: bool, counts: bool = False
+    ) -> None:
+        """``steps``: step sizes are trained; ``counts``: PyTorch's counters and flags are kept."""
+        self.program, self.bits, self.steps, self.counts = program, bits, steps, counts
         self.states_per_parameter = optimizer_states(optimizer)
+        self.counts_steps = optimizer == "adam"  # torch's, per parameter; a device needs one number
 
-    def trainable(self, layer: Layer, owner: str, *, resident: bool) -> tuple[Parameter, ...]:
+    def trainable(
+        self, layer: Layer, owner: str, *, resident: bool, states: bool = True
+    ) -> tuple[Parameter, ...]:
         """The layer's trained parameters: weights, biases or a norm's affine pair, step sizes."""
         rows = [("weight", layer.weights, cat.LATENT_WEIGHTS), ("bias", layer.biases, cat.LATENT_WEIGHTS)]
         if self.steps and self.has_step(layer):
             rows.append(("step", 1, cat.NORM_AND_QUANTIZER))
         return tuple(
-            self._parameter(f"{layer.name}.{what}", elements, category, owner, resident)
+            self._parameter(layer, what, elements, category, owner, resident, states)
             for what, elements, category in rows
             if elements
         )
@@ -94,25 +108,48 @@ class State:
             return False
         if layer.weights:
             return self.bits.weight_of(layer) < FLOAT_BITS
-        return layer.kind in ("relu", "quantize") and self.bits.activation_of(layer) < FLOAT_BITS
+        return layer.kind in CODE_MAKERS and self.bits.activation_of(layer) < FLOAT_BITS
 
-    def _parameter(self, name: str, elements: int, category: str, owner: str, resident: bool) -> Parameter:
-        declare = self.program.tensor
-        value = declare(name, (elements,), FLOAT_BITS, category, owner, resident=resident)
+    def _parameter(
+        self, layer: Layer, what: str, elements: int, category: str, owner: str, resident: bool, states: bool
+    ) -> Parameter:
+        name = f"{layer.name}.{what}"
+        value = self.program.tensor(name, (elements,), FLOAT_BITS, category, owner, resident=resident)
+        bare = Parameter(value, elements, owner, (), parts=1 if layer.weights or what == "step" else 2)
+        return self.with_states(bare, resident=resident) if states else bare
+
+    def with_states(self, parameter: Parameter, *, resident: bool = False) -> Parameter:
+        """The parameter with its optimizer state."""
         states = tuple(
-            declare(f"{name}.state{i + 1}", (elements,), FLOAT_BITS, cat.OPTIMIZER_STATE, owner,
-                    resident=resident)
+            self.program.tensor(
+                f"{parameter.latent}.state{i + 1}", (parameter.elements,), FLOAT_BITS, cat.OPTIMIZER_STATE,
+                parameter.owner, resident=resident,
+            )
             for i in range(self.states_per_parameter)
         )  # fmt: skip
-        return Parameter(value, elements, owner, states)
+        if self.counts and self.counts_steps:
+            name, category = f"{parameter.latent}.steps", cat.OPTIMIZER_STATE
+            states += (
+                self.program.tensor(
+                    name, (parameter.parts,), FLOAT_BITS, category, parameter.owner, resident=resident
+                ),
+            )
+        return replace(parameter, states=states)
 
     def buffers(self, layer: Layer, owner: str, *, resident: bool) -> tuple[str, ...]:
         """The running statistics of a norm in training."""
         if not layer.buffers:
             return ()
-        name, shape = f"{layer.name}.running", (layer.buffers,)
-        declare = self.program.tensor
-        return (declare(name, shape, FLOAT_BITS, cat.NORM_AND_QUANTIZER, owner, resident=resident),)
+        rows = [("running", layer.buffers, FLOAT_BITS)]
+        if self.counts and layer.kind.startswith("batch_norm"):
+            rows.append(("batches", 1, COUNTER_BITS))
+        if self.counts and layer.kind == "frozen_norm":
+            rows.append(("ready", 1, FLAG_BITS))
+        declare, category = self.program.tensor, cat.NORM_AND_QUANTIZER
+        return tuple(
+            declare(f"{layer.name}.{what}", (elements,), bits, category, owner, resident=resident)
+            for what, elements, bits in rows
+        )
 
     def packed(self, layer: Layer, owner: str, suffix: str) -> tuple[str, ...]:
         """The layer as deployed: weight codes; biases, a folded norm and step sizes at 32 bits."""

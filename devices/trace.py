@@ -3,11 +3,12 @@
 The module is traced symbolically (torch.fx) and its shapes are found on an empty batch.
 """
 
+import contextlib
 import copy
+import io
 import math
-import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,14 +24,34 @@ MODULE_KINDS: dict[type[nn.Module], str] = {
     nn.Linear: "linear",
     nn.BatchNorm1d: "batch_norm",
     nn.BatchNorm2d: "batch_norm",
+    nn.GroupNorm: "group_norm",
     nn.ReLU: "relu",
+    nn.ReLU6: "relu",
+    nn.SiLU: "swish",
+    nn.Hardswish: "swish",
+    nn.Sigmoid: "sigmoid",
+    nn.Hardsigmoid: "sigmoid",
+    nn.Dropout: "dropout",
     nn.MaxPool2d: "max_pool",
+    nn.AvgPool2d: "avg_pool",
     nn.AdaptiveAvgPool2d: "avg_pool",
     nn.Flatten: "view",
     nn.Identity: "view",
 }
-FUNCTION_KINDS: dict[Any, str] = {operator.add: "add", torch.add: "add"}
-BATCH = 0  # an empty batch has shapes but nothing to compute; meta tensors would load the compiler
+FUNCTION_KINDS: dict[str, str] = {
+    "add": "add",
+    "iadd": "add",
+    "mul": "mul",
+    "imul": "mul",
+    "cat": "cat",
+    "flatten": "view",
+    "relu": "relu",
+    "relu6": "relu",
+    "adaptive_avg_pool2d": "avg_pool",
+    "stochastic_depth": "view",  # a factor per sample, folded into what reads it
+}
+"""Functions and methods of tensors, by name."""
+EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
 
 
 def kind_of_module(module: nn.Module) -> str | None:
@@ -55,32 +76,76 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
     and its shape without the batch (an empty shape stands for class labels). Raises InputError
     naming the operation that has no cost row.
     """
-    twin = copy.deepcopy(module).cpu().eval()
-    graph_module = fx.GraphModule(twin, _Tracer().trace(twin))
-    with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
-        ShapeProp(graph_module).propagate(*(_example(shape) for shape in inputs.values()))
+    abstract = any(parameter.is_meta for parameter in module.parameters())
+    twin = (copy.deepcopy(module) if abstract else copy.deepcopy(module).cpu()).eval()
+    graph_module = fx.GraphModule(twin, symbolic(twin, prefix))
+    _find_shapes(graph_module, [_example(shape, abstract) for shape in inputs.values()], prefix)
     placeholders = [node for node in graph_module.graph.nodes if node.op == "placeholder"]
     names = dict(zip(placeholders, inputs, strict=True))
     layers = []
     for node in graph_module.graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
-        names[node] = f"{prefix}.{node.target if node.op == 'call_module' else node.name}"
+        path = str(node.target) if node.op == "call_module" else node.name
+        taken = f"{prefix}.{path}" in names.values()  # a module that is called twice
+        names[node] = f"{prefix}.{node.name if taken else path}"
         layers.append(_layer(node, twin, names))
     return tuple(layers)
 
 
-def _example(shape: tuple[int, ...]) -> torch.Tensor:
+def symbolic(module: nn.Module, name: str) -> fx.Graph:
+    """The graph of ``module``, with every module that has a cost row as a leaf.
+
+    Raises InputError if torch.fx cannot trace it.
+    """
+    try:
+        return _Tracer().trace(module)
+    except Exception as error:  # whatever the module's own code raises on symbolic values
+        raise InputError(
+            name, got=f"{type(error).__name__}: {_line(error)}", wanted="a network that torch.fx can trace",
+            do="choose another model",
+        ) from error  # fmt: skip
+
+
+def _find_shapes(graph: fx.GraphModule, examples: list[torch.Tensor], name: str) -> None:
+    with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
+        try:
+            with _quiet():
+                ShapeProp(graph).propagate(*examples)
+        except Exception as error:
+            cause = error.__cause__ or error
+            shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in examples)
+            raise InputError(
+                f"{name} on {shapes}", got=f"{type(cause).__name__}: {_line(cause)}",
+                wanted="an input that every layer takes", do="use larger images or another model",
+            ) from error  # fmt: skip
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """ShapeProp prints a traceback of what it then raises."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
     dtype = torch.float32 if shape else torch.int64
-    return torch.empty(BATCH, *shape, dtype=dtype)
+    if abstract:
+        return torch.empty(1, *shape, dtype=dtype, device="meta")
+    return torch.empty(EMPTY, *shape, dtype=dtype)
 
 
 def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Layer:
     module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
-    kind = kind_of_module(module) if module is not None else FUNCTION_KINDS.get(node.target)
+    called = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target))
+    kind = kind_of_module(module) if module is not None else FUNCTION_KINDS.get(called)
     if kind is None:
         raise InputError(
-            f"layer {names[node]}", got=node.target, wanted="an operation with a cost row",
+            f"layer {names[node]}", got=f"the operation {called!r}", wanted="one with a cost row",
             do="add a row to devices/costs.py",
         )  # fmt: skip
     sources = tuple(names[source] for source in node.all_input_nodes)
@@ -91,12 +156,16 @@ def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Laye
 def _parameters(module: nn.Module | None) -> dict[str, Any]:
     if isinstance(module, nn.MaxPool2d):
         return {"window": math.prod(_pair(module.kernel_size))}
+    if module is not None and kind_of_module(module) == "frozen_norm":
+        return {"buffers": sum(b.numel() for b in module.buffers() if b.is_floating_point())}
     weight = getattr(module, "weight", None)
     if module is None or weight is None:
         return {}
     bias = module.bias.numel() if isinstance(module.bias, torch.Tensor) else 0
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         return {"biases": weight.numel() + bias, "buffers": 2 * weight.numel()}
+    if isinstance(module, nn.GroupNorm):
+        return {"biases": weight.numel() + bias, "groups": module.num_groups}
     return {"weights": weight.numel(), "biases": bias, "filter_size": weight[0].numel()}
 
 

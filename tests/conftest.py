@@ -1,9 +1,13 @@
 """Options shared by all tests."""
 
+import os
+
 import pytest
 import torch
 
-torch.set_num_threads(1)  # on tensors this small, threads mostly wait for each other
+# On tensors this small, threads mostly wait for each other: here and in the commands that tests start.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

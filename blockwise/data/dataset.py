@@ -114,6 +114,13 @@ class Dataset:
         return Normalize(self.mean, self.std)
 
 
+def blank(in_shape: tuple[int, int, int], classes: int) -> Dataset:
+    """A set without images: only their shape (C, H, W) and the number of classes, for planning."""
+    empty = Split(torch.empty(0, *in_shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    names = tuple(f"class {number}" for number in range(classes))
+    return Dataset("no data", names, empty, empty, empty)
+
+
 def channel_moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and (population) standard deviation per channel of uint8 (N, C, H, W), in 0..1."""
     # Histograms: counts are integers, so the sums are exact whatever the order and thread count.

@@ -11,6 +11,7 @@ from blockwise.heads.output import OutputHead
 from blockwise.heads.pred import PredHead
 from blockwise.heads.predsim import LeanPredSimHead, PredSimHead
 from blockwise.heads.sim import SimHead
+from blockwise.norms import of_head, replace_norms
 from devices.errors import InputError, unknown_name
 
 __all__ = ["CATALOGUE", "Head", "OutputHead", "make"]
@@ -35,11 +36,13 @@ CATALOGUE: dict[str, HeadKind] = {
 }
 
 
-def make(name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None) -> Head:
+def make(
+    name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch"
+) -> Head:
     """The head ``name`` (or ``name:width``) for block outputs of ``in_shape`` without the batch.
 
-    ``width`` is the number of channels of a lookahead head. Raises InputError for an unknown name,
-    or a width where there is none.
+    ``width`` is the number of channels of a lookahead head, ``norm`` the network's. Raises InputError
+    for an unknown name, or a width where there is none.
     """
     name, _, suffix = name.partition(":")
     if name not in CATALOGUE:
@@ -55,7 +58,9 @@ def make(name: str, in_shape: Shape, num_classes: int = 10, width: int | None = 
                 do="leave the width out",
             )  # fmt: skip
         build = partial(build, width=width)
-    return build(tuple(in_shape), num_classes)
+    head = build(tuple(in_shape), num_classes)
+    replace_norms(head, of_head(norm))
+    return head
 
 
 def _parse_width(text: str) -> int:

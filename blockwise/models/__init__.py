@@ -8,10 +8,25 @@ from blockwise.models.chain import Chain, Unit, count_parameters
 from blockwise.models.cnn import cnn
 from blockwise.models.mlp import mlp
 from blockwise.models.resnet import resnet
+from blockwise.models.torchvision_nets import PREFIX, check_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
+from blockwise.norms import replace_norms
 from devices.errors import InputError, unknown_name
 
-__all__ = ["CATALOGUE", "Chain", "Unit", "build", "count_parameters"]
+__all__ = [
+    "CATALOGUE",
+    "DEFAULT_WIDTH",
+    "PREFIX",
+    "Chain",
+    "Unit",
+    "build",
+    "check_name",
+    "count_parameters",
+    "width_of",
+]
+
+DEFAULT_WIDTH = 8
+"""Of networks that are to be trained on a board: half the published width of ResNet-20."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +51,48 @@ CATALOGUE: dict[str, Family] = {
 
 
 def build(
-    name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None
-) -> Chain:
+    name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None,
+    norm: str = "batch",
+) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
+
+    ``norm`` is one of :data:`blockwise.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
+    network of torchvision, on the meta device and at its own width.
 
     Weights come from PyTorch's global random generator. Raises InputError for an unknown name, a
     width below 1 or fewer than two classes.
     """
-    if name not in CATALOGUE:
-        raise unknown_name("model", name, CATALOGUE)
+    check_name(name)
     if num_classes < 2:
         raise InputError("classes", got=num_classes, wanted="at least 2", do="use other data")
+    if len(in_shape) != 3 or min(in_shape) < 1:
+        raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
+    chain = _build(name, tuple(in_shape), num_classes, width)
+    replace_norms(chain, norm)
+    chain.norm = norm
+    return chain
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless ``name`` is in the catalogue or one of torchvision's classifiers."""
+    if name.startswith(PREFIX):
+        check_torchvision(name.removeprefix(PREFIX))
+    elif name not in CATALOGUE:
+        raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"))
+
+
+def width_of(name: str, width: int | None) -> int | None:
+    """The width as asked for; otherwise the default, or None for a network that does not scale."""
+    return width if width is not None or name.startswith(PREFIX) else DEFAULT_WIDTH
+
+
+def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None) -> Chain:
+    if name.startswith(PREFIX):
+        if width is not None:
+            raise InputError("--width", got=width, wanted="none with torchvision models", do="leave it out")
+        return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes)
     family = CATALOGUE[name]
     width = family.width if width is None else width
     if width < 1:
         raise InputError("--width", got=width, wanted="at least 1", do=f"published: {family.width}")
-    if len(in_shape) != 3 or min(in_shape) < 1:
-        raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
-    return family.build(tuple(in_shape), num_classes, width)
+    return family.build(in_shape, num_classes, width)

@@ -31,11 +31,13 @@ class Chain(nn.Module):
     """
 
     def __init__(
-        self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int, width: int
+        self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int, width: int | None
     ) -> None:
+        """``width`` is None for a network that does not scale."""
         super().__init__()
         units = tuple(units)
         self.name, self.in_shape, self.num_classes, self.width = name, in_shape, num_classes, width
+        self.norm = "batch"  # what stands in place of batch norms; local heads follow it
         self.units = nn.ModuleDict({unit.name: unit.module for unit in units})
         self.stages = tuple(unit.stage for unit in units)
 

@@ -16,7 +16,8 @@ METHODS: dict[str, Method] = {
     "dorefa": dorefa.METHOD,
 }
 FLOAT_BITS = 32
-MAX_BITS = 8
+BITS = (*range(1, 9), 16)
+"""Widths of codes; microcontrollers store them packed up to 8 bits, and as 16-bit integers."""
 
 
 def method(name: str) -> Method:
@@ -27,20 +28,20 @@ def method(name: str) -> Method:
 
 
 def check_bits(name: str, bits: int, what: str) -> None:
-    """Refuse bit widths that the method does not have: 1 to 8, and 32 as fp32 only."""
+    """Refuse bit widths that the method does not have: 1 to 8 and 16, and 32 as fp32 only."""
     wanted_float = name == "fp32"
-    if type(bits) is int and (bits == FLOAT_BITS if wanted_float else 1 <= bits <= MAX_BITS):
+    if type(bits) is int and (bits == FLOAT_BITS if wanted_float else bits in BITS):
         return
     if wanted_float:
         raise InputError(what, got=bits, wanted="32 with fp32", do="choose a method that quantizes")
-    do = "use --method fp32 for 32" if bits == FLOAT_BITS else "choose a width in that range"
-    raise InputError(what, got=bits, wanted="1 to 8", do=do)
+    do = "use --method fp32 for 32" if bits == FLOAT_BITS else "choose one of these widths"
+    raise InputError(what, got=bits, wanted="1 to 8, or 16", do=do)
 
 
 def make(name: str, bits: int = 3, role: Role = "weight") -> Quantizer:
     """A quantizer: float tensor in, fake-quantized tensor of the same shape out.
 
-    ``bits`` 1 to 8 (ignored by fp32). Raises InputError for an unknown method, role or width.
+    ``bits`` 1 to 8, or 16 (ignored by fp32). Raises InputError for an unknown method, role or width.
     """
     chosen = method(name)
     if role not in ROLES:

@@ -1,19 +1,23 @@
 """Renderings of a :class:`~blockwise.result.Result`: terminal, JSON, HTML and pictures."""
 
-from blockwise.report.console import make_console, print_report, render
+from blockwise.report.console import make_console, print_report, render, show
 from blockwise.report.files import write_all
 from blockwise.report.html_report import to_html
 from blockwise.report.json_report import dumps, read, write
 from blockwise.report.pictures import timeline_images, timeline_svg_png
+from blockwise.report.precision import draw_precision, precision_table
 from blockwise.report.verdict import headline
 
 __all__ = [
+    "draw_precision",
     "dumps",
     "headline",
     "make_console",
+    "precision_table",
     "print_report",
     "read",
     "render",
+    "show",
     "timeline_images",
     "timeline_svg_png",
     "to_html",

@@ -1,13 +1,12 @@
-"""One bar per regime against the board's RAM."""
+"""One bar per regime against the RAM that the board has for tensors."""
 
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from blockwise.report.text import kib, size, times
-from blockwise.report.verdict import fits_words
-from blockwise.result import RegimeResult, Result
+from blockwise.report.text import fits_words, kib, ram_figures, times
+from blockwise.result import DeviceInfo, RegimeResult, Result
 
 LONGEST_IN_RAM = 8
 """A bar is cut at this many times the RAM: beyond it, the part that fits could not be seen."""
@@ -61,10 +60,10 @@ class Bars:
         self.result = result
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lines of equal layout, then the RAM's mark."""
+        """Lines of equal layout, then the mark where the usable RAM ends."""
         if not self.result.regimes:
             return
-        ram = self.result.device.ram_bytes
+        ram = self.result.device.usable_bytes
         glyphs = ASCII if options.ascii_only else UNICODE
         tails = _tails(self.result)
         label = max(len(regime.regime) for regime in self.result.regimes)
@@ -75,12 +74,12 @@ class Bars:
             line = Text(f"{regime.regime:<{label}} ", no_wrap=True, overflow="crop")
             line.append_text(_bar(regime, ram, scale, glyphs))
             yield line.append(f"  {tail}", style="green" if regime.fits else "red")
-        yield _legend(label + 1, scale, ram, glyphs)
+        yield _legend(label + 1, scale, self.result.device, glyphs)
 
 
 def _tails(result: Result) -> list[str]:
     """The figures behind the bars, in columns."""
-    regimes, ram = result.regimes, result.device.ram_bytes
+    regimes, ram = result.regimes, result.device.usable_bytes
     sizes = [f"{kib(regime.peak_bytes)} KiB" for regime in regimes]
     ratios = [times(regime.peak_bytes, ram) for regime in regimes]
     wide, narrow = max(map(len, sizes)), max(map(len, ratios))
@@ -100,14 +99,14 @@ def _bar(regime: RegimeResult, ram_bytes: int, scale: Scale, glyphs: Glyphs) -> 
     return bar.append(over.ljust(scale.cells - scale.limit), style="red")
 
 
-def _legend(indent: int, scale: Scale, ram_bytes: int, glyphs: Glyphs) -> Text:
+def _legend(indent: int, scale: Scale, device: DeviceInfo, glyphs: Glyphs) -> Text:
     """The mark's label, on whichever side of the mark there is room for it."""
-    label = f"RAM {size(ram_bytes)}"
+    label = f"RAM {ram_figures(device)}"
     right, left = glyphs.corner
     if scale.limit > len(label):
         text = f"{label} {left}".rjust(indent + scale.limit + 1)
     else:
         text = " " * (indent + scale.limit) + f"{right} {label}"
-    if scale.top == LONGEST_IN_RAM * ram_bytes:
+    if scale.top == LONGEST_IN_RAM * device.usable_bytes:
         text += f"; bars are cut at {LONGEST_IN_RAM}x"
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")

@@ -11,11 +11,21 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.bars import Bars
 from blockwise.report.facts import facts, paper_lines, run_line
-from blockwise.report.tables import accuracy_table, host_table, memory_table, tensor_table
-from blockwise.report.verdict import accuracy_sentence, headline, obstacles
-from blockwise.result import Result
+from blockwise.report.obstacles import obstacles
+from blockwise.report.paging import paging_lines
+from blockwise.report.tables import (
+    accuracy_table,
+    batch_note,
+    host_table,
+    memory_table,
+    same_bits_note,
+    tensor_table,
+)
+from blockwise.report.verdict import accuracy_sentence, headline
+from blockwise.result import PagingInfo, Result
 
 PLAIN_WIDTH = 100
 """Columns of a report that goes to a file or a pipe."""
@@ -44,12 +54,17 @@ def make_console(stderr: bool = False, stream: TextIO | None = None) -> Console:
 
 
 def print_report(result: Result, console: Console, folder: Path | None = None) -> None:
-    """Print :func:`render`; into files and pipes without the blanks that fill lines up."""
+    """Print :func:`render`."""
+    show(render(result, folder), console)
+
+
+def show(renderable: RenderableType, console: Console) -> None:
+    """Print; into files and pipes without the blanks that fill lines up."""
     if console.is_terminal:
-        console.print(render(result, folder))
+        console.print(renderable)
         return
     with console.capture() as capture:
-        console.print(render(result, folder))
+        console.print(renderable)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     console.file.write("\n".join([*lines, ""]))
 
@@ -58,11 +73,17 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     """The whole report. ``folder`` is where ``result.files`` lie, if they were written."""
     parts: list[RenderableType] = [_facts(result), _verdict(result), Bars(result)]
     if result.regimes:
-        parts += [
-            Padding(memory_table(result), (1, 0, 0, 0)),
-            _title("Accuracy", _training_note(result)),
-            accuracy_table(result),
-        ]
+        parts += [Padding(memory_table(result), (1, 0, 0, 0)), _footnote(batch_note(result))]
+    parts += [
+        _title("Backpropagation, plain and engineered", "peak and work of one step"),
+        baseline_table(result),
+        _footnote(best_line(result)),
+    ]
+    for regime in result.regimes:
+        parts += _paging(regime.regime, regime.paging, result)
+    if result.regimes:
+        parts += [_title("Accuracy", _training_note(result)), accuracy_table(result)]
+        parts += [_footnote(same_bits_note(result))] if same_bits_note(result) else []
     if any(regime.host for regime in result.regimes):
         note = "what the simulation itself took"
         parts += [_title("This computer, not the board", note), host_table(result)]
@@ -114,6 +135,17 @@ def _title(text: str, note: str = "") -> RenderableType:
     if note:
         title.append(f"  {note}", style="not bold not underline dim")
     return Padding(title, (1, 0, 0, 0))
+
+
+def _footnote(text: str) -> Text:
+    return Text(text, style="dim")
+
+
+def _paging(regime: str, paging: PagingInfo | None, result: Result) -> list[RenderableType]:
+    """The section of a regime that pages."""
+    if paging is None:
+        return []
+    return [_title("Paging to flash", regime), _labelled(paging_lines(paging, result))]
 
 
 def _training_note(result: Result) -> str:

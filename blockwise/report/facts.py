@@ -28,10 +28,12 @@ def facts(result: Result) -> dict[str, str]:
 
 
 def board(device: DeviceInfo) -> str:
-    """Title, core, clock, RAM and flash."""
+    """Title, core, clock, RAM, what of it is kept for stack and system, and flash."""
     ram = f"{size(device.ram_bytes)} RAM"
     if device.largest_contiguous_bytes < device.ram_bytes:
         ram += f" (largest run {size(device.largest_contiguous_bytes)})"
+    if device.reserve_bytes:
+        ram += f", {size(device.reserve_bytes)} of it reserved"
     flash = f"{size(device.flash_bytes)} flash" if device.flash_bytes else "external flash"
     return f"{device.title}, {device.core} at {device.clock_mhz:g} MHz, {ram}, {flash}"
 
@@ -39,10 +41,8 @@ def board(device: DeviceInfo) -> str:
 def network(model: ModelInfo) -> str:
     """Name, width, parameters and the cut."""
     heads, count = sum(model.head_parameters.values()), len(model.blocks)
-    text = (
-        f"{model.name}, width {model.width}, {model.parameters:,} parameters, "
-        f"{count} block{'' if count == 1 else 's'}"
-    )
+    width = f"width {model.width}, " if model.width is not None else ""
+    text = f"{model.name}, {width}{model.parameters:,} parameters, {count} block{'' if count == 1 else 's'}"
     return f"{text}, {model.head} heads of {heads:,}" if heads else text
 
 

@@ -8,9 +8,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from blockwise.report.text import KIB, kib, ordered_categories, short_category, size, times
-from blockwise.report.verdict import fits_words, moment
-from blockwise.result import MomentRow, RegimeResult
+from blockwise.report.text import (
+    KIB,
+    fits_words,
+    kib,
+    moment,
+    ordered_categories,
+    ram_words,
+    short_category,
+    size,
+    times,
+)
+from blockwise.result import DeviceInfo, MomentRow, RegimeResult
 from devices.categories import (
     LATENT_WEIGHTS,
     NORM_AND_QUANTIZER,
@@ -75,10 +84,12 @@ PHASE_SHADES = {
     "backward": "#bdbdbd",
     "update": "#8f8f8f",
     "pack": "#f2f2f2",
+    "page in": "#f2f2f2",
+    "page out": "#d0d0d0",
 }
 
 
-def draw_panel(axes: Axes, regime: RegimeResult, ram_bytes: int, top: float) -> None:
+def draw_panel(axes: Axes, regime: RegimeResult, device: DeviceInfo, top: float) -> None:
     """Stack the categories of ``regime``; ``top`` is the upper end of the axis in KiB."""
     axes.set_xlim(0, len(regime.timeline))
     axes.set_ylim(0, top)
@@ -87,12 +98,12 @@ def draw_panel(axes: Axes, regime: RegimeResult, ram_bytes: int, top: float) -> 
     axes.tick_params(axis="x", pad=17, length=0)
     axes.tick_params(axis="both", colors=INK, labelsize=8)
     axes.set_axisbelow(True)
-    _title(axes, regime, ram_bytes)
+    _title(axes, regime, device)
     _stack(axes, regime.timeline)
     _blocks(axes, regime.timeline)
     _phases(axes, regime.timeline)
-    _ram_line(axes, ram_bytes, top)
-    _peak(axes, regime, ram_bytes / KIB, top)
+    _ram_line(axes, device, top)
+    _peak(axes, regime, device.usable_bytes / KIB, top)
 
 
 def legend_handles(regimes: Sequence[RegimeResult]) -> list[Patch]:
@@ -106,7 +117,12 @@ def phase_key(regimes: Sequence[RegimeResult]) -> str:
     present = {row.phase for regime in regimes for row in regime.timeline}
     known = [phase for phase in PHASE_SHADES if phase in present]
     phases = [*known, *sorted(present - set(known))]
-    return ", ".join(f"{phase[:1].upper()} {phase}" for phase in phases)
+    return ", ".join(f"{_initial(phase)} {phase}" for phase in phases)
+
+
+def _initial(phase: str) -> str:
+    """Of the word that tells it from the others: "page in" is I, "page out" is O."""
+    return phase.split()[-1][:1].upper() if phase else ""
 
 
 def _stacked(names: set[str]) -> list[str]:
@@ -119,8 +135,9 @@ def _fill(category: str) -> dict[str, Any]:
     return {"facecolor": look.colour, "hatch": look.hatch, "edgecolor": look.ink, "linewidth": 0}
 
 
-def _title(axes: Axes, regime: RegimeResult, ram_bytes: int) -> None:
-    verdict = f"{size(regime.peak_bytes)}, {times(regime.peak_bytes, ram_bytes)} the RAM"
+def _title(axes: Axes, regime: RegimeResult, device: DeviceInfo) -> None:
+    ratio = times(regime.peak_bytes, device.usable_bytes)
+    verdict = f"{size(regime.peak_bytes)}, {ratio} the {ram_words(device)}"
     axes.text(0, 1.145, regime.regime, transform=axes.transAxes, fontsize=10.5,
               fontweight="bold", color=INK)  # fmt: skip
     axes.text(1, 1.145, f"{verdict}: {fits_words(regime.fits)}", transform=axes.transAxes,
@@ -172,15 +189,16 @@ def _phases(axes: Axes, timeline: Sequence[MomentRow]) -> None:
         axes.broken_barh([(start, length)], (-0.135, 0.105), transform=axes.get_xaxis_transform(),
                          facecolor=PHASE_SHADES.get(phase, "#f2f2f2"), edgecolor="white",
                          linewidth=0.5, clip_on=False)  # fmt: skip
-        name = phase if _room_for(phase, length, len(timeline)) else phase[:1].upper()
+        name = phase if _room_for(phase, length, len(timeline)) else _initial(phase)
         if len(name) > 1 or _room_for("", length, len(timeline)):
             axes.text(start + length / 2, -0.085, name, transform=axes.get_xaxis_transform(),
                       ha="center", va="center", fontsize=7, color=INK)  # fmt: skip
 
 
-def _ram_line(axes: Axes, ram_bytes: int, top: float) -> None:
-    ram = ram_bytes / KIB
-    label = f"RAM\n{size(ram_bytes)}"
+def _ram_line(axes: Axes, device: DeviceInfo, top: float) -> None:
+    """Where the RAM for tensors ends."""
+    ram = device.usable_bytes / KIB
+    label = f"{ram_words(device)}\n{size(device.usable_bytes)}"
     height, note = (ram, "") if ram <= top else (top, "\n(above\nthis scale)")
     if ram <= top:
         axes.axhline(ram, color=INK, linewidth=1.4, linestyle=(0, (5, 2)), zorder=4)

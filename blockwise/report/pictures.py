@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from blockwise.files import atomic_write
 from blockwise.report.panels import MIN_HEADROOM, draw_panel, legend_handles, phase_key
-from blockwise.report.text import KIB, size
+from blockwise.report.text import KIB, ram_figures
 from blockwise.result import RegimeResult, Result
 
 SVG_NAME, PNG_NAME = "timeline.svg", "timeline.png"
@@ -71,7 +71,7 @@ def y_limits(result: Result) -> list[float]:
     peaks = [max(regime.peak_bytes, 1) for regime in result.regimes]
     if peaks and max(peaks) <= SHARED_SCALE_RATIO * min(peaks):
         peaks = [max(peaks)] * len(peaks)
-    ram = result.device.ram_bytes
+    ram = result.device.usable_bytes
     tops = [max(peak, ram) if ram <= RAM_IN_VIEW * peak else peak for peak in peaks]
     return [MIN_HEADROOM * top / KIB for top in tops]
 
@@ -89,7 +89,7 @@ def _figure(result: Result) -> Figure:
         return figure
     for number, (regime, top) in enumerate(panels):
         axes = _panel_axes(figure, number, height)
-        draw_panel(axes, regime, result.device.ram_bytes, top)
+        draw_panel(axes, regime, result.device, top)
     _finish(figure, axes, [regime for regime, _ in panels], height)
     return figure
 
@@ -115,7 +115,7 @@ def _title(result: Result) -> str:
 
 def _subtitle(result: Result) -> str:
     batch = result.config.get("batch_size")
-    text = f"Live bytes on the board, {size(result.device.ram_bytes)} of RAM"
+    text = f"Live bytes on the board, RAM {ram_figures(result.device)}"
     text += f"; batch {batch}" if batch else ""
     if len(result.regimes) < 2:
         return text

@@ -1,7 +1,6 @@
 """The tables of the console report."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from rich.text import Text
 
@@ -10,14 +9,18 @@ from blockwise.report.text import (
     ABSENT,
     broken,
     duration,
+    gap,
+    join,
     kib,
+    operation_words,
     ordered_categories,
     percent,
+    ram_words,
     shape,
     short_category,
+    size,
     times,
 )
-from blockwise.report.verdict import operation_words
 from blockwise.result import Host, RegimeResult, Result, Training
 
 BASELINE = "bp"
@@ -30,22 +33,39 @@ Cell = Callable[[RegimeResult], str]
 
 
 def memory_table(result: Result) -> SideBySide:
-    """The peak by category, its moment, and the peaks at other batch sizes."""
-    rows = [*_category_rows(result), *_total_rows(result), *_moment_rows(result)]
+    """The peak by category, against backpropagation, in an arena, its moment, and at other batch sizes."""
+    rows = [
+        *_category_rows(result), *_total_rows(result), *_arena_rows(result), *_moment_rows(result),
+    ]  # fmt: skip
     return _table("KiB at the peak", result, [*rows, *_batch_rows(result)])
 
 
+def batch_note(result: Result) -> str:
+    """What the verdicts at other batch sizes mean, which no arena was sought for."""
+    device = result.device
+    note = (
+        f"fits, over: live bytes against {size(device.usable_bytes)} of {ram_words(device)}, not yet placed"
+    )
+    lacking = [r.regime for r in result.regimes if r.paging and not r.paging.fits]
+    return f"{note}; the flash is too small for {join(lacking)} at any batch" if lacking else note
+
+
 def accuracy_table(result: Result) -> SideBySide:
-    """What each regime's training reached; "-" where nothing was trained."""
-    cells: dict[str, Callable[[Training], str]] = {
-        "test accuracy": lambda t: percent(t.test_accuracy),
-        "validation": lambda t: percent(t.validation_accuracy),
-        "best epoch": lambda t: f"{t.best_epoch} of {t.epochs}",
-        "training time": lambda t: duration(t.seconds),
-        "images/s": lambda t: f"{t.images_per_second:,.0f}",
-    }
-    rows = [_row(label, result, _of_training(cell)) for label, cell in cells.items()]
+    """What each regime's training reached; "-" where nothing was trained, or not anew."""
+    rows = [
+        _row("test accuracy", result, _accuracy),
+        _row("validation", result, _of_training(lambda t: percent(t.validation_accuracy))),
+        _row("best epoch", result, _of_training(lambda t: f"{t.best_epoch} of {t.epochs}")),
+        _row("training time", result, _of_own_training(lambda t: duration(t.seconds))),
+        _row("images/s", result, _of_own_training(lambda t: f"{t.images_per_second:,.0f}")),
+    ]
     return _table(f"seed {result.seed}", result, rows)
+
+
+def same_bits_note(result: Result) -> str:
+    """Why some regimes were not trained; empty if all of them were."""
+    same = [f"{r.regime} ends with the bits of {r.trained_as}" for r in result.regimes if r.trained_as]
+    return f"{join(same)}: trained once" if same else ""
 
 
 def host_table(result: Result) -> SideBySide:
@@ -120,10 +140,24 @@ def _total_rows(result: Result) -> list[Row]:
         _row("total", result, lambda r: kib(r.peak_bytes), "bold"),
         _row("in bytes", result, lambda r: f"{r.peak_bytes:,}"),
     ]
-    base = next((r.peak_bytes for r in result.regimes if r.regime == BASELINE), None)
-    if base is not None and len(result.regimes) > 1:
-        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(base, r.peak_bytes)))
-    return [*rows[:-1], replace(rows[-1], ruled=True)]
+    plain = next((b.peak_bytes for b in result.baselines if b.regime == BASELINE), None)
+    if plain is not None:
+        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(plain, r.peak_bytes)))
+    best = result.best_baseline.peak_bytes
+    rows.append(_row(f"best {BASELINE} : regime", result, lambda r: times(best, r.peak_bytes), ruled=True))
+    return rows
+
+
+def _arena_rows(result: Result) -> list[Row]:
+    """Where a program would put the tensors; the total is the arena's lower bound."""
+    rows = [
+        _row("arena", result, lambda r: kib(r.arena.arena_bytes)),
+        _row("arena's gap", result, lambda r: gap(r.arena.gap)),
+    ]
+    if any(regime.arena.gap for regime in result.regimes):
+        rows.append(_row("lowest possible", result, lambda r: "proven" if r.arena.proven else "not proven"))
+    placed = _row("placed on board", result, lambda r: "yes" if r.arena.placed else "no", ruled=True)
+    return [*rows, placed]
 
 
 def _moment_rows(result: Result) -> list[Row]:
@@ -145,7 +179,7 @@ def _moment_rows(result: Result) -> list[Row]:
 def _batch_rows(result: Result) -> list[Row]:
     """Peak per batch size, with the verdict beside it."""
     batches = sorted({batch for regime in result.regimes for batch in regime.peak_by_batch})
-    ram = result.device.ram_bytes
+    ram = result.device.usable_bytes
 
     def cell(regime: RegimeResult, batch: int) -> str:
         peak = regime.peak_by_batch.get(batch)
@@ -158,3 +192,14 @@ def _batch_rows(result: Result) -> list[Row]:
 
 def _of_training(cell: Callable[[Training], str]) -> Cell:
     return lambda regime: cell(regime.training) if regime.training else ABSENT
+
+
+def _of_own_training(cell: Callable[[Training], str]) -> Cell:
+    """Only where this regime itself was trained."""
+    return lambda regime: cell(regime.training) if regime.training and not regime.trained_as else ABSENT
+
+
+def _accuracy(regime: RegimeResult) -> str:
+    """With the regime whose bits these are, if it is another."""
+    same = f"= {regime.trained_as} " if regime.trained_as else ""
+    return same + percent(regime.test_accuracy)

@@ -2,6 +2,7 @@
 
 import re
 
+from blockwise.result import DeviceInfo, RegimeResult
 from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
 
 KIB = 1024
@@ -37,8 +38,17 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f} %"
 
 
+def gap(fraction: float) -> str:
+    """How far an arena is above its lower bound: 0 %, 1.23 %; what is not nothing never reads as 0."""
+    if not fraction:
+        return "0 %"
+    return "<0.01 %" if fraction < 0.00005 else percent(fraction)
+
+
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 8.4 s, 12 min 05 s, 3 h 04 min."""
+    """Seconds as people say them: 0.97 ms, 8.4 s, 12 min 05 s, 3 h 04 min."""
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -80,3 +90,32 @@ def broken(name: str, width: int) -> str:
 
 def _folded(line: str, width: int) -> list[str]:
     return [line[start : start + width] for start in range(0, len(line), width)] or [""]
+
+
+def ram_words(device: DeviceInfo) -> str:
+    """What :attr:`DeviceInfo.usable_bytes` are."""
+    return "usable RAM" if device.reserve_bytes else "RAM"
+
+
+def ram_figures(device: DeviceInfo) -> str:
+    """The RAM and what is kept free of it: 320 KiB, 8 KiB reserved."""
+    reserved = f", {size(device.reserve_bytes)} reserved" if device.reserve_bytes else ""
+    return size(device.ram_bytes) + reserved
+
+
+def moment(regime: RegimeResult) -> str:
+    """Where the peak occurs: operation, phase and block."""
+    block = f" in block {regime.peak_block}" if regime.peak_block else ""
+    return operation_words(regime) + block
+
+
+def operation_words(regime: RegimeResult) -> str:
+    """The operation at the peak, with its phase unless the name has it already."""
+    if regime.peak_phase in regime.peak_operation:
+        return regime.peak_operation
+    return f"{regime.peak_operation} ({regime.peak_phase})"
+
+
+def fits_words(fits: bool) -> str:
+    """The verdict on one regime."""
+    return "fits" if fits else "does not fit"

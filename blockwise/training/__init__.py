@@ -2,6 +2,7 @@
 
 from blockwise.training.bp import Backpropagation
 from blockwise.training.bp_checkpoint import CheckpointedBackpropagation
+from blockwise.training.bp_micro import MicroBatchBackpropagation
 from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from blockwise.training.loop import Run
@@ -9,14 +10,35 @@ from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Regime
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS
 
-__all__ = ["DEFAULT_LEARNING_RATE", "OPTIMIZERS", "REGIMES", "Regime", "Run", "TrainOptions", "Watcher"]
+__all__ = [
+    "DEFAULT_LEARNING_RATE",
+    "DEFAULT_REGIMES",
+    "OPTIMIZERS",
+    "REGIMES",
+    "Regime",
+    "Run",
+    "TrainOptions",
+    "Watcher",
+    "make_regime",
+]
 
 REGIMES: dict[str, Regime] = {
     regime.name: regime
     for regime in (
         Backpropagation(),
+        Backpropagation("bp-fused"),
         CheckpointedBackpropagation(),
+        Backpropagation("bp-best"),
+        MicroBatchBackpropagation(),
         LocalLearning(),
+        LocalLearning("local-paged"),
         ResidentLocalLearning(),
     )
 }
+DEFAULT_REGIMES = ("bp", "bp-best", "local", "local-paged", "local-resident")
+"""What is compared unless the user says otherwise: plain and best-engineered, global and local."""
+
+
+def make_regime(name: str, micro_batch: int) -> Regime:
+    """The regime ``name``, with so many images at a time where that matters."""
+    return MicroBatchBackpropagation(micro_batch) if name == "bp-micro" else REGIMES[name]

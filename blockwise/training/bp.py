@@ -1,15 +1,23 @@
 """``bp``: global backpropagation. Every activation is kept from forward to backward."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from blockwise.blocks import BlockNet
 from blockwise.training.phase import Phase, whole
 
 
+@dataclass(frozen=True)
 class Backpropagation:
-    """One loss at the end; its gradient passes through all blocks."""
+    """One loss at the end; its gradient passes through all blocks.
 
-    name = "bp"
+    What a device recomputes or updates earlier changes no result: ``bp-fused`` and ``bp-best`` are
+    trained like this too.
+    """
+
+    name: str = "bp"
+    same_as: str = "bp"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""

@@ -1,5 +1,7 @@
 """``local``: every block steps on every batch, by its own head's loss (Nøkland & Eidnes 2019)."""
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from blockwise.blocks import BlockNet
@@ -17,10 +19,16 @@ def block_step(net: BlockNet, index: int, x: Tensor, y: Tensor) -> tuple[Tensor,
     return out.detach(), loss.detach()
 
 
+@dataclass(frozen=True)
 class LocalLearning:
-    """Blocks in turn within each batch; each hands on a detached output."""
+    """Blocks in turn within each batch; each hands on a detached output.
 
-    name = "local"
+    Where a block's state lies between its turns changes no result: ``local-paged`` is trained like
+    this too.
+    """
+
+    name: str = "local"
+    same_as: str = "local"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, each under its own head."""

@@ -11,6 +11,7 @@ class ResidentLocalLearning:
     """As ``local``, but the blocks before are finished: only one block's state is in RAM."""
 
     name = "local-resident"
+    same_as = "local-resident"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """One phase per block."""

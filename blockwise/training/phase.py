@@ -24,7 +24,15 @@ class Phase:
 class Regime(Protocol):
     """How gradients are made. Stateless: all state is in the network and its updater."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As users name it."""
+        ...
+
+    @property
+    def same_as(self) -> str:
+        """The regime that ends with the same bits; itself if there is none simpler."""
+        ...
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """What is trained, in order."""

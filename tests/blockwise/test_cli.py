@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from blockwise import __version__, cli
+from blockwise.commands import compare
 from devices import profile
 
 ROOT = Path(__file__).parents[2]
@@ -109,8 +110,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--head lookahead:", "--head: got 'lookahead:'"),
         ("--head lookahead:x", "head width: got 'x'"),
         ("--head gap:3", "head gap: got width 3"),
-        ("--head sim --batch-size 1", "wanted at least 2, since the similarity loss compares samples"),
-        ("--model mlp --batch-size 1", "wanted at least 2, since the norm of flat features compares samples"),
+        ("--head sim --batch-size 1", "images at a time, since the similarity loss compares samples"),
+        ("--model mlp --batch-size 1", "images at a time, since the norm of flat features compares samples"),
         ("--regimes bp bp", "--regimes: got bp bp, wanted each regime once"),
         ("--regimes", "--regimes: got none, wanted each regime once"),
         ("--device missing.toml", "missing.toml: got No such file"),
@@ -246,14 +247,14 @@ def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
 def interrupt(monkeypatch, after: int) -> None:
     """Ctrl-C after that many epochs, once."""
     epochs = iter(range(1, 1_000))
-    shown = cli.ConsoleWatcher.epoch
+    shown = compare.ConsoleWatcher.epoch
 
     def stop(self, regime, epoch):
         shown(self, regime, epoch)
         if next(epochs) == after:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.ConsoleWatcher, "epoch", stop)
+    monkeypatch.setattr(compare.ConsoleWatcher, "epoch", stop)
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on_to_the_same_result(capsys, monkeypatch):

@@ -10,8 +10,8 @@ from blockwise.config import Board, Config, Data, Network, Output, Quantization,
 from devices.errors import InputError
 
 EVERYTHING = Config(
-    Board("rp2040"), Network("cnn", 4, "2", "gap"), Data("digits", 16),
-    Quantization("dorefa", 2, 4), Training(("local", "bp"), 2, 8, "adam", 0.5, "end", 7, "cpu", True),
+    Board("rp2040", 4), Network("cnn", 4, "2", "gap", "group"), Data("digits", 16, (3, 8, 8), 5),
+    Quantization("dorefa", 2, 4), Training(("local", "bp"), 2, 8, "adam", 0.5, "end", 2, 7, "cpu", True),
 )  # fmt: skip
 
 

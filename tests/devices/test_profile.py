@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from devices.errors import InputError
+from devices.flash import Flash
 from devices.profile import (
     KIB,
     PROFILES,
@@ -49,11 +50,31 @@ flash = "datasheet"
 core = "datasheet"
 """
 
+WRITABLE = (
+    GOOD
+    + """
+[flash]
+erase_bytes = 2048
+erase_ms = 22.5
+program_bytes = 8
+program_us = 80
+read_bytes_per_s = 1_000_000
+erase_cycles = 10_000
+source = "datasheet"
+"""
+)
+
 
 def edited(old: str, new: str) -> str:
     """The good profile with its first `old` replaced."""
     assert old in GOOD
     return GOOD.replace(old, new, 1)
+
+
+def edited_flash(old: str, new: str) -> str:
+    """The good profile with a [flash] table whose first `old` is replaced."""
+    assert old in WRITABLE
+    return WRITABLE.replace(old, new, 1)
 
 
 def error_of(text: str) -> str:
@@ -91,6 +112,22 @@ class TestEveryBuiltInBoard:
         assert device.clock_mhz > 0
         assert all(r.size_bytes > 0 for r in device.regions)
         assert device.flash_bytes > 0 or device.flash_external
+
+    def test_says_how_its_flash_is_written_and_how_long_it_lasts(self, name: str) -> None:
+        device = load(name)
+        flash = device.flash
+        assert flash is not None and flash.source.strip()
+        assert (flash.size_bytes, flash.external) == (device.flash_bytes, device.flash_external)
+        assert bool(flash.part) == device.flash_external
+        assert flash.erase_cycles >= 10_000
+        assert 1 <= flash.program_bytes < flash.erase_bytes
+        assert (flash.write_seconds(1) is None) == (name == "max78000")  # no times found for it
+        if flash.size_bytes:
+            assert flash.size_bytes % flash.erase_bytes == 0
+
+    def test_keeps_ram_for_stack_and_system(self, name: str) -> None:
+        device = load(name)
+        assert 0 < device.reserve_bytes < device.largest_contiguous_bytes
 
     def test_says_where_its_ram_flash_core_clock_and_addresses_were_read(self, name: str) -> None:
         sources = dict(load(name).sources)
@@ -171,6 +208,37 @@ def test_cores_without_fpu_and_dsp_are_told_apart() -> None:
     assert [name for name in BOARDS if load(name).vector == "helium"] == ["stm32n657"]
 
 
+KNOWN_ERASE = {  # bytes of the erase unit that most of the flash is made of
+    "stm32f103": 1 * KIB,
+    "stm32f405": 128 * KIB,
+    "stm32f411": 128 * KIB,
+    "stm32f446": 128 * KIB,
+    "stm32f746-disco": 256 * KIB,
+    "stm32f767": 256 * KIB,
+    "stm32h743": 128 * KIB,
+    "stm32l4r5": 4 * KIB,
+    "stm32u575": 8 * KIB,
+    "stm32u5a5": 8 * KIB,
+    "nrf52840": 4 * KIB,
+    "nrf5340": 4 * KIB,
+    "max78000": 8 * KIB,
+}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_erases_the_units_its_maker_states(name: str) -> None:
+    flash = load(name).flash
+    assert flash is not None
+    assert flash.erase_bytes == KNOWN_ERASE.get(name, 4 * KIB)  # the external chip's sectors
+    assert flash.external == (name not in KNOWN_ERASE)
+
+
+def test_one_page_of_the_nrf52840_takes_its_longest_erase_and_1024_words() -> None:
+    flash = load("nrf52840").flash
+    assert flash is not None
+    assert flash.write_seconds(4096) == pytest.approx(0.085 + 1024 * 41e-6)
+
+
 # Regions
 
 
@@ -201,6 +269,36 @@ def test_a_profile_is_read_with_its_defaults() -> None:
     assert (device.alignment_bytes, device.vector, device.aliases) == (8, "", ("toy-1",))
     assert device.largest_contiguous_bytes == 96 * KIB
     assert dict(device.sources) == {"ram": "datasheet", "flash": "datasheet", "core": "datasheet"}
+
+
+def test_a_profile_without_a_flash_table_has_unknown_paging_figures() -> None:
+    assert parse(GOOD).flash is None
+
+
+def test_a_flash_table_is_read_with_the_size_and_place_of_the_flash() -> None:
+    assert parse(WRITABLE).flash == Flash(
+        size_bytes=512 * KIB,
+        external=False,
+        erase_bytes=2048,
+        erase_ms=22.5,
+        program_bytes=8,
+        program_us=80,
+        read_bytes_per_s=1_000_000,
+        erase_cycles=10_000,
+        source="datasheet",
+    )
+
+
+@pytest.mark.parametrize("key", ["erase_ms", "program_us", "read_bytes_per_s"])
+def test_a_speed_may_be_left_out_and_is_then_unknown(key: str) -> None:
+    text = "\n".join(line for line in WRITABLE.split("\n") if not line.startswith(f"{key} ="))
+    assert getattr(parse(text).flash, key) is None
+
+
+def test_the_reserve_is_8_kib_unless_the_profile_says_otherwise() -> None:
+    assert parse(GOOD).reserve_bytes == 8 * KIB
+    assert parse(edited("fpu = true", "reserve_kib = 0\nfpu = true")).reserve_bytes == 0
+    assert parse(edited("fpu = true", "reserve_kib = 95\nfpu = true")).reserve_bytes == 95 * KIB
 
 
 def test_a_board_of_ones_own_is_loaded_by_path_whatever_the_file_is_called(tmp_path: Path) -> None:
@@ -287,6 +385,10 @@ def test_a_missing_table_is_named(table: str) -> None:
         ('name = "toy"', 'name = "Toy Board"', "name", "'Toy Board'"),
         ("fpu = true", "alignment_bytes = 12\nfpu = true", "alignment_bytes", "12"),
         ("fpu = true", "alignment_bytes = 0\nfpu = true", "alignment_bytes", "0"),
+        ("fpu = true", "reserve_kib = -1\nfpu = true", "reserve_kib", "-1"),
+        ("fpu = true", "reserve_kib = 1.5\nfpu = true", "reserve_kib", "1.5"),
+        ("fpu = true", "reserve_kib = 96\nfpu = true", "reserve_kib", "96"),
+        ("fpu = true", 'flash = "fast"\nfpu = true', "flash", "'fast'"),
     ],
 )
 def test_a_wrong_value_is_told_with_file_key_and_what_was_wanted(
@@ -296,6 +398,54 @@ def test_a_wrong_value_is_told_with_file_key_and_what_was_wanted(
     assert message.startswith(f"toy.toml: {where}: got {got}")
     assert ", wanted " in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("key", ["erase_bytes", "program_bytes", "erase_cycles", "source"])
+def test_a_missing_key_of_the_flash_is_named(key: str) -> None:
+    text = "\n".join(line for line in WRITABLE.split("\n") if not line.startswith(f"{key} ="))
+    assert error_of(text).startswith(f"toy.toml: flash: {key}: got nothing, wanted ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "got"),
+    [
+        ("erase_bytes = 2048", 'erase_bytes = "2K"', "erase_bytes", "'2K'"),
+        ("erase_bytes = 2048", "erase_bytes = 2048.0", "erase_bytes", "2048.0"),
+        ("erase_bytes = 2048", "erase_bytes = 0", "erase_bytes", "0"),
+        ("erase_bytes = 2048", "erase_bytes = 1_048_576", "erase_bytes", "1048576"),
+        ("erase_ms = 22.5", "erase_ms = 0", "erase_ms", "0"),
+        ("erase_ms = 22.5", "erase_ms = -1.5", "erase_ms", "-1.5"),
+        ("erase_ms = 22.5", "erase_ms = inf", "erase_ms", "inf"),
+        ("erase_ms = 22.5", "erase_ms = nan", "erase_ms", "nan"),
+        ("erase_ms = 22.5", "erase_ms = true", "erase_ms", "True"),
+        ("program_bytes = 8", "program_bytes = -8", "program_bytes", "-8"),
+        ("program_bytes = 8", "program_bytes = 7", "program_bytes", "7"),
+        ("program_us = 80", 'program_us = "80"', "program_us", "'80'"),
+        ("read_bytes_per_s = 1_000_000", "read_bytes_per_s = 0", "read_bytes_per_s", "0"),
+        ("erase_cycles = 10_000", "erase_cycles = 0", "erase_cycles", "0"),
+        ("erase_cycles = 10_000", "erase_cycles = 1e4", "erase_cycles", "10000.0"),
+        ("erase_bytes = 2048", 'part = "W25Q"\nerase_bytes = 2048', "part", "'W25Q'"),
+        ("flash_external = false", "flash_external = true", "part", "no name"),
+        ("erase_bytes = 2048", "erase_byte = 2048", "key", "'erase_byte'"),
+    ],
+)
+def test_a_wrong_figure_of_the_flash_is_told_in_one_line(old: str, new: str, where: str, got: str) -> None:
+    message = error_of(edited_flash(old, new))
+    assert message.startswith(f"toy.toml: flash: {where}: got {got}, wanted ")
+    assert "\n" not in message
+
+
+def test_a_flash_that_contradicts_its_device_is_refused() -> None:
+    flash = parse(WRITABLE).flash
+    with pytest.raises(InputError, match=r"^flash: got 524288 bytes, external False, wanted 1048576 bytes"):
+        Device(
+            "toy", "Toy", "M4F", 100, (region("A", 0, 64),), 1024 * KIB, False, True, True, flash=flash
+        )  # fmt: skip
+
+
+def test_a_board_with_less_ram_than_the_usual_reserve_says_so() -> None:
+    with pytest.raises(InputError, match=r"^reserve_kib: got 8, wanted 0 or more, below .* 4 KiB"):
+        toy(region("A", 0, 4))
 
 
 def test_regions_that_are_not_tables_are_refused() -> None:

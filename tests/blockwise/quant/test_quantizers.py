@@ -219,7 +219,9 @@ def test_the_quantizer_does_not_write_into_its_input(name, bits, role):
 @pytest.mark.parametrize("name", ["lsq", "dorefa"])
 @pytest.mark.parametrize("bits", [0, 9, -1, True, "3", 2.5, None])
 def test_widths_outside_one_to_eight_are_refused(name, bits):
-    with pytest.raises(InputError, match=f"weight bits: got {re.escape(str(bits))}, wanted 1 to 8; choose"):
+    with pytest.raises(
+        InputError, match=f"weight bits: got {re.escape(str(bits))}, wanted 1 to 8, or 16; choose"
+    ):
         quant.make(name, bits, "weight")
 
 

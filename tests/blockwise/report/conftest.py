@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blockwise.result import (
+    ArenaInfo,
+    Baseline,
     DataInfo,
     DeviceInfo,
     Epoch,
     Host,
     ModelInfo,
     MomentRow,
+    PagingInfo,
     PaperAccounting,
     RegimeResult,
     Result,
@@ -31,11 +34,17 @@ from devices.categories import (
 )
 
 KIB = 1024
-RAM = 320 * KIB
+RAM, RESERVE = 320 * KIB, 8 * KIB
+USABLE = RAM - RESERVE
 BLOCKS = {"stage1": 4_656, "stage2": 13_952, "stage3": 23_424}
 SAVED = {"stage1": 96 * KIB, "stage2": 60 * KIB, "stage3": 26 * KIB}
 LAYERS = ("conv1", "norm1", "conv2", "norm2")
-ACCURACIES = {"bp": 0.9112, "bp-checkpoint": 0.9108, "local": 0.8874, "local-resident": 0.8791}
+ACCURACIES = {
+    "bp": 0.9112, "bp-checkpoint": 0.9108, "bp-best": 0.9112,
+    "local": 0.8874, "local-paged": 0.8874, "local-resident": 0.8791,
+}  # fmt: skip
+SAME_BITS = {"bp-best": "bp", "local-paged": "local"}
+ONE_BLOCK = ("local-paged", "local-resident")
 
 DEVICE = DeviceInfo(
     name="stm32f746-disco",
@@ -44,9 +53,22 @@ DEVICE = DeviceInfo(
     clock_mhz=216,
     ram_bytes=RAM,
     largest_contiguous_bytes=RAM,
+    reserve_bytes=RESERVE,
     flash_bytes=1024 * KIB,
     sources={"ram": "RM0385"},
 )
+# Form -> peak, work and note; bp and bp-best are those of the default regimes.
+FORMS = {
+    "bp": (658_968, 41_000_000, "everything is kept"),
+    "bp-fused": (560_120, 41_000_000, "parameters are updated in the backward pass"),
+    "bp-checkpoint": (527_173, 54_700_000, "each block is recomputed"),
+    "bp-best": (395_381, 52_250_000, "fused, and the best set of layers is recomputed"),
+    "bp-micro": (
+        424_008, 1_052_250_000,
+        "as bp-best on micro-batches, gradients accumulated; batch norm sees 1 image at a time",
+    ),
+}  # fmt: skip
+PAGING = PagingInfo(837_696, 837_696, 0.00097, 7.35, 10_000, 896 * KIB, 1024 * KIB, True)
 MODEL = ModelInfo(
     name="cnn",
     width=16,
@@ -119,12 +141,18 @@ def _training(regime: str) -> Training:
     return Training(accuracy, accuracy + 0.0031, 18, 20, 0.05, history, blocks, 612.4, 1834.2)
 
 
+def make_arena(peak: int) -> ArenaInfo:
+    """An arena without a gap, on a board whose RAM is one run."""
+    placed, missing = peak <= USABLE, max(0, peak - USABLE)
+    return ArenaInfo(peak, peak, 0.0, "skyline", proven=True, placed=placed, missing_bytes=missing)
+
+
 def make_regime(name: str, scale: float = 1.0, dry: bool = False) -> RegimeResult:
     """One regime, its memory scaled by ``scale``."""
     blocks = list(BLOCKS)
     segments = [blocks] if name.startswith("bp") else [[block] for block in blocks]
     timeline = []
-    for row in _moments(segments, resident=name == "local-resident"):
+    for row in _moments(segments, resident=name in ONE_BLOCK):
         scaled = {key: round(count * scale) for key, count in row.by_category.items()}
         timeline.append(_moment(scaled, row.operation, row.phase, row.block))
     peak = max(timeline, key=lambda row: row.live_bytes)
@@ -133,7 +161,7 @@ def make_regime(name: str, scale: float = 1.0, dry: bool = False) -> RegimeResul
     return RegimeResult(
         regime=name,
         peak_bytes=peak.live_bytes,
-        fits=peak.live_bytes <= RAM,
+        fits=peak.live_bytes <= USABLE,
         by_category=peak.by_category,
         peak_operation=peak.operation,
         peak_phase=peak.phase,
@@ -142,10 +170,21 @@ def make_regime(name: str, scale: float = 1.0, dry: bool = False) -> RegimeResul
         peak_by_batch={batch: fixed + activations * batch // 8 for batch in (1, 8, 32, 128)},
         peak_by_block={block: peak.live_bytes for block in blocks},
         macs_per_step=41_000_000,
-        update="fused" if name == "bp-checkpoint" else "end",
+        update="fused" if name in ("bp-checkpoint", "bp-best") else "end",
         timeline=tuple(timeline),
+        arena=make_arena(peak.live_bytes),
+        paging=PAGING if name == "local-paged" else None,
         training=None if dry else _training(name),
         host=None if dry else Host(9_437_184, 512_000_000),
+    )
+
+
+def make_baselines(scale: float = 1.0) -> tuple[Baseline, ...]:
+    """Every form of backpropagation, its memory scaled by ``scale``."""
+    peaks = {name: round(peak * scale) for name, (peak, _, _) in FORMS.items()}
+    return tuple(
+        Baseline(name, peaks[name], peaks[name] <= USABLE, macs, note)
+        for name, (_, macs, note) in FORMS.items()
     )
 
 
@@ -156,6 +195,7 @@ def make_result(regimes: dict[str, float], dry: bool = False) -> Result:
         model=MODEL,
         data=DataInfo("cifar10", 45_000, 5_000, 10_000, "crop and flip"),
         regimes=tuple(make_regime(name, scale, dry) for name, scale in regimes.items()),
+        baselines=make_baselines(regimes.get("bp", 1.0)),
         paper=PaperAccounting(32_768, 21_016, 786_432, 168_128, 168_128),
         config={"method": "lsq", "weight_bits": 4, "activation_bits": 4, "batch_size": 8},
         assumptions=(
@@ -169,12 +209,46 @@ def make_result(regimes: dict[str, float], dry: bool = False) -> Result:
     )
 
 
+def default_result() -> Result:
+    """The default regimes, trained: those that end with the bits of another one were not repeated."""
+    base = make_result({"bp": 1.0, "bp-best": 0.6, "local": 0.9, "local-paged": 0.8, "local-resident": 0.86})
+    rows = {regime.regime: regime for regime in base.regimes}
+    for name, other in SAME_BITS.items():
+        training = rows[other].training
+        rows[name] = dataclasses.replace(rows[name], training=training, trained_as=other, host=None)
+    return dataclasses.replace(base, regimes=tuple(rows.values()))
+
+
+def obstructed_result() -> Result:
+    """Each regime's bytes are within the RAM, and each has its own reason not to fit."""
+    base = make_result({"bp": 0.49, "bp-best": 0.3, "local": 0.63, "local-paged": 0.8}, dry=True)
+    reserve, gaps, lowest, flash = base.regimes
+    paging = PagingInfo(3_258_432, 3_258_432, None, None, 0, 3200 * KIB, 2048 * KIB, False)
+    regimes = (
+        reserve,
+        _gapped(gaps, proven=False),
+        _gapped(lowest, proven=True),
+        dataclasses.replace(flash, fits=False, paging=paging),
+    )
+    return dataclasses.replace(base, regimes=regimes)
+
+
+def _gapped(regime: RegimeResult, proven: bool) -> RegimeResult:
+    """``regime`` with an arena 10 KiB too high for the board."""
+    height, missing = USABLE + 10 * KIB, 10 * KIB
+    gap = height / regime.peak_bytes - 1
+    arena = ArenaInfo(height, regime.peak_bytes, gap, "two-ended", proven, False, missing)
+    return dataclasses.replace(regime, fits=False, arena=arena)
+
+
 FOUR = {"bp": 1.0, "bp-checkpoint": 0.8, "local": 0.9, "local-resident": 0.86}
 SCENARIOS: dict[str, Callable[[], Result]] = {
     "four": lambda: make_result(FOUR),
     "dry": lambda: make_result(FOUR, dry=True),
     "none_fits": lambda: make_result({name: 9 * scale for name, scale in FOUR.items()}),
     "all_fit": lambda: make_result({name: scale / 4 for name, scale in FOUR.items()}),
+    "default": default_result,
+    "obstructed": obstructed_result,
     "single": lambda: make_result({"local": 1.0}),
 }
 
@@ -198,11 +272,30 @@ def four() -> Result:
 
 
 @pytest.fixture
+def default() -> Result:
+    """The default regimes, of which the last two fit."""
+    return SCENARIOS["default"]()
+
+
+@pytest.fixture
+def obstructed() -> Result:
+    """Four regimes within the RAM that do not fit: reserve, gaps, gaps that must be, flash."""
+    return SCENARIOS["obstructed"]()
+
+
+@pytest.fixture
 def split_ram() -> Result:
-    """Every byte would fit, but no region of the board holds the arena."""
+    """Every byte would fit, but no run of the board's RAM holds the tensors."""
     base = SCENARIOS["all_fit"]()
     device = dataclasses.replace(DEVICE, largest_contiguous_bytes=16 * KIB)
-    regimes = tuple(dataclasses.replace(regime, fits=False) for regime in base.regimes)
+    regimes = tuple(
+        dataclasses.replace(
+            regime,
+            fits=False,
+            arena=dataclasses.replace(regime.arena, placed=False, missing_bytes=4 * KIB),
+        )
+        for regime in base.regimes
+    )
     return dataclasses.replace(base, device=device, regimes=regimes)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from blockwise.report import make_console, print_report
 from blockwise.report.bars import make_scale
-from blockwise.report.text import KIB, broken, duration, size, times
-from blockwise.report.verdict import decisive_categories, headline, obstacles
+from blockwise.report.text import KIB, broken, duration, gap, size, times
+from blockwise.report.verdict import accuracy_sentence, headline
 from blockwise.result import Result
 from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
 
@@ -122,7 +122,9 @@ def test_markup_in_names_is_printed_as_it_is(four: Result) -> None:
 
 
 def test_a_result_without_regimes_still_renders(four: Result) -> None:
-    assert "No regime was compared." in printed(dataclasses.replace(four, regimes=()))
+    report = printed(dataclasses.replace(four, regimes=()))
+    assert "No regime was compared." in report
+    assert "bp-best *" in report
 
 
 def test_a_dry_run_says_so(four: Result) -> None:
@@ -139,35 +141,47 @@ def test_the_headline_counts_what_fits(result: Result, scenario: str) -> None:
         "dry": "1 of 4 regimes fits",
         "none_fits": "None of the 4 regimes fits",
         "all_fit": "All 4 regimes fit",
+        "default": "2 of 5 regimes fit",
+        "obstructed": "None of the 4 regimes fits",
         "single": "local does not fit",
     }
     assert headline(result).startswith(expected[scenario])
 
 
-def test_each_regime_that_does_not_fit_names_its_categories_tensor_and_moment(four: Result) -> None:
-    sentences = obstacles(four)
-    assert [sentence.split()[0] for sentence in sentences] == ["bp", "bp-checkpoint", "local"]
-    decisive = "latent weights (164.2 KiB) and optimizer state (164.2 KiB) alone exceed it"
-    assert decisive in sentences[0]
-    assert "stage2.conv2 backward in block stage2" in sentences[0]
-    assert "largest tensor stage2.conv2.latent (82.1 KiB)" in sentences[0]
+def test_what_is_to_spare_is_beside_the_reserve(default: Result) -> None:
+    spare = 312 * KIB - default.regimes[3].peak_bytes
+    assert f"(312 KiB of usable RAM): local-paged ({size(spare)} to spare)" in headline(default)
+    whole = dataclasses.replace(default.device, reserve_bytes=0)
+    unreserved = dataclasses.replace(default, device=whole)
+    assert "(320 KiB of RAM)" in headline(unreserved)
+    assert "reserved" not in printed(unreserved)
 
 
-def test_the_decisive_categories_are_the_fewest_that_exceed_the_ram(four: Result) -> None:
-    for regime in four.regimes[:3]:
-        taken = [count for _, count in decisive_categories(regime, four.device.ram_bytes)]
-        assert sum(taken) > four.device.ram_bytes >= sum(taken[:-1])
+def test_equal_bits_are_not_called_better(default: Result) -> None:
+    fitting = tuple(dataclasses.replace(r, fits=r.regime == "bp-best") for r in default.regimes)
+    sentence = accuracy_sentence(dataclasses.replace(default, regimes=fitting))
+    assert sentence == "Test accuracy: bp-best 91.12 %, the best of all regimes."
 
 
-def test_a_smaller_batch_that_would_fit_is_advised(four: Result) -> None:
-    first = dataclasses.replace(four.regimes[0], peak_by_batch={1: 300 * KIB, 8: 400 * KIB})
-    changed = dataclasses.replace(four, regimes=(first,))
-    assert obstacles(changed)[0].endswith("It would fit at batch 1.")
+def test_the_bars_and_the_batches_count_what_the_reserve_leaves(four: Result) -> None:
+    between = 316 * KIB
+    regime = dataclasses.replace(
+        four.regimes[0], peak_bytes=between, peak_by_batch={1: 312 * KIB, 8: between}
+    )
+    report = printed(dataclasses.replace(four, regimes=(regime,)))
+    assert "316.0 KiB 1.01x" in report
+    assert "RAM 320 KiB, 8 KiB reserved" in report
+    assert re.search(r"^at batch 1 +312\.0 fits$", report, flags=re.MULTILINE)
+    assert re.search(r"^at batch 8 +316\.0 over$", report, flags=re.MULTILINE)
 
 
-def test_bytes_that_fit_but_in_no_run_of_addresses_are_explained(split_ram: Result) -> None:
-    assert "no run of its addresses holds them (the largest is 16 KiB)" in obstacles(split_ram)[0]
-    assert "(largest run 16 KiB)" in printed(split_ram)
+@pytest.mark.parametrize("width", [60, 80])
+def test_five_regimes_are_all_shown_where_they_have_no_room_beside_each_other(
+    default: Result, width: int
+) -> None:
+    report = printed(default, width)
+    assert rows(report, "in bytes") == [regime.peak_bytes for regime in default.regimes]
+    assert max(map(len, report.splitlines())) <= width
 
 
 def test_one_byte_too_many_is_drawn_beyond_the_limit() -> None:
@@ -180,6 +194,8 @@ def test_one_byte_too_many_is_drawn_beyond_the_limit() -> None:
 def test_figures_are_spelled_with_care() -> None:
     assert (size(40), size(2048), size(2049)) == ("40 bytes", "2 KiB", "2.0 KiB")
     assert (times(6, 7), times(136, 10), times(1, 0)) == ("0.86x", "13.6x", "-")
+    assert (gap(0.0), gap(0.0123), gap(0.00002)) == ("0 %", "1.23 %", "<0.01 %")
+    assert (duration(0.00097), duration(0.25), duration(0)) == ("0.97 ms", "250 ms", "0 ms")
     assert (duration(8.44), duration(725), duration(11_040)) == (
         "8.4 s",
         "12 min 05 s",

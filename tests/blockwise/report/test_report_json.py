@@ -19,6 +19,20 @@ def test_what_is_written_is_read_back(result: Result, tmp_path: Path) -> None:
     assert data["fits"] == result.fits
 
 
+def test_arena_paging_baselines_and_shared_training_are_read_back(default: Result, tmp_path: Path) -> None:
+    write(default, tmp_path / "result.json")
+    data = read(tmp_path / "result.json")
+    rows = {row["regime"]: row for row in data["regimes"]}
+    assert data["schema_version"] == 2
+    assert data["device"]["reserve_bytes"] == default.device.reserve_bytes
+    assert rows["bp"]["arena"] == dataclasses.asdict(default.regimes[0].arena)
+    assert rows["bp"]["paging"] is None
+    assert rows["local-paged"]["paging"]["life_steps"] == 10_000
+    assert (rows["local-paged"]["trained_as"], rows["local-paged"]["host"]) == ("local", None)
+    assert rows["local-paged"]["test_accuracy"] == rows["local"]["test_accuracy"]
+    assert data["baselines"] == [dataclasses.asdict(baseline) for baseline in default.baselines]
+
+
 def test_a_second_dump_is_identical(result: Result) -> None:
     assert dumps(result) == dumps(result)
 
@@ -35,13 +49,21 @@ def test_a_diverged_loss_becomes_null(four: Result) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "[]", '{"schema_version": 0}', '{"schema_version": "1"}', '{"schema_version": true}'],
+    [
+        "{}",
+        "[]",
+        '{"schema_version": 1}',
+        '{"schema_version": 3}',
+        '{"schema_version": "2"}',
+        '{"schema_version": true}',
+    ],
 )
 def test_other_schema_versions_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=f"wanted one of {SCHEMA_VERSION}"):
+    with pytest.raises(InputError, match=f"wanted one of {SCHEMA_VERSION}") as refused:
         read(path)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])

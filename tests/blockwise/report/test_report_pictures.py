@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 
 from blockwise.report import headline, timeline_images, timeline_svg_png, to_html
+from blockwise.report.panels import PHASE_SHADES, phase_key
 from blockwise.report.pictures import y_limits
 from blockwise.result import Result
 
@@ -23,8 +24,9 @@ def texts_of(svg: str) -> list[str]:
 
 def test_the_svg_is_well_formed_and_names_ram_regimes_and_peaks(result: Result) -> None:
     texts = texts_of(timeline_images(result).svg)
-    assert "RAM" in texts
-    assert "320 KiB" in texts
+    assert "usable RAM" in texts
+    assert "312 KiB" in texts
+    assert any("RAM 320 KiB, 8 KiB reserved" in text for text in texts)
     for regime in result.regimes:
         assert regime.regime in texts
         assert any(regime.peak_operation in text and "peak" in text for text in texts)
@@ -55,7 +57,7 @@ def test_panels_share_a_scale_unless_peaks_are_far_apart(four: Result) -> None:
 def test_a_ram_far_above_the_peaks_is_named_at_the_edge(four: Result) -> None:
     large = dataclasses.replace(four.device, ram_bytes=2**26)
     svg = timeline_images(dataclasses.replace(four, device=large)).svg
-    assert "65,536 KiB" in svg
+    assert "65,528 KiB" in svg
     assert "this scale)" in svg
 
 
@@ -73,6 +75,15 @@ def test_unknown_categories_and_phases_are_drawn(four: Result) -> None:
     svg = timeline_images(dataclasses.replace(four, regimes=(changed,))).svg
     assert "tables" in svg
     assert "F flush" in svg
+
+
+def test_no_two_phases_share_an_initial(four: Result) -> None:
+    row = four.regimes[0].timeline[0]
+    timeline = tuple(dataclasses.replace(row, phase=phase) for phase in PHASE_SHADES)
+    key = phase_key([dataclasses.replace(four.regimes[0], timeline=timeline)])
+    assert "P pack, I page in, O page out" in key
+    initials = [entry.split()[0] for entry in key.split(", ")]
+    assert len(set(initials)) == len(initials)
 
 
 def test_both_files_are_written(four: Result, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from blockwise.result import Epoch, Training
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
 from devices.errors import InputError
-from devices.regimes import DEFAULT_UPDATE, Step
+from devices.regimes import Step, update_of
 
 EPOCHS = 3
 
@@ -46,7 +46,7 @@ def build(head: str = "lookahead:4") -> BlockNet:
 
 
 def options(regime: str, path: Path, optimizer: str) -> TrainOptions:
-    fused = DEFAULT_UPDATE[regime] == "fused"
+    fused = update_of(regime) == "fused"
     return TrainOptions(EPOCHS, 16, optimizer, 0.02, fused, seed=5, checkpoint=path, fingerprint="f")
 
 

@@ -12,7 +12,7 @@ from blockwise import models, quant
 from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, Split, batches, load
 from blockwise.describe import Anatomy
-from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training import REGIMES, Run, TrainOptions, make_regime, segments
 from blockwise.training import loop as loop_module
 from blockwise.training.features import cache_features, pays
 from blockwise.training.host import StorageCounter
@@ -32,9 +32,9 @@ def digits() -> Dataset:
     return replace(full, train=full.train.select(part), test=full.test.select(part[:100]))
 
 
-def build(method: str = "lsq", head: str = "gap", blocks: str = "layers") -> BlockNet:
+def build(method: str = "lsq", head: str = "gap", blocks: str = "layers", norm: str = "batch") -> BlockNet:
     torch.manual_seed(0)
-    chain = models.build("cnn", (1, 8, 8), 10, 4)
+    chain = models.build("cnn", (1, 8, 8), 10, 4, norm)
     groups = Anatomy(chain, head).cut(blocks, Step())
     quant.quantize(chain, method, 3, 3)
     return BlockNet(chain, groups, head)
@@ -86,6 +86,57 @@ def test_checkpointing_and_fused_updates_end_with_the_bits_of_plain_bp(digits, m
         run.train()
     assert same(plain.net.state_dict(), fused.net.state_dict())
     assert same(plain.net.state_dict(), checkpointed.net.state_dict())
+
+
+def gradients(net: BlockNet) -> dict[str, torch.Tensor]:
+    return {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("norm", ["group", "none"])
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_accumulated_gradients_are_those_of_the_whole_batch_where_no_statistics_are(norm, size):
+    x, y = torch.randn(8, 1, 8, 8), torch.arange(8)
+    found = []
+    for regime in (REGIMES["bp"], make_regime("bp-micro", size)):
+        net = build("fp32", norm=norm)
+        loss = regime.step(net, regime.phases(net)[0], x, y)
+        found.append((loss, gradients(net)))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_micro_batches_give_batch_norm_the_statistics_of_each():
+    x, y = torch.randn(8, 1, 8, 8), torch.arange(8)
+    net, halves = build("fp32"), build("fp32")
+    for regime, used in ((REGIMES["bp"], net), (make_regime("bp-micro", 4), halves)):
+        regime.step(used, regime.phases(used)[0], x, y)
+    whole, split = gradients(net), gradients(halves)
+    assert not torch.allclose(whole["bodies.0.0.conv.weight"], split["bodies.0.0.conv.weight"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("again", [(False, False, False), (True, False, False), (False, True, False)])
+def test_any_choice_of_recomputed_segments_gives_the_bits_of_one_pass(again):
+    x, y = torch.randn(8, 1, 8, 8), torch.arange(8)
+    plain, parts = build(), build()
+    whole = segments.backpropagate([segments.Segment(plain, False)], plain.heads[-1], x, y)
+    chosen = [segments.Segment(body, flag) for body, flag in zip(parts.bodies, again, strict=True)]
+    loss = segments.backpropagate(chosen, parts.heads[-1], x, y)
+    assert torch.equal(whole, loss)
+    assert same(gradients(plain), gradients(parts))
+    assert same(plain.state_dict(), parts.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("regime", "twin"),
+    [("bp-fused", "bp"), ("bp-best", "bp"), ("bp-checkpoint", "bp"), ("local-paged", "local")],
+)
+def test_a_regime_that_is_not_trained_again_ends_with_the_bits_of_its_twin(digits, regime, twin):
+    assert REGIMES[regime].same_as == twin
+    states = []
+    for name, fused in ((regime, True), (twin, False)):
+        run = Run(build(), digits, REGIMES[name], replace(OPTIONS, fused=fused))
+        run.train()
+        states.append(run.net.state_dict())
+    assert same(*states)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum", "adam"])

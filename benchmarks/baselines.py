@@ -1,0 +1,82 @@
+"""Every regime and every engineered backpropagation on ResNet-20 in float32, by three routes.
+
+    python benchmarks/baselines.py
+
+Prints a table and writes results/baselines.json: the peak of a direct C program (the ``device`` cost
+table) with its arena, the peak of the schedule under the ``pytorch`` table, and the storages that a
+dispatch mode counts in a real step of PyTorch. The last two must be equal.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+import devices
+from blockwise import models
+from blockwise.compare import processor
+from blockwise.files import atomic_write
+from blockwise.report import make_console
+from blockwise.studies.real_step import compare
+from devices.regimes import REGIMES
+
+RESULTS = Path(__file__).parents[1] / "results" / "baselines.json"
+MODEL, WIDTH, BLOCKS, HEAD, BATCHES, OPTIMIZER = "resnet20", 16, "residual", "gap", (1, 32), "sgd-momentum"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One regime at one batch size. Bytes; multiply-accumulates of a whole step."""
+
+    regime: str
+    batch: int
+    device_bytes: int
+    arena_bytes: int
+    macs: int
+    flash_bytes: int  # read and written in a step
+    pytorch_bytes: int
+    counted_bytes: int
+
+
+def measure(regime: str, batch: int) -> Row:
+    """All three routes for one regime."""
+    torch.manual_seed(0)
+    chain = models.build(MODEL, width=WIDTH)
+    plan = devices.plan(
+        chain, "stm32", regime=regime, batch_size=batch, optimizer=OPTIMIZER, weight_bits=32,
+        activation_bits=32, learned_step=False, blocks=BLOCKS, head=HEAD,
+    )  # fmt: skip
+    program = plan.schedule
+    flash = program.flash_read_bytes + program.flash_written_bytes
+    real = compare(regime, chain, BLOCKS, HEAD, batch, OPTIMIZER)
+    return Row(
+        regime, batch, plan.peak_bytes, plan.arena.height, program.macs, flash, real.scheduled, real.counted
+    )
+
+
+def main() -> int:
+    """Measure, print, record; exit code 1 if two routes differ."""
+    rows = [measure(regime, batch) for batch in BATCHES for regime in REGIMES]
+    conditions = {
+        "model": MODEL, "width": WIDTH, "blocks": BLOCKS, "head": HEAD, "optimizer": OPTIMIZER,
+        "in_shape": [3, 32, 32], "bits": 32, "torch": torch.__version__, "processor": processor(),
+    }  # fmt: skip
+    text = json.dumps({"conditions": conditions, "rows": [asdict(row) for row in rows]}, indent=1)
+    atomic_write(RESULTS, text + "\n")
+    table = Table(title=f"{MODEL} at width {WIDTH}, float32, KiB")
+    for name in ("batch", "regime", "device", "arena", "pytorch", "counted", "MMAC/image", "flash/step"):
+        table.add_column(name, justify="left" if name == "regime" else "right")
+    for row in rows:
+        sizes = (row.device_bytes, row.arena_bytes, row.pytorch_bytes, row.counted_bytes)
+        cells = [f"{size / 1024:,.1f}" for size in sizes]
+        work = f"{row.macs / row.batch / 1e6:,.1f}"
+        table.add_row(str(row.batch), row.regime, *cells, work, f"{row.flash_bytes / 1024:,.1f}")
+    make_console().print(table)
+    return int(any(row.pytorch_bytes != row.counted_bytes for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

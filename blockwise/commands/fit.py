@@ -1,0 +1,193 @@
+"""``run.py fit``: what would fit the board, and at what price."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.progress import track
+from tyro.conf import arg
+
+from blockwise import board, flags, models, report
+from blockwise.exit_codes import FITS, NONE_FITS
+from blockwise.files import atomic_write
+from blockwise.fit.measure import Measured
+from blockwise.fit.networks import Model, bodies
+from blockwise.fit.search import MOST_CANDIDATES, search
+from blockwise.fit.space import Space
+from blockwise.fit.workers import cores
+from blockwise.heads import CATALOGUE
+from blockwise.norms import NORMS
+from blockwise.quant import METHODS
+from blockwise.report import fit as fit_report
+from devices.errors import InputError
+from devices.planning import UPDATES
+from devices.regimes import REGIMES
+from devices.state import OPTIMIZER_STATES
+
+DESCRIPTION = (
+    "What would fit this board? Counts a training step under every combination of the settings below and "
+    "shows those that no other beats in peak RAM, multiply-accumulates and flash traffic at once; where "
+    "nothing fits, what comes nearest and the smallest board that would do. Multiply-accumulates and flash "
+    "traffic are compared per image: per step, batch 1 would beat every larger batch. (--json has both.) "
+    "Memory and work only: what is learnt is for the comparison to tell. No data are loaded."
+)
+SPACE = Space()
+
+
+def _one_or_more(what: str, names: Iterable[str] = ()) -> str:
+    of = f": {', '.join(names)}" if names else ""
+    return f"One or more {what}{of}."
+
+
+@dataclass(frozen=True)
+class Options:
+    """Flags of the command. Settings with one value are pinned."""
+
+    device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
+    reserve_kib: Annotated[
+        int | None,
+        arg(
+            metavar="KIB",
+            help="RAM kept free for stack and system.",
+            help_behavior_hint="(default: the profile's)",
+        ),
+    ] = None
+    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}; or torchvision:NAME.")] = (
+        Model.name
+    )
+    width: Annotated[
+        int | None,
+        arg(
+            metavar="CHANNELS",
+            help="Channels of the first stage; scales every layer.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+        ),
+    ] = None
+    in_shape: Annotated[
+        tuple[int, int, int], arg(metavar="C H W", help="Channels, height and width of the images.")
+    ] = Model.in_shape
+    classes: Annotated[int, arg(help="Classes to tell apart.")] = Model.classes
+    method: Annotated[
+        str, arg(help=f"Quantization method: {', '.join(METHODS)}; 32 bits are fp32 in each.")
+    ] = Model.method
+    regimes: Annotated[tuple[str, ...], arg(help=_one_or_more("regimes", REGIMES))] = SPACE.regimes
+    blocks: Annotated[
+        tuple[str, ...] | None,
+        arg(
+            help=_one_or_more("cuts: stages, residual, layers, auto or numbers of balanced blocks"),
+            help_behavior_hint=f"(default: {' '.join(SPACE.blocks)}, as far as there are layers)",
+        ),
+    ] = None
+    head: Annotated[
+        tuple[str, ...], arg(help=_one_or_more("local heads, lookahead:WIDTH among them", CATALOGUE))
+    ] = SPACE.heads
+    norm: Annotated[
+        tuple[str, ...],
+        arg(help=_one_or_more("norms", NORMS) + " frozen and none change what can be learnt."),
+    ] = SPACE.norms
+    batch_size: Annotated[tuple[int, ...], arg(help=_one_or_more("batch sizes"))] = SPACE.batches
+    optimizer: Annotated[tuple[str, ...], arg(help=_one_or_more("optimizers", OPTIMIZER_STATES))] = (
+        SPACE.optimizers
+    )
+    bits: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="W|WxA",
+            help=_one_or_more("widths: of weights and activations alike, or of both as in 4x8; 32 is fp32"),
+        ),
+    ] = tuple(str(weight) for weight, _ in SPACE.bits)
+    update: Annotated[tuple[str, ...], arg(help=_one_or_more("ways to apply gradients", UPDATES))] = (
+        SPACE.updates
+    )
+    micro_batch: Annotated[tuple[int, ...], arg(help=_one_or_more("micro-batches of bp-micro"))] = (
+        SPACE.micro_batches
+    )
+    max_candidates: Annotated[
+        int, arg(help="Where there are more, so many are drawn evenly, always the same.")
+    ] = MOST_CANDIDATES
+    limit: Annotated[
+        int | None, arg(metavar="N", help="Rows to show.", help_behavior_hint="(default: all)")
+    ] = None
+    jobs: Annotated[
+        int | None, arg(metavar="N", help="Processes.", help_behavior_hint="(default: the cores)")
+    ] = None
+    json: Annotated[bool, arg(help="Print every figure as JSON instead of a table.")] = False
+    out: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Also write the JSON to this file.", help_behavior_hint=""),
+    ] = None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Search, print and, if asked, write; returns the exit code."""
+    options = flags.parse(Options(), arguments, prog="run.py fit", description=DESCRIPTION)
+    _check(options)
+    device = board.load(options.device, options.reserve_kib)
+    width = models.width_of(options.model, options.width)
+    model = Model(options.model, width, options.in_shape, options.classes, options.method)
+    result = search(
+        _space(options, model), model, device, most=options.max_candidates, jobs=options.jobs or cores(),
+        watch=_watched,
+    )  # fmt: skip
+    if result.sampled:
+        print(
+            f"blockwise: {result.possible:,} candidates, of which {result.looked_at:,} were drawn evenly; "
+            "pin settings or raise --max-candidates to see all",
+            file=sys.stderr,
+        )
+    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    if options.out is not None:
+        atomic_write(options.out, text + "\n")
+    if options.json:
+        print(text)
+    else:
+        report.show(fit_report.render(result, options.limit), report.make_console())
+    return FITS if result.front else NONE_FITS
+
+
+def _watched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Measured]]:
+    """A bar on stderr, if that is a terminal."""
+    console = report.make_console(stderr=True)
+    return track(results, "Counting", total, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _space(options: Options, model: Model) -> Space:
+    blocks = options.blocks
+    if blocks is None:
+        most = bodies(model)
+        blocks = tuple(name for name in SPACE.blocks if not name.isdecimal() or int(name) <= most)
+    return Space(
+        options.regimes, blocks, options.head, options.norm, options.batch_size, options.optimizer,
+        tuple(map(_widths, options.bits)), options.update, options.micro_batch,
+    )  # fmt: skip
+
+
+def _widths(text: str) -> tuple[int, int]:
+    weight, _, activation = text.partition("x")
+    activation = activation if "x" in text else weight
+    if not (weight.isdecimal() and activation.isdecimal()):
+        raise InputError("--bits", got=repr(text), wanted="a number, or two as in 4x8", do="correct it")
+    return int(weight), int(activation)
+
+
+def _check(options: Options) -> None:
+    """Refuse what cannot be, before any work. Raises InputError."""
+    models.check_name(options.model)
+    counts = {
+        "--width": options.width, "--max-candidates": options.max_candidates, "--limit": options.limit,
+        "--jobs": options.jobs, "--in-shape": min(options.in_shape),
+    }  # fmt: skip
+    for flag, value in counts.items():
+        if value is not None and value < 1:
+            raise InputError(flag, got=value, wanted="at least 1", do="choose a larger number")
+    if options.classes < 2:
+        raise InputError("--classes", got=options.classes, wanted="at least 2", do="choose a larger number")
+    out = options.out
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        got = "a folder" if out.is_dir() else f"no folder {out.parent}"
+        raise InputError(
+            f"--out {out}", got=got, wanted="a file in a folder that exists", do="name another file"
+        )

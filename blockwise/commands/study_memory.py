@@ -1,0 +1,62 @@
+"""``run.py study memory``: the reference study's memory tables, and what a program needs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise import flags, report
+from blockwise.exit_codes import FITS
+from blockwise.files import atomic_write
+from blockwise.report import memory_study
+from blockwise.studies.memory import measure
+from devices import profile
+from devices.errors import InputError
+
+DESCRIPTION = (
+    "The reference study's memory tables from code: ResNet-20 at W32A32 and W3A3 by its formula, beside "
+    "what a program holds at its peak, with every difference in bytes; and the sizes of known networks."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Flags of the command."""
+
+    device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
+    batch_size: Annotated[int, arg(help="Images in a training step; inference takes one.")] = 1
+    json: Annotated[bool, arg(help="Print every figure as JSON instead of tables.")] = False
+    out: Annotated[Path | None, arg(help="Also write the JSON to this file.")] = None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure, print and, if asked, write; returns the exit code."""
+    options = flags.parse(Options(), arguments, prog="run.py study memory", description=DESCRIPTION)
+    _check(options)
+    device = profile.load(options.device)
+    study = measure(device, options.batch_size)
+    text = json.dumps(study.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    if options.out is not None:
+        atomic_write(options.out, text + "\n")
+    if options.json:
+        print(text)
+    else:
+        report.show(memory_study.render(study), report.make_console())
+    return FITS
+
+
+def _check(options: Options) -> None:
+    """Refuse what cannot be, before any work. Raises InputError."""
+    if options.batch_size < 1:
+        raise InputError(
+            "--batch-size", got=options.batch_size, wanted="at least 1", do="choose a larger one"
+        )
+    out = options.out
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        got = "a folder" if out.is_dir() else f"no folder {out.parent}"
+        raise InputError(
+            f"--out {out}", got=got, wanted="a file in a folder that exists", do="name another file"
+        )

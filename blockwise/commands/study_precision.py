@@ -1,0 +1,130 @@
+"""``run.py study precision``: which bit width is best in a fixed memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise import flags, models, report
+from blockwise.exit_codes import FITS
+from blockwise.progress import ConsoleWatcher
+from blockwise.studies import precision, precision_runs, records
+from blockwise.studies.precision import PROTOCOLS, Protocol
+from devices.errors import InputError, unknown_name
+
+DESCRIPTION = (
+    "For every compression C and bit width b: the widest network whose memory, parameters x b + largest "
+    "activation x max(b, 4), is at most that of the float32 network divided by C; trained, recorded as one "
+    "JSON line, and drawn. Runs that are recorded already are skipped."
+)
+
+
+FIGURES = ("key", "compression", "bits", "test_error", "seed", "model", "data", "in_shape", "epochs")
+"""What the figure needs of every line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The study."""
+
+    compression: Annotated[tuple[int, ...], arg(help="Budgets: M0 divided by each of these.")] = (
+        4,
+        8,
+        16,
+        32,
+    )
+    bits: Annotated[tuple[int, ...], arg(help="Bits of weights: 1 to 8, 16 and 32.")] = (
+        1, 2, 3, 4, 5, 6, 8, 16, 32,
+    )  # fmt: skip
+    preset: Annotated[
+        str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
+    ] = "short"
+    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
+    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
+        "cifar10"
+    )
+    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
+    seeds: Annotated[
+        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.jsonl",
+            help="Where runs are recorded; the figure stands beside it.",
+            help_behavior_hint="(default: results/precision_PRESET.jsonl)",
+        ),
+    ] = None
+    dry_run: Annotated[bool, arg(help="Solve the widths and show what is recorded; train nothing.")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Solve, train what is missing, draw."""
+    options = flags.parse(Options(), arguments, prog="run.py study precision", description=DESCRIPTION)
+    protocol = _check(options)
+    path = options.out or Path("results") / f"precision_{options.preset}.jsonl"
+    records.read(path, FIGURES)  # an unreadable record is refused before hours of work
+    family = precision_runs.family(options.model, options.data, protocol)
+    base = protocol.base_width or models.CATALOGUE[options.model].width
+    points = precision.points(family, base, options.compression, options.bits)
+    jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
+    if not options.dry_run:
+        _make_folder(path.parent)
+        _train(precision_runs.missing(jobs, path), len(jobs), path, protocol, options.data_name)
+    keys = {job.key for job in jobs}
+    rows = [row for row in records.read(path) if row["key"] in keys]
+    report.make_console().print(report.precision_table(points, rows))
+    if rows and not options.dry_run:
+        for file in report.draw_precision(records.read(path), path.with_suffix("")):
+            print(file)
+    return FITS
+
+
+def _train(
+    jobs: Sequence[precision_runs.Job], total: int, path: Path, protocol: Protocol, data_name: str
+) -> None:
+    console = report.make_console(stderr=True)
+    done = total - len(jobs)
+    with ConsoleWatcher(console, protocol.epochs) as watcher:
+        for row in precision_runs.run_all(jobs, path, protocol, data_name, lambda job: watcher):
+            done += 1
+            console.print(
+                f"{done} of {total}: C = {row['compression']}, {row['bits']} bits, width {row['width']}, "
+                f"seed {row['seed']}: test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
+                soft_wrap=True,
+            )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "--out",
+            got=f"{folder}: {error.strerror}",
+            wanted="a folder that can be made",
+            do="choose another",
+        ) from error
+
+
+def _check(options: Options) -> Protocol:
+    if options.preset not in PROTOCOLS:
+        raise unknown_name("--preset", options.preset, PROTOCOLS)
+    if options.model not in models.CATALOGUE:
+        raise unknown_name("model", options.model, models.CATALOGUE)
+    for flag, values, least in (("--compression", options.compression, 1), ("--seeds", options.seeds, 0)):
+        if values is not None and (not values or min(values) < least or len(set(values)) < len(values)):
+            got = " ".join(map(str, values)) or "none"
+            raise InputError(flag, got=got, wanted=f"different numbers from {least}", do="correct them")
+    if len(set(options.bits)) < len(options.bits) or not options.bits:
+        got = " ".join(map(str, options.bits)) or "none"
+        raise InputError("--bits", got=got, wanted="different widths", do="name each once")
+    for bits in options.bits:
+        if bits not in precision.BITS:
+            wanted = f"of {', '.join(map(str, precision.BITS))}"
+            raise InputError("--bits", got=bits, wanted=wanted, do="leave it out")
+    protocol = PROTOCOLS[options.preset]
+    return protocol if options.seeds is None else replace(protocol, seeds=options.seeds)

@@ -1,0 +1,14 @@
+"""What the command line's exit code tells."""
+
+from devices.errors import USAGE_EXIT_CODE
+
+FITS = 0
+"""At least one regime fits the board; for other commands: done."""
+FAILED = 1
+"""A failure while running."""
+BAD_USAGE = USAGE_EXIT_CODE
+"""Bad usage or bad input."""
+NONE_FITS = 3
+"""Nothing fits the board."""
+INTERRUPTED = 130
+"""The shells' code for Ctrl-C."""

@@ -1,0 +1,55 @@
+"""A candidate exactly as it would be trained: its blocks balanced for its own step, and placed."""
+
+from dataclasses import dataclass
+
+from blockwise.fit.measure import Limits, Measured, step_of
+from blockwise.fit.networks import Model, network_of
+from blockwise.fit.space import Candidate
+from blockwise.obstacles import compares_samples
+from devices.network import Network
+from devices.planning import Plan
+from devices.profile import Device
+from devices.regimes import schedule
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate's exact figures, and what came of placing its tensors on the board."""
+
+    measured: Measured
+    arena_bytes: int  # of one stretch of memory
+    missing_bytes: int  # of RAM: beyond the largest run in the best placement that was found
+    fits: bool  # it can be trained, every tensor has a place, and what is paged fits the flash
+
+    @property
+    def candidate(self) -> Candidate:
+        """Whose figures they are."""
+        return self.measured.candidate
+
+
+def limits_of(device: Device) -> Limits:
+    """The figures of a board that decide."""
+    erase = device.flash.erase_bytes if device.flash else 0
+    return Limits(device.usable_bytes, device.flash_bytes, device.alignment_bytes, erase)
+
+
+def planned(candidate: Candidate, model: Model, device: Device) -> Plan:
+    """The plan that a comparison with the candidate's flags would show."""
+    return _plan(candidate, network_of(model, candidate.key, candidate.balance), model, device)
+
+
+def _plan(candidate: Candidate, network: Network, model: Model, device: Device) -> Plan:
+    program = schedule(candidate.regime, network, step_of(candidate, model, limits_of(device)))
+    return Plan(device, candidate.regime, candidate.batch, candidate.update, program)
+
+
+def confirm(candidate: Candidate, model: Model, device: Device) -> Confirmed:
+    """The figures of :func:`planned`. Cut elsewhere than in the search, a head may compare samples."""
+    network = network_of(model, candidate.key, candidate.balance)
+    plan = _plan(candidate, network, model, device)
+    trainable = candidate.images_at_a_time > 1 or not compares_samples(network)
+    program = plan.schedule
+    measured = Measured(
+        candidate, plan.peak_bytes, program.macs, program.flash_read_bytes, program.flash_written_bytes
+    )
+    return Confirmed(measured, plan.arena.height, plan.placement.missing_bytes, trainable and plan.fits)

@@ -1,0 +1,145 @@
+"""The search: measure every candidate, confirm what is best, and say what misses if nothing fits.
+
+While candidates are measured, N blocks are balanced once per head and norm, for one reference step.
+Those that come out best are cut again for their own step and placed on the board; whatever changes
+or finds no place makes room for others, until all of the front is confirmed.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import product
+
+from blockwise import quant
+from blockwise.fit.conditions import conditions
+from blockwise.fit.confirm import Confirmed, confirm, limits_of
+from blockwise.fit.front import pareto
+from blockwise.fit.measure import Limits, Measured, Task, measure
+from blockwise.fit.misses import nearest_miss, smallest_board
+from blockwise.fit.networks import BALANCING_HEAD, Atlas, Key, Model, bodies, merged, survey
+from blockwise.fit.result import Choice, FitResult
+from blockwise.fit.space import Candidate, Space, candidates, sample
+from blockwise.fit.workers import Workers, workers
+from blockwise.norms import NORMS
+from devices.errors import InputError
+from devices.profile import Device
+
+MOST_CANDIDATES = 5_000
+CHUNK = 48
+"""Candidates that a process takes at a time."""
+
+LEANEST = 12
+"""If nothing fits, so many candidates that lack the fewest bytes are cut for their own step."""
+
+Watch = Callable[[Iterable[list[Measured]], int], Iterable[list[Measured]]]
+"""Passes results through as they come; told how many there will be."""
+
+Confirm = Callable[[Iterable[Candidate]], Iterator[Confirmed]]
+
+
+def unwatched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Measured]]:
+    """The :data:`Watch` that does nothing."""
+    return results
+
+
+def search(
+    space: Space, model: Model, device: Device, *, most: int = MOST_CANDIDATES, jobs: int = 1,
+    watch: Watch = unwatched,
+) -> FitResult:  # fmt: skip
+    """What fits ``device``, looking at no more than ``most`` candidates, in ``jobs`` processes.
+
+    Raises InputError for a model, a bit width, a head or a cut that cannot be, and for a space of which
+    nothing can be trained.
+    """
+    started = time.perf_counter()
+    check_bits(space, model)
+    limits = limits_of(device)
+    for norm in space.norms:
+        bodies(model, norm)  # what is traced here is known to the processes that are forked
+    with workers(jobs) as run:
+        atlas = _survey(space, model, run)
+        possible = list(candidates(space, atlas))
+        if not possible:
+            raise InputError(
+                "--batch-size", got=min(space.batches), do="use a larger batch or another head or model",
+                wanted="at least 2, since this network or its heads compare samples",
+            )  # fmt: skip
+        chosen = sample(possible, most)
+        measured = _measure_all(chosen, atlas, model, limits, run, watch)
+        confirm_all: Confirm = partial(run, partial(confirm, model=model, device=device))
+        front, dropped = _front([m for m in measured if m.may_fit(limits)], confirm_all)
+        nearest = board = None
+        if not front:
+            near = sorted(measured, key=lambda m: sum(m.missing(limits)))[:LEANEST]
+            close = list(confirm_all(m.candidate for m in near))
+            front, _ = _front([c.measured for c in close if c.fits], confirm_all)
+            if not front:
+                nearest, board = nearest_miss(close, model, device), smallest_board(measured, model)
+    return FitResult(
+        conditions(model, device, space), space, limits.usable_bytes, len(possible), len(chosen),
+        sum(m.may_fit(limits) for m in measured), dropped, time.perf_counter() - started, front, nearest,
+        board,
+    )  # fmt: skip
+
+
+def check_bits(space: Space, model: Model) -> None:
+    """Raise InputError for an unknown method, or bits that it does not have; 32 and 32 are fp32."""
+    quant.method(model.method)
+    for pair in space.bits:
+        if pair != (quant.FLOAT_BITS, quant.FLOAT_BITS):
+            for bits in pair:
+                quant.check_bits(model.method, bits, "--bits")
+
+
+def _survey(space: Space, model: Model, run: Workers) -> Atlas:
+    pairs = product(space.norms, dict.fromkeys((BALANCING_HEAD, *space.heads)))
+    return merged(run(partial(_survey_pair, space=space, model=model), pairs))
+
+
+def _survey_pair(pair: tuple[str, str], *, space: Space, model: Model) -> Atlas:
+    return survey(model, *pair, space.blocks, space.reference)
+
+
+def _measure_all(
+    chosen: Sequence[Candidate], atlas: Atlas, model: Model, limits: Limits, run: Workers, watch: Watch
+) -> list[Measured]:
+    """Figures in the order of the candidates; those of a network stay together."""
+    by_network: dict[Key, list[Candidate]] = defaultdict(list)
+    for candidate in chosen:
+        by_network[candidate.key].append(candidate)
+    tasks = [
+        Task(atlas.networks[key], tuple(group[start : start + CHUNK]))
+        for key, group in by_network.items()
+        for start in range(0, len(group), CHUNK)
+    ]
+    results = run(partial(measure, model=model, limits=limits), tasks)
+    found = {m.candidate: m for chunk in watch(results, len(tasks)) for m in chunk}
+    return [found[candidate] for candidate in chosen]
+
+
+def _front(fitting: Sequence[Measured], confirm_all: Confirm) -> tuple[tuple[Choice, ...], int]:
+    """The confirmed front, and how many candidates found no place on the way."""
+    alive = {m.candidate: m for m in fitting}
+    confirmed: dict[Candidate, Confirmed] = {}
+    dropped = 0
+    while True:
+        rows = list(alive.values())
+        groups = [[rows[i] for i in group] for group in pareto([m.objectives for m in rows])]
+        best = [min(group, key=_precision).candidate for group in groups]
+        unknown = [candidate for candidate in best if candidate not in confirmed]
+        if not unknown:
+            ties = (len(group) - 1 for group in groups)
+            return tuple(map(Choice, (confirmed[c] for c in best), ties)), dropped
+        for found in confirm_all(unknown):
+            if found.fits:
+                confirmed[found.candidate], alive[found.candidate] = found, found.measured
+            else:
+                del alive[found.candidate]
+                dropped += 1
+
+
+def _precision(measured: Measured) -> tuple[int, int, int]:
+    """Lowest for the most precise settings."""
+    c = measured.candidate
+    return -(c.weight_bits + c.activation_bits), -c.batch, tuple(NORMS).index(c.norm)

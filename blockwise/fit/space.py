@@ -1,0 +1,185 @@
+"""The settings that are searched: one tuple of values per axis, and the candidates they make."""
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, Key
+from blockwise.heads import CATALOGUE
+from blockwise.norms import NORMS
+from blockwise.quant import FLOAT_BITS
+from devices.errors import InputError, unknown_name
+from devices.planning import UPDATES
+from devices.regimes import REGIMES, update_of
+from devices.state import OPTIMIZER_STATES
+
+CUTS_CHANGE_NOTHING = ("bp", "bp-fused", "bp-best", "bp-micro")
+"""Regimes that pass through the network as a whole. (Heads change nothing in any baseline.)"""
+
+BP = {"bp": ("end", "fused"), "bp-fused": ("fused",)}
+"""Plain backpropagation: its regimes and the updates they can have."""
+
+BP_IN_ONE_BLOCK = ("bp-checkpoint", "local")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to train. What makes no difference to its regime is None."""
+
+    regime: str
+    blocks: str | None
+    head: str | None
+    norm: str
+    batch: int
+    optimizer: str
+    weight_bits: int
+    activation_bits: int
+    update: str
+    micro_batch: int | None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized."""
+        return self.weight_bits == FLOAT_BITS
+
+    @property
+    def images_at_a_time(self) -> int:
+        """Images in one pass."""
+        return min(self.batch, self.micro_batch or self.batch)
+
+    @property
+    def balance(self) -> Balance:
+        """The step for which its blocks are balanced where it is trained."""
+        return Balance(self.batch, self.optimizer, self.weight_bits, self.activation_bits, self.update)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of ``run.py`` that train this candidate, the model's and the board's apart."""
+        bits = [] if self.is_float else [("--weight-bits", self.weight_bits),
+                                         ("--activation-bits", self.activation_bits)]  # fmt: skip
+        pairs: list[tuple[str, object]] = [
+            ("--regimes", self.regime), ("--blocks", self.blocks or "1"),
+            ("--head", self.head or BALANCING_HEAD), ("--norm", self.norm), ("--batch-size", self.batch),
+            ("--optimizer", self.optimizer), ("--update", self.update), *bits,
+        ]  # fmt: skip
+        if self.micro_batch is not None:
+            pairs.append(("--micro-batch", self.micro_batch))
+        return tuple(str(part) for pair in pairs for part in pair)
+
+    @property
+    def key(self) -> Key:
+        """The network it trains, as an atlas lists it."""
+        return Key(self.norm, self.head, self.blocks)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The values of each axis; ``bits`` are pairs of weight and activation bits."""
+
+    regimes: tuple[str, ...] = tuple(REGIMES)
+    blocks: tuple[str, ...] = ("stages", "residual", "2", "4", "auto")
+    heads: tuple[str, ...] = ("gap", "lookahead:8", "lookahead:16", "lookahead:32", "lookahead:64")
+    norms: tuple[str, ...] = ("batch", "batch-recompute", "group")
+    batches: tuple[int, ...] = (1, 4, 16, 32)
+    optimizers: tuple[str, ...] = ("sgd", "sgd-momentum", "adam")
+    bits: tuple[tuple[int, int], ...] = ((2, 2), (3, 3), (4, 4), (8, 8), (32, 32))
+    updates: tuple[str, ...] = UPDATES
+    micro_batches: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        named = {
+            "--regimes": self.regimes, "--blocks": self.blocks, "--head": self.heads, "--norm": self.norms,
+            "--batch-size": self.batches, "--optimizer": self.optimizers, "--bits": self.bits,
+            "--update": self.updates, "--micro-batch": self.micro_batches,
+        }  # fmt: skip
+        for flag, values in named.items():
+            if not values or len(set(values)) < len(values):
+                got = " ".join(map(str, values)) or "no value"
+                raise InputError(flag, got=got, wanted="one or more different values", do="correct them")
+        known: tuple[tuple[str, tuple[str, ...], Collection[str]], ...] = (
+            ("regime", self.regimes, REGIMES),
+            ("head", tuple(head.partition(":")[0] for head in self.heads), CATALOGUE),
+            ("norm", self.norms, NORMS),
+            ("optimizer", self.optimizers, OPTIMIZER_STATES),
+            ("--update", self.updates, UPDATES),
+        )
+        for subject, asked, names in known:
+            for name in asked:
+                if name not in names:
+                    raise unknown_name(subject, name, names)
+        for head in self.heads:
+            if head.endswith(":"):
+                raise InputError(
+                    "--head", got=repr(head), wanted="a width behind the colon", do="try lookahead:32"
+                )
+        for flag, counts in (("--batch-size", self.batches), ("--micro-batch", self.micro_batches)):
+            if min(counts) < 1:
+                raise InputError(flag, got=min(counts), wanted="at least 1", do="choose a larger number")
+
+    @property
+    def reference(self) -> Balance:
+        """The step for which blocks are balanced during the search: the first value of each axis."""
+        update = "fused" if "fused" in self.updates else self.updates[0]
+        return Balance(self.batches[0], self.optimizers[0], *self.bits[0], update)
+
+
+def candidates(space: Space, atlas: Atlas) -> Iterator[Candidate]:
+    """Every combination that makes a program of its own and can be trained."""
+    for regime, norm in product(space.regimes, space.norms):
+        for key in _keys(space, atlas, regime, norm):
+            compares = atlas.compares_samples(key)
+            rest = product(space.batches, space.bits, _updates(space, regime, key))
+            for batch, (weights, activations), update in rest:
+                micros = _micro_batches(space, regime, batch)
+                for micro, optimizer in product(micros, space.optimizers):
+                    candidate = Candidate(
+                        regime, key.blocks, key.head, norm, batch, optimizer, weights, activations, update,
+                        micro,
+                    )  # fmt: skip
+                    if candidate.images_at_a_time > 1 or not compares:
+                        yield candidate
+
+
+def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[Key]:
+    """Different networks only."""
+    if regime in CUTS_CHANGE_NOTHING:
+        return (Key(norm, *WHOLE),)
+    heads = (None,) if REGIMES[regime].baseline else space.heads
+    return tuple(
+        dict.fromkeys(atlas.same[Key(norm, head, blocks)] for head in heads for blocks in space.blocks)
+    )
+
+
+def _updates(space: Space, regime: str, key: Key) -> tuple[str, ...]:
+    """Without those that are listed under another regime: ``bp``, or in one block what is ``bp`` then."""
+    updates = dict.fromkeys(update_of(regime, update) for update in space.updates)
+    listed = set(space.regimes).intersection(BP) - {regime}
+    if regime == "bp" or (regime in BP_IN_ONE_BLOCK and key.blocks is None):
+        return tuple(u for u in updates if not any(u in BP[other] for other in listed))
+    return tuple(updates)
+
+
+def _micro_batches(space: Space, regime: str, batch: int) -> tuple[int | None, ...]:
+    """A micro-batch that holds the whole batch is bp-best."""
+    if regime != "bp-micro":
+        return (None,)
+    sizes = dict.fromkeys(min(size, batch) for size in space.micro_batches)
+    return tuple(size for size in sizes if size < batch or "bp-best" not in space.regimes)
+
+
+def sample(found: Sequence[Candidate], most: int, seed: int = 0) -> list[Candidate]:
+    """About ``most`` of the candidates and no more, each as likely as any other, in their order.
+
+    Candidates that differ in their optimizer alone are taken together: they share a schedule.
+    """
+    if len(found) <= most:
+        return list(found)
+    families: dict[Candidate, list[int]] = defaultdict(list)
+    for number, candidate in enumerate(found):
+        families[replace(candidate, optimizer="")].append(number)
+    drawn = random.Random(seed).sample(list(families.values()), len(families))
+    largest = max(map(len, drawn))
+    numbers = [number for family in drawn[: max(1, most // largest)] for number in family]
+    return [found[number] for number in sorted(numbers)[:most]]

@@ -1,0 +1,155 @@
+"""Any classifier of torchvision as a chain of units, on meta tensors: no weight is allocated.
+
+The network is traced (torch.fx) and cut wherever a single tensor crosses; what lies between two cuts
+becomes a unit, named by where it stands in torchvision's own module tree ("layer1.0").
+"""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from itertools import pairwise
+
+import torch
+from torch import fx, nn
+
+from blockwise.models.chain import Chain, Unit
+from devices.errors import InputError
+from devices.network import IMAGES, Layer
+from devices.regimes.segments import boundaries
+from devices.trace import symbolic, trace
+
+PREFIX = "torchvision:"
+STAGE_AND_BLOCK = 2
+"""Components of a module's path that name its unit; a number behind them is one more."""
+
+LAST_FEATURES = ("global_avg_pool", "avg_pool", "view")
+"""Layers with which a classifier begins."""
+
+
+def check_torchvision(name: str) -> None:
+    """Raise InputError unless torchvision has a classifier of this name."""
+    import torchvision.models as zoo  # type: ignore[import-untyped]  # slow, seldom needed
+
+    known = zoo.list_models(module=zoo)
+    if name not in known:
+        near = get_close_matches(name, known, n=3) or ["resnet18", "mobilenet_v2", "efficientnet_b0"]
+        raise InputError(
+            "torchvision model", got=repr(name), wanted=f"one of the {len(known)} that "
+            "torchvision.models.list_models() names", do=f"try {', '.join(near)}",
+        )  # fmt: skip
+
+
+def torchvision_chain(name: str, in_shape: tuple[int, ...], num_classes: int) -> Chain:
+    """The network ``name`` without the prefix, for images (C, H, W), on the meta device.
+
+    Where the images have other than three channels the first convolution is given as many inputs.
+    Raises InputError for a name that torchvision does not have, a network that torch.fx cannot
+    trace, or a layer that has no cost row or does not take this shape.
+    """
+    root = _build(name, num_classes)
+    _adapt_channels(root, in_shape[0])
+    graph = symbolic(root, f"{PREFIX}{name}")
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+    layers = trace(fx.GraphModule(root, graph), {IMAGES: in_shape}, name)
+    source = next(node for node in graph.nodes if node.op == "placeholder")
+    parts = [nodes[i:j] for i, j in pairwise(_cuts(nodes, layers))]
+    units: list[Unit] = []
+    stage, size = -1, None
+    weighted = {node for node, layer in zip(nodes, layers, strict=True) if layer.weights}
+    for part, used in zip(parts, _names(parts, weighted), strict=True):
+        shape = layers[nodes.index(part[-1])].shape
+        if len(shape) == 3 and shape[1:] != size:  # a resolution of its own is a stage
+            stage, size = stage + 1, shape[1:]
+        units.append(Unit(used, _module(part, source, root), max(stage, 0)))
+        source = part[-1]
+    return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, None)
+
+
+def _build(name: str, num_classes: int) -> nn.Module:
+    import torchvision.models as zoo
+
+    try:
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # of initialisation
+            model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes)
+    except (NotImplementedError, RuntimeError) as error:
+        raise _untraceable(name, error) from error
+    return model
+
+
+def _untraceable(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:120]
+    return InputError(
+        f"{PREFIX}{name}", got=f"{type(error).__name__}: {reason}",
+        wanted="a network that can be built and traced without values", do="choose another model",
+    )  # fmt: skip
+
+
+def _adapt_channels(root: nn.Module, channels: int) -> None:
+    for path, module in root.named_modules():
+        if isinstance(module, nn.Conv2d):
+            if module.in_channels != channels:
+                options = {
+                    key: getattr(module, key) for key in ("kernel_size", "stride", "padding", "dilation")
+                }
+                bias = module.bias is not None
+                conv = nn.Conv2d(channels, module.out_channels, bias=bias, device="meta", **options)
+                root.set_submodule(path, conv)
+            return
+
+
+def _cuts(nodes: Sequence[fx.Node], layers: Sequence[Layer]) -> list[int]:
+    """Positions between units: one per block of the module tree, and one before the classifier."""
+    possible = boundaries(layers, IMAGES)
+    weighted = [i for i, layer in enumerate(layers) if layer.weights]
+    head = max((cut for cut in possible[:-1] if cut <= weighted[-1]), default=0)
+    while head - 1 in possible and layers[head - 1].kind in (*LAST_FEATURES, "dropout"):
+        head -= 1
+    cuts = [0]
+    for cut in possible[1:-1]:
+        new_block = _block(nodes[cut]) != _block(nodes[cut - 1])
+        has_weights = any(layers[i].weights for i in range(cuts[-1], cut))
+        if cut == head or (cut < head and new_block and has_weights):
+            cuts.append(cut)
+    return [*cuts, len(nodes)]
+
+
+def _block(node: fx.Node) -> str:
+    if node.op != "call_module":
+        return _block(node.all_input_nodes[0]) if node.all_input_nodes else node.name
+    path = str(node.target).split(".")
+    return ".".join(path[: _depth(path)])
+
+
+def _depth(path: list[str]) -> int:
+    deeper = len(path) > STAGE_AND_BLOCK + 1 and path[STAGE_AND_BLOCK].isdecimal()
+    return STAGE_AND_BLOCK + deeper
+
+
+def _names(parts: Sequence[Sequence[fx.Node]], weighted: set[fx.Node]) -> Iterator[str]:
+    """Each part by the block of its first layer with weights."""
+    for part in parts[:-1]:
+        first = next((node for node in part if node in weighted), part[0])
+        yield _block(first).replace(".", "_")
+    yield "classifier"
+
+
+def _module(part: Sequence[fx.Node], source: fx.Node, root: nn.Module) -> nn.Module:
+    """The nodes as a module of one argument. A module used twice gets a twin: quantizers differ."""
+    holder, graph = nn.Module(), fx.Graph()
+    known = {source: graph.placeholder("x")}
+    for node in part:
+        known[node] = graph.node_copy(node, known.__getitem__)
+        if node.op == "call_module":
+            module, name = root.get_submodule(str(node.target)), _short(node)
+            if hasattr(holder, name):
+                module, name = copy.deepcopy(module), node.name
+            holder.add_module(name, module)
+            known[node].target = name
+    graph.output(known[part[-1]])
+    return fx.GraphModule(holder, graph)
+
+
+def _short(node: fx.Node) -> str:
+    path = str(node.target).split(".")
+    return "_".join(path[_depth(path) :] or path)

@@ -1,0 +1,112 @@
+"""The norms a network can be trained with: they differ in what they keep and in what they learn.
+
+``batch``            batch norm; its normalised input is kept at 32 bits for the backward pass
+``batch-recompute``  the same results; the input is computed again from the convolution's codes
+``group``            group norm (Wu & He 2018, arXiv 1803.08494): no statistics of a batch
+``frozen``           a constant scale and shift per channel, set on the first batch and never trained
+``none``             nothing; the layer before gets a bias
+"""
+
+from collections.abc import Callable
+from math import gcd
+
+import torch
+from torch import Tensor, nn
+
+from devices.errors import unknown_name
+
+CHANNELS_PER_GROUP = 8
+"""Wu & He find 8 to 32 channels a group about equally good; small networks need small groups."""
+
+SMALLEST_VARIANCE = 1e-5
+"""As in PyTorch's norms."""
+
+
+class RecomputedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose input a device computes again. In PyTorch it is batch norm."""
+
+    op_kind = "batch_norm_recompute"
+
+
+class RecomputedBatchNorm1d(nn.BatchNorm1d):
+    """As :class:`RecomputedBatchNorm2d`, for flat features."""
+
+    op_kind = "batch_norm_recompute"
+
+
+class FrozenNorm(nn.Module):
+    """scale x + shift per channel, (B, C, ...) -> the same shape.
+
+    The constants make the first batch that passes standard normal; after that they never change.
+    """
+
+    op_kind = "frozen_norm"
+    ready: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("shift", torch.zeros(channels))
+        self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
+
+    def calibrate(self, x: Tensor) -> None:
+        """Choose the constants from a batch."""
+        with torch.no_grad():
+            dims = [d for d in range(x.ndim) if d != 1]
+            variance, mean = torch.var_mean(x, dims, correction=0)
+            self.scale.copy_((variance + SMALLEST_VARIANCE).rsqrt())
+            self.shift.copy_(-mean * self.scale)
+            self.ready.fill_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift."""
+        if not x.is_meta and x.numel() and not self.ready:
+            self.calibrate(x)
+        shape = (-1, *[1] * (x.ndim - 2))
+        return torch.addcmul(self.shift.view(shape), x, self.scale.view(shape))
+
+
+def _recomputed(norm: nn.Module, channels: int) -> nn.Module:
+    kind = RecomputedBatchNorm1d if isinstance(norm, nn.BatchNorm1d) else RecomputedBatchNorm2d
+    return kind(channels)
+
+
+def _group(norm: nn.Module, channels: int) -> nn.Module:
+    size = gcd(channels, CHANNELS_PER_GROUP)
+    return nn.GroupNorm(channels // size if size > 1 else 1, channels)
+
+
+NORMS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
+    "batch": lambda norm, channels: norm,
+    "batch-recompute": _recomputed,
+    "group": _group,
+    "frozen": lambda norm, channels: FrozenNorm(channels),
+    "none": lambda norm, channels: nn.Identity(),
+}
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def of_head(norm: str) -> str:
+    """The norm of local heads: they start untrained, so constants would not serve them."""
+    return "group" if norm in ("frozen", "none") else norm
+
+
+def replace_norms(model: nn.Module, name: str) -> nn.Module:
+    """Put the norm ``name`` in place of every batch norm of ``model`` and return it.
+
+    Raises InputError for an unknown name.
+    """
+    if name not in NORMS:
+        raise unknown_name("norm", name, NORMS)
+    before: nn.Module | None = None
+    for path, module in list(model.named_modules()):
+        if isinstance(module, BATCH_NORMS):
+            with torch.device(module.weight.device):  # perhaps meta: only planned
+                model.set_submodule(path, NORMS[name](module, module.num_features))
+            if name == "none" and isinstance(before, nn.Conv2d | nn.Linear) and before.bias is None:
+                before.bias = nn.Parameter(before.weight.new_zeros(len(before.weight)))
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            before = module
+    return model

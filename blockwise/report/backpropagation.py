@@ -1,0 +1,42 @@
+"""Global backpropagation in every form that was planned: what local training has to beat."""
+
+from rich.text import Text
+
+from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.text import kib, size
+from blockwise.result import Baseline, DeviceInfo, Result
+
+LOWEST = "*"
+"""Beside the form with the lowest peak; :func:`best_line` says so."""
+
+
+def baseline_table(result: Result) -> Ruled:
+    """Peak, verdict and work of each form, with what sets it apart."""
+    table = ruled_table()
+    table.add_column(Text("regime", style="bold"), no_wrap=True)
+    for heading in ("peak KiB", "board", "MMAC"):
+        table.add_column(Text(heading, style="bold"), justify="right", no_wrap=True)
+    table.add_column(Text("how", style="bold"), overflow="fold")
+    best = result.best_baseline
+    for baseline in result.baselines:
+        table.add_row(*_cells(baseline, result.device, best), style="bold" if baseline is best else "")
+    return Ruled(table)
+
+
+def best_line(result: Result) -> str:
+    """Which form "best bp" is."""
+    best = result.best_baseline
+    return f"{LOWEST} the lowest peak: best bp is {best.regime}, {size(best.peak_bytes)}"
+
+
+def _cells(baseline: Baseline, device: DeviceInfo, best: Baseline) -> tuple[Text, ...]:
+    name = f"{baseline.regime} {LOWEST}" if baseline is best else baseline.regime
+    macs = f"{baseline.macs_per_step / 1e6:,.1f}"
+    cells = (name, kib(baseline.peak_bytes), _verdict(baseline, device), macs, baseline.note)
+    return tuple(map(Text, cells))
+
+
+def _verdict(baseline: Baseline, device: DeviceInfo) -> str:
+    if baseline.fits:
+        return "fits"
+    return "over" if baseline.peak_bytes > device.usable_bytes else "unplaced"

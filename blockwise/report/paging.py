@@ -1,0 +1,52 @@
+"""What paging costs on the board's flash, a line each."""
+
+from blockwise.report.text import duration, kib, size
+from blockwise.result import PagingInfo, Result
+
+UNKNOWN = "unknown"
+
+
+def paging_lines(paging: PagingInfo, result: Result) -> dict[str, str]:
+    """Label -> line: traffic and time of a step, the flash's life, and whether the state fits."""
+    return {
+        "traffic": f"{kib(paging.read_bytes)} KiB read and {kib(paging.written_bytes)} KiB written a step",
+        "time": f"read {_time(paging.read_seconds)}, erase and program {_time(paging.write_seconds)} a step",
+        "flash life": _life(paging, result),
+        "room": _room(paging),
+    }
+
+
+def _time(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else duration(seconds)
+
+
+def _life(paging: PagingInfo, result: Result) -> str:
+    """Steps until it is worn out, as images and as epochs where the batch is known."""
+    steps = paging.life_steps
+    if steps is None:
+        return UNKNOWN
+    if not steps:
+        return "0 steps: it has no room for what a step writes"
+    text = f"{steps:,} steps, all of it used evenly"
+    batch = result.config.get("batch_size")
+    if not batch:
+        return text
+    images = steps * batch
+    return f"{text}: {images:,} images, {_epochs(images, result.data.train)}"
+
+
+def _epochs(images: int, train: int) -> str:
+    if not train:
+        return "no training set"
+    epochs = images / train
+    return f"{epochs:,.{0 if epochs >= 100 else 1}f} epochs of {train:,} training images"
+
+
+def _room(paging: PagingInfo) -> str:
+    """What a step writes is the state that lies in flash."""
+    state = f"its state, {size(paging.written_bytes)} ({size(paging.ring_bytes)} as a ring of erase units),"
+    if not paging.flash_bytes:
+        return f"{state} goes to external flash, whose size is open"
+    verdict = "fits" if paging.fits else "does not fit"
+    program = "; the program comes on top" if paging.fits else ""
+    return f"{state} {verdict} the board's {size(paging.flash_bytes)} of flash{program}"

@@ -1,0 +1,112 @@
+"""The precision study on the terminal and as a figure: error against bits, one curve per budget."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.text import Text
+
+from blockwise.files import atomic_write
+from blockwise.report.pictures import PNG_DPI, STYLE
+from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.text import ABSENT
+
+if TYPE_CHECKING:
+    from blockwise.studies.precision import Point
+
+SIZE_IN = (7.0, 4.2)
+MARKERS = "osD^vP*X"
+
+Rows = Sequence[dict[str, Any]]
+
+
+def precision_table(points: Iterable[Point], rows: Rows) -> Ruled:
+    """Width and mean test error, a row per bit width, a column per compression."""
+    points = tuple(points)
+    errors = _errors(rows)
+    compressions = sorted({point.compression for point in points})
+    widths = {(point.compression, point.bits): point.width for point in points}
+    table = ruled_table()
+    table.add_column(Text("bits", style="bold"), justify="right")
+    for compression in compressions:
+        table.add_column(Text(f"M0/{compression}: width, error", style="bold"), justify="right")
+    for bits in sorted({point.bits for point in points}):
+        cells = (_cell(widths[c, bits], errors.get((c, bits), [])) for c in compressions)
+        table.add_row(str(bits), *cells)
+    return Ruled(table)
+
+
+def _cell(width: int, errors: list[float]) -> str:
+    return f"{width}, {mean(errors):.1%}" if errors else f"{width}, {ABSENT}"
+
+
+def _errors(rows: Rows) -> dict[tuple[int, int], list[float]]:
+    found: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for row in rows:
+        found[row["compression"], row["bits"]].append(row["test_error"])
+    return found
+
+
+def draw_precision(rows: Rows, stem: Path) -> tuple[Path, Path]:
+    """Draw the recorded runs to ``stem``.svg and ``stem``.png; returns the two paths."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = _figure(rows)
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
+        figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
+    files = stem.with_suffix(".svg"), stem.with_suffix(".png")
+    for path, image in zip(files, (svg, png), strict=True):
+        atomic_write(path, image.getvalue())
+    return files
+
+
+def _figure(rows: Rows) -> Figure:
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    axes = figure.subplots()
+    errors = _errors(rows)
+    compressions = sorted({compression for compression, _ in errors})
+    for compression, marker in zip(compressions, MARKERS * len(compressions), strict=False):
+        _curve(axes, compression, marker, errors)
+    bits = sorted({bits for _, bits in errors})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(bits, [str(b) for b in bits])
+    axes.minorticks_off()
+    axes.set_xlabel("bits of a weight")
+    axes.set_ylabel("test error, %")
+    axes.grid(alpha=0.3)
+    axes.legend(title="budget", frameon=False)
+    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    return figure
+
+
+def _curve(axes: Axes, compression: int, marker: str, errors: dict[tuple[int, int], list[float]]) -> None:
+    """Means over seeds, the best of the budget ringed; each seed beside its mean."""
+    curve = sorted((bits, values) for (c, bits), values in errors.items() if c == compression)
+    means = [100 * mean(values) for _, values in curve]
+    (line,) = axes.plot([b for b, _ in curve], means, marker=marker, label=f"M0/{compression}")
+    best = min(range(len(curve)), key=means.__getitem__)
+    colour = line.get_color()
+    axes.scatter([curve[best][0]], [means[best]], s=130, facecolors="none", edgecolors=colour)
+    for bits, values in curve:
+        if len(values) > 1:
+            axes.scatter([bits] * len(values), [100 * v for v in values], s=6, color=colour)
+
+
+def _conditions(rows: Rows) -> str:
+    row = rows[0]
+    seeds = len({r["seed"] for r in rows})
+    shape = "x".join(map(str, row["in_shape"]))
+    return (
+        f"{row['model']} on {row['data']} at {shape}, {row['epochs']} epochs, n = {seeds}; widest network "
+        f"in each budget,\nring: the best of its budget"
+    )

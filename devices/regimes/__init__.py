@@ -1,0 +1,85 @@
+"""The training step of each regime as a program: what runs in which order, what is resident when.
+
+``bp``              global backpropagation: every activation is kept, every gradient waits
+``bp-fused``        the same, each parameter updated in the backward pass and its gradient freed
+``bp-checkpoint``   only block inputs are kept; each block is recomputed before its backward pass
+``bp-best``         fused, and the best set of recomputed layers
+``bp-micro``        the same on a few images at a time, gradients accumulated
+``local``           each block takes its step in turn, then hands on its output; all state resident
+``local-paged``     the same, the state of all blocks but one in flash
+``local-resident``  one block is trained at a time; all others are packed
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from devices.errors import unknown_name
+from devices.network import Network
+from devices.regimes.bp import bp
+from devices.regimes.bp_best import bp_best
+from devices.regimes.bp_checkpoint import bp_checkpoint
+from devices.regimes.bp_micro import bp_micro
+from devices.regimes.builder import Step
+from devices.regimes.local import local
+from devices.regimes.local_paged import local_paged
+from devices.regimes.local_resident import local_resident
+from devices.schedule import Schedule
+
+__all__ = ["REGIMES", "Describable", "Regime", "Step", "schedule", "update_of"]
+
+
+class Describable(Protocol):
+    """Anything that can tell its layers: the models of blockwise do."""
+
+    def describe(self, *, blocks: str, head: str, step: Step | None = None) -> Network:
+        """The network cut into ``blocks`` (balanced for ``step``), each with its local ``head``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A regime as the catalogue lists it."""
+
+    schedule: Callable[[Network, Step], Schedule]
+    update: str  # when gradients are applied unless the user says otherwise: "end" or "fused"
+    summary: str
+    baseline: bool = False  # global backpropagation, plain or engineered
+    fixed_update: bool = False  # no other update is possible, or it would be another regime
+
+
+REGIMES: dict[str, Regime] = {
+    "bp": Regime(bp, "end", "everything is kept", baseline=True),
+    "bp-fused": Regime(
+        bp, "fused", "parameters are updated in the backward pass", baseline=True, fixed_update=True
+    ),
+    "bp-checkpoint": Regime(bp_checkpoint, "fused", "each block is recomputed", baseline=True),
+    "bp-best": Regime(
+        bp_best, "fused", "fused, and the best set of layers is recomputed", baseline=True, fixed_update=True
+    ),
+    "bp-micro": Regime(
+        bp_micro,
+        "end",
+        "as bp-best on micro-batches, gradients accumulated",
+        baseline=True,
+        fixed_update=True,
+    ),
+    "local": Regime(local, "fused", "each block steps by its own head"),
+    "local-paged": Regime(local_paged, "fused", "as local, the state of other blocks in flash"),
+    "local-resident": Regime(local_resident, "fused", "one block is trained at a time, the others packed"),
+}
+
+
+def update_of(regime: str, asked: str | None = None) -> str:
+    """When ``regime`` applies gradients: as ``asked``, unless it is fixed or nothing was asked."""
+    if regime not in REGIMES:
+        raise unknown_name("regime", regime, REGIMES)
+    found = REGIMES[regime]
+    return found.update if asked is None or found.fixed_update else asked
+
+
+def schedule(regime: str, network: Network, step: Step) -> Schedule:
+    """One training step of ``network`` under ``regime``. Raises InputError for an unknown regime."""
+    if regime not in REGIMES:
+        raise unknown_name("regime", regime, REGIMES)
+    return REGIMES[regime].schedule(network, step)

@@ -1,0 +1,19 @@
+"""``local``: each block takes its step in turn, then hands on its output; all state is resident."""
+
+from devices.network import Network
+from devices.regimes.builder import Builder, Step
+from devices.schedule import Schedule
+
+
+def local(network: Network, step: Step) -> Schedule:
+    """Forward, head and backward of one block after the other."""
+    build = Builder(network, step)
+    for block in build.network.blocks:
+        build.train(block, head=True)
+    build.load()
+    for block in build.network.blocks:
+        layers = (*block.layers, *block.head)
+        build.lowering.forward(layers)
+        held = (block.layers[0].inputs[0], block.output)
+        build.lowering.backward(layers, fused=step.fused, held=held)
+    return build.finish()
