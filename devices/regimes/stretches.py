@@ -69,10 +69,10 @@ def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -
 
 
 def _inner_cuts(build: Builder, layers: Sequence[Layer]) -> list[int]:
-    """Where layers may be cut. A cut before a view is the one after it."""
+    """Where layers may be cut. Of the cuts before and after a view, which are the same, the latter."""
     values = build.lowering.values
     inner = boundaries(layers, build.network.source)[1:-1]
-    return [i for i in inner if values[layers[i].name] != values[layers[i - 1].name]]
+    return [i for i in inner if i + 1 not in inner or values[layers[i].name] != values[layers[i - 1].name]]
 
 
 def _stretch_of(layers: Sequence[Layer], cuts: tuple[int, ...]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blockwise import models
 from devices.ledger import Ledger
 from devices.network import IMAGES, LABELS, Block, Layer, Network
 from devices.regimes import Step, schedule
@@ -41,6 +42,33 @@ def chain(*channels: int, norm: bool = True, pool: bool = False, flat: bool = Fa
     return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
 
 
+def residual(channels: int, blocks: int, norm: bool = True) -> Network:
+    """A convolution, residual blocks of one convolution each, a linear layer and its loss."""
+    layers: list[Layer] = []
+    shape = (channels, 4, 4)
+
+    def convolution(i: int, source: str, before: int) -> str:
+        weights = {"weights": 9 * before * channels, "filter_size": 9 * before}
+        layers.append(Layer(f"conv{i}", "conv", (source,), shape, **weights))
+        kind = {"kind": "batch_norm", "biases": 2 * channels, "buffers": 2 * channels}
+        layers.append(
+            Layer(f"norm{i}", inputs=(f"conv{i}",), shape=shape, **kind if norm else {"kind": "view"})
+        )
+        return f"norm{i}"
+
+    layers.append(Layer("relu0", "relu", (convolution(0, IMAGES, 2),), shape))
+    for i in range(1, blocks + 1):
+        layers.append(Layer(f"skip{i}", "view", (f"relu{i - 1}",), shape))
+        layers.append(Layer(f"add{i}", "add", (convolution(i, f"relu{i - 1}", channels), f"skip{i}"), shape))
+        layers.append(Layer(f"relu{i}", "relu", (f"add{i}",), shape))
+    features = channels * 16
+    layers.append(
+        Layer("linear", "linear", (f"relu{blocks}",), (3,), weights=3 * features, filter_size=features)
+    )
+    loss = Layer("loss", "cross_entropy", ("linear", LABELS), (), precision="float")
+    return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
+
+
 def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
     """Peak bytes and multiply-accumulates of all ways to cut, and to keep or recompute what lies between."""
     layers = (*network.layers, *network.blocks[-1].head)
@@ -64,6 +92,7 @@ def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
 nets = st.builds(
     chain, *[st.integers(1, 12)] * 3, norm=st.booleans(), pool=st.booleans(), flat=st.booleans()
 ) | st.builds(chain, st.integers(1, 12), norm=st.booleans(), pool=st.booleans(), flat=st.booleans())
+nets |= st.builds(residual, st.integers(1, 12), st.integers(1, 3), norm=st.booleans())
 precisions = st.builds(
     Bits, st.sampled_from([1, 3, 32]), st.sampled_from([1, 3, 32]), st.sampled_from([8, 32]), st.booleans()
 )
@@ -88,6 +117,16 @@ def test_within_a_limit_no_other_choice_computes_less_or_as_little_in_less(netwo
     program = schedule("bp-best", network, Step(batch, bits=bits, alignment=1, limit_bytes=limit))
     found = (program.macs, Ledger(program, 1).peak_bytes)
     assert found == min((macs, peak) for peak, macs in choices if peak <= limit)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("model", ["resnet20", "vgg8b", "cnn"])
+def test_no_network_needs_less_when_its_blocks_are_recomputed(model, batch):
+    network = models.build(model, (3, 32, 32), 10, 8).describe(blocks="residual", head="gap")
+    peaks = [
+        Ledger(schedule(regime, network, Step(batch))).peak_bytes for regime in ("bp-best", "bp-checkpoint")
+    ]
+    assert peaks == sorted(peaks)
 
 
 @pytest.mark.parametrize("batch", [1, 5])
