@@ -47,7 +47,7 @@ def measure(regime: str, batch: int) -> Row:
     chain = models.build(MODEL, width=WIDTH)
     plan = devices.plan(
         chain, "stm32", regime=regime, batch_size=batch, optimizer=OPTIMIZER, weight_bits=32,
-        activation_bits=32, learned_step=False, blocks=BLOCKS, head=HEAD,
+        activation_bits=32, edge_bits=32, blocks=BLOCKS, head=HEAD,
     )  # fmt: skip
     program = plan.schedule
     flash = program.flash_read_bytes + program.flash_written_bytes

@@ -11,6 +11,7 @@ from blockwise.describe import block_name
 from blockwise.heads import Head
 from blockwise.models import Chain
 from blockwise.partition import Cut
+from blockwise.quant import Quantizer
 from devices.trace import MODULE_KINDS
 
 NORMS = tuple(kind for kind, name in MODULE_KINDS.items() if name == "batch_norm")
@@ -51,10 +52,11 @@ class BlockNet(nn.Module):
 
 
 class frozen_statistics:
-    """Within this context, norms in training mode leave their running statistics as they are."""
+    """Within this context, norms and quantizers leave what follows the data as it is."""
 
     def __init__(self, module: nn.Module) -> None:
         self.norms = [m for m in module.modules() if isinstance(m, NORMS)]
+        self.quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
 
     def __enter__(self) -> None:
         self._set(False)
@@ -65,6 +67,8 @@ class frozen_statistics:
     def _set(self, track: bool) -> None:
         for norm in self.norms:
             norm.track_running_stats = track  # type: ignore[assignment]
+        for quantizer in self.quantizers:
+            quantizer.tracks = track
 
 
 def compiled(net: BlockNet) -> BlockNet:

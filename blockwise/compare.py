@@ -181,6 +181,7 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         learning_rate=config.learning_rate,
         fused=row.update == "fused",
         seed=config.training.seed,
+        stages=config.stages,
         accelerator=setup.accelerator,
         compile=config.training.compile,
         checkpoint=checkpoints / f"{row.regime}.pt" if checkpoints else None,
@@ -241,7 +242,7 @@ def _paper(setup: Setup) -> PaperAccounting:
 def assumptions(setup: Setup) -> tuple[str, ...]:
     """What the memory figures take for granted, one line each."""
     codes = "" if setup.config.is_float else (
-        f"first and last layer at {setup.method.edge_bits} bits; "
+        f"first and last layer at {setup.config.scheme.edge_bits} bits; "
     )  # fmt: skip
     return (
         f"{codes}latent weights, gradients, optimizer state and accumulators are 32 bits wide; local "

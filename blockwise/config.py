@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,9 +115,46 @@ class Data:
 class Quantization:
     """Bit widths in training and on the board."""
 
-    method: Annotated[str, arg(help=f"Quantization method: {_listed(quant.METHODS)}.")] = "lsq"
-    weight_bits: Annotated[int, arg(help="Bits of weights, 1 to 8 or 16 (32 with fp32).")] = 3
-    activation_bits: Annotated[int, arg(help="Bits of activations, 1 to 8 or 16 (32 with fp32).")] = 3
+    method: Annotated[
+        str, arg(help="Quantization method (run.py methods lists them): of weights and of activations.")
+    ] = "lsq"
+    weight_method: Annotated[
+        str | None,
+        arg(metavar="METHOD", help="Another method for weights.", help_behavior_hint="(default: --method's)"),
+    ] = None
+    activation_method: Annotated[
+        str | None,
+        arg(
+            metavar="METHOD",
+            help="Another method for activations; fp32 leaves them in float.",
+            help_behavior_hint="(default: --method's own, or the one its paper takes beside it)",
+        ),
+    ] = None
+    weight_bits: Annotated[
+        int | None,
+        arg(
+            metavar="BITS",
+            help="Bits of weights, 1 to 8 or 16, as far as the method has them.",
+            help_behavior_hint="(default: 3, or the method's own)",
+        ),
+    ] = None
+    activation_bits: Annotated[
+        int | None,
+        arg(
+            metavar="BITS",
+            help="Bits of activations.",
+            help_behavior_hint="(default: 3, or the method's own)",
+        ),
+    ] = None
+    bit_chain: Annotated[
+        tuple[int, ...],
+        arg(
+            metavar="BITS ...",
+            help="Train in stages of equal length with at least so many bits: 32 4 1 goes from float over "
+            "4 bits to those asked for.",
+            help_behavior_hint="(default: one stage)",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -203,9 +241,10 @@ class Config:
             _at_least("--image-size", self.images.image_size, 1)
         if training.lr is not None and not 0 < training.lr < float("inf"):
             raise InputError("--lr", got=training.lr, wanted="a number above 0", do="leave it out")
-        if not self.is_float:
-            quant.check_bits(quantization.method, quantization.weight_bits, "--weight-bits")
-            quant.check_bits(quantization.method, quantization.activation_bits, "--activation-bits")
+        self.scheme.check(self.weight_bits, self.activation_bits)
+        if quantization.bit_chain:
+            self._check_chain()
+        self.stages.check(training.epochs)
 
     def _check_planned_only(self) -> None:
         if self.images.in_shape is not None:
@@ -225,20 +264,48 @@ class Config:
                 "networks are planned, not trained", do="add --dry-run, or choose a built-in model",
             )  # fmt: skip
 
+    def _check_chain(self) -> None:
+        chain = self.quantization.bit_chain
+        falls = all(a > b for a, b in pairwise(chain))
+        if not falls or not all(b in (*quant.BITS, quant.FLOAT_BITS) for b in chain):
+            raise InputError(
+                "--bit-chain", got=" ".join(map(str, chain)), wanted="widths of 1 to 32 bits that fall",
+                do="try 32 4 1",
+            )  # fmt: skip
+        if self.scheme.stages.last:
+            raise InputError(
+                "--bit-chain", got=f"{self.scheme.name}, which trains in stages of its own",
+                wanted="a method of one stage", do="leave it out",
+            )  # fmt: skip
+
+    @property
+    def scheme(self) -> quant.Scheme:
+        """The methods of weights and activations. Raises InputError for those that cannot be."""
+        q = self.quantization
+        return quant.scheme(q.method, q.weight_method, q.activation_method)
+
+    @property
+    def stages(self) -> quant.Stages:
+        """The stages of the training: the method's, or those of the bit chain."""
+        chain = self.quantization.bit_chain
+        return quant.Stages.chain(chain) if chain else self.scheme.stages
+
     @property
     def is_float(self) -> bool:
-        """Whether nothing is quantized; bit widths then are 32 whatever was asked for."""
-        return self.quantization.method == "fp32"
+        """Whether nothing is quantized."""
+        return self.scheme.is_float
 
     @property
     def weight_bits(self) -> int:
         """Bits of weights as trained."""
-        return quant.FLOAT_BITS if self.is_float else self.quantization.weight_bits
+        asked = self.quantization.weight_bits
+        return self.scheme.usual_bits("weight") if asked is None else asked
 
     @property
     def activation_bits(self) -> int:
         """Bits of activations as trained."""
-        return quant.FLOAT_BITS if self.is_float else self.quantization.activation_bits
+        asked = self.quantization.activation_bits
+        return self.scheme.usual_bits("activation") if asked is None else asked
 
     @property
     def learning_rate(self) -> float:
@@ -266,7 +333,6 @@ def _check_names(config: Config) -> None:
     training = config.training
     known: tuple[tuple[str, str, Any], ...] = (
         ("norm", config.network.norm, norms.NORMS),
-        ("method", config.quantization.method, quant.METHODS),
         ("head", config.network.head.partition(":")[0], {AUTO, *heads.CATALOGUE}),
         ("optimizer", training.optimizer, OPTIMIZERS),
         ("--update", training.update, {AUTO, *UPDATES}),

@@ -18,7 +18,6 @@ from devices.network import Network
 from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import Step, schedule, update_of
-from devices.state import Bits
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
@@ -82,17 +81,10 @@ class Setup:
         shape, classes = self.dataset.in_shape, len(self.dataset.classes)
         return models.build(network.model, shape, classes, self.width, network.norm)
 
-    @cached_property
-    def method(self) -> quant.Method:
-        """The quantization method."""
-        return quant.method(self.config.quantization.method)
-
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of."""
         config = self.config
-        bits = Bits(
-            config.weight_bits, config.activation_bits, self.method.edge_bits, self.method.learned_step
-        )
+        bits = config.scheme.bits(config.weight_bits, config.activation_bits)
         batch = config.training.batch_size if batch is None else batch
         return Step(
             batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE,
@@ -155,8 +147,8 @@ class Setup:
     def build(self) -> BlockNet:
         """The quantized network with its heads, initialised from the seed."""
         chain = self.chain()
-        quantization = self.config.quantization
-        quant.quantize(chain, quantization.method, quantization.weight_bits, quantization.activation_bits)
+        config = self.config
+        quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits)
         return BlockNet(chain, self.cut, self.head)
 
     @cached_property

@@ -136,7 +136,7 @@ class Lowering:
         if self.bits.activation_of(layer) == FLOAT_BITS:
             return ("output",)  # a float ReLU's output tells its mask
         # The gradient of a trained step size needs the value before rounding.
-        return ("mask", "input", "output") if self.bits.learned_step else ("mask",)
+        return ("mask", "input", "output") if self.bits.activations.reads_value else ("mask",)
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         """Tensors that exist only to be saved."""

@@ -29,6 +29,7 @@ class Layer:
     biases: int = 0  # bias elements, and scale and shift of a norm; never quantized
     buffers: int = 0  # running statistics of a norm, in elements
     filter_size: int = 0  # weight elements of one output channel
+    kernel: int = 1  # positions of a convolution's kernel
     window: int = 0  # elements of a pooling window
     groups: int = 0  # of a group norm
     precision: Precision = "inner"
@@ -37,6 +38,13 @@ class Layer:
     def elements(self) -> int:
         """Output elements per sample."""
         return math.prod(self.shape)
+
+    @property
+    def code_block(self) -> int:
+        """Weights to a code where one code stands for several: a kernel, or 4 (Stock et al. 2020)."""
+        if self.kernel > 1:
+            return self.kernel
+        return 4 if self.filter_size % 4 == 0 else 1
 
     @property
     def macs(self) -> int:

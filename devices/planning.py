@@ -13,7 +13,7 @@ from devices.paging import Paging, paging
 from devices.profile import Device, load
 from devices.regimes import Describable, Step, schedule, update_of
 from devices.schedule import Schedule, Tensor
-from devices.state import Bits
+from devices.state import ONE_STEP, Bits, QuantizerMemory
 
 UPDATES = ("end", "fused")
 DEFAULT_BLOCKS = "auto"
@@ -100,7 +100,9 @@ def plan(
     weight_bits: int = 3,
     activation_bits: int = 3,
     edge_bits: int = 8,
-    learned_step: bool = True,
+    weights: QuantizerMemory = ONE_STEP,
+    activations: QuantizerMemory = ONE_STEP,
+    edge_weights: QuantizerMemory | None = None,
     update: str | None = None,
     micro_batch: int = 1,
     blocks: str | int = DEFAULT_BLOCKS,
@@ -110,9 +112,11 @@ def plan(
     """The memory plan of one training step.
 
     ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
-    how; a network is cut already). Bits are 1 to 8, 16, or 32 for float32. ``update`` is "end" (all
-    gradients wait for the end of the step), "fused" (each is applied and freed in the backward
-    pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro passes at a time.
+    how; a network is cut already). Bits are 1 to 8, 16, or 32 for float32; ``weights``,
+    ``activations`` and ``edge_weights`` say what the quantizers hold beside codes, by default a step.
+    ``update`` is "end" (all gradients wait for the end of the step), "fused" (each is applied and freed
+    in the backward pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro
+    passes at a time.
     Raises InputError for whatever is unknown or out of range.
     """
     if type(batch_size) is not int or batch_size < 1:
@@ -123,7 +127,7 @@ def plan(
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
-    bits = Bits(weight_bits, activation_bits, edge_bits, learned_step)
+    bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes,

@@ -22,19 +22,49 @@ WIDTHS = (*range(1, 9), 16, FLOAT_BITS)
 
 
 @dataclass(frozen=True)
+class QuantizerMemory:
+    """What one quantizer holds beside latent weights and codes: numbers of 32-bit values."""
+
+    trained: int = 0  # stepped by the optimizer
+    kept: int = 0  # in training: what follows a rule of its own, or stays constant
+    packed: int = 0  # beside the packed codes
+    per_channel: bool = False  # whether ``kept`` and ``packed`` count for every output channel
+    reads_value: bool = False  # whether its gradient needs the value before rounding
+    mask_bits: int = 0  # per weight in training: which of them are settled
+    blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
+
+
+FIXED_LEVELS = QuantizerMemory()
+"""Nothing: the levels are fixed (DoReFa)."""
+
+ONE_STEP = QuantizerMemory(trained=1, packed=1, reads_value=True)
+"""A trained step size (LSQ)."""
+
+
+@dataclass(frozen=True)
 class Bits:
     """Bit widths of a run. 32 stands for float32, everything narrower for integer codes."""
 
     weight: int = 3
     activation: int = 3
-    edge: int = 8  # weights and activations of the first and the last layer
-    learned_step: bool = True  # the quantizer trains a step size (LSQ does, DoReFa does not)
+    edge: int = 8  # at least so many for weights and activations of the first and the last layer
+    weights: QuantizerMemory = ONE_STEP
+    activations: QuantizerMemory = ONE_STEP
+    edge_weights: QuantizerMemory | None = None  # where first and last layer have another quantizer
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
             bits = getattr(self, name)
             if type(bits) is not int or bits not in WIDTHS:
                 raise InputError(f"{name} bits", got=bits, wanted="1 to 8, 16 or 32", do="change it")
+
+    def quantizer_of(self, layer: Layer) -> QuantizerMemory:
+        """What the layer's quantizer holds; nothing where it has none."""
+        if layer.weights:
+            own = self.edge_weights if layer.precision == "edge" else None
+            return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
+        makes_codes = layer.kind in CODE_MAKERS and self.activation_of(layer) < FLOAT_BITS
+        return self.activations if makes_codes else FIXED_LEVELS
 
     def weight_of(self, layer: Layer) -> int:
         """Bits of the layer's weight codes."""
@@ -94,21 +124,15 @@ class State:
     ) -> tuple[Parameter, ...]:
         """The layer's trained parameters: weights, biases or a norm's affine pair, step sizes."""
         rows = [("weight", layer.weights, cat.LATENT_WEIGHTS), ("bias", layer.biases, cat.LATENT_WEIGHTS)]
-        if self.steps and self.has_step(layer):
-            rows.append(("step", 1, cat.NORM_AND_QUANTIZER))
+        if self.steps:
+            quantizer = self.bits.quantizer_of(layer)
+            trained = quantizer.trained * (layer.code_block if quantizer.blocks else 1)
+            rows.append(("step", trained, cat.NORM_AND_QUANTIZER))
         return tuple(
             self._parameter(layer, what, elements, category, owner, resident, states)
             for what, elements, category in rows
             if elements
         )
-
-    def has_step(self, layer: Layer) -> bool:
-        """Whether a quantizer with a trained step size belongs to the layer."""
-        if not self.bits.learned_step:
-            return False
-        if layer.weights:
-            return self.bits.weight_of(layer) < FLOAT_BITS
-        return layer.kind in CODE_MAKERS and self.bits.activation_of(layer) < FLOAT_BITS
 
     def _parameter(
         self, layer: Layer, what: str, elements: int, category: str, owner: str, resident: bool, states: bool
@@ -137,10 +161,13 @@ class State:
         return replace(parameter, states=states)
 
     def buffers(self, layer: Layer, owner: str, *, resident: bool) -> tuple[str, ...]:
-        """The running statistics of a norm in training."""
-        if not layer.buffers:
-            return ()
-        rows = [("running", layer.buffers, FLOAT_BITS)]
+        """The running statistics of a norm in training; what a quantizer keeps beside parameters."""
+        quantizer = self.bits.quantizer_of(layer)
+        kept = quantizer.kept * (layer.shape[0] if quantizer.per_channel else 1)
+        rows = [
+            ("running", layer.buffers, FLOAT_BITS), ("levels", kept, FLOAT_BITS),
+            ("settled", layer.weights if quantizer.mask_bits else 0, quantizer.mask_bits),
+        ]  # fmt: skip
         if self.counts and layer.kind.startswith("batch_norm"):
             rows.append(("batches", 1, COUNTER_BITS))
         if self.counts and layer.kind == "frozen_norm":
@@ -149,18 +176,22 @@ class State:
         return tuple(
             declare(f"{layer.name}.{what}", (elements,), bits, category, owner, resident=resident)
             for what, elements, bits in rows
+            if elements
         )
 
     def packed(self, layer: Layer, owner: str, suffix: str) -> tuple[str, ...]:
-        """The layer as deployed: weight codes; biases, a folded norm and step sizes at 32 bits."""
-        bits = self.bits.weight_of(layer)
-        rows = [("codes", layer.weights, bits, cat.PACKED_WEIGHTS)]
+        """The layer as deployed: weight codes; biases, a folded norm and a quantizer's values at 32 bits."""
+        bits, quantizer = self.bits.weight_of(layer), self.bits.quantizer_of(layer)
+        codes = layer.weights // (layer.code_block if quantizer.blocks else 1)
+        rows = [("codes", codes, bits, cat.PACKED_WEIGHTS)]
         if layer.buffers:  # running statistics and affine pair fold into a scale and a shift
             rows.append(("folded", layer.buffers, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
         else:
             rows.append(("bias", layer.biases, FLOAT_BITS, cat.PACKED_WEIGHTS))
-        if self.has_step(layer):
-            rows.append(("step", 1, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
+        values = quantizer.packed * (layer.shape[0] if quantizer.per_channel else 1)
+        if quantizer.blocks:  # a codebook of blocks
+            values *= layer.code_block
+        rows.append(("step", values, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
         return tuple(
             self.program.tensor(f"{layer.name}.{what}.{suffix}", (elements,), width, category, owner)
             for what, elements, width, category in rows

@@ -166,7 +166,10 @@ def _parameters(module: nn.Module | None) -> dict[str, Any]:
         return {"biases": weight.numel() + bias, "buffers": 2 * weight.numel()}
     if isinstance(module, nn.GroupNorm):
         return {"biases": weight.numel() + bias, "groups": module.num_groups}
-    return {"weights": weight.numel(), "biases": bias, "filter_size": weight[0].numel()}
+    kernel = math.prod(weight.shape[2:])
+    return {
+        "weights": weight.numel(), "biases": bias, "filter_size": weight[0].numel(), "kernel": kernel,
+    }  # fmt: skip
 
 
 def _pair(value: int | Sequence[int]) -> tuple[int, ...]:

@@ -40,8 +40,7 @@ class Model:
 
     def bits(self, weight: int, activation: int) -> Bits:
         """The widths of a run; 32 is float32."""
-        method = quant.method("fp32" if weight == quant.FLOAT_BITS else self.method)
-        return Bits(weight, activation, method.edge_bits, method.learned_step)
+        return quant.scheme("fp32" if weight == quant.FLOAT_BITS else self.method).bits(weight, activation)
 
 
 @dataclass(frozen=True)

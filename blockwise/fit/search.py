@@ -85,11 +85,10 @@ def search(
 
 def check_bits(space: Space, model: Model) -> None:
     """Raise InputError for an unknown method, or bits that it does not have; 32 and 32 are fp32."""
-    quant.method(model.method)
-    for pair in space.bits:
-        if pair != (quant.FLOAT_BITS, quant.FLOAT_BITS):
-            for bits in pair:
-                quant.check_bits(model.method, bits, "--bits")
+    scheme = quant.scheme(model.method)
+    for weight, activation in space.bits:
+        if (weight, activation) != (quant.FLOAT_BITS, quant.FLOAT_BITS):
+            scheme.check(weight, activation, "--bits", "--bits")
 
 
 def _survey(space: Space, model: Model, run: Workers) -> Atlas:

@@ -4,79 +4,134 @@ from torch import nn
 
 from blockwise.quant import dorefa, fp32, lsq
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.packing import Packed, pack, unpack
 from blockwise.quant.precision import Edges, edges
-from blockwise.quant.quantizer import ROLES, Method, Quantizer, Role
-from devices.errors import InputError, unknown_name
+from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, Quantizer, Role, Rule
+from blockwise.quant.scheme import Scheme, check_bits, compose, find, lacks
+from blockwise.quant.stages import ONE_STAGE, Stages
+from blockwise.quant.treatment import Treatment
+from devices.errors import unknown_name
 
-__all__ = ["METHODS", "Edges", "Method", "Quantizer", "edges", "make", "method", "quantize"]
+__all__ = [
+    "BITS",
+    "FLOAT_BITS",
+    "METHODS",
+    "ONE_STAGE",
+    "Edges",
+    "Method",
+    "Packed",
+    "Quantizer",
+    "Rule",
+    "Scheme",
+    "Stages",
+    "Treatment",
+    "edges",
+    "make",
+    "method",
+    "pack",
+    "quantize",
+    "scheme",
+    "unpack",
+]
 
 METHODS: dict[str, Method] = {
-    "fp32": fp32.METHOD,
-    "lsq": lsq.METHOD,
-    "dorefa": dorefa.METHOD,
+    entry.name: entry
+    for entry in (
+        fp32.METHOD,
+        lsq.METHOD,
+        dorefa.METHOD,
+    )
 }
-FLOAT_BITS = 32
-BITS = (*range(1, 9), 16)
-"""Widths of codes; microcontrollers store them packed up to 8 bits, and as 16-bit integers."""
 
 
 def method(name: str) -> Method:
     """The method ``name``. Raises InputError naming the nearest match."""
-    if name not in METHODS:
-        raise unknown_name("method", name, METHODS)
-    return METHODS[name]
+    return find(METHODS, name)
 
 
-def check_bits(name: str, bits: int, what: str) -> None:
-    """Refuse bit widths that the method does not have: 1 to 8 and 16, and 32 as fp32 only."""
-    wanted_float = name == "fp32"
-    if type(bits) is int and (bits == FLOAT_BITS if wanted_float else bits in BITS):
-        return
-    if wanted_float:
-        raise InputError(what, got=bits, wanted="32 with fp32", do="choose a method that quantizes")
-    do = "use --method fp32 for 32" if bits == FLOAT_BITS else "choose one of these widths"
-    raise InputError(what, got=bits, wanted="1 to 8, or 16", do=do)
+def scheme(name: str, weight_method: str | None = None, activation_method: str | None = None) -> Scheme:
+    """Methods for weights and activations: those of ``name``, or its partner's, unless others are given.
+
+    Raises InputError for unknown names, and for a method that does not quantize what it is given for.
+    """
+    return compose(METHODS, name, weight_method, activation_method)
 
 
-def make(name: str, bits: int = 3, role: Role = "weight") -> Quantizer:
+def make(name: str, bits: int = 3, role: Role = "weight", shape: tuple[int, ...] = ()) -> Quantizer:
     """A quantizer: float tensor in, fake-quantized tensor of the same shape out.
 
-    ``bits`` 1 to 8, or 16 (ignored by fp32). Raises InputError for an unknown method, role or width.
+    ``bits`` are those of the catalogue; ``shape`` is that of the weights. Raises InputError for an
+    unknown method or role, a width or role that the method does not have.
     """
     chosen = method(name)
     if role not in ROLES:
         raise unknown_name("quantizer role", str(role), ROLES)
-    if name != "fp32":
-        check_bits(name, bits, f"{role} bits")
-    return (chosen.weight if role == "weight" else chosen.activation)(bits, role)
+    kind = chosen.quantizer(role)
+    if kind is None:
+        raise lacks(chosen, role)
+    check_bits(chosen, role, bits, f"{role} bits")
+    return kind(bits, role, shape)
 
 
-def quantize(model: nn.Module, name: str, weight_bits: int = 3, activation_bits: int = 3) -> nn.Module:
+def quantize(
+    model: nn.Module, by: Scheme | str, weight_bits: int | None = None, activation_bits: int | None = None
+) -> nn.Module:
     """Quantize every convolution, linear layer and ReLU of ``model``, in place, and return it.
 
-    The first and the last layer take the method's own convention. Activations are quantized where
-    they are made (at the ReLU), so that all readers share one set of codes; the input of the first
-    layer is 8-bit images and needs no quantizer.
+    Bits are 3 or what the method has, unless given. The first and the last layer take the weight
+    method's own convention. Activations are quantized where they are made (at the ReLU), so that all
+    readers share one set of codes; the input of the first layer is 8-bit images and needs no quantizer.
     """
-    chosen = method(name)
-    if name == "fp32":
+    plan = scheme(by) if isinstance(by, str) else by
+    weight_bits = plan.usual_bits("weight") if weight_bits is None else weight_bits
+    activation_bits = plan.usual_bits("activation") if activation_bits is None else activation_bits
+    if plan.is_float:
         return model
-    check_bits(name, weight_bits, "weight bits")
-    check_bits(name, activation_bits, "activation bits")
-    rim = edges(model)
-    for path, module in list(model.named_modules()):
-        edge = path in rim.weights
-        if edge and chosen.edge_bits == FLOAT_BITS:
-            continue
-        bits = max(weight_bits, chosen.edge_bits) if edge else weight_bits
-        if isinstance(module, nn.Conv2d):
-            model.set_submodule(path, QuantConv2d(module, make(name, bits, "weight")))
-        elif isinstance(module, nn.Linear):
-            own_input = edge and path == rim.weights[1] and rim.activation is None
-            reader = make(name, bits, "activation") if own_input else None
-            model.set_submodule(path, QuantLinear(module, make(name, bits, "weight"), reader))
-        elif isinstance(module, nn.ReLU):
-            wide = path == rim.activation and chosen.edge_bits < FLOAT_BITS
-            width = max(activation_bits, chosen.edge_bits) if wide else activation_bits
-            model.set_submodule(path, QuantReLU(make(name, width, "activation")))
+    plan.check(weight_bits, activation_bits)
+    _Conversion(model, plan, weight_bits, activation_bits).run()
     return model
+
+
+class _Conversion:
+    """Replaces modules by quantized ones."""
+
+    def __init__(self, model: nn.Module, plan: Scheme, weight_bits: int, activation_bits: int) -> None:
+        self.model, self.plan, self.rim = model, plan, edges(model)
+        self.weight_bits, self.activation_bits = weight_bits, activation_bits
+
+    def run(self) -> None:
+        for path, module in list(self.model.named_modules()):
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                self._quantize_weights(path, module)
+            elif isinstance(module, nn.ReLU) and self.activation_bits < FLOAT_BITS:
+                wide = path == self.rim.activation and self.plan.edge_bits < FLOAT_BITS
+                self._replace(path, QuantReLU(self._activations(wide=wide)))
+
+    def _replace(self, path: str, module: nn.Module) -> None:
+        self.model.set_submodule(path, module)
+
+    def _quantize_weights(self, path: str, module: nn.Conv2d | nn.Linear) -> None:
+        """A layer at the edge takes the method's convention, which may be to leave it in float."""
+        edge = path in self.rim.weights
+        bits = max(self.weight_bits, self.plan.edge_bits) if edge else self.weight_bits
+        if bits == FLOAT_BITS:
+            return
+        chosen = self.plan.edge if edge else self.plan.weight
+        quantizer = make(chosen.name, bits, "weight", tuple(module.weight.shape))
+        if isinstance(module, nn.Conv2d):
+            self._replace(path, QuantConv2d(module, quantizer))
+        else:
+            self._replace(path, QuantLinear(module, quantizer, self._input(path)))
+
+    def _input(self, path: str) -> Quantizer | None:
+        """The last layer quantizes what it reads if that is not codes already."""
+        own = path == self.rim.weights[1] and self.rim.activation is None
+        quantizes = own and max(self.plan.edge_bits, self.activation_bits) < FLOAT_BITS
+        return self._activations(wide=True) if quantizes else None
+
+    def _activations(self, *, wide: bool) -> Quantizer:
+        chosen = self.plan.activation
+        bits = max(self.activation_bits, self.plan.edge_bits) if wide else self.activation_bits
+        if bits not in chosen.activation_bits:  # as at the edge of a binary network
+            return make("lsq", bits, "activation")
+        return make(chosen.name, bits, "activation")

@@ -1,9 +1,12 @@
 """DoReFa-Net (Zhou et al. 2016, arXiv 1606.06160): fixed levels, tanh-normalised weights."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from blockwise.quant.quantizer import Method, Quantizer, round_ste
+from blockwise.quant.quantizer import Method, Quantizer, round_ste, signs
+from devices.state import FIXED_LEVELS, QuantizerMemory
 
 SMALLEST_WEIGHT = 1e-12
 """Weights whose largest is below this count as zero."""
@@ -18,10 +21,14 @@ def quantize_unit(x: Tensor, bits: int) -> Tensor:
 class DoReFaWeight(Quantizer):
     """w_q = 2 q(tanh(w) / (2 max|tanh w|) + 1/2) - 1 in [-1, 1]; at 1 bit sign(w) mean|w|."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    symmetric = True
+    idempotent = False  # the tanh moves the levels
+
+    def quantize(self, x: Tensor) -> Tensor:
         """Quantize weights of any shape; the gradient goes through the tanh (equation 9)."""
-        if self.bits == 1:
-            return _Sign.quantize(x)
+        if self.bits == 1:  # equation 7: the scale is constant in the backward pass
+            value = signs(x.detach()) * x.detach().abs().mean()
+            return value + (x - x.detach())  # the bracket is exactly zero: only its gradient counts
         return 2 * quantize_unit(self._unit(x), self.bits) - 1
 
     @staticmethod
@@ -38,22 +45,29 @@ class DoReFaWeight(Quantizer):
             return (x >= 0).long()
         return (self._unit(x) * ((1 << self.bits) - 1)).round().long()
 
+    def constants(self, x: Tensor) -> dict[str, Tensor]:
+        """At 1 bit the mean magnitude; else the levels are fixed."""
+        return {"scale": x.abs().mean()} if self.bits == 1 else {}
 
-class _Sign:
-    """1-bit weights (equation 7): the scale is constant in the backward pass, sign(0) is +1."""
+    @classmethod
+    def decode(
+        cls, codes: Tensor, constants: Mapping[str, Tensor], bits: int, shape: tuple[int, ...]
+    ) -> Tensor:
+        """2 code / (2^bits - 1) - 1."""
+        if bits == 1:
+            return signs(codes.float() - 0.5) * constants["scale"]
+        return 2 * (codes.float() / ((1 << bits) - 1)) - 1
 
-    @staticmethod
-    def quantize(x: Tensor) -> Tensor:
-        binary = x.detach().sign()
-        binary[binary == 0] = 1
-        value = binary * x.detach().abs().mean()
-        return value + (x - x.detach())  # the bracket is exactly zero: only its gradient counts
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """One scale at 1 bit, made from the weights; nothing else."""
+        return QuantizerMemory(packed=1) if bits == 1 else FIXED_LEVELS
 
 
 class DoReFaActivation(Quantizer):
     """a_q = q(clip(a, 0, 1)): a ReLU is part of it."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def quantize(self, x: Tensor) -> Tensor:
         """Quantize activations of any shape."""
         return quantize_unit(x.clamp(0, 1), self.bits)
 
@@ -66,8 +80,8 @@ METHOD = Method(
     "dorefa",
     "fixed levels in [0, 1]; tanh-normalised weights",
     "Zhou et al. 2016, arXiv 1606.06160",
+    "linear",
     DoReFaWeight,
     DoReFaActivation,
     edge_bits=32,
-    learned_step=False,
 )

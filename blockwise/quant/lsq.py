@@ -1,12 +1,14 @@
 """Learned Step Size Quantization (Esser et al. 2020, arXiv 1902.08153)."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.quantizer import Method, Quantizer, Role
+from blockwise.quant.quantizer import Method, Quantizer, Role, signs
+from devices.state import ONE_STEP, QuantizerMemory
 
 SMALLEST_STEP = 1e-8
 """A step must not reach zero: values are divided by it."""
@@ -24,7 +26,7 @@ class _LSQFunction(torch.autograd.Function):
     def forward(
         ctx: Any, v: Tensor, step: Tensor, low: int, high: int, step_scale: float, binary: bool
     ) -> Tensor:
-        quantized = _binary(v) if binary else (v / step).clamp_(low, high).round_()
+        quantized = signs(v) if binary else (v / step).clamp_(low, high).round_()
         quantized.mul_(step)
         ctx.save_for_backward(v, quantized, step)
         ctx.low, ctx.high, ctx.step_scale = low, high, step_scale
@@ -55,11 +57,6 @@ def _is_dense(x: Tensor) -> bool:
     return x.is_contiguous() or channels_last
 
 
-def _binary(v: Tensor) -> Tensor:
-    """Signs with sign(0) = +1."""
-    return torch.where(v >= 0, 1.0, -1.0).to(v.dtype)
-
-
 class LSQ(Quantizer):
     """Uniform quantizer with a trained step size.
 
@@ -69,56 +66,72 @@ class LSQ(Quantizer):
     weights, or of one sample's activations.
     """
 
-    ready: Tensor
+    needs_data = True
 
-    def __init__(self, bits: int, role: Role) -> None:
-        super().__init__(bits, role)
-        self.binary = role == "weight" and bits == 1
-        if role == "activation":
-            self.low, self.high = 0, (1 << bits) - 1
-        else:
-            self.low, self.high = (-1, 1) if self.binary else (-(1 << bits - 1), (1 << bits - 1) - 1)
+    def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(bits, role, shape)
         self.step = nn.Parameter(torch.ones(()))
-        self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
-        self._is_ready = False  # the buffer as a Python value: no look at a tensor in each forward
+
+    def configure(self, bits: int) -> None:
+        """The ends of the range."""
+        super().configure(bits)
+        self.binary = self.role == "weight" and bits == 1
+        self.low, self.high = code_range(bits, self.role)
 
     def initialise(self, x: Tensor) -> None:
         """Set the step from ``x``; constant zeros leave it at 1."""
-        with torch.no_grad():
-            start = 2 * x.abs().mean() / math.sqrt(self.high)
-            if start > SMALLEST_STEP:
-                self.step.copy_(start)
-            self.ready.fill_(True)
-        self._is_ready = True
+        start = 2 * x.abs().mean() / math.sqrt(self.high)
+        if start > SMALLEST_STEP:
+            self.step.copy_(start)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def quantize(self, x: Tensor) -> Tensor:
         """Quantize ``x`` (any shape; activations have the batch first)."""
-        if not self._is_ready and not x.is_meta:
-            self.initialise(x)
-        n = x.numel() if self.role == "weight" else x[0].numel()
-        scale = 1 / math.sqrt(n * self.high)
-        step = self.step.abs().clamp_min(SMALLEST_STEP)
-        args = (x, step, self.low, self.high, scale, self.binary)
+        n = x.numel() if self.role == "weight" else x[:1].numel()
+        scale = 1 / math.sqrt(max(n, 1) * self.high)
+        args = (x, self._positive_step(), self.low, self.high, scale, self.binary)
         return _LSQFunction.apply(*args)  # type: ignore[no-any-return]
 
-    def codes(self, x: Tensor) -> Tensor:
-        """Codes between ``low`` and ``high``."""
-        if self.binary:
-            return _binary(x).long()
-        step = self.step.abs().clamp_min(SMALLEST_STEP)
-        return (x / step).clamp(self.low, self.high).round().long()
+    def _positive_step(self) -> Tensor:
+        return self.step.abs().clamp_min(SMALLEST_STEP)
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._is_ready = bool(self.ready)
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes 0 .. 2^bits - 1: the rounded quotient from the low end of its range."""
+        if self.binary:
+            return (x >= 0).long()
+        return (x / self._positive_step()).clamp(self.low, self.high).round().long() - self.low
+
+    def constants(self, x: Tensor) -> dict[str, Tensor]:
+        """The step."""
+        return {"step": self._positive_step().detach()}
+
+    @classmethod
+    def decode(
+        cls, codes: Tensor, constants: Mapping[str, Tensor], bits: int, shape: tuple[int, ...]
+    ) -> Tensor:
+        """Step times the integer that the code stands for."""
+        low, high = code_range(bits, "weight")
+        stride = high - low if bits == 1 else 1
+        return (codes * stride + low).float() * constants["step"]
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """The step; its gradient needs values before rounding."""
+        return ONE_STEP
+
+
+def code_range(bits: int, role: Role) -> tuple[int, int]:
+    """The integers that the codes stand for, first and last."""
+    if role == "activation":
+        return 0, (1 << bits) - 1
+    return (-1, 1) if bits == 1 else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 
 METHOD = Method(
     "lsq",
     "uniform levels with a trained step size",
     "Esser et al. 2020, arXiv 1902.08153",
+    "linear",
     LSQ,
     LSQ,
     edge_bits=8,
-    learned_step=True,
 )

@@ -1,51 +1,160 @@
 """What every quantization method provides: a module that maps floats to the floats its codes mean."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from devices.state import FIXED_LEVELS, QuantizerMemory
+
 Role = Literal["weight", "activation"]
 ROLES: tuple[Role, ...] = ("weight", "activation")
+
+LevelSet = Literal["float", "linear", "logarithmic", "centroids", "noise"]
+
+FLOAT_BITS = 32
+BITS = (*range(1, 9), 16)
+"""Widths of codes; microcontrollers store them packed up to 8 bits, and as 16-bit integers."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the optimizer treats a parameter: its learning rate relative to the others', its decay."""
+
+    lr_scale: float = 1.0
+    weight_decay: float = 0.0
 
 
 class Quantizer(nn.Module, ABC):
     """Fake-quantizer: float tensor in, tensor of the same shape on the quantizer's levels out.
 
+    ``shape`` is that of the weights, () for activations, whose shape is not known beforehand.
     Rounding passes gradients by the straight-through estimator of the method. A quantizer whose
     levels depend on data sets itself up on the first tensor it sees, or when told to by
-    :meth:`initialise`.
+    :meth:`initialise`. At 32 bits, a stage of some trainings, it passes floats: weights as they are,
+    activations through a ReLU.
     """
 
-    def __init__(self, bits: int, role: Role) -> None:
+    needs_data: ClassVar[bool] = False  # whether the levels start from the first tensor
+    rules: ClassVar[Mapping[str, Rule]] = {}  # of its own parameters; Rule() for those not named
+    symmetric: ClassVar[bool] = False  # whether -l is a level wherever l is
+    idempotent: ClassVar[bool] = True  # whether levels are quantized to themselves
+    elementwise: ClassVar[bool] = True  # whether elements are quantized one by one, by one rule per tensor
+    weight_rule: ClassVar[Rule | None] = None  # of the latent weights, if the method wants its own
+    ready: Tensor
+
+    def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__()
-        self.bits, self.role = bits, role
+        self.role, self.shape = role, tuple(shape)
+        self.target_bits = bits
+        self.tracks = True  # False in a repeated forward pass: what follows the data stays as it is
+        if self.needs_data:
+            self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
+        self._is_ready = not self.needs_data  # the buffer as a Python value: no look at a tensor
+        self.configure(bits)
+
+    def configure(self, bits: int) -> None:
+        """Take ``bits`` and derive from them what follows; also called when a training goes to fewer."""
+        self.bits = bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize ``x`` of any shape; activations have the batch first."""
+        if self.bits == FLOAT_BITS or not x.numel():
+            return x if self.role == "weight" else x.relu()
+        if not self._is_ready and not x.is_meta:
+            self.set_up(x)
+        return self.quantize(x)
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
-        """Quantize ``x`` of any shape."""
+    def quantize(self, x: Tensor) -> Tensor:
+        """The value of ``x`` on the levels, with the method's gradient."""
+
+    def set_up(self, x: Tensor) -> None:
+        """:meth:`initialise`, once."""
+        with torch.no_grad():
+            self.initialise(x.detach())
+            self.ready.fill_(True)
+        self._is_ready = True
 
     def initialise(self, x: Tensor) -> None:
         """Choose the levels from the values of ``x``; nothing to do for fixed levels."""
 
+    def set_bits(self, bits: int) -> None:
+        """Go on with another width; levels that depend on data are set up again."""
+        if bits == self.bits:
+            return
+        self.configure(bits)
+        if self.needs_data:
+            self.ready.fill_(False)
+            self._is_ready = False
+
+    def enter(self, stage: int, of: int) -> None:
+        """Training enters stage ``stage`` (from 0) of ``of``; most methods have one."""
+
+    def constrain(self, latent: Tensor) -> None:
+        """After an optimizer step: bring the latent weights and own parameters back into range."""
+
+    # ------------------------------------------------------------- deployment
+
     def codes(self, x: Tensor) -> Tensor:
-        """The integer codes (int8 or uint8 range, as int64) that ``forward`` gives meaning to."""
+        """The integer codes 0 .. 2^bits - 1 that ``forward`` gives meaning to, int64."""
         raise TypeError(f"{type(self).__name__} has no codes")
+
+    def constants(self, x: Tensor) -> dict[str, Tensor]:
+        """The float32 values beside the codes of the weights ``x`` that :meth:`decode` needs."""
+        raise TypeError(f"{type(self).__name__} has no codes")
+
+    @classmethod
+    def decode(
+        cls, codes: Tensor, constants: Mapping[str, Tensor], bits: int, shape: tuple[int, ...]
+    ) -> Tensor:
+        """The weights of ``shape`` that codes and constants stand for: those of ``forward`` to the bit."""
+        raise TypeError(f"{cls.__name__} has no codes")
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """What one such quantizer holds beside codes, in training and deployed."""
+        return FIXED_LEVELS
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        if self.needs_data:
+            self._is_ready = bool(self.ready)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A quantization method as a catalogue lists it."""
+    """A quantization method as the catalogue lists it.
+
+    A method that has only weights or only activations names the ``partner`` for the other; one whose
+    first and last layers take another method's codes names that as ``edge_method``. ``edge_bits`` is
+    their least width in the paper's convention: 32 leaves them in float, 1 treats them like the rest.
+    ``stages`` are the shares of a training's epochs at which quantizers enter their next stage.
+    """
 
     name: str
     description: str
     source: str
-    weight: type[Quantizer]
-    activation: type[Quantizer]
-    edge_bits: int  # bits of the first and last layer in the method's own convention
-    learned_step: bool  # whether it trains a step size
+    levels: LevelSet
+    weight: type[Quantizer] | None
+    activation: type[Quantizer] | None
+    edge_bits: int
+    weight_bits: tuple[int, ...] = BITS
+    activation_bits: tuple[int, ...] = BITS
+    partner: str = ""
+    edge_method: str = ""
+    stages: tuple[float, ...] = (0.0,)
+
+    def quantizer(self, role: Role) -> type[Quantizer] | None:
+        """The quantizer of weights or of activations; None if the method has none."""
+        return self.weight if role == "weight" else self.activation
+
+    def bits(self, role: Role) -> tuple[int, ...]:
+        """The widths that the method has for weights or for activations."""
+        return self.weight_bits if role == "weight" else self.activation_bits
 
 
 class RoundSTE(torch.autograd.Function):
@@ -63,3 +172,8 @@ class RoundSTE(torch.autograd.Function):
 def round_ste(x: Tensor) -> Tensor:
     """:class:`RoundSTE` as a function."""
     return RoundSTE.apply(x)  # type: ignore[no-any-return]
+
+
+def signs(x: Tensor) -> Tensor:
+    """-1 or +1, with sign(0) = +1, in the type of ``x``."""
+    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)

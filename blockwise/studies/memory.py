@@ -55,8 +55,7 @@ def measure(device: Device, batch_size: int = 1) -> MemoryStudy:
 
 def _bits(precision: str) -> tuple[int, Bits]:
     name, bits = PRECISIONS[precision]
-    method = quant.method(name)
-    return bits, Bits(bits, bits, method.edge_bits, method.learned_step)
+    return bits, quant.scheme(name).bits(bits, bits)
 
 
 def _inference(precision: str, network: Network, device: Device) -> MemoryTable:

@@ -52,7 +52,7 @@ def compare(
     if regime == "bp-micro" and batch == 1:
         regime = "bp-best"  # a single micro-batch has nothing to accumulate
     fused = update_of(regime) == "fused"
-    step = Step(batch, optimizer, Bits(32, 32, 32, learned_step=False), fused, PYTORCH)
+    step = Step(batch, optimizer, Bits(32, 32, 32), fused, PYTORCH)
     anatomy = Anatomy(chain, head)
     cut = anatomy.cut(blocks, step)
     network = anatomy.network(cut)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
+from blockwise.quant import Treatment
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import checkpoint
 from blockwise.training.evaluate import evaluate
@@ -34,6 +35,7 @@ class Progress:
 
     phase: int = 0
     epoch: int = 0  # epochs of the phase that are finished
+    stage: int = -1  # that the quantizers of the phase are in; -1 before the first
     best_epoch: int = 0
     best_score: float = float("-inf")
     cached: bool | None = None  # whether the phase reads cached features
@@ -85,10 +87,10 @@ class Run:
             updater.load_state_dict(updater_state)
         cache = self._cache(phase)
         self.watcher.phase(self.regime.name, phase.block, self._steps * self.options.epochs)
-        if self.progress.epoch == 0:
-            self._prepare(phase, cache)
         net = self._compiled()
         while self.progress.epoch < self.options.epochs:
+            if self._enter_stage(phase) or self.progress.epoch == 0:
+                self._prepare(phase, cache)
             self._train_epoch(phase, net, updater, cache)
             now = time.perf_counter()
             self.progress.seconds, started = self.progress.seconds + now - started, now
@@ -103,6 +105,7 @@ class Run:
         self.net.load_state_dict(self.best)
         self.progress.phase += 1
         self.progress.epoch, self.progress.best_score, self.progress.cached = 0, float("-inf"), None
+        self.progress.stage = -1
 
     def _freeze(self, phase: Phase) -> None:
         for index in range(len(self.net)):
@@ -112,7 +115,21 @@ class Run:
 
     def _updater(self, phase: Phase) -> Updater:
         parameters = (p for p in self.net.parameters() if p.requires_grad)
-        return Updater(parameters, self.options.optimizer, fused=self.options.fused)
+        treatment = Treatment.of(self.net)
+        return Updater(parameters, self.options.optimizer, fused=self.options.fused, treatment=treatment)
+
+    def _enter_stage(self, phase: Phase) -> bool:
+        """Tell the quantizers of the blocks in training which stage comes; whether it is a new one."""
+        stage = self.options.stages.at(self.progress.epoch, self.options.epochs)
+        if stage == self.progress.stage:
+            return False
+        self.progress.stage = stage
+        self._tell_stage(phase, stage)
+        return True
+
+    def _tell_stage(self, phase: Phase, stage: int) -> None:
+        for index in range(phase.first, phase.last):
+            self.options.stages.enter(self.net.bodies[index], stage)
 
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
@@ -217,7 +234,8 @@ class Run:
             names = {}
         epoch = Epoch(self.progress.epoch, phase.block, loss, accuracy, seconds)
         self.progress.history.append(asdict(epoch))
-        if score >= self.progress.best_score:  # of equal epochs the later one, more trained
+        final = self.progress.stage == self.options.stages.last  # before it: not what is deployed
+        if final and score >= self.progress.best_score:  # of equal epochs the later one, more trained
             self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch
             self.progress.accuracies |= names
             self.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
@@ -249,6 +267,11 @@ class Run:
             torch.set_rng_state(generator(self.options.seed, 0).get_state())
             return None
         self.progress = Progress(**state["progress"])
+        for index, phase in enumerate(self.phases[: self.progress.phase + 1]):
+            current = index == self.progress.phase
+            if not current or self.progress.stage >= 0:
+                stage = self.progress.stage if current else self.options.stages.last
+                self._tell_stage(phase, stage)
         self.net.load_state_dict(state["net"])
         self.best = state["best"]
         torch.set_rng_state(state["rng"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from blockwise.quant import ONE_STAGE, Stages
 from blockwise.result import Epoch
 
 
@@ -44,6 +45,7 @@ class TrainOptions:
     learning_rate: float
     fused: bool
     seed: int
+    stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device
     compile: bool = False
     checkpoint: Path | None = None  # where to keep the state after each epoch, if anywhere

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
+from blockwise.quant import Rule, Treatment
 from devices.errors import unknown_name
 
 WEIGHT_DECAY = 5e-4
@@ -27,11 +28,20 @@ class Updater:
     Both forms make the same updates: each parameter's step depends on its own gradient only.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], optimizer: str, *, fused: bool) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        optimizer: str,
+        *,
+        fused: bool,
+        treatment: Treatment | None = None,
+    ) -> None:
         if optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", optimizer, OPTIMIZERS)
         make = OPTIMIZERS[optimizer]
-        groups = [_group(p) for p in parameters]
+        self._treatment = treatment or Treatment()
+        self._parameters = list(parameters)
+        groups = [self._group(p) for p in self._parameters]
         self.fused = fused
         self.optimizers = [make([group]) for group in groups] if fused else [make(groups)]
         self._hooks = [self._hook(o) for o in self.optimizers] if fused else []
@@ -42,6 +52,7 @@ class Updater:
         def apply(parameter: Tensor) -> None:
             optimizer.step()
             parameter.grad = None
+            self._treatment.constrain([parameter])
 
         return parameter.register_post_accumulate_grad_hook(apply)
 
@@ -49,13 +60,14 @@ class Updater:
         """The rate of the steps to come."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["lr_scale"]
 
     def finish_step(self) -> None:
         """Apply and free the gradients that wait for the end of the step."""
         if not self.fused:
             self.optimizers[0].step()
             self.optimizers[0].zero_grad(set_to_none=True)
+            self._treatment.constrain(self._parameters)
 
     def close(self) -> None:
         """Take the hooks off the parameters."""
@@ -71,14 +83,16 @@ class Updater:
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
 
+    def _group(self, parameter: nn.Parameter) -> dict[str, Any]:
+        rule = self._treatment.rules.get(parameter)
+        if rule is None:
+            rule = Rule(weight_decay=WEIGHT_DECAY if parameter.ndim > 1 else 0.0)
+        return {"params": [parameter], "weight_decay": rule.weight_decay, "lr_scale": rule.lr_scale}
+
     def tensors(self) -> list[Tensor]:
         """The optimizer state."""
         values = (v for o in self.optimizers for s in o.state.values() for v in s.values())
         return [value for value in values if isinstance(value, torch.Tensor)]
-
-
-def _group(parameter: nn.Parameter) -> dict[str, Any]:
-    return {"params": [parameter], "weight_decay": WEIGHT_DECAY if parameter.ndim > 1 else 0.0}
 
 
 def one_cycle(progress: float) -> float:

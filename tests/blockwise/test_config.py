@@ -47,10 +47,12 @@ def test_every_width_from_1_to_8_bits_is_valid(bits):
     Config(quantization=Quantization(weight_bits=bits, activation_bits=bits)).validate()
 
 
-def test_in_float_all_bits_are_32_whatever_was_asked_for():
-    config = Config(quantization=Quantization("fp32", 3, 5))
+def test_in_float_all_bits_are_32_and_no_others_can_be_asked_for():
+    config = Config(quantization=Quantization("fp32"))
     config.validate()
     assert (config.weight_bits, config.activation_bits) == (32, 32)
+    with pytest.raises(InputError, match="--weight-bits: got 3, wanted 32 with fp32"):
+        Config(quantization=Quantization("fp32", weight_bits=3)).validate()
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

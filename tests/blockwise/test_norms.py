@@ -10,6 +10,7 @@ from blockwise.heads import make
 from blockwise.norms import NORMS, FrozenNorm, of_head, replace_norms
 from devices.categories import SAVED_ACTIVATIONS
 from devices.errors import InputError
+from devices.state import FIXED_LEVELS
 
 BATCH = 4
 
@@ -87,7 +88,10 @@ def peak(norm: str, batch: int, **kwargs: object) -> devices.Plan:
 
 
 def test_recomputation_saves_the_normalised_maps_and_costs_their_convolutions_again():
-    plain, again = (peak(norm, BATCH, learned_step=False) for norm in ("batch", "batch-recompute"))
+    plain, again = (
+        peak(norm, BATCH, weights=FIXED_LEVELS, activations=FIXED_LEVELS)
+        for norm in ("batch", "batch-recompute")
+    )
     maps = 16 * 16 * 8 * 7 + 8 * 8 * 16 * 6 + 4 * 4 * 32 * 6  # of the 19 norms of 8, 16 and 32 channels
     statistics = (7 * 8 + 6 * 16 + 6 * 32) * 4  # the mean is kept beside 1/std
     saved = [
@@ -102,9 +106,9 @@ def test_recomputation_saves_the_normalised_maps_and_costs_their_convolutions_ag
 
 
 def test_frozen_norms_and_none_keep_nothing_of_the_norm():
-    batch = peak("batch", BATCH, learned_step=False).peak_bytes
+    batch = peak("batch", BATCH, weights=FIXED_LEVELS, activations=FIXED_LEVELS).peak_bytes
     for norm in ("frozen", "none"):
-        found = peak(norm, BATCH, learned_step=False)
+        found = peak(norm, BATCH, weights=FIXED_LEVELS, activations=FIXED_LEVELS)
         assert not any("norm" in name and t.category == SAVED_ACTIVATIONS
                        for name, t in found.schedule.tensors.items())  # fmt: skip
         assert found.peak_bytes < batch

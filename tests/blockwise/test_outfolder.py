@@ -11,7 +11,8 @@ from devices.errors import InputError
 
 EVERYTHING = Config(
     Board("rp2040", 4), Network("cnn", 4, "2", "gap", "group"), Data("digits", 16, (3, 8, 8), 5),
-    Quantization("dorefa", 2, 4), Training(("local", "bp"), 2, 8, "adam", 0.5, "end", 2, 7, "cpu", True),
+    Quantization("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 4)),
+    Training(("local", "bp"), 2, 8, "adam", 0.5, "end", 2, 7, "cpu", True),
 )  # fmt: skip
 
 

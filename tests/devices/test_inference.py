@@ -10,10 +10,10 @@ from devices.inference import inference
 from devices.ledger import Ledger
 from devices.network import Block, Network
 from devices.regimes import Step, schedule
-from devices.state import Bits
+from devices.state import FIXED_LEVELS, ONE_STEP, Bits
 
-W4A4 = Bits(4, 4, 8, learned_step=False)
-FLOAT = Bits(32, 32, 32, learned_step=False)
+W4A4 = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
+FLOAT = Bits(32, 32, 32, FIXED_LEVELS, FIXED_LEVELS)
 
 # W4A4: conv1 36 and linear 192 bytes at 8 bits, conv2 72 at 4 bits, linear's bias 12.
 PACKED = 36 + 192 + 72 + 12
@@ -95,7 +95,7 @@ bits_of = {
 @settings(max_examples=40, deadline=None)
 @given(**bits_of)
 def test_inference_keeps_nothing_and_needs_less_than_training(weight, activation, edge, learned):
-    step = Step(1, "sgd", Bits(weight, activation, edge, learned))
+    step = Step(1, "sgd", Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,)))
     program = inference(NETWORK, step)
     assert {t.category for t in program.tensors.values()} <= {
         PACKED_WEIGHTS, NORM_AND_QUANTIZER, WORKING_TENSORS, SCRATCH

@@ -9,12 +9,12 @@ import devices
 from devices.paging import paging
 from devices.profile import Flash, load
 from devices.regimes import Step, schedule
-from devices.state import Bits
+from devices.state import FIXED_LEVELS, Bits
 
 # conv1 36, norm1 8, conv2 144, norm2 8, linear 195, head of A 15 = 406 parameters with one momentum
 # each, and 16 running statistics; all float32. No step sizes.
 STATE = (2 * 406 + 16) * 4
-STEP = Step(4, bits=Bits(4, 4, 8, learned_step=False))
+STEP = Step(4, bits=Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS))
 
 
 def test_a_step_reads_and_writes_the_whole_state_once():

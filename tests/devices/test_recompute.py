@@ -14,7 +14,7 @@ from devices.regimes.builder import Builder
 from devices.regimes.recompute import best_segments, cheapest, lowest
 from devices.regimes.segments import Segment, backpropagate, boundaries
 from devices.regimes.stretches import measure
-from devices.state import Bits
+from devices.state import FIXED_LEVELS, ONE_STEP, Bits
 
 
 def chain(*channels: int, norm: bool = True, pool: bool = False, flat: bool = False) -> Network:
@@ -94,7 +94,10 @@ nets = st.builds(
 ) | st.builds(chain, st.integers(1, 12), norm=st.booleans(), pool=st.booleans(), flat=st.booleans())
 nets |= st.builds(residual, st.integers(1, 12), st.integers(1, 3), norm=st.booleans())
 precisions = st.builds(
-    Bits, st.sampled_from([1, 3, 32]), st.sampled_from([1, 3, 32]), st.sampled_from([8, 32]), st.booleans()
+    Bits,
+    *2 * (st.sampled_from([1, 3, 32]),),
+    st.sampled_from([8, 32]),
+    *2 * (st.sampled_from([FIXED_LEVELS, ONE_STEP]),),
 )
 
 

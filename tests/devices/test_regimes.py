@@ -10,10 +10,10 @@ from devices.categories import CATEGORIES, OPTIMIZER_STATE, PACKED_WEIGHTS, WEIG
 from devices.errors import InputError
 from devices.ledger import Ledger
 from devices.regimes import REGIMES, Step, schedule, update_of
-from devices.state import OPTIMIZER_STATES, Bits
+from devices.state import FIXED_LEVELS, ONE_STEP, OPTIMIZER_STATES, Bits
 
 # 4-bit weights and activations, 8 bits in the first and the last layer, fixed quantizer levels.
-BITS = Bits(4, 4, 8, learned_step=False)
+BITS = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
 
 # Parameters: conv1 36, norm1 8, conv2 144, norm2 8, linear 192 + 3 = 391; running statistics 16.
 # Latent weights 391 x 4 = 1,564; momentum the same; statistics 16 x 4 = 64.
@@ -112,7 +112,7 @@ def test_every_regime_has_a_sum_made_by_hand():
 def test_a_trained_step_size_adds_its_value_and_momentum_for_each_quantizer():
     # conv1, relu1, conv2, relu2 and linear have one step of 4 bytes each, with its momentum; linear's
     # also has its gradient while the peak lasts.
-    peaks = (ledger("bp-checkpoint", 1, bits=Bits(4, 4, 8, learns)).peak for learns in (False, True))
+    peaks = (ledger("bp-checkpoint", 1, bits=Bits(4, 4, 8, q, q)).peak for q in (FIXED_LEVELS, ONE_STEP))
     plain, learned = (peak.live_bytes for peak in peaks)
     assert learned - plain == 5 * 8 + 4
 
@@ -170,7 +170,7 @@ runs = {
 def test_categories_add_up_at_every_operation_and_the_peak_is_their_maximum(
     regime, batch, optimizer, weight, activation, edge, learned, fused
 ):
-    bits = Bits(weight, activation, edge, learned)
+    bits = Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,))
     found = Ledger(schedule(regime, NETWORK, Step(batch, optimizer, bits, fused)), alignment=8)
     for index, moment in enumerate(found.timeline):
         assert sum(moment.by_category.values()) == moment.live_bytes
@@ -182,7 +182,7 @@ def test_categories_add_up_at_every_operation_and_the_peak_is_their_maximum(
 @settings(max_examples=40, deadline=None)
 @given(**runs)
 def test_a_larger_batch_never_needs_less(regime, batch, optimizer, weight, activation, edge, learned, fused):
-    bits = Bits(weight, activation, edge, learned)
+    bits = Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,))
     peaks = [
         Ledger(schedule(regime, NETWORK, Step(b, optimizer, bits, fused)), 8).peak.live_bytes
         for b in (batch, batch + 1)
@@ -193,7 +193,7 @@ def test_a_larger_batch_never_needs_less(regime, batch, optimizer, weight, activ
 @settings(max_examples=40, deadline=None)
 @given(**runs)
 def test_a_fused_update_never_needs_more(regime, batch, optimizer, weight, activation, edge, learned, fused):
-    bits = Bits(weight, activation, edge, learned)
+    bits = Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,))
     end, early = (
         Ledger(schedule(regime, NETWORK, Step(batch, optimizer, bits, f)), 8).peak.live_bytes
         for f in (False, True)

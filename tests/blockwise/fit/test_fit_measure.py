@@ -27,11 +27,12 @@ def test_every_figure_is_that_of_the_plan(regime):
         (key,) = {c.key for c in some}
         for found in measure(Task(atlas.networks[key], some), MODEL, LIMITS):
             c = found.candidate
-            method = quant.method("fp32" if c.is_float else MODEL.method)
+            bits = quant.scheme("fp32" if c.is_float else MODEL.method).bits(c.weight_bits, c.activation_bits)
             expected = plan(
                 atlas.networks[key], DEVICE, regime=regime, batch_size=c.batch, optimizer=c.optimizer,
-                weight_bits=c.weight_bits, activation_bits=c.activation_bits, edge_bits=method.edge_bits,
-                learned_step=method.learned_step, update=c.update, micro_batch=c.micro_batch or 1,
+                weight_bits=c.weight_bits, activation_bits=c.activation_bits, edge_bits=bits.edge,
+                weights=bits.weights, activations=bits.activations, update=c.update,
+                micro_batch=c.micro_batch or 1,
             )  # fmt: skip
             program = expected.schedule
             assert found.peak_bytes == expected.peak_bytes

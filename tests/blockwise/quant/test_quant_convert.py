@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from blockwise import models, quant
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from devices.errors import InputError
-from devices.state import Bits
 
 NETWORKS = [("resnet20", (3, 16, 16)), ("vgg8b", (3, 16, 16)), ("mlp", (1, 8, 8)), ("cnn", (1, 8, 8))]
 networks = pytest.mark.parametrize(("name", "shape"), NETWORKS)
@@ -193,10 +192,10 @@ def test_a_quantized_network_saved_after_use_comes_back_to_the_bit():
 @pytest.mark.parametrize(
     ("widths", "message"),
     [
-        ((0, 3), "weight bits: got 0, wanted 1 to 8"),
-        ((3, 9), "activation bits: got 9, wanted 1 to 8"),
-        ((32, 32), "weight bits: got 32.*use --method fp32"),
-        ((3, True), "activation bits: got True"),
+        ((0, 3), "weight-bits: got 0, wanted 1 to 8"),
+        ((3, 9), "activation-bits: got 9, wanted 1 to 8"),
+        ((32, 32), "weight-bits: got 32.*use --method fp32"),
+        ((3, True), "activation-bits: got True"),
     ],
 )
 def test_a_wrong_width_is_refused_before_anything_is_converted(widths, message):
@@ -212,8 +211,7 @@ def test_the_ledger_counts_every_layer_at_the_width_at_which_it_is_trained(name,
     chain = models.build(model, (1, 8, 8), 10, 4)
     network = chain.describe(blocks="layers", head="gap")
     layers = {layer.name: layer for layer in network.layers}
-    method = quant.method(name)
-    bits = Bits(3, 4, method.edge_bits, method.learned_step)
+    bits = quant.scheme(name).bits(3, 4)
     quant.quantize(chain, name, 3, 4)
     for path, module in chain.units.named_modules():
         if isinstance(module, QuantReLU):

@@ -18,9 +18,9 @@ from devices.ledger import Ledger
 from devices.network import Network
 from devices.paper import paper_figures
 from devices.regimes import Step, schedule
-from devices.state import Bits
+from devices.state import FIXED_LEVELS, ONE_STEP, Bits
 
-W4A4 = Bits(4, 4, 8, learned_step=False)
+W4A4 = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
 
 # bp at conv2's weight gradient, see tests/devices/test_regimes.py. The study counts 16 + 64 + 64
 # activations at 4 bits and 391 parameters and momenta at 32: 72 + 2 x 1,564 = 3,200 bytes.
@@ -92,7 +92,9 @@ runs = {
 def test_study_and_differences_add_up_to_the_program(
     weight, edge, learned, fused, optimizer, batch, alignment
 ):
-    step = Step(batch, optimizer, Bits(weight, weight, edge, learned), fused)
+    step = Step(
+        batch, optimizer, Bits(weight, weight, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,)), fused
+    )
     for peak, study, lines in (
         of_training(NETWORK, step, weight, alignment),
         of_inference(NETWORK, step, weight, alignment),
@@ -122,7 +124,7 @@ def resnet20() -> Network:
 
 
 @pytest.mark.parametrize("batch", [1, 128])
-@pytest.mark.parametrize(("width", "bits"), [(3, Bits(3, 3, 8)), (32, Bits(32, 32, 32, False))])
+@pytest.mark.parametrize(("width", "bits"), [(3, Bits(3, 3, 8)), (32, Bits(32, 32, 32))])
 def test_each_line_of_resnet20_is_the_sum_of_the_tensors_that_it_names(resnet20, width, bits, batch):
     ledger = Ledger(schedule("bp", resnet20, Step(batch, bits=bits, fused=False)), 1)
     lines = as_dict(training_differences(resnet20, ledger, bits=width, batch=batch))

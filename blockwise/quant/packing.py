@@ -1,0 +1,56 @@
+"""Codes packed to b bits each, as a deployed network stores them, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blockwise.quant.quantizer import Quantizer
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Weights as stored: ``codes`` uint8 (ceil(count x bits / 8),), low bits first, and constants."""
+
+    bits: int
+    shape: tuple[int, ...]
+    count: int  # codes; fewer than weights where one code stands for several
+    codes: Tensor
+    constants: dict[str, Tensor]
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of codes and constants."""
+        return self.codes.numel() + sum(4 * t.numel() for t in self.constants.values())
+
+
+def pack_codes(codes: Tensor, bits: int) -> Tensor:
+    """Codes 0 .. 2^bits - 1 (any shape) as bytes, low bits first."""
+    flat = codes.reshape(-1, 1).cpu().numpy().astype(np.uint32)
+    planes = (flat >> np.arange(bits, dtype=np.uint32)) & 1
+    return torch.from_numpy(np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little"))
+
+
+def unpack_codes(packed: Tensor, bits: int, count: int) -> Tensor:
+    """The first ``count`` codes of what :func:`pack_codes` made, int64 (count,)."""
+    planes = np.unpackbits(packed.cpu().numpy(), bitorder="little", count=count * bits)
+    weights = np.left_shift(1, np.arange(bits, dtype=np.int64))
+    return torch.from_numpy(planes.reshape(count, bits).astype(np.int64) @ weights)
+
+
+def pack(quantizer: Quantizer, weight: Tensor) -> Packed:
+    """The weights as the quantizer deploys them."""
+    with torch.no_grad():
+        codes = quantizer.codes(weight)
+        constants = {name: t.detach().float().clone() for name, t in quantizer.constants(weight).items()}
+    packed = pack_codes(codes, quantizer.bits)
+    return Packed(quantizer.bits, tuple(weight.shape), codes.numel(), packed, constants)
+
+
+def unpack(kind: type[Quantizer], packed: Packed) -> Tensor:
+    """The weights that the codes stand for: those of the fake-quantizer, to the bit."""
+    codes = unpack_codes(packed.codes, packed.bits, packed.count)
+    if packed.count == torch.Size(packed.shape).numel():
+        codes = codes.view(packed.shape)
+    return kind.decode(codes, packed.constants, packed.bits, packed.shape)

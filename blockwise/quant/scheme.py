@@ -1,0 +1,128 @@
+"""A method for weights and one for activations, which may be two: what a network is quantized by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from blockwise.quant.quantizer import FLOAT_BITS, Method, Role
+from blockwise.quant.stages import Stages
+from devices.errors import InputError, unknown_name
+from devices.state import FIXED_LEVELS, Bits, QuantizerMemory
+
+USUAL_BITS = 3
+PLURAL: dict[Role, str] = {"weight": "weights", "activation": "activations"}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The methods of weights and activations; ``edge`` is that of the first and last layer."""
+
+    weight: Method
+    activation: Method
+    edge: Method
+
+    @property
+    def name(self) -> str:
+        """One name if it is one method."""
+        names = dict.fromkeys((self.weight.name, self.activation.name))
+        return " + ".join(names)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized."""
+        return self.weight.levels == self.activation.levels == "float"
+
+    @property
+    def edge_bits(self) -> int:
+        """Least bits of the first and last layer."""
+        return self.weight.edge_bits
+
+    @property
+    def stages(self) -> Stages:
+        """The stages of the training."""
+        return Stages(max(self.weight.stages, self.activation.stages, key=len))
+
+    def usual_bits(self, role: Role) -> int:
+        """Three bits, or what the method has."""
+        allowed = (self.weight if role == "weight" else self.activation).bits(role)
+        return USUAL_BITS if USUAL_BITS in allowed else allowed[-1]
+
+    def check(
+        self, weight_bits: int, activation_bits: int, weight_flag: str = "--weight-bits",
+        activation_flag: str = "--activation-bits",
+    ) -> None:  # fmt: skip
+        """Refuse widths that the methods do not have."""
+        check_bits(self.weight, "weight", weight_bits, weight_flag)
+        check_bits(self.activation, "activation", activation_bits, activation_flag)
+
+    def bits(self, weight_bits: int, activation_bits: int) -> Bits:
+        """The widths, and what the quantizers hold, as the accounting takes them."""
+        edge = max(weight_bits, self.edge_bits)
+        return Bits(
+            weight_bits,
+            activation_bits,
+            self.edge_bits,
+            memory(self.weight, "weight", weight_bits),
+            memory(self.activation, "activation", activation_bits),
+            None if edge == FLOAT_BITS else memory(self.edge, "weight", edge),
+        )
+
+
+def memory(method: Method, role: Role, bits: int) -> QuantizerMemory:
+    """What a quantizer of the method holds beside codes."""
+    kind = method.quantizer(role)
+    return kind.memory(bits) if kind and bits < FLOAT_BITS else FIXED_LEVELS
+
+
+def check_bits(method: Method, role: Role, bits: int, what: str) -> None:
+    """Refuse a width that the method does not have."""
+    allowed = method.bits(role)
+    if type(bits) is int and bits in allowed:
+        return
+    do = "use --method fp32 for 32" if bits == FLOAT_BITS else "choose another width or method"
+    raise InputError(what, got=bits, wanted=f"{spelt(allowed)} with {method.name}", do=do)
+
+
+def spelt(bits: tuple[int, ...]) -> str:
+    """Widths as users write them: ``1 to 8 or 16``."""
+    run = [b for i, b in enumerate(bits) if b == bits[0] + i]
+    rest = [str(b) for b in bits[len(run) :]]
+    first = f"{run[0]} to {run[-1]}" if len(run) > 2 else " or ".join(map(str, run))
+    return " or ".join([first, *rest])
+
+
+def compose(
+    methods: Mapping[str, Method], name: str, weight_method: str | None, activation_method: str | None
+) -> Scheme:
+    """The scheme of ``name``, with other methods for weights or activations where they are given.
+
+    Raises InputError for unknown names, and for a method asked to do what it does not.
+    """
+    chosen = find(methods, name)
+    weight = _for(methods, chosen, "weight", weight_method)
+    activation = _for(methods, chosen, "activation", activation_method)
+    return Scheme(weight, activation, methods[weight.edge_method or weight.name])
+
+
+def find(methods: Mapping[str, Method], name: str) -> Method:
+    """The method ``name``. Raises InputError naming the nearest match."""
+    if name not in methods:
+        raise unknown_name("method", name, methods)
+    return methods[name]
+
+
+def _for(methods: Mapping[str, Method], chosen: Method, role: Role, asked: str | None) -> Method:
+    method = find(methods, asked) if asked else chosen
+    if method.quantizer(role) is not None:
+        return method
+    if asked:
+        raise lacks(method, role)
+    return methods[method.partner]
+
+
+def lacks(method: Method, role: Role) -> InputError:
+    """The complaint about a method that does not quantize weights, or activations."""
+    other: Role = "activation" if role == "weight" else "weight"
+    return InputError(
+        f"--{role}-method", got=f"{method.name}, which quantizes {PLURAL[other]} only",
+        wanted=f"a method for {PLURAL[role]}", do=f"choose another, as {method.partner}",
+    )  # fmt: skip

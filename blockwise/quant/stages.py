@@ -1,0 +1,54 @@
+"""The stages of a training, in each of which quantizers behave differently."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from torch import nn
+
+from blockwise.quant.quantizer import Quantizer
+from devices.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stages:
+    """``starts`` are shares of the epochs, the first 0; ``bits`` the least width in each, if given.
+
+    Only epochs of the last stage may be chosen as the best: before it, the network is not yet what
+    will be deployed.
+    """
+
+    starts: tuple[float, ...] = (0.0,)
+    bits: tuple[int, ...] = ()
+
+    @classmethod
+    def chain(cls, bits: tuple[int, ...]) -> "Stages":
+        """Equal shares of the epochs at each least width: (32, 4, 1) goes from float over 4 to fewer."""
+        return cls(tuple(i / len(bits) for i in range(len(bits))), bits)
+
+    @property
+    def last(self) -> int:
+        """Number of the last stage."""
+        return len(self.starts) - 1
+
+    def at(self, epoch: int, epochs: int) -> int:
+        """The stage of epoch ``epoch`` (from 0) of ``epochs``."""
+        return bisect_right(self.starts, epoch / epochs) - 1
+
+    def check(self, epochs: int) -> None:
+        """Refuse so few epochs that the last stage has none."""
+        if self.at(epochs - 1, epochs) < self.last:
+            least = next(n for n in range(epochs, 10_000) if self.at(n - 1, n) == self.last)
+            wanted = f"at least {least}, for the method trains in {len(self.starts)} stages"
+            raise InputError("--epochs", got=epochs, wanted=wanted, do="choose a larger number")
+
+    def enter(self, model: nn.Module, stage: int) -> None:
+        """Tell every quantizer of ``model``."""
+        for quantizer in model.modules():
+            if isinstance(quantizer, Quantizer):
+                if self.bits:
+                    quantizer.set_bits(max(quantizer.target_bits, self.bits[stage]))
+                quantizer.enter(stage, len(self.starts))
+
+
+ONE_STAGE = Stages()
+"""Most trainings."""
