@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from devices.errors import InputError
+
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     """Write ``data`` to ``path`` completely or not at all; text is stored as UTF-8.
@@ -21,6 +23,16 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     except BaseException:  # an interrupt must not leave the temporary file behind either
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Make ``folder`` if it is not there. Raises InputError naming ``flag`` where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            flag, got=f"{folder}: {error.strerror}", wanted="a folder that can be made", do="choose another"
+        ) from error
 
 
 def _write_new(path: Path, payload: bytes) -> None:

@@ -8,6 +8,7 @@ from devices.errors import InputError, unknown_name
 
 STUDIES: dict[str, Command] = {
     "memory": Command("study_memory", "the study's memory tables, and what a program needs beside them"),
+    "qat": Command("study_qat", "every quantization method under one protocol"),
     "precision": Command("study_precision", "which bit width is best in a fixed memory"),
 }
 

@@ -9,7 +9,9 @@ from tyro.conf import arg
 
 from blockwise import flags, models, report
 from blockwise.exit_codes import FITS
+from blockwise.files import make_folder
 from blockwise.progress import ConsoleWatcher
+from blockwise.studies import jobs as study_jobs
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, Protocol
 from devices.errors import InputError, unknown_name
@@ -72,8 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     points = precision.points(family, base, options.compression, options.bits)
     jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
     if not options.dry_run:
-        _make_folder(path.parent)
-        _train(precision_runs.missing(jobs, path), len(jobs), path, protocol, options.data_name)
+        make_folder(path.parent, "--out")
+        _train(study_jobs.missing(jobs, path), len(jobs), path, protocol, options.data_name)
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
     report.make_console().print(report.precision_table(points, rows))
@@ -84,30 +86,18 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _train(
-    jobs: Sequence[precision_runs.Job], total: int, path: Path, protocol: Protocol, data_name: str
+    jobs: Sequence[study_jobs.Job], total: int, path: Path, protocol: Protocol, data_name: str
 ) -> None:
     console = report.make_console(stderr=True)
     done = total - len(jobs)
     with ConsoleWatcher(console, protocol.epochs) as watcher:
-        for row in precision_runs.run_all(jobs, path, protocol, data_name, lambda job: watcher):
+        for row in study_jobs.run_all(jobs, path, data_name, lambda job: watcher):
             done += 1
             console.print(
                 f"{done} of {total}: C = {row['compression']}, {row['bits']} bits, width {row['width']}, "
                 f"seed {row['seed']}: test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
                 soft_wrap=True,
             )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            "--out",
-            got=f"{folder}: {error.strerror}",
-            wanted="a folder that can be made",
-            do="choose another",
-        ) from error
 
 
 def _check(options: Options) -> Protocol:

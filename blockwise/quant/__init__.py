@@ -4,7 +4,7 @@ from torch import nn
 
 from blockwise.quant import dorefa, fp32, lsq
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
-from blockwise.quant.packing import Packed, pack, unpack
+from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
 from blockwise.quant.precision import Edges, edges
 from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, Quantizer, Role, Rule
 from blockwise.quant.scheme import Scheme, check_bits, compose, find, lacks
@@ -25,12 +25,14 @@ __all__ = [
     "Scheme",
     "Stages",
     "Treatment",
+    "code_block",
     "edges",
     "make",
     "method",
     "pack",
     "quantize",
     "scheme",
+    "stored_bytes",
     "unpack",
 ]
 

@@ -1,11 +1,13 @@
 """Codes packed to b bits each, as a deployed network stores them, and back."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.quant.quantizer import Quantizer
 
 
@@ -54,3 +56,28 @@ def unpack(kind: type[Quantizer], packed: Packed) -> Tensor:
     if packed.count == torch.Size(packed.shape).numel():
         codes = codes.view(packed.shape)
     return kind.decode(codes, packed.constants, packed.bits, packed.shape)
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of all weights of convolutions and linear layers as deployed, with what decodes them."""
+    layers = (module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+    return sum(_stored(layer) for layer in layers)
+
+
+def _stored(layer: nn.Conv2d | nn.Linear) -> int:
+    if not isinstance(layer, QuantConv2d | QuantLinear):
+        return 4 * layer.weight.numel()
+    quantizer, shape = layer.weight_quantizer, layer.weight.shape
+    memory = quantizer.memory(quantizer.bits)
+    block = code_block(tuple(shape)) if memory.blocks else 1
+    values = memory.packed * block * (shape[0] if memory.per_channel else 1)
+    codes = layer.weight.numel() // block
+    return -(-codes * quantizer.bits // 8) + 4 * values
+
+
+def code_block(shape: tuple[int, ...]) -> int:
+    """Weights to a code where one code stands for several; as ``devices.network.Layer.code_block``."""
+    kernel = math.prod(shape[2:])
+    if kernel > 1:
+        return kernel
+    return 4 if math.prod(shape[1:]) % 4 == 0 else 1

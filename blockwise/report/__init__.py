@@ -6,15 +6,18 @@ from blockwise.report.html_report import to_html
 from blockwise.report.json_report import dumps, read, write
 from blockwise.report.pictures import timeline_images, timeline_svg_png
 from blockwise.report.precision import draw_precision, precision_table
+from blockwise.report.qat import draw_qat, qat_table
 from blockwise.report.verdict import headline
 
 __all__ = [
     "draw_precision",
+    "draw_qat",
     "dumps",
     "headline",
     "make_console",
     "precision_table",
     "print_report",
+    "qat_table",
     "read",
     "render",
     "show",

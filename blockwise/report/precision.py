@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.text import Text
 
-from blockwise.files import atomic_write
-from blockwise.report.pictures import PNG_DPI, STYLE
+from blockwise.report.figures import save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
 
@@ -57,17 +54,7 @@ def _errors(rows: Rows) -> dict[tuple[int, int], list[float]]:
 
 def draw_precision(rows: Rows, stem: Path) -> tuple[Path, Path]:
     """Draw the recorded runs to ``stem``.svg and ``stem``.png; returns the two paths."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        figure = _figure(rows)
-        svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
-        figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
-    files = stem.with_suffix(".svg"), stem.with_suffix(".png")
-    for path, image in zip(files, (svg, png), strict=True):
-        atomic_write(path, image.getvalue())
-    return files
+    return save_figure(lambda: _figure(rows), stem)
 
 
 def _figure(rows: Rows) -> Figure:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blockwise import cli, models
-from blockwise.studies import precision, precision_runs, records
+from blockwise.studies import jobs, precision, records
 from blockwise.studies.precision import Family, points
 from devices.errors import InputError
 
@@ -67,7 +67,7 @@ def test_runs_are_recorded_once_each_and_drawn(tmp_path, monkeypatch, capsys):
     assert "<svg" in (tmp_path / "runs.svg").read_text("utf-8")
     capsys.readouterr()
     before = (tmp_path / "runs.jsonl").read_bytes()
-    monkeypatch.setattr(precision_runs, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
     assert run("--bits", "2", "32") == 0
     assert (tmp_path / "runs.jsonl").read_bytes() == before
     out = capsys.readouterr().out

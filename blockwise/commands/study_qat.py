@@ -1,0 +1,163 @@
+"""``run.py study qat``: every quantization method under one protocol."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise import flags, models, quant, report
+from blockwise.exit_codes import FITS
+from blockwise.files import make_folder
+from blockwise.progress import ConsoleWatcher
+from blockwise.studies import jobs as study_jobs
+from blockwise.studies import qat, records
+from blockwise.studies.qat import PROTOCOLS, Protocol, Space
+from blockwise.training import REGIMES
+from devices.errors import InputError, unknown_name
+
+DESCRIPTION = (
+    "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "
+    "a table sorted by test error beside the reference study's. Runs that are recorded already are skipped."
+)
+
+TABLE = (
+    "key",
+    "protocol",
+    "method",
+    "regime",
+    "test_error",
+    "stored_bytes",
+    "weights",
+    "peak_kib",
+    "seconds",
+)
+"""What the table needs of every line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The study."""
+
+    methods: Annotated[
+        tuple[str, ...],
+        arg(help="Methods; the reference study's first unless named.", help_behavior_hint="(default: all)"),
+    ] = ()
+    regimes: Annotated[tuple[str, ...], arg(help="bp, local, or both.")] = ("bp",)
+    heads: Annotated[tuple[str, ...], arg(help="Local heads, in local regimes.")] = ("gap",)
+    blocks: Annotated[tuple[str, ...], arg(help="Cuts, in local regimes.")] = ("stages",)
+    weight_bits: Annotated[
+        int | None,
+        arg(
+            metavar="BITS",
+            help="Bits of weights, where a method has them.",
+            help_behavior_hint="(default: 3)",
+        ),
+    ] = None
+    activation_bits: Annotated[
+        int | None,
+        arg(
+            metavar="BITS",
+            help="Bits of activations, where a method has them.",
+            help_behavior_hint="(default: 3)",
+        ),
+    ] = None
+    preset: Annotated[
+        str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
+    ] = "short"
+    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
+    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
+        "cifar10"
+    )
+    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
+    seeds: Annotated[
+        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    epochs: Annotated[
+        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
+    compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.jsonl",
+            help="Where runs are recorded; the figure stands beside it.",
+            help_behavior_hint="(default: results/qat_PRESET.jsonl)",
+        ),
+    ] = None
+    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train what is missing, print the table, draw."""
+    options = flags.parse(Options(), arguments, prog="run.py study qat", description=DESCRIPTION)
+    protocol = _protocol(options)
+    path = options.out or Path("results") / f"qat_{options.preset}.jsonl"
+    records.read(path, TABLE)  # an unreadable record is refused before hours of work
+    jobs = qat.jobs(_space(options), protocol)
+    left = study_jobs.missing(jobs, path)
+    if options.dry_run:
+        print(f"{len(jobs) - len(left)} of {len(jobs)} runs are recorded")
+    else:
+        make_folder(path.parent, "--out")
+        _train(left, len(jobs), path, protocol, options.data_name)
+    rows = [row for row in records.read(path) if row["protocol"] == protocol.name]
+    if rows:
+        report.make_console().print(report.qat_table(qat.summaries(rows)))
+        if not options.dry_run:
+            for file in report.draw_qat(rows, path.with_suffix("")):
+                print(file)
+    return FITS
+
+
+def _train(
+    jobs: Sequence[study_jobs.Job], total: int, path: Path, protocol: Protocol, data_name: str
+) -> None:
+    console = report.make_console(stderr=True)
+    done = total - len(jobs)
+    with ConsoleWatcher(console, protocol.epochs) as watcher:
+        for row in study_jobs.run_all(jobs, path, data_name, lambda job: watcher):
+            done += 1
+            place = f", {row['head']}, {row['blocks']}" if row["head"] else ""
+            console.print(
+                f"{done} of {total}: {row['method']} W{row['weight_bits']}A{row['activation_bits']}, "
+                f"{row['regime']}{place}, seed {row['seed']}: test error {row['test_error']:.1%}, "
+                f"{row['seconds']:.0f} s",
+                soft_wrap=True,
+            )
+
+
+def _space(options: Options) -> Space:
+    return Space(
+        options.methods or qat.catalogue(), options.regimes, options.heads, options.blocks,
+        options.weight_bits, options.activation_bits, options.model, options.data, options.accelerator,
+        options.compile,
+    )  # fmt: skip
+
+
+def _protocol(options: Options) -> Protocol:
+    """The preset with what was asked for instead. Raises InputError for what cannot be."""
+    named = (
+        ("--preset", (options.preset,), PROTOCOLS),
+        ("model", (options.model,), models.CATALOGUE),
+        ("method", options.methods, quant.METHODS),
+        ("regime", options.regimes, REGIMES),
+    )
+    for subject, names, known in named:
+        for name in names:
+            if name not in known:
+                raise unknown_name(subject, name, known)
+    repeated = (
+        ("--methods", options.methods), ("--regimes", options.regimes), ("--heads", options.heads),
+        ("--blocks", options.blocks), ("--seeds", options.seeds or ()),
+    )  # fmt: skip
+    for flag, values in repeated:
+        if len(set(values)) < len(values):
+            got = " ".join(map(str, values))
+            raise InputError(flag, got=got, wanted="each value once", do="leave out what is repeated")
+    protocol = PROTOCOLS[options.preset]
+    if options.seeds is not None:
+        protocol = replace(protocol, seeds=options.seeds)
+    return protocol if options.epochs is None else replace(protocol, epochs=options.epochs)

@@ -1,0 +1,93 @@
+"""The study of quantization methods on the terminal and as a figure: error against stored bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from rich.text import Text
+
+from blockwise.report.figures import save_figure
+from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.text import ABSENT
+
+if TYPE_CHECKING:
+    from blockwise.studies.qat import Summary
+
+SIZE_IN = (7.0, 4.6)
+MARKERS = "osD^vP*X"
+
+HEADINGS = (
+    "method", "bits", "regime", "head, cut", "test error", "n", "reference", "bits stored", "peak KiB",
+    "batch 1", "host MiB", "time",
+)  # fmt: skip
+
+
+def qat_table(summaries: Sequence[Summary]) -> Ruled:
+    """A row per method, regime, head and cut, the lowest test error first."""
+    table = ruled_table()
+    for heading in HEADINGS:
+        left = heading in ("method", "regime", "head, cut")
+        table.add_column(Text(heading, style="bold"), justify="left" if left else "right")
+    for summary in summaries:
+        table.add_row(*cells(summary))
+    return Ruled(table)
+
+
+def cells(summary: Summary) -> tuple[str, ...]:
+    """The row's cells, in the order of the headings."""
+    methods = dict.fromkeys((summary.method, summary.activation_method))
+    spread = "" if summary.deviation is None else f" ± {100 * summary.deviation:.1f}"
+    return (
+        " / ".join(methods),
+        f"W{summary.weight_bits}A{summary.activation_bits}",
+        summary.regime,
+        f"{summary.head}, {summary.blocks}" if summary.head else ABSENT,
+        f"{100 * summary.error:.1f}{spread}%",
+        str(len(summary.errors)),
+        ABSENT if summary.reference is None else f"{100 * summary.reference:g}%",
+        f"{summary.stored_bits:.2f}",
+        f"{summary.peak_kib:,.0f}",
+        f"{summary.peak_kib_of_one:,.0f}",
+        f"{summary.host_mib:,.0f}",
+        ABSENT if summary.time_ratio is None else f"{summary.time_ratio:.2f}x",
+    )
+
+
+def draw_qat(rows: Sequence[dict[str, Any]], stem: Path) -> tuple[Path, Path]:
+    """Draw the recorded runs to ``stem``.svg and ``stem``.png; returns the two paths."""
+    return save_figure(lambda: _figure(rows), stem)
+
+
+def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    axes = figure.subplots()
+    for regime, marker in zip(dict.fromkeys(row["regime"] for row in rows), MARKERS, strict=False):
+        own = [row for row in rows if row["regime"] == regime]
+        stored = [8 * row["stored_bytes"] / row["weights"] for row in own]
+        axes.scatter(stored, [100 * row["test_error"] for row in own], marker=marker, s=22, label=regime)
+        for row, x in zip(own, stored, strict=True):
+            axes.annotate(
+                row["method"], (x, 100 * row["test_error"]), xytext=(4, 3), textcoords="offset points",
+                fontsize="small",
+            )  # fmt: skip
+    axes.set_xscale("log", base=2)
+    ticks = [1, 2, 3, 4, 8, 16, 32]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("bits stored per weight, scales and codebooks included")
+    axes.set_ylabel("test error, %")
+    axes.grid(alpha=0.3)
+    axes.legend(title="regime", frameon=False)
+    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    return figure
+
+
+def _conditions(rows: Sequence[dict[str, Any]]) -> str:
+    row = rows[0]
+    seeds = len({r["seed"] for r in rows})
+    shape = "x".join(map(str, row["in_shape"]))
+    what = f"{row['model']} at width {row['width']} on {row['data']} at {shape}"
+    return f"{what}, {row['epochs']} epochs, n = {seeds}"

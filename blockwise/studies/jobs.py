@@ -1,0 +1,153 @@
+"""Trainings of a study: one recorded line a run, what is done is skipped, what was cut off goes on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from blockwise import data
+from blockwise.compare import environment
+from blockwise.config import Config
+from blockwise.quant import stored_bytes
+from blockwise.setup import Setup
+from blockwise.studies import records
+from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.options import Silent, Watcher
+from devices import profile
+from devices.profile import KIB
+
+
+@cache
+def dataset(source: str, image_size: int | None, seed: int) -> data.Dataset:
+    """The images, loaded once."""
+    return data.load(source, image_size=image_size, seed=seed)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training under the first regime of ``config``; ``labels`` stand in its record as they are."""
+
+    study: str
+    protocol: str
+    config: Config
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def regime(self) -> str:
+        """How gradients are made."""
+        return self.config.training.regimes[0]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """All that the outcome depends on but the images, with every choice spelt out."""
+        config = self.config
+        network, training = config.network, config.training
+        scheme, local = config.scheme, self.regime.startswith("local")
+        return {
+            "study": self.study,
+            "protocol": self.protocol,
+            "model": network.model,
+            "width": network.width,
+            "norm": network.norm,
+            "method": scheme.weight.name,
+            "activation_method": scheme.activation.name,
+            "weight_bits": config.weight_bits,
+            "activation_bits": config.activation_bits,
+            "bit_chain": list(config.quantization.bit_chain),
+            "regime": self.regime,
+            "blocks": network.blocks if local else None,
+            "head": network.head if local else None,
+            "epochs": training.epochs,
+            "batch_size": training.batch_size,
+            "optimizer": training.optimizer,
+            "learning_rate": config.learning_rate,
+            "seed": training.seed,
+            **self.labels,
+        }
+
+    @property
+    def images(self) -> data.Dataset:
+        """The images of this run."""
+        config = self.config
+        return dataset(config.images.data, config.images.image_size, config.training.seed)
+
+    @property
+    def key(self) -> str:
+        """What tells this run from every other: a hash of the conditions and the images."""
+        text = json.dumps([self.images.fingerprint, self.conditions], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
+    """The jobs that ``path`` holds no line of."""
+    done = {row["key"] for row in records.read(path)}
+    return tuple(job for job in jobs if job.key not in done)
+
+
+def run_all(
+    jobs: Iterable[Job],
+    path: Path,
+    data_name: str = "",
+    watcher: Callable[[Job], Watcher] = lambda job: Silent(),
+) -> Iterator[dict[str, Any]]:
+    """Train ``jobs`` in turn; yields each line when it is recorded.
+
+    The run that is interrupted goes on from its last epoch: its checkpoint stands beside ``path``.
+    """
+    for job in jobs:
+        checkpoint = path.with_name(f"{path.stem}-{job.key}.pt")
+        row = train(job, checkpoint, watcher(job), data_name)
+        records.append(path, row)
+        checkpoint.unlink(missing_ok=True)
+        yield row
+
+
+def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[str, Any]:
+    """Train one job, from its checkpoint if there is one; its line for the record."""
+    config = job.config
+    config.validate()
+    images = job.images
+    setup = Setup(config, profile.load(config.board.device), images)
+    options = TrainOptions(
+        epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        optimizer=config.training.optimizer,
+        learning_rate=config.learning_rate,
+        fused=False,
+        seed=config.training.seed,
+        stages=config.stages,
+        accelerator=setup.accelerator,
+        compile=config.training.compile,
+        checkpoint=checkpoint,
+        fingerprint=job.key,
+        watcher=lambda: watcher,
+    )
+    net = setup.build()
+    training, host = Run(net, images, REGIMES[job.regime], options).train()
+    plan = setup.plan(job.regime)
+    return {
+        "key": job.key,
+        **job.conditions,
+        "test_error": 1 - training.test_accuracy,
+        "validation_error": 1 - training.validation_accuracy,
+        "best_epoch": training.best_epoch,
+        "losses": [round(epoch.train_loss, 4) for epoch in training.history],
+        "parameters": setup.network.parameters,
+        "weights": sum(layer.weights for layer in setup.network.layers),
+        "stored_bytes": stored_bytes(net.bodies),
+        "board": config.board.device,
+        "peak_kib": round(plan.peak_bytes / KIB, 1),
+        "peak_kib_of_one": round(setup.plan(job.regime, 1).peak_bytes / KIB, 1),
+        "host_tensor_bytes": host.peak_tensor_bytes,
+        "images_per_second": round(training.images_per_second, 1),
+        "data": data_name or images.name,
+        "in_shape": images.in_shape,
+        "images": [len(images.train), len(images.validation), len(images.test)],
+        "seconds": round(training.seconds, 1),
+        "environment": environment(setup),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,215 @@
+"""Every quantization method under one protocol, trained globally or block by block.
+
+JRAF 2023, "Quantized Neural Networks for edge implementation", compares nine on ResNet-20 and
+CIFAR-10; these come first, the rest of the catalogue after them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from statistics import mean, stdev
+from typing import Any
+
+from blockwise import quant
+from blockwise.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.studies.jobs import Job
+
+REFERENCE_ERRORS: dict[str, float] = {
+    "fp32": 0.085,
+    "bnn": 0.34,
+    "twn": 0.27,
+    "qnn": 0.195,
+    "lsq": 0.10,
+    "dorefa": 0.12,
+    "sat": 0.11,
+    "lq-net": 0.115,
+    "centroids": 0.13,
+}
+"""Mean test errors of the reference study: ResNet-20, CIFAR-10, W3A3 but for BNN (1 bit) and TWN (2),
+200 epochs, the best epoch on 5 % of the training images, 10 runs."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How every method is trained."""
+
+    name: str
+    description: str
+    epochs: int
+    batch_size: int
+    image_size: int | None  # None: as the images are
+    width: int
+    seeds: tuple[int, ...]
+    lr: float = 0.1  # peak of the one-cycle schedule
+    recipe: bool = False  # whether a training starts in float and goes down in bits
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "short": Protocol(
+        "short", "5 epochs at 16x16: a night on two cores for the whole catalogue",
+        epochs=5, batch_size=128, image_size=16, width=16, seeds=(0,),
+    ),
+    "reference": Protocol(
+        "reference", "200 epochs at full size, 10 seeds",
+        epochs=200, batch_size=128, image_size=None, width=16, seeds=tuple(range(10)),
+    ),
+    "best": Protocol(
+        "best", "as reference, from float over falling widths in stages of equal length, 3 seeds",
+        epochs=300, batch_size=128, image_size=None, width=16, seeds=(0, 1, 2), recipe=True,
+    ),
+}  # fmt: skip
+
+
+def catalogue() -> tuple[str, ...]:
+    """All methods, those of the reference study first."""
+    first = [name for name in REFERENCE_ERRORS if name in quant.METHODS]
+    return (*first, *(name for name in quant.METHODS if name not in first))
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is trained: every method under every regime; heads and cuts matter to local regimes only."""
+
+    methods: tuple[str, ...]
+    regimes: tuple[str, ...] = ("bp",)
+    heads: tuple[str, ...] = ("gap",)
+    blocks: tuple[str, ...] = ("stages",)
+    weight_bits: int | None = None  # None: 3 or what the method has
+    activation_bits: int | None = None
+    model: str = "resnet20"
+    source: str = "cifar10"
+    accelerator: str = "auto"
+    compile: bool = False
+
+
+def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
+    """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
+    found = []
+    for seed, regime, method in product(protocol.seeds, space.regimes, space.methods):
+        local = regime.startswith("local")
+        pairs = product(space.heads, space.blocks) if local else [("gap", "stages")]
+        for head, blocks in pairs:
+            config = _config(space, protocol, method, regime, head, blocks, seed)
+            config.validate()
+            found.append(Job("qat", protocol.name, config))
+    return tuple(found)
+
+
+def _config(
+    space: Space, protocol: Protocol, method: str, regime: str, head: str, blocks: str, seed: int
+) -> Config:
+    scheme = quant.scheme(method)
+    weight, activation = (
+        _available(scheme, role, asked)
+        for role, asked in (("weight", space.weight_bits), ("activation", space.activation_bits))
+    )
+    return Config(
+        network=Network(model=space.model, width=protocol.width, blocks=blocks, head=head),
+        images=Data(data=space.source, image_size=protocol.image_size),
+        quantization=Quantization(
+            method=method, weight_bits=weight, activation_bits=activation,
+            bit_chain=_chain(scheme, weight) if protocol.recipe else (),
+        ),
+        training=Training(
+            regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
+            seed=seed, accelerator=space.accelerator, compile=space.compile,
+        ),
+        output=Output(quiet=True),
+    )  # fmt: skip
+
+
+def _available(scheme: quant.Scheme, role: quant.Role, asked: int | None) -> int:
+    """The width asked for where the method has it, else its own."""
+    method = scheme.weight if role == "weight" else scheme.activation
+    return asked if asked in method.bits(role) else scheme.usual_bits(role)
+
+
+def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:
+    """From float over 4 bits, where the method has them, to the end."""
+    if scheme.is_float or scheme.stages.last:
+        return ()
+    between = (4,) if bits < 4 and 4 in scheme.weight.weight_bits else ()
+    return (quant.FLOAT_BITS, *between, 1)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row of the table: all seeds of a method under one regime, head and cut."""
+
+    method: str
+    activation_method: str
+    weight_bits: int
+    activation_bits: int
+    regime: str
+    head: str | None
+    blocks: str | None
+    errors: tuple[float, ...]
+    stored_bits: float  # per weight, with what decodes them
+    peak_kib: float  # on the board, at the batch size of the training
+    peak_kib_of_one: float  # at batch size 1
+    host_mib: float
+    time_ratio: float | None  # against float32 under the same regime and number of threads
+
+    @property
+    def error(self) -> float:
+        """Mean test error."""
+        return mean(self.errors)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the test error over seeds; None for one seed."""
+        return stdev(self.errors) if len(self.errors) > 1 else None
+
+    @property
+    def reference(self) -> float | None:
+        """The reference study's test error, of networks trained globally."""
+        return REFERENCE_ERRORS.get(self.method) if self.regime == "bp" else None
+
+
+SUMMARISED = (
+    "method", "activation_method", "weight_bits", "activation_bits", "regime", "head", "blocks",
+)  # fmt: skip
+
+
+def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
+    """The recorded runs of one protocol, best first."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    rows = tuple(rows)
+    for row in rows:
+        groups[tuple(row[name] for name in SUMMARISED)].append(row)
+    found = (_summary(key, group, _float_seconds(rows, key)) for key, group in groups.items())
+    return tuple(sorted(found, key=lambda summary: summary.error))
+
+
+def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
+    first = group[0]
+    seconds = mean(row["seconds"] for row in group)
+    held = [row["host_tensor_bytes"] or 0 for row in group]
+    weights = first["weights"]
+    method, activation_method, weight_bits, activation_bits, regime, head, blocks = key
+    return Summary(
+        method,
+        activation_method,
+        weight_bits,
+        activation_bits,
+        regime,
+        head,
+        blocks,
+        errors=tuple(row["test_error"] for row in group),
+        stored_bits=8 * first["stored_bytes"] / weights,
+        peak_kib=first["peak_kib"],
+        peak_kib_of_one=first["peak_kib_of_one"],
+        host_mib=max(held) / 2**20,
+        time_ratio=seconds / float_seconds if float_seconds else None,
+    )
+
+
+def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> float | None:
+    """Mean training time of float32 under the same regime, head and cut."""
+    same = [row["seconds"] for row in rows if row["method"] == "fp32" and _place(row) == key[4:]]
+    return mean(same) if same else None
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in SUMMARISED[4:])
