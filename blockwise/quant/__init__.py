@@ -21,6 +21,7 @@ __all__ = [
     "Method",
     "Packed",
     "Quantizer",
+    "Role",
     "Rule",
     "Scheme",
     "Stages",
