@@ -146,10 +146,14 @@ class Setup:
 
     def build(self) -> BlockNet:
         """The quantized network with its heads, initialised from the seed."""
+        return self.build_parts()[1]
+
+    def build_parts(self) -> tuple[Chain, BlockNet]:
+        """The quantized network by its own names, and the same modules in blocks with heads."""
         chain = self.chain()
         config = self.config
         quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits)
-        return BlockNet(chain, self.cut, self.head)
+        return chain, BlockNet(chain, self.cut, self.head)
 
     @cached_property
     def accelerator(self) -> str:

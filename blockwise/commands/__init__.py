@@ -26,5 +26,7 @@ COMPARE = Command("compare", "train under several regimes and count every byte")
 COMMANDS: dict[str, Command] = {
     "arena": Command("arena", "place buffers with known lifetimes in one stretch of memory"),
     "fit": Command("fit", "what would fit a board, and at what price"),
+    "methods": Command("methods", "the catalogue of quantization methods"),
+    "export": Command("export", "the weights of a finished run, packed as a board stores them"),
     "study": Command("study", "the reference study's experiments"),
 }

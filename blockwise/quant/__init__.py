@@ -17,6 +17,7 @@ __all__ = [
     "FLOAT_BITS",
     "METHODS",
     "ONE_STAGE",
+    "ROLES",
     "Edges",
     "Method",
     "Packed",
@@ -30,6 +31,7 @@ __all__ = [
     "edges",
     "make",
     "method",
+    "name_of",
     "pack",
     "quantize",
     "scheme",
@@ -50,6 +52,11 @@ METHODS: dict[str, Method] = {
 def method(name: str) -> Method:
     """The method ``name``. Raises InputError naming the nearest match."""
     return find(METHODS, name)
+
+
+def name_of(quantizer: Quantizer) -> str:
+    """The method that a weight quantizer belongs to."""
+    return next(name for name, entry in METHODS.items() if type(quantizer) is entry.weight)
 
 
 def scheme(name: str, weight_method: str | None = None, activation_method: str | None = None) -> Scheme:

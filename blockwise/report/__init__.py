@@ -4,6 +4,7 @@ from blockwise.report.console import make_console, print_report, render, show
 from blockwise.report.files import write_all
 from blockwise.report.html_report import to_html
 from blockwise.report.json_report import dumps, read, write
+from blockwise.report.methods import methods_table
 from blockwise.report.pictures import timeline_images, timeline_svg_png
 from blockwise.report.precision import draw_precision, precision_table
 from blockwise.report.qat import draw_qat, qat_table
@@ -15,6 +16,7 @@ __all__ = [
     "dumps",
     "headline",
     "make_console",
+    "methods_table",
     "precision_table",
     "print_report",
     "qat_table",

@@ -100,10 +100,8 @@ def _config(
     space: Space, protocol: Protocol, method: str, regime: str, head: str, blocks: str, seed: int
 ) -> Config:
     scheme = quant.scheme(method)
-    weight, activation = (
-        _available(scheme, role, asked)
-        for role, asked in (("weight", space.weight_bits), ("activation", space.activation_bits))
-    )
+    weight = _available(scheme, "weight", space.weight_bits)
+    activation = _available(scheme, "activation", space.activation_bits)
     return Config(
         network=Network(model=space.model, width=protocol.width, blocks=blocks, head=head),
         images=Data(data=space.source, image_size=protocol.image_size),

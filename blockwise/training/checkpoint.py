@@ -19,10 +19,11 @@ def save(path: Path, state: dict[str, Any], fingerprint: str) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def load(path: Path, fingerprint: str) -> dict[str, Any] | None:
+def load(path: Path, fingerprint: str | None) -> dict[str, Any] | None:
     """The checkpoint at ``path``, or None if there is none.
 
-    Raises InputError if it cannot be read or belongs to another configuration.
+    Raises InputError if it cannot be read or, unless ``fingerprint`` is None, belongs to another
+    configuration.
     """
     if not path.exists():
         return None
@@ -32,7 +33,8 @@ def load(path: Path, fingerprint: str) -> dict[str, Any] | None:
     except Exception as error:
         got = f"an unreadable file ({type(error).__name__})"
         raise InputError(f"checkpoint {path}", got=got, wanted="a checkpoint", do=start_over) from error
-    if state.get("version") != VERSION or state.get("fingerprint") != fingerprint:
+    expected = state.get("fingerprint") if fingerprint is None else fingerprint
+    if state.get("version") != VERSION or state.get("fingerprint") != expected:
         raise InputError(
             f"checkpoint {path}", got="the state of another configuration",
             wanted="one of this run", do=start_over,

@@ -1,0 +1,49 @@
+"""``run.py export RUN``: the weights of a finished run, packed as a board stores them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import arg
+
+from blockwise import exit_codes, flags
+from devices.profile import KIB
+
+DESCRIPTION = (
+    "Write the weights of a finished run as packed codes with what decodes them, in one safetensors file "
+    "whose header says which layer has which bits."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which weights, and where to."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    regime: Annotated[str, arg(help="Whose weights.")] = "bp"
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE",
+            help="Where to write.",
+            help_behavior_hint="(default: REGIME.safetensors in the run's folder)",
+        ),
+    ] = None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Export; returns the exit code."""
+    options = flags.parse(Options(tyro.MISSING), arguments, prog="run.py export", description=DESCRIPTION)
+    from blockwise.export import export  # safetensors and the training code: only when needed
+
+    path = options.out or options.run / f"{options.regime}.safetensors"
+    written = export(options.run, options.regime, path)
+    bits = 8 * written.weight_bytes / written.weights
+    print(
+        f"{written.path}: {written.weights:,} weights in {written.weight_bytes / KIB:,.1f} KiB "
+        f"({bits:.2f} bits each, with what decodes them); {written.layers} quantized layers"
+    )
+    return exit_codes.FITS

@@ -1,0 +1,8 @@
+"""The flags of a command that has none."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Nothing but --help."""

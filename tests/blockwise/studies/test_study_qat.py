@@ -1,0 +1,93 @@
+"""The study of quantization methods, as a user runs it, and its summaries by hand."""
+
+import pytest
+
+from blockwise import cli, quant
+from blockwise.studies import jobs, qat, records
+
+ARGUMENTS = ["study", "qat", "--data", "digits", "--model", "cnn", "--epochs", "1", "--out", "runs.jsonl"]
+
+
+def run(*arguments: str) -> int:
+    return cli.main([*ARGUMENTS, *arguments])
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
+    chosen = ["--methods", "fp32", "lsq", "--regimes", "bp", "local", "--heads", "gap", "pred"]
+    assert run(*chosen) == 0
+    rows = records.read(here / "runs.jsonl")
+    assert [(r["method"], r["regime"], r["head"]) for r in rows] == [
+        ("fp32", "bp", None), ("lsq", "bp", None), ("fp32", "local", "gap"), ("fp32", "local", "pred"),
+        ("lsq", "local", "gap"), ("lsq", "local", "pred"),
+    ]  # fmt: skip
+    assert all(0 <= r["test_error"] <= 1 and r["environment"]["torch"] and r["peak_kib"] > 0 for r in rows)
+    assert [8 * r["stored_bytes"] / r["weights"] for r in rows if r["method"] == "fp32"] == [32, 32, 32]
+    assert all(3 < 8 * r["stored_bytes"] / r["weights"] < 5 for r in rows if r["method"] == "lsq")
+    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png"}
+    capsys.readouterr()
+    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    assert run(*chosen) == 0
+    out = capsys.readouterr().out
+    assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows)
+
+
+def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
+    return {
+        "method": method, "activation_method": method, "weight_bits": 3, "activation_bits": 3,
+        "regime": regime, "head": None, "blocks": None, "seed": seed, "test_error": error,
+        "stored_bytes": 300, "weights": 800, "peak_kib": 7.0, "peak_kib_of_one": 3.0,
+        "host_tensor_bytes": 2**20 * (1 + seed), "seconds": seconds,
+    }  # fmt: skip
+
+
+def test_a_summary_is_mean_and_deviation_over_seeds_best_first():
+    rows = [row("lsq", 0, 0.2, 30), row("fp32", 0, 0.1, 10), row("lsq", 1, 0.4, 50), row("fp32", 1, 0.1, 30)]
+    best, worst = qat.summaries([*rows, row("lsq", 0, 0.25, 9, "local")])[::2]
+    assert (best.method, best.error, best.deviation, best.time_ratio) == ("fp32", 0.1, 0, 1)
+    assert worst.error == pytest.approx(0.3)
+    assert worst.deviation == pytest.approx(0.02**0.5)
+    assert worst.time_ratio == pytest.approx(40 / 20)
+    assert (worst.stored_bits, worst.host_mib, worst.reference) == (3, 2, 0.10)
+
+
+def test_the_reference_rows_come_first_and_every_method_is_there():
+    names = qat.catalogue()
+    assert sorted(names) == sorted(quant.METHODS)
+    assert names[0] == "fp32"
+
+
+def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
+    protocol = qat.PROTOCOLS["best"]
+    found = {
+        j.conditions["method"]: j for j in qat.jobs(qat.Space(qat.catalogue(), source="digits"), protocol)
+    }
+    assert found["lsq"].conditions["bit_chain"] == [32, 4, 1]
+    assert found["fp32"].conditions["bit_chain"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "lqs"], "method: got 'lqs'"),
+        (["--methods", "lsq", "lsq"], "--methods: got lsq lsq"),
+        (["--regimes", "pb"], "regime: got 'pb'"),
+        (["--preset", "long"], "--preset: got 'long'"),
+        (["--model", "resnet"], "model: got 'resnet'"),
+        (["--heads", "gpa", "--regimes", "local"], "head: got 'gpa'"),
+        (["--epochs", "0"], "--epochs: got 0"),
+        (["--data", "nowhere/at/all"], "nowhere"),
+        (["--seeds", "1", "1"], "--seeds: got 1 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, here, capsys):
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert list(here.iterdir()) == []
