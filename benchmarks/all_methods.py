@@ -1,0 +1,103 @@
+"""Train every quantization method for a few steps, globally and block by block: none may end in NaN.
+
+    python benchmarks/all_methods.py PATH [--steps 40]
+
+ResNet-20 at width 8 on an image folder or named set at 16x16, at three bits or the method's own, and
+at two bits where it has them. Prints the mean loss of the first and of the last steps, and writes
+results/all_methods.json.
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blockwise import data, quant
+from blockwise.config import Config, Data, Network, Quantization, Training
+from blockwise.files import atomic_write
+from blockwise.quant import Treatment
+from blockwise.setup import Setup
+from blockwise.studies.qat import catalogue
+from blockwise.training import REGIMES
+from blockwise.training.loop import LAYOUT
+from blockwise.training.updater import Updater
+from devices import profile
+
+RESULT = Path(__file__).parents[1] / "results" / "all_methods.json"
+BATCH, WINDOW = 64, 5
+
+
+def config(method: str, bits: int | None, regime: str, source: str) -> Config:
+    """ResNet-20 with this method; two bits where it has them."""
+    scheme = quant.scheme(method)
+    own = [
+        bits if bits in (scheme.weight if role == "weight" else scheme.activation).bits(role)
+        else scheme.usual_bits(role)
+        for role in quant.ROLES
+    ]  # fmt: skip
+    return Config(
+        network=Network("resnet20", 8, blocks="stages", head="gap"),
+        images=Data(source, image_size=16),
+        quantization=Quantization(method, weight_bits=own[0], activation_bits=own[1]),
+        training=Training((regime,), batch_size=BATCH),
+    )
+
+
+def losses(setup: Setup, regime: str, steps: int) -> list[float]:
+    """The loss of each step at a constant learning rate; stages pass in their shares of the steps."""
+    net = setup.build().to(memory_format=LAYOUT).train()
+    updater = Updater(net.parameters(), "sgd-momentum", fused=False, treatment=Treatment.of(net))
+    updater.set_learning_rate(0.02)
+    phase, stages = REGIMES[regime].phases(net)[0], setup.config.stages
+    loader = data.batches(setup.dataset.train, BATCH, normalize=setup.dataset.normalize, shuffle=True)
+    found: list[float] = []
+    stage = -1
+    for index, (x, y) in zip(range(steps), loader, strict=False):
+        if stages.at(index, steps) != stage:
+            stage = stages.at(index, steps)
+            stages.enter(net, stage)
+        found.append(float(REGIMES[regime].step(net, phase, x.contiguous(memory_format=LAYOUT), y)))
+        updater.finish_step()
+    if not all(p.isfinite().all() for p in net.parameters()):
+        found.append(math.nan)
+    return found
+
+
+def main() -> int:
+    """Train all, print and write; 1 if one of them broke."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--steps", type=int, default=40)
+    arguments = parser.parse_args()
+    images = data.load(arguments.data, image_size=16)
+    rows: list[dict[str, Any]] = []
+    for method in catalogue():
+        for bits in (None, 2):
+            for regime in ("bp", "local"):
+                chosen = config(method, bits, regime, arguments.data)
+                widths = chosen.weight_bits, chosen.activation_bits
+                if (method, regime, *widths) in {(r["method"], r["regime"], *r["bits"]) for r in rows}:
+                    continue  # it has no two bits
+                setup = Setup(chosen, profile.load("stm32"), images)
+                found = losses(setup, regime, arguments.steps)
+                first, last = (sum(part) / WINDOW for part in (found[:WINDOW], found[-WINDOW:]))
+                rows.append(
+                    {"method": method, "bits": widths, "regime": regime, "first": first, "last": last}
+                )
+                print(
+                    f"{method:16} W{widths[0]}A{widths[1]} {regime:6} loss {first:.3f} -> {last:.3f}",
+                    flush=True,
+                )
+    record = {"steps": arguments.steps, "batch": BATCH, "torch": torch.__version__, "rows": rows}
+    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    broken = [row for row in rows if not math.isfinite(row["last"])]
+    print(f"{len(rows) - len(broken)} of {len(rows)} are finite")
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
