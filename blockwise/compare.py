@@ -13,6 +13,7 @@ import psutil
 import torch
 
 import blockwise
+from blockwise import quant
 from blockwise.result import (
     ArenaInfo,
     Baseline,
@@ -241,19 +242,35 @@ def _paper(setup: Setup) -> PaperAccounting:
 
 def assumptions(setup: Setup) -> tuple[str, ...]:
     """What the memory figures take for granted, one line each."""
-    codes = "" if setup.config.is_float else (
-        f"first and last layer at {setup.config.scheme.edge_bits} bits; "
-    )  # fmt: skip
     return (
-        f"{codes}latent weights, gradients, optimizer state and accumulators are 32 bits wide; local "
+        f"{_edges(setup)}latent weights, gradients, optimizer state and accumulators are 32 bits wide; local "
         "heads are float32",
-        "a direct C implementation without im2col: batch norm works in place and keeps its normalised "
-        "values, element-wise layers are evaluated on the fly, one filter is unpacked at a time",
+        f"a direct C implementation without im2col: {NORM_ASSUMPTIONS[setup.config.network.norm]}"
+        "element-wise layers are evaluated on the fly"
+        + ("" if setup.config.is_float else ", one filter is unpacked at a time"),
         f"tensors are padded to {setup.device.alignment_bytes} bytes; "
         f"{setup.device.reserve_bytes / KIB:g} KiB of RAM are kept for stack and system, code is in flash",
         "images arrive as 8-bit values; packed blocks stay in RAM; in local-resident finished blocks run "
         "one image at a time",
     )
+
+
+NORM_ASSUMPTIONS: dict[str, str] = {
+    "batch": "batch norm works in place and keeps its normalised values, ",
+    "batch-recompute": "batch norm's input is computed again going back, ",
+    "group": "group norm works in place and keeps its normalised values, ",
+    "frozen": "frozen norms scale and shift in place, ",
+    "none": "",
+}
+
+
+def _edges(setup: Setup) -> str:
+    """The convention of first and last layers."""
+    if setup.config.is_float:
+        return ""
+    width = {quant.FLOAT_BITS: "in float", 1: "as the others"}
+    edge = setup.config.scheme.edge_bits
+    return f"first and last layer {width.get(edge, f'at {edge} bits')}; "
 
 
 def environment(setup: Setup) -> dict[str, str]:
