@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import dorefa, fp32, lsq
+from blockwise.quant import dorefa, fp32, lsq, pact, qnn, sat
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
 from blockwise.quant.precision import Edges, edges
@@ -45,6 +45,9 @@ METHODS: dict[str, Method] = {
         fp32.METHOD,
         lsq.METHOD,
         dorefa.METHOD,
+        qnn.METHOD,
+        sat.METHOD,
+        pact.METHOD,
     )
 }
 

@@ -18,6 +18,15 @@ def quantize_unit(x: Tensor, bits: int) -> Tensor:
     return round_ste(x * levels) / levels
 
 
+def squash(x: Tensor) -> Tensor:
+    """tanh(x) / (2 max|tanh x|) + 1/2, which lies in [0, 1] (the inner part of equation 9)."""
+    squashed = x.tanh()
+    largest = squashed.abs().amax()
+    # All-zero weights have no scale: 1 maps them to the middle and leaves gradients their size.
+    largest = torch.where(largest > SMALLEST_WEIGHT, largest, 1)
+    return squashed / (2 * largest) + 0.5
+
+
 class DoReFaWeight(Quantizer):
     """w_q = 2 q(tanh(w) / (2 max|tanh w|) + 1/2) - 1 in [-1, 1]; at 1 bit sign(w) mean|w|."""
 
@@ -29,21 +38,13 @@ class DoReFaWeight(Quantizer):
         if self.bits == 1:  # equation 7: the scale is constant in the backward pass
             value = signs(x.detach()) * x.detach().abs().mean()
             return value + (x - x.detach())  # the bracket is exactly zero: only its gradient counts
-        return 2 * quantize_unit(self._unit(x), self.bits) - 1
-
-    @staticmethod
-    def _unit(x: Tensor) -> Tensor:
-        squashed = x.tanh()
-        largest = squashed.abs().amax()
-        # All-zero weights have no scale: 1 maps them to the middle and leaves gradients their size.
-        largest = torch.where(largest > SMALLEST_WEIGHT, largest, 1)
-        return squashed / (2 * largest) + 0.5
+        return 2 * quantize_unit(squash(x), self.bits) - 1
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1."""
         if self.bits == 1:
             return (x >= 0).long()
-        return (self._unit(x) * ((1 << self.bits) - 1)).round().long()
+        return (squash(x) * ((1 << self.bits) - 1)).round().long()
 
     def constants(self, x: Tensor) -> dict[str, Tensor]:
         """At 1 bit the mean magnitude; else the levels are fixed."""

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.quantizer import Method, Quantizer, Role, signs
+from blockwise.quant.ranges import SMALLEST_STEP, inner
 from devices.state import ONE_STEP, QuantizerMemory
-
-SMALLEST_STEP = 1e-8
-"""A step must not reach zero: values are divided by it."""
 
 
 class _LSQFunction(torch.autograd.Function):
@@ -38,23 +36,8 @@ class _LSQFunction(torch.autograd.Function):
         v, quantized, step = ctx.saved_tensors
         inside = (v >= ctx.low * step) & (v <= ctx.high * step)
         g_v = torch.where(inside, g, 0)
-        total = _inner(g, quantized) - _inner(g_v, v)
+        total = inner(g, quantized) - inner(g_v, v)
         return g_v, (total / step * ctx.step_scale).view_as(step), None, None, None, None
-
-
-def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of products. Of two dense tensors with equal strides the order of elements is the same."""
-    if torch.compiler.is_compiling():  # the compiler fuses this with what surrounds it
-        return (a * b).sum()
-    if a.stride() == b.stride() and _is_dense(a):
-        flat = (a.numel(),), (1,)
-        return torch.dot(a.as_strided(*flat), b.as_strided(*flat))
-    return torch.dot(a.reshape(-1), b.reshape(-1))
-
-
-def _is_dense(x: Tensor) -> bool:
-    channels_last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    return x.is_contiguous() or channels_last
 
 
 class LSQ(Quantizer):

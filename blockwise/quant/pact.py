@@ -1,0 +1,87 @@
+"""PACT: Parameterized Clipping Activation (Choi et al. 2018, arXiv 1805.06085)."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
+from blockwise.quant.ranges import SMALLEST_STEP, inner
+from devices.state import QuantizerMemory
+
+DECAY = 2e-4
+"""L2 penalty on alpha: that of the weights in the paper's CIFAR-10 training."""
+
+
+class _ClipFunction(torch.autograd.Function):
+    """y = R(C(x, 0, alpha) n / alpha) alpha / n with dx = g 1{0 <= x < alpha}.
+
+    PACT: d alpha = sum g 1{x >= alpha}, which leaves the rounding out. ``complete`` (SAT) counts it:
+    d alpha = sum g (1{x >= alpha} + 1{x < alpha} (y - C(x, 0, alpha)) / alpha), written as
+    (sum g y - sum dx x) / alpha.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, levels: int, complete: bool) -> Tensor:
+        step = alpha / levels
+        y = (x / step).clamp_(0, levels).round_().mul_(step)
+        ctx.save_for_backward(x, alpha, *([y] if complete else []))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        (g,) = grads
+        x, alpha, *y = ctx.saved_tensors
+        above = x >= alpha
+        g_x = torch.where(above | (x < 0), 0, g)
+        total = (inner(g, y[0]) - inner(g_x, x)) / alpha if y else torch.where(above, g, 0).sum()
+        return g_x, total.view_as(alpha), None, None
+
+
+class PACT(Quantizer):
+    """Uniform levels from 0 to a trained clipping point alpha; a ReLU is part of it.
+
+    Alpha starts at 10, above what most activations reach, and an L2 penalty draws it down.
+    """
+
+    start: ClassVar[float] = 10.0
+    complete: ClassVar[bool] = False  # whether alpha's gradient counts the rounding error
+    rules: ClassVar[Mapping[str, Rule]] = {"alpha": Rule(weight_decay=DECAY)}
+
+    def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(bits, role, shape)
+        self.alpha = nn.Parameter(torch.full((), self.start))
+
+    def configure(self, bits: int) -> None:
+        """The largest code."""
+        super().configure(bits)
+        self.levels = (1 << bits) - 1
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """Quantize activations of any shape."""
+        return _ClipFunction.apply(x, self._end(), self.levels, self.complete)  # type: ignore[no-any-return]
+
+    def _end(self) -> Tensor:
+        return self.alpha.abs().clamp_min(SMALLEST_STEP)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes 0 .. 2^bits - 1."""
+        return (x / (self._end() / self.levels)).clamp(0, self.levels).round().long()
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """Alpha. A mask tells which values pass, and the code on which side the others lie."""
+        return QuantizerMemory(trained=1, packed=1)
+
+
+METHOD = Method(
+    "pact",
+    "activations clipped at a trained point",
+    "Choi et al. 2018, arXiv 1805.06085",
+    "linear",
+    None,
+    PACT,
+    edge_bits=32,
+    partner="dorefa",
+)

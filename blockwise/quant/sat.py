@@ -1,0 +1,107 @@
+"""SAT: Scale-Adjusted Training (Jin et al. 2019, arXiv 1912.10207)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from blockwise.quant.dorefa import squash
+from blockwise.quant.pact import PACT
+from blockwise.quant.quantizer import Method, Quantizer, Rule
+from devices.state import ONE_STEP, QuantizerMemory
+
+SMALLEST_DEVIATION = 1e-6
+"""Below it all levels are one, and there is no variance to adjust."""
+
+
+class _CellFunction(torch.autograd.Function):
+    """The cell of [0, 1], cut into ``levels`` equal ones, that a value lies in; passed straight through."""
+
+    @staticmethod
+    def forward(ctx: Any, unit: Tensor, levels: int) -> Tensor:
+        ctx.levels = levels
+        return (unit * levels).floor_().clamp_(0, levels - 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] * ctx.levels, None
+
+
+class SATWeight(Quantizer):
+    """DoReFa's tanh map on a grid of mean zero, rescaled to the variance that keeps training stable.
+
+    u = tanh(w) / (2 max|tanh w|) + 1/2; Q = 2 (C(floor(2^b u), 0, 2^b - 1) + 1/2) / 2^b - 1;
+    w_q = c Q / std(Q), where the deviation is constant in the backward pass and c = 1 / sqrt(out kh kw)
+    for a convolution, 1 / sqrt(out) for a linear layer. The levels of Q are the middles of 2^b equal
+    cells, symmetric about zero; floor without the 1/2 would shift all of them by half a cell.
+    """
+
+    symmetric = True
+    idempotent = False  # tanh and rescaling move the levels
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """Quantize weights of any shape; the gradient goes through the tanh."""
+        grid = _middles(_CellFunction.apply(squash(x), 1 << self.bits), self.bits)
+        return grid * self._scale(grid.detach())
+
+    def _scale(self, grid: Tensor) -> Tensor:
+        out, *rest = self.shape or grid.shape
+        deviation = grid.std(correction=0)
+        deviation = torch.where(deviation > SMALLEST_DEVIATION, deviation, 1)
+        return 1 / (deviation * math.sqrt(out * math.prod(rest[1:])))
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Codes 0 .. 2^bits - 1: the cells."""
+        return _CellFunction.apply(squash(x), 1 << self.bits).long()  # type: ignore[no-any-return]
+
+    def constants(self, x: Tensor) -> dict[str, Tensor]:
+        """The scale c / std(Q)."""
+        cells = _CellFunction.apply(squash(x.detach()), 1 << self.bits)
+        return {"scale": self._scale(_middles(cells, self.bits))}
+
+    @classmethod
+    def decode(
+        cls, codes: Tensor, constants: Mapping[str, Tensor], bits: int, shape: tuple[int, ...]
+    ) -> Tensor:
+        """The middle of the cell, scaled."""
+        return _middles(codes.float(), bits) * constants["scale"]
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """One scale, made from the weights."""
+        return QuantizerMemory(packed=1)
+
+
+def _middles(cells: Tensor, bits: int) -> Tensor:
+    """The middles of 2^bits equal cells of [-1, 1]."""
+    return 2 * (cells + 0.5) / (1 << bits) - 1
+
+
+class SATActivation(PACT):
+    """CG-PACT: PACT whose clipping point has the complete gradient, rounding error included.
+
+    The paper starts it at 8 behind convolutions and at 10 behind linear layers; here always at 8. It
+    has no decay.
+    """
+
+    start = 8.0
+    complete = True
+    rules: ClassVar[Mapping[str, Rule]] = {}
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """Alpha; its gradient needs values before rounding."""
+        return ONE_STEP
+
+
+METHOD = Method(
+    "sat",
+    "tanh-normalised weights rescaled to a stable variance",
+    "Jin et al. 2019, arXiv 1912.10207",
+    "linear",
+    SATWeight,
+    SATActivation,
+    edge_bits=8,
+)
