@@ -66,9 +66,13 @@ def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | No
 
 
 def _config(setup: Setup) -> dict[str, Any]:
-    """The configuration with everything chosen: no "auto" head, no default rate, bits as trained."""
+    """The configuration with everything chosen: no "auto" head, methods and bits as trained."""
     config = setup.config
-    chosen = {"head": setup.head, "lr": config.learning_rate}
+    scheme = config.scheme
+    chosen = {
+        "head": setup.head, "lr": config.learning_rate, "method": scheme.name,
+        "weight_method": scheme.weight.name, "activation_method": scheme.activation.name,
+    }  # fmt: skip
     bits = {"weight_bits": config.weight_bits, "activation_bits": config.activation_bits}
     return config.learning() | chosen | bits
 
