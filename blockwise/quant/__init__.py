@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import dorefa, fp32, lsq, pact, qnn, sat
+from blockwise.quant import dorefa, dsq, fp32, lsq, lsq_plus, pact, qil, qnn, sat
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
 from blockwise.quant.precision import Edges, edges
@@ -48,6 +48,9 @@ METHODS: dict[str, Method] = {
         qnn.METHOD,
         sat.METHOD,
         pact.METHOD,
+        lsq_plus.METHOD,
+        qil.METHOD,
+        dsq.METHOD,
     )
 }
 
