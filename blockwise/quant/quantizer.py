@@ -176,4 +176,4 @@ def round_ste(x: Tensor) -> Tensor:
 
 def signs(x: Tensor) -> Tensor:
     """-1 or +1, with sign(0) = +1, in the type of ``x``."""
-    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+    return x.sign().add_(0.5).sign_()  # thrice as fast as a choice by a comparison

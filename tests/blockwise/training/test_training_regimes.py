@@ -36,7 +36,7 @@ def build(method: str = "lsq", head: str = "gap", blocks: str = "layers", norm: 
     torch.manual_seed(0)
     chain = models.build("cnn", (1, 8, 8), 10, 4, norm)
     groups = Anatomy(chain, head).cut(blocks, Step())
-    quant.quantize(chain, method, 3, 3)
+    quant.quantize(chain, method)
     return BlockNet(chain, groups, head)
 
 

@@ -1,0 +1,19 @@
+"""Straight-through estimators that several methods share (Bengio et al. 2013, arXiv 1308.3432)."""
+
+import torch
+from torch import Tensor
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, value: Tensor) -> Tensor:
+        return value
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None
+
+
+def straight_through(x: Tensor, value: Tensor) -> Tensor:
+    """``value``, a constant of the shape of ``x``; all of its gradient goes to ``x``."""
+    return _StraightThrough.apply(x, value)  # type: ignore[no-any-return]
