@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import dorefa, fp32, lsq
+from blockwise.quant import dorefa, fp32, lq_net, lsq
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, pack, unpack
 from blockwise.quant.precision import Edges, edges
@@ -40,6 +40,7 @@ METHODS: dict[str, Method] = {
         fp32.METHOD,
         lsq.METHOD,
         dorefa.METHOD,
+        lq_net.METHOD,
     )
 }
 
