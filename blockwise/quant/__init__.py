@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import bnn, dorefa, dsq, fp32, lsq, lsq_plus, pact, qil, qnn, sat, ttq, twn, xnor
+from blockwise.quant import bnn, dorefa, dsq, fp32, lq_net, lsq, lsq_plus, pact, qil, qnn, sat, ttq, twn, xnor
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
 from blockwise.quant.precision import Edges, edges
@@ -55,6 +55,7 @@ METHODS: dict[str, Method] = {
         twn.METHOD,
         xnor.METHOD,
         ttq.METHOD,
+        lq_net.METHOD,
     )
 }
 

@@ -38,11 +38,11 @@ def digits() -> Dataset:
     return replace(full, train=full.train.select(part), test=full.test.select(part))
 
 
-def build(head: str = "lookahead:4") -> BlockNet:
+def build(head: str = "lookahead:4", method: str = "lsq") -> BlockNet:
     torch.manual_seed(0)
     chain = models.build("cnn", (1, 8, 8), 10, 4)
     groups = Anatomy(chain, head).cut("layers", Step())
-    return BlockNet(quant.quantize(chain, "lsq", 3, 3), groups, head)
+    return BlockNet(quant.quantize(chain, method), groups, head)
 
 
 def options(regime: str, path: Path, optimizer: str) -> TrainOptions:
@@ -50,13 +50,15 @@ def options(regime: str, path: Path, optimizer: str) -> TrainOptions:
     return TrainOptions(EPOCHS, 16, optimizer, 0.02, fused, seed=5, checkpoint=path, fingerprint="f")
 
 
-def train(data: Dataset, regime: str, told: TrainOptions, stops: tuple[int, ...] = ()) -> Training:
+def train(
+    data: Dataset, regime: str, told: TrainOptions, stops: tuple[int, ...] = (), method: str = "lsq"
+) -> Training:
     """Train to the end, interrupted and resumed after each of ``stops`` further epochs."""
     for after in stops:
-        watcher = Interrupting(after)
+        watcher, net = Interrupting(after), build(method=method)
         with pytest.raises(KeyboardInterrupt):
-            Run(build(), data, REGIMES[regime], replace(told, watcher=lambda w=watcher: w)).train()
-    return Run(build(), data, REGIMES[regime], told).train()[0]
+            Run(net, data, REGIMES[regime], replace(told, watcher=lambda w=watcher: w)).train()
+    return Run(build(method=method), data, REGIMES[regime], told).train()[0]
 
 
 def state(path: Path) -> dict[str, object]:
@@ -86,6 +88,17 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(digits, tmp_pa
     assert [(e.block, e.epoch, e.train_loss, e.validation_accuracy) for e in parts.history] == [
         (e.block, e.epoch, e.train_loss, e.validation_accuracy) for e in whole.history
     ]
+
+
+@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("regime", ["bp-checkpoint", "local-resident"])
+def test_every_method_goes_on_from_where_it_was(digits, tmp_path, regime, method):
+    """What follows the data, and what noise comes next, is in the checkpoint."""
+    paths = tmp_path / "whole.pt", tmp_path / "parts.pt"
+    train(digits, regime, options(regime, paths[0], "sgd"), method=method)
+    train(digits, regime, options(regime, paths[1], "sgd"), (1, 1), method=method)
+    ours, reference = state(paths[1])["net"], state(paths[0])["net"]
+    assert all(ours[name].equal(tensor) for name, tensor in reference.items())
 
 
 def test_a_finished_run_is_not_trained_again(digits, tmp_path):
