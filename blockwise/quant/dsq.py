@@ -1,18 +1,21 @@
 """DSQ: Differentiable Soft Quantization (Gong et al. 2019, arXiv 1908.05033)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.quantizer import Method, Quantizer, Role
+from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
 from blockwise.quant.ranges import SMALLEST_STEP, inner, least_error_end, offset_and_step_gradients
 from devices.state import QuantizerMemory
 
 START = 0.2
 SOFTEST, HARDEST = 0.9, 1e-3
 """Limits of alpha: at 1 the soft function is a straight line, at 0 it has the hard one's infinite slope."""
+
+END_RULE = Rule(lr_scale=0.01)
+"""Every element moves an end, which is why they learn at a hundredth of the weights' rate."""
 
 
 class _SoftFunction(torch.autograd.Function):
@@ -71,6 +74,7 @@ class _Soft(Quantizer):
     """
 
     needs_data = True
+    rules: ClassVar[Mapping[str, Rule]] = {"lower": END_RULE, "upper": END_RULE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
