@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import bnn, dorefa, fp32, inq, log2, lsq, ttq, twn, xnor
+from blockwise.quant import apot, bnn, dorefa, fp32, inq, log2, lsq, stlq, ttq, twn, xnor
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, pack, unpack
 from blockwise.quant.precision import Edges, edges
@@ -46,6 +46,8 @@ METHODS: dict[str, Method] = {
         ttq.METHOD,
         log2.METHOD,
         inq.METHOD,
+        apot.METHOD,
+        stlq.METHOD,
     )
 }
 
