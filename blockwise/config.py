@@ -277,6 +277,10 @@ class Config:
                 "--bit-chain", got=f"{self.scheme.name}, which trains in stages of its own",
                 wanted="a method of one stage", do="leave it out",
             )  # fmt: skip
+        for bits in chain:
+            if bits < quant.FLOAT_BITS:
+                weight, activation = max(bits, self.weight_bits), max(bits, self.activation_bits)
+                self.scheme.check(weight, activation, "--bit-chain", "--bit-chain")
 
     @property
     def scheme(self) -> quant.Scheme:

@@ -2,7 +2,26 @@
 
 from torch import nn
 
-from blockwise.quant import bnn, dorefa, dsq, fp32, lq_net, lsq, lsq_plus, pact, qil, qnn, sat, ttq, twn, xnor
+from blockwise.quant import (
+    apot,
+    bnn,
+    dorefa,
+    dsq,
+    fp32,
+    inq,
+    log2,
+    lq_net,
+    lsq,
+    lsq_plus,
+    pact,
+    qil,
+    qnn,
+    sat,
+    stlq,
+    ttq,
+    twn,
+    xnor,
+)
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
 from blockwise.quant.precision import Edges, edges
@@ -56,6 +75,10 @@ METHODS: dict[str, Method] = {
         xnor.METHOD,
         ttq.METHOD,
         lq_net.METHOD,
+        log2.METHOD,
+        inq.METHOD,
+        apot.METHOD,
+        stlq.METHOD,
     )
 }
 

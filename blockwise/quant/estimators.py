@@ -1,4 +1,4 @@
-"""Straight-through estimators that several methods share (Bengio et al. 2013, arXiv 1308.3432)."""
+"""What straight-through estimators of several methods share (Bengio et al. 2013, arXiv 1308.3432)."""
 
 import torch
 from torch import Tensor
@@ -17,3 +17,10 @@ class _StraightThrough(torch.autograd.Function):
 def straight_through(x: Tensor, value: Tensor) -> Tensor:
     """``value``, a constant of the shape of ``x``; all of its gradient goes to ``x``."""
     return _StraightThrough.apply(x, value)  # type: ignore[no-any-return]
+
+
+def within(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """``g`` where low <= x <= high, else 0; the ends are 0 or plus or minus 1."""
+    info = torch.finfo(x.dtype)
+    first, last = low - (info.eps if low else info.tiny), high + info.eps  # the first numbers beyond
+    return torch.ops.aten.hardtanh_backward(g, x, first, last)  # type: ignore[no-any-return]

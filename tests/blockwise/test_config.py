@@ -55,6 +55,25 @@ def test_in_float_all_bits_are_32_and_no_others_can_be_asked_for():
         Config(quantization=Quantization("fp32", weight_bits=3)).validate()
 
 
+@pytest.mark.parametrize(
+    ("method", "chain", "wanted"),
+    [
+        ("apot", (32, 8), "wanted 2 to 5 with apot"),
+        ("bnn", (32, 2), "wanted 1 with bnn"),
+        ("inq", (32, 4), "wanted a method of one stage"),
+    ],
+)
+def test_a_chain_has_only_widths_of_its_method(method, chain, wanted):
+    with pytest.raises(InputError, match=f"--bit-chain: got .*{wanted}"):
+        Config(quantization=Quantization(method, bit_chain=chain)).validate()
+
+
+def test_a_chain_of_widths_that_the_method_has_is_valid():
+    Config(
+        quantization=Quantization("apot", weight_bits=2, activation_bits=2, bit_chain=(32, 4, 3))
+    ).validate()
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_each_optimizer_brings_its_learning_rate_unless_one_is_given(optimizer):
     assert Config(training=Training(optimizer=optimizer)).learning_rate == DEFAULT_LEARNING_RATE[optimizer]
