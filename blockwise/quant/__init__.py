@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import dorefa, fp32, lq_net, lsq
+from blockwise.quant import centroids, dorefa, fp32, lq_net, lsq, pq
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, pack, unpack
 from blockwise.quant.precision import Edges, edges
@@ -41,6 +41,8 @@ METHODS: dict[str, Method] = {
         lsq.METHOD,
         dorefa.METHOD,
         lq_net.METHOD,
+        centroids.METHOD,
+        pq.METHOD,
     )
 }
 

@@ -24,7 +24,7 @@ every_method = pytest.mark.parametrize("method", quant.METHODS)
 
 def build(name: str, head: str = "gap", method: str = "fp32", blocks: str = "stages") -> BlockNet:
     torch.manual_seed(0)
-    chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method, 3, 3)
+    chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method)
     return BlockNet(chain, cut(chain.stages, blocks, lambda *_: 0), head).train()
 
 
@@ -160,7 +160,7 @@ def test_the_phases_train_every_block_once_in_order(regime):
 @pytest.mark.parametrize("blocks", ["stages", "layers", "1"])
 def test_blocks_in_a_row_are_the_network(blocks, method, name):
     torch.manual_seed(0)
-    chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method, 3, 3).eval()
+    chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method).eval()
     net = BlockNet(chain, cut(chain.stages, blocks, lambda *_: 0), "gap").eval()
     x, _ = batch()
     assert torch.equal(net(x), chain(x))
