@@ -5,6 +5,7 @@ from torch import nn
 from blockwise.quant import (
     apot,
     bnn,
+    centroids,
     dorefa,
     dsq,
     fp32,
@@ -14,6 +15,7 @@ from blockwise.quant import (
     lsq,
     lsq_plus,
     pact,
+    pq,
     qil,
     qnn,
     sat,
@@ -79,6 +81,8 @@ METHODS: dict[str, Method] = {
         inq.METHOD,
         apot.METHOD,
         stlq.METHOD,
+        centroids.METHOD,
+        pq.METHOD,
     )
 }
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from blockwise.quant.nearest import lookup, nearest, rows, unrows
+from blockwise.quant.nearest import lookup, nearest, rows, tally, unrows
 from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer
 from devices.state import QuantizerMemory
 
@@ -94,8 +94,7 @@ class _LQNet(Quantizer):
         levels, order = self._ascending(values)
         index = nearest(values, levels).view(-1)
         shape, size = (*levels.shape, 1), levels.numel()
-        counts = index.bincount(minlength=size).view(shape).double()
-        sums = index.bincount(values.reshape(-1).double(), minlength=size).view(shape)
+        counts, sums = tally(index, size).view(shape), tally(index, size, values.reshape(-1)).view(shape)
         codes = _patterns(self.bits, self.bit_values, counts)[order]  # (G, 2^b, b)
         basis, eye = self.basis.double()[..., None], torch.eye(self.bits).to(counts)
         matrix = codes.mT @ (counts * codes) + EPSILON * eye

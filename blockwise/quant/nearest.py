@@ -35,6 +35,15 @@ def lookup(table: Tensor, index: Tensor) -> Tensor:
     return table.index_select(0, index.view(-1)).view(index.shape)
 
 
+def tally(index: Tensor, size: int, weights: Tensor | None = None) -> Tensor:
+    """How often each position below ``size`` occurs in ``index`` (n,), or the sum of its weights (n,)."""
+    if torch.compiler.is_compiling() or index.is_meta:  # where no shape may depend on data
+        total = torch.zeros(size, dtype=torch.float64, device=index.device)
+        ones = torch.ones_like(index) if weights is None else weights
+        return total.index_add_(0, index, ones.double())
+    return index.bincount(weights if weights is None else weights.double(), minlength=size).double()
+
+
 def rows(x: Tensor, groups: int) -> Tensor:
     """``x`` as (groups, n), its elements in the order of memory; groups follow the first dimension."""
     return (x.permute(0, 2, 3, 1) if _channels_last(x) else x).reshape(groups, -1)

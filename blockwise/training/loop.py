@@ -90,6 +90,7 @@ class Run:
         net = self._compiled()
         while self.progress.epoch < self.options.epochs:
             if self._enter_stage(phase) or self.progress.epoch == 0:
+                updater.forget_resized()
                 self._prepare(phase, cache)
             self._train_epoch(phase, net, updater, cache)
             now = time.perf_counter()

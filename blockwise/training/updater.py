@@ -69,6 +69,14 @@ class Updater:
             self.optimizers[0].zero_grad(set_to_none=True)
             self._treatment.constrain(self._parameters)
 
+    def forget_resized(self) -> None:
+        """Drop the state of parameters that have changed their size, as codebooks do in a bit chain."""
+        for optimizer in self.optimizers:
+            for parameter, state in list(optimizer.state.items()):
+                kept = [v for v in state.values() if isinstance(v, Tensor) and v.ndim]
+                if any(v.shape != parameter.shape for v in kept):
+                    del optimizer.state[parameter]
+
     def close(self) -> None:
         """Take the hooks off the parameters."""
         for hook in self._hooks:

@@ -156,6 +156,20 @@ def test_a_fused_updater_makes_the_same_updates_as_torch_optim_at_the_end(optimi
     assert same(nets[0].state_dict(), nets[1].state_dict())
 
 
+@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam"])
+def test_codebooks_that_change_their_size_are_trained_on_without_what_belongs_to_the_old(digits, optimizer):
+    told = replace(OPTIONS, epochs=3, optimizer=optimizer, stages=quant.Stages.chain((32, 4, 3)))
+    plain, fused = (
+        Run(build("centroids"), digits, REGIMES["bp"], replace(told, fused=fused)) for fused in (False, True)
+    )
+    for run in (plain, fused):
+        run.train()
+        codebooks = {key: value for key, value in run.net.state_dict().items() if "codebook" in key}
+        assert codebooks
+        assert {len(value) for value in codebooks.values()} == {8}
+    assert same(plain.net.state_dict(), fused.net.state_dict())
+
+
 def test_the_gradients_of_a_local_step_are_those_of_each_blocks_own_loss(digits):
     net, reference = build(), build()
     x, y = next(batches(digits.train, 32, normalize=digits.normalize))
