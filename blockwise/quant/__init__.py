@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from blockwise.quant import centroids, dorefa, fp32, lq_net, lsq, pq, quant_noise, uniq
+from blockwise.quant import centroids, dorefa, fp32, lq_net, lsq, pq, ptq, quant_noise, uniq
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, pack, unpack
 from blockwise.quant.precision import Edges, edges
@@ -45,6 +45,7 @@ METHODS: dict[str, Method] = {
         pq.METHOD,
         uniq.METHOD,
         quant_noise.METHOD,
+        *ptq.METHODS,
     )
 }
 
