@@ -16,12 +16,15 @@ from blockwise.quant import (
     lsq_plus,
     pact,
     pq,
+    ptq,
     qil,
     qnn,
+    quant_noise,
     sat,
     stlq,
     ttq,
     twn,
+    uniq,
     xnor,
 )
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
@@ -83,6 +86,9 @@ METHODS: dict[str, Method] = {
         stlq.METHOD,
         centroids.METHOD,
         pq.METHOD,
+        uniq.METHOD,
+        quant_noise.METHOD,
+        *ptq.METHODS,
     )
 }
 

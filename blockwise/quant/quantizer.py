@@ -43,6 +43,7 @@ class Quantizer(nn.Module, ABC):
     symmetric: ClassVar[bool] = False  # whether -l is a level wherever l is
     idempotent: ClassVar[bool] = True  # whether levels are quantized to themselves
     elementwise: ClassVar[bool] = True  # whether elements are quantized one by one, by one rule per tensor
+    after_training: ClassVar[bool] = False  # whether training is in float and levels are chosen after it
     weight_rule: ClassVar[Rule | None] = None  # of the latent weights, if the method wants its own
     ready: Tensor
 
@@ -147,6 +148,11 @@ class Method:
     partner: str = ""
     edge_method: str = ""
     stages: tuple[float, ...] = (0.0,)
+
+    @property
+    def after_training(self) -> bool:
+        """Whether it trains in float, to be quantized with a calibration set in the end."""
+        return any(kind.after_training for kind in (self.weight, self.activation) if kind)
 
     def quantizer(self, role: Role) -> type[Quantizer] | None:
         """The quantizer of weights or of activations; None if the method has none."""

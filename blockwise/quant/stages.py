@@ -45,7 +45,7 @@ class Stages:
         """Tell every quantizer of ``model``."""
         for quantizer in model.modules():
             if isinstance(quantizer, Quantizer):
-                if self.bits:
+                if self.bits and not quantizer.after_training:
                     quantizer.set_bits(max(quantizer.target_bits, self.bits[stage]))
                 quantizer.enter(stage, len(self.starts))
 

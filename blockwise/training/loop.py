@@ -17,7 +17,7 @@ from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
 from blockwise.quant import Treatment
 from blockwise.result import Epoch, Host, Training
-from blockwise.training import checkpoint
+from blockwise.training import calibration, checkpoint
 from blockwise.training.evaluate import evaluate
 from blockwise.training.features import FeatureCache, cache_features, pays
 from blockwise.training.host import PeakRSS, StorageCounter
@@ -46,6 +46,7 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     training_seconds: float = 0.0
+    calibrated: bool = False  # whether what is quantized after the training is so
     test_accuracy: float | None = None
 
 
@@ -55,6 +56,7 @@ class Run:
     def __init__(self, net: BlockNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
         self.net = net.to(options.accelerator).to(memory_format=LAYOUT)
+        calibration.pass_floats(net)
         self.phases = regime.phases(net)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -68,11 +70,14 @@ class Run:
 
     def train(self) -> tuple[Training, Host]:
         """Train to the end, from the checkpoint if there is one, and read the test set once."""
+        calibration.check(self.net, self.splits["train"])
         updater_state = self._resume()
         with PeakRSS() as rss:
             for index in range(self.progress.phase, len(self.phases)):
                 self._train_phase(self.phases[index], updater_state, rss)
                 updater_state = None
+            if not self.progress.calibrated:
+                self._calibrate()
             if self.progress.test_accuracy is None:
                 self._test()
             self._note(rss)
@@ -241,6 +246,11 @@ class Run:
             self.progress.accuracies |= names
             self.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
 
+    def _calibrate(self) -> None:
+        """Quantize what waits for the end of the training."""
+        calibration.calibrate(self.net, self.splits["train"], self.data.normalize)
+        self.progress.calibrated = True
+
     def _test(self) -> None:
         heads = (len(self.net) - 1,)
         found = evaluate(self.net, self.splits["test"], heads, self.data.normalize, self.options.accelerator)
@@ -273,6 +283,8 @@ class Run:
             if not current or self.progress.stage >= 0:
                 stage = self.progress.stage if current else self.options.stages.last
                 self._tell_stage(phase, stage)
+        if self.progress.calibrated:
+            calibration.take_up(self.net)
         self.net.load_state_dict(state["net"])
         self.best = state["best"]
         torch.set_rng_state(state["rng"])

@@ -1,0 +1,97 @@
+"""What follows a training in float whose network is quantized after it.
+
+Batch norms are folded into the weights before them, and some training images pass through the network
+once. Each quantizer chooses its levels from what reaches it, which those before it have quantized.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from blockwise.blocks import BlockNet
+from blockwise.data import Normalize, Split
+from blockwise.quant import FLOAT_BITS, Quantizer
+from blockwise.quant.layers import QuantConv2d, QuantLinear
+from devices.errors import InputError
+from devices.trace import symbolic
+
+IMAGES = 128
+"""Of the training set, evenly spread over it, without augmentation: a batch such as any training's."""
+
+
+def late_quantizers(net: nn.Module) -> tuple[Quantizer, ...]:
+    """Those that choose their levels after the training."""
+    return tuple(m for m in net.modules() if isinstance(m, Quantizer) and m.after_training)
+
+
+def pass_floats(net: nn.Module) -> None:
+    """Let those quantizers wait."""
+    for quantizer in late_quantizers(net):
+        quantizer.set_bits(FLOAT_BITS)
+
+
+def take_up(net: nn.Module) -> None:
+    """Let them quantize; each chooses its levels from the first tensor it sees."""
+    for quantizer in late_quantizers(net):
+        quantizer.set_bits(quantizer.target_bits)
+
+
+def check(net: nn.Module, split: Split) -> None:
+    """Refuse a training set that has nothing to calibrate on. Raises InputError."""
+    if late_quantizers(net) and not len(split):
+        raise InputError(
+            "calibration", got="0 training images", wanted="at least 1, for levels are chosen from them",
+            do="use more images or another method",
+        )  # fmt: skip
+
+
+def calibrate(net: BlockNet, split: Split, normalize: Normalize) -> None:
+    """Quantize, in place, what waits for the end of the training; leaves the network evaluating."""
+    if not late_quantizers(net):
+        return
+    net.eval()
+    with torch.no_grad():
+        for name, body in net.bodies.named_children():
+            fold_norms(body, name)
+        take_up(net)
+        net(calibration_images(split, normalize))
+
+
+def calibration_images(split: Split, normalize: Normalize) -> Tensor:
+    """At most :data:`IMAGES` (B, C, H, W), in the order of the split and from all over it."""
+    count = min(IMAGES, len(split))
+    index = torch.arange(count, device=split.labels.device) * len(split) // count
+    return normalize(split.select(index).images)
+
+
+def fold_norms(module: nn.Module, name: str) -> None:
+    """Move the factors of batch norms into the late-quantized weights before them, as it is deployed.
+
+    What remains of the norm is the shift. It stays where it is, as minus the mean of a norm that
+    does nothing else: the network keeps its structure, and a checkpoint fits before and after.
+    """
+    modules = dict(module.named_modules())
+    for node in symbolic(module, name).nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            continue
+        (before,) = node.all_input_nodes
+        layer = modules.get(str(before.target)) if before.op == "call_module" else None
+        if isinstance(layer, QuantConv2d | QuantLinear) and len(before.users) == 1:
+            _fold(layer, norm)
+
+
+def _fold(layer: QuantConv2d | QuantLinear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    if not layer.weight_quantizer.after_training or mean is None or variance is None:
+        return
+    args = (layer.weight, layer.bias, mean, variance, norm.eps, norm.weight, norm.bias)
+    weight, shift = fuse_conv_bn_weights(*args)
+    layer.weight.copy_(weight)
+    if layer.bias is not None:
+        layer.bias.zero_()
+    mean.copy_(-shift)
+    variance.fill_(1 - norm.eps)
+    if norm.affine:
+        norm.weight.fill_(1)
+        norm.bias.zero_()
