@@ -46,9 +46,7 @@ def check(net: nn.Module, split: Split) -> None:
 
 
 def calibrate(net: BlockNet, split: Split, normalize: Normalize) -> None:
-    """Quantize, in place, what waits for the end of the training; leaves the network evaluating."""
-    if not late_quantizers(net):
-        return
+    """Quantize, in place, a network trained in float; leaves it in evaluation mode."""
     net.eval()
     with torch.no_grad():
         for name, body in net.bodies.named_children():

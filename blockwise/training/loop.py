@@ -18,7 +18,7 @@ from blockwise.data import Dataset, batch_count, batch_indices, batches, generat
 from blockwise.quant import Treatment
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import calibration, checkpoint
-from blockwise.training.evaluate import evaluate
+from blockwise.training.evaluate import Evaluation, evaluate
 from blockwise.training.features import FeatureCache, cache_features, pays
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.options import TrainOptions
@@ -223,21 +223,21 @@ class Run:
         self.progress.tensor_bytes = max(self.progress.tensor_bytes, counter.peak_bytes)
         return loss
 
+    def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
+        return evaluate(self.net, self.splits[split], heads, self.data.normalize, self.options.accelerator)
+
+    def _accuracies(self, found: Evaluation) -> dict[str, float]:
+        """By the name of the block, of the heads that predict something."""
+        return {self.net.names[i]: a for i, a in found.accuracies.items() if a is not None}
+
     def _validate(self, phase: Phase, loss: float, seconds: float) -> None:
         accuracy, score = None, float(self.progress.epoch)  # without validation data: the last epoch
+        names: dict[str, float] = {}
         if len(self.splits["validation"]):
-            found = evaluate(
-                self.net,
-                self.splits["validation"],
-                phase.heads,
-                self.data.normalize,
-                self.options.accelerator,
-            )
+            found = self._evaluate("validation", phase.heads)
             accuracy = found.accuracies[phase.heads[-1]]
             score = -found.loss if accuracy is None else accuracy
-            names = {self.net.names[i]: a for i, a in found.accuracies.items() if a is not None}
-        else:
-            names = {}
+            names = self._accuracies(found)
         epoch = Epoch(self.progress.epoch, phase.block, loss, accuracy, seconds)
         self.progress.history.append(asdict(epoch))
         final = self.progress.stage == self.options.stages.last  # before it: not what is deployed
@@ -247,14 +247,17 @@ class Run:
             self.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
 
     def _calibrate(self) -> None:
-        """Quantize what waits for the end of the training."""
-        calibration.calibrate(self.net, self.splits["train"], self.data.normalize)
+        """Quantize what waits for the end of the training, and validate what that leaves."""
+        if calibration.late_quantizers(self.net):
+            calibration.calibrate(self.net, self.splits["train"], self.data.normalize)
+            heads = tuple(i for i, name in enumerate(self.net.names) if name in self.progress.accuracies)
+            if heads:
+                self.progress.accuracies |= self._accuracies(self._evaluate("validation", heads))
         self.progress.calibrated = True
 
     def _test(self) -> None:
-        heads = (len(self.net) - 1,)
-        found = evaluate(self.net, self.splits["test"], heads, self.data.normalize, self.options.accelerator)
-        self.progress.test_accuracy = found.accuracies[heads[0]]
+        last = len(self.net) - 1
+        self.progress.test_accuracy = self._evaluate("test", (last,)).accuracies[last]
 
     # ------------------------------------------------------------ checkpoints
 

@@ -148,12 +148,18 @@ def test_eight_bits_after_training_are_nearly_the_float_network(digits):
     assert accuracies[0] == pytest.approx(accuracies[1], abs=0.02)
 
 
-def test_the_test_accuracy_is_that_of_the_quantized_network(digits):
-    run = Run(build(), digits, REGIMES["bp"], OPTIONS)
-    accuracy = run.train()[0].test_accuracy
-    with torch.no_grad():
-        logits = run.net.eval()(digits.normalize(digits.test.images))
-    assert (logits.argmax(1) == digits.test.labels).float().mean().item() == pytest.approx(accuracy)
+@pytest.mark.parametrize("regime", ["bp", "local", "local-resident"])
+def test_accuracies_are_those_of_the_quantized_network(digits, regime):
+    run = Run(build(bits=2), digits, REGIMES[regime], OPTIONS)
+    outcome = run.train()[0]
+    for split, accuracy in (
+        (digits.test, outcome.test_accuracy),
+        (digits.validation, outcome.validation_accuracy),
+        (digits.validation, outcome.block_accuracies[run.net.names[-1]]),
+    ):
+        with torch.no_grad():
+            logits = run.net.eval()(digits.normalize(split.images))
+        assert (logits.argmax(1) == split.labels).float().mean().item() == pytest.approx(accuracy)
 
 
 @pytest.mark.parametrize(("size", "expected"), [(3, [0, 1, 2]), (128, list(range(128))), (1280, None)])
