@@ -73,7 +73,7 @@ def test_convolutions_are_exact(shape, kind, forms):
     assert_convolution_is_exact(shape, kind, forms, seed=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=35)
 @given(
     shape=st.builds(
         ConvShape, st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(3, 9),
@@ -85,7 +85,7 @@ def test_convolutions_of_any_shape_are_exact(shape, kind, forms, seed):
     assert_convolution_is_exact(shape, kind, forms, seed)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=35)
 @given(
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 9)),
     kind=st.sampled_from(KINDS), forms=st.sampled_from(FORMS), seed=st.integers(0, 2**32 - 1),
