@@ -5,7 +5,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("data", "heads", "models", "quant", "report", "training")
+_SUBMODULES = ("data", "heads", "integer", "models", "quant", "report", "training")
 
 
 def __getattr__(name: str) -> ModuleType:

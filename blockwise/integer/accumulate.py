@@ -1,0 +1,108 @@
+"""Sums of products of integers, exact on the host: which floating-point type can hold them.
+
+A board adds int32 products. Here the fast convolutions are those in floating point, and they are
+exact as long as no partial sum, in whatever order, leaves the integers that the type represents:
+max|a| max_o sum|b_o| < 2^24 for float32, 2^53 for float64. A sum that float32 cannot hold is split
+along its channels (or images) into parts that it can hold, and the parts are added as int32; float64
+is the last resort, and the only choice on CUDA, where a float32 algorithm need not be direct.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blockwise.integer.rounding import largest_magnitude
+from devices.errors import InputError
+
+INT32_MAX = (1 << 31) - 1
+EXACT_FLOAT32 = 1 << 24
+MOST_PARTS = 8
+"""Into more parts a float32 convolution is split at about the price of one in float64."""
+
+Bilinear = Callable[[Tensor, Tensor], Tensor]
+
+_in_exact_float: ContextVar[bool] = ContextVar("in_exact_float", default=False)
+
+
+def in_exact_float() -> bool:
+    """Whether this is within the one place where integers are held in floating point."""
+    return _in_exact_float.get()
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """The dimension of ``a`` and the one of ``b`` that are summed over, and one of ``b`` that stays.
+
+    All further dimensions of ``b`` are summed over as well, at most.
+    """
+
+    a: int
+    b: int
+    kept: int
+
+
+def require_int32(what: str, terms: int, largest_product: int, do: str) -> None:
+    """InputError unless ``terms`` products of at most ``largest_product`` add up within 2^31 - 1."""
+    most = INT32_MAX // largest_product
+    if terms > most:
+        wanted = f"at most {most}, so that every sum fits 32 bits"
+        raise InputError(what, got=f"sums of {terms} products", wanted=wanted, do=do)
+
+
+def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) -> Tensor:
+    """``compute(a, b)``, bilinear, of integer tensors of any width, as int32, exactly.
+
+    InputError where a sum might pass 2^31 - 1, by max|a| max_o sum|b_o|.
+    """
+    largest, sums = largest_magnitude(a), _sums(b, dims)
+    bound = largest * _largest_sum(sums, 1)
+    if bound > INT32_MAX:
+        raise InputError(
+            "sum of products", got=f"values that may add up to {bound}", wanted=f"at most {INT32_MAX}",
+            do="use smaller batches or smaller values",
+        )  # fmt: skip
+    if a.device.type == "cuda":
+        return _exact(compute, a, b, torch.float64)
+    for parts in (1, 2, 4, MOST_PARTS):
+        if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
+            return _in_parts(compute, a.chunk(parts, dims.a), b.chunk(parts, dims.b))
+    return _exact(compute, a, b, torch.float64)
+
+
+def _sums(b: Tensor, dims: Contraction) -> Tensor:
+    """sum|b| for every index summed over and every index kept, int64."""
+    rows = b.movedim((dims.b, dims.kept), (0, 1))
+    return rows.abs().flatten(2).sum(2, dtype=torch.int64) if b.ndim > 2 else rows.abs().long()
+
+
+def _largest_sum(sums: Tensor, parts: int) -> int:
+    """The largest sum of any part."""
+    return max(largest_magnitude(part.sum(0)) for part in sums.chunk(parts))
+
+
+def _in_parts(compute: Bilinear, a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:
+    total = _exact(compute, a[0], b[0], torch.float32)
+    for left, right in zip(a[1:], b[1:], strict=True):
+        total += _exact(compute, left, right, torch.float32)
+    return total
+
+
+def _exact(compute: Bilinear, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
+    with _exact_float():
+        found = compute(a.to(dtype), b.to(dtype))
+        if found.is_cuda:  # an algorithm by transforms is off by less than one half
+            found = found.round_()
+        return found.to(torch.int32)
+
+
+@contextmanager
+def _exact_float() -> Iterator[None]:
+    token = _in_exact_float.set(True)
+    try:
+        yield
+    finally:
+        _in_exact_float.reset(token)

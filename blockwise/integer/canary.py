@@ -1,0 +1,118 @@
+"""A check at start-up that this machine's convolutions are exact on integers, over the full range.
+
+float32 sums are exact below 2^24 only if the algorithm is direct or a matrix product in full precision;
+one by transforms (Winograd, FFT), or one that rounds its inputs to fewer bits, is not. Random inputs
+alone do not show it: sums of all-127 inputs come closest to the bound.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from blockwise.integer import ops, reference
+from blockwise.integer.xorshift import Xorshift32
+
+Comparison = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
+
+
+@dataclass(frozen=True)
+class ConvShape:
+    """A 2-D convolution: images, channels in and out, image size, kernel size, stride."""
+
+    batch: int
+    channels: int
+    filters: int
+    size: int
+    kernel: int = 3
+    stride: int = 1
+
+
+# One just within 2^24 (1,035 products of 127 x 127), one that is split, one for float64; small ones of
+# the shapes that libraries treat apart: few channels, pointwise, strided.
+SHAPES = (
+    ConvShape(2, 115, 8, 8),
+    ConvShape(2, 256, 32, 8),
+    ConvShape(1, 1040, 2, 4),
+    ConvShape(8, 3, 16, 32),
+    ConvShape(4, 64, 16, 8, kernel=1),
+    ConvShape(4, 16, 32, 16, stride=2),
+)
+
+
+def check_exact(device: torch.device | str = "cpu", shapes: tuple[ConvShape, ...] = SHAPES) -> None:
+    """RuntimeError unless convolution, linear layer and their gradients equal int64 ones on ``device``."""
+    for shape in shapes:
+        for kind, x, w, error in _inputs(shape):
+            for name, fast, plain in _comparisons(shape, x, w, error, torch.device(device)):
+                if not torch.equal(fast().cpu().long(), plain()):
+                    raise RuntimeError(
+                        f"integer arithmetic on {device}: {name} of {kind} inputs, {shape}, is not exact; "
+                        "float32 convolutions must run in full precision: see torch.backends.fp32_precision"
+                    )
+
+
+def _inputs(shape: ConvShape) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
+    """A name for them, inputs, weights and errors."""
+    out = (shape.size - 1) // shape.stride + 1
+    inputs = (shape.batch, shape.channels, shape.size, shape.size)
+    weights = (shape.filters, shape.channels, shape.kernel, shape.kernel)
+    errors = (shape.batch, shape.filters, out, out)
+    rng = Xorshift32(seed=0)
+    x, w, e = (_random(size, rng) for size in (inputs, weights, errors))
+    yield "all +127", x.abs().clamp_min(127), w.abs().clamp_min(127), e.abs().clamp_min(127)
+    yield "all +-127", x.sign() * 127, w.sign() * 127, e.sign() * 127
+    yield "random", x, w, e
+    yield "10-bit", x, w.int() * 5, e  # NITRO-D's weights pass 8 bits, all that bfloat16 holds
+
+
+def _random(size: tuple[int, ...], rng: Xorshift32) -> Tensor:
+    """int8, -127 .. 127."""
+    return (rng.uniform(prod(size), 255) - 127).to(torch.int8).view(size)
+
+
+def _comparisons(
+    shape: ConvShape, x: Tensor, w: Tensor, e: Tensor, device: torch.device
+) -> Iterator[Comparison]:
+    """The fast and the plain computation of each operation; for linear layers a pixel is an image."""
+    how = shape.stride, shape.kernel // 2
+    rows, matrix, errors = _rows(x), w[:, :, 0, 0], _rows(e)
+    rows = rows[: len(errors)]
+    xd, wd, ed, rows_d, matrix_d, errors_d = (t.to(device) for t in (x, w, e, rows, matrix, errors))
+    yield (
+        "convolution",
+        lambda: ops.conv2d_sums(xd, wd, *how),
+        lambda: reference.conv2d(x, w, *how),
+    )
+    yield (
+        "input gradient of a convolution",
+        lambda: ops.conv2d_input_sums(ed, wd, x.shape, *how),
+        lambda: reference.conv2d_input_gradient(e, w, x.shape, *how),
+    )
+    yield (
+        "weight gradient of a convolution",
+        lambda: ops.conv2d_weight_sums(ed, xd, w.shape, *how),
+        lambda: reference.conv2d_weight_gradient(e, x, w.shape, *how),
+    )
+    yield (
+        "linear layer",
+        lambda: ops.linear_sums(rows_d, matrix_d),
+        lambda: reference.linear(rows, matrix),
+    )
+    yield (
+        "input gradient of a linear layer",
+        lambda: ops.linear_input_sums(errors_d, matrix_d),
+        lambda: reference.linear_input_gradient(errors, matrix),
+    )
+    yield (
+        "weight gradient of a linear layer",
+        lambda: ops.linear_weight_sums(errors_d, rows_d),
+        lambda: reference.linear_weight_gradient(errors, rows),
+    )
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(B, C, H, W) as (B H W, C)."""
+    return x.movedim(1, 3).flatten(0, 2)

@@ -1,0 +1,126 @@
+"""Convolution and linear layers on integers, with their gradients: int8 in, int32 accumulators out.
+
+The functions on plain tensors take integers of any width; those on :class:`IntTensor` add exponents and
+refuse, by shapes alone, what might not fit an int32 accumulator on a board.
+"""
+
+from math import prod
+
+from torch import Size, Tensor
+from torch.nn import functional
+from torch.nn.grad import conv2d_input, conv2d_weight
+
+from blockwise.integer.accumulate import INT32_MAX, Contraction, require_int32, sum_of_products
+from blockwise.integer.tensor import Accumulator, IntTensor
+
+FORWARD = Contraction(a=1, b=1, kept=0)  # x (B, C, ...) with w (O, C, ...): over C, for each O
+BACKWARD = Contraction(a=1, b=0, kept=1)  # e (B, O, ...) with w (O, C, ...): over O, for each C
+WEIGHTS = Contraction(a=0, b=0, kept=1)  # x (B, C, ...) with e (B, O, ...): over B, for each O
+
+FEWER_CHANNELS = "use fewer channels or a smaller kernel"
+
+
+def conv2d_sums(x: Tensor, w: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """x (B, C, H, W) with w (O, C, kh, kw), zeros around: int32 (B, O, Ho, Wo)."""
+    return sum_of_products(lambda a, b: functional.conv2d(a, b, None, stride, padding), x, w, FORWARD)
+
+
+def conv2d_input_sums(
+    error: Tensor, w: Tensor, in_shape: tuple[int, ...], stride: int = 1, padding: int = 0
+) -> Tensor:
+    """The gradient of a convolution's input (B, C, H, W), from the error (B, O, Ho, Wo) behind it."""
+
+    def compute(e: Tensor, kernel: Tensor) -> Tensor:
+        gradient: Tensor = conv2d_input(in_shape, kernel, e, stride, padding)
+        return gradient
+
+    return sum_of_products(compute, error, w, BACKWARD)
+
+
+def conv2d_weight_sums(
+    error: Tensor, x: Tensor, kernel_shape: tuple[int, ...], stride: int = 1, padding: int = 0
+) -> Tensor:
+    """The gradient of a convolution's weights (O, C, kh, kw), summed over images and positions."""
+
+    def compute(images: Tensor, e: Tensor) -> Tensor:
+        gradient: Tensor = conv2d_weight(images, kernel_shape, e, stride, padding)
+        return gradient
+
+    return sum_of_products(compute, x, error, WEIGHTS)
+
+
+def linear_sums(x: Tensor, w: Tensor) -> Tensor:
+    """x (B, C) with w (O, C): int32 (B, O)."""
+    return sum_of_products(functional.linear, x, w, FORWARD)
+
+
+def linear_input_sums(error: Tensor, w: Tensor) -> Tensor:
+    """The gradient of a linear layer's input (B, C), from the error (B, O) behind it."""
+    return sum_of_products(lambda e, weight: e @ weight, error, w, BACKWARD)
+
+
+def linear_weight_sums(error: Tensor, x: Tensor) -> Tensor:
+    """The gradient of a linear layer's weights (O, C), summed over images."""
+    return sum_of_products(lambda features, e: e.t() @ features, x, error, WEIGHTS)
+
+
+def conv2d(x: IntTensor, w: IntTensor, stride: int = 1, padding: int = 0) -> Accumulator:
+    """Accumulators (B, O, Ho, Wo) of the convolution of x (B, C, H, W) with w (O, C, kh, kw)."""
+    _check("convolution", prod(w.shape[1:]), x, w)
+    return Accumulator(conv2d_sums(x.mantissa, w.mantissa, stride, padding), x.exponent + w.exponent)
+
+
+def conv2d_input_gradient(
+    error: IntTensor, w: IntTensor, in_shape: Size | tuple[int, ...], stride: int = 1, padding: int = 0
+) -> Accumulator:
+    """Accumulators of the error (B, C, H, W) before a convolution, from the one behind it."""
+    _check("input gradient of a convolution", w.shape[0] * prod(w.shape[2:]), error, w)
+    sums = conv2d_input_sums(error.mantissa, w.mantissa, tuple(in_shape), stride, padding)
+    return Accumulator(sums, error.exponent + w.exponent)
+
+
+def conv2d_weight_gradient(
+    error: IntTensor,
+    x: IntTensor,
+    kernel_shape: Size | tuple[int, ...],
+    stride: int = 1,
+    padding: int = 0,
+) -> Accumulator:
+    """Accumulators of the weight gradient (O, C, kh, kw), summed over the batch."""
+    _check_batch(error, x)
+    sums = conv2d_weight_sums(error.mantissa, x.mantissa, tuple(kernel_shape), stride, padding)
+    return Accumulator(sums, error.exponent + x.exponent)
+
+
+def linear(x: IntTensor, w: IntTensor) -> Accumulator:
+    """Accumulators (B, O) of x (B, C) times w (O, C)."""
+    _check("linear layer", w.shape[1], x, w)
+    return Accumulator(linear_sums(x.mantissa, w.mantissa), x.exponent + w.exponent)
+
+
+def linear_input_gradient(error: IntTensor, w: IntTensor) -> Accumulator:
+    """Accumulators of the error (B, C) before a linear layer, from the one (B, O) behind it."""
+    _check("input gradient of a linear layer", w.shape[0], error, w)
+    return Accumulator(linear_input_sums(error.mantissa, w.mantissa), error.exponent + w.exponent)
+
+
+def linear_weight_gradient(error: IntTensor, x: IntTensor) -> Accumulator:
+    """Accumulators of the weight gradient (O, C), summed over the batch."""
+    _check_batch(error, x)
+    return Accumulator(linear_weight_sums(error.mantissa, x.mantissa), error.exponent + x.exponent)
+
+
+def largest_batch(positions: int, largest_product: int = 127 * 127) -> int:
+    """Images whose weight gradient surely fits 32 bits, for an output map of ``positions`` pixels."""
+    return INT32_MAX // largest_product // positions
+
+
+def _check(what: str, terms: int, a: IntTensor, b: IntTensor) -> None:
+    require_int32(what, terms, a.format.high * b.format.high, FEWER_CHANNELS)
+
+
+def _check_batch(error: IntTensor, x: IntTensor) -> None:
+    """A weight gradient adds one product for every image and position of the error."""
+    positions, product = prod(error.shape[2:]), error.format.high * x.format.high
+    advice = f"use batches of at most {largest_batch(positions, product)} images"
+    require_int32("weight gradient", error.shape[0] * positions, product, advice)

@@ -1,0 +1,43 @@
+"""Element by element: ReLU with its mask, and the sum of two tensors of different exponents."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from blockwise.integer.rounding import nearest
+from blockwise.integer.tensor import Accumulator, IntTensor
+
+Numbers = TypeVar("Numbers", IntTensor, Accumulator)
+
+WIDEST_SPAN = 23
+"""Mantissas are shifted left by no more: 2 (127 x 2^23) fits 31 bits."""
+
+
+def relu(x: Numbers) -> tuple[Numbers, Tensor]:
+    """max(x, 0), and where x > 0 (bool): a value of 0 lets no error through."""
+    return replace(x, mantissa=x.mantissa.clamp_min(0)), x.mantissa > 0
+
+
+def relu_gradient(error: Numbers, mask: Tensor) -> Numbers:
+    """The error where the mask is set, 0 elsewhere."""
+    return replace(error, mantissa=error.mantissa * mask)
+
+
+def add(a: IntTensor, b: IntTensor) -> Accumulator:
+    """a + b at the smaller of their exponents: the other mantissa is shifted left.
+
+    Where the exponents are more than 23 apart, the sum is at the larger one less 23, and the mantissa of
+    the smaller is rounded to it, ties away from zero.
+    """
+    exponent = max(min(a.exponent, b.exponent), max(a.exponent, b.exponent) - WIDEST_SPAN)
+    return Accumulator(_at(a, exponent) + _at(b, exponent), exponent)
+
+
+def _at(x: IntTensor, exponent: int) -> Tensor:
+    """The mantissa at another exponent, int32."""
+    mantissa = x.mantissa.to(torch.int32)
+    if x.exponent >= exponent:
+        return mantissa << x.exponent - exponent
+    return nearest(mantissa, min(exponent - x.exponent, 32))

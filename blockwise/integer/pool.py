@@ -1,0 +1,71 @@
+"""Pooling over windows that do not overlap; rows and columns beyond the last whole window are dropped."""
+
+from dataclasses import replace
+
+import torch
+from torch import Size, Tensor
+
+from blockwise.integer.rounding import nearest
+from blockwise.integer.tensor import IntTensor
+from devices.errors import InputError
+
+
+def max_pool(x: IntTensor) -> tuple[IntTensor, Tensor]:
+    """The largest of each 2x2 window, and its place (uint8): 0 1 over 2 3, the first of equal ones."""
+    corners = _corners(x.mantissa)
+    largest, which = corners[0], torch.zeros_like(corners[0], dtype=torch.uint8)
+    for place, corner in enumerate(corners[1:], start=1):
+        which.masked_fill_(corner > largest, place)
+        largest = torch.maximum(largest, corner)
+    return replace(x, mantissa=largest), which
+
+
+def max_pool_gradient(error: IntTensor, which: Tensor, in_shape: Size | tuple[int, ...]) -> IntTensor:
+    """The error where the largest was, 0 elsewhere."""
+    out = error.mantissa.new_zeros(tuple(in_shape))
+    for place, corner in enumerate(_corners(out)):
+        corner.copy_(error.mantissa * (which == place))
+    return replace(error, mantissa=out)
+
+
+def avg_pool(x: IntTensor, size: int) -> IntTensor:
+    """The mean of each size x size window, size a power of two: their int32 sum, shifted.
+
+    Rounded to the nearest integer, ties away from zero; the exponent stays.
+    """
+    shift = _shift(size)
+    windows = _windows(x.mantissa, size)
+    sums = windows.sum((3, 5), dtype=torch.int32)
+    return replace(x, mantissa=(nearest(sums, shift) if shift else sums).to(torch.int8))
+
+
+def avg_pool_gradient(error: IntTensor, size: int, in_shape: Size | tuple[int, ...]) -> IntTensor:
+    """Every input's share of its window's error: the same mantissa, 2 log2(size) off the exponent."""
+    shift = _shift(size)
+    out = error.mantissa.new_zeros(tuple(in_shape))
+    _windows(out, size).copy_(error.mantissa[:, :, :, None, :, None])
+    return replace(error, mantissa=out, exponent=error.exponent - shift)
+
+
+def _corners(x: Tensor) -> list[Tensor]:
+    """The four places of all 2x2 windows, as views (B, C, H // 2, W // 2)."""
+    whole = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+    return [whole[:, :, place // 2 :: 2, place % 2 :: 2] for place in range(4)]
+
+
+def _windows(x: Tensor, size: int) -> Tensor:
+    """A view (B, C, rows, size, columns, size)."""
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    whole = x[:, :, : rows * size, : columns * size]
+    windows: Tensor = whole.unflatten(3, (columns, size)).unflatten(2, (rows, size))
+    return windows
+
+
+def _shift(size: int) -> int:
+    """log2 of the number of values in a window."""
+    if size < 1 or size & size - 1:
+        raise InputError(
+            "average pool", got=f"a window of {size}x{size}", wanted="a power of two: a shift divides",
+            do="choose another image size or pool",
+        )  # fmt: skip
+    return 2 * (size.bit_length() - 1)

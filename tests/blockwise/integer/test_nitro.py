@@ -1,0 +1,95 @@
+"""NITRO-D's arithmetic against its formulas, element by element."""
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from blockwise.integer import nitro, ops, reference
+from blockwise.integer.nitro import IntegerSGD
+
+LARGEST = 2**31 - 1
+
+
+def c_quotient(x: int, divisor: int) -> int:
+    """As C divides."""
+    return -(-x // divisor) if x < 0 else x // divisor
+
+
+def int32(values: list[int]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.int64).int()
+
+
+wide = st.lists(st.integers(-LARGEST, LARGEST) | st.integers(-4000, 4000), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=60)
+@given(xs=wide, factor=st.sampled_from([256, 2304, 256 * 9 * 128, 1 << 20]))
+@example(xs=[2303, -2303, 2304, -2304, LARGEST, -LARGEST, 127 * 2304, -128 * 2304], factor=2304)
+def test_sums_are_divided_and_clipped(xs, factor):
+    expected = [min(max(c_quotient(x, factor), -127), 127) for x in xs]
+    assert nitro.scale(int32(xs), factor).tolist() == expected
+
+
+def test_scale_factors_are_those_of_the_paper():
+    assert nitro.conv_scale(128, 3) == 2**8 * 9 * 128
+    assert nitro.linear_scale(1024) == 2**18
+
+
+def test_the_activation_at_every_byte():
+    x = torch.arange(-127, 128, dtype=torch.int8)
+    expected = [min(max(v, 0), 127) + c_quotient(max(min(v, 0), -127), 4) - 36 for v in range(-127, 128)]
+    assert nitro.relu(x).tolist() == expected
+    assert (min(expected), max(expected)) == (-67, 91)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int32])
+def test_the_gradient_of_the_activation(dtype):
+    x = torch.tensor([-127, -1, 0, 1, 126, 127], dtype=torch.int8)
+    for error in (127, -127, 3, -3, -5):
+        found = nitro.relu_gradient(torch.full((6,), error, dtype=dtype), x)
+        quarter = c_quotient(error, 4)
+        assert found.tolist() == [quarter, quarter, error, error, error, 0] and found.dtype == dtype
+
+
+def test_the_error_of_the_outputs():
+    targets = nitro.one_hot(torch.tensor([2, 0]), 3)
+    assert targets.tolist() == [[0, 0, 32], [32, 0, 0]]
+    outputs = torch.tensor([[1, -2, 30], [-127, 127, 0]], dtype=torch.int8)
+    assert nitro.output_error(outputs, targets).tolist() == [[1, -2, -2], [-127, 127, 0]]
+    assert nitro.squared_error(outputs, targets).tolist() == [4, (159**2 + 127**2) // 2]
+
+
+@settings(deadline=None, max_examples=60)
+@given(ws=wide, gs=wide, decay=st.sampled_from([0, 3000, 25_000]), factor=st.sampled_from([1, 64 * 10]))
+def test_integer_sgd_truncates_both_quotients(ws, gs, decay, factor):
+    count = min(len(ws), len(gs))
+    ws, gs = [w // 4 for w in ws[:count]], gs[:count]
+    found = IntegerSGD(512, factor, decay).update(int32(ws), int32(gs))
+    expected = [
+        w - c_quotient(g, 512 * factor) - (c_quotient(w, decay) if decay else 0)
+        for w, g in zip(ws, gs, strict=True)
+    ]
+    assert found.tolist() == expected and found.dtype == torch.int32
+
+
+def test_small_gradients_of_either_sign_move_nothing():
+    weights, gradient = int32([5, -5]), int32([-511, 511])
+    assert IntegerSGD().update(weights, gradient).tolist() == [5, -5]
+    assert weights.tolist() == [5, -5] and gradient.tolist() == [-511, 511]
+
+
+def test_on_a_plateau_the_rate_is_a_third():
+    assert IntegerSGD(512, 640, 3000).on_plateau() == IntegerSGD(1536, 640, 3000)
+
+
+def test_a_block_forward_and_back_with_wide_weights():
+    x = (torch.arange(2 * 3 * 6 * 6) % 255 - 127).to(torch.int8).view(2, 3, 6, 6)
+    w = int32([(i * 7919) % 4001 - 2000 for i in range(4 * 27)]).view(4, 3, 3, 3)
+    z = ops.conv2d_sums(x, w, padding=1)
+    assert z.tolist() == reference.conv2d(x, w, padding=1).tolist()
+    scaled = nitro.scale(z, nitro.conv_scale(3, 3))
+    error = nitro.relu_gradient(nitro.relu(scaled).int() * 3, scaled)
+    gradient = ops.conv2d_weight_sums(error, x, w.shape, padding=1)
+    assert gradient.tolist() == reference.conv2d_weight_gradient(error, x, w.shape, padding=1).tolist()
+    assert IntegerSGD(512, 640).update(w, gradient).shape == w.shape

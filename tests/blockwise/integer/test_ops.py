@@ -1,0 +1,151 @@
+"""Convolutions and linear layers, forward and backward, bit for bit as in int64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blockwise.integer import INT4, INT8, UINT4, IntTensor, Xorshift32, ops, reference
+from blockwise.integer.canary import ConvShape
+from blockwise.integer.tensor import Format
+from devices.errors import InputError
+
+
+def filled(shape: tuple[int, ...], kind: str, form: Format, rng: Xorshift32) -> torch.Tensor:
+    """int8 values of one of the kinds that break inexact sums."""
+    count = torch.Size(shape).numel()
+    if kind == "high":
+        return torch.full(shape, form.high, dtype=torch.int8)
+    if kind == "zero":
+        return torch.zeros(shape, dtype=torch.int8)
+    if kind == "single":
+        x = torch.zeros(count, dtype=torch.int8)
+        x[count // 2] = form.low or form.high
+        return x.view(shape)
+    if kind == "ends":
+        ends = torch.tensor([form.low, form.high], dtype=torch.int8)
+        return ends[rng.bits(count, 1).long()].view(shape)
+    levels = form.high - form.low + 1
+    return (rng.uniform(count, levels) + form.low).to(torch.int8).view(shape)
+
+
+KINDS = ["random", "high", "ends", "single", "zero"]
+SHAPES = [
+    ConvShape(1, 1, 1, 1, kernel=1),
+    ConvShape(2, 3, 5, 7),
+    ConvShape(2, 4, 3, 6, kernel=1),
+    ConvShape(3, 2, 4, 8, kernel=3, stride=2),
+    ConvShape(1, 2, 2, 9, kernel=5, stride=2),
+    ConvShape(1, 116, 2, 4),  # 9 x 116 x 127^2 is just beyond 2^24
+]
+FORMS = [(INT8, INT8), (UINT4, INT4), (INT8, INT4)]  # inputs and weights
+
+
+def layer(shape: ConvShape, kind: str, forms: tuple[Format, Format], seed: int):
+    """x, w and error of a convolution with half-kernel padding."""
+    rng, out = Xorshift32(seed), (shape.size - 1) // shape.stride + 1
+    x = filled((shape.batch, shape.channels, shape.size, shape.size), kind, forms[0], rng)
+    w = filled((shape.filters, shape.channels, shape.kernel, shape.kernel), kind, forms[1], rng)
+    e = filled((shape.batch, shape.filters, out, out), kind, INT8, rng)
+    return IntTensor(x, -7, forms[0]), IntTensor(w, -9, forms[1]), IntTensor(e, -3, INT8)
+
+
+def assert_convolution_is_exact(shape: ConvShape, kind: str, forms: tuple[Format, Format], seed: int) -> None:
+    x, w, e = layer(shape, kind, forms, seed)
+    how = shape.stride, shape.kernel // 2
+    y = ops.conv2d(x, w, *how)
+    assert (y.exponent, y.mantissa.dtype) == (-16, torch.int32)
+    assert y.mantissa.tolist() == reference.conv2d(x.mantissa, w.mantissa, *how).tolist()
+    back = ops.conv2d_input_gradient(e, w, x.shape, *how)
+    assert back.exponent == -12
+    expected = reference.conv2d_input_gradient(e.mantissa, w.mantissa, x.shape, *how)
+    assert back.mantissa.tolist() == expected.tolist()
+    gradient = ops.conv2d_weight_gradient(e, x, w.shape, *how)
+    assert gradient.exponent == -10
+    expected = reference.conv2d_weight_gradient(e.mantissa, x.mantissa, w.shape, *how)
+    assert gradient.mantissa.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("forms", FORMS, ids=lambda f: f"{f[0].name}-{f[1].name}")
+def test_convolutions_are_exact(shape, kind, forms):
+    assert_convolution_is_exact(shape, kind, forms, seed=1)
+
+
+@settings(deadline=None, max_examples=35)
+@given(
+    shape=st.builds(
+        ConvShape, st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(3, 9),
+        st.sampled_from([1, 3]), st.integers(1, 3),
+    ),
+    kind=st.sampled_from(KINDS), forms=st.sampled_from(FORMS), seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_convolutions_of_any_shape_are_exact(shape, kind, forms, seed):
+    assert_convolution_is_exact(shape, kind, forms, seed)
+
+
+@settings(deadline=None, max_examples=35)
+@given(
+    sizes=st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 9)),
+    kind=st.sampled_from(KINDS), forms=st.sampled_from(FORMS), seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_linear_layers_are_exact(sizes, kind, forms, seed):
+    rng, (batch, channels, filters) = Xorshift32(seed), sizes
+    x = IntTensor(filled((batch, channels), kind, forms[0], rng), 1, forms[0])
+    w = IntTensor(filled((filters, channels), kind, forms[1], rng), 2, forms[1])
+    e = IntTensor(filled((batch, filters), kind, INT8, rng), 4)
+    forward, back, gradient = (
+        ops.linear(x, w),
+        ops.linear_input_gradient(e, w),
+        ops.linear_weight_gradient(e, x),
+    )
+    assert (forward.exponent, back.exponent, gradient.exponent) == (3, 6, 5)
+    assert forward.mantissa.tolist() == reference.linear(x.mantissa, w.mantissa).tolist()
+    assert back.mantissa.tolist() == reference.linear_input_gradient(e.mantissa, w.mantissa).tolist()
+    assert gradient.mantissa.tolist() == reference.linear_weight_gradient(e.mantissa, x.mantissa).tolist()
+
+
+def test_a_convolution_by_hand():
+    x = IntTensor(torch.arange(1, 10, dtype=torch.int8).view(1, 1, 3, 3), 0)
+    w = IntTensor(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.int8), 0)
+    # 1 + 4 + 12 + 20, 2 + 6 + 15 + 24, ...: no kernel is flipped
+    assert ops.conv2d(x, w).mantissa.flatten().tolist() == [37, 47, 67, 77]
+    e = IntTensor(torch.tensor([[[[1, 0], [0, -1]]]], dtype=torch.int8), 0)
+    back = ops.conv2d_input_gradient(e, w, x.shape).mantissa
+    assert back.flatten().tolist() == [1, 2, 0, 3, 3, -2, 0, -3, -4]
+    assert ops.conv2d_weight_gradient(e, x, w.shape).mantissa.flatten().tolist() == [-4, -4, -4, -4]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_changes_no_bit(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert_convolution_is_exact(ConvShape(4, 130, 8, 8), "ends", (INT8, INT8), seed=2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def zeros(*shape: int, form: Format = INT8) -> IntTensor:
+    return IntTensor(torch.zeros(shape, dtype=torch.int8), 0, form)
+
+
+def test_a_batch_whose_weight_gradient_may_overflow_is_refused_with_the_largest_that_fits():
+    x, e = zeros(131, 1, 32, 32), zeros(131, 1, 32, 32)
+    assert ops.largest_batch(32 * 32) == 130
+    with pytest.raises(InputError, match=r"sums of 134144 products.*at most 133144.*at most 130 images"):
+        ops.conv2d_weight_gradient(e, x, (1, 1, 3, 3), padding=1)
+    ops.conv2d_weight_gradient(zeros(130, 1, 32, 32), zeros(130, 1, 32, 32), (1, 1, 3, 3), padding=1)
+    narrow = zeros(131, 1, 32, 32, form=UINT4)  # products of at most 127 x 15
+    ops.conv2d_weight_gradient(e, narrow, (1, 1, 3, 3), padding=1)
+
+
+def test_layers_whose_sums_may_overflow_are_refused():
+    with pytest.raises(InputError, match="fewer channels"):
+        ops.linear(zeros(1, 133_145), zeros(1, 133_145))
+    with pytest.raises(InputError, match="fewer channels"):
+        ops.conv2d(zeros(1, 14_794, 3, 3), zeros(1, 14_794, 3, 3))
+    with pytest.raises(InputError, match="input gradient"):
+        ops.linear_input_gradient(zeros(1, 133_145), zeros(133_145, 1))
+    ops.linear(zeros(1, 133_144), zeros(1, 133_144))

@@ -1,0 +1,104 @@
+"""Pooling, ReLU and sums of two tensors, bit for bit as in int64."""
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from blockwise.integer import INT4, UINT4, Accumulator, IntTensor, Xorshift32, pointwise, pool, reference
+from devices.errors import InputError
+
+
+def random_map(shape: tuple[int, ...], seed: int, levels: int = 255) -> IntTensor:
+    """Few levels make many ties."""
+    values = Xorshift32(seed).uniform(torch.Size(shape).numel(), levels) - levels // 2
+    return IntTensor(values.to(torch.int8).view(shape), -5)
+
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 9), st.integers(2, 9))
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=shapes, seed=st.integers(0, 999), levels=st.sampled_from([1, 2, 3, 255]))
+def test_max_pool_takes_the_first_of_the_largest(shape, seed, levels):
+    x = random_map(shape, seed, levels)
+    found, which = pool.max_pool(x)
+    largest, place = reference.max_pool(x.mantissa)
+    assert found.mantissa.tolist() == largest.tolist() and which.tolist() == place.tolist()
+    assert (found.exponent, which.dtype) == (x.exponent, torch.uint8)
+    error = random_map(tuple(found.shape), seed + 1)
+    back = pool.max_pool_gradient(error, which, x.shape)
+    assert back.mantissa.tolist() == reference.max_pool_gradient(error.mantissa, place, x.shape).tolist()
+
+
+def test_a_tie_of_a_window_goes_to_its_first_value():
+    x = IntTensor(
+        torch.tensor([[[[3, 3], [3, 3]]], [[[1, 5], [5, 2]]], [[[-9, -9], [-9, -8]]]]).to(torch.int8), 0
+    )
+    assert pool.max_pool(x)[1].flatten().tolist() == [0, 1, 3]
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=shapes, seed=st.integers(0, 999), size=st.sampled_from([1, 2, 4, 8]))
+def test_avg_pool_is_a_sum_and_a_rounded_shift(shape, seed, size):
+    x = random_map(shape, seed)
+    found = pool.avg_pool(x, size)
+    assert found.mantissa.tolist() == reference.avg_pool(x.mantissa, size).tolist()
+    error = random_map(tuple(found.shape), seed + 1)
+    back = pool.avg_pool_gradient(error, size, x.shape)
+    assert back.mantissa.tolist() == reference.avg_pool_gradient(error.mantissa, size, x.shape).tolist()
+    assert back.exponent == error.exponent - 2 * (size.bit_length() - 1)
+
+
+def test_avg_pool_rounds_halves_away_from_zero_and_reaches_the_ends():
+    windows = [[[1, 1], [0, 0]], [[-1, -1], [0, 0]], [[127] * 2] * 2, [[-127] * 2] * 2, [[1, 0], [0, 0]]]
+    x = IntTensor(torch.tensor(windows, dtype=torch.int8).view(5, 1, 2, 2), 0)
+    assert pool.avg_pool(x, 2).mantissa.flatten().tolist() == [1, -1, 127, -127, 0]
+
+
+@pytest.mark.parametrize("size", [0, 3, 6])
+def test_windows_that_no_shift_divides_are_refused(size):
+    with pytest.raises(InputError, match="power of two"):
+        pool.avg_pool(random_map((1, 1, 8, 8), 0), size)
+
+
+def test_relu_keeps_what_is_positive_and_its_mask_lets_errors_through():
+    x = IntTensor(torch.tensor([-127, -1, 0, 1, 127], dtype=torch.int8), 2, INT4)
+    out, mask = pointwise.relu(x)
+    assert out.mantissa.tolist() == [0, 0, 0, 1, 127] and (out.exponent, out.format) == (2, INT4)
+    assert mask.tolist() == [False, False, False, True, True]
+    error = IntTensor(torch.tensor([5, -6, 7, -8, 9], dtype=torch.int8), -1)
+    back = pointwise.relu_gradient(error, mask)
+    assert back.mantissa.tolist() == [0, 0, 0, -8, 9] and back.mantissa.dtype == torch.int8
+
+
+def test_relu_works_on_accumulators_too():
+    out, mask = pointwise.relu(Accumulator(torch.tensor([-(2**31) + 1, 2**31 - 1]).int(), 0))
+    assert out.mantissa.tolist() == [0, 2**31 - 1] and mask.tolist() == [False, True]
+
+
+bytes_ = st.integers(-127, 127)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    pairs=st.lists(st.tuples(bytes_, bytes_), max_size=20), ea=st.integers(-40, 40), eb=st.integers(-40, 40)
+)
+@example(pairs=[(127, 127), (-127, -127), (127, -127), (64, 64)], ea=0, eb=23)
+@example(pairs=[(127, 127), (-127, -127), (1, -1)], ea=24, eb=0)
+@example(pairs=[(127, 127), (64, 64), (-64, -64), (63, 63)], ea=-30, eb=0)
+@example(pairs=[(127, 127)], ea=3, eb=3)
+@example(pairs=[(127, -127)], ea=40, eb=-40)
+def test_sums_are_at_the_smaller_exponent(pairs, ea, eb):
+    a, b = [p for p, _ in pairs], [q for _, q in pairs]
+    found = pointwise.add(
+        IntTensor(torch.tensor(a, dtype=torch.int8), ea), IntTensor(torch.tensor(b, dtype=torch.int8), eb)
+    )
+    expected, exponent = reference.add(a, ea, b, eb, span=23)
+    assert (found.mantissa.tolist(), found.exponent) == (expected, exponent)
+    assert all(abs(v) < 2**31 for v in expected)
+
+
+def test_exponents_far_apart_leave_the_larger():
+    big, small = (IntTensor(torch.tensor([100], dtype=torch.int8), e, UINT4) for e in (500, -500))
+    assert pointwise.add(small, big).mantissa.item() == 100 << 23
