@@ -55,7 +55,12 @@ class Scheme:
         check_bits(self.activation, "activation", activation_bits, activation_flag)
 
     def bits(self, weight_bits: int, activation_bits: int) -> Bits:
-        """The widths, and what the quantizers hold, as the accounting takes them."""
+        """The widths in training, and what the quantizers hold, as the accounting takes them.
+
+        What is quantized after the training is in float until then.
+        """
+        if self.weight.after_training:
+            return Bits(FLOAT_BITS, FLOAT_BITS, FLOAT_BITS)
         edge = max(weight_bits, self.edge_bits)
         return Bits(
             weight_bits,

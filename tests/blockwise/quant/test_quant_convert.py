@@ -220,3 +220,8 @@ def test_the_ledger_counts_every_layer_at_the_width_at_which_it_is_trained(name,
             assert module.weight_quantizer.bits == bits.weight_of(layers[path]), path
         elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
             assert bits.weight_of(layers[path]) == 32, path
+
+
+def test_what_is_quantized_after_the_training_is_planned_in_float():
+    assert quant.scheme("ptq-mse").bits(3, 3) == Bits(32, 32, 32)
+    assert quant.scheme("lsq").bits(3, 3).weight == 3

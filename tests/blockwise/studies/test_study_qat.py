@@ -81,7 +81,8 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
         (["--model", "resnet"], "model: got 'resnet'"),
         (["--heads", "gpa", "--regimes", "local"], "head: got 'gpa'"),
         (["--epochs", "0"], "--epochs: got 0"),
-        (["--data", "nowhere/at/all"], "nowhere"),
+        (["--data", "nowhere/at/all", "--methods", "lsq"], "nowhere"),
+        (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the method trains in 5 stages"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
     ],
 )
