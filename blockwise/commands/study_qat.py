@@ -47,6 +47,14 @@ class Options:
     regimes: Annotated[tuple[str, ...], arg(help="bp, local, or both.")] = ("bp",)
     heads: Annotated[tuple[str, ...], arg(help="Local heads, in local regimes.")] = ("gap",)
     blocks: Annotated[tuple[str, ...], arg(help="Cuts, in local regimes.")] = ("stages",)
+    activation_method: Annotated[
+        str | None,
+        arg(
+            metavar="METHOD",
+            help="Another method for activations, in all but fp32.",
+            help_behavior_hint="(default: each method's own)",
+        ),
+    ] = None
     weight_bits: Annotated[
         int | None,
         arg(
@@ -133,7 +141,7 @@ def _space(options: Options) -> Space:
     return Space(
         options.methods or qat.catalogue(), options.regimes, options.heads, options.blocks,
         options.weight_bits, options.activation_bits, options.model, options.data, options.accelerator,
-        options.compile,
+        options.compile, options.activation_method,
     )  # fmt: skip
 
 
@@ -144,6 +152,7 @@ def _protocol(options: Options) -> Protocol:
         ("model", (options.model,), models.CATALOGUE),
         ("method", options.methods, quant.METHODS),
         ("regime", options.regimes, REGIMES),
+        ("method", (options.activation_method or "fp32",), quant.METHODS),
     )
     for subject, names, known in named:
         for name in names:

@@ -81,6 +81,7 @@ class Space:
     source: str = "cifar10"
     accelerator: str = "auto"
     compile: bool = False
+    activation_method: str | None = None  # another one for activations
 
 
 def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
@@ -99,14 +100,15 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
 def _config(
     space: Space, protocol: Protocol, method: str, regime: str, head: str, blocks: str, seed: int
 ) -> Config:
-    scheme = quant.scheme(method)
+    other = None if method == "fp32" else space.activation_method
+    scheme = quant.scheme(method, activation_method=other)
     weight = _available(scheme, "weight", space.weight_bits)
     activation = _available(scheme, "activation", space.activation_bits)
     return Config(
         network=Network(model=space.model, width=protocol.width, blocks=blocks, head=head),
         images=Data(data=space.source, image_size=protocol.image_size),
         quantization=Quantization(
-            method=method, weight_bits=weight, activation_bits=activation,
+            method=method, activation_method=other, weight_bits=weight, activation_bits=activation,
             bit_chain=_chain(scheme, weight) if protocol.recipe else (),
         ),
         training=Training(
@@ -162,7 +164,8 @@ class Summary:
     @property
     def reference(self) -> float | None:
         """The reference study's test error, of networks trained globally."""
-        return REFERENCE_ERRORS.get(self.method) if self.regime == "bp" else None
+        usual = quant.scheme(self.method).activation.name == self.activation_method
+        return REFERENCE_ERRORS.get(self.method) if self.regime == "bp" and usual else None
 
 
 SUMMARISED = (
