@@ -71,6 +71,7 @@ def main() -> int:
     """Train all, print and write; 1 if one of them broke."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data")
+    parser.add_argument("--data-name", default="", help="what to call the data in the record")
     parser.add_argument("--steps", type=int, default=40)
     arguments = parser.parse_args()
     images = data.load(arguments.data, image_size=16)
@@ -92,7 +93,14 @@ def main() -> int:
                     f"{method:16} W{widths[0]}A{widths[1]} {regime:6} loss {first:.3f} -> {last:.3f}",
                     flush=True,
                 )
-    record = {"steps": arguments.steps, "batch": BATCH, "torch": torch.__version__, "rows": rows}
+    name = arguments.data_name or images.name
+    record = {
+        "data": name,
+        "steps": arguments.steps,
+        "batch": BATCH,
+        "torch": torch.__version__,
+        "rows": rows,
+    }
     atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
     broken = [row for row in rows if not math.isfinite(row["last"])]
     print(f"{len(rows) - len(broken)} of {len(rows)} are finite")

@@ -6,13 +6,20 @@ With ``--check`` nothing is written; the exit code tells whether the README is u
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from blockwise import quant
 from blockwise.files import atomic_write
+from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
+from blockwise.report.methods import method_cells
+from blockwise.report.qat import HEADINGS, cells
+from blockwise.studies import qat as qat_study
+from blockwise.studies import records
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -217,6 +224,77 @@ def precision() -> str:
     return "\n\n".join((intro, table(["bits", *(f"M0/{c}" for c in compressions)], rows), picture))
 
 
+def qat_runs() -> list[dict[str, Any]]:
+    """results/qat_short.jsonl."""
+    return records.read(ROOT / "results" / "qat_short.jsonl")
+
+
+def qat(regime: str) -> str:
+    """The recorded study of methods, of one regime, best first."""
+    runs = [r for r in qat_runs() if r["regime"] == regime]
+    local = regime.startswith("local")
+    found = qat_study.summaries(runs)
+    # Trainings shared their machine with other work: their times do not compare, those of steps do.
+    hidden = {"regime", "time"} if local else {"regime", "head, cut", "time"}
+    columns = [i for i, heading in enumerate(HEADINGS) if heading not in hidden]
+    rows = [[cells(summary)[i] for i in columns] for summary in found]
+    header = [HEADINGS[i] for i in columns]
+    return f"{_qat_conditions(runs)}\n\n{table(header, rows)}"
+
+
+def _qat_conditions(runs: list[dict[str, Any]]) -> str:
+    first = runs[0]
+    train, validation, test = first["images"]
+    seeds = sorted({r["seed"] for r in runs})
+    return (
+        f"`--preset {first['protocol']}`: {first['model']} at width {first['width']} on {first['data']} at "
+        f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
+        f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
+        f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
+        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of "
+        f"{first['environment']['processor']}, torch {first['environment']['torch']}."
+    )
+
+
+def quantizers() -> str:
+    """results/quantizers.json: times relative to float32."""
+    result = load("quantizers")
+    c = result["conditions"]
+    names = list(dict.fromkeys([*result.get("eager", {}), *result.get("compiled", {})]))
+    rows = [
+        [name, *(_ratio(result.get(mode, {}).get(name)) for mode in ("eager", "compiled"))] for name in names
+    ]
+    intro = (
+        "`uv run benchmarks/quantizers.py [--compile]`: forward, backward and update of ResNet-20 at width "
+        f"16, batch {c['batch']}, {'x'.join(map(str, c['shape']))}, against float32 in the same rounds; "
+        f"{c['threads']} threads of {c['processor']}, torch {c['torch']}; medians of {c['rounds']} rounds."
+    )
+    return f"{intro}\n\n{table(['method', 'eager : eager fp32', 'compiled : compiled fp32'], rows)}"
+
+
+def _ratio(found: dict[str, float] | None) -> str:
+    return f"{found['ratio']:.2f}" if found else "-"
+
+
+def all_methods() -> str:
+    """results/all_methods.json: how many trainings stay finite."""
+    result = load("all_methods")
+    rows = result["rows"]
+    finite = sum(math.isfinite(row["last"]) for row in rows)
+    names = {row["method"] for row in rows}
+    return (
+        f"`uv run benchmarks/all_methods.py PATH`: {finite} of {len(rows)} trainings of ResNet-20 at width 8 "
+        f"on {result['data']} at 16x16 ({len(names)} methods, three bits or their own and two where they "
+        f"have them, `bp` and `local`, {result['steps']} steps) stay finite."
+    )
+
+
+def methods() -> str:
+    """The catalogue."""
+    rows = [[*method_cells(entry)] for entry in quant.METHODS.values()]
+    return table([*METHOD_HEADINGS], rows)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
@@ -225,6 +303,11 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arena": arena,
     "study-memory": study_memory,
     "fit": fit,
+    "methods": methods,
+    "all-methods": all_methods,
+    "qat": lambda: qat("bp"),
+    "qat-local": lambda: qat("local"),
+    "quantizers": quantizers,
     "precision": precision,
     "speed": speed,
 }
