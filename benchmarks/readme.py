@@ -229,30 +229,57 @@ def qat_runs() -> list[dict[str, Any]]:
     return records.read(ROOT / "results" / "qat_short.jsonl")
 
 
-def qat(regime: str) -> str:
-    """The recorded study of methods, of one regime, best first."""
-    runs = [r for r in qat_runs() if r["regime"] == regime]
-    local = regime.startswith("local")
-    found = qat_study.summaries(runs)
-    # Trainings shared their machine with other work: their times do not compare, those of steps do.
-    hidden = {"regime", "time"} if local else {"regime", "head, cut", "time"}
+def qat() -> str:
+    """The recorded study of methods, trained globally, best first."""
+    return _qat_table([r for r in qat_runs() if r["regime"] == "bp"], {"regime", "head, cut", "time"})
+
+
+def qat_local() -> str:
+    """Block by block, beside backpropagation of the same methods."""
+    runs = qat_runs()
+    compared = {_as_trained(r) for r in runs if r["regime"] != "bp"}
+    return _qat_table([r for r in runs if _as_trained(r) in compared], {"time", "reference"})
+
+
+def qat_activations() -> str:
+    """Methods with activations of their own beside the same weights with LSQ's."""
+    runs = {(r["method"], r["activation_method"]): r for r in qat_runs() if r["regime"] == "bp"}
+    pairs = [(name, runs[name, name], runs.get((name, "lsq"))) for name, own in runs if name == own != "lsq"]
+    rows = [
+        [name, *(f"{100 * r['test_error']:.1f}%, {_widths(r)}" for r in (own, other))]
+        for name, own, other in pairs
+        if other
+    ]
+    return table(["weights", "own activations", "LSQ's activations"], rows)
+
+
+def _as_trained(run: dict[str, Any]) -> tuple[Any, ...]:
+    return run["method"], run["activation_method"], _widths(run)
+
+
+def _widths(run: dict[str, Any]) -> str:
+    return f"W{run['weight_bits']}A{run['activation_bits']}"
+
+
+def _qat_table(runs: list[dict[str, Any]], hidden: set[str]) -> str:
+    """Trainings shared their machine with other work: their times do not compare, those of steps do."""
     columns = [i for i, heading in enumerate(HEADINGS) if heading not in hidden]
-    rows = [[cells(summary)[i] for i in columns] for summary in found]
-    header = [HEADINGS[i] for i in columns]
-    return f"{_qat_conditions(runs)}\n\n{table(header, rows)}"
+    rows = [[cells(summary)[i] for i in columns] for summary in qat_study.summaries(runs)]
+    return f"{_qat_conditions(runs)}\n\n{table([HEADINGS[i] for i in columns], rows)}"
 
 
 def _qat_conditions(runs: list[dict[str, Any]]) -> str:
     first = runs[0]
     train, validation, test = first["images"]
     seeds = sorted({r["seed"] for r in runs})
+    hosts = {(r["environment"]["processor"], r["environment"]["torch"]): r for r in runs}
+    machines = " or ".join(f"{processor}, torch {version}" for processor, version in hosts)
     return (
         f"`--preset {first['protocol']}`: {first['model']} at width {first['width']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
-        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of "
-        f"{first['environment']['processor']}, torch {first['environment']['torch']}."
+        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of {machines}."
     )
 
 
@@ -305,8 +332,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "fit": fit,
     "methods": methods,
     "all-methods": all_methods,
-    "qat": lambda: qat("bp"),
-    "qat-local": lambda: qat("local"),
+    "qat": qat,
+    "qat-activations": qat_activations,
+    "qat-local": qat_local,
     "quantizers": quantizers,
     "precision": precision,
     "speed": speed,

@@ -28,7 +28,7 @@ from blockwise.result import (
     TensorRow,
 )
 from blockwise.setup import Setup
-from blockwise.training import REGIMES, Run, TrainOptions, make_regime
+from blockwise.training import ALL_REGIMES, Run, TrainOptions, make_regime
 from blockwise.training.options import Silent, Watcher
 from devices.ledger import Moment
 from devices.paper import paper_figures
@@ -166,10 +166,10 @@ def _all_trained(
     done: dict[str, RegimeResult] = {}
     trained = []
     for row in rows:
-        same = done.get(REGIMES[row.regime].same_as)
+        same = done.get(ALL_REGIMES[row.regime].same_as)
         if same is None:
             row = _trained(setup, row, checkpoints, watcher)
-            done[REGIMES[row.regime].same_as] = row
+            done[ALL_REGIMES[row.regime].same_as] = row
         else:
             row = replace(row, training=same.training, trained_as=same.regime)
         trained.append(row)
@@ -186,6 +186,7 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         learning_rate=config.learning_rate,
         fused=row.update == "fused",
         seed=config.training.seed,
+        mu=config.training.mu,
         stages=config.stages,
         accelerator=setup.accelerator,
         compile=config.training.compile,
@@ -193,9 +194,11 @@ def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher:
         fingerprint=config.fingerprint(
             row.regime, setup.head, setup.cut, setup.dataset.fingerprint, setup.accelerator
         ),
+        digest=config.output.digest,
+        digest_log=checkpoints / f"{row.regime}.digests" if checkpoints and config.output.digest else None,
         watcher=lambda: watcher,
     )
-    training, host = Run(setup.build(), setup.dataset, regime, options).train()
+    training, host = Run(setup.build(row.regime), setup.dataset, regime, options).train()
     return replace(row, training=training, host=host)
 
 

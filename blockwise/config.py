@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,13 +11,26 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import heads, models, norms, quant
-from blockwise.training import DEFAULT_LEARNING_RATE, DEFAULT_REGIMES, OPTIMIZERS, REGIMES
+from blockwise.integer.update import LARGEST_MU, SMALLEST_MU
+from blockwise.training import (
+    ALL_REGIMES,
+    DEFAULT_LEARNING_RATE,
+    DEFAULT_REGIMES,
+    INTEGER_REGIMES,
+    OPTIMIZERS,
+)
 from devices.errors import InputError, unknown_name
 from devices.planning import UPDATES
 
 AUTO = "auto"
+LEAST_MU = SMALLEST_MU + 6
+"""mu falls by 2 in a training, and counts 4 less for states of 4 bits."""
 LARGEST_SEED = 2**63 - 1
 """PyTorch keeps seeds in 64 bits."""
+
+
+REQUANTIZE = ("buffered", "twice")
+"""How sums become few bits: their largest must be known first."""
 
 
 def _listed(names: Any) -> str:
@@ -161,7 +175,9 @@ class Quantization:
 class Training:
     """How to train."""
 
-    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(REGIMES)}.")] = DEFAULT_REGIMES
+    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(ALL_REGIMES)}.")] = (
+        DEFAULT_REGIMES
+    )
     epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {_listed(OPTIMIZERS)}.")] = "sgd-momentum"
@@ -181,6 +197,21 @@ class Training:
     micro_batch: Annotated[
         int, arg(help="Images at a time in bp-micro, also where it is listed only as a baseline.")
     ] = 1
+    mu: Annotated[
+        int,
+        arg(
+            metavar="BITS",
+            help="First learning rate of integer regimes: the largest gradient moves its 8-bit weight by "
+            "2^BITS; one bit less after a half and after three quarters of the training.",
+        ),
+    ] = 5
+    requantize: Annotated[
+        str,
+        arg(
+            help="In integer regimes, for the memory figures: sums are buffered, or computed twice to spare "
+            "the buffer. The results are the same."
+        ),
+    ] = REQUANTIZE[0]
     seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
     compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
@@ -201,6 +232,13 @@ class Output:
     json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
     quiet: Annotated[bool, arg(help="No progress and no report, only the verdict.")] = False
     dry_run: Annotated[bool, arg(help="Memory without training.")] = False
+    digest: Annotated[
+        bool,
+        arg(
+            help="Add a checksum of all weights to each regime, and write that after every step to "
+            "checkpoints/REGIME.digests."
+        ),
+    ] = False
     resume: Annotated[
         Path | None,
         arg(metavar="DIR", help="Go on with the interrupted run in this folder.", help_behavior_hint=""),
@@ -239,6 +277,10 @@ class Config:
         self._check_planned_only()
         if self.images.image_size is not None:
             _at_least("--image-size", self.images.image_size, 1)
+        if not LEAST_MU <= training.mu <= LARGEST_MU:
+            raise InputError(
+                "--mu", got=training.mu, wanted=f"{LEAST_MU} to {LARGEST_MU}", do="try 5, NITI's own"
+            )
         if training.lr is not None and not 0 < training.lr < float("inf"):
             raise InputError("--lr", got=training.lr, wanted="a number above 0", do="leave it out")
         self.scheme.check(self.weight_bits, self.activation_bits)
@@ -333,6 +375,17 @@ def _at_least(flag: str, value: int, least: int) -> None:
         raise InputError(flag, got=value, wanted=f"at least {least}", do="choose a larger number")
 
 
+def _check_integer_bits(regime: str) -> None:
+    """A regime as niti3 or niti16-local names bits that there are none of."""
+    found = re.fullmatch(r"niti:?(\d+)(-\w+)*", regime)
+    if found and regime not in ALL_REGIMES:
+        names = _listed(INTEGER_REGIMES)
+        raise InputError(
+            f"regime {regime}", got=f"{found[1]} bits", wanted="8 or 4 bits in integer regimes",
+            do=f"choose of {names}",
+        )  # fmt: skip
+
+
 def _check_names(config: Config) -> None:
     training = config.training
     known: tuple[tuple[str, str, Any], ...] = (
@@ -340,10 +393,13 @@ def _check_names(config: Config) -> None:
         ("head", config.network.head.partition(":")[0], {AUTO, *heads.CATALOGUE}),
         ("optimizer", training.optimizer, OPTIMIZERS),
         ("--update", training.update, {AUTO, *UPDATES}),
+        ("--requantize", training.requantize, REQUANTIZE),
         ("--accelerator", training.accelerator, {AUTO, "cpu", "cuda"}),
-        *(("regime", regime, REGIMES) for regime in training.regimes),
+        *(("regime", regime, ALL_REGIMES) for regime in training.regimes),
     )
     models.check_name(config.network.model)
+    for regime in training.regimes:
+        _check_integer_bits(regime)
     for subject, name, names in known:
         if name not in names:
             raise unknown_name(subject, name, names)
@@ -353,4 +409,6 @@ def _check_names(config: Config) -> None:
         )
     if not training.regimes or len(set(training.regimes)) < len(training.regimes):
         got = " ".join(training.regimes) or "none"
-        raise InputError("--regimes", got=got, wanted="each regime once", do=f"choose of {_listed(REGIMES)}")
+        raise InputError(
+            "--regimes", got=got, wanted="each regime once", do=f"choose of {_listed(ALL_REGIMES)}"
+        )

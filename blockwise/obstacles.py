@@ -1,8 +1,14 @@
-"""What cannot be trained on a single sample: layers that compare the samples of a batch."""
+"""What cannot be trained: on a single sample, layers that compare samples; on integers, norms and sums."""
 
 import math
+from collections.abc import Sequence
 
+from blockwise.integer.ops import largest_batch
+from devices.errors import InputError
 from devices.network import Layer, Network
+
+INTEGER_KINDS = ("conv", "linear", "relu", "view", "max_pool", "avg_pool", "cross_entropy")
+LOCAL_SUFFIX = "-local"
 
 
 def compares_samples(network: Network) -> str:
@@ -17,3 +23,39 @@ def _reason(layer: Layer) -> str:
     if layer.kind.startswith("batch_norm") and math.prod(layer.shape[1:]) == 1:
         return "the norm of flat features compares samples"
     return ""
+
+
+def check_integer(network: Network, regimes: Sequence[str], batch_size: int, head: str) -> None:
+    """Refuse what integer regimes cannot train. Raises InputError."""
+    subject = f"regime {regimes[0]}"
+    for layer in network.layers:
+        if layer.kind not in INTEGER_KINDS:
+            raise InputError(
+                subject, got=f"a network with {_spelt(layer)}", wanted="one without norms and residual sums",
+                do="use --model plain6, or --norm none where there is no sum",
+            )  # fmt: skip
+    if any(regime.endswith(LOCAL_SUFFIX) for regime in regimes):
+        _check_heads(network, head)
+    positions = max(math.prod(layer.shape[1:]) for layer in network.layers if layer.weights)
+    if batch_size > largest_batch(positions):
+        raise InputError(
+            "--batch-size", got=f"{batch_size} with {subject}",
+            wanted=f"at most {largest_batch(positions)}, for weight gradients are sums of 32 bits",
+            do="use a smaller batch",
+        )  # fmt: skip
+
+
+def _check_heads(network: Network, head: str) -> None:
+    for block in network.blocks[:-1]:
+        if {layer.kind for layer in block.head} <= {"view", "avg_pool", "linear", "cross_entropy"}:
+            continue
+        similar = any(layer.kind == "similarity_loss" for layer in block.head)
+        raise InputError(
+            "--head", got=f"{head}, {'a similarity loss' if similar else 'which has convolutions and norms'}",
+            wanted="a pooled linear layer in integer regimes", do="use --head gap or --head pred",
+        )  # fmt: skip
+
+
+def _spelt(layer: Layer) -> str:
+    names = {"add": "a residual sum"}
+    return f"{names.get(layer.kind, layer.kind.replace('_', ' '))} ({layer.name})"

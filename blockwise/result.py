@@ -59,6 +59,7 @@ class Training:
     block_accuracies: dict[str, float]  # validation accuracy of each block's own head
     seconds: float
     images_per_second: float
+    digest: str | None = None  # of all weights, if asked for: blockwise.training.digest
 
 
 @dataclass(frozen=True)

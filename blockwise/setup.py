@@ -9,15 +9,21 @@ from blockwise import board, data, models, quant
 from blockwise.blocks import BlockNet
 from blockwise.config import AUTO, Config
 from blockwise.describe import Anatomy
+from blockwise.integer.arithmetics import arithmetic_of
+from blockwise.integer.net import IntegerNet
 from blockwise.models import Chain
-from blockwise.obstacles import compares_samples
+from blockwise.obstacles import check_integer, compares_samples
 from blockwise.partition import Cut
+from blockwise.training import INTEGER_REGIMES
 from devices.costs import DEVICE
 from devices.errors import InputError
 from devices.network import Network
 from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import Step, schedule, update_of
+
+INTEGER_HEADS = ("pred", "gap")
+"""The same with integer regimes, whose heads are pooled linear layers."""
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
@@ -47,6 +53,8 @@ class Setup:
     def _check(self) -> None:
         """Refuse what only the parts together show, before any work is begun."""
         _ = self.accelerator
+        if self.integer_regimes:
+            check_integer(self.network, self.integer_regimes, self.config.training.batch_size, self.head)
         reason = self._obstacle(self.network)
         if reason:
             training = self.config.training
@@ -89,7 +97,7 @@ class Setup:
         return Step(
             batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE,
             micro_batch=config.training.micro_batch, limit_bytes=self.device.usable_bytes,
-            alignment=self.device.alignment_bytes,
+            alignment=self.device.alignment_bytes, twice=config.training.requantize == "twice",
         )  # fmt: skip
 
     def update(self, regime: str) -> str:
@@ -101,7 +109,8 @@ class Setup:
     def _choice(self) -> tuple[str, Cut, Network]:
         """The head with its cut and network: as asked for, or the first candidate that serves."""
         asked = self.config.network.head
-        heads = HEAD_CANDIDATES if asked == AUTO else (asked,)
+        candidates = INTEGER_HEADS if self.integer_regimes else HEAD_CANDIDATES
+        heads = candidates if asked == AUTO else (asked,)
         anatomy, tried = Anatomy(self.chain(), heads[0]), []
         for head in heads:
             anatomy = anatomy.with_head(head)
@@ -144,9 +153,17 @@ class Setup:
         step = self.step(regime, batch)
         return Plan(self.device, regime, step.batch, self.update(regime), schedule(regime, network, step))
 
-    def build(self) -> BlockNet:
-        """The quantized network with its heads, initialised from the seed."""
-        return self.build_parts()[1]
+    @property
+    def integer_regimes(self) -> tuple[str, ...]:
+        """Those of the configuration that train on integers alone."""
+        return tuple(r for r in self.config.training.regimes if r in INTEGER_REGIMES)
+
+    def build(self, regime: str = "bp") -> BlockNet | IntegerNet:
+        """The network with its heads as ``regime`` trains it, initialised from the seed."""
+        if regime not in INTEGER_REGIMES:
+            return self.build_parts()[1]
+        net = BlockNet(self.chain(), self.cut, self.head)
+        return IntegerNet(net, arithmetic_of(regime), self.config.training.seed)
 
     def build_parts(self) -> tuple[Chain, BlockNet]:
         """The quantized network by its own names, and the same modules in blocks with heads."""

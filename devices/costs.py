@@ -1,8 +1,9 @@
 """What each kind of layer writes, keeps for its backward pass and needs: one row per kind.
 
-Two tables. ``DEVICE`` is a direct C implementation without im2col: a norm works in place on the
+Three tables. ``DEVICE`` is a direct C implementation without im2col: a norm works in place on the
 accumulator, element-wise layers between an accumulator and the next codes are evaluated on the fly,
-activations are kept as codes. ``PYTORCH`` is what eager autograd keeps in float32.
+activations are kept as codes. ``INTEGER`` is the same without norms, on integers. ``PYTORCH`` is what
+eager autograd keeps in float32.
 """
 
 from dataclasses import dataclass, field
@@ -116,6 +117,30 @@ DEVICE = CostTable(
     label_bits=8,
     packs=True,
 )
+
+INTEGER = CostTable(
+    "integer",
+    MappingProxyType(
+        {
+            # Sums of 32 bits; the layer behind requantizes them.
+            "conv": Row(saves=("input",)),
+            "linear": Row(saves=("input",)),
+            # A sum may be positive and its code zero: the code does not tell the mask.
+            "relu": Row(width="codes", saves=("mask",), gradient="in_place"),
+            "quantize": Row(width="codes", gradient="in_place"),
+            "view": Row("view", gradient="share"),
+            "max_pool": Row(width="input", saves=("argmax",)),
+            "avg_pool": Row(width="codes"),
+            "global_avg_pool": Row(width="codes"),
+            # What it writes is the error of the logits.
+            "cross_entropy": Row(width="codes", saves=("output",), gradient="in_place"),
+        }
+    ),
+    image_bits=8,
+    label_bits=8,
+    packs=True,
+)
+"""Training on integers alone: codes and errors of few bits, sums of 32."""
 
 PYTORCH = CostTable(
     "pytorch",

@@ -59,6 +59,7 @@ class Lowering:
     """
 
     optimizer = ""  # what torch.optim would need temporaries for
+    gradient_bits = FLOAT_BITS  # of the error gradients of activations
 
     def __init__(
         self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
@@ -284,7 +285,7 @@ class Lowering:
         target = reuse if reuse is not None and self._sharers[reuse] == 1 else None
         if target is None:
             shape = (self.batch, *self._shapes[name])
-            target = self._declare(f"{name}.gradient", shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
+            target = self._declare(f"{name}.gradient", shape, self.gradient_bits, cat.WORKING_TENSORS, owner)
         if existing is not None:  # another layer still needs it as it is
             self._copy(existing, target, owner)
         self._point(name, target)

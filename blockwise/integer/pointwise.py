@@ -9,7 +9,7 @@ from torch import Tensor
 from blockwise.integer.rounding import nearest
 from blockwise.integer.tensor import Accumulator, IntTensor
 
-Numbers = TypeVar("Numbers", IntTensor, Accumulator)
+Numbers = TypeVar("Numbers", bound=IntTensor | Accumulator)
 
 WIDEST_SPAN = 23
 """Mantissas are shifted left by no more: 2 (127 x 2^23) fits 31 bits."""

@@ -1,13 +1,16 @@
 """Pooling over windows that do not overlap; rows and columns beyond the last whole window are dropped."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Size, Tensor
 
 from blockwise.integer.rounding import nearest
-from blockwise.integer.tensor import IntTensor
+from blockwise.integer.tensor import INT8, Accumulator, IntTensor
 from devices.errors import InputError
+
+Numbers = TypeVar("Numbers", bound=IntTensor | Accumulator)
 
 
 def max_pool(x: IntTensor) -> tuple[IntTensor, Tensor]:
@@ -20,7 +23,7 @@ def max_pool(x: IntTensor) -> tuple[IntTensor, Tensor]:
     return replace(x, mantissa=largest), which
 
 
-def max_pool_gradient(error: IntTensor, which: Tensor, in_shape: Size | tuple[int, ...]) -> IntTensor:
+def max_pool_gradient(error: Numbers, which: Tensor, in_shape: Size | tuple[int, ...]) -> Numbers:
     """The error where the largest was, 0 elsewhere."""
     out = error.mantissa.new_zeros(tuple(in_shape))
     for place, corner in enumerate(_corners(out)):
@@ -34,17 +37,33 @@ def avg_pool(x: IntTensor, size: int) -> IntTensor:
     Rounded to the nearest integer, ties away from zero; the exponent stays.
     """
     shift = _shift(size)
-    windows = _windows(x.mantissa, size)
-    sums = windows.sum((3, 5), dtype=torch.int32)
+    sums = _sums(x, size)
     return replace(x, mantissa=(nearest(sums, shift) if shift else sums).to(torch.int8))
 
 
-def avg_pool_gradient(error: IntTensor, size: int, in_shape: Size | tuple[int, ...]) -> IntTensor:
+def wide_avg_pool(x: IntTensor, size: int) -> IntTensor:
+    """:func:`avg_pool` as int8, whatever the format: narrower mantissas gain fractional bits.
+
+    A format of M magnitude bits leaves 7 - M, which are taken off the exponent.
+    """
+    spare = INT8.magnitude_bits - x.format.magnitude_bits
+    shift = _shift(size) - spare
+    sums = _sums(x, size)
+    mean = nearest(sums, shift) if shift > 0 else sums << -shift
+    return IntTensor(mean.to(torch.int8), x.exponent - spare, INT8)
+
+
+def avg_pool_gradient(error: Numbers, size: int, in_shape: Size | tuple[int, ...]) -> Numbers:
     """Every input's share of its window's error: the same mantissa, 2 log2(size) off the exponent."""
     shift = _shift(size)
     out = error.mantissa.new_zeros(tuple(in_shape))
     _windows(out, size).copy_(error.mantissa[:, :, :, None, :, None])
     return replace(error, mantissa=out, exponent=error.exponent - shift)
+
+
+def _sums(x: IntTensor, size: int) -> Tensor:
+    """Of each window, int32 (B, C, rows, columns)."""
+    return _windows(x.mantissa, size).sum((3, 5), dtype=torch.int32)
 
 
 def _corners(x: Tensor) -> list[Tensor]:

@@ -45,6 +45,10 @@ class BitSchedule:
         """The same with every mu less by ``bits``: by 4 for states of 4 bits."""
         return BitSchedule(tuple((start, mu - bits) for start, mu in self.changes))
 
+    def starting_at(self, mu: int) -> "BitSchedule":
+        """The same from another first mu."""
+        return self.lowered(self.changes[0][1] - mu)
+
 
 NITI_SCHEDULE = BitSchedule()
 STATE_SCHEDULE = NITI_SCHEDULE.lowered(4)

@@ -7,6 +7,7 @@ from functools import partial
 from blockwise.models.chain import Chain, Unit, count_parameters
 from blockwise.models.cnn import cnn
 from blockwise.models.mlp import mlp
+from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
@@ -47,6 +48,11 @@ CATALOGUE: dict[str, Family] = {
     "vgg11b": Family(partial(vgg, "vgg11b"), 128, "plain network, 9 convolutions and 2 linear layers"),
     "mlp": Family(mlp, 1024, "3 hidden linear layers"),
     "cnn": Family(cnn, 16, "3 convolutions, for the tightest boards"),
+    "vgg-small-7": Family(partial(plain, "vgg-small-7"), 128, "NITI's, 6 convolutions and 1 linear layer"),
+    "vgg-small-8": Family(partial(plain, "vgg-small-8"), 128, "NITI's, 7 convolutions and 1 linear layer"),
+    "vgg-small-9": Family(partial(plain, "vgg-small-9"), 128, "NITI's, 8 convolutions and 1 linear layer"),
+    "plain4": Family(partial(plain, "plain4"), 16, "4 convolutions without norms, for integer training"),
+    "plain6": Family(partial(plain, "plain6"), 16, "6 convolutions without norms, for integer training"),
 }
 
 

@@ -15,7 +15,7 @@ from blockwise.config import Config
 from blockwise.quant import stored_bytes
 from blockwise.setup import Setup
 from blockwise.studies import records
-from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training import ALL_REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent, Watcher
 from devices import profile
 from devices.profile import KIB
@@ -119,6 +119,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         learning_rate=config.learning_rate,
         fused=False,
         seed=config.training.seed,
+        mu=config.training.mu,
         stages=config.stages,
         accelerator=setup.accelerator,
         compile=config.training.compile,
@@ -126,8 +127,8 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         fingerprint=job.key,
         watcher=lambda: watcher,
     )
-    net = setup.build()
-    training, host = Run(net, images, REGIMES[job.regime], options).train()
+    net = setup.build(job.regime)
+    training, host = Run(net, images, ALL_REGIMES[job.regime], options).train()
     plan = setup.plan(job.regime)
     return {
         "key": job.key,

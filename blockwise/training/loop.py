@@ -15,15 +15,15 @@ from torch import Tensor
 
 from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
-from blockwise.quant import Treatment
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import calibration, checkpoint
+from blockwise.training.digest import StepLog, digest
 from blockwise.training.evaluate import Evaluation, evaluate
 from blockwise.training.features import FeatureCache, cache_features, pays
 from blockwise.training.host import PeakRSS, StorageCounter
+from blockwise.training.numerics import TrainableNet, numerics_of
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Phase, Regime
-from blockwise.training.updater import Updater, one_cycle
 
 LAYOUT = torch.channels_last
 """Convolutions are fastest on it, on processors and accelerators alike."""
@@ -46,6 +46,7 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     training_seconds: float = 0.0
+    logged: int = 0  # lines of the digest log
     calibrated: bool = False  # whether what is quantized after the training is so
     test_accuracy: float | None = None
 
@@ -53,9 +54,11 @@ class Progress:
 class Run:
     """One regime's training of one network on one data set."""
 
-    def __init__(self, net: BlockNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
+    def __init__(self, net: TrainableNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
-        self.net = net.to(options.accelerator).to(memory_format=LAYOUT)
+        self.net: Any = net.to(options.accelerator).to(memory_format=LAYOUT)
+        self.numerics = numerics_of(net)
+        self.inputs = self.numerics.inputs(data)
         calibration.pass_floats(net)
         self.phases = regime.phases(net)
         self.progress = Progress()
@@ -72,6 +75,8 @@ class Run:
         """Train to the end, from the checkpoint if there is one, and read the test set once."""
         calibration.check(self.net, self.splits["train"])
         updater_state = self._resume()
+        log = self.options.digest_log
+        self.log = StepLog(log, self.progress.logged) if log else None
         with PeakRSS() as rss:
             for index in range(self.progress.phase, len(self.phases)):
                 self._train_phase(self.phases[index], updater_state, rss)
@@ -87,7 +92,7 @@ class Run:
     def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
         started = time.perf_counter()
         self._freeze(phase)
-        updater = self._updater(phase)
+        updater = self.numerics.updater(self.net, self.options)
         if updater_state is not None:
             updater.load_state_dict(updater_state)
         cache = self._cache(phase)
@@ -119,11 +124,6 @@ class Run:
             self.net.bodies[index].requires_grad_(trained)
             self.net.heads[index].requires_grad_(trained and index in phase.heads)
 
-    def _updater(self, phase: Phase) -> Updater:
-        parameters = (p for p in self.net.parameters() if p.requires_grad)
-        treatment = Treatment.of(self.net)
-        return Updater(parameters, self.options.optimizer, fused=self.options.fused, treatment=treatment)
-
     def _enter_stage(self, phase: Phase) -> bool:
         """Tell the quantizers of the blocks in training which stage comes; whether it is a new one."""
         stage = self.options.stages.at(self.progress.epoch, self.options.epochs)
@@ -145,7 +145,7 @@ class Run:
             self.progress.cached = pays(self.net, first, split, self.options.epochs, augmented=augmented)
         if not self.progress.cached:
             return None
-        return cache_features(self.net, first, split, self.options.batch_size, self.data.normalize)
+        return cache_features(self.net, first, split, self.options.batch_size, self.inputs)
 
     def _prepare(self, phase: Phase, cache: FeatureCache | None) -> None:
         """Let quantizers choose their levels on the first batch, before the first step."""
@@ -154,9 +154,13 @@ class Run:
         with torch.no_grad(), frozen_statistics(self.net):
             self.net.run(x, phase.first, phase.last)
 
-    def _compiled(self) -> BlockNet:
-        """The network whose blocks and heads are compiled, if asked for; it shares all state."""
-        return compiled(self.net) if self.options.compile else self.net
+    def _compiled(self) -> Any:
+        """The network whose blocks and heads are compiled, if asked for; it shares all state.
+
+        Integer layers choose their way by the values they meet: they are not compiled.
+        """
+        compiles = self.options.compile and isinstance(self.net, BlockNet)
+        return compiled(self.net) if compiles else self.net
 
     # ---------------------------------------------------------------- epochs
 
@@ -183,7 +187,7 @@ class Run:
                 yield _laid_out(cache.take(index)), split.labels[index.to(split.labels.device)]
             return
         loader = batches(
-            split, options.batch_size, normalize=self.data.normalize, seed=options.seed,
+            split, options.batch_size, normalize=self.inputs, seed=options.seed,
             epoch=self.progress.epoch, shuffle=True, augment=self.augment, drop_last=True,
             device=options.accelerator,
         )  # fmt: skip
@@ -192,25 +196,28 @@ class Run:
                 x = self.net.run(_laid_out(x), 0, phase.first)
             yield x, y
 
-    def _train_epoch(self, phase: Phase, net: BlockNet, updater: Updater, cache: FeatureCache | None) -> None:
+    def _train_epoch(self, phase: Phase, net: Any, updater: Any, cache: FeatureCache | None) -> None:
         started = time.perf_counter()
         self._mode(phase)
-        total, done = torch.zeros((), device=self.options.accelerator), self.progress.epoch * self._steps
+        total: Tensor | int = 0
+        done, steps = self.progress.epoch * self._steps, self._steps * self.options.epochs
         for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
-            progress = (done + count) / (self._steps * self.options.epochs)
-            updater.set_learning_rate(self.options.learning_rate * one_cycle(progress))
+            updater.set_progress(done + count - 1, steps)
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
-            total += self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
+            total = total + self._step(
+                phase, net, updater, x, y, watched=watched and not self.options.compile
+            )
+            if self.log:
+                self.log.add(self._weights())
             self.watcher.batch(done + count)
         self.progress.training_seconds += time.perf_counter() - started
         self.progress.images += self._steps * self.options.batch_size
         self.progress.epoch += 1
-        self._validate(phase, float(total) / self._steps, time.perf_counter() - started)
+        loss = self.numerics.mean_loss(self.net, float(total), self._steps, self.options.batch_size)
+        self._validate(phase, loss, time.perf_counter() - started)
 
-    def _step(
-        self, phase: Phase, net: BlockNet, updater: Updater, x: Tensor, y: Tensor, *, watched: bool
-    ) -> Tensor:
+    def _step(self, phase: Phase, net: Any, updater: Any, x: Tensor, y: Tensor, *, watched: bool) -> Tensor:
         """One step; a watched one counts what PyTorch holds."""
         if not watched:
             loss = self.regime.step(net, phase, x, y)
@@ -224,7 +231,7 @@ class Run:
         return loss
 
     def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
-        return evaluate(self.net, self.splits[split], heads, self.data.normalize, self.options.accelerator)
+        return evaluate(self.net, self.splits[split], heads, self.inputs, self.options.accelerator)
 
     def _accuracies(self, found: Evaluation) -> dict[str, float]:
         """By the name of the block, of the heads that predict something."""
@@ -261,7 +268,9 @@ class Run:
 
     # ------------------------------------------------------------ checkpoints
 
-    def _save(self, updater: Updater | None) -> None:
+    def _save(self, updater: Any) -> None:
+        if self.log:
+            self.progress.logged = self.log.write()
         if self.options.checkpoint is None:
             return
         state = {
@@ -296,6 +305,12 @@ class Run:
 
     # ---------------------------------------------------------------- outcome
 
+    def _weights(self) -> list[Tensor]:
+        """All that the regime trains: bodies, then the heads that give a loss."""
+        heads = sorted({index for phase in self.phases for index in phase.heads})
+        modules = (*self.net.bodies, *(self.net.heads[index] for index in heads))
+        return [weight for module in modules for weight in self.numerics.weights(module)]
+
     def _note(self, rss: PeakRSS) -> None:
         self.progress.rss_bytes = max(self.progress.rss_bytes, rss.bytes)
 
@@ -311,6 +326,7 @@ class Run:
             history=tuple(Epoch(**epoch) for epoch in progress.history),
             block_accuracies=dict(progress.accuracies),
             seconds=progress.seconds,
+            digest=digest(self._weights()) if self.options.digest else None,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
         )
 

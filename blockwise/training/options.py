@@ -45,9 +45,12 @@ class TrainOptions:
     learning_rate: float
     fused: bool
     seed: int
+    mu: int = 5  # the first learning rate of integer regimes, in bits
     stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device
     compile: bool = False
     checkpoint: Path | None = None  # where to keep the state after each epoch, if anywhere
     fingerprint: str = ""  # of everything that a checkpoint must agree with
+    digest: bool = False  # whether to digest the final weights
+    digest_log: Path | None = None  # where to write the digest of the weights after every step, if anywhere
     watcher: Callable[[], Watcher] = Silent

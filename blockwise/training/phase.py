@@ -1,7 +1,7 @@
 """What a regime is: the phases of its training, and one step of a phase."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -34,11 +34,11 @@ class Regime(Protocol):
         """The regime that ends with the same bits; itself if there is none simpler."""
         ...
 
-    def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """What is trained, in order."""
+    def phases(self, net: Any) -> tuple[Phase, ...]:
+        """What is trained, in order. Integer regimes take an IntegerNet, all others a BlockNet."""
         ...
 
-    def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+    def step(self, net: Any, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward and backward passes for one batch; returns the loss of the last head, detached.
 
         ``x`` is the input of block ``phase.first``. Gradients end in ``.grad``, or in the hooks of a

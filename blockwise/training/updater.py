@@ -35,10 +35,12 @@ class Updater:
         *,
         fused: bool,
         treatment: Treatment | None = None,
+        peak: float = 0.0,
     ) -> None:
+        """``peak`` is the highest learning rate of the one-cycle schedule."""
         if optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-        make = OPTIMIZERS[optimizer]
+        make, self._peak = OPTIMIZERS[optimizer], peak
         self._treatment = treatment or Treatment()
         self._parameters = list(parameters)
         groups = [self._group(p) for p in self._parameters]
@@ -55,6 +57,10 @@ class Updater:
             self._treatment.constrain([parameter])
 
         return parameter.register_post_accumulate_grad_hook(apply)
+
+    def set_progress(self, done: int, total: int) -> None:
+        """``done`` of ``total`` steps are behind the next one: set its learning rate."""
+        self.set_learning_rate(self._peak * one_cycle((done + 1) / total))
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of the steps to come."""

@@ -8,25 +8,39 @@
 ``local``           each block takes its step in turn, then hands on its output; all state resident
 ``local-paged``     the same, the state of all blocks but one in flash
 ``local-resident``  one block is trained at a time; all others are packed
+``niti``            on integers alone: global backpropagation, 8 bits; ``niti4`` and ``niti4-jump`` 4 bits
+``niti-local``      the same arithmetic block by block; so ``niti4-local`` and ``niti4-jump-local``
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from devices.errors import unknown_name
+from devices.integer import FORMS
 from devices.network import Network
 from devices.regimes.bp import bp
 from devices.regimes.bp_best import bp_best
 from devices.regimes.bp_checkpoint import bp_checkpoint
 from devices.regimes.bp_micro import bp_micro
 from devices.regimes.builder import Step
+from devices.regimes.integer import integer_bp, integer_local
 from devices.regimes.local import local
 from devices.regimes.local_paged import local_paged
 from devices.regimes.local_resident import local_resident
 from devices.schedule import Schedule
 
-__all__ = ["REGIMES", "Describable", "Regime", "Step", "schedule", "update_of"]
+__all__ = [
+    "ALL_REGIMES",
+    "INTEGER_REGIMES",
+    "REGIMES",
+    "Describable",
+    "Regime",
+    "Step",
+    "schedule",
+    "update_of",
+]
 
 
 class Describable(Protocol):
@@ -69,17 +83,31 @@ REGIMES: dict[str, Regime] = {
     "local-resident": Regime(local_resident, "fused", "one block is trained at a time, the others packed"),
 }
 
+WAYS = {
+    "niti": "int8 weights, activations, errors and updates",
+    "niti4": "4-bit weights with a 4-bit residue, 4-bit activations, 8-bit errors",
+    "niti4-jump": "4-bit weights that jump between states, 4-bit activations, 8-bit errors",
+}
+INTEGER_REGIMES: dict[str, Regime] = {
+    f"{name}{suffix}": Regime(partial(run, form=form), "fused", f"{WAYS[name]}{how}", fixed_update=True)
+    for name, form in FORMS.items()
+    for suffix, run, how in (("", integer_bp, ""), ("-local", integer_local, ", block by block"))
+}
+"""On integers alone."""
+
+ALL_REGIMES: dict[str, Regime] = REGIMES | INTEGER_REGIMES
+
 
 def update_of(regime: str, asked: str | None = None) -> str:
     """When ``regime`` applies gradients: as ``asked``, unless it is fixed or nothing was asked."""
-    if regime not in REGIMES:
-        raise unknown_name("regime", regime, REGIMES)
-    found = REGIMES[regime]
+    if regime not in ALL_REGIMES:
+        raise unknown_name("regime", regime, ALL_REGIMES)
+    found = ALL_REGIMES[regime]
     return found.update if asked is None or found.fixed_update else asked
 
 
 def schedule(regime: str, network: Network, step: Step) -> Schedule:
     """One training step of ``network`` under ``regime``. Raises InputError for an unknown regime."""
-    if regime not in REGIMES:
-        raise unknown_name("regime", regime, REGIMES)
-    return REGIMES[regime].schedule(network, step)
+    if regime not in ALL_REGIMES:
+        raise unknown_name("regime", regime, ALL_REGIMES)
+    return ALL_REGIMES[regime].schedule(network, step)

@@ -30,6 +30,7 @@ class Step:
     micro_batch: int = 1
     limit_bytes: int | None = None
     alignment: int = 8
+    twice: bool = False  # integer regimes compute sums twice instead of buffering them
 
 
 class Builder:

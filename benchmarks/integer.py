@@ -1,0 +1,126 @@
+"""Training on integers alone: accuracy on the bundled digits, and the time of a step beside float32.
+
+    python benchmarks/integer.py [--seeds 0 1 2] [--rounds 9]
+
+Every integer regime trains plain4 at width 16 on the digits, the epoch chosen on validation images.
+The step of plain6 at width 16, batch 64, 3x32x32, is timed against the float32 step of the same net in
+the same rounds. Everything is written to results/integer.json.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blockwise import data, models
+from blockwise.blocks import BlockNet
+from blockwise.compare import environment
+from blockwise.config import Config, Data, Network, Quantization, Training
+from blockwise.describe import Anatomy
+from blockwise.files import atomic_write
+from blockwise.integer.arithmetics import arithmetic_of
+from blockwise.integer.net import IntegerNet
+from blockwise.setup import Setup
+from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, Run, TrainOptions
+from blockwise.training.loop import LAYOUT
+from blockwise.training.numerics import numerics_of
+from devices import profile
+from devices.regimes import Step
+
+RESULT = Path(__file__).parents[1] / "results" / "integer.json"
+EPOCHS, BATCH = 10, 32
+TIMED_BATCH, TIMED_SHAPE = 64, (3, 32, 32)
+GOALS = {"niti": 0.95, "niti-local": 0.93}
+GOAL_OF_4_BITS = 0.90
+LONGEST_STEP = 2.0  # times the float32 step
+
+
+def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """One training on the digits, and what it ran on."""
+    config = Config(
+        network=Network("plain4", 16, blocks="layers", head="pred"),
+        images=Data("digits"),
+        quantization=Quantization("fp32"),
+        training=Training((regime,), epochs=EPOCHS, batch_size=BATCH, seed=seed),
+    )
+    setup = Setup(config, profile.load("stm32"), data.load("digits", seed=seed))
+    options = TrainOptions(EPOCHS, BATCH, "sgd", 0.1, True, seed, mu=config.training.mu, digest=True)
+    found, _ = Run(setup.build(regime), setup.dataset, ALL_REGIMES[regime], options).train()
+    row = {
+        "regime": regime, "seed": seed, "test_accuracy": found.test_accuracy,
+        "validation_accuracy": found.validation_accuracy, "best_epoch": found.best_epoch,
+        "seconds": round(found.seconds, 1), "digest": found.digest,
+        "peak_bytes": setup.plan(regime).peak_bytes, "fits": setup.plan(regime).fits,
+    }  # fmt: skip
+    return row, environment(setup)
+
+
+def stepper(regime: str) -> Callable[[], object]:
+    """A training step of plain6, on integers or in float32."""
+    torch.manual_seed(0)
+    chain = models.build("plain6", TIMED_SHAPE)
+    net: Any = BlockNet(chain, Anatomy(chain, "gap").cut("layers", Step()), "gap")
+    x = torch.randint(256, (TIMED_BATCH, *TIMED_SHAPE), dtype=torch.uint8)
+    if regime in INTEGER_REGIMES:
+        net = IntegerNet(net, arithmetic_of(regime), seed=0)
+    else:
+        x = x.float().div_(255).contiguous(memory_format=LAYOUT)
+    net = net.to(memory_format=LAYOUT).train()
+    y = torch.arange(TIMED_BATCH) % 10
+    phase = ALL_REGIMES[regime].phases(net)[0]
+    updater = numerics_of(net).updater(net, TrainOptions(1, TIMED_BATCH, "sgd-momentum", 0.01, False, 0))
+
+    def step() -> None:
+        updater.set_progress(0, 100)
+        ALL_REGIMES[regime].step(net, phase, x, y)
+        updater.finish_step()
+
+    return step
+
+
+def ratio(regime: str, rounds: int) -> float:
+    """Median over rounds of the integer step's time over that of its float twin."""
+    twin = "local" if regime.endswith("-local") else "bp"
+    steps, ratios = (stepper(twin), stepper(regime)), []
+    for index in range(rounds + 2):
+        seconds = []
+        for step in steps:
+            started = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - started)
+        if index >= 2:
+            ratios.append(seconds[1] / seconds[0])
+    return statistics.median(ratios)
+
+
+def main() -> None:
+    """Train, time, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--rounds", type=int, default=9)
+    arguments = parser.parse_args()
+    rows, times, conditions = [], {}, {}
+    for regime in INTEGER_REGIMES:
+        for seed in arguments.seeds:
+            row, conditions = trained(regime, seed)
+            goal = GOALS.get(regime, GOAL_OF_4_BITS)
+            verdict = "met" if row["test_accuracy"] >= goal else "NOT met"
+            print(f"{regime:18} seed {seed} test {row['test_accuracy']:.1%} {verdict}", flush=True)
+            rows.append(row)
+        times[regime] = round(ratio(regime, arguments.rounds), 2)
+        verdict = "met" if times[regime] <= LONGEST_STEP else "NOT met"
+        print(f"{regime:18} step {times[regime]:.2f}x float32 {verdict}", flush=True)
+    record = {
+        "epochs": EPOCHS, "batch": BATCH, "rounds": arguments.rounds, "environment": conditions,
+        "rows": rows, "step_times": times,
+    }  # fmt: skip
+    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What a layer with weights computes on integers: one protocol, NITI's and NITRO-D's arithmetic behind it."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Size, Tensor
+
+from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.integer.xorshift import Xorshift32
+
+Error = IntTensor | Accumulator
+"""The gradient going back: int8 in NITI, int32 between NITRO-D's layers."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer with weights and where it stands."""
+
+    shape: tuple[int, ...]  # of the weights, (O, C) or (O, C, kh, kw)
+    stride: int = 1
+    padding: int = 0
+    relu: bool = False  # whether an activation follows
+    edge: bool = False  # first or last layer, or one of a head: 8 bits in every form
+    wide: bool = False  # whether what it writes has 8 bits in every form: the last layer reads it
+    head: bool = False  # whether it belongs to a head, or is the network's last layer
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A loss: the error (B, C) to send back, and the losses of all images, an int64 sum."""
+
+    error: Error
+    total: Tensor
+
+
+class Arithmetic(Protocol):
+    """Stateless: weights, random numbers and saved tensors are passed in."""
+
+    @property
+    def name(self) -> str:
+        """As regimes name it."""
+        ...
+
+    def initial(self, place: Place, rng: Xorshift32) -> Tensor:
+        """First weights as stored."""
+        ...
+
+    def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Any]:
+        """The layer's output, and what :meth:`activated` needs of it."""
+        ...
+
+    def activated(self, error: Error, saved: Any, place: Place) -> Error:
+        """The error behind the activation, brought before it."""
+        ...
+
+    def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
+        """The error of the layer's input (``shape``), from the one of its sums."""
+        ...
+
+    def updated(
+        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+    ) -> Tensor:
+        """The weights after a step by the gradient that the error and the input make."""
+        ...
+
+    def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
+        """The loss of logits (B, C) under labels (B,)."""
+        ...
+
+    def mean_loss(self, total: int, images: int) -> float:
+        """A sum of losses as a mean of usual unit, for people."""
+        ...

@@ -1,0 +1,87 @@
+"""How weights are stored on integers, what a pass reads of them, and how a step moves them.
+
+One form per number of bits: 8 (NITI), 4 with a residue of 4 more, 4 alone.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from blockwise.integer import residue
+from blockwise.integer.init import xavier, xavier_exponent, xavier_residue
+from blockwise.integer.residue import ResidueWeights
+from blockwise.integer.rounding import pseudo_stochastic, stochastic
+from blockwise.integer.tensor import INT4, INT8, Accumulator, Format, IntTensor
+from blockwise.integer.update import update
+from blockwise.integer.xorshift import Xorshift32
+
+
+class Form(Protocol):
+    """Weights (O, C) or (O, C, kh, kw) as int8 tensors; their exponent follows from their shape."""
+
+    def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
+        """First weights as stored, Xavier uniform."""
+        ...
+
+    def operand(self, stored: Tensor) -> IntTensor:
+        """What forward and backward passes multiply by."""
+        ...
+
+    def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
+        """The weights after a step; ``mu`` is that of 8-bit weights, whatever the form."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plain8:
+    """int8 weights, updated as in NITI (arXiv 2009.13108)."""
+
+    format: Format = INT8
+
+    def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
+        """Mantissas -127 .. 127."""
+        return xavier(shape, rng, self.format).mantissa
+
+    def operand(self, stored: Tensor) -> IntTensor:
+        """The mantissas themselves."""
+        return IntTensor(stored, xavier_exponent(tuple(stored.shape), self.format), self.format)
+
+    def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
+        """Pseudo-stochastic: no random number is drawn."""
+        return update(self.operand(stored), gradient, mu, pseudo_stochastic).mantissa
+
+
+@dataclass(frozen=True)
+class Residue4:
+    """int4 states with a 4-bit residue in one byte."""
+
+    def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
+        """Bytes -112 .. 127."""
+        return xavier_residue(shape, rng).byte
+
+    def operand(self, stored: Tensor) -> IntTensor:
+        """The high nibbles."""
+        return self._weights(stored).states
+
+    def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
+        """As 8-bit weights: steps smaller than a state add up in the residue."""
+        return residue.update(self._weights(stored), gradient, mu, pseudo_stochastic).byte
+
+    def _weights(self, stored: Tensor) -> ResidueWeights:
+        return ResidueWeights(stored, xavier_exponent(tuple(stored.shape), INT4))
+
+
+STATE_BITS = 4
+"""A state is 2^4 units of an 8-bit weight: mu counts so many bits less."""
+
+
+@dataclass(frozen=True)
+class Jump4(Plain8):
+    """int4 states alone, moved by random jumps between them (GXNOR-Net, arXiv 1705.09283, linear)."""
+
+    format: Format = INT4
+
+    def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
+        """Stochastic: one random number for every weight."""
+        return update(self.operand(stored), gradient, mu - STATE_BITS, stochastic(rng)).mantissa

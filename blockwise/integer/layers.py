@@ -1,0 +1,178 @@
+"""The layers of an integer network: each goes forward, keeps what it needs, and goes back once.
+
+Weights are buffers of integers. What is kept going forward in training mode is freed going back.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Size, Tensor, nn
+
+from blockwise.integer.arithmetic import Arithmetic, Error, Place
+from blockwise.integer.images import from_pixels
+from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
+from blockwise.integer.tensor import IntTensor
+from blockwise.integer.xorshift import Xorshift32
+from devices.errors import InputError
+
+
+class IntegerLayer(nn.Module, ABC):
+    """Integers in, integers out, and an error back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: Any = None
+
+    def forward(self, x: IntTensor) -> IntTensor:
+        """The output; in training mode what :meth:`backward` needs is kept."""
+        out, kept = self.compute(x)
+        self.kept = kept if self.training else None
+        return out
+
+    @abstractmethod
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """The output, and what going back needs."""
+
+    def backward(self, error: Error, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """The error of the input, if it is asked for; weights take their step."""
+        kept, self.kept = self.kept, None
+        return self.go_back(error, kept, mu, rng, to_input=to_input)
+
+    @abstractmethod
+    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """As :meth:`backward`."""
+
+
+class Weighted(IntegerLayer):
+    """A convolution or linear layer with the activation behind it, if there is one."""
+
+    weight: Tensor
+
+    def __init__(self, arithmetic: Arithmetic, place: Place, rng: Xorshift32) -> None:
+        super().__init__()
+        self.arithmetic, self.place = arithmetic, place
+        self.register_buffer("weight", arithmetic.initial(place, rng))
+
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """Kept are the input and what the activation needs."""
+        out, saved = self.arithmetic.forward(x, self.weight, self.place)
+        return out, (x, saved)
+
+    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """The input's error first, from the old weights; then the step."""
+        x, saved = kept
+        arithmetic, place = self.arithmetic, self.place
+        error = arithmetic.activated(error, saved, place)
+        back = arithmetic.input_error(error, self.weight, place, x.shape) if to_input else None
+        self.weight.copy_(arithmetic.updated(self.weight, error, x, place, mu, rng))
+        return back
+
+
+class Pixels(IntegerLayer):
+    """uint8 images (B, C, H, W) as integer tensors: the first layer, behind which nothing goes back."""
+
+    def forward(self, x: Any) -> IntTensor:
+        """Centred mantissas."""
+        return from_pixels(x)
+
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """Nothing is kept."""
+        return x, None
+
+    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """Images have no error."""
+        return None
+
+
+class MaxPool(IntegerLayer):
+    """2x2, stride 2."""
+
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """Kept is the place of each largest value (2 bits)."""
+        out, which = max_pool(x)
+        return out, (which, x.shape)
+
+    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """To the largest."""
+        return max_pool_gradient(error, *kept)
+
+
+class AvgPool(IntegerLayer):
+    """Means over equal square windows down to ``size`` x ``size``, as int8."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """Only window and shape are kept. Raises InputError for windows that no shift divides."""
+        window = window_of(x.shape, self.size)
+        return wide_avg_pool(x, window), (window, x.shape)
+
+    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """To all of the window."""
+        return avg_pool_gradient(error, *kept)
+
+
+def window_of(shape: Size | tuple[int, ...], size: int) -> int:
+    """Side of the windows that leave ``size`` x ``size`` of a map (..., H, W)."""
+    height, width = shape[-2:]
+    if height != width or height % size:
+        raise InputError(
+            "average pool", got=f"a map of {height}x{width}", wanted=f"a square of a multiple of {size}",
+            do="use square images or another model",
+        )  # fmt: skip
+    return height // size
+
+
+class Flatten(IntegerLayer):
+    """(B, C, H, W) -> (B, C H W), row by row."""
+
+    def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
+        """Only the shape is kept."""
+        return x.reshape(x.shape[0], -1), x.shape
+
+    def go_back(self, error: Error, kept: Size, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """The same elements."""
+        return reshaped(error, kept)
+
+
+def reshaped(error: Error, shape: Size) -> Error:
+    """An error in another shape."""
+    mantissa = error.mantissa.reshape(shape)
+    return type(error)(mantissa, error.exponent)
+
+
+class Layers(nn.Module):
+    """Integer layers in order."""
+
+    def __init__(self, layers: list[IntegerLayer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Any) -> IntTensor:
+        """Through all of them."""
+        for layer in self.layers:
+            x = layer(x)
+        return x  # type: ignore[no-any-return]
+
+    def backward(self, error: Error, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+        """Back through all of them; below the first weights only if ``to_input``."""
+        needed = to_input
+        asked: list[bool] = []
+        for layer in self.layers:  # whether something before a layer wants its error
+            asked.append(needed)
+            needed = needed or isinstance(layer, Weighted)
+        found: Error | None = error
+        for layer, wanted in zip(reversed(self.layers), reversed(asked), strict=True):
+            assert isinstance(layer, IntegerLayer)
+            if found is None:
+                break
+            found = layer.backward(found, mu, rng, to_input=wanted)
+        return found
+
+
+def weights_of(module: nn.Module) -> list[torch.Tensor]:
+    """All weights in order."""
+    return [layer.weight for layer in module.modules() if isinstance(layer, Weighted)]

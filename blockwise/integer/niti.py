@@ -1,0 +1,97 @@
+"""NITI's arithmetic (Wang et al. 2020, arXiv 2009.13108), in 8 bits and in two forms of 4."""
+
+from dataclasses import dataclass, field
+from math import log
+
+import torch
+from torch import Size, Tensor
+
+from blockwise.integer import ops
+from blockwise.integer.arithmetic import Error, Place, Scored
+from blockwise.integer.forms import Form, Jump4, Plain8, Residue4
+from blockwise.integer.loss import ONE, cross_entropy
+from blockwise.integer.pointwise import relu, relu_gradient
+from blockwise.integer.rounding import requantize
+from blockwise.integer.tensor import INT8, UINT4, Accumulator, Format, IntTensor
+from blockwise.integer.xorshift import Xorshift32
+
+
+@dataclass(frozen=True)
+class Niti:
+    """Accumulators are shifted into few bits by their largest; errors are int8 in every form.
+
+    ``inner`` is the form of weights and ``activations`` the format behind a ReLU, of all but the first
+    and the last layer and of local heads, which have 8 bits.
+    """
+
+    name: str
+    inner: Form
+    activations: Format
+    edge: Form = field(default_factory=Plain8)
+
+    def initial(self, place: Place, rng: Xorshift32) -> Tensor:
+        """Xavier uniform."""
+        return self._form(place).initial(place.shape, rng)
+
+    def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
+        """Sums, ReLU, requantization. Saved: where the sums are positive (1 bit an element)."""
+        operand = self._form(place).operand(weights)
+        sums = _sums(x, operand, place)
+        if not place.relu:
+            return requantize(sums, INT8), None
+        sums, mask = relu(sums)
+        return requantize(sums, INT8 if place.wide else self.activations), mask
+
+    def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
+        """The error where the sums were positive."""
+        return error if saved is None else relu_gradient(error, saved)
+
+    def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
+        """Sums, requantized to int8."""
+        operand, e = self._form(place).operand(weights), _int8(error)
+        if len(place.shape) == 2:
+            return requantize(ops.linear_input_gradient(e, operand), INT8)
+        sums = ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
+        return requantize(sums, INT8)
+
+    def updated(
+        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+    ) -> Tensor:
+        """One step of the form's own."""
+        e = _int8(error)
+        gradient = (
+            ops.linear_weight_gradient(e, x)
+            if len(place.shape) == 2
+            else ops.conv2d_weight_gradient(e, x, place.shape, place.stride, place.padding)
+        )
+        return self._form(place).updated(weights, gradient, mu, rng)
+
+    def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
+        """Softmax cross entropy by powers of two; the sum is in 2^-12 bits."""
+        found = cross_entropy(logits, labels)
+        return Scored(found.error, found.losses.sum(dtype=torch.int64))
+
+    def mean_loss(self, total: int, images: int) -> float:
+        """Nats per image."""
+        return total * log(2) / ONE / images
+
+    def _form(self, place: Place) -> Form:
+        return self.edge if place.edge else self.inner
+
+
+def _sums(x: IntTensor, operand: IntTensor, place: Place) -> Accumulator:
+    return (
+        ops.linear(x, operand)
+        if len(place.shape) == 2
+        else ops.conv2d(x, operand, place.stride, place.padding)
+    )
+
+
+def _int8(error: Error) -> IntTensor:
+    assert isinstance(error, IntTensor)
+    return error
+
+
+NITI8 = Niti("niti", Plain8(), INT8)
+NITI4 = Niti("niti4", Residue4(), UINT4)
+NITI4_JUMP = Niti("niti4-jump", Jump4(), UINT4)

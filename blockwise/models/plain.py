@@ -1,0 +1,48 @@
+"""Plain networks without norms: VGG-small as NITI trains it, and small ones for microcontrollers.
+
+NITI (Wang et al. 2020, arXiv 2009.13108, section 5) trains VGG-small with 7 layers; -8 and -9 add a
+third convolution to the first and to the second stage.
+"""
+
+import math
+
+from torch import nn
+
+from blockwise.layers import named
+from blockwise.models.chain import Chain, Unit
+from blockwise.models.parts import conv3x3, initialise
+
+# Channels of each convolution as multiples of width, and "M" for a 2x2 max pool.
+PLANS: dict[str, tuple[int | str, ...]] = {
+    "vgg-small-7": (1, 1, "M", 2, 2, "M", 4, 4, "M"),
+    "vgg-small-8": (1, 1, 1, "M", 2, 2, "M", 4, 4, "M"),
+    "vgg-small-9": (1, 1, 1, "M", 2, 2, 2, "M", 4, 4, "M"),
+    "plain4": (1, "M", 2, "M", 4, "M", 4, "M"),
+    "plain6": (1, 1, "M", 2, 2, "M", 4, 4, "M"),
+}
+
+
+def plain(name: str, in_shape: tuple[int, ...], num_classes: int, width: int) -> Chain:
+    """The network ``name``; a pool that would leave nothing of a small image is left out.
+
+    At width 16 on 3x32x32 with 10 classes plain4 has 62,896 parameters, plain6 82,096.
+    """
+    plan = PLANS[name]
+    channels, (height, size) = in_shape[0], in_shape[1:]
+    units: list[Unit] = []
+    stage = 0
+    for i, step in enumerate(plan):
+        if isinstance(step, str):
+            continue
+        pool = plan[i + 1 : i + 2] == ("M",) and min(height, size) > 1
+        layers = {"conv": conv3x3(channels, step * width), "relu": nn.ReLU()}
+        layers |= {"pool": nn.MaxPool2d(2)} if pool else {}
+        units.append(Unit(f"conv{len(units) + 1}", named(**layers), stage))
+        channels = step * width
+        if pool:
+            stage, height, size = stage + 1, height // 2, size // 2
+    linear = nn.Linear(math.prod((channels, height, size)), num_classes, bias=False)
+    units.append(Unit("classifier", named(flatten=nn.Flatten(), linear=linear), stage))
+    chain = Chain(name, units, in_shape, num_classes, width)
+    initialise(chain)
+    return chain

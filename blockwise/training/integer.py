@@ -1,0 +1,102 @@
+"""Regimes on integers alone: ``niti`` globally and ``niti-local`` block by block, in 8 bits and in 4.
+
+Each layer's weights take their step on the way back, so that no gradient outlives its layer.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.update import NITI_SCHEDULE, BitSchedule
+from blockwise.training.phase import Phase
+
+
+@dataclass(frozen=True)
+class IntegerBackpropagation:
+    """One loss at the end; its error passes through all blocks."""
+
+    name: str
+
+    @property
+    def same_as(self) -> str:
+        """Itself."""
+        return self.name
+
+    def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
+        """All blocks, under the last head's loss."""
+        return (Phase("", 0, len(net), (len(net) - 1,)),)
+
+    def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """Forward, back, every weight stepped; returns the sum of the images' losses, int64."""
+        rng, last = net.generator(), len(net) - 1
+        found = net.head(last).score(net.run(x, 0, len(net)), y)
+        error = net.head(last).classify.backward(found.error, net.mu, rng, to_input=True)
+        for index in reversed(range(len(net))):
+            assert error is not None
+            error = net.body(index).backward(error, net.mu, rng, to_input=index > 0)
+        net.leave(rng)
+        return found.total
+
+
+@dataclass(frozen=True)
+class IntegerLocalLearning:
+    """Blocks in turn within each batch, each under its own head; nothing crosses a block going back."""
+
+    name: str
+
+    @property
+    def same_as(self) -> str:
+        """Itself."""
+        return self.name
+
+    def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
+        """All blocks, each under its own head."""
+        return (Phase("", 0, len(net), tuple(range(len(net)))),)
+
+    def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """One step of every block; returns the last head's sum of losses, int64."""
+        rng, total = net.generator(), torch.zeros((), dtype=torch.int64)
+        h = x
+        for index in range(len(net)):
+            h = net.body(index)(h)
+            head = net.head(index)
+            found = head.score(h, y)
+            error = head.classify.backward(found.error, net.mu, rng, to_input=True)
+            assert error is not None
+            net.body(index).backward(error, net.mu, rng, to_input=False)
+            total = found.total
+        net.leave(rng)
+        return total
+
+
+class IntegerUpdater:
+    """Sets the learning rate in bits; the layers step themselves. Stands where float regimes have theirs."""
+
+    def __init__(self, net: IntegerNet, schedule: BitSchedule = NITI_SCHEDULE) -> None:
+        self.net, self.schedule = net, schedule
+
+    def set_progress(self, done: int, total: int) -> None:
+        """``done`` of ``total`` steps are behind the next one."""
+        self.net.mu = self.schedule.at(done, total)
+
+    def finish_step(self) -> None:
+        """Nothing waits."""
+
+    def forget_resized(self) -> None:
+        """No state."""
+
+    def close(self) -> None:
+        """No hooks."""
+
+    def tensors(self) -> list[Tensor]:
+        """No optimizer state."""
+        return []
+
+    def state_dict(self) -> list[dict[str, object]]:
+        """No state: the schedule follows from the step."""
+        return []
+
+    def load_state_dict(self, states: list[dict[str, object]]) -> None:
+        """Nothing to restore."""

@@ -1,0 +1,86 @@
+"""What the shared loop does otherwise with floats than with integers."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from blockwise.blocks import BlockNet
+from blockwise.data import Dataset
+from blockwise.integer.layers import weights_of
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.update import NITI_SCHEDULE
+from blockwise.quant import Treatment
+from blockwise.training.integer import IntegerUpdater
+from blockwise.training.options import TrainOptions
+from blockwise.training.updater import Updater
+
+TrainableNet = BlockNet | IntegerNet
+
+
+class Numerics(Protocol):
+    """Inputs, updates, losses and weights of one kind of network."""
+
+    def inputs(self, data: Dataset) -> Any:
+        """What makes a network's input of uint8 images."""
+        ...
+
+    def updater(self, net: Any, options: TrainOptions) -> Any:
+        """What moves the weights that are to be trained."""
+        ...
+
+    def mean_loss(self, net: Any, total: float, steps: int, batch_size: int) -> float:
+        """Per image, of the sum over all steps of what the regime returned."""
+        ...
+
+    def weights(self, part: nn.Module) -> list[Tensor]:
+        """All that is learnt in a part of the network."""
+        ...
+
+
+class FloatNumerics:
+    """Normalised float32 images, torch's optimizers, mean losses."""
+
+    def inputs(self, data: Dataset) -> Any:
+        """Zero mean and unit variance per channel."""
+        return data.normalize
+
+    def updater(self, net: BlockNet, options: TrainOptions) -> Updater:
+        """Of the parameters that want gradients."""
+        parameters = (p for p in net.parameters() if p.requires_grad)
+        return Updater(
+            parameters, options.optimizer, fused=options.fused, treatment=Treatment.of(net),
+            peak=options.learning_rate,
+        )  # fmt: skip
+
+    def mean_loss(self, net: BlockNet, total: float, steps: int, batch_size: int) -> float:
+        """A step returns its mean."""
+        return total / steps
+
+    def weights(self, part: nn.Module) -> list[Tensor]:
+        """The parameters."""
+        return list(part.parameters())
+
+
+class IntegerNumerics:
+    """Images as they are, layers that step themselves, sums of losses."""
+
+    def inputs(self, data: Dataset) -> Any:
+        """uint8: the network's first layer centres them."""
+        return lambda images: images
+
+    def updater(self, net: IntegerNet, options: TrainOptions) -> IntegerUpdater:
+        """The schedule of mu."""
+        return IntegerUpdater(net, NITI_SCHEDULE.starting_at(options.mu))
+
+    def mean_loss(self, net: IntegerNet, total: float, steps: int, batch_size: int) -> float:
+        """A step returns the sum over its images."""
+        return net.arithmetic.mean_loss(int(total), steps * batch_size)
+
+    def weights(self, part: nn.Module) -> list[Tensor]:
+        """Mantissas, or states with their residues."""
+        return weights_of(part)
+
+
+def numerics_of(net: TrainableNet) -> Numerics:
+    """By the kind of network."""
+    return IntegerNumerics() if isinstance(net, IntegerNet) else FloatNumerics()

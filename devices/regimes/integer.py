@@ -1,0 +1,49 @@
+"""``niti`` and ``niti-local``, in 8 bits and in two forms of 4: training on integers alone."""
+
+from dataclasses import replace
+
+from devices.costs import INTEGER
+from devices.integer import IntegerForm, IntegerLowering, IntegerState, integer_network
+from devices.network import Network
+from devices.regimes.builder import Builder, Step
+from devices.schedule import Program, Schedule
+
+
+class IntegerBuilder(Builder):
+    """A program of integer layers. Optimizer, cost table and bits of ``step`` are the form's."""
+
+    def __init__(self, network: Network, step: Step, form: IntegerForm) -> None:
+        self.network = integer_network(network)
+        self.step = replace(step, optimizer="sgd", table=INTEGER, bits=form.bits)
+        self.program = Program()
+        self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
+        self.lowering = self.lower(step.batch)
+
+    def lower(self, batch: int) -> IntegerLowering:
+        """A lowering of ``batch`` images."""
+        lowering = IntegerLowering(self.program, self.network, INTEGER, self.step.bits, batch)
+        lowering.twice = self.step.twice
+        return lowering
+
+
+def integer_bp(network: Network, step: Step, form: IntegerForm) -> Schedule:
+    """Forward through all blocks and back; each layer's weights take their step on the way."""
+    build = IntegerBuilder(network, step, form)
+    layers = build.train_all()
+    build.load()
+    build.lowering.forward(layers)
+    build.lowering.backward(layers, fused=True)
+    return build.finish()
+
+
+def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
+    """Forward, head and backward of one block after the other; all weights are resident."""
+    build = IntegerBuilder(network, step, form)
+    for block in build.network.blocks:
+        build.train(block, head=True)
+    build.load()
+    for block in build.network.blocks:
+        layers = (*block.layers, *block.head)
+        build.lowering.forward(layers)
+        build.lowering.backward(layers, fused=True)
+    return build.finish()

@@ -1,0 +1,157 @@
+"""Training on integers alone, through the loop that all regimes share."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from blockwise import models
+from blockwise.blocks import BlockNet
+from blockwise.data import Dataset, load
+from blockwise.describe import Anatomy
+from blockwise.integer.accumulate import in_exact_float
+from blockwise.integer.arithmetics import arithmetic_of
+from blockwise.integer.layers import weights_of
+from blockwise.integer.net import IntegerNet
+from blockwise.result import Epoch, Training
+from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
+from blockwise.training.options import Silent
+from devices.errors import InputError
+from devices.regimes import Step
+
+OPTIONS = TrainOptions(4, 32, "sgd", 0.1, True, seed=3, digest=True)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("digits", seed=0)
+
+
+def build(regime: str, model: str = "plain4", head: str = "pred", norm: str = "batch") -> IntegerNet:
+    torch.manual_seed(0)
+    chain = models.build(model, (1, 8, 8), 10, 8, norm)
+    groups = Anatomy(chain, head).cut("layers", Step())
+    return IntegerNet(BlockNet(chain, groups, head), arithmetic_of(regime), seed=1)
+
+
+def train(data: Dataset, regime: str, options: TrainOptions = OPTIONS) -> Training:
+    return Run(build(regime), data, INTEGER_REGIMES[regime], options).train()[0]
+
+
+class FloatsSeen(TorchDispatchMode):
+    """Collects the operations on, or into, floating-point tensors outside of the exact sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.count += 1
+        leaves = torch.utils._pytree.tree_leaves((args, kwargs, result))
+        if not in_exact_float() and any(
+            isinstance(leaf, torch.Tensor) and leaf.dtype.is_floating_point for leaf in leaves
+        ):
+            self.found.add(str(func))
+        return result
+
+
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+def test_no_float_tensor_exists_in_a_step(digits, regime):
+    net = build(regime).train()
+    step, phase = INTEGER_REGIMES[regime], INTEGER_REGIMES[regime].phases(net)[0]
+    x, y = digits.train.images[:32], digits.train.labels[:32]
+    before = [w.clone() for w in weights_of(net)]
+    with FloatsSeen() as seen:
+        step.step(net, phase, x, y)
+    assert seen.count > 100 and not seen.found
+    assert any(not torch.equal(old, new) for old, new in zip(before, weights_of(net), strict=True))
+    assert all(not b.dtype.is_floating_point for b in net.buffers()) and not list(net.parameters())
+
+
+@pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if r.endswith("-local")])
+def test_nothing_crosses_a_block(digits, regime):
+    """A block steps alike whatever the heads behind it say."""
+    x, y = digits.train.images[:32], digits.train.labels[:32]
+    nets = [build(regime).train() for _ in range(2)]
+    with torch.no_grad():
+        for weight in weights_of(nets[1].heads[1:]) + weights_of(nets[1].bodies[2:]):
+            weight.neg_()
+    for net in nets:
+        INTEGER_REGIMES[regime].step(net, INTEGER_REGIMES[regime].phases(net)[0], x, y)
+    first, second = (weights_of(net.bodies[:1]) + weights_of(net.heads[:1]) for net in nets)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(weights_of(nets[0].bodies[1])[0], weights_of(nets[1].bodies[1])[0])
+
+
+@pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if not r.endswith("-local")])
+def test_globally_the_error_reaches_the_first_layer(digits, regime):
+    x, y = digits.train.images[:32], digits.train.labels[:32]
+    nets = [build(regime).train() for _ in range(2)]
+    weights_of(nets[1].bodies)[-1].neg_()
+    for net in nets:
+        INTEGER_REGIMES[regime].step(net, INTEGER_REGIMES[regime].phases(net)[0], x, y)
+    assert not torch.equal(weights_of(nets[0])[0], weights_of(nets[1])[0])
+
+
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+def test_every_regime_learns_the_digits(digits, regime):
+    found = train(digits, regime)
+    assert found.test_accuracy > 0.8
+    assert found.history[-1].train_loss < found.history[0].train_loss
+
+
+class Interrupting(Silent):
+    """Ctrl-C after the second epoch."""
+
+    def epoch(self, regime: str, epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti4-jump-local"])
+def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path, regime):
+    def told(name: str) -> TrainOptions:
+        path: Path = tmp_path / name
+        return replace(
+            OPTIONS, checkpoint=path.with_suffix(".pt"), digest_log=path.with_suffix(".digests"),
+            fingerprint="f",
+        )  # fmt: skip
+
+    whole = train(digits, regime, told("whole"))
+    with pytest.raises(KeyboardInterrupt):
+        train(digits, regime, replace(told("parts"), watcher=Interrupting))
+    parts = train(digits, regime, told("parts"))
+    assert parts.digest == whole.digest and len(whole.digest or "") == 8
+    log = (tmp_path / "whole.digests").read_text()
+    assert (tmp_path / "parts.digests").read_text() == log
+    assert log.count("\n") == 4 * (len(digits.train) // 32)
+
+
+@pytest.mark.parametrize("regime", ["niti-local", "niti4-jump"])
+def test_one_and_two_threads_end_with_the_same_bits(digits, regime):
+    threads = torch.get_num_threads()
+    found = set()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        found.add(train(digits, regime, replace(OPTIONS, epochs=1)).digest)
+    torch.set_num_threads(threads)
+    assert len(found) == 1
+
+
+def test_the_rate_in_bits_falls_after_a_half_and_three_quarters(digits):
+    run = Run(build("niti"), digits, INTEGER_REGIMES["niti"], OPTIONS)
+    updater = run.numerics.updater(run.net, OPTIONS)
+    seen = []
+    for done in (0, 49, 50, 74, 75, 99):
+        updater.set_progress(done, 100)
+        seen.append(run.net.mu)
+    assert seen == [5, 5, 4, 4, 3, 3]
+
+
+def test_a_layer_without_integer_form_is_refused():
+    with pytest.raises(InputError, match="BatchNorm2d"):
+        build("niti", model="cnn")
