@@ -5,7 +5,8 @@
 Each method is timed against float32 in the same process, one step each in turn, forward, backward and
 update; quoted are medians of the ratios within a round. With ``--compile`` both are compiled (a minute
 a method). Where brevitas is installed, its W3A3 network stands in the same table. Every method's ratio
-is written to results/quantizers.json as soon as it is known; others recorded there stay.
+is written to results/quantizers.json as soon as it is known; others recorded there under the same
+conditions stay.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from blockwise.describe import Anatomy
 from blockwise.files import atomic_write
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
-from blockwise.training import REGIMES
+from blockwise.training import REGIMES, calibration
 from blockwise.training.loop import LAYOUT
 from blockwise.training.updater import Updater
 from devices.regimes import Step
@@ -54,6 +55,7 @@ def stepper(method: str, *, compile: bool) -> Callable[[], None]:
     x = torch.randn(BATCH, *SHAPE).contiguous(memory_format=LAYOUT)
     y = torch.arange(BATCH) % 10
     regime = REGIMES["bp"]
+    calibration.pass_floats(net)
     phase = regime.phases(net)[0]
     with torch.no_grad():
         net(x)
@@ -69,7 +71,11 @@ def stepper(method: str, *, compile: bool) -> Callable[[], None]:
 
 
 def with_brevitas(chain: nn.Module) -> None:
-    """Put brevitas's 3-bit layers in place of convolutions, linear layers and ReLUs; 8 bits at the ends."""
+    """Put brevitas's 3-bit layers in place of convolutions, linear layers and ReLUs; 8 bits at the ends.
+
+    As with LSQ here, scales of activations are trained. Brevitas's statistics for their start end after
+    one step, not 300: in those, each step would sort every tensor, which the rest of a training does not.
+    """
     from brevitas.nn import QuantConv2d, QuantLinear, QuantReLU
 
     leaves = [(p, m) for p, m in chain.named_modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.ReLU)]
@@ -85,7 +91,7 @@ def with_brevitas(chain: nn.Module) -> None:
         elif isinstance(old, nn.Linear):
             new = QuantLinear(old.in_features, old.out_features, bias=True, weight_bit_width=bits)
         else:
-            new = QuantReLU(bit_width=3)
+            new = QuantReLU(bit_width=3, collect_stats_steps=1)
         chain.set_submodule(path, new)
 
 
@@ -110,12 +116,13 @@ def timed(step: Callable[[], None]) -> float:
 
 def record(mode: str, method: str, found: dict[str, Any], conditions: dict[str, Any]) -> None:
     """Add one figure to the result file."""
-    rows: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     with suppress(OSError, ValueError):
-        rows = json.loads(RESULT.read_text("utf-8"))
-    rows.setdefault(mode, {})[method] = found
-    rows["conditions"] = conditions
-    atomic_write(RESULT, json.dumps(rows, indent=1) + "\n")
+        tables = json.loads(RESULT.read_text("utf-8"))
+    if tables.get(mode, {}).get("conditions") != conditions:
+        tables[mode] = {"conditions": conditions, "methods": {}}
+    tables[mode]["methods"][method] = found
+    atomic_write(RESULT, json.dumps(tables, indent=1) + "\n")
 
 
 def names(asked: list[str]) -> list[str]:

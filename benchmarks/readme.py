@@ -286,17 +286,23 @@ def _qat_conditions(runs: list[dict[str, Any]]) -> str:
 def quantizers() -> str:
     """results/quantizers.json: times relative to float32."""
     result = load("quantizers")
-    c = result["conditions"]
-    names = list(dict.fromkeys([*result.get("eager", {}), *result.get("compiled", {})]))
-    rows = [
-        [name, *(_ratio(result.get(mode, {}).get(name)) for mode in ("eager", "compiled"))] for name in names
-    ]
+    found = {mode: result.get(mode, {}).get("methods", {}) for mode in ("eager", "compiled")}
+    names = list(dict.fromkeys([*found["eager"], *found["compiled"]]))
+    rows = [[name, *(_ratio(methods.get(name)) for methods in found.values())] for name in names]
+    c = next(iter(result.values()))["conditions"]
     intro = (
         "`uv run benchmarks/quantizers.py [--compile]`: forward, backward and update of ResNet-20 at width "
-        f"16, batch {c['batch']}, {'x'.join(map(str, c['shape']))}, against float32 in the same rounds; "
-        f"{c['threads']} threads of {c['processor']}, torch {c['torch']}; medians of {c['rounds']} rounds."
+        f"16, batch {c['batch']}, {'x'.join(map(str, c['shape']))}, against float32 in the same rounds. "
+        + "; ".join(_where(mode, table["conditions"]) for mode, table in result.items())
+        + "."
     )
     return f"{intro}\n\n{table(['method', 'eager : eager fp32', 'compiled : compiled fp32'], rows)}"
+
+
+def _where(mode: str, c: dict[str, Any]) -> str:
+    """What one column was measured on."""
+    threads = "1 thread" if c["threads"] == 1 else f"{c['threads']} threads"
+    return f"{mode}: {threads} of {c['processor']}, torch {c['torch']}, medians of {c['rounds']} rounds"
 
 
 def _ratio(found: dict[str, float] | None) -> str:

@@ -77,7 +77,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _trained(folder: Path, regime: str) -> tuple[nn.Module, BlockNet, dict[str, str]]:
-    config = outfolder.saved_config(folder)
+    config = outfolder.saved_config(folder, "export")
     result = folder / "result.json"
     if not result.exists():
         raise InputError(
@@ -112,7 +112,10 @@ def _load(net: BlockNet, path: Path, method: str) -> None:
     state = checkpoint.load(path, None)
     if state is None:
         raise InputError(
-            f"checkpoint {path}", got="no such file", wanted="that of a finished run", do="train"
+            f"checkpoint {path}",
+            got="no such file",
+            wanted="that of a finished run",
+            do="restore it, or train again with another --out",
         )
     try:
         net.load_state_dict(state["net"])

@@ -48,8 +48,8 @@ def prepare(config: Config) -> Path:
     return out
 
 
-def saved_config(folder: Path) -> Config:
-    """The configuration of the run in ``folder``. Raises InputError if there is none."""
+def saved_config(folder: Path, subject: str = "--resume") -> Config:
+    """The configuration of the run in ``folder``. Raises InputError about ``subject`` if there is none."""
     path = folder / CONFIG_FILE
     try:
         groups = json.loads(path.read_text("utf-8"))
@@ -60,7 +60,7 @@ def saved_config(folder: Path) -> Config:
         )  # fmt: skip
     except FileNotFoundError as error:
         got = "a folder without a run" if folder.is_dir() else "no such folder"
-        raise InputError(f"--resume {folder}", got=got, wanted="the --out of an earlier run",
+        raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path}", got="no valid configuration", wanted="the file as the run wrote it",

@@ -1,11 +1,19 @@
-"""The nearest of a few sorted levels, found by a binary search without branches.
+"""The nearest of a few sorted levels, found without branches.
 
-``torch.bucketize`` would do, but on processors its branches cost two to three times as much as b
-lookups in a table that stays in the cache.
+``torch.bucketize`` would do, but on processors its branches cost two to three times as much as
+comparisons with every threshold or, of many levels, as b lookups in a table that stays in the cache.
 """
+
+import itertools
 
 import torch
 from torch import Tensor
+
+COMPARED = 16
+"""Up to so many levels, comparing with every threshold is faster than a binary search."""
+
+CHUNK = 1 << 17
+"""Values that are looked at together: two buffers of so many fit into a core's cache."""
 
 
 def nearest(x: Tensor, levels: Tensor) -> Tensor:
@@ -13,9 +21,36 @@ def nearest(x: Tensor, levels: Tensor) -> Tensor:
 
     The result (G, n), int32, counts through all groups: level l of group g is g 2^b + l.
     """
-    half = levels.shape[1] // 2
     middles = (levels[:, 1:] + levels[:, :-1]) / 2
     groups = torch.arange(len(levels), dtype=torch.int32, device=x.device)[:, None]
+    if levels.shape[1] <= COMPARED:
+        return _count_below(x, middles).add_(groups, alpha=levels.shape[1])
+    return _search(x, middles, groups)
+
+
+def _count_below(x: Tensor, middles: Tensor) -> Tensor:
+    """How many of the thresholds (G, 2^b - 1) are smaller, int32.
+
+    Part by part, so that intermediate values stay in the cache and take no new memory; a compiler
+    does so by itself.
+    """
+    whole = torch.compiler.is_compiling() or not x.numel()
+    size = x.shape[1] if whole else min(x.shape[1], max(1, CHUNK // len(x)))
+    index = torch.empty(x.shape, dtype=torch.int32, device=x.device)
+    buffers = torch.empty(2, len(x), size, dtype=x.dtype, device=x.device)
+    first, *others = middles.split(1, dim=1)
+    for part, found in zip(x.split(size, dim=1), index.split(size, dim=1), strict=True):
+        count, larger = buffers[:, :, : part.shape[1]]
+        torch.gt(part, first, out=count)
+        for threshold in others:
+            count.add_(torch.gt(part, threshold, out=larger))  # floats, which are faster than bools
+        found.copy_(count)
+    return index
+
+
+def _search(x: Tensor, middles: Tensor, groups: Tensor) -> Tensor:
+    """The same by a binary search, from level 0 of each of the ``groups`` (G, 1) on."""
+    half = (middles.shape[1] + 1) // 2
     index = _above(x, middles[:, half - 1 : half], torch.empty_like(x)).add_(groups, alpha=2)
     while half > 1:
         half //= 2
@@ -41,7 +76,9 @@ def tally(index: Tensor, size: int, weights: Tensor | None = None) -> Tensor:
         total = torch.zeros(size, dtype=torch.float64, device=index.device)
         ones = torch.ones_like(index) if weights is None else weights
         return total.index_add_(0, index, ones.double())
-    return index.bincount(weights if weights is None else weights.double(), minlength=size).double()
+    values = itertools.repeat(None) if weights is None else (w.double() for w in weights.split(CHUNK))
+    parts = zip(index.split(CHUNK), values)  # noqa: B905 - the repetition has no end
+    return torch.stack([i.bincount(w, minlength=size).double() for i, w in parts]).sum(0)
 
 
 def rows(x: Tensor, groups: int) -> Tensor:

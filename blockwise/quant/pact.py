@@ -17,7 +17,9 @@ DECAY = 2e-4
 class _ClipFunction(torch.autograd.Function):
     """y = R(C(x, 0, alpha) n / alpha) alpha / n with dx = g 1{0 <= x < alpha}.
 
-    PACT: d alpha = sum g 1{x >= alpha}, which leaves the rounding out. ``complete`` (SAT) counts it:
+    PACT: d alpha = sum g 1{x >= alpha}, which leaves the rounding out, written as
+    sum (g - dx) C(x, 0, alpha) / alpha: of inner products a compiler makes a fifth less work than of
+    masked sums. ``complete`` (SAT) counts the rounding:
     d alpha = sum g (1{x >= alpha} + 1{x < alpha} (y - C(x, 0, alpha)) / alpha), written as
     (sum g y - sum dx x) / alpha.
     """
@@ -33,10 +35,9 @@ class _ClipFunction(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (g,) = grads
         x, alpha, *y = ctx.saved_tensors
-        above = x >= alpha
-        g_x = torch.where(above | (x < 0), 0, g)
-        total = (inner(g, y[0]) - inner(g_x, x)) / alpha if y else torch.where(above, g, 0).sum()
-        return g_x, total.view_as(alpha), None, None
+        g_x = torch.where((x >= alpha) | (x < 0), 0, g)
+        total = inner(g, y[0]) - inner(g_x, x) if y else inner(g - g_x, x.clamp(x.new_zeros(()), alpha))
+        return g_x, (total / alpha).view_as(alpha), None, None
 
 
 class PACT(Quantizer):

@@ -67,16 +67,21 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
         return err
 
     capsys.readouterr()
-    assert "no such folder" in refusal(str(tmp_path / "nowhere"))
+    assert "export" in (nowhere := refusal(str(tmp_path / "nowhere")))
+    assert "no such folder" in nowhere
+    assert "--resume" not in nowhere
     assert "got 'bp-best', wanted one of bp, bp-fused, local" in refusal(str(run), "--regime", "bp-best")
     twin = tmp_path / "twin"
-    shutil.copytree(run, twin)
+    shutil.copytree(run, twin, ignore=shutil.ignore_patterns("*.safetensors"))
     config = json.loads((twin / "config.json").read_text("utf-8"))
     config["quantization"]["method"] = "dorefa" if run.name == "lsq" else "lsq"
     (twin / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert "the state of another network or method" in refusal(str(twin))
+    shutil.rmtree(twin / "checkpoints")
+    assert "got no such file, wanted that of a finished run" in refusal(str(twin))
     (twin / "result.json").unlink()
     assert "wanted a finished run" in refusal(str(twin))
+    assert not (twin / "bp.safetensors").exists()
     assert "got nothing, wanted a value" in refusal()
     (tmp_path / "torn").write_bytes(b"123")
     with pytest.raises(Exception, match="wanted a safetensors file"):
