@@ -8,6 +8,7 @@ With ``--check`` nothing is written; the exit code tells whether the README is u
 import json
 import math
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from blockwise.report.methods import method_cells
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import qat as qat_study
 from blockwise.studies import records
+from devices.profile import KIB
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -328,6 +330,27 @@ def methods() -> str:
     return table([*METHOD_HEADINGS], rows)
 
 
+def integer() -> str:
+    """results/integer.json: the digits on integers alone."""
+    result = load("integer")
+    host = result["environment"]
+    rows = []
+    for regime, seconds in result["step_times"].items():
+        own = [r for r in result["rows"] if r["regime"] == regime]
+        accuracies = [100 * r["test_accuracy"] for r in own]
+        spread = f" ± {statistics.stdev(accuracies):.1f}" if len(own) > 1 else ""
+        accuracy, peak = f"{statistics.mean(accuracies):.1f}{spread}%", f"{own[0]['peak_bytes'] / KIB:.1f}"
+        rows.append([f"`{regime}`", accuracy, str(len(own)), peak, f"{seconds:.2f}"])
+    intro = (
+        f"`uv run benchmarks/integer.py`: plain4 at width 16 on the bundled digits, {result['epochs']} "
+        f"epochs, batch {result['batch']}, the epoch chosen on validation images; peak on the STM32F746. "
+        "Step: its time over that of the float32 step (`bp` or `local`) of plain6 at width 16, batch 64, "
+        f"3x32x32, medians of {result['rounds']} rounds. {host['threads']} thread of {host['processor']}, "
+        f"torch {host['torch']}."
+    )
+    return f"{intro}\n\n{table(['regime', 'test accuracy', 'n', 'peak KiB', 'step : float32'], rows)}"
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
@@ -336,6 +359,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "arena": arena,
     "study-memory": study_memory,
     "fit": fit,
+    "integer": integer,
     "methods": methods,
     "all-methods": all_methods,
     "qat": qat,

@@ -110,7 +110,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--model resnet20 --norm none --regimes niti", "got a network with a residual sum (stage1_1.add)"),
         ("--model plain4 --head sim --regimes niti-local", "--head: got sim, a similarity loss"),
         ("--model plain4 --head lookahead:8 --regimes niti-local", "which has convolutions and norms"),
-        ("--model plain4 --regimes niti --batch-size 1000", "wanted at most 2080, for"),
+        ("--model plain4 --regimes niti --in-shape 3 32 32 --batch-size 131", "wanted at most 130, for"),
         ("--mu 8", "--mu: got 8, wanted 5 to 7"),
         ("--requantize often", "--requantize: got 'often'"),
         ("--method bnn --weight-bits 3", "--weight-bits: got 3, wanted 1 with bnn"),
