@@ -22,7 +22,7 @@ from blockwise.files import atomic_write
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.report import json_report
 from blockwise.setup import Setup
-from blockwise.training import checkpoint
+from blockwise.training import INTEGER_REGIMES, checkpoint
 from devices import profile
 from devices.errors import InputError
 
@@ -90,6 +90,11 @@ def _trained(folder: Path, regime: str) -> tuple[nn.Module, BlockNet, dict[str, 
     if regime not in trained:
         names = ", ".join(trained) or "none: it was a dry run"
         raise InputError(f"regime in {folder}", got=repr(regime), wanted=f"one of {names}", do="choose one")
+    if regime in INTEGER_REGIMES:
+        raise InputError(
+            f"regime in {folder}", got=regime, wanted="one that trains float weights behind codes",
+            do="read its integers off the checkpoint: they are the weights",
+        )  # fmt: skip
     model = found["model"]
     images = blank(tuple(model["in_shape"]), model["num_classes"])
     setup = Setup(config, profile.load(config.board.device), images)

@@ -73,6 +73,7 @@ class Run:
 
     def train(self) -> tuple[Training, Host]:
         """Train to the end, from the checkpoint if there is one, and read the test set once."""
+        self.numerics.check(self.options.accelerator)
         calibration.check(self.net, self.splits["train"])
         updater_state = self._resume()
         log = self.options.digest_log

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from blockwise.blocks import BlockNet
 from blockwise.data import Dataset
+from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
@@ -19,6 +20,10 @@ TrainableNet = BlockNet | IntegerNet
 
 class Numerics(Protocol):
     """Inputs, updates, losses and weights of one kind of network."""
+
+    def check(self, device: str) -> None:
+        """Refuse a device that computes otherwise than is assumed."""
+        ...
 
     def inputs(self, data: Dataset) -> Any:
         """What makes a network's input of uint8 images."""
@@ -39,6 +44,9 @@ class Numerics(Protocol):
 
 class FloatNumerics:
     """Normalised float32 images, torch's optimizers, mean losses."""
+
+    def check(self, device: str) -> None:
+        """Any will do."""
 
     def inputs(self, data: Dataset) -> Any:
         """Zero mean and unit variance per channel."""
@@ -63,6 +71,10 @@ class FloatNumerics:
 
 class IntegerNumerics:
     """Images as they are, layers that step themselves, sums of losses."""
+
+    def check(self, device: str) -> None:
+        """RuntimeError unless sums of products are exact, over the full range."""
+        check_exact(device)
 
     def inputs(self, data: Dataset) -> Any:
         """uint8: the network's first layer centres them."""
