@@ -22,11 +22,11 @@ from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import Step, schedule, update_of
 
-INTEGER_HEADS = ("pred", "gap")
-"""The same with integer regimes, whose heads are pooled linear layers."""
-
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
+
+INTEGER_HEADS = ("pred", "gap")
+"""The same with integer regimes, whose heads are pooled linear layers."""
 
 LEANEST = "local-resident"
 """The regime by which ``--head auto`` decides."""

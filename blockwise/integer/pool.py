@@ -1,16 +1,14 @@
 """Pooling over windows that do not overlap; rows and columns beyond the last whole window are dropped."""
 
 from dataclasses import replace
-from typing import TypeVar
 
 import torch
 from torch import Size, Tensor
 
+from blockwise.integer.pointwise import Numbers
 from blockwise.integer.rounding import nearest
-from blockwise.integer.tensor import INT8, Accumulator, IntTensor
+from blockwise.integer.tensor import INT8, IntTensor
 from devices.errors import InputError
-
-Numbers = TypeVar("Numbers", bound=IntTensor | Accumulator)
 
 
 def max_pool(x: IntTensor) -> tuple[IntTensor, Tensor]:

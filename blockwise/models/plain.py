@@ -4,13 +4,12 @@ NITI (Wang et al. 2020, arXiv 2009.13108, section 5) trains VGG-small with 7 lay
 third convolution to the first and to the second stage.
 """
 
-import math
-
 from torch import nn
 
 from blockwise.layers import named
 from blockwise.models.chain import Chain, Unit
 from blockwise.models.parts import conv3x3, initialise
+from blockwise.models.plans import conv_units
 
 # Channels of each convolution as multiples of width, and "M" for a 2x2 max pool.
 PLANS: dict[str, tuple[int | str, ...]] = {
@@ -22,26 +21,19 @@ PLANS: dict[str, tuple[int | str, ...]] = {
 }
 
 
+def _bare_unit(in_channels: int, channels: int, *, pool: bool) -> nn.Sequential:
+    """3x3 convolution, ReLU and, if asked, a 2x2 max pool."""
+    tail = {"pool": nn.MaxPool2d(2)} if pool else {}
+    return named(conv=conv3x3(in_channels, channels), relu=nn.ReLU(), **tail)
+
+
 def plain(name: str, in_shape: tuple[int, ...], num_classes: int, width: int) -> Chain:
     """The network ``name``; a pool that would leave nothing of a small image is left out.
 
     At width 16 on 3x32x32 with 10 classes plain4 has 62,896 parameters, plain6 82,096.
     """
-    plan = PLANS[name]
-    channels, (height, size) = in_shape[0], in_shape[1:]
-    units: list[Unit] = []
-    stage = 0
-    for i, step in enumerate(plan):
-        if isinstance(step, str):
-            continue
-        pool = plan[i + 1 : i + 2] == ("M",) and min(height, size) > 1
-        layers = {"conv": conv3x3(channels, step * width), "relu": nn.ReLU()}
-        layers |= {"pool": nn.MaxPool2d(2)} if pool else {}
-        units.append(Unit(f"conv{len(units) + 1}", named(**layers), stage))
-        channels = step * width
-        if pool:
-            stage, height, size = stage + 1, height // 2, size // 2
-    linear = nn.Linear(math.prod((channels, height, size)), num_classes, bias=False)
+    units, features, stage = conv_units(PLANS[name], in_shape, width, _bare_unit)
+    linear = nn.Linear(features, num_classes, bias=False)
     units.append(Unit("classifier", named(flatten=nn.Flatten(), linear=linear), stage))
     chain = Chain(name, units, in_shape, num_classes, width)
     initialise(chain)

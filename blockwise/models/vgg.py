@@ -5,6 +5,7 @@ from torch import nn
 from blockwise.layers import named
 from blockwise.models.chain import Chain, Unit
 from blockwise.models.parts import conv_unit, initialise, linear_unit
+from blockwise.models.plans import conv_units
 
 # Channels of each convolution as multiples of width (128 in the paper), and "M" for a max pool.
 PLANS: dict[str, tuple[int | str, ...]] = {
@@ -16,19 +17,7 @@ HIDDEN = 8  # features of the hidden linear layer, as a multiple of width (1024 
 
 def vgg(name: str, in_shape: tuple[int, ...], num_classes: int, width: int) -> Chain:
     """The network ``name``; a pool that would leave nothing of a small image is left out."""
-    plan = PLANS[name]
-    channels, (height, size) = in_shape[0], in_shape[1:]
-    units: list[Unit] = []
-    stage = 0
-    for i, step in enumerate(plan):
-        if isinstance(step, str):
-            continue
-        pool = plan[i + 1 : i + 2] == ("M",) and min(height, size) > 1
-        units.append(Unit(f"conv{len(units) + 1}", conv_unit(channels, step * width, pool=pool), stage))
-        channels = step * width
-        if pool:
-            stage, height, size = stage + 1, height // 2, size // 2
-    features = channels * height * size
+    units, features, stage = conv_units(PLANS[name], in_shape, width, conv_unit)
     units.append(Unit("hidden", linear_unit(features, HIDDEN * width, flatten=True), stage))
     units.append(Unit("classifier", named(linear=nn.Linear(HIDDEN * width, num_classes)), stage))
     chain = Chain(name, units, in_shape, num_classes, width)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE, BitSchedule
-from blockwise.training.phase import Phase
+from blockwise.training.phase import Phase, whole
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class IntegerBackpropagation:
 
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""
-        return (Phase("", 0, len(net), (len(net) - 1,)),)
+        return whole(net, heads=(len(net) - 1,))
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward, back, every weight stepped; returns the sum of the images' losses, int64."""
@@ -53,7 +53,7 @@ class IntegerLocalLearning:
 
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
         """All blocks, each under its own head."""
-        return (Phase("", 0, len(net), tuple(range(len(net)))),)
+        return whole(net, heads=tuple(range(len(net))))
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One step of every block; returns the last head's sum of losses, int64."""

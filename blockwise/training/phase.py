@@ -1,11 +1,10 @@
 """What a regime is: the phases of its training, and one step of a phase."""
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
-
-from blockwise.blocks import BlockNet
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,6 @@ class Regime(Protocol):
         ...
 
 
-def whole(net: BlockNet, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
+def whole(net: Sized, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
     """One phase that trains everything."""
     return (Phase("", 0, len(net), heads),)

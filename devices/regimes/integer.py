@@ -6,6 +6,7 @@ from devices.costs import INTEGER
 from devices.integer import IntegerForm, IntegerLowering, IntegerState, integer_network
 from devices.network import Network
 from devices.regimes.builder import Builder, Step
+from devices.regimes.local import steps_of_blocks
 from devices.schedule import Program, Schedule
 
 
@@ -38,12 +39,4 @@ def integer_bp(network: Network, step: Step, form: IntegerForm) -> Schedule:
 
 def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
     """Forward, head and backward of one block after the other; all weights are resident."""
-    build = IntegerBuilder(network, step, form)
-    for block in build.network.blocks:
-        build.train(block, head=True)
-    build.load()
-    for block in build.network.blocks:
-        layers = (*block.layers, *block.head)
-        build.lowering.forward(layers)
-        build.lowering.backward(layers, fused=True)
-    return build.finish()
+    return steps_of_blocks(IntegerBuilder(network, step, form), fused=True)

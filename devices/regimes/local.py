@@ -7,7 +7,11 @@ from devices.schedule import Schedule
 
 def local(network: Network, step: Step) -> Schedule:
     """Forward, head and backward of one block after the other."""
-    build = Builder(network, step)
+    return steps_of_blocks(Builder(network, step), fused=step.fused)
+
+
+def steps_of_blocks(build: Builder, *, fused: bool) -> Schedule:
+    """The same of a builder, whatever its arithmetic."""
     for block in build.network.blocks:
         build.train(block, head=True)
     build.load()
@@ -15,5 +19,5 @@ def local(network: Network, step: Step) -> Schedule:
         layers = (*block.layers, *block.head)
         build.lowering.forward(layers)
         held = (block.layers[0].inputs[0], block.output)
-        build.lowering.backward(layers, fused=step.fused, held=held)
+        build.lowering.backward(layers, fused=fused, held=held)
     return build.finish()
