@@ -69,7 +69,8 @@ def stepper(regime: str) -> Callable[[], object]:
     if regime in INTEGER_REGIMES:
         net = IntegerNet(net, arithmetic_of(regime), seed=0)
     else:
-        x = x.float().div_(255).contiguous(memory_format=LAYOUT)
+        x = x.float().div_(255)
+    x = x.contiguous(memory_format=LAYOUT)
     net = net.to(memory_format=LAYOUT).train()
     y = torch.arange(TIMED_BATCH) % 10
     phase = ALL_REGIMES[regime].phases(net)[0]

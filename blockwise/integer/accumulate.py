@@ -53,30 +53,47 @@ def require_int32(what: str, terms: int, largest_product: int, do: str) -> None:
         raise InputError(what, got=f"sums of {terms} products", wanted=wanted, do=do)
 
 
+@contextmanager
+def _exact_float() -> Iterator[None]:
+    token = _in_exact_float.set(True)
+    try:
+        yield
+    finally:
+        _in_exact_float.reset(token)
+
+
+@_exact_float()
 def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) -> Tensor:
     """``compute(a, b)``, bilinear, of integer tensors of any width, as int32, exactly.
 
     InputError where a sum might pass 2^31 - 1, by max|a| max_o sum|b_o|.
     """
-    largest, sums = largest_magnitude(a), _sums(b, dims)
-    bound = largest * _largest_sum(sums, 1)
+    largest = largest_magnitude(a)
+    if a.device.type != "cuda":
+        left, right = a.to(torch.float32), b.to(torch.float32)
+        sums = _sums(right, dims)
+        for parts in (1, 2, 4, MOST_PARTS):
+            if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
+                return _in_parts(compute, left.chunk(parts, dims.a), right.chunk(parts, dims.b))
+    _require_int32_sums(largest * _largest_sum(_sums(b.to(torch.int64), dims), 1))
+    return _exact(compute, a, b, torch.float64)
+
+
+def _require_int32_sums(bound: int) -> None:
     if bound > INT32_MAX:
         raise InputError(
             "sum of products", got=f"values that may add up to {bound}", wanted=f"at most {INT32_MAX}",
             do="use smaller batches or smaller values",
         )  # fmt: skip
-    if a.device.type == "cuda":
-        return _exact(compute, a, b, torch.float64)
-    for parts in (1, 2, 4, MOST_PARTS):
-        if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
-            return _in_parts(compute, a.chunk(parts, dims.a), b.chunk(parts, dims.b))
-    return _exact(compute, a, b, torch.float64)
 
 
 def _sums(b: Tensor, dims: Contraction) -> Tensor:
-    """sum|b| for every index summed over and every index kept, int64."""
-    rows = b.movedim((dims.b, dims.kept), (0, 1))
-    return rows.abs().flatten(2).sum(2, dtype=torch.int64) if b.ndim > 2 else rows.abs().long()
+    """sum|b| for every index summed over and every index kept.
+
+    In float32 what is below 2^24 is exact, and nothing above it comes out below: rounding keeps order.
+    """
+    sums = b.abs().sum(tuple(range(2, b.ndim))) if b.ndim > 2 else b.abs()
+    return sums.movedim(dims.b, 0)
 
 
 def _largest_sum(sums: Tensor, parts: int) -> int:
@@ -97,12 +114,3 @@ def _exact(compute: Bilinear, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tenso
         if found.is_cuda:  # an algorithm by transforms is off by less than one half
             found = found.round_()
         return found.to(torch.int32)
-
-
-@contextmanager
-def _exact_float() -> Iterator[None]:
-    token = _in_exact_float.set(True)
-    try:
-        yield
-    finally:
-        _in_exact_float.reset(token)

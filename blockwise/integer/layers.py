@@ -139,8 +139,10 @@ class Flatten(IntegerLayer):
 
 
 def reshaped(error: Error, shape: Size) -> Error:
-    """An error in another shape."""
+    """An error in another shape; a map has its channels last in memory, as convolutions want it."""
     mantissa = error.mantissa.reshape(shape)
+    if len(shape) == 4:
+        mantissa = mantissa.contiguous(memory_format=torch.channels_last)
     return type(error)(mantissa, error.exponent)
 
 

@@ -39,8 +39,7 @@ class Niti:
         sums = _sums(x, operand, place)
         if not place.relu:
             return requantize(sums, INT8), None
-        sums, mask = relu(sums)
-        return requantize(sums, INT8 if place.wide else self.activations), mask
+        return relu(sums, INT8 if place.wide else self.activations)
 
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """The error where the sums were positive."""

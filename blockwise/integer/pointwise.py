@@ -6,8 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from blockwise.integer.rounding import nearest
-from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.integer.rounding import half_up, nearest, requantize
+from blockwise.integer.tensor import Accumulator, Format, IntTensor
 
 Numbers = TypeVar("Numbers", bound=IntTensor | Accumulator)
 
@@ -15,14 +15,17 @@ WIDEST_SPAN = 23
 """Mantissas are shifted left by no more: 2 (127 x 2^23) fits 31 bits."""
 
 
-def relu(x: Numbers) -> tuple[Numbers, Tensor]:
-    """max(x, 0), and where x > 0 (bool): a value of 0 lets no error through."""
-    return replace(x, mantissa=x.mantissa.clamp_min(0)), x.mantissa > 0
+def relu(x: Accumulator, to: Format) -> tuple[IntTensor, Tensor]:
+    """max(x, 0), requantized, and where x > 0 (bool): a value of 0 lets no error through.
+
+    A value that is positive before requantization lets its error through even where it is rounded to 0.
+    """
+    return requantize(x, to.behind_relu, half_up), x.mantissa > 0
 
 
 def relu_gradient(error: Numbers, mask: Tensor) -> Numbers:
     """The error where the mask is set, 0 elsewhere."""
-    return replace(error, mantissa=error.mantissa * mask)
+    return replace(error, mantissa=error.mantissa * mask.view(torch.int8))
 
 
 def add(a: IntTensor, b: IntTensor) -> Accumulator:

@@ -13,19 +13,21 @@ from devices.errors import InputError
 
 def max_pool(x: IntTensor) -> tuple[IntTensor, Tensor]:
     """The largest of each 2x2 window, and its place (uint8): 0 1 over 2 3, the first of equal ones."""
-    corners = _corners(x.mantissa)
-    largest, which = corners[0], torch.zeros_like(corners[0], dtype=torch.uint8)
-    for place, corner in enumerate(corners[1:], start=1):
-        which.masked_fill_(corner > largest, place)
-        largest = torch.maximum(largest, corner)
-    return replace(x, mantissa=largest), which
+    c0, c1, c2, c3 = _corners(x.mantissa)
+    above, below = torch.maximum(c0, c1), torch.maximum(c2, c3)
+    right_above, right_below, lower = (
+        (b > a).view(torch.uint8) for a, b in ((c0, c1), (c2, c3), (above, below))
+    )
+    which = (right_below + 2 - right_above).mul_(lower).add_(right_above)  # torch.where is ten times as slow
+    return replace(x, mantissa=torch.maximum(above, below)), which
 
 
 def max_pool_gradient(error: Numbers, which: Tensor, in_shape: Size | tuple[int, ...]) -> Numbers:
     """The error where the largest was, 0 elsewhere."""
-    out = error.mantissa.new_zeros(tuple(in_shape))
+    out = _zeros(error.mantissa, in_shape)
     for place, corner in enumerate(_corners(out)):
-        corner.copy_(error.mantissa * (which == place))
+        here = which == torch.full_like(which, place)  # eight times as fast as with a number
+        torch.mul(error.mantissa, here.view(torch.int8), out=corner)
     return replace(error, mantissa=out)
 
 
@@ -54,9 +56,17 @@ def wide_avg_pool(x: IntTensor, size: int) -> IntTensor:
 def avg_pool_gradient(error: Numbers, size: int, in_shape: Size | tuple[int, ...]) -> Numbers:
     """Every input's share of its window's error: the same mantissa, 2 log2(size) off the exponent."""
     shift = _shift(size)
-    out = error.mantissa.new_zeros(tuple(in_shape))
+    out = _zeros(error.mantissa, in_shape)
     _windows(out, size).copy_(error.mantissa[:, :, :, None, :, None])
     return replace(error, mantissa=out, exponent=error.exponent - shift)
+
+
+def _zeros(error: Tensor, in_shape: Size | tuple[int, ...]) -> Tensor:
+    """Channels last in memory, as convolutions want their maps."""
+    out = torch.empty(
+        tuple(in_shape), dtype=error.dtype, device=error.device, memory_format=torch.channels_last
+    )
+    return out.zero_()
 
 
 def _sums(x: IntTensor, size: int) -> Tensor:

@@ -25,21 +25,39 @@ def largest_magnitude(x: Tensor) -> int:
     """max |x|, 0 of an empty tensor."""
     if not x.numel():
         return 0
-    low, high = x.aminmax()
+    low, high = _in_memory_order(x).aminmax()
     return max(-int(low), int(high))
+
+
+def largest_value(x: Tensor) -> int:
+    """max x where that is above 0, else 0."""
+    return max(int(_in_memory_order(x).max()), 0) if x.numel() else 0
+
+
+def _in_memory_order(x: Tensor) -> Tensor:
+    """A view without strides where there is one: reductions are up to 50 times as fast on it."""
+    return x.movedim(1, -1) if x.ndim == 4 else x
 
 
 def nearest(x: Tensor, shift: int) -> Tensor:
     """To the nearest integer, ties away from zero: up = bit s - 1 of m. Needs no random number.
 
-    Computed as floor((y + 2^(s-1)) / 2^s) of y = x - (x < 0), which in C is two instructions more
-    than a plain shift, and never overflows.
+    Computed as :func:`half_up` of x - (x < 0), in C two instructions more.
     """
+    return _half_up((x >> 31).add_(x), shift)
+
+
+def half_up(x: Tensor, shift: int) -> Tensor:
+    """floor(x / 2^s + 1/2): :func:`nearest` where x >= 0, and 0 or less elsewhere."""
+    return _half_up(x, shift)
+
+
+def _half_up(x: Tensor, shift: int) -> Tensor:
+    """(t + 1) >> 1 of t = x >> (s - 1). Where s = 1 that might overflow."""
     if shift > 31:  # every magnitude is below one half
         return torch.zeros_like(x)
-    y = x + (x >> 31)
-    up = (y >> (shift - 1)).bitwise_and_(1)
-    return y.bitwise_right_shift_(shift).add_(up)
+    twice = x >> shift - 1
+    return twice.sub_(twice >> 1) if shift == 1 else twice.add_(1).bitwise_right_shift_(1)
 
 
 def pseudo_stochastic(x: Tensor, shift: int) -> Tensor:
@@ -73,10 +91,13 @@ def requantize(x: Accumulator, to: Format, rounding: Rounding = nearest) -> IntT
     s = bit length of the largest - bits of the format's largest. Where s < 1 nothing is shifted nor
     drawn. What is negative counts as 0 in an unsigned format: the ReLU is part of it.
     """
-    values = x.mantissa.clamp_min(0) if to.low == 0 else x.mantissa
-    shift = bit_length(largest_magnitude(values)) - to.magnitude_bits
+    values = x.mantissa
+    largest = largest_value(values) if to.low == 0 else largest_magnitude(values)
+    shift = bit_length(largest) - to.magnitude_bits
     if shift > 0:
         values = rounding(values, shift).clamp_(to.low, to.high)
+    elif to.low == 0:
+        values = values.clamp_min(0)
     return IntTensor(values.to(torch.int8), x.exponent + max(shift, 0), to)
 
 
@@ -89,4 +110,4 @@ def _join(x: Tensor, magnitude: Tensor, shift: int, up: Tensor) -> Tensor:
     """sign(x) ((magnitude >> shift) + up); overwrites ``magnitude``."""
     whole = magnitude.bitwise_right_shift_(shift) if shift < 32 else magnitude.zero_()
     whole += up
-    return torch.where(x < 0, -whole, whole)
+    return whole.mul_(x.sign())

@@ -20,6 +20,11 @@ class Format:
         """Bits of ``high``: accumulators are shifted until their bit length is this."""
         return self.high.bit_length()
 
+    @property
+    def behind_relu(self) -> "Format":
+        """What is left of it where nothing is negative."""
+        return replace(self, low=0)
+
 
 INT8 = Format("int8", 8, -127, 127)
 INT4 = Format("int4", 4, -7, 7)

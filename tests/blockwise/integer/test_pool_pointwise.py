@@ -5,7 +5,17 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from blockwise.integer import INT4, UINT4, Accumulator, IntTensor, Xorshift32, pointwise, pool, reference
+from blockwise.integer import (
+    INT8,
+    UINT4,
+    Accumulator,
+    IntTensor,
+    Xorshift32,
+    pointwise,
+    pool,
+    reference,
+)
+from blockwise.integer.rounding import requantize
 from devices.errors import InputError
 
 
@@ -63,18 +73,28 @@ def test_windows_that_no_shift_divides_are_refused(size):
 
 
 def test_relu_keeps_what_is_positive_and_its_mask_lets_errors_through():
-    x = IntTensor(torch.tensor([-127, -1, 0, 1, 127], dtype=torch.int8), 2, INT4)
-    out, mask = pointwise.relu(x)
-    assert out.mantissa.tolist() == [0, 0, 0, 1, 127] and (out.exponent, out.format) == (2, INT4)
+    x = Accumulator(torch.tensor([-127, -1, 0, 1, 127]).int(), 2)
+    out, mask = pointwise.relu(x, INT8)
+    assert out.mantissa.tolist() == [0, 0, 0, 1, 127] and out.exponent == 2
     assert mask.tolist() == [False, False, False, True, True]
     error = IntTensor(torch.tensor([5, -6, 7, -8, 9], dtype=torch.int8), -1)
     back = pointwise.relu_gradient(error, mask)
     assert back.mantissa.tolist() == [0, 0, 0, -8, 9] and back.mantissa.dtype == torch.int8
 
 
-def test_relu_works_on_accumulators_too():
-    out, mask = pointwise.relu(Accumulator(torch.tensor([-(2**31) + 1, 2**31 - 1]).int(), 0))
-    assert out.mantissa.tolist() == [0, 2**31 - 1] and mask.tolist() == [False, True]
+@settings(deadline=None, max_examples=100)
+@given(
+    values=st.lists(st.integers(-(2**31) + 1, 2**31 - 1), max_size=20), form=st.sampled_from([INT8, UINT4])
+)
+@example(values=[-(2**31) + 1, 2**31 - 1], form=INT8)
+@example(values=[-(2**31) + 1, 100], form=INT8)  # what is negative does not decide the shift
+@example(values=[-5, -1], form=UINT4)
+def test_relu_with_requantization_is_one_after_the_other(values, form):
+    x = torch.tensor(values, dtype=torch.int32)
+    out, mask = pointwise.relu(Accumulator(x, 3), form)
+    expected = requantize(Accumulator(x.clamp_min(0), 3), form)
+    assert torch.equal(out.mantissa, expected.mantissa) and out.exponent == expected.exponent
+    assert torch.equal(mask, x > 0)
 
 
 bytes_ = st.integers(-127, 127)

@@ -47,8 +47,9 @@ class Layer:
 
     def forward(self, x: IntTensor) -> IntTensor:
         self.x = x
-        sums, self.mask = relu(ops.conv2d(x, self.weights, padding=1))
-        return requantize(sums, INT8 if self.kind == "int8" else UINT4)
+        sums = ops.conv2d(x, self.weights, padding=1)
+        out, self.mask = relu(sums, INT8 if self.kind == "int8" else UINT4)
+        return out
 
     def backward(self, error: IntTensor, mu: int) -> IntTensor:
         error = relu_gradient(error, self.mask)
