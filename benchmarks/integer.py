@@ -30,6 +30,7 @@ from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, Run, TrainOptions
 from blockwise.training.loop import LAYOUT
 from blockwise.training.numerics import numerics_of
 from devices import profile
+from devices.integer import is_local
 from devices.regimes import Step
 
 RESULT = Path(__file__).parents[1] / "results" / "integer.json"
@@ -86,7 +87,7 @@ def stepper(regime: str) -> Callable[[], object]:
 
 def ratio(regime: str, rounds: int) -> float:
     """Median over rounds of the integer step's time over that of its float twin."""
-    twin = "local" if regime.endswith("-local") else "bp"
+    twin = "local" if is_local(regime) else "bp"
     steps, ratios = (stepper(twin), stepper(regime)), []
     for index in range(rounds + 2):
         seconds = []

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from blockwise.integer.ops import largest_batch
 from devices.errors import InputError
+from devices.integer import is_local
 from devices.network import Layer, Network
 
 INTEGER_KINDS = ("conv", "linear", "relu", "view", "max_pool", "avg_pool", "cross_entropy")
-LOCAL_SUFFIX = "-local"
 
 
 def compares_samples(network: Network) -> str:
@@ -34,7 +34,7 @@ def check_integer(network: Network, regimes: Sequence[str], batch_size: int, hea
                 subject, got=f"a network with {_spelt(layer)}", wanted="one without norms and residual sums",
                 do="use --model plain6, or --norm none where there is no sum",
             )  # fmt: skip
-    if any(regime.endswith(LOCAL_SUFFIX) for regime in regimes):
+    if any(is_local(regime) for regime in regimes):
         _check_heads(network, head)
     positions = max(math.prod(layer.shape[1:]) for layer in network.layers if layer.weights)
     if batch_size > largest_batch(positions):

@@ -7,6 +7,7 @@ from blockwise.exit_codes import FITS
 from devices.errors import InputError, unknown_name
 
 STUDIES: dict[str, Command] = {
+    "integer": Command("study_integer", "training on integers alone beside float32 and QAT"),
     "memory": Command("study_memory", "the study's memory tables, and what a program needs beside them"),
     "qat": Command("study_qat", "every quantization method under one protocol"),
     "precision": Command("study_precision", "which bit width is best in a fixed memory"),

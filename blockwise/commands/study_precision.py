@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import flags, models, report
+from blockwise.commands.studying import train_missing
 from blockwise.exit_codes import FITS
-from blockwise.files import make_folder
-from blockwise.progress import ConsoleWatcher
-from blockwise.studies import jobs as study_jobs
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, Protocol
 from devices.errors import InputError, unknown_name
@@ -74,8 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     points = precision.points(family, base, options.compression, options.bits)
     jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
     if not options.dry_run:
-        make_folder(path.parent, "--out")
-        _train(study_jobs.missing(jobs, path), len(jobs), path, protocol, options.data_name)
+        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
     report.make_console().print(report.precision_table(points, rows))
@@ -85,19 +82,8 @@ def run(arguments: Sequence[str]) -> int:
     return FITS
 
 
-def _train(
-    jobs: Sequence[study_jobs.Job], total: int, path: Path, protocol: Protocol, data_name: str
-) -> None:
-    console = report.make_console(stderr=True)
-    done = total - len(jobs)
-    with ConsoleWatcher(console, protocol.epochs) as watcher:
-        for row in study_jobs.run_all(jobs, path, data_name, lambda job: watcher):
-            done += 1
-            console.print(
-                f"{done} of {total}: C = {row['compression']}, {row['bits']} bits, width {row['width']}, "
-                f"seed {row['seed']}: test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
-                soft_wrap=True,
-            )
+def _told(row: dict[str, Any]) -> str:
+    return f"C = {row['compression']}, {row['bits']} bits, width {row['width']}"
 
 
 def _check(options: Options) -> Protocol:

@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
+from blockwise.commands.studying import check_once, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
-from blockwise.files import make_folder
-from blockwise.progress import ConsoleWatcher
-from blockwise.studies import jobs as study_jobs
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
 from blockwise.training import REGIMES
-from devices.errors import InputError, unknown_name
+from devices.errors import unknown_name
 
 DESCRIPTION = (
     "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "
@@ -105,12 +103,10 @@ def run(arguments: Sequence[str]) -> int:
     path = options.out or Path("results") / f"qat_{options.preset}.jsonl"
     records.read(path, TABLE)  # an unreadable record is refused before hours of work
     jobs = qat.jobs(_space(options), protocol)
-    left = study_jobs.missing(jobs, path)
     if options.dry_run:
-        print(f"{len(jobs) - len(left)} of {len(jobs)} runs are recorded")
+        tell_recorded(jobs, path)
     else:
-        make_folder(path.parent, "--out")
-        _train(left, len(jobs), path, protocol, options.data_name)
+        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     rows = [row for row in records.read(path) if row["protocol"] == protocol.name]
     if rows:
         report.make_console().print(report.qat_table(qat.summaries(rows)))
@@ -120,21 +116,9 @@ def run(arguments: Sequence[str]) -> int:
     return FITS
 
 
-def _train(
-    jobs: Sequence[study_jobs.Job], total: int, path: Path, protocol: Protocol, data_name: str
-) -> None:
-    console = report.make_console(stderr=True)
-    done = total - len(jobs)
-    with ConsoleWatcher(console, protocol.epochs) as watcher:
-        for row in study_jobs.run_all(jobs, path, data_name, lambda job: watcher):
-            done += 1
-            place = f", {row['head']}, {row['blocks']}" if row["head"] else ""
-            console.print(
-                f"{done} of {total}: {row['method']} W{row['weight_bits']}A{row['activation_bits']}, "
-                f"{row['regime']}{place}, seed {row['seed']}: test error {row['test_error']:.1%}, "
-                f"{row['seconds']:.0f} s",
-                soft_wrap=True,
-            )
+def _told(row: dict[str, Any]) -> str:
+    place = f", {row['head']}, {row['blocks']}" if row["head"] else ""
+    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}{place}"
 
 
 def _space(options: Options) -> Space:
@@ -158,14 +142,10 @@ def _protocol(options: Options) -> Protocol:
         for name in names:
             if name not in known:
                 raise unknown_name(subject, name, known)
-    repeated = (
-        ("--methods", options.methods), ("--regimes", options.regimes), ("--heads", options.heads),
-        ("--blocks", options.blocks), ("--seeds", options.seeds or ()),
-    )  # fmt: skip
-    for flag, values in repeated:
-        if len(set(values)) < len(values):
-            got = " ".join(map(str, values))
-            raise InputError(flag, got=got, wanted="each value once", do="leave out what is repeated")
+    check_once({
+        "--methods": options.methods, "--regimes": options.regimes, "--heads": options.heads,
+        "--blocks": options.blocks, "--seeds": options.seeds or (),
+    })  # fmt: skip
     protocol = PROTOCOLS[options.preset]
     if options.seeds is not None:
         protocol = replace(protocol, seeds=options.seeds)

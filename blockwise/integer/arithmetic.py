@@ -41,6 +41,10 @@ class Arithmetic(Protocol):
         """As regimes name it."""
         ...
 
+    def deployed_bits(self, place: Place) -> int:
+        """Bits of a weight when training is over."""
+        ...
+
     def initial(self, place: Place, rng: Xorshift32) -> Tensor:
         """First weights as stored."""
         ...

@@ -2,10 +2,11 @@
 
 from blockwise.integer.arithmetic import Arithmetic
 from blockwise.integer.niti import NITI4, NITI4_JUMP, NITI8
+from devices.integer import form_name
 
 ARITHMETICS: dict[str, Arithmetic] = {a.name: a for a in (NITI8, NITI4, NITI4_JUMP)}
 
 
 def arithmetic_of(regime: str) -> Arithmetic:
     """Of ``niti``, ``niti-local`` and so on."""
-    return ARITHMETICS[regime.removesuffix("-local")]
+    return ARITHMETICS[form_name(regime)]

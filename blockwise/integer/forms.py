@@ -20,6 +20,11 @@ from blockwise.integer.xorshift import Xorshift32
 class Form(Protocol):
     """Weights (O, C) or (O, C, kh, kw) as int8 tensors; their exponent follows from their shape."""
 
+    @property
+    def deployed(self) -> Format:
+        """What is left of a weight when training is over."""
+        ...
+
     def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
         """First weights as stored, Xavier uniform."""
         ...
@@ -39,6 +44,11 @@ class Plain8:
 
     format: Format = INT8
 
+    @property
+    def deployed(self) -> Format:
+        """The same."""
+        return self.format
+
     def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
         """Mantissas -127 .. 127."""
         return xavier(shape, rng, self.format).mantissa
@@ -55,6 +65,8 @@ class Plain8:
 @dataclass(frozen=True)
 class Residue4:
     """int4 states with a 4-bit residue in one byte."""
+
+    deployed: Format = INT4
 
     def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
         """Bytes -112 .. 127."""

@@ -19,8 +19,8 @@ from devices.trace import kind_of_module
 FIRST_STREAM = 1
 """Layer i draws its first weights from stream 1 + i of the seed; the training draws from stream 0."""
 
-
 FIRST_MU = NITI_SCHEDULE.at(0, 1)
+"""Until a schedule sets another."""
 
 NO_LAYER = (None, "cross_entropy")
 """Kinds of modules that compute nothing of their own here: containers, and the float loss."""
@@ -93,6 +93,12 @@ class IntegerNet(nn.Module):
         body = self.bodies[index]
         assert isinstance(body, Layers)
         return body
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all weights of the blocks as deployed; exponents follow from shapes."""
+        layers = [layer for layer in self.bodies.modules() if isinstance(layer, Weighted)]
+        return sum(-(-x.weight.numel() * self.arithmetic.deployed_bits(x.place) // 8) for x in layers)
 
     def generator(self) -> Xorshift32:
         """The training's random numbers, from where they were left."""

@@ -29,6 +29,10 @@ class Niti:
     activations: Format
     edge: Form = field(default_factory=Plain8)
 
+    def deployed_bits(self, place: Place) -> int:
+        """The form's: a residue is left behind."""
+        return self._form(place).deployed.bits
+
     def initial(self, place: Place, rng: Xorshift32) -> Tensor:
         """Xavier uniform."""
         return self._form(place).initial(place.shape, rng)

@@ -3,6 +3,7 @@
 from blockwise.report.console import make_console, print_report, render, show
 from blockwise.report.files import write_all
 from blockwise.report.html_report import to_html
+from blockwise.report.integers import draw_integers, integer_table
 from blockwise.report.json_report import dumps, read, write
 from blockwise.report.methods import methods_table
 from blockwise.report.pictures import timeline_images, timeline_svg_png
@@ -11,10 +12,12 @@ from blockwise.report.qat import draw_qat, qat_table
 from blockwise.report.verdict import headline
 
 __all__ = [
+    "draw_integers",
     "draw_precision",
     "draw_qat",
     "dumps",
     "headline",
+    "integer_table",
     "make_console",
     "methods_table",
     "precision_table",

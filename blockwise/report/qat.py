@@ -14,7 +14,7 @@ from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
 
 if TYPE_CHECKING:
-    from blockwise.studies.qat import Summary
+    from blockwise.studies.summary import Summary
 
 SIZE_IN = (7.0, 4.6)
 MARKERS = "osD^vP*X"

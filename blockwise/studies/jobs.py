@@ -12,12 +12,13 @@ from typing import Any
 from blockwise import data
 from blockwise.compare import environment
 from blockwise.config import Config
-from blockwise.quant import stored_bytes
 from blockwise.setup import Setup
 from blockwise.studies import records
-from blockwise.training import ALL_REGIMES, Run, TrainOptions
+from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, Run, TrainOptions
+from blockwise.training.numerics import numerics_of
 from blockwise.training.options import Silent, Watcher
 from devices import profile
+from devices.integer import FORMS, form_name, is_local
 from devices.profile import KIB
 
 
@@ -44,30 +45,49 @@ class Job:
     @property
     def conditions(self) -> dict[str, Any]:
         """All that the outcome depends on but the images, with every choice spelt out."""
-        config = self.config
-        network, training = config.network, config.training
-        scheme, local = config.scheme, self.regime.startswith("local")
+        network, training = self.config.network, self.config.training
+        local = self.regime.startswith("local") or is_local(self.regime)
         return {
             "study": self.study,
             "protocol": self.protocol,
             "model": network.model,
             "width": network.width,
             "norm": network.norm,
-            "method": scheme.weight.name,
-            "activation_method": scheme.activation.name,
-            "weight_bits": config.weight_bits,
-            "activation_bits": config.activation_bits,
-            "bit_chain": list(config.quantization.bit_chain),
+            **self._numbers(),
             "regime": self.regime,
             "blocks": network.blocks if local else None,
             "head": network.head if local else None,
             "epochs": training.epochs,
             "batch_size": training.batch_size,
-            "optimizer": training.optimizer,
-            "learning_rate": config.learning_rate,
+            **self._updates(),
             "seed": training.seed,
             **self.labels,
         }
+
+    def _numbers(self) -> dict[str, Any]:
+        """What weights and activations are made of."""
+        config = self.config
+        if self.regime in INTEGER_REGIMES:
+            name = form_name(self.regime)
+            form = FORMS[name]
+            return {
+                "method": name, "activation_method": name,
+                "weight_bits": form.weight_bits, "activation_bits": form.activation_bits, "bit_chain": [],
+            }  # fmt: skip
+        return {
+            "method": config.scheme.weight.name,
+            "activation_method": config.scheme.activation.name,
+            "weight_bits": config.weight_bits,
+            "activation_bits": config.activation_bits,
+            "bit_chain": list(config.quantization.bit_chain),
+        }
+
+    def _updates(self) -> dict[str, Any]:
+        """How far a step goes."""
+        config = self.config
+        if self.regime in INTEGER_REGIMES:
+            return {"optimizer": None, "learning_rate": None, "mu": config.training.mu}
+        return {"optimizer": config.training.optimizer, "learning_rate": config.learning_rate}
 
     @property
     def images(self) -> data.Dataset:
@@ -139,7 +159,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": setup.network.parameters,
         "weights": sum(layer.weights for layer in setup.network.layers),
-        "stored_bytes": stored_bytes(net.bodies),
+        "stored_bytes": numerics_of(net).stored_bytes(net),
         "board": config.board.device,
         "peak_kib": round(plan.peak_bytes / KIB, 1),
         "peak_kib_of_one": round(setup.plan(job.regime, 1).peak_bytes / KIB, 1),

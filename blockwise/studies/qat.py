@@ -4,16 +4,16 @@ JRAF 2023, "Quantized Neural Networks for edge implementation", compares nine on
 CIFAR-10; these come first, the rest of the catalogue after them.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import product
-from statistics import mean, stdev
 from typing import Any
 
 from blockwise import quant
 from blockwise.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.studies import summary
 from blockwise.studies.jobs import Job
+from blockwise.studies.summary import Summary
 
 REFERENCE_ERRORS: dict[str, float] = {
     "fp32": 0.085,
@@ -133,84 +133,14 @@ def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:
     return (quant.FLOAT_BITS, *between, 1)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One row of the table: all seeds of a method under one regime, head and cut."""
-
-    method: str
-    activation_method: str
-    weight_bits: int
-    activation_bits: int
-    regime: str
-    head: str | None
-    blocks: str | None
-    errors: tuple[float, ...]
-    stored_bits: float  # per weight, with what decodes them
-    peak_kib: float  # on the board, at the batch size of the training
-    peak_kib_of_one: float  # at batch size 1
-    host_mib: float
-    time_ratio: float | None  # against float32 under the same regime and number of threads
-
-    @property
-    def error(self) -> float:
-        """Mean test error."""
-        return mean(self.errors)
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation of the test error over seeds; None for one seed."""
-        return stdev(self.errors) if len(self.errors) > 1 else None
-
-    @property
-    def reference(self) -> float | None:
-        """The reference study's test error, of networks trained globally."""
-        usual = quant.scheme(self.method).activation.name == self.activation_method
-        return REFERENCE_ERRORS.get(self.method) if self.regime == "bp" and usual else None
-
-
-SUMMARISED = (
-    "method", "activation_method", "weight_bits", "activation_bits", "regime", "head", "blocks",
-)  # fmt: skip
-
-
 def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
-    """The recorded runs of one protocol, best first."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    rows = tuple(rows)
-    for row in rows:
-        groups[tuple(row[name] for name in SUMMARISED)].append(row)
-    found = (_summary(key, group, _float_seconds(rows, key)) for key, group in groups.items())
-    return tuple(sorted(found, key=lambda summary: summary.error))
+    """The recorded runs of one protocol, best first, with the reference study's errors."""
+    return tuple(replace(s, reference=reference_error(s)) for s in summary.summaries(rows))
 
 
-def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
-    first = group[0]
-    seconds = mean(row["seconds"] for row in group)
-    held = [row["host_tensor_bytes"] or 0 for row in group]
-    weights = first["weights"]
-    method, activation_method, weight_bits, activation_bits, regime, head, blocks = key
-    return Summary(
-        method,
-        activation_method,
-        weight_bits,
-        activation_bits,
-        regime,
-        head,
-        blocks,
-        errors=tuple(row["test_error"] for row in group),
-        stored_bits=8 * first["stored_bytes"] / weights,
-        peak_kib=first["peak_kib"],
-        peak_kib_of_one=first["peak_kib_of_one"],
-        host_mib=max(held) / 2**20,
-        time_ratio=seconds / float_seconds if float_seconds else None,
-    )
-
-
-def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> float | None:
-    """Mean training time of float32 under the same regime, head and cut."""
-    same = [row["seconds"] for row in rows if row["method"] == "fp32" and _place(row) == key[4:]]
-    return mean(same) if same else None
-
-
-def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SUMMARISED[4:])
+def reference_error(found: Summary) -> float | None:
+    """The reference study's test error of the same method, of networks trained globally."""
+    if found.regime != "bp" or found.method not in REFERENCE_ERRORS:
+        return None
+    usual = quant.scheme(found.method).activation.name == found.activation_method
+    return REFERENCE_ERRORS[found.method] if usual else None

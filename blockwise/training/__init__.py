@@ -10,7 +10,7 @@ from blockwise.training.loop import Run
 from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Regime
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS
-from devices.integer import FORMS
+from devices.integer import FORMS, LOCAL_SUFFIX
 
 __all__ = [
     "ALL_REGIMES",
@@ -42,7 +42,7 @@ REGIMES: dict[str, Regime] = {
 INTEGER_REGIMES: dict[str, Regime] = {
     regime.name: regime
     for name in FORMS
-    for regime in (IntegerBackpropagation(name), IntegerLocalLearning(f"{name}-local"))
+    for regime in (IntegerBackpropagation(name), IntegerLocalLearning(f"{name}{LOCAL_SUFFIX}"))
 }
 """On integers alone."""
 ALL_REGIMES = REGIMES | INTEGER_REGIMES

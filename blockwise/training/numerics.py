@@ -10,7 +10,7 @@ from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
-from blockwise.quant import Treatment
+from blockwise.quant import Treatment, stored_bytes
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
 from blockwise.training.updater import Updater
@@ -41,6 +41,10 @@ class Numerics(Protocol):
         """All that is learnt in a part of the network."""
         ...
 
+    def stored_bytes(self, net: Any) -> int:
+        """Bytes of all weights of the blocks as deployed, with what decodes them."""
+        ...
+
 
 class FloatNumerics:
     """Normalised float32 images, torch's optimizers, mean losses."""
@@ -68,6 +72,10 @@ class FloatNumerics:
         """The parameters."""
         return list(part.parameters())
 
+    def stored_bytes(self, net: BlockNet) -> int:
+        """Codes with scales and codebooks."""
+        return stored_bytes(net.bodies)
+
 
 class IntegerNumerics:
     """Images as they are, layers that step themselves, sums of losses."""
@@ -91,6 +99,10 @@ class IntegerNumerics:
     def weights(self, part: nn.Module) -> list[Tensor]:
         """Mantissas, or states with their residues."""
         return weights_of(part)
+
+    def stored_bytes(self, net: IntegerNet) -> int:
+        """Mantissas, or states without their residues."""
+        return net.stored_bytes
 
 
 def numerics_of(net: TrainableNet) -> Numerics:

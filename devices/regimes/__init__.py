@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from devices.errors import unknown_name
-from devices.integer import FORMS
+from devices.integer import FORMS, LOCAL_SUFFIX
 from devices.network import Network
 from devices.regimes.bp import bp
 from devices.regimes.bp_best import bp_best
@@ -91,7 +91,7 @@ WAYS = {
 INTEGER_REGIMES: dict[str, Regime] = {
     f"{name}{suffix}": Regime(partial(run, form=form), "fused", f"{WAYS[name]}{how}", fixed_update=True)
     for name, form in FORMS.items()
-    for suffix, run, how in (("", integer_bp, ""), ("-local", integer_local, ", block by block"))
+    for suffix, run, how in (("", integer_bp, ""), (LOCAL_SUFFIX, integer_local, ", block by block"))
 }
 """On integers alone."""
 

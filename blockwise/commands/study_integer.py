@@ -1,0 +1,110 @@
+"""``run.py study integer``: training on integers alone beside float32 and QAT."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from blockwise import flags, report
+from blockwise.commands.studying import check_once, tell_recorded, train_missing
+from blockwise.exit_codes import FITS
+from blockwise.studies import integers, records
+from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
+from blockwise.studies.summary import summaries
+from blockwise.training import INTEGER_REGIMES
+from devices import profile
+from devices.errors import unknown_name
+
+DESCRIPTION = (
+    "Trains the same network in float32, with QAT (LSQ) and on integers alone, globally and block by block, "
+    f"with the same cut ({CUT}), heads ({HEAD}), images and epochs; records each run as one JSON line, "
+    "prints a table and draws error against memory. Runs that are recorded already are skipped."
+)
+
+REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+
+TABLE = (
+    "key", "protocol", "method", "regime", "board", "test_error", "stored_bytes", "weights", "peak_kib",
+    "seconds",
+)  # fmt: skip
+"""What the table needs of every line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The study."""
+
+    regimes: Annotated[
+        tuple[str, ...],
+        arg(
+            help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
+            help_behavior_hint="(default: all)",
+        ),
+    ] = REGIMES
+    preset: Annotated[
+        str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
+    ] = "short"
+    device: Annotated[str, arg(help="The board whose memory is planned.")] = "stm32"
+    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
+        "cifar10"
+    )
+    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
+    seeds: Annotated[
+        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    epochs: Annotated[
+        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.jsonl",
+            help="Where runs are recorded; the figure stands beside it.",
+            help_behavior_hint="(default: results/integer_PRESET.jsonl)",
+        ),
+    ] = None
+    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train what is missing, print the table, draw."""
+    options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
+    protocol = _protocol(options)
+    path = options.out or Path("results") / f"integer_{options.preset}.jsonl"
+    records.read(path, TABLE)  # an unreadable record is refused before hours of work
+    space = Space(options.regimes, options.data, options.device, options.accelerator)
+    jobs = integers.jobs(space, protocol)
+    if options.dry_run:
+        tell_recorded(jobs, path)
+    else:
+        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
+    rows = [row for row in records.read(path) if row["protocol"] == protocol.name]
+    if rows:
+        found = summaries(rows)
+        report.make_console().print(report.integer_table(found))
+        if not options.dry_run:
+            for file in report.draw_integers(rows, found, path.with_suffix("")):
+                print(file)
+    return FITS
+
+
+def _told(row: dict[str, Any]) -> str:
+    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}"
+
+
+def _protocol(options: Options) -> Protocol:
+    """The preset with what was asked for instead. Raises InputError for what cannot be."""
+    if options.preset not in PROTOCOLS:
+        raise unknown_name("--preset", options.preset, PROTOCOLS)
+    for regime in options.regimes:
+        if regime not in REGIMES:
+            raise unknown_name("regime", regime, REGIMES)
+    profile.load(options.device)
+    check_once({"--regimes": options.regimes, "--seeds": options.seeds or ()})
+    protocol = PROTOCOLS[options.preset]
+    if options.seeds is not None:
+        protocol = replace(protocol, seeds=options.seeds)
+    return protocol if options.epochs is None else replace(protocol, epochs=options.epochs)

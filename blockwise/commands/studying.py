@@ -1,0 +1,41 @@
+"""What the studies that train have in common."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from blockwise import report
+from blockwise.files import make_folder
+from blockwise.progress import ConsoleWatcher
+from blockwise.studies.jobs import Job, missing, run_all
+from devices.errors import InputError
+
+
+def train_missing(
+    jobs: Sequence[Job], path: Path, data_name: str, epochs: int, told: Callable[[dict[str, Any]], str]
+) -> None:
+    """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line."""
+    make_folder(path.parent, "--out")
+    left = missing(jobs, path)
+    console, done = report.make_console(stderr=True), len(jobs) - len(left)
+    with ConsoleWatcher(console, epochs) as watcher:
+        for row in run_all(left, path, data_name, lambda job: watcher):
+            done += 1
+            console.print(
+                f"{done} of {len(jobs)}: {told(row)}, seed {row['seed']}: "
+                f"test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
+                soft_wrap=True,
+            )  # fmt: skip
+
+
+def tell_recorded(jobs: Sequence[Job], path: Path) -> None:
+    """How much of a study is done, on stdout."""
+    print(f"{len(jobs) - len(missing(jobs, path))} of {len(jobs)} runs are recorded")
+
+
+def check_once(flags: dict[str, Sequence[object]]) -> None:
+    """Raise InputError for the first flag that names a value twice."""
+    for flag, values in flags.items():
+        if len(set(values)) < len(values):
+            got = " ".join(map(str, values))
+            raise InputError(flag, got=got, wanted="each value once", do="leave out what is repeated")

@@ -1,0 +1,101 @@
+"""Training on integers beside float32 and QAT: a table, and a figure of error against memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from rich.text import Text
+
+from blockwise.report.figures import save_figure
+from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.text import ABSENT
+from devices import profile
+from devices.profile import KIB
+
+if TYPE_CHECKING:
+    from blockwise.studies.summary import Summary
+
+SIZE_IN = (7.0, 4.6)
+
+HEADINGS = (
+    "numbers", "bits", "bits stored", "n", "error: global", "local", "peak KiB: global", "local",
+    "batch 1: global", "local",
+)  # fmt: skip
+
+
+def integer_table(summaries: Iterable[Summary]) -> Ruled:
+    """A row per kind of numbers, trained globally and block by block; memory at the whole batch and at 1."""
+    table = ruled_table()
+    for heading in HEADINGS:
+        table.add_column(Text(heading, style="bold"), justify="left" if heading == "numbers" else "right")
+    for row in integer_rows(summaries):
+        table.add_row(*row)
+    return Ruled(table)
+
+
+def integer_rows(summaries: Iterable[Summary]) -> list[tuple[str, ...]]:
+    """The cells of every row, in the order of the headings; the most accurate numbers first."""
+    pairs: dict[str, dict[bool, Summary]] = {}
+    for summary in summaries:
+        pairs.setdefault(summary.method, {})[summary.head is not None] = summary
+    return [_cells(pair) for pair in pairs.values()]
+
+
+def _cells(pair: dict[bool, Summary]) -> tuple[str, ...]:
+    first = next(iter(pair.values()))
+    both = [pair.get(local) for local in (False, True)]
+    counts = dict.fromkeys(str(len(s.errors)) for s in both if s)
+    return (
+        first.method,
+        f"W{first.weight_bits}A{first.activation_bits}",
+        f"{first.stored_bits:.2f}",
+        " / ".join(counts),
+        *(_error(s) if s else ABSENT for s in both),
+        *(f"{s.peak_kib:,.0f}" if s else ABSENT for s in both),
+        *(f"{s.peak_kib_of_one:,.0f}" if s else ABSENT for s in both),
+    )
+
+
+def _error(summary: Summary) -> str:
+    spread = "" if summary.deviation is None else f" ± {100 * summary.deviation:.1f}"
+    return f"{100 * summary.error:.1f}{spread}%"
+
+
+def draw_integers(
+    rows: Sequence[dict[str, Any]], summaries: Sequence[Summary], stem: Path
+) -> tuple[Path, Path]:
+    """Draw means over seeds to ``stem``.svg and ``stem``.png; returns the two paths."""
+    return save_figure(lambda: _figure(rows, summaries), stem)
+
+
+def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Figure:
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    axes = figure.subplots()
+    for name, marker, local in (("global", "o", False), ("block by block", "^", True)):
+        own = [s for s in summaries if (s.head is not None) == local]
+        peaks, errors = [s.peak_kib_of_one for s in own], [100 * s.error for s in own]
+        axes.scatter(peaks, errors, marker=marker, s=26, label=name)
+        for summary, peak, error in zip(own, peaks, errors, strict=True):
+            axes.annotate(
+                summary.method, (peak, error), xytext=(5, 3), textcoords="offset points", fontsize="small"
+            )
+    board = profile.load(rows[0]["board"])
+    axes.axvline(board.usable_bytes / KIB, linestyle="--", color="0.4", label=f"usable RAM, {board.title}")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("peak memory of training on one image at a time, KiB")
+    axes.set_ylabel("test error, %")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    return figure
+
+
+def _conditions(rows: Sequence[dict[str, Any]]) -> str:
+    row = rows[0]
+    seeds = len({r["seed"] for r in rows})
+    what = f"{row['model']} at width {row['width']} on {row['data']} at {'x'.join(map(str, row['in_shape']))}"
+    return f"{what}, batch {row['batch_size']},\n{row['epochs']} epochs, n = {seeds}"

@@ -1,0 +1,80 @@
+"""Training on integers alone beside float32 and QAT: the same network, cut, heads, images and epochs.
+
+The reference study (JRAF 2023, "Quantized Neural Networks for edge implementation") ends on two open
+questions, training on integers and local losses; this joins them, each globally and block by block.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.studies.jobs import Job
+from blockwise.training import INTEGER_REGIMES, REGIMES
+
+FLOAT_REGIMES = ("bp", "local")
+FLOAT_METHODS = ("fp32", "lsq")
+HEAD = "pred"
+"""A pooled linear layer, which every regime can train."""
+CUT = "layers"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How every regime is trained."""
+
+    name: str
+    description: str
+    model: str
+    width: int
+    epochs: int
+    batch_size: int
+    seeds: tuple[int, ...]
+    lr: float  # of float regimes: peak of the one-cycle schedule
+    mu: int = 5  # of integer regimes: NITI's own
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "short": Protocol(
+        "short", "plain4 at width 16 (62,896 parameters), 10 epochs: hours on two cores",
+        model="plain4", width=16, epochs=10, batch_size=64, seeds=(0,), lr=0.05,
+    ),
+    "niti": Protocol(
+        "niti", "NITI's own, VGG-small-7, batches of 256, 200 epochs: for an accelerator",
+        model="vgg-small-7", width=128, epochs=200, batch_size=256, seeds=(0,), lr=0.05,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is trained: float regimes under every method, integer regimes as they are."""
+
+    regimes: tuple[str, ...] = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+    source: str = "cifar10"
+    device: str = "stm32"
+    accelerator: str = "auto"
+
+
+def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
+    """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
+    found = []
+    for seed, regime in product(protocol.seeds, space.regimes):
+        for method in FLOAT_METHODS if regime in REGIMES else ("fp32",):
+            config = _config(space, protocol, regime, method, seed)
+            config.validate()
+            found.append(Job("integer", protocol.name, config))
+    return tuple(found)
+
+
+def _config(space: Space, protocol: Protocol, regime: str, method: str, seed: int) -> Config:
+    return Config(
+        board=Board(space.device),
+        network=Network(model=protocol.model, width=protocol.width, blocks=CUT, head=HEAD),
+        images=Data(data=space.source),
+        quantization=Quantization(method=method),
+        training=Training(
+            regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
+            mu=protocol.mu, seed=seed, accelerator=space.accelerator,
+        ),
+        output=Output(quiet=True),
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""The recorded runs of a study, one row for all seeds of the same training."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from blockwise.training import INTEGER_REGIMES
+from devices.integer import is_local
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row of the table: all seeds of a method under one regime, head and cut."""
+
+    method: str
+    activation_method: str
+    weight_bits: int
+    activation_bits: int
+    regime: str
+    head: str | None
+    blocks: str | None
+    errors: tuple[float, ...]
+    stored_bits: float  # per weight, with what decodes them
+    peak_kib: float  # on the board, at the batch size of the training
+    peak_kib_of_one: float  # at batch size 1
+    host_mib: float
+    time_ratio: float | None  # against float32 under the same regime, or its float twin
+    reference: float | None = None  # test error that the reference study publishes
+
+    @property
+    def error(self) -> float:
+        """Mean test error."""
+        return mean(self.errors)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the test error over seeds; None for one seed."""
+        return stdev(self.errors) if len(self.errors) > 1 else None
+
+
+SUMMARISED = (
+    "method", "activation_method", "weight_bits", "activation_bits", "regime", "head", "blocks",
+)  # fmt: skip
+
+
+def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
+    """The recorded runs of one protocol, best first."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    rows = tuple(rows)
+    for row in rows:
+        groups[tuple(row[name] for name in SUMMARISED)].append(row)
+    found = (_summary(key, group, _float_seconds(rows, key)) for key, group in groups.items())
+    return tuple(sorted(found, key=lambda summary: summary.error))
+
+
+def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
+    first = group[0]
+    seconds = mean(row["seconds"] for row in group)
+    held = [row["host_tensor_bytes"] or 0 for row in group]
+    weights = first["weights"]
+    method, activation_method, weight_bits, activation_bits, regime, head, blocks = key
+    return Summary(
+        method,
+        activation_method,
+        weight_bits,
+        activation_bits,
+        regime,
+        head,
+        blocks,
+        errors=tuple(row["test_error"] for row in group),
+        stored_bits=8 * first["stored_bytes"] / weights,
+        peak_kib=first["peak_kib"],
+        peak_kib_of_one=first["peak_kib_of_one"],
+        host_mib=max(held) / 2**20,
+        time_ratio=seconds / float_seconds if float_seconds else None,
+    )
+
+
+def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> float | None:
+    """Mean training time of float32 under the same regime or its twin, head and cut."""
+    twin = (float_twin(key[4]), *key[5:])
+    same = [row["seconds"] for row in rows if row["method"] == "fp32" and _place(row) == twin]
+    return mean(same) if same else None
+
+
+def float_twin(regime: str) -> str:
+    """The float regime that cuts and goes back as an integer one does; any other regime itself."""
+    if regime in INTEGER_REGIMES:
+        return "local" if is_local(regime) else "bp"
+    return regime
+
+
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in SUMMARISED[4:])
