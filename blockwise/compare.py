@@ -249,6 +249,11 @@ def _paper(setup: Setup) -> PaperAccounting:
 
 def assumptions(setup: Setup) -> tuple[str, ...]:
     """What the memory figures take for granted, one line each."""
+    found = _float_assumptions(setup)
+    return (*found, INTEGER_ASSUMPTION[setup.config.training.requantize]) if setup.integer_regimes else found
+
+
+def _float_assumptions(setup: Setup) -> tuple[str, ...]:
     return (
         f"{_edges(setup)}latent weights, gradients, optimizer state and accumulators are 32 bits wide; local "
         "heads are float32",
@@ -261,6 +266,13 @@ def assumptions(setup: Setup) -> tuple[str, ...]:
         "one image at a time",
     )
 
+
+INTEGER_ASSUMPTION: dict[str, str] = {
+    "buffered": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
+    "niti's sums wait in a buffer of 32 bits until the largest is known",
+    "twice": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
+    "niti's sums are computed twice, the first time for the largest alone",
+}
 
 NORM_ASSUMPTIONS: dict[str, str] = {
     "batch": "batch norm works in place and keeps its normalised values, ",

@@ -54,11 +54,12 @@ class Training:
     validation_accuracy: float
     best_epoch: int  # chosen on the validation set; of the last block in local-resident
     epochs: int
-    learning_rate: float
+    learning_rate: float | None  # peak of the schedule; None in integer regimes
     history: tuple[Epoch, ...]
     block_accuracies: dict[str, float]  # validation accuracy of each block's own head
     seconds: float
     images_per_second: float
+    mu: int | None = None  # first learning rate of an integer regime, in bits
     digest: str | None = None  # of all weights, if asked for: blockwise.training.digest
 
 

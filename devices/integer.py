@@ -1,21 +1,24 @@
 """Training on integers alone: what its layers are, and the operations of a step.
 
 Weights are integers that a step moves in place: no latent copy, no optimizer state. Sums of products
-have 32 bits and are shifted into few by their largest magnitude, which is known only when all of them
+have 32 bits. NITI shifts them into few by their largest magnitude, which is known only when all of them
 are. Two programs do that: one buffers the sums, the other computes them twice, first for the largest.
+NITRO-D divides by a constant: no sum has to wait.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from devices import categories as cat
+from devices.costs import INTEGER, CostTable
 from devices.lower import ACCUMULATORS, CODE_SCRATCH_BITS, Lowering
 from devices.network import Block, Layer, Network
 from devices.schedule import Phase
 from devices.state import FIXED_LEVELS, Bits, Parameter, State
 
-ERROR_BITS = EDGE_BITS = 8
-"""Errors, and weights and activations of the first and last layer and of heads, in every form."""
+EDGE_BITS = 8
+"""At least so many for weights and activations of the first and last layer and of heads, in every form."""
 
 SUM_BITS = 32
 
@@ -26,17 +29,29 @@ class IntegerForm:
 
     weight_bits: int
     activation_bits: int
+    error_bits: int = EDGE_BITS
+    mask_bits: int = 1  # what an activation must remember of each of its inputs
+    scaled: bool = False  # whether sums are divided by a constant, each as it is made
+    one_layer: bool = False  # whether an error can pass one layer only
 
     @property
     def bits(self) -> Bits:
         """As the accounting takes them. Quantizers hold nothing: exponents are a few numbers."""
         return Bits(self.weight_bits, self.activation_bits, EDGE_BITS, FIXED_LEVELS, FIXED_LEVELS)
 
+    @property
+    def table(self) -> CostTable:
+        """The rows of its layers."""
+        relu = replace(INTEGER.rows["relu"], mask_bits=self.mask_bits)
+        return replace(INTEGER, rows=MappingProxyType({**INTEGER.rows, "relu": relu}))
+
 
 FORMS: dict[str, IntegerForm] = {
     "niti": IntegerForm(8, 8),
     "niti4": IntegerForm(8, 4),  # a state of 4 bits and a residue of 4
     "niti4-jump": IntegerForm(4, 4),
+    # The slope behind an activation is 1, 1/4 or 0.
+    "nitro": IntegerForm(32, 8, error_bits=32, mask_bits=2, scaled=True, one_layer=True),
 }
 
 LOCAL_SUFFIX = "-local"
@@ -98,13 +113,17 @@ class IntegerState(State):
 
 
 class IntegerLowering(Lowering):
-    """Sums are buffered as scratch, or computed twice."""
+    """Sums are buffered as scratch, or computed twice, or scaled as they are made."""
 
-    gradient_bits = ERROR_BITS
-    twice = False
+    twice = scaled = False
+
+    @property
+    def unbuffered(self) -> bool:
+        """Whether sums are never held together."""
+        return self.twice or self.scaled
 
     def forward(self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True) -> None:
-        """Forward pass; a layer that requantizes makes the sums before it again if they are not kept."""
+        """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
         makers = {layer.name: layer for layer in layers}
         for layer in layers:
             row = self.table.row(layer)
@@ -112,12 +131,14 @@ class IntegerLowering(Lowering):
             if row.output == "view":
                 self.values[layer.name] = sources
                 continue
-            sums = self.twice and layer.kind in ACCUMULATORS
+            sums = self.unbuffered and layer.kind in ACCUMULATORS
             maker = makers.get(layer.inputs[0])
-            again = maker if self.twice and maker and maker.kind in ACCUMULATORS else None
+            again = maker if self.unbuffered and maker and maker.kind in ACCUMULATORS else None
             output = sources[0] if sums else self._output_of(layer, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values[layer.name] = sources if sums else (output,)
+            if sums and self.scaled:
+                continue
             self.program.emit(
                 f"{layer.name} {'largest sum' if sums else 'forward'}", phase, self._owners[layer.name],
                 reads=(*sources, *self.held.get((again or layer).name, ())),
@@ -152,6 +173,7 @@ class IntegerLowering(Lowering):
         if self.twice:
             self._emit(layer, "backward (input, largest)", (gradient, *held), scratch, macs)
             scratch = self._filter_scratch(layer)
+        if self.unbuffered:
             self._emit(layer, "backward (input)", (gradient, *held), (target, *scratch), macs)
             return
         sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), owner)
@@ -164,6 +186,7 @@ class IntegerLowering(Lowering):
         reads = (gradient, *saved)
         if self.twice:
             self._emit(layer, "backward (weight, largest)", reads, (), macs)
+        if self.unbuffered:
             weights = (parameter.latent,)
             self._emit(layer, "backward (weight) and update", (*reads, *weights), weights, macs)
             return

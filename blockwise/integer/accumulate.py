@@ -19,7 +19,7 @@ from blockwise.integer.rounding import largest_magnitude
 from devices.errors import InputError
 
 INT32_MAX = (1 << 31) - 1
-EXACT_FLOAT32 = 1 << 24
+EXACT_FLOAT32, EXACT_FLOAT64 = 1 << 24, 1 << 53
 MOST_PARTS = 8
 """Into more parts a float32 convolution is split at about the price of one in float64."""
 
@@ -66,7 +66,8 @@ def _exact_float() -> Iterator[None]:
 def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) -> Tensor:
     """``compute(a, b)``, bilinear, of integer tensors of any width, as int32, exactly.
 
-    InputError where a sum might pass 2^31 - 1, by max|a| max_o sum|b_o|.
+    InputError where a sum passes 2^31 - 1, or might pass 2^53, by max|a| max_o sum|b_o|. A board may add
+    up in any order: what wraps on the way is right again in the end.
     """
     largest = largest_magnitude(a)
     if a.device.type != "cuda":
@@ -75,15 +76,15 @@ def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) 
         for parts in (1, 2, 4, MOST_PARTS):
             if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
                 return _in_parts(compute, left.chunk(parts, dims.a), right.chunk(parts, dims.b))
-    _require_int32_sums(largest * _largest_sum(_sums(b.to(torch.int64), dims), 1))
+    _refuse_above(EXACT_FLOAT64, largest * _largest_sum(_sums(b.to(torch.int64), dims), 1))
     return _exact(compute, a, b, torch.float64)
 
 
-def _require_int32_sums(bound: int) -> None:
-    if bound > INT32_MAX:
+def _refuse_above(most: int, sum_: int) -> None:
+    if sum_ > most:
         raise InputError(
-            "sum of products", got=f"values that may add up to {bound}", wanted=f"at most {INT32_MAX}",
-            do="use smaller batches or smaller values",
+            "sum of products", got=f"values that add up to {sum_}", wanted=f"at most {most}",
+            do="use smaller batches or a smaller learning rate",
         )  # fmt: skip
 
 
@@ -109,8 +110,9 @@ def _in_parts(compute: Bilinear, a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -
 
 
 def _exact(compute: Bilinear, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    with _exact_float():
-        found = compute(a.to(dtype), b.to(dtype))
-        if found.is_cuda:  # an algorithm by transforms is off by less than one half
-            found = found.round_()
-        return found.to(torch.int32)
+    found = compute(a.to(dtype), b.to(dtype))
+    if found.is_cuda:  # an algorithm by transforms is off by less than one half
+        found = found.round_()
+    if dtype == torch.float64:  # of wide operands the sum itself may not fit
+        _refuse_above(INT32_MAX, largest_magnitude(found))
+    return found.to(torch.int32)

@@ -150,6 +150,7 @@ class _Builder:
             edge=in_head or module in (self.first, self.last),
             wide=module is self.before_last,
             head=in_head or module is self.last,
+            classes=self.last.weight.shape[0],
         )
         self.count += 1
         return Weighted(self.arithmetic, place, Xorshift32(self.seed, FIRST_STREAM + self.count - 1))

@@ -1,13 +1,20 @@
 """The arithmetic of NITRO-D (Pirillo et al. 2024, arXiv 2407.11698): no exponents, int32 weights.
 
 Sums of products are those of :mod:`blockwise.integer.ops` on plain tensors. All divisions truncate
-towards zero, as C's do: a floor would move every small negative gradient by a whole unit.
+towards zero, as C's do: a floor would move every small negative gradient by a whole unit. Errors of a
+head are int32 and may pass one layer only: behind two of them sums no longer fit 32 bits.
 """
 
 from dataclasses import dataclass
+from math import isqrt, prod
 
 import torch
-from torch import Tensor
+from torch import Size, Tensor
+
+from blockwise.integer import ops
+from blockwise.integer.arithmetic import Error, Place, Scored
+from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.integer.xorshift import Xorshift32
 
 LIMIT = 127
 CENTRE = 36
@@ -15,6 +22,14 @@ CENTRE = 36
 ONE_HOT = 32
 PER_PRODUCT = 1 << 8
 """The scale factor for each product that a sum is made of."""
+INVERSE_RATE, FIRST_MU = 512, 5
+"""512 stands at mu = 5; each bit less halves the rate. The paper takes a third on a plateau instead."""
+PER_CLASS = 64
+"""The amplification factor of a block's layer, for each class."""
+BLOCK_DECAY, HEAD_DECAY = 25_000, 3_000
+"""Inverse weight decays for CIFAR-10."""
+GAIN, SQRT_3, RANGE, LARGEST_BOUND = 1372, 1732, 128, 64
+"""sqrt(2 / (1 + 1/16)) and sqrt 3 in thousandths, what stands for 1, and the largest first weight."""
 
 
 def conv_scale(channels: int, kernel: int) -> int:
@@ -60,6 +75,14 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (difference * difference).sum(1, dtype=torch.int32) >> 1
 
 
+def kaiming_bound(shape: tuple[int, ...]) -> int:
+    """First weights of (O, C, ...) are within: gain x 128 x sqrt 3 / floor(sqrt(fan in)), at most 64.
+
+    As the authors' library has it for slopes of 1/4.
+    """
+    return min(GAIN * RANGE * SQRT_3 // (isqrt(prod(shape[1:])) * 1_000_000), LARGEST_BOUND)
+
+
 @dataclass(frozen=True)
 class IntegerSGD:
     """W <- W - trunc(sum G / (inverse_rate x amplification)) - trunc(W / inverse_decay).
@@ -82,6 +105,86 @@ class IntegerSGD:
     def on_plateau(self) -> "IntegerSGD":
         """A third of the rate."""
         return IntegerSGD(3 * self.inverse_rate, self.amplification, self.inverse_decay)
+
+
+@dataclass(frozen=True)
+class Nitro:
+    """int32 weights and errors, int8 activations; every layer is a block of its own."""
+
+    name: str = "nitro"
+
+    def deployed_bits(self, place: Place) -> int:
+        """They are not clipped."""
+        return 32
+
+    def initial(self, place: Place, rng: Xorshift32) -> Tensor:
+        """Kaiming uniform."""
+        bound = kaiming_bound(place.shape)
+        return rng.uniform(prod(place.shape), 2 * bound + 1).sub_(bound).view(place.shape)
+
+    def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
+        """Sums, scaling, NITRO-ReLU. Saved: the scaled sums, of which three ranges matter (2 bits)."""
+        if len(place.shape) == 2:
+            scaled = scale(ops.linear_sums(x.mantissa, weights), linear_scale(place.shape[1]))
+        else:
+            sums = ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding)
+            scaled = scale(sums, conv_scale(place.shape[1], place.shape[2]))
+        if not place.relu:
+            return IntTensor(scaled, 0), None
+        return IntTensor(relu(scaled), 0), scaled
+
+    def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
+        """What average pools take off the exponent is divided; then the activation's slope."""
+        mantissa = error.mantissa
+        if error.exponent:
+            mantissa = _quotient(mantissa, 1 << -error.exponent)
+        if saved is not None:
+            mantissa = relu_gradient(mantissa, saved)
+        return _plain(mantissa)
+
+    def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
+        """Sums as they are."""
+        if len(place.shape) == 2:
+            return _plain(ops.linear_input_sums(error.mantissa, weights))
+        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
+        return _plain(sums)
+
+    def updated(
+        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+    ) -> Tensor:
+        """IntegerSGD; nothing is drawn."""
+        gradient = (
+            ops.linear_weight_sums(error.mantissa, x.mantissa)
+            if len(place.shape) == 2
+            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
+        )
+        return optimizer_of(place, mu).update(weights, gradient)
+
+    def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
+        """Half the squared distance to the target, 32 for the label and 0 elsewhere."""
+        targets = one_hot(labels, logits.shape[1])
+        error = IntTensor(output_error(logits.mantissa, targets), 0)
+        return Scored(error, squared_error(logits.mantissa, targets).sum(dtype=torch.int64))
+
+    def mean_loss(self, total: int, images: int) -> float:
+        """Half the squared error per image, where 1 is the label's target."""
+        return total / ONE_HOT**2 / images
+
+
+def optimizer_of(place: Place, mu: int) -> IntegerSGD:
+    """The step of a layer at a rate of ``mu`` bits."""
+    inverse_rate = INVERSE_RATE << FIRST_MU - mu if mu < FIRST_MU else INVERSE_RATE >> mu - FIRST_MU
+    if place.head:
+        return IntegerSGD(inverse_rate, 1, HEAD_DECAY)
+    return IntegerSGD(inverse_rate, PER_CLASS * place.classes, BLOCK_DECAY)
+
+
+def _plain(mantissa: Tensor) -> Error:
+    """Without an exponent."""
+    return IntTensor(mantissa, 0) if mantissa.dtype == torch.int8 else Accumulator(mantissa, 0)
+
+
+NITRO = Nitro()
 
 
 def _quotient(x: Tensor, divisor: int) -> Tensor:

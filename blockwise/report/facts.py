@@ -4,6 +4,7 @@ from typing import Any
 
 from blockwise.report.text import kib, shape, size
 from blockwise.result import DeviceInfo, ModelInfo, Result
+from devices.regimes import INTEGER_REGIMES
 
 SETTINGS = {
     "method": "{}",
@@ -15,6 +16,9 @@ SETTINGS = {
 }
 """Entries of the configuration that a reader of the figures needs, where the run has them."""
 
+FLOAT_SETTINGS = ("method", "weight_bits", "activation_bits", "optimizer")
+"""Those that integer regimes do without."""
+
 
 def facts(result: Result) -> dict[str, str]:
     """Label -> line."""
@@ -23,6 +27,7 @@ def facts(result: Result) -> dict[str, str]:
         "Network": network(result.model),
         "Data": _data(result),
         "Training": settings(result.config),
+        "Integers": integers(result.config),
     }
     return {label: line for label, line in lines.items() if line}
 
@@ -47,9 +52,24 @@ def network(model: ModelInfo) -> str:
 
 
 def settings(config: dict[str, Any]) -> str:
-    """The entries of :data:`SETTINGS` that the configuration has."""
-    shown = {key: config[key] for key in SETTINGS if config.get(key) not in (None, "")}
-    return ", ".join(SETTINGS[key].format(value) for key, value in shown.items())
+    """The entries of :data:`SETTINGS` that the configuration has and a regime of it uses."""
+    regimes = config.get("regimes", ())
+    only_integers = bool(regimes) and all(regime in INTEGER_REGIMES for regime in regimes)
+    shown = [
+        key
+        for key in SETTINGS
+        if config.get(key) not in (None, "") and not (only_integers and key in FLOAT_SETTINGS)
+    ]
+    return ", ".join(SETTINGS[key].format(config[key]) for key in shown)
+
+
+def integers(config: dict[str, Any]) -> str:
+    """The settings of integer regimes; empty if there is none."""
+    own = [regime for regime in config.get("regimes", ()) if regime in INTEGER_REGIMES]
+    if not own:
+        return ""
+    sums = {"buffered": "sums buffered", "twice": "sums computed twice"}[config["requantize"]]
+    return f"mu {config['mu']}, {sums}"
 
 
 def _data(result: Result) -> str:

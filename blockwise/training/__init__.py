@@ -11,6 +11,7 @@ from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Regime
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS
 from devices.integer import FORMS, LOCAL_SUFFIX
+from devices.regimes import INTEGER_REGIMES as PLANNED
 
 __all__ = [
     "ALL_REGIMES",
@@ -43,6 +44,7 @@ INTEGER_REGIMES: dict[str, Regime] = {
     regime.name: regime
     for name in FORMS
     for regime in (IntegerBackpropagation(name), IntegerLocalLearning(f"{name}{LOCAL_SUFFIX}"))
+    if regime.name in PLANNED
 }
 """On integers alone."""
 ALL_REGIMES = REGIMES | INTEGER_REGIMES

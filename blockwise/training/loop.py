@@ -323,7 +323,7 @@ class Run:
             validation_accuracy=progress.accuracies.get(last, 0.0),
             best_epoch=progress.best_epoch,
             epochs=self.options.epochs,
-            learning_rate=self.options.learning_rate,
+            **self.numerics.rates(self.options),
             history=tuple(Epoch(**epoch) for epoch in progress.history),
             block_accuracies=dict(progress.accuracies),
             seconds=progress.seconds,

@@ -41,6 +41,10 @@ class Numerics(Protocol):
         """All that is learnt in a part of the network."""
         ...
 
+    def rates(self, options: TrainOptions) -> dict[str, Any]:
+        """The learning rate as :class:`~blockwise.result.Training` has it."""
+        ...
+
     def stored_bytes(self, net: Any) -> int:
         """Bytes of all weights of the blocks as deployed, with what decodes them."""
         ...
@@ -72,6 +76,10 @@ class FloatNumerics:
         """The parameters."""
         return list(part.parameters())
 
+    def rates(self, options: TrainOptions) -> dict[str, Any]:
+        """A float."""
+        return {"learning_rate": options.learning_rate}
+
     def stored_bytes(self, net: BlockNet) -> int:
         """Codes with scales and codebooks."""
         return stored_bytes(net.bodies)
@@ -99,6 +107,10 @@ class IntegerNumerics:
     def weights(self, part: nn.Module) -> list[Tensor]:
         """Mantissas, or states with their residues."""
         return weights_of(part)
+
+    def rates(self, options: TrainOptions) -> dict[str, Any]:
+        """Bits."""
+        return {"learning_rate": None, "mu": options.mu}
 
     def stored_bytes(self, net: IntegerNet) -> int:
         """Mantissas, or states without their residues."""

@@ -10,6 +10,7 @@
 ``local-resident``  one block is trained at a time; all others are packed
 ``niti``            on integers alone: global backpropagation, 8 bits; ``niti4`` and ``niti4-jump`` 4 bits
 ``niti-local``      the same arithmetic block by block; so ``niti4-local`` and ``niti4-jump-local``
+``nitro-local``     NITRO-D's arithmetic, one layer a block
 """
 
 from collections.abc import Callable
@@ -87,11 +88,13 @@ WAYS = {
     "niti": "int8 weights, activations, errors and updates",
     "niti4": "4-bit weights with a 4-bit residue, 4-bit activations, 8-bit errors",
     "niti4-jump": "4-bit weights that jump between states, 4-bit activations, 8-bit errors",
+    "nitro": "NITRO-D: 32-bit weights and errors, 8-bit activations",
 }
 INTEGER_REGIMES: dict[str, Regime] = {
     f"{name}{suffix}": Regime(partial(run, form=form), "fused", f"{WAYS[name]}{how}", fixed_update=True)
     for name, form in FORMS.items()
     for suffix, run, how in (("", integer_bp, ""), (LOCAL_SUFFIX, integer_local, ", block by block"))
+    if suffix or not form.one_layer
 }
 """On integers alone."""
 

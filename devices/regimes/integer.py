@@ -1,8 +1,7 @@
-"""``niti`` and ``niti-local``, in 8 bits and in two forms of 4: training on integers alone."""
+"""Training on integers alone: ``niti`` in 8 bits and two forms of 4, global and local; ``nitro-local``."""
 
 from dataclasses import replace
 
-from devices.costs import INTEGER
 from devices.integer import IntegerForm, IntegerLowering, IntegerState, integer_network
 from devices.network import Network
 from devices.regimes.builder import Builder, Step
@@ -15,15 +14,18 @@ class IntegerBuilder(Builder):
 
     def __init__(self, network: Network, step: Step, form: IntegerForm) -> None:
         self.network = integer_network(network)
-        self.step = replace(step, optimizer="sgd", table=INTEGER, bits=form.bits)
+        self.form = form
+        self.step = replace(step, optimizer="sgd", table=form.table, bits=form.bits)
         self.program = Program()
         self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
         self.lowering = self.lower(step.batch)
 
     def lower(self, batch: int) -> IntegerLowering:
         """A lowering of ``batch`` images."""
-        lowering = IntegerLowering(self.program, self.network, INTEGER, self.step.bits, batch)
-        lowering.twice = self.step.twice
+        lowering = IntegerLowering(self.program, self.network, self.step.table, self.step.bits, batch)
+        lowering.gradient_bits = self.form.error_bits
+        lowering.scaled = self.form.scaled
+        lowering.twice = self.step.twice and not self.form.scaled
         return lowering
 
 

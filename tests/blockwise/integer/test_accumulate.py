@@ -61,11 +61,24 @@ def test_weight_gradients_are_split_by_images(dtypes):
     assert found.tolist() == reference.conv2d_weight_gradient(e, x, (1, 1, 3, 3), padding=1).tolist()
 
 
-def test_wide_weights_are_exact_until_they_might_overflow():
+def test_wide_weights_are_exact_until_their_sum_overflows():
     x, w = full(1, 2), torch.tensor([[8_454_660, 8_454_660]], dtype=torch.int32)
     assert ops.linear_sums(x, w).item() == 2 * 127 * 8_454_660 <= 2**31 - 1
     with pytest.raises(InputError, match="2147483894"):
         ops.linear_sums(x, w + 1)
+
+
+def test_only_the_whole_sum_must_fit():
+    """A board that wraps on the way arrives at the same number."""
+    x, w = full(1, 3), torch.tensor([[2**30, 2**30, -(2**31) + 100]], dtype=torch.int32)
+    assert ops.linear_sums(x, w).item() == 12_700
+    assert ((127 * 2**30 + 127 * 2**30) % 2**32 - 127 * (2**31 - 100)) % 2**32 == 12_700
+
+
+def test_what_float64_might_not_hold_is_refused():
+    x, w = torch.tensor([[2**30, -(2**30)]], dtype=torch.int32), torch.full((1, 2), 2**23, dtype=torch.int32)
+    with pytest.raises(InputError, match=f"wanted at most {2**53}"):
+        ops.linear_sums(x, w)
 
 
 def test_empty_batches_have_zero_gradients():

@@ -5,8 +5,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from blockwise.integer import nitro, ops, reference
-from blockwise.integer.nitro import IntegerSGD
+from blockwise.integer import Accumulator, IntTensor, Xorshift32, nitro, ops, reference
+from blockwise.integer.arithmetic import Place
+from blockwise.integer.nitro import NITRO, IntegerSGD
 
 LARGEST = 2**31 - 1
 
@@ -93,3 +94,64 @@ def test_a_block_forward_and_back_with_wide_weights():
     gradient = ops.conv2d_weight_sums(error, x, w.shape, padding=1)
     assert gradient.tolist() == reference.conv2d_weight_gradient(error, x, w.shape, padding=1).tolist()
     assert IntegerSGD(512, 640).update(w, gradient).shape == w.shape
+
+
+CONV = Place((4, 3, 3, 3), padding=1, relu=True, classes=7)
+HEAD = Place((7, 64), head=True, classes=7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bound"),
+    [((16, 3, 3, 3), 60), ((32, 16, 3, 3), 25), ((10, 2048), 6), ((16, 1, 3, 3), 64)],  # 304 / floor(sqrt F)
+)
+def test_first_weights_are_uniform_within_the_bound_of_kaiming(shape, bound):
+    assert nitro.kaiming_bound(shape) == bound
+    weights = NITRO.initial(Place(shape), Xorshift32(3))
+    assert weights.shape == shape and weights.dtype == torch.int32
+    assert -bound <= int(weights.min()) < -bound // 2 and bound // 2 < int(weights.max()) <= bound
+
+
+def test_a_layer_is_sums_scaling_and_activation():
+    x = IntTensor((torch.arange(2 * 3 * 4 * 4) % 251 - 125).to(torch.int8).view(2, 3, 4, 4), -7)
+    weights = int32([(i * 7919) % 401 - 200 for i in range(4 * 27)]).view(CONV.shape)
+    out, scaled = NITRO.forward(x, weights, CONV)
+    sums = reference.conv2d(x.mantissa, weights, padding=1).flatten().tolist()
+    expected = [min(max(c_quotient(s, 256 * 27), -127), 127) for s in sums]
+    assert scaled.flatten().tolist() == expected
+    assert out.mantissa.tolist() == nitro.relu(scaled).tolist() and out.exponent == 0
+
+
+def test_a_classifier_ends_with_its_scaled_sums():
+    x = IntTensor(torch.full((2, 64), 100, dtype=torch.int8), 0)
+    out, saved = NITRO.forward(x, torch.full((7, 64), 512, dtype=torch.int32), HEAD)
+    assert out.mantissa.tolist() == [[127] * 7] * 2 and saved is None  # 100 x 512 / 256 = 200 is clipped
+
+
+def test_what_an_average_pool_takes_off_the_exponent_is_divided():
+    scaled = torch.tensor([5, -5, 127, 0], dtype=torch.int8)
+    error = Accumulator(int32([1000, 1000, 1000, -1007]), -4)
+    found = NITRO.activated(error, scaled, CONV)
+    assert found.mantissa.tolist() == [62, 15, 0, -62] and found.exponent == 0
+
+
+def test_the_rate_falls_with_mu_and_blocks_are_amplified():
+    assert nitro.optimizer_of(CONV, 5) == IntegerSGD(512, 64 * 7, 25_000)
+    assert nitro.optimizer_of(HEAD, 5) == IntegerSGD(512, 1, 3_000)
+    assert [nitro.optimizer_of(HEAD, mu).inverse_rate for mu in (7, 6, 4, 3)] == [128, 256, 1024, 2048]
+
+
+def test_the_step_is_integer_sgd_on_the_gradient_of_the_old_weights():
+    x = IntTensor((torch.arange(2 * 3 * 4 * 4) % 251 - 125).to(torch.int8).view(2, 3, 4, 4), -7)
+    error = Accumulator((torch.arange(2 * 4 * 4 * 4) * 7919 % 4001 - 2000).int().view(2, 4, 4, 4), 0)
+    weights = torch.full(CONV.shape, 60_000, dtype=torch.int32)
+    gradient = reference.conv2d_weight_gradient(error.mantissa, x.mantissa, CONV.shape, padding=1)
+    expected = [60_000 - c_quotient(g, 512 * 64 * 7) - 2 for g in gradient.flatten().tolist()]
+    assert NITRO.updated(weights, error, x, CONV, 5, Xorshift32(1)).flatten().tolist() == expected
+
+
+def test_the_loss_is_half_the_squared_distance_to_the_target():
+    logits = IntTensor(torch.tensor([[32, 0, -2], [0, 10, 0]], dtype=torch.int8), 0)
+    scored = NITRO.loss(logits, torch.tensor([0, 2]))
+    assert scored.error.mantissa.tolist() == [[0, 0, -2], [0, 10, -32]]
+    assert int(scored.total) == 2 + (100 + 1024) // 2
+    assert NITRO.mean_loss(2 * 1024, 4) == 0.5
