@@ -34,7 +34,7 @@ from blockwise.training.loop import LAYOUT
 from blockwise.training.updater import Updater
 from devices.regimes import Step
 
-BATCH, SHAPE = 128, (3, 32, 32)
+BATCH, SHAPE = 128, [3, 32, 32]
 RESULT = Path(__file__).parents[1] / "results" / "quantizers.json"
 LIMITS = {"eager": 2.5, "compiled": 1.2}
 COMPILED_WITHIN_LIMIT = ("lsq", "dorefa", "pact", "sat")

@@ -16,11 +16,14 @@ from typing import Any
 
 from blockwise import quant
 from blockwise.files import atomic_write
+from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
+from blockwise.report.integers import integer_rows
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import qat as qat_study
 from blockwise.studies import records
+from blockwise.studies.summary import summaries
 from devices.profile import KIB
 
 ROOT = Path(__file__).parents[1]
@@ -351,6 +354,29 @@ def integer() -> str:
     return f"{intro}\n\n{table(['regime', 'test accuracy', 'n', 'peak KiB', 'step : float32'], rows)}"
 
 
+def integer_study() -> str:
+    """results/integer_short.jsonl: integers beside float32 and QAT on CIFAR-10."""
+    runs = records.read(ROOT / "results" / "integer_short.jsonl")
+    first = runs[0]
+    train, validation, test = first["images"]
+    floats = next(r for r in runs if r["optimizer"])
+    mu = next(r["mu"] for r in runs if "mu" in r)
+    host = first["environment"]
+    shape, rate = "x".join(map(str, first["in_shape"])), floats["learning_rate"]
+    intro = (
+        f"`run.py study integer --data PATH`: {first['model']} at width {first['width']} "
+        f"({first['parameters']:,} parameters) on {first['data']} at {shape}, {first['epochs']} epochs of "
+        f"{train:,} images, batch {first['batch_size']}; block by block: a convolution in each, pred heads; "
+        f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
+        f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
+        "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
+        f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, torch {host['torch']}."
+    )
+    rows = [list(row) for row in integer_rows(summaries(runs))]
+    picture = "![error against memory](results/integer_short.svg)"
+    return "\n\n".join((intro, table([*INTEGER_HEADINGS], rows), picture))
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "digits": lambda: comparison("digits", timed=True),
     "cifar": lambda: comparison("cifar10_jpeg"),
@@ -360,6 +386,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "study-memory": study_memory,
     "fit": fit,
     "integer": integer,
+    "integer-study": integer_study,
     "methods": methods,
     "all-methods": all_methods,
     "qat": qat,
