@@ -370,7 +370,8 @@ def integer_study() -> str:
         f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
         f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
         "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
-        f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, torch {host['torch']}."
+        f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, "
+        f"torch {host['torch']}."
     )
     rows = [list(row) for row in integer_rows(summaries(runs))]
     picture = "![error against memory](results/integer_short.svg)"

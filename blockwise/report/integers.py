@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from blockwise.report.figures import save_figure
+from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
 from devices import profile
@@ -74,14 +75,12 @@ def draw_integers(
 def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Figure:
     figure = Figure(figsize=SIZE_IN, layout="constrained")
     axes = figure.subplots()
+    named: dict[bool, list[Named]] = {}
     for name, marker, local in (("global", "o", False), ("block by block", "^", True)):
         own = [s for s in summaries if (s.head is not None) == local]
         peaks, errors = [s.peak_kib_of_one for s in own], [100 * s.error for s in own]
         axes.scatter(peaks, errors, marker=marker, s=26, label=name)
-        for summary, peak, error in zip(own, peaks, errors, strict=True):
-            axes.annotate(
-                summary.method, (peak, error), xytext=(5, 3), textcoords="offset points", fontsize="small"
-            )
+        named[local] = [Named(*p) for p in zip(peaks, errors, [s.method for s in own], strict=True)]
     board = profile.load(rows[0]["board"])
     axes.axvline(board.usable_bytes / KIB, linestyle="--", color="0.4", label=f"usable RAM, {board.title}")
     axes.set_xscale("log", base=2)
@@ -91,6 +90,8 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    for local, points in named.items():
+        label(axes, points, left=local)
     return figure
 
 

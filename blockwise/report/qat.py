@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from blockwise.report.figures import save_figure
+from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary
 
-SIZE_IN = (7.0, 4.6)
+SIZE_IN = (8.0, 6.6)
 MARKERS = "osD^vP*X"
 
 HEADINGS = (
@@ -64,15 +65,13 @@ def draw_qat(rows: Sequence[dict[str, Any]], stem: Path) -> tuple[Path, Path]:
 def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=SIZE_IN, layout="constrained")
     axes = figure.subplots()
+    named: dict[bool, list[Named]] = {True: [], False: []}
     for regime, marker in zip(dict.fromkeys(row["regime"] for row in rows), MARKERS, strict=False):
         own = [row for row in rows if row["regime"] == regime]
         stored = [8 * row["stored_bytes"] / row["weights"] for row in own]
-        axes.scatter(stored, [100 * row["test_error"] for row in own], marker=marker, s=22, label=regime)
-        for row, x in zip(own, stored, strict=True):
-            axes.annotate(
-                row["method"], (x, 100 * row["test_error"]), xytext=(4, 3), textcoords="offset points",
-                fontsize="small",
-            )  # fmt: skip
+        errors = [100 * row["test_error"] for row in own]
+        axes.scatter(stored, errors, marker=marker, s=22, label=regime)
+        named[regime == "bp"] += [Named(*p) for p in zip(stored, errors, map(_name, own), strict=True)]
     axes.set_xscale("log", base=2)
     ticks = [1, 2, 3, 4, 8, 16, 32]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -82,7 +81,14 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(title="regime", frameon=False)
     axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    for is_global, points in named.items():
+        label(axes, points, left=not is_global)
     return figure
+
+
+def _name(row: dict[str, Any]) -> str:
+    methods = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
+    return f"{methods}, {row['head']}" if row["head"] else methods
 
 
 def _conditions(rows: Sequence[dict[str, Any]]) -> str:

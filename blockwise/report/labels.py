@@ -1,0 +1,66 @@
+"""Names beside the points of a figure, moved apart where they would cover each other."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from sklearn.isotonic import isotonic_regression  # type: ignore[import-untyped]
+
+SAME_PLACE = 1.2
+"""Points whose x differ by no more than this factor share a column of labels."""
+LABEL_POINTS = 9.5
+"""Height of a line of labels."""
+DISTANCE = 1.08
+"""From the outermost point of a column to its labels, as a factor of x."""
+MARGINS = (0.1, 0.1)
+"""Room for labels beyond the outermost points, as parts of both axes."""
+LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.7", "shrinkA": 0, "shrinkB": 2}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A point and its label."""
+
+    x: float
+    y: float
+    name: str
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """The positions nearest to these, by least squares, in the same order and ``gap`` or more apart."""
+    if not positions:
+        return []
+    order = np.argsort(positions, kind="stable")
+    steps = gap * np.arange(len(positions))
+    moved = np.empty(len(positions))
+    moved[order] = isotonic_regression(np.asarray(positions, dtype=float)[order] - steps) + steps
+    return [float(value) for value in moved]
+
+
+def columns(points: Iterable[Named]) -> list[list[Named]]:
+    """The points by their places on a logarithmic x axis."""
+    found: list[list[Named]] = []
+    for point in sorted(points, key=lambda point: point.x):
+        if found and point.x <= SAME_PLACE * found[-1][-1].x:
+            found[-1].append(point)
+        else:
+            found.append([point])
+    return found
+
+
+def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
+    """Write the names to the right of their columns, or to the left, when all points are drawn."""
+    axes.margins(*MARGINS)
+    low, high = axes.get_ylim()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    inches = figure.get_size_inches()[1] * axes.get_position().height
+    gap = (high - low) * LABEL_POINTS / (72 * inches)
+    for column in columns(points):
+        x = min(p.x for p in column) / DISTANCE if left else max(p.x for p in column) * DISTANCE
+        for point, y in zip(column, spread([p.y for p in column], gap), strict=True):
+            axes.annotate(
+                point.name, (point.x, point.y), xytext=(x, y), ha="right" if left else "left",
+                va="center", fontsize="x-small", arrowprops=LEADER | {"relpos": (float(left), 0.5)},
+            )  # fmt: skip

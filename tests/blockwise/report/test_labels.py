@@ -1,0 +1,51 @@
+"""Labels that keep their distance."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from blockwise.report.labels import Named, columns, label, spread
+
+positions = st.lists(st.floats(-100, 100), max_size=12)
+
+
+@settings(deadline=None, max_examples=100)
+@given(values=positions, gap=st.floats(0.1, 5))
+def test_labels_keep_their_order_their_distance_and_their_centre(values, gap):
+    moved = spread(values, gap)
+    order = sorted(range(len(values)), key=values.__getitem__)
+    for first, second in pairwise(order):
+        assert moved[second] - moved[first] >= gap - 1e-9
+    assert sum(moved) == pytest.approx(sum(values), abs=1e-6)
+
+
+def test_the_least_that_has_to_move_moves():
+    assert spread([5.0, 1.0, 9.0], 2) == [5, 1, 9]
+    assert spread([5.0, 5.0, 20.0], 2) == [4, 6, 20]
+    assert spread([1.0, 2.0, 3.0], 2) == [0, 2, 4]
+
+
+def test_a_column_is_what_lies_at_one_place_of_a_logarithmic_axis():
+    points = [Named(x, 0, str(x)) for x in (32, 3, 3.1, 1, 3.4)]
+    assert [[p.x for p in column] for column in columns(points)] == [[1], [3, 3.1, 3.4], [32]]
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_no_label_covers_another(left):
+    figure = Figure(figsize=(8, 6))
+    axes = figure.subplots()
+    points = [Named(3 + i / 100, 30 + i / 50, f"name {i}") for i in range(9)]
+    axes.scatter([p.x for p in points], [p.y for p in points])
+    axes.set_xscale("log")
+    label(axes, points, left=left)
+    figure.canvas.draw()
+    places = sorted(axes.transData.transform([t.xyann for t in axes.texts]).tolist(), key=lambda p: p[1])
+    height = max(Text.get_window_extent(t).height for t in axes.texts)
+    assert len(places) == 9 and height > 5
+    assert all(above[1] - below[1] >= height for below, above in pairwise(places))
+    points_at = axes.transData.transform([(p.x, p.y) for p in points])[:, 0]
+    assert all(x < points_at.min() if left else x > points_at.max() for x, _ in places)
