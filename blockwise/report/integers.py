@@ -85,7 +85,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes.axvline(board.usable_bytes / KIB, linestyle="--", color="0.4", label=f"usable RAM, {board.title}")
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("peak memory of training on one image at a time, KiB")
+    axes.set_xlabel("peak memory of a training step on one image, KiB")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
