@@ -23,7 +23,7 @@ class Place:
     edge: bool = False  # first or last layer, or one of a head: 8 bits in every form
     wide: bool = False  # whether what it writes has 8 bits in every form: the last layer reads it
     head: bool = False  # whether it belongs to a head, or is the network's last layer
-    classes: int = 10
+    classes: int = 10  # that the network tells apart
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,16 +44,14 @@ def nearest(x: Tensor, shift: int) -> Tensor:
 
     Computed as :func:`half_up` of x - (x < 0), in C two instructions more.
     """
-    return _half_up((x >> 31).add_(x), shift)
+    return half_up((x >> 31).add_(x), shift)
 
 
 def half_up(x: Tensor, shift: int) -> Tensor:
-    """floor(x / 2^s + 1/2): :func:`nearest` where x >= 0, and 0 or less elsewhere."""
-    return _half_up(x, shift)
+    """floor(x / 2^s + 1/2): :func:`nearest` where x >= 0, and 0 or less elsewhere.
 
-
-def _half_up(x: Tensor, shift: int) -> Tensor:
-    """(t + 1) >> 1 of t = x >> (s - 1). Where s = 1 that might overflow."""
+    Computed as (t + 1) >> 1 of t = x >> (s - 1); where s = 1 that might overflow.
+    """
     if shift > 31:  # every magnitude is below one half
         return torch.zeros_like(x)
     twice = x >> shift - 1
