@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
-from blockwise.commands.studying import check_once, tell_recorded, train_missing
+from blockwise.commands.studying import check_once, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
@@ -107,7 +107,7 @@ def run(arguments: Sequence[str]) -> int:
         tell_recorded(jobs, path)
     else:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
-    rows = [row for row in records.read(path) if row["protocol"] == protocol.name]
+    rows = recorded(jobs, path)
     if rows:
         report.make_console().print(report.qat_table(qat.summaries(rows)))
         if not options.dry_run:

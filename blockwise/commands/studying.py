@@ -8,6 +8,7 @@ from blockwise import report
 from blockwise.files import make_folder
 from blockwise.progress import ConsoleWatcher
 from blockwise.studies.jobs import Job, missing, run_all
+from blockwise.studies.records import read
 from devices.errors import InputError
 
 
@@ -26,6 +27,22 @@ def train_missing(
                 f"test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
                 soft_wrap=True,
             )  # fmt: skip
+
+
+SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
+"""Conditions that rows of one table share."""
+
+
+def recorded(jobs: Sequence[Job], path: Path) -> list[dict[str, Any]]:
+    """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs."""
+    if not jobs:
+        return []
+    conditions, images = jobs[0].conditions, jobs[0].images
+    same = {name: conditions[name] for name in SAME} | {
+        "in_shape": list(images.in_shape),
+        "images": [len(images.train), len(images.validation), len(images.test)],
+    }
+    return [row for row in read(path) if all(row.get(name) == value for name, value in same.items())]
 
 
 def tell_recorded(jobs: Sequence[Job], path: Path) -> None:

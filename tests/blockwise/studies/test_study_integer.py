@@ -44,6 +44,19 @@ def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkey
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows.values())
 
 
+def test_a_table_holds_one_network_on_one_set_of_images(here, capsys):
+    chosen = ["--regimes", "niti"]
+    assert run(*chosen) == 0 and run(*chosen, "--epochs", "2") == 0
+    first, second = records.read(here / "runs.jsonl")
+    assert (first["epochs"], second["epochs"]) == (1, 2)
+    capsys.readouterr()
+    assert run(*chosen, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 runs are recorded" in out
+    assert sum(line.startswith("niti") for line in out.splitlines()) == 1
+    assert f"{100 * first['test_error']:.1f}%" in out
+
+
 def row(method: str, regime: str, seed: int, error: float, seconds: float = 1) -> dict[str, object]:
     local = "local" in regime
     return {

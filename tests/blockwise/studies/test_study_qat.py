@@ -37,6 +37,19 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows)
 
 
+def test_a_table_holds_one_network_on_one_set_of_images(here, capsys):
+    chosen = ["--methods", "lsq"]
+    assert run(*chosen) == 0 and run(*chosen, "--epochs", "2") == 0
+    first, second = records.read(here / "runs.jsonl")
+    assert (first["epochs"], second["epochs"]) == (1, 2)
+    capsys.readouterr()
+    assert run(*chosen, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 runs are recorded" in out
+    assert sum(line.startswith("lsq") for line in out.splitlines()) == 1
+    assert f"{100 * first['test_error']:.1f}%" in out
+
+
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
     return {
         "method": method, "activation_method": method, "weight_bits": 3, "activation_bits": 3,
