@@ -56,7 +56,7 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
         return Config(
             _read(Board, groups["board"]), _read(Network, groups["network"]), _read(Data, groups["images"]),
             _read(Quantization, groups["quantization"]), _read(Training, groups["training"]),
-            Output(resume=folder, dry_run=_read(Output, groups["output"]).dry_run),
+            replace(_kept(_read(Output, groups["output"])), resume=folder),
         )  # fmt: skip
     except FileNotFoundError as error:
         got = "a folder without a run" if folder.is_dir() else "no such folder"
@@ -86,4 +86,9 @@ def _is_of(value: object, hint: Any) -> bool:
 
 
 def _groups(config: Config) -> dict[str, object]:
-    return asdict(replace(config, output=Output(dry_run=config.output.dry_run)))
+    return asdict(replace(config, output=_kept(config.output)))
+
+
+def _kept(output: Output) -> Output:
+    """What goes on when a run is resumed; the rest is asked for each time."""
+    return Output(dry_run=output.dry_run, digest=output.digest)

@@ -277,7 +277,7 @@ def interrupt(monkeypatch, after: int) -> None:
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on_to_the_same_result(capsys, monkeypatch):
-    arguments = (*TINY, "--epochs", "2", "--json")
+    arguments = (*TINY, "--epochs", "2", "--json", "--digest")
     assert cli.main([*arguments, "--out", "whole"]) == 0
     whole = json.loads(capsys.readouterr().out)["regimes"][0]
     interrupt(monkeypatch, after=1)
@@ -290,6 +290,9 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on_to_the_same_result(cap
     assert halves["test_accuracy"] == whole["test_accuracy"]
     losses = [[epoch["train_loss"] for epoch in row["training"]["history"]] for row in (whole, halves)]
     assert losses[0] == losses[1]
+    assert halves["training"]["digest"] == whole["training"]["digest"] is not None
+    logs = [Path(run, "checkpoints", "bp.digests").read_text() for run in ("halves", "whole")]
+    assert logs[0] == logs[1]
 
 
 def test_a_run_is_not_resumed_under_another_configuration(capsys, monkeypatch):

@@ -51,6 +51,12 @@ def test_a_dry_run_is_resumed_as_one():
     assert outfolder.saved_config(out).output.dry_run
 
 
+def test_digests_go_on_when_a_run_is_resumed():
+    out = outfolder.prepare(Config(output=Output(digest=True, quiet=True)))
+    saved = outfolder.saved_config(out).output
+    assert saved == Output(resume=out, digest=True)
+
+
 def damaged(change: dict[str, object]) -> str:
     data = {"board": {"device": "stm32"}, "network": {}, "images": {}, "quantization": {}, "training": {}}
     return json.dumps(data | change)
