@@ -47,10 +47,10 @@ class Setup:
         device = board.load(config.board.device, config.board.reserve_kib)
         dataset = _dataset(config)
         setup = cls(config, device, dataset)
-        setup._check()
+        setup.check()
         return setup
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Refuse what only the parts together show, before any work is begun."""
         _ = self.accelerator
         if self.integer_regimes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import flags, report
-from blockwise.commands.studying import check_once, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import integers, records
 from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
@@ -77,6 +77,8 @@ def run(arguments: Sequence[str]) -> int:
     records.read(path, TABLE)  # an unreadable record is refused before hours of work
     space = Space(options.regimes, options.data, options.device, options.accelerator)
     jobs = integers.jobs(space, protocol)
+    for job in jobs[: len(jobs) // len(protocol.seeds)]:
+        job.setup.check()  # what cannot be trained is refused before hours of work
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
@@ -103,7 +105,7 @@ def _protocol(options: Options) -> Protocol:
         if regime not in REGIMES:
             raise unknown_name("regime", regime, REGIMES)
     profile.load(options.device)
-    check_once({"--regimes": options.regimes, "--seeds": options.seeds or ()})
+    check_values({"--regimes": options.regimes, "--seeds": options.seeds})
     protocol = PROTOCOLS[options.preset]
     if options.seeds is not None:
         protocol = replace(protocol, seeds=options.seeds)

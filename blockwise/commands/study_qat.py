@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
-from blockwise.commands.studying import check_once, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
@@ -142,9 +142,9 @@ def _protocol(options: Options) -> Protocol:
         for name in names:
             if name not in known:
                 raise unknown_name(subject, name, known)
-    check_once({
-        "--methods": options.methods, "--regimes": options.regimes, "--heads": options.heads,
-        "--blocks": options.blocks, "--seeds": options.seeds or (),
+    check_values({
+        "--methods": options.methods or None, "--regimes": options.regimes, "--heads": options.heads,
+        "--blocks": options.blocks, "--seeds": options.seeds,
     })  # fmt: skip
     protocol = PROTOCOLS[options.preset]
     if options.seeds is not None:

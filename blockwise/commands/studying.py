@@ -50,9 +50,10 @@ def tell_recorded(jobs: Sequence[Job], path: Path) -> None:
     print(f"{len(jobs) - len(missing(jobs, path))} of {len(jobs)} runs are recorded")
 
 
-def check_once(flags: dict[str, Sequence[object]]) -> None:
-    """Raise InputError for the first flag that names a value twice."""
+def check_values(flags: dict[str, Sequence[object] | None]) -> None:
+    """Raise InputError for the first flag that is given no value, or one twice. None: it is not given."""
     for flag, values in flags.items():
-        if len(set(values)) < len(values):
-            got = " ".join(map(str, values))
-            raise InputError(flag, got=got, wanted="each value once", do="leave out what is repeated")
+        if values is not None and (not values or len(set(values)) < len(values)):
+            got = " ".join(map(str, values)) or "no value"
+            do = "leave out what is repeated" if values else "name one, or leave the flag out"
+            raise InputError(flag, got=got, wanted="different values, at least one", do=do)

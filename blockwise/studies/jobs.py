@@ -96,6 +96,11 @@ class Job:
         return dataset(config.images.data, config.images.image_size, config.training.seed)
 
     @property
+    def setup(self) -> Setup:
+        """Its board, images and network."""
+        return Setup(self.config, profile.load(self.config.board.device), self.images)
+
+    @property
     def key(self) -> str:
         """What tells this run from every other: a hash of the conditions and the images."""
         text = json.dumps([self.images.fingerprint, self.conditions], sort_keys=True)
@@ -130,8 +135,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
     """Train one job, from its checkpoint if there is one; its line for the record."""
     config = job.config
     config.validate()
-    images = job.images
-    setup = Setup(config, profile.load(config.board.device), images)
+    images, setup = job.images, job.setup
     options = TrainOptions(
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,

@@ -1,9 +1,13 @@
 """The study of integer training, as a user runs it, and its table by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from blockwise import cli
+from blockwise.config import Config, Data, Network, Output, Training
 from blockwise.report.integers import integer_rows
+from blockwise.setup import Setup
 from blockwise.studies import integers, jobs, records
 from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES
@@ -86,6 +90,25 @@ def test_every_integer_regime_is_in_the_default_study():
     assert [job.regime for job in found] == ["bp", "bp", "local", "local", *INTEGER_REGIMES]
 
 
+def test_what_cannot_be_trained_on_integers_is_refused_before_anything_is_trained(here, monkeypatch, capsys):
+    large = replace(integers.PROTOCOLS["short"], model="resnet20")
+    monkeypatch.setitem(integers.PROTOCOLS, "short", large)
+    assert run() == 2
+    assert "regime niti: got a network with batch norm" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_the_preset_of_niti_fits_its_accumulators():
+    protocol = integers.PROTOCOLS["niti"]
+    config = Config(
+        network=Network(protocol.model, protocol.width, blocks="layers", head="pred"),
+        images=Data(in_shape=(3, 32, 32)),
+        training=Training(tuple(INTEGER_REGIMES), batch_size=protocol.batch_size),
+        output=Output(dry_run=True),
+    )
+    assert Setup.of(config).integer_regimes == tuple(INTEGER_REGIMES)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -95,6 +118,8 @@ def test_every_integer_regime_is_in_the_default_study():
         (["--preset", "long"], "--preset: got 'long'"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
+        (["--seeds"], "--seeds: got no value"),
+        (["--regimes"], "--regimes: got no value"),
         (["--device", "stm33"], "stm33"),
         (["--data", "nowhere/at/all"], "nowhere"),
     ],

@@ -92,6 +92,8 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
         (["--regimes", "pb"], "regime: got 'pb'"),
         (["--preset", "long"], "--preset: got 'long'"),
         (["--model", "resnet"], "model: got 'resnet'"),
+        (["--seeds"], "--seeds: got no value"),
+        (["--regimes"], "--regimes: got no value"),
         (["--heads", "gpa", "--regimes", "local"], "head: got 'gpa'"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--data", "nowhere/at/all", "--methods", "lsq"], "nowhere"),
