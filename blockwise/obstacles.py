@@ -34,8 +34,9 @@ def check_integer(network: Network, regimes: Sequence[str], batch_size: int, hea
                 subject, got=f"a network with {_spelt(layer)}", wanted="one without norms and residual sums",
                 do="use --model plain6, or --norm none where there is no sum",
             )  # fmt: skip
-    _check_pools(network)
-    if any(is_local(regime) for regime in regimes):
+    local = any(is_local(regime) for regime in regimes)
+    _check_pools(network, network.all_layers if local else network.layers)
+    if local:
         _check_heads(network, head)
     for regime in regimes:
         if FORMS[form_name(regime)].one_layer:
@@ -60,10 +61,10 @@ def _check_heads(network: Network, head: str) -> None:
         )  # fmt: skip
 
 
-def _check_pools(network: Network) -> None:
+def _check_pools(network: Network, used: Sequence[Layer]) -> None:
     """Means over windows of a power of two are shifts."""
     shapes = {layer.name: layer.shape for layer in network.all_layers}
-    for layer in network.all_layers:
+    for layer in used:
         if layer.kind != "avg_pool":
             continue
         side, pooled = shapes[layer.inputs[0]][1:], layer.shape[1:]

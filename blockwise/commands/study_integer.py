@@ -12,9 +12,8 @@ from blockwise.commands.studying import check_values, recorded, tell_recorded, t
 from blockwise.exit_codes import FITS
 from blockwise.studies import integers, records
 from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
-from blockwise.studies.summary import summaries
+from blockwise.studies.summary import NEEDED, summaries
 from blockwise.training import INTEGER_REGIMES
-from devices import profile
 from devices.errors import unknown_name
 
 DESCRIPTION = (
@@ -24,12 +23,6 @@ DESCRIPTION = (
 )
 
 REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
-
-TABLE = (
-    "key", "protocol", "method", "regime", "board", "test_error", "stored_bytes", "weights", "peak_kib",
-    "seconds",
-)  # fmt: skip
-"""What the table needs of every line."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,6 @@ class Options:
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    device: Annotated[str, arg(help="The board whose memory is planned.")] = "stm32"
     data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
         "cifar10"
     )
@@ -74,8 +66,8 @@ def run(arguments: Sequence[str]) -> int:
     options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
     protocol = _protocol(options)
     path = options.out or Path("results") / f"integer_{options.preset}.jsonl"
-    records.read(path, TABLE)  # an unreadable record is refused before hours of work
-    space = Space(options.regimes, options.data, options.device, options.accelerator)
+    records.read(path, NEEDED)  # an unreadable record is refused before hours of work
+    space = Space(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)
     for job in jobs[: len(jobs) // len(protocol.seeds)]:
         job.setup.check()  # what cannot be trained is refused before hours of work
@@ -83,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         tell_recorded(jobs, path)
     else:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
-    rows = recorded(jobs, path)
+    rows = recorded(jobs, path, options.data_name)
     if rows:
         found = summaries(rows)
         report.make_console().print(report.integer_table(found))
@@ -104,7 +96,6 @@ def _protocol(options: Options) -> Protocol:
     for regime in options.regimes:
         if regime not in REGIMES:
             raise unknown_name("regime", regime, REGIMES)
-    profile.load(options.device)
     check_values({"--regimes": options.regimes, "--seeds": options.seeds})
     protocol = PROTOCOLS[options.preset]
     if options.seeds is not None:

@@ -12,6 +12,7 @@ from blockwise.commands.studying import check_values, recorded, tell_recorded, t
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
+from blockwise.studies.summary import NEEDED
 from blockwise.training import REGIMES
 from devices.errors import unknown_name
 
@@ -19,19 +20,6 @@ DESCRIPTION = (
     "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "
     "a table sorted by test error beside the reference study's. Runs that are recorded already are skipped."
 )
-
-TABLE = (
-    "key",
-    "protocol",
-    "method",
-    "regime",
-    "test_error",
-    "stored_bytes",
-    "weights",
-    "peak_kib",
-    "seconds",
-)
-"""What the table needs of every line."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +89,13 @@ def run(arguments: Sequence[str]) -> int:
     options = flags.parse(Options(), arguments, prog="run.py study qat", description=DESCRIPTION)
     protocol = _protocol(options)
     path = options.out or Path("results") / f"qat_{options.preset}.jsonl"
-    records.read(path, TABLE)  # an unreadable record is refused before hours of work
+    records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     jobs = qat.jobs(_space(options), protocol)
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
-    rows = recorded(jobs, path)
+    rows = recorded(jobs, path, options.data_name)
     if rows:
         report.make_console().print(report.qat_table(qat.summaries(rows)))
         if not options.dry_run:

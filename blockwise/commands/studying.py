@@ -11,6 +11,9 @@ from blockwise.studies.jobs import Job, missing, run_all
 from blockwise.studies.records import read
 from devices.errors import InputError
 
+SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
+"""Conditions that all lines of one table share, beside the data."""
+
 
 def train_missing(
     jobs: Sequence[Job], path: Path, data_name: str, epochs: int, told: Callable[[dict[str, Any]], str]
@@ -29,20 +32,21 @@ def train_missing(
             )  # fmt: skip
 
 
-SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
-"""Conditions that rows of one table share."""
+def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[str, Any]]:
+    """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs.
 
-
-def recorded(jobs: Sequence[Job], path: Path) -> list[dict[str, Any]]:
-    """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs."""
+    Which data that are is known from the lines of ``jobs`` themselves, else by name.
+    """
     if not jobs:
         return []
-    conditions, images = jobs[0].conditions, jobs[0].images
-    same = {name: conditions[name] for name in SAME} | {
-        "in_shape": list(images.in_shape),
-        "images": [len(images.train), len(images.validation), len(images.test)],
-    }
-    return [row for row in read(path) if all(row.get(name) == value for name, value in same.items())]
+    rows, first, keys = read(path), jobs[0], {job.key for job in jobs}
+    same = {name: first.conditions[name] for name in SAME}
+    names = {row["data"] for row in rows if row["key"] in keys} or {data_name or first.images.name}
+    return [
+        row
+        for row in rows
+        if row["data"] in names and all(row[name] == value for name, value in same.items())
+    ]
 
 
 def tell_recorded(jobs: Sequence[Job], path: Path) -> None:

@@ -66,6 +66,7 @@ def _inputs(shape: ConvShape) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
     yield "all +-127", x.sign() * 127, w.sign() * 127, e.sign() * 127
     yield "random", x, w, e
     yield "10-bit", x, w.int() * 5, e  # NITRO-D's weights pass 8 bits, all that bfloat16 holds
+    yield "17-bit", x, w.int() * 5, e.int() * 1000  # and so do its errors: only the sums fit 32 bits
 
 
 def _random(size: tuple[int, ...], rng: Xorshift32) -> Tensor:
@@ -80,7 +81,9 @@ def _comparisons(
     how = shape.stride, shape.kernel // 2
     rows, matrix, errors = _rows(x), w[:, :, 0, 0], _rows(e)
     rows = rows[: len(errors)]
-    xd, wd, ed, rows_d, matrix_d, errors_d = (t.to(device) for t in (x, w, e, rows, matrix, errors))
+    # Libraries choose their algorithm by the layout, too: that of training.
+    xd, wd, ed = (t.to(device).contiguous(memory_format=torch.channels_last) for t in (x, w, e))
+    rows_d, matrix_d, errors_d = (t.to(device) for t in (rows, matrix, errors))
     yield (
         "convolution",
         lambda: ops.conv2d_sums(xd, wd, *how),

@@ -91,7 +91,7 @@ class IntegerSGD:
     passed through a head; an ``inverse_decay`` of 0 means none.
     """
 
-    inverse_rate: int = 512
+    inverse_rate: int = INVERSE_RATE
     amplification: int = 1
     inverse_decay: int = 0
 
@@ -101,10 +101,6 @@ class IntegerSGD:
         if self.inverse_decay:
             step += _quotient(weights, self.inverse_decay)
         return weights - step
-
-    def on_plateau(self) -> "IntegerSGD":
-        """A third of the rate."""
-        return IntegerSGD(3 * self.inverse_rate, self.amplification, self.inverse_decay)
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ class Nitro:
         """What average pools take off the exponent is divided; then the activation's slope."""
         mantissa = error.mantissa
         if error.exponent:
-            mantissa = _quotient(mantissa, 1 << -error.exponent)
+            mantissa = _quotient(mantissa.to(torch.int32), 1 << -error.exponent)
         if saved is not None:
             mantissa = relu_gradient(mantissa, saved)
         return _plain(mantissa)

@@ -13,9 +13,9 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 from blockwise.integer.accumulate import INT32_MAX, Contraction, require_int32, sum_of_products
 from blockwise.integer.tensor import Accumulator, IntTensor
 
-FORWARD = Contraction(a=1, b=1, kept=0)  # x (B, C, ...) with w (O, C, ...): over C, for each O
-BACKWARD = Contraction(a=1, b=0, kept=1)  # e (B, O, ...) with w (O, C, ...): over O, for each C
-WEIGHTS = Contraction(a=0, b=0, kept=1)  # x (B, C, ...) with e (B, O, ...): over B, for each O
+FORWARD = Contraction(a=1, b=1)  # x (B, C, ...) with w (O, C, ...): over C, for each O
+BACKWARD = Contraction(a=1, b=0)  # e (B, O, ...) with w (O, C, ...): over O, for each C
+WEIGHTS = Contraction(a=0, b=0)  # x (B, C, ...) with e (B, O, ...): over B, for each O
 
 FEWER_CHANNELS = "use fewer channels or a smaller kernel"
 

@@ -65,8 +65,7 @@ def settings(config: dict[str, Any]) -> str:
 
 def integers(config: dict[str, Any]) -> str:
     """The settings of integer regimes; empty if there is none."""
-    own = [regime for regime in config.get("regimes", ()) if regime in INTEGER_REGIMES]
-    if not own:
+    if not any(regime in INTEGER_REGIMES for regime in config.get("regimes", ())):
         return ""
     sums = {"buffered": "sums buffered", "twice": "sums computed twice"}[config["requantize"]]
     return f"mu {config['mu']}, {sums}"

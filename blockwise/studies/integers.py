@@ -7,7 +7,7 @@ questions, training on integers and local losses; this joins them, each globally
 from dataclasses import dataclass
 from itertools import product
 
-from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.config import Config, Data, Network, Output, Quantization, Training
 from blockwise.studies.jobs import Job
 from blockwise.training import INTEGER_REGIMES, REGIMES
 
@@ -52,7 +52,6 @@ class Space:
 
     regimes: tuple[str, ...] = (*FLOAT_REGIMES, *INTEGER_REGIMES)
     source: str = "cifar10"
-    device: str = "stm32"
     accelerator: str = "auto"
 
 
@@ -69,7 +68,6 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
 
 def _config(space: Space, protocol: Protocol, regime: str, method: str, seed: int) -> Config:
     return Config(
-        board=Board(space.device),
         network=Network(model=protocol.model, width=protocol.width, blocks=CUT, head=HEAD),
         images=Data(data=space.source),
         quantization=Quantization(method=method),

@@ -45,6 +45,14 @@ SUMMARISED = (
 )  # fmt: skip
 
 
+NEEDED = (
+    *SUMMARISED, "key", "study", "protocol", "model", "width", "norm", "epochs", "batch_size", "seed",
+    "board", "data", "in_shape", "test_error", "stored_bytes", "weights", "peak_kib", "peak_kib_of_one",
+    "host_tensor_bytes", "seconds",
+)  # fmt: skip
+"""What tables and figures need of every line."""
+
+
 def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
     """The recorded runs of one protocol, best first."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Regimes on integers alone: ``niti`` globally and ``niti-local`` block by block, in 8 bits and in 4.
+"""Regimes on integers alone, globally and block by block, whatever the arithmetic.
 
 Each layer's weights take their step on the way back, so that no gradient outlives its layer.
 """

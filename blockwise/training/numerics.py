@@ -1,5 +1,6 @@
 """What the shared loop does otherwise with floats than with integers."""
 
+from functools import cache
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -89,8 +90,8 @@ class IntegerNumerics:
     """Images as they are, layers that step themselves, sums of losses."""
 
     def check(self, device: str) -> None:
-        """RuntimeError unless sums of products are exact, over the full range."""
-        check_exact(device)
+        """RuntimeError unless sums of products are exact, over the full range; tried once a program."""
+        _check_exact(device)
 
     def inputs(self, data: Dataset) -> Any:
         """uint8: the network's first layer centres them."""
@@ -115,6 +116,11 @@ class IntegerNumerics:
     def stored_bytes(self, net: IntegerNet) -> int:
         """Mantissas, or states without their residues."""
         return net.stored_bytes
+
+
+@cache
+def _check_exact(device: str) -> None:
+    check_exact(device)
 
 
 def numerics_of(net: TrainableNet) -> Numerics:

@@ -80,10 +80,6 @@ def test_small_gradients_of_either_sign_move_nothing():
     assert weights.tolist() == [5, -5] and gradient.tolist() == [-511, 511]
 
 
-def test_on_a_plateau_the_rate_is_a_third():
-    assert IntegerSGD(512, 640, 3000).on_plateau() == IntegerSGD(1536, 640, 3000)
-
-
 def test_a_block_forward_and_back_with_wide_weights():
     x = (torch.arange(2 * 3 * 6 * 6) % 255 - 127).to(torch.int8).view(2, 3, 6, 6)
     w = int32([(i * 7919) % 4001 - 2000 for i in range(4 * 27)]).view(4, 3, 3, 3)

@@ -27,9 +27,13 @@ def test_activations_are_clipped_to_the_unit_interval_and_rounded(bits, a):
     y = quant.make("dorefa", bits, "activation")(x)
     y.sum().backward()
     assert y.tolist() == pytest.approx([q(min(max(v, 0), 1), bits) for v in a])
-    # At 0 and 1 themselves the gradient is PyTorch's choice.
-    pairs = zip(a, x.grad.tolist(), strict=True)
-    assert all(gradient == float(0 < v < 1) for v, gradient in pairs if v not in (0, 1))
+    assert x.grad.tolist() == [float(0 <= v <= 1) for v in a]
+
+
+def test_both_ends_of_the_unit_interval_pass_gradients():
+    x = torch.tensor([-1e30, -1e-30, 0.0, 0.5, 1.0, 1.0000001, 1e30, math.inf, -math.inf], requires_grad=True)
+    quant.make("dorefa", 3, "activation")(x).backward(torch.full((9,), 3.0))
+    assert x.grad is not None and x.grad.tolist() == [0, 0, 3, 3, 3, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("bits", range(2, 9))

@@ -15,8 +15,10 @@ from blockwise.integer.accumulate import in_exact_float
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.xorshift import Xorshift32
 from blockwise.result import Epoch, Training
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
+from blockwise.training.digest import digest
 from blockwise.training.options import Silent
 from devices.errors import InputError
 from devices.regimes import Step
@@ -102,6 +104,17 @@ def test_every_regime_learns_the_digits(digits, regime):
     found = train(digits, regime)
     assert found.test_accuracy > 0.8
     assert found.history[-1].train_loss < found.history[0].train_loss
+
+
+@pytest.mark.parametrize(("regime", "checksum"), [("niti-local", "823eeafe"), ("nitro-local", "b680a371")])
+def test_images_and_labels_from_the_shared_generator_end_with_the_recorded_bits(regime, checksum):
+    """What any other implementation must reach: 40 steps of 16 images of noise."""
+    net, rng, step = build(regime).train(), Xorshift32(7), INTEGER_REGIMES[regime]
+    for _ in range(40):
+        pixels = rng.uniform(16 * 64, 256).to(torch.uint8).view(16, 1, 8, 8)
+        labels = rng.uniform(16, 10).long()
+        step.step(net, step.phases(net)[0], pixels, labels)
+    assert digest(weights_of(net)) == checksum
 
 
 def test_the_blocks_of_nitro_learn_one_after_the_other(digits):
