@@ -31,7 +31,8 @@ def integer_table(summaries: Iterable[Summary]) -> Ruled:
     """A row per kind of numbers, trained globally and block by block; memory at the whole batch and at 1."""
     table = ruled_table()
     for heading in HEADINGS:
-        table.add_column(Text(heading, style="bold"), justify="left" if heading == "numbers" else "right")
+        narrow = Text("\n".join(heading.rsplit(" ", 1)), style="bold")
+        table.add_column(narrow, justify="left" if heading == "numbers" else "right", no_wrap=True)
     for row in integer_rows(summaries):
         table.add_row(*row)
     return Ruled(table)
