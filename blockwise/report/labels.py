@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from sklearn.isotonic import isotonic_regression  # type: ignore[import-untyped]
 
 SAME_PLACE = 1.2
 """Points whose x differ by no more than this factor share a column of labels."""
@@ -29,6 +28,9 @@ class Named:
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
     """The positions nearest to these, by least squares, in the same order and ``gap`` or more apart."""
+    # Imported here: it takes longer than the rest of the program's start.
+    from sklearn.isotonic import isotonic_regression  # type: ignore[import-untyped]
+
     if not positions:
         return []
     order = np.argsort(positions, kind="stable")
@@ -53,10 +55,7 @@ def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
     """Write the names to the right of their columns, or to the left, when all points are drawn."""
     axes.margins(*MARGINS)
     low, high = axes.get_ylim()
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    inches = figure.get_size_inches()[1] * axes.get_position().height
-    gap = (high - low) * LABEL_POINTS / (72 * inches)
+    gap = (high - low) * LABEL_POINTS / (72 * axes.bbox.height / axes.figure.dpi)
     for column in columns(points):
         x = min(p.x for p in column) / DISTANCE if left else max(p.x for p in column) * DISTANCE
         for point, y in zip(column, spread([p.y for p in column], gap), strict=True):
