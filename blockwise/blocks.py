@@ -77,6 +77,9 @@ def compiled(net: BlockNet) -> BlockNet:
 
     # All blocks share the code of nn.Sequential, and the compiler limits the versions of one code.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
+    for module in net.modules():
+        if isinstance(module, Quantizer):
+            module.prepare_compile()
     twin = copy.copy(net)
     twin._modules = dict(net._modules)
     twin.bodies = nn.ModuleList(_compile(body) for body in net.bodies)

@@ -25,7 +25,10 @@ class Noisy(Quantizer):
         self._draw = int(torch.randint(FIRST_DRAWS, (), device="cpu"))  # the buffer as a Python value
         self.register_buffer("draw", torch.tensor(self._draw, dtype=torch.int32))
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def prepare_compile(self) -> None:
+        """The noise is drawn in Python. Not by a decorator: that would import the compiler at every start."""
+        self.noise = torch.compiler.disable(self.noise)  # type: ignore[method-assign]
+
     def noise(self, x: Tensor) -> Tensor:
         """Uniform in [0, 1), of the shape of ``x``, float32."""
         if self.tracks:

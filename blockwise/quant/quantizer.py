@@ -57,6 +57,9 @@ class Quantizer(nn.Module, ABC):
         self._is_ready = not self.needs_data  # the buffer as a Python value: no look at a tensor
         self.configure(bits)
 
+    def prepare_compile(self) -> None:
+        """Called before torch.compile sees the network."""
+
     def configure(self, bits: int) -> None:
         """Take ``bits`` and derive from them what follows; also called when a training goes to fewer."""
         self.bits = bits

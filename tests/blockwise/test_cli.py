@@ -340,3 +340,11 @@ def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
     history = json.loads(done.stdout)["regimes"][0]["training"]["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, 11))
     assert "epoch 1/10" not in done.stderr
+
+
+def test_the_start_waits_for_no_compiler_and_no_solver():
+    """Importing them takes as long as all else together."""
+    slow = ("torch._dynamo", "sklearn", "ortools")
+    code = f"import blockwise.config, sys; print(*[name for name in {slow} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
