@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import flags, report
-from blockwise.commands.studying import check_values, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import TrainingStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import integers, records
 from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
@@ -26,7 +25,7 @@ REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrainingStudy):
     """The study."""
 
     regimes: Annotated[
@@ -39,33 +38,16 @@ class Options:
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
-        "cifar10"
-    )
-    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
-    seeds: Annotated[
-        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
-    ] = None
     epochs: Annotated[
         int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
     ] = None
-    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
-    out: Annotated[
-        Path | None,
-        arg(
-            metavar="FILE.jsonl",
-            help="Where runs are recorded; the figure stands beside it.",
-            help_behavior_hint="(default: results/integer_PRESET.jsonl)",
-        ),
-    ] = None
-    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
 
 
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
     protocol = _protocol(options)
-    path = options.out or Path("results") / f"integer_{options.preset}.jsonl"
+    path = options.record("integer", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     space = Space(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)

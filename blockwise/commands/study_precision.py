@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import flags, models, report
-from blockwise.commands.studying import train_missing
+from blockwise.commands.studying import TrainingStudy, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, Protocol
@@ -26,7 +25,7 @@ FIGURES = ("key", "compression", "bits", "test_error", "seed", "model", "data", 
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrainingStudy):
     """The study."""
 
     compression: Annotated[tuple[int, ...], arg(help="Budgets: M0 divided by each of these.")] = (
@@ -42,30 +41,13 @@ class Options:
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
-        "cifar10"
-    )
-    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
-    seeds: Annotated[
-        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
-    ] = None
-    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
-    out: Annotated[
-        Path | None,
-        arg(
-            metavar="FILE.jsonl",
-            help="Where runs are recorded; the figure stands beside it.",
-            help_behavior_hint="(default: results/precision_PRESET.jsonl)",
-        ),
-    ] = None
-    dry_run: Annotated[bool, arg(help="Solve the widths and show what is recorded; train nothing.")] = False
 
 
 def run(arguments: Sequence[str]) -> int:
     """Solve, train what is missing, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study precision", description=DESCRIPTION)
     protocol = _check(options)
-    path = options.out or Path("results") / f"precision_{options.preset}.jsonl"
+    path = options.record("precision", options.preset)
     records.read(path, FIGURES)  # an unreadable record is refused before hours of work
     family = precision_runs.family(options.model, options.data, protocol)
     base = protocol.base_width or models.CATALOGUE[options.model].width

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
-from blockwise.commands.studying import check_values, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import TrainingStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
@@ -23,7 +22,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(TrainingStudy):
     """The study."""
 
     methods: Annotated[
@@ -61,34 +60,17 @@ class Options:
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
-        "cifar10"
-    )
-    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
-    seeds: Annotated[
-        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
-    ] = None
     epochs: Annotated[
         int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
     ] = None
-    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
     compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
-    out: Annotated[
-        Path | None,
-        arg(
-            metavar="FILE.jsonl",
-            help="Where runs are recorded; the figure stands beside it.",
-            help_behavior_hint="(default: results/qat_PRESET.jsonl)",
-        ),
-    ] = None
-    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
 
 
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study qat", description=DESCRIPTION)
     protocol = _protocol(options)
-    path = options.out or Path("results") / f"qat_{options.preset}.jsonl"
+    path = options.record("qat", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     jobs = qat.jobs(_space(options), protocol)
     if options.dry_run:

@@ -1,8 +1,11 @@
 """What the studies that train have in common."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from tyro.conf import arg
 
 from blockwise import report
 from blockwise.files import make_folder
@@ -13,6 +16,33 @@ from devices.errors import InputError
 
 SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 """Conditions that all lines of one table share, beside the data."""
+
+
+@dataclass(frozen=True)
+class TrainingStudy:
+    """The flags that all of them have."""
+
+    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
+        "cifar10"
+    )
+    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
+    seeds: Annotated[
+        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
+    ] = None
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.jsonl",
+            help="Where runs are recorded; the figure stands beside it.",
+            help_behavior_hint="(default: results/STUDY_PRESET.jsonl)",
+        ),
+    ] = None
+    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
+
+    def record(self, study: str, preset: str) -> Path:
+        """The file of the finished runs."""
+        return self.out or Path("results") / f"{study}_{preset}.jsonl"
 
 
 def train_missing(

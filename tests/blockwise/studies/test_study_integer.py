@@ -1,6 +1,5 @@
 """The study of integer training, as a user runs it, and its table by hand."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ from blockwise.config import Config, Data, Network, Output, Training
 from blockwise.report.integers import integer_rows
 from blockwise.setup import Setup
 from blockwise.studies import integers, jobs, records
-from blockwise.studies.summary import NEEDED, summaries
+from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES
 
 ARGUMENTS = ["study", "integer", "--data", "digits", "--epochs", "1", "--out", "runs.jsonl"]
@@ -47,40 +46,6 @@ def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkey
     assert run(*chosen) == 0
     out = capsys.readouterr().out
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows.values())
-
-
-def test_a_table_holds_one_network_on_one_set_of_images(here, capsys):
-    chosen = ["--regimes", "niti"]
-    assert run(*chosen) == 0 and run(*chosen, "--epochs", "2") == 0
-    first, second = records.read(here / "runs.jsonl")
-    assert (first["epochs"], second["epochs"]) == (1, 2)
-    capsys.readouterr()
-    assert run(*chosen, "--dry-run") == 0
-    out = capsys.readouterr().out
-    assert "1 of 1 runs are recorded" in out
-    assert sum(line.startswith("niti") for line in out.splitlines()) == 1
-    assert f"{100 * first['test_error']:.1f}%" in out
-
-
-def test_a_table_holds_one_set_of_images(here, capsys):
-    assert run(*["--regimes", "niti"]) == 0
-    (own,) = records.read(here / "runs.jsonl")
-    records.append(here / "runs.jsonl", own | {"key": "another", "data": "other", "test_error": 0.9999})
-    capsys.readouterr()
-    assert run(*["--regimes", "niti"], "--dry-run") == 0
-    out = capsys.readouterr().out
-    assert f"{100 * own['test_error']:.1f}%" in out and "100.0%" not in out
-
-
-def test_a_line_without_what_the_table_needs_is_one_line_of_error(here, capsys):
-    assert run(*["--regimes", "niti"]) == 0
-    (own,) = records.read(here / "runs.jsonl")
-    for name in NEEDED:
-        (here / "runs.jsonl").write_text(json.dumps({k: v for k, v in own.items() if k != name}) + "\n")
-        capsys.readouterr()
-        assert run(*["--regimes", "niti"], "--dry-run") == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err
 
 
 def row(method: str, regime: str, seed: int, error: float, seconds: float = 1) -> dict[str, object]:

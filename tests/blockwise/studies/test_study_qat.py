@@ -1,12 +1,9 @@
 """The study of quantization methods, as a user runs it, and its summaries by hand."""
 
-import json
-
 import pytest
 
 from blockwise import cli, quant
 from blockwise.studies import jobs, qat, records
-from blockwise.studies.summary import NEEDED
 
 ARGUMENTS = ["study", "qat", "--data", "digits", "--model", "cnn", "--epochs", "1", "--out", "runs.jsonl"]
 
@@ -38,40 +35,6 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     assert run(*chosen) == 0
     out = capsys.readouterr().out
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows)
-
-
-def test_a_table_holds_one_network_on_one_set_of_images(here, capsys):
-    chosen = ["--methods", "lsq"]
-    assert run(*chosen) == 0 and run(*chosen, "--epochs", "2") == 0
-    first, second = records.read(here / "runs.jsonl")
-    assert (first["epochs"], second["epochs"]) == (1, 2)
-    capsys.readouterr()
-    assert run(*chosen, "--dry-run") == 0
-    out = capsys.readouterr().out
-    assert "1 of 1 runs are recorded" in out
-    assert sum(line.startswith("lsq") for line in out.splitlines()) == 1
-    assert f"{100 * first['test_error']:.1f}%" in out
-
-
-def test_a_table_holds_one_set_of_images(here, capsys):
-    assert run(*["--methods", "lsq"]) == 0
-    (own,) = records.read(here / "runs.jsonl")
-    records.append(here / "runs.jsonl", own | {"key": "another", "data": "other", "test_error": 0.9999})
-    capsys.readouterr()
-    assert run(*["--methods", "lsq"], "--dry-run") == 0
-    out = capsys.readouterr().out
-    assert f"{100 * own['test_error']:.1f}%" in out and "100.0%" not in out
-
-
-def test_a_line_without_what_the_table_needs_is_one_line_of_error(here, capsys):
-    assert run(*["--methods", "lsq"]) == 0
-    (own,) = records.read(here / "runs.jsonl")
-    for name in NEEDED:
-        (here / "runs.jsonl").write_text(json.dumps({k: v for k, v in own.items() if k != name}) + "\n")
-        capsys.readouterr()
-        assert run(*["--methods", "lsq"], "--dry-run") == 2
-        out, err = capsys.readouterr()
-        assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err
 
 
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Which lines of a record stand in one table."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from blockwise import cli
+from blockwise.studies import records
+from blockwise.studies.summary import NEEDED
+
+Run = Callable[..., int]
+STUDIES = {
+    "qat": ["--model", "cnn", "--methods", "lsq"],
+    "integer": ["--regimes", "niti"],
+}
+
+
+@pytest.fixture(params=STUDIES)
+def run(request, tmp_path, monkeypatch) -> Run:
+    """The study with one training, recorded in runs.jsonl."""
+    monkeypatch.chdir(tmp_path)
+    common = ["study", request.param, "--data", "digits", "--epochs", "1", "--out", "runs.jsonl"]
+    return lambda *more: cli.main([*common, *STUDIES[request.param], *more])
+
+
+def test_a_table_holds_one_network_with_one_number_of_epochs(run, tmp_path, capsys):
+    assert run() == 0 and run("--epochs", "2") == 0
+    first, second = records.read(tmp_path / "runs.jsonl")
+    assert (first["epochs"], second["epochs"]) == (1, 2)
+    capsys.readouterr()
+    assert run("--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 runs are recorded" in out
+    assert sum(line.startswith(first["method"]) for line in out.splitlines()) == 1
+    assert f"{100 * first['test_error']:.1f}%" in out
+
+
+def test_a_table_holds_one_set_of_images(run, tmp_path, capsys):
+    assert run() == 0
+    (own,) = records.read(tmp_path / "runs.jsonl")
+    records.append(tmp_path / "runs.jsonl", own | {"key": "another", "data": "other", "test_error": 0.9999})
+    capsys.readouterr()
+    assert run("--dry-run") == 0
+    out = capsys.readouterr().out
+    assert f"{100 * own['test_error']:.1f}%" in out and "100.0%" not in out
+
+
+def test_a_line_without_what_the_table_needs_is_one_line_of_error(run, tmp_path, capsys):
+    assert run() == 0
+    (own,) = records.read(tmp_path / "runs.jsonl")
+    for name in NEEDED:
+        lacking = {key: value for key, value in own.items() if key != name}
+        (tmp_path / "runs.jsonl").write_text(json.dumps(lacking) + "\n")
+        capsys.readouterr()
+        assert run("--dry-run") == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err
