@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import heads, models, norms, quant
-from blockwise.integer.update import LARGEST_MU, SMALLEST_MU
+from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
 from blockwise.training import (
     ALL_REGIMES,
     DEFAULT_LEARNING_RATE,
@@ -23,8 +23,8 @@ from devices.errors import InputError, unknown_name
 from devices.planning import UPDATES
 
 AUTO = "auto"
-LEAST_MU = SMALLEST_MU + 6
-"""mu falls by 2 in a training, and counts 4 less for states of 4 bits."""
+LEAST_MU = SMALLEST_MU + STATE_BITS + 2
+"""mu falls by 2 in a training, and counts less for states of 4 bits."""
 LARGEST_SEED = 2**63 - 1
 """PyTorch keeps seeds in 64 bits."""
 
@@ -204,7 +204,7 @@ class Training:
             help="First learning rate of integer regimes: the largest gradient moves its 8-bit weight by "
             "2^BITS; one bit less after a half and after three quarters of the training.",
         ),
-    ] = 5
+    ] = FIRST_MU
     requantize: Annotated[
         str,
         arg(

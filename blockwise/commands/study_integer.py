@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import flags, report
-from blockwise.commands.studying import TrainingStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import integers, records
 from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
@@ -25,7 +25,7 @@ REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
 
 
 @dataclass(frozen=True)
-class Options(TrainingStudy):
+class Options(EpochsStudy):
     """The study."""
 
     regimes: Annotated[
@@ -38,9 +38,6 @@ class Options(TrainingStudy):
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    epochs: Annotated[
-        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
-    ] = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -79,7 +76,4 @@ def _protocol(options: Options) -> Protocol:
         if regime not in REGIMES:
             raise unknown_name("regime", regime, REGIMES)
     check_values({"--regimes": options.regimes, "--seeds": options.seeds})
-    protocol = PROTOCOLS[options.preset]
-    if options.seeds is not None:
-        protocol = replace(protocol, seeds=options.seeds)
-    return protocol if options.epochs is None else replace(protocol, epochs=options.epochs)
+    return replace(PROTOCOLS[options.preset], **options.instead())

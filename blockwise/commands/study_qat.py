@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
-from blockwise.commands.studying import TrainingStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
@@ -22,7 +22,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options(TrainingStudy):
+class Options(EpochsStudy):
     """The study."""
 
     methods: Annotated[
@@ -60,9 +60,6 @@ class Options(TrainingStudy):
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    epochs: Annotated[
-        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
-    ] = None
     compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
 
 
@@ -116,7 +113,4 @@ def _protocol(options: Options) -> Protocol:
         "--methods": options.methods or None, "--regimes": options.regimes, "--heads": options.heads,
         "--blocks": options.blocks, "--seeds": options.seeds,
     })  # fmt: skip
-    protocol = PROTOCOLS[options.preset]
-    if options.seeds is not None:
-        protocol = replace(protocol, seeds=options.seeds)
-    return protocol if options.epochs is None else replace(protocol, epochs=options.epochs)
+    return replace(PROTOCOLS[options.preset], **options.instead())

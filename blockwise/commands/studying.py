@@ -45,6 +45,20 @@ class TrainingStudy:
         return self.out or Path("results") / f"{study}_{preset}.jsonl"
 
 
+@dataclass(frozen=True)
+class EpochsStudy(TrainingStudy):
+    """The flags of those whose presets may be shortened."""
+
+    epochs: Annotated[
+        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
+    ] = None
+
+    def instead(self) -> dict[str, Any]:
+        """What is asked for instead of the preset's values."""
+        asked = {"seeds": self.seeds, "epochs": self.epochs}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
 def train_missing(
     jobs: Sequence[Job], path: Path, data_name: str, epochs: int, told: Callable[[dict[str, Any]], str]
 ) -> None:

@@ -13,7 +13,7 @@ from blockwise.integer.init import xavier, xavier_exponent, xavier_residue
 from blockwise.integer.residue import ResidueWeights
 from blockwise.integer.rounding import pseudo_stochastic, stochastic
 from blockwise.integer.tensor import INT4, INT8, Accumulator, Format, IntTensor
-from blockwise.integer.update import update
+from blockwise.integer.update import STATE_BITS, update
 from blockwise.integer.xorshift import Xorshift32
 
 
@@ -82,10 +82,6 @@ class Residue4:
 
     def _weights(self, stored: Tensor) -> ResidueWeights:
         return ResidueWeights(stored, xavier_exponent(tuple(stored.shape), INT4))
-
-
-STATE_BITS = 4
-"""A state is 2^4 units of an 8-bit weight: mu counts so many bits less."""
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,11 @@ class Layers(nn.Module):
         return found
 
 
+def weighted(module: nn.Module) -> list[Weighted]:
+    """All layers with weights, in order."""
+    return [layer for layer in module.modules() if isinstance(layer, Weighted)]
+
+
 def weights_of(module: nn.Module) -> list[torch.Tensor]:
     """All weights in order."""
-    return [layer.weight for layer in module.modules() if isinstance(layer, Weighted)]
+    return [layer.weight for layer in weighted(module)]

@@ -9,19 +9,24 @@ from torch import Tensor, nn
 
 from blockwise.blocks import BlockNet
 from blockwise.integer.arithmetic import Arithmetic, Place, Scored
-from blockwise.integer.layers import AvgPool, Flatten, IntegerLayer, Layers, MaxPool, Pixels, Weighted
+from blockwise.integer.layers import (
+    AvgPool,
+    Flatten,
+    IntegerLayer,
+    Layers,
+    MaxPool,
+    Pixels,
+    Weighted,
+    weighted,
+)
 from blockwise.integer.tensor import IntTensor
-from blockwise.integer.update import NITI_SCHEDULE
+from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import WORD, Xorshift32
 from devices.errors import InputError
 from devices.trace import kind_of_module
 
 FIRST_STREAM = 1
 """Layer i draws its first weights from stream 1 + i of the seed; the training draws from stream 0."""
-
-FIRST_MU = NITI_SCHEDULE.at(0, 1)
-"""Until a schedule sets another."""
-
 NO_LAYER = (None, "cross_entropy")
 """Kinds of modules that compute nothing of their own here: containers, and the float loss."""
 
@@ -97,8 +102,8 @@ class IntegerNet(nn.Module):
     @property
     def stored_bytes(self) -> int:
         """Bytes of all weights of the blocks as deployed; exponents follow from shapes."""
-        layers = [layer for layer in self.bodies.modules() if isinstance(layer, Weighted)]
-        return sum(-(-x.weight.numel() * self.arithmetic.deployed_bits(x.place) // 8) for x in layers)
+        bits = (x.weight.numel() * self.arithmetic.deployed_bits(x.place) for x in weighted(self.bodies))
+        return sum(-(-count // 8) for count in bits)
 
     def generator(self) -> Xorshift32:
         """The training's random numbers, from where they were left."""

@@ -14,6 +14,7 @@ from torch import Size, Tensor
 from blockwise.integer import ops
 from blockwise.integer.arithmetic import Error, Place, Scored
 from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 
 LIMIT = 127
@@ -22,8 +23,8 @@ CENTRE = 36
 ONE_HOT = 32
 PER_PRODUCT = 1 << 8
 """The scale factor for each product that a sum is made of."""
-INVERSE_RATE, FIRST_MU = 512, 5
-"""512 stands at mu = 5; each bit less halves the rate. The paper takes a third on a plateau instead."""
+INVERSE_RATE = 512
+"""It stands at mu = 5; each bit less halves the rate. The paper takes a third on a plateau instead."""
 PER_CLASS = 64
 """The amplification factor of a block's layer, for each class."""
 BLOCK_DECAY, HEAD_DECAY = 25_000, 3_000

@@ -51,8 +51,11 @@ class BitSchedule:
 
 
 NITI_SCHEDULE = BitSchedule()
-STATE_SCHEDULE = NITI_SCHEDULE.lowered(4)
-"""1, 0, -1: a state is 16 units of an 8-bit weight."""
+FIRST_MU = NITI_SCHEDULE.at(0, 1)
+STATE_BITS = 4
+"""A state is 2^4 units of an 8-bit weight: mu counts so many bits less."""
+STATE_SCHEDULE = NITI_SCHEDULE.lowered(STATE_BITS)
+"""1, 0, -1."""
 
 
 def gradient_step(gradient: Accumulator, mu: int, rounding: Rounding) -> Tensor:
