@@ -16,6 +16,9 @@ from devices.network import Layer
 FLOAT_BITS = 32
 """Accumulators, error gradients, latent weights and optimizer state are 32 bits wide."""
 
+LABEL_BITS = (8, 16, 32)
+"""Labels are integers of whole bytes: nobody packs one number per image."""
+
 CODE_MAKERS = ("relu", "quantize", "swish")
 """Kinds of layers whose output is quantized to codes."""
 
@@ -54,7 +57,7 @@ class CostTable:
     name: str
     rows: MappingProxyType[str, Row] = field(repr=False)
     image_bits: int
-    label_bits: int
+    fixed_label_bits: int | None  # of a class number; None: whole bytes, as many as the classes need
     packs: bool  # whether codes take fewer than 32 bits, filter by filter
 
     def row(self, layer: Layer) -> Row:
@@ -68,6 +71,12 @@ class CostTable:
         if layer.kind == "avg_pool" and layer.shape[1:] == (1, 1):
             return self.rows["global_avg_pool"]
         return row
+
+    def label_bits(self, classes: int) -> int:
+        """Bits of a label: 8 up to 256 classes, 16 up to 65,536, else 32."""
+        if self.fixed_label_bits is not None:
+            return self.fixed_label_bits
+        return next((bits for bits in LABEL_BITS if classes <= 1 << bits), LABEL_BITS[-1])
 
     def argmax_bits(self, layer: Layer) -> int:
         """Bits per output element of a max pool's saved position: 2 for a 2x2 window."""
@@ -114,7 +123,7 @@ DEVICE = CostTable(
         }
     ),
     image_bits=8,
-    label_bits=8,
+    fixed_label_bits=None,
     packs=True,
 )
 
@@ -137,7 +146,7 @@ INTEGER = CostTable(
         }
     ),
     image_bits=8,
-    label_bits=8,
+    fixed_label_bits=None,
     packs=True,
 )
 """Training on integers alone: codes and errors of few bits, sums of 32."""
@@ -166,6 +175,6 @@ PYTORCH = CostTable(
         }
     ),
     image_bits=32,
-    label_bits=64,
+    fixed_label_bits=64,
     packs=False,
 )

@@ -32,7 +32,7 @@ class EagerLowering(Lowering):
         shape = (self.images, *in_shape)
         declare = self.program.tensor
         images = declare("batch.images", shape, self.table.image_bits, ACTIVATION, block, resident=True)
-        labels = declare("batch.labels", shape[:1], self.table.label_bits, ACTIVATION, block, resident=True)
+        labels = declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block, resident=True)
         self.values[self._source], self.values[LABELS] = (images,), (labels,)
         self.program.emit("load batch", "load", block, writes=(images, labels))
 

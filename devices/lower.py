@@ -80,6 +80,7 @@ class Lowering:
         self._shapes = {layer.name: layer.shape for layer in network.all_layers}
         self._owners = network.owners
         self._source = network.source
+        self._label_bits = table.label_bits(network.classes)
 
     # ---------------------------------------------------------------- forward
 
@@ -87,7 +88,7 @@ class Lowering:
         """Read a batch of images and labels into RAM."""
         shape = (self.batch, *in_shape)
         images = self._declare("batch.images", shape, self.table.image_bits, ACTIVATION, block)
-        labels = self._declare("batch.labels", shape[:1], self.table.label_bits, ACTIVATION, block)
+        labels = self._declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block)
         self.values[self._source], self.values[LABELS] = (images,), (labels,)
         self.program.emit("load batch", "load", block, writes=(images, labels))
 

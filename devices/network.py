@@ -11,7 +11,7 @@ from typing import Literal
 IMAGES = "images"
 """The network's input: one batch of images, one byte per channel and pixel."""
 LABELS = "labels"
-"""The targets of the batch: one class number per image."""
+"""The targets of the batch: one class number per image, counted from 0."""
 
 Precision = Literal["inner", "edge", "float"]
 """Which bit widths a layer uses: the chosen ones, those of first and last layers, or 32."""
@@ -91,6 +91,13 @@ class Network:
         bodies = {layer.name: b.name for b in self.blocks for layer in b.layers}
         heads = {layer.name: f"{b.name}.head" for b in self.blocks for layer in b.head}
         return bodies | heads
+
+    @property
+    def classes(self) -> int:
+        """How many classes its losses tell apart: as many as there are logits. 0 without such a loss."""
+        elements = {layer.name: layer.elements for layer in self.all_layers}
+        losses = (layer for layer in self.all_layers if layer.kind == "cross_entropy")
+        return max((elements[layer.inputs[0]] for layer in losses), default=0)
 
     @property
     def parameters(self) -> int:
