@@ -59,8 +59,12 @@ class Updater:
         return parameter.register_post_accumulate_grad_hook(apply)
 
     def set_progress(self, done: int, total: int) -> None:
-        """``done`` of ``total`` steps are behind the next one: set its learning rate."""
-        self.set_learning_rate(self._peak * one_cycle((done + 1) / total))
+        """``done`` of ``total`` steps are behind the next one: set its learning rate.
+
+        The curve is read in the middle of the step: no step has the rate 0, and the steps' mean is
+        the curve's, half the peak. A training of a single step has 0.625 of the peak.
+        """
+        self.set_learning_rate(self._peak * one_cycle((done + 0.5) / total))
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of the steps to come."""
@@ -110,6 +114,9 @@ class Updater:
 
 
 def one_cycle(progress: float) -> float:
-    """Share of the peak learning rate at ``progress`` 0..1: linear up to 0.2, linear down to 0."""
+    """Share of the peak learning rate at ``progress`` 0..1: linear up to 0.2, linear down to 0.
+
+    Smith & Topin 2017 (arXiv 1708.07120), with straight lines from and to 0.
+    """
     warm = 0.2
     return progress / warm if progress < warm else (1 - progress) / (1 - warm)
