@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from blockwise.files import atomic_write
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
 from blockwise.setup import Setup
-from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, Run, TrainOptions
+from blockwise.trainer import options_of, run_of
+from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, TrainOptions
 from blockwise.training.loop import LAYOUT
 from blockwise.training.numerics import numerics_of
 from devices import profile
@@ -52,8 +54,8 @@ def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
         training=Training((regime,), epochs=EPOCHS, batch_size=BATCH, seed=seed),
     )
     setup = Setup(config, profile.load("stm32"), data.load("digits", seed=seed))
-    options = TrainOptions(EPOCHS, BATCH, "sgd", 0.1, True, seed, mu=config.training.mu, digest=True)
-    found, _ = Run(setup.build(regime), setup.dataset, ALL_REGIMES[regime], options).train()
+    options = replace(options_of(setup, regime), digest=True)
+    found, _ = run_of(setup, regime, options).train()
     row = {
         "regime": regime, "seed": seed, "test_accuracy": found.test_accuracy,
         "validation_accuracy": found.validation_accuracy, "best_epoch": found.best_epoch,

@@ -27,7 +27,7 @@ from blockwise.files import atomic_write
 from blockwise.training import REGIMES
 from blockwise.training.loop import LAYOUT
 from blockwise.training.updater import Updater
-from devices.regimes import Step
+from devices.regimes import Step, update_of
 
 BATCH, SHAPE, IMAGES = 128, (3, 32, 32), 1280
 RESULT = Path(__file__).parents[1] / "results" / "step_time.json"
@@ -75,7 +75,7 @@ def ours(method: str, regime_name: str, *, head: str = "gap", compile: bool = Fa
     phase = regime.phases(net)[0]
     with torch.no_grad():
         net(x)
-    updater = Updater(net.parameters(), "sgd-momentum", fused=regime_name != "bp")
+    updater = Updater(net.parameters(), "sgd-momentum", fused=update_of(regime_name) == "fused")
     updater.set_learning_rate(0.01)
     stepped = compiled(net) if compile else net
 

@@ -28,7 +28,8 @@ from blockwise.result import (
     TensorRow,
 )
 from blockwise.setup import Setup
-from blockwise.training import ALL_REGIMES, Run, TrainOptions, make_regime
+from blockwise.trainer import options_of, run_of
+from blockwise.training import ALL_REGIMES
 from blockwise.training.options import Silent, Watcher
 from devices.ledger import Moment
 from devices.paper import paper_figures
@@ -177,28 +178,17 @@ def _all_trained(
 
 
 def _trained(setup: Setup, row: RegimeResult, checkpoints: Path | None, watcher: Watcher) -> RegimeResult:
-    config = setup.config
-    regime = make_regime(row.regime, config.training.micro_batch)
-    options = TrainOptions(
-        epochs=config.training.epochs,
-        batch_size=config.training.batch_size,
-        optimizer=config.training.optimizer,
-        learning_rate=config.learning_rate,
-        fused=row.update == "fused",
-        seed=config.training.seed,
-        mu=config.training.mu,
-        stages=config.stages,
-        accelerator=setup.accelerator,
-        compile=config.training.compile,
-        checkpoint=checkpoints / f"{row.regime}.pt" if checkpoints else None,
+    name, config = row.regime, setup.config
+    options = replace(
+        options_of(setup, name),
+        checkpoint=checkpoints / f"{name}.pt" if checkpoints else None,
         fingerprint=config.fingerprint(
-            row.regime, setup.head, setup.cut, setup.dataset.fingerprint, setup.accelerator
+            name, setup.head, setup.cut, setup.dataset.fingerprint, setup.accelerator
         ),
-        digest=config.output.digest,
-        digest_log=checkpoints / f"{row.regime}.digests" if checkpoints and config.output.digest else None,
+        digest_log=checkpoints / f"{name}.digests" if checkpoints and config.output.digest else None,
         watcher=lambda: watcher,
     )
-    training, host = Run(setup.build(row.regime), setup.dataset, regime, options).train()
+    training, host = run_of(setup, name, options).train()
     return replace(row, training=training, host=host)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,8 @@ from blockwise.compare import environment
 from blockwise.config import Config
 from blockwise.setup import Setup
 from blockwise.studies import records
-from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, Run, TrainOptions
-from blockwise.training.numerics import numerics_of
+from blockwise.trainer import options_of, run_of
+from blockwise.training import INTEGER_REGIMES
 from blockwise.training.options import Silent, Watcher
 from devices import profile
 from devices.integer import FORMS, form_name, is_local
@@ -136,23 +136,11 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
     config = job.config
     config.validate()
     images, setup = job.images, job.setup
-    options = TrainOptions(
-        epochs=config.training.epochs,
-        batch_size=config.training.batch_size,
-        optimizer=config.training.optimizer,
-        learning_rate=config.learning_rate,
-        fused=False,
-        seed=config.training.seed,
-        mu=config.training.mu,
-        stages=config.stages,
-        accelerator=setup.accelerator,
-        compile=config.training.compile,
-        checkpoint=checkpoint,
-        fingerprint=job.key,
-        watcher=lambda: watcher,
+    options = replace(
+        options_of(setup, job.regime), checkpoint=checkpoint, fingerprint=job.key, watcher=lambda: watcher
     )
-    net = setup.build(job.regime)
-    training, host = Run(net, images, ALL_REGIMES[job.regime], options).train()
+    run = run_of(setup, job.regime, options)
+    training, host = run.train()
     plan = setup.plan(job.regime)
     return {
         "key": job.key,
@@ -163,8 +151,9 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": setup.network.parameters,
         "weights": sum(layer.weights for layer in setup.network.layers),
-        "stored_bytes": numerics_of(net).stored_bytes(net),
+        "stored_bytes": run.numerics.stored_bytes(run.net),
         "board": config.board.device,
+        "update": plan.update,
         "peak_kib": round(plan.peak_bytes / KIB, 1),
         "peak_kib_of_one": round(setup.plan(job.regime, 1).peak_bytes / KIB, 1),
         "host_tensor_bytes": host.peak_tensor_bytes,

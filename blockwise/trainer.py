@@ -1,0 +1,28 @@
+"""From a setup to the training of one of its regimes: what is trained is the program that is planned."""
+
+from blockwise.setup import Setup
+from blockwise.training import Run, TrainOptions, make_regime
+
+
+def options_of(setup: Setup, regime: str) -> TrainOptions:
+    """How ``regime`` is trained, gradients applied when its plan applies them. Nothing is kept on disk."""
+    config, training = setup.config, setup.config.training
+    return TrainOptions(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        optimizer=training.optimizer,
+        learning_rate=config.learning_rate,
+        fused=setup.update(regime) == "fused",
+        seed=training.seed,
+        mu=training.mu,
+        stages=config.stages,
+        accelerator=setup.accelerator,
+        compile=training.compile,
+        digest=config.output.digest,
+    )
+
+
+def run_of(setup: Setup, regime: str, options: TrainOptions) -> Run:
+    """The training of ``regime`` from the start, on a network of its own."""
+    made = make_regime(regime, setup.config.training.micro_batch)
+    return Run(setup.build(regime), setup.dataset, made, options)
