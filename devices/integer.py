@@ -22,6 +22,9 @@ EDGE_BITS = 8
 
 SUM_BITS = 32
 
+GENERATOR_BITS = 32
+"""The state of a weight tensor's random numbers (xorshift32)."""
+
 
 @dataclass(frozen=True)
 class IntegerForm:
@@ -33,6 +36,7 @@ class IntegerForm:
     mask_bits: int = 1  # what an activation must remember of each of its inputs
     scaled: bool = False  # whether sums are divided by a constant, each as it is made
     one_layer: bool = False  # whether an error can pass one layer only
+    draws: bool = False  # whether a step draws random numbers, of each inner weight tensor's own
 
     @property
     def bits(self) -> Bits:
@@ -49,7 +53,7 @@ class IntegerForm:
 FORMS: dict[str, IntegerForm] = {
     "niti": IntegerForm(8, 8),
     "niti4": IntegerForm(8, 4),  # a state of 4 bits and a residue of 4
-    "niti4-jump": IntegerForm(4, 4),
+    "niti4-jump": IntegerForm(4, 4, draws=True),
     # The slope behind an activation is 1, 1/4 or 0.
     "nitro": IntegerForm(32, 8, error_bits=32, mask_bits=2, scaled=True, one_layer=True),
 }
@@ -100,16 +104,24 @@ def _requantized(layer: Layer) -> Layer:
 class IntegerState(State):
     """Weights in the form in which they are trained and deployed."""
 
+    draws = False
+
     def trainable(
         self, layer: Layer, owner: str, *, resident: bool, states: bool = True
     ) -> tuple[Parameter, ...]:
-        """One tensor for a layer with weights."""
+        """One tensor for a layer with weights, and the state of its random numbers if its steps draw any."""
         if not layer.weights:
             return ()
         bits, name = self.bits.weight_of(layer), f"{layer.name}.weight"
         shape = (layer.weights,)
         value = self.program.tensor(name, shape, bits, cat.PACKED_WEIGHTS, owner, resident=resident)
-        return (Parameter(value, layer.weights, owner, ()),)
+        return (Parameter(value, layer.weights, owner, self._generator(layer, owner, resident)),)
+
+    def _generator(self, layer: Layer, owner: str, resident: bool) -> tuple[str, ...]:
+        if not self.draws or layer.precision != "inner":
+            return ()
+        name, category = f"{layer.name}.generator", cat.OPTIMIZER_STATE
+        return (self.program.tensor(name, (1,), GENERATOR_BITS, category, owner, resident=resident),)
 
 
 class IntegerLowering(Lowering):
@@ -187,8 +199,8 @@ class IntegerLowering(Lowering):
         if self.twice:
             self._emit(layer, "backward (weight, largest)", reads, (), macs)
         if self.unbuffered:
-            weights = (parameter.latent,)
-            self._emit(layer, "backward (weight) and update", (*reads, *weights), weights, macs)
+            moved = parameter.tensors
+            self._emit(layer, "backward (weight) and update", (*reads, *moved), moved, macs)
             return
         sums = self._declare(
             f"{parameter.latent}.gradient", (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner

@@ -34,38 +34,46 @@ class IntegerLayer(nn.Module, ABC):
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
         """The output, and what going back needs."""
 
-    def backward(self, error: Error, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def backward(self, error: Error, mu: int, *, to_input: bool) -> Error | None:
         """The error of the input, if it is asked for; weights take their step."""
         kept, self.kept = self.kept, None
-        return self.go_back(error, kept, mu, rng, to_input=to_input)
+        return self.go_back(error, kept, mu, to_input=to_input)
 
     @abstractmethod
-    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """As :meth:`backward`."""
 
 
 class Weighted(IntegerLayer):
-    """A convolution or linear layer with the activation behind it, if there is one."""
+    """A convolution or linear layer with the activation behind it, if there is one.
+
+    ``random_state`` is the layer's own generator, of which its first weights and its steps draw: what
+    other layers draw cannot move it, so a block ends with the same bits whatever happens behind it.
+    """
 
     weight: Tensor
+    random_state: Tensor
 
     def __init__(self, arithmetic: Arithmetic, place: Place, rng: Xorshift32) -> None:
         super().__init__()
         self.arithmetic, self.place = arithmetic, place
         self.register_buffer("weight", arithmetic.initial(place, rng))
+        self.register_buffer("random_state", torch.tensor(rng.word, dtype=torch.int32))
 
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
         """Kept are the input and what the activation needs."""
         out, saved = self.arithmetic.forward(x, self.weight, self.place)
         return out, (x, saved)
 
-    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """The input's error first, from the old weights; then the step."""
         x, saved = kept
         arithmetic, place = self.arithmetic, self.place
         error = arithmetic.activated(error, saved, place)
         back = arithmetic.input_error(error, self.weight, place, x.shape) if to_input else None
+        rng = Xorshift32.at(int(self.random_state))
         self.weight.copy_(arithmetic.updated(self.weight, error, x, place, mu, rng))
+        self.random_state.fill_(rng.word)
         return back
 
 
@@ -80,7 +88,7 @@ class Pixels(IntegerLayer):
         """Nothing is kept."""
         return x, None
 
-    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """Images have no error."""
         return None
 
@@ -93,7 +101,7 @@ class MaxPool(IntegerLayer):
         out, which = max_pool(x)
         return out, (which, x.shape)
 
-    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """To the largest."""
         return max_pool_gradient(error, *kept)
 
@@ -110,7 +118,7 @@ class AvgPool(IntegerLayer):
         window = window_of(x.shape, self.size)
         return wide_avg_pool(x, window), (window, x.shape)
 
-    def go_back(self, error: Error, kept: Any, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """To all of the window."""
         return avg_pool_gradient(error, *kept)
 
@@ -133,7 +141,7 @@ class Flatten(IntegerLayer):
         """Only the shape is kept."""
         return x.reshape(x.shape[0], -1), x.shape
 
-    def go_back(self, error: Error, kept: Size, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def go_back(self, error: Error, kept: Size, mu: int, *, to_input: bool) -> Error | None:
         """The same elements."""
         return reshaped(error, kept)
 
@@ -159,7 +167,7 @@ class Layers(nn.Module):
             x = layer(x)
         return x  # type: ignore[no-any-return]
 
-    def backward(self, error: Error, mu: int, rng: Xorshift32, *, to_input: bool) -> Error | None:
+    def backward(self, error: Error, mu: int, *, to_input: bool) -> Error | None:
         """Back through all of them; below the first weights only if ``to_input``."""
         needed = to_input
         asked: list[bool] = []
@@ -171,7 +179,7 @@ class Layers(nn.Module):
             assert isinstance(layer, IntegerLayer)
             if found is None:
                 break
-            found = layer.backward(found, mu, rng, to_input=wanted)
+            found = layer.backward(found, mu, to_input=wanted)
         return found
 
 

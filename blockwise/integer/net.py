@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from blockwise.blocks import BlockNet
@@ -21,12 +20,12 @@ from blockwise.integer.layers import (
 )
 from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import FIRST_MU
-from blockwise.integer.xorshift import WORD, Xorshift32
+from blockwise.integer.xorshift import Xorshift32
 from devices.errors import InputError
 from devices.trace import kind_of_module
 
 FIRST_STREAM = 1
-"""Layer i draws its first weights from stream 1 + i of the seed; the training draws from stream 0."""
+"""Layer i draws its first weights, then its steps, from stream 1 + i of the seed."""
 NO_LAYER = (None, "cross_entropy")
 """Kinds of modules that compute nothing of their own here: containers, and the float loss."""
 
@@ -60,8 +59,6 @@ class IntegerNet(nn.Module):
     ``mu`` is the learning rate of the steps to come, in bits.
     """
 
-    random_state: Tensor
-
     def __init__(self, float_net: BlockNet, arithmetic: Arithmetic, seed: int) -> None:
         """Of the float network only the structure counts; biases are left out, as NITI has none.
 
@@ -75,8 +72,6 @@ class IntegerNet(nn.Module):
         self.heads = nn.ModuleList(
             IntegerHead(arithmetic, build.layers(head, in_head=True)) for head in float_net.heads
         )
-        state = torch.tensor(Xorshift32(seed).state, dtype=torch.int64)
-        self.register_buffer("random_state", state)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -104,16 +99,6 @@ class IntegerNet(nn.Module):
         """Bytes of all weights of the blocks as deployed; exponents follow from shapes."""
         bits = (x.weight.numel() * self.arithmetic.deployed_bits(x.place) for x in weighted(self.bodies))
         return sum(-(-count // 8) for count in bits)
-
-    def generator(self) -> Xorshift32:
-        """The training's random numbers, from where they were left."""
-        rng = Xorshift32(0)
-        rng.state = int(self.random_state)
-        return rng
-
-    def leave(self, rng: Xorshift32) -> None:
-        """Keep the state of :meth:`generator` for the next step, and for checkpoints."""
-        self.random_state.fill_(rng.state & WORD)
 
 
 class _Builder:

@@ -41,6 +41,18 @@ class Xorshift32:
     def __init__(self, seed: int, stream: int = 0) -> None:
         self.state = scramble(seed, stream)
 
+    @classmethod
+    def at(cls, word: int) -> "Xorshift32":
+        """Where another was left: ``word`` is :attr:`word` of that one, or its state."""
+        rng = cls(0)
+        rng.state = word & WORD
+        return rng
+
+    @property
+    def word(self) -> int:
+        """The state as an int32 bit pattern, as a tensor of 4 bytes keeps it."""
+        return _signed(self.state)
+
     def draw(self, count: int) -> Tensor:
         """The next ``count`` outputs, in order, as int32 bit patterns (2^31 and above read negative)."""
         out = torch.empty(count, dtype=torch.int32)

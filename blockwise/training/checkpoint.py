@@ -9,7 +9,7 @@ import torch
 from blockwise.files import atomic_write
 from devices.errors import InputError
 
-VERSION = 1
+VERSION = 2
 
 
 def save(path: Path, state: dict[str, Any], fingerprint: str) -> None:

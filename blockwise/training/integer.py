@@ -30,13 +30,12 @@ class IntegerBackpropagation:
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward, back, every weight stepped; returns the sum of the images' losses, int64."""
-        rng, last = net.generator(), len(net) - 1
+        last = len(net) - 1
         found = net.head(last).score(net.run(x, 0, len(net)), y)
-        error = net.head(last).classify.backward(found.error, net.mu, rng, to_input=True)
+        error = net.head(last).classify.backward(found.error, net.mu, to_input=True)
         for index in reversed(range(len(net))):
             assert error is not None
-            error = net.body(index).backward(error, net.mu, rng, to_input=index > 0)
-        net.leave(rng)
+            error = net.body(index).backward(error, net.mu, to_input=index > 0)
         return found.total
 
 
@@ -57,17 +56,16 @@ class IntegerLocalLearning:
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One step of every block; returns the last head's sum of losses, int64."""
-        rng, total = net.generator(), torch.zeros((), dtype=torch.int64)
+        total = torch.zeros((), dtype=torch.int64)
         h = x
         for index in range(len(net)):
             h = net.body(index)(h)
             head = net.head(index)
             found = head.score(h, y)
-            error = head.classify.backward(found.error, net.mu, rng, to_input=True)
+            error = head.classify.backward(found.error, net.mu, to_input=True)
             assert error is not None
-            net.body(index).backward(error, net.mu, rng, to_input=False)
+            net.body(index).backward(error, net.mu, to_input=False)
             total = found.total
-        net.leave(rng)
         return total
 
 

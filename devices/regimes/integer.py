@@ -18,6 +18,7 @@ class IntegerBuilder(Builder):
         self.step = replace(step, optimizer="sgd", table=form.table, bits=form.bits)
         self.program = Program()
         self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
+        self.state.draws = form.draws
         self.lowering = self.lower(step.batch)
 
     def lower(self, batch: int) -> IntegerLowering:

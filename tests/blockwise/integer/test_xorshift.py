@@ -23,9 +23,7 @@ def loop(state: int, count: int) -> list[int]:
 
 
 def started_at(state: int) -> Xorshift32:
-    rng = Xorshift32(0)
-    rng.state = state
-    return rng
+    return Xorshift32.at(state)
 
 
 def unsigned(words: torch.Tensor) -> list[int]:
@@ -55,6 +53,14 @@ def test_tensors_of_any_size_continue_the_scalar_sequence(state, counts):
     expected = loop(state, sum(counts))
     assert drawn == expected
     assert rng.state == (expected[-1] if expected else state)
+
+
+@pytest.mark.parametrize("state", [1, 2**31 - 1, 2**31, MASK])
+def test_a_generator_goes_on_from_the_32_bits_in_which_it_was_kept(state):
+    rng = started_at(state)
+    assert -(2**31) <= rng.word < 2**31 and Xorshift32.at(rng.word).state == rng.state == state
+    rng.draw(3)
+    assert unsigned(Xorshift32.at(rng.word).draw(5)) == loop(state, 8)[3:]
 
 
 def test_a_large_tensor_is_the_scalar_sequence():

@@ -10,18 +10,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from blockwise import models
 from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy
+from blockwise.describe import Anatomy, describe
 from blockwise.integer.accumulate import in_exact_float
 from blockwise.integer.arithmetics import arithmetic_of
-from blockwise.integer.layers import weights_of
+from blockwise.integer.layers import weighted, weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.xorshift import Xorshift32
 from blockwise.result import Epoch, Training
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
 from blockwise.training.digest import digest
 from blockwise.training.options import Silent
+from devices.categories import OPTIMIZER_STATE
 from devices.errors import InputError
-from devices.regimes import Step
+from devices.regimes import Step, schedule
 
 OPTIONS = TrainOptions(4, 32, "sgd", 0.1, True, seed=3, digest=True)
 
@@ -89,6 +90,41 @@ def test_nothing_crosses_a_block(digits, regime):
     assert not torch.equal(weights_of(nets[0].bodies[1])[0], weights_of(nets[1].bodies[1])[0])
 
 
+def scrambled(net: IntegerNet, first: int, step: int) -> None:
+    """Other weights, hence other gradients, from block ``first`` on; all 0, which draw nothing, too."""
+    rng = Xorshift32(step, stream=first)
+    for weight in weights_of(net.bodies[first:]) + weights_of(net.heads[first:]):
+        weight.copy_((rng.uniform(weight.numel(), 15) - 7).view(weight.shape) * (step % 2))
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+@pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if r.endswith("-local")])
+def test_earlier_blocks_end_with_the_same_bits_whatever_later_ones_do(digits, regime, first):
+    nets, step = [build(regime).train() for _ in range(2)], INTEGER_REGIMES[regime]
+    for count in range(6):
+        x, y = (part[32 * count : 32 * count + 32] for part in (digits.train.images, digits.train.labels))
+        scrambled(nets[1], first, count)
+        for net in nets:
+            step.step(net, step.phases(net)[0], x, y)
+    for part in ("bodies", "heads"):
+        kept, other = (getattr(net, part)[:first].state_dict() for net in nets)
+        assert kept and all(torch.equal(kept[name], other[name]) for name in kept)
+    assert digest(weights_of(nets[0].bodies[first:])) != digest(weights_of(nets[1].bodies[first:]))
+    fresh = build(regime).bodies[:first]
+    assert digest(weights_of(fresh)) != digest(weights_of(nets[0].bodies[:first]))
+
+
+@pytest.mark.parametrize("regime", ["niti4-jump", "niti4-jump-local"])
+def test_the_plan_counts_the_generators_that_steps_draw_from(digits, regime):
+    net, step = build(regime).train(), INTEGER_REGIMES[regime]
+    before = [int(layer.random_state) for layer in weighted(net)]
+    step.step(net, step.phases(net)[0], digits.train.images[:32], digits.train.labels[:32])
+    moved = sum(a != int(layer.random_state) for a, layer in zip(before, weighted(net), strict=True))
+    chain = models.build("plain4", (1, 8, 8), 10, 8, "batch")
+    plan = schedule(regime, describe(chain, "layers", "pred"), Step(32)).tensors.values()
+    assert moved == sum(t.category == OPTIMIZER_STATE for t in plan) > 0
+
+
 @pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if not r.endswith("-local")])
 def test_globally_the_error_reaches_the_first_layer(digits, regime):
     x, y = digits.train.images[:32], digits.train.labels[:32]
@@ -106,7 +142,15 @@ def test_every_regime_learns_the_digits(digits, regime):
     assert found.history[-1].train_loss < found.history[0].train_loss
 
 
-@pytest.mark.parametrize(("regime", "checksum"), [("niti-local", "823eeafe"), ("nitro-local", "b680a371")])
+@pytest.mark.parametrize(
+    ("regime", "checksum"),
+    [
+        ("niti-local", "823eeafe"),
+        ("niti4-jump", "a1a4d69c"),
+        ("niti4-jump-local", "6f22f7b8"),
+        ("nitro-local", "b680a371"),
+    ],
+)
 def test_images_and_labels_from_the_shared_generator_end_with_the_recorded_bits(regime, checksum):
     """What any other implementation must reach: 40 steps of 16 images of noise."""
     net, rng, step = build(regime).train(), Xorshift32(7), INTEGER_REGIMES[regime]
