@@ -72,11 +72,13 @@ class Lowering:
         self.gradients: dict[str, str] = {}
         self.parameters: dict[str, tuple[Parameter, ...]] = {}
         self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
+        self.levels: dict[str, tuple[str, ...]] = {}  # codes -> what gives them their values
         self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
         self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
         self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
         self._again: dict[str, str] = {}  # normalised map -> the one computed again
         self._sharers: Counter[str] = Counter()
+        self._outlived: dict[str, int] = {}  # levels of codes that the next block reads -> their number
         self._shapes = {layer.name: layer.shape for layer in network.all_layers}
         self._owners = network.owners
         self._source = network.source
@@ -110,9 +112,10 @@ class Lowering:
             if row.remade and overwrites and keep:
                 self._recipes[output] = (makers[layer.inputs[0]], layer)
             self.values[layer.name] = (output,)
+            self._set_levels(layer, sources, output)
             self.program.emit(
                 f"{layer.name} forward", phase, self._owners[layer.name],
-                reads=(*sources, *self.held.get(layer.name, ())),
+                reads=(*self.with_levels(sources), *self.held.get(layer.name, ())),
                 writes=(output, *extras, *self._filter_scratch(layer)),
                 macs=layer.macs * self.images, layer=layer.name,
             )  # fmt: skip
@@ -121,6 +124,20 @@ class Lowering:
         """In place only over an accumulator of the same run that nobody else reads."""
         source = layer.inputs[0]
         return readers[source] == 1 and source in makers and makers[source].kind in ACCUMULATORS
+
+    def with_levels(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The tensors and, of those that are codes, what gives them their values."""
+        names = tuple(names)
+        return tuple(dict.fromkeys((*names, *(s for name in names for s in self.levels.get(name, ())))))
+
+    def _set_levels(self, layer: Layer, sources: tuple[str, ...], output: str) -> None:
+        """Codes are read with the values of the quantizer that made them, however they came here."""
+        if not self.table.packs:
+            return
+        if layer.kind in PASSIVE:
+            self.levels[output] = tuple(s for name in sources for s in self.levels.get(name, ()))
+        elif layer.kind in CODE_MAKERS and self.bits.quantizer_of(layer).levels != 0:
+            self.levels[output] = self.held.get(layer.name, ())
 
     def _save(self, layer: Layer, row: Row, sources: tuple[str, ...], output: str) -> tuple[str, ...]:
         """Remember what the backward pass reads; returns the tensors made only for it."""
@@ -254,7 +271,7 @@ class Lowering:
 
     def _saved(self, layer: Layer) -> tuple[str, ...]:
         """What the layer saved; a normalised map that was not kept is computed again first."""
-        return tuple(self._present(name) for name in self.saved.get(layer.name, ()))
+        return self.with_levels(self._present(name) for name in self.saved.get(layer.name, ()))
 
     def _present(self, name: str) -> str:
         if name not in self._recipes:
@@ -337,11 +354,35 @@ class Lowering:
     def update(self) -> None:
         """Apply and free every gradient that is waiting."""
         for parameter, gradient, owner in self.pending:
+            self._keep_levels(parameter.latent)
             self.program.emit(
                 f"{parameter.latent} update", "update", owner,
                 reads=(gradient, *parameter.tensors), writes=parameter.tensors,
             )  # fmt: skip
         self.pending.clear()
+
+    def hand_on(self, name: str) -> None:
+        """The codes of ``name`` will be read after this block's step: with the levels before it."""
+        count = self.bits.activations.levels
+        for codes in self.values[name]:
+            for levels in self.levels.get(codes, ()):
+                elements = self.program.declared(levels).elements
+                self._outlived[levels] = elements if count is None else min(count, elements)
+
+    def leave(self) -> None:
+        """The block's state leaves RAM: keep what its codes are still read with."""
+        for name in tuple(self._outlived):
+            self._keep_levels(name)
+
+    def _keep_levels(self, name: str) -> None:
+        """Copy levels that are about to change, if codes are still to be read with them."""
+        if name not in self._outlived:
+            return
+        owner, size = self.program.declared(name).owner, (self._outlived.pop(name),)
+        kept = self._declare(f"{name}.kept", size, FLOAT_BITS, cat.NORM_AND_QUANTIZER, owner)
+        self.program.emit(f"{name} kept", "update", owner, reads=(name,), writes=(kept,))
+        renamed = {name: kept}
+        self.levels = {c: tuple(renamed.get(s, s) for s in found) for c, found in self.levels.items()}
 
     # ------------------------------------------------------------------ names
 

@@ -32,6 +32,7 @@ class QuantizerMemory:
     reads_value: bool = False  # whether its gradient needs the value before rounding
     mask_bits: int = 0  # per weight in training: which of them are settled
     blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
+    levels: int | None = None  # of activations: values in training that whoever reads codes needs; None: all
 
 
 FIXED_LEVELS = QuantizerMemory()

@@ -151,8 +151,8 @@ class DSQActivation(_Soft):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """Upper end and alpha; both gradients need values before rounding."""
-        return QuantizerMemory(trained=2, packed=1, reads_value=True)
+        """Upper end and alpha; both gradients need values before rounding. Codes are read by the end."""
+        return QuantizerMemory(trained=2, packed=1, reads_value=True, levels=1)
 
 
 METHOD = Method(

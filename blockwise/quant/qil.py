@@ -154,8 +154,8 @@ class QILActivation(_Interval):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """Center and distance; their gradients need values before rounding."""
-        return QuantizerMemory(trained=2, packed=2, reads_value=True)
+        """Center and distance, whose gradients need values before rounding; codes are read without them."""
+        return QuantizerMemory(trained=2, packed=2, reads_value=True, levels=0)
 
 
 METHOD = Method(

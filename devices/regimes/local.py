@@ -18,6 +18,8 @@ def steps_of_blocks(build: Builder, *, fused: bool) -> Schedule:
     for block in build.network.blocks:
         layers = (*block.layers, *block.head)
         build.lowering.forward(layers)
+        if fused and block is not build.network.blocks[-1]:
+            build.lowering.hand_on(block.output)
         held = (block.layers[0].inputs[0], block.output)
         build.lowering.backward(layers, fused=fused, held=held)
     return build.finish()

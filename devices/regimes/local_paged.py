@@ -19,8 +19,11 @@ def local_paged(network: Network, step: Step) -> Schedule:
         build.program.emit(f"{block.name} page in", "page in", block.name, writes=names)
         layers = (*block.layers, *block.head)
         build.lowering.forward(layers)
+        if block is not build.network.blocks[-1]:
+            build.lowering.hand_on(block.output)
         held = (block.layers[0].inputs[0], block.output)
         build.lowering.backward(layers, fused=step.fused, held=held)
         build.lowering.update()
+        build.lowering.leave()
         build.program.emit(f"{block.name} page out", "page out", block.name, reads=names)
     return build.finish()

@@ -67,6 +67,7 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
         one.forward(block.layers, keep=False)
     program.emit(f"{owner} store input", "load", owner, reads=one.values[output], writes=(inputs,))
     build.lowering.values[output] = (inputs,)
+    build.lowering.levels[inputs] = tuple(s for t in one.values[output] for s in one.levels.get(t, ()))
 
 
 def _in_float(build: Builder) -> Schedule:
