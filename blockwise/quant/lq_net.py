@@ -46,14 +46,16 @@ class _LookUp(torch.autograd.Function):
 class _LQNet(Quantizer):
     """The nearest of the levels B v, where B is any code of b bits and v (b,) a basis.
 
-    In training, each forward pass first moves the basis towards the one that fits the data x best at
-    their present codes: v <- 0.9 v + 0.1 (B^T B + eps I)^-1 (B^T x + eps v). It is no parameter: no
-    gradient reaches it. Every output channel of the weights has a basis of its own; so ``basis`` is
-    (G, b), with G = 1 for activations.
+    In training, each forward pass quantizes by the basis as it is, and then moves it towards the one that
+    fits the data x best at these codes, for the passes to come and for evaluation:
+    v <- 0.9 v + 0.1 (B^T B + eps I)^-1 (B^T x + eps v). (So the authors' code; eps, which it has for
+    weights, keeps activations solvable too.) It is no parameter: no gradient reaches it. Every output
+    channel of the weights has a basis of its own; so ``basis`` is (G, b), with G = 1 for activations.
     """
 
     bit_values: ClassVar[tuple[int, int]]  # what the bits of a code stand for
     basis: Tensor
+    used: Tensor  # the basis of the last pass that moved it: a pass that is repeated needs it again
 
     def configure(self, bits: int) -> None:
         """Start the bases, which have another length at another width."""
@@ -61,7 +63,9 @@ class _LQNet(Quantizer):
         groups = self.shape[0] if self.shape else 1
         doubling = 2.0 ** torch.arange(bits if bits < FLOAT_BITS else 0)
         basis = (self.start(bits) * doubling).repeat(groups, 1)
-        self.register_buffer("basis", basis.to(getattr(self, "basis", basis)))
+        basis = basis.to(getattr(self, "basis", basis))
+        self.register_buffer("basis", basis)
+        self.register_buffer("used", basis.clone(), persistent=False)
 
     @abstractmethod
     def start(self, bits: int) -> float:
@@ -77,38 +81,42 @@ class _LQNet(Quantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize ``x`` of any shape; weights have the output channel first."""
-        values = self.values(x)
         if self.training and self.tracks:
-            self._follow(values)
-        levels, _ = self._ascending(x)
-        args = (x, levels, nearest(values, levels), self.top(levels))
-        return _LookUp.apply(*args)  # type: ignore[no-any-return]
+            self.used.copy_(self.basis)
+        values = self.values(x)
+        levels, order = self._ascending(self.used if self.training else self.basis, x)
+        index = nearest(values, levels)
+        if self.training and self.tracks:
+            self._follow(values, index, order)
+        return _LookUp.apply(x, levels, index, self.top(levels))  # type: ignore[no-any-return]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.used.copy_(self.basis)
 
     @torch.no_grad()
-    def _follow(self, values: Tensor) -> None:
-        """Move the bases towards those that fit best.
+    def _follow(self, values: Tensor, index: Tensor, order: Tensor) -> None:
+        """Move the bases towards those that fit ``values`` best at the levels that ``index`` tells.
 
         How many values are at each level, and their sum, is all that the least squares need, in
         float64: where the data use few levels eps decides, and would vanish beside large counts.
         """
-        levels, order = self._ascending(values)
-        index = nearest(values, levels).view(-1)
-        shape, size = (*levels.shape, 1), levels.numel()
-        counts, sums = tally(index, size).view(shape), tally(index, size, values.reshape(-1)).view(shape)
+        flat, shape, size = index.view(-1), (*order.shape, 1), order.numel()
+        counts, sums = tally(flat, size).view(shape), tally(flat, size, values.reshape(-1)).view(shape)
         codes = _patterns(self.bits, self.bit_values, counts)[order]  # (G, 2^b, b)
         basis, eye = self.basis.double()[..., None], torch.eye(self.bits).to(counts)
         matrix = codes.mT @ (counts * codes) + EPSILON * eye
         best, _ = torch.linalg.solve_ex(matrix, codes.mT @ sums + EPSILON * basis)
         self.basis.copy_((MOMENTUM * basis + (1 - MOMENTUM) * best).squeeze(2))
 
-    def _ascending(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Levels (G, 2^b) from the lowest, in the type of ``x``, and the codes they belong to."""
-        levels, order = _levels(self.basis, self.bit_values).sort(dim=1)
+    def _ascending(self, basis: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels (G, 2^b) of ``basis`` from the lowest, in the type of ``x``, and their codes."""
+        levels, order = _levels(basis, self.bit_values).sort(dim=1)
         return levels.to(x.dtype), order
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1: bit j is that of the basis' element j."""
-        levels, order = self._ascending(x)
+        levels, order = self._ascending(self.basis, x)
         return unrows(lookup(order.reshape(-1), nearest(self.values(x), levels)), x)
 
     def constants(self, x: Tensor) -> dict[str, Tensor]:

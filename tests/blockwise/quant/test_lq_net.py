@@ -112,11 +112,15 @@ def test_the_basis_follows_the_least_squares_of_the_present_codes(role, bits, se
     expected = quantizer.basis.clone()
     for step in range(5):
         x = sample(role, seed + step, groups, 50)
-        y = quantizer(x)
+        y, before = quantizer(x), expected
         expected = torch.stack([updated(role, row, v) for row, v in zip(x, expected, strict=True)])
         torch.testing.assert_close(quantizer.basis, expected, rtol=1e-6, atol=1e-8)
-        for row, values, v in zip(x, y, expected, strict=True):  # quantized by the basis just moved
+        for row, values, v in zip(x, y, before, strict=True):  # quantized before the basis moved
             torch.testing.assert_close(values, search(role, row, v) @ v)
+    for row, values, v in zip(
+        x, quantizer.eval()(x), expected, strict=True
+    ):  # and after that by the moved one
+        torch.testing.assert_close(values, search(role, row, v) @ v)
 
 
 @pytest.mark.parametrize(("role", "bits"), ROLE_BITS)
@@ -165,6 +169,24 @@ def test_only_a_training_pass_that_tracks_moves_the_basis():
     quantizer.tracks = False
     assert torch.equal(quantizer(x), first)  # as recomputation needs it
     assert torch.equal(quantizer.basis, moved)
+
+
+def test_the_gradient_of_activations_ends_at_the_level_that_the_values_were_quantized_by():
+    quantizer = quant.make("lq-net", 1, "activation").train()  # levels 0 and 1.349; the data raise the second
+    x = torch.tensor([[1.348, 1.350, 9.0]], requires_grad=True)
+    quantizer(x).sum().backward()
+    assert quantizer.basis.item() > 1.4
+    assert x.grad.tolist() == [[1.0, 0.0, 0.0]]
+
+
+def test_a_loaded_basis_is_that_of_a_pass_that_does_not_track():
+    x = sample("weight", 1, 2, 30)
+    trained = quant.make("lq-net", 2, "weight", (2, 30)).double().train()
+    trained(x)
+    loaded = quant.make("lq-net", 2, "weight", (2, 30)).double().train()
+    loaded.load_state_dict(trained.state_dict())
+    loaded.tracks = False
+    assert torch.equal(loaded(x), trained.eval()(x))
 
 
 @pytest.mark.parametrize(("role", "bits"), ROLE_BITS)
