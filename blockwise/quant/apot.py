@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from blockwise.quant.level_sets import LevelSet, scaled_levels
-from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
+from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role, Rule
 from devices.state import ONE_STEP, QuantizerMemory
 
 WORDS: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -21,6 +22,10 @@ WORDS: dict[int, tuple[tuple[int, ...], ...]] = {
 Two bits choose among three powers and zero; the powers of several words interleave (equation 5)."""
 
 START = {"weight": 3.0, "activation": 8.0}
+DECAY = 1e-4
+"""L2 penalty on the thresholds, those of weights and of activations alike (the authors' CIFAR-10 code)."""
+WEIGHT_RATE = 0.2
+"""Rate of the weights' thresholds relative to the rest's; those of activations have the full one there."""
 SMALLEST_SCALE = 1e-8
 """Values are divided by the scale."""
 
@@ -44,6 +49,8 @@ class APoTActivation(Quantizer):
 
     da = sum g (1{x > a} + (Q(x/a) - x/a) 1{inside}); the gradient of x passes inside, ends included.
     """
+
+    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(weight_decay=DECAY)}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -83,6 +90,7 @@ class APoTWeight(APoTActivation):
 
     symmetric = True
     idempotent = False  # quantized weights have another deviation
+    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(WEIGHT_RATE, DECAY)}
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize weights of any shape."""

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models, quant
 from blockwise.quant.level_sets import LevelSet
+from blockwise.training.updater import Updater
 
 THREE_BITS = [0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1]
 MAGNITUDES = {1: [0, 1], 2: [0, 0.25, 0.5, 1], 3: THREE_BITS}
@@ -216,3 +217,25 @@ def test_first_and_last_layer_have_the_eight_bit_codes_of_lsq():
     found = [m.weight_quantizer for m in model.modules() if hasattr(m, "weight_quantizer")]
     assert [type(q).__name__ for q in found] == ["LSQ", "APoTWeight", "APoTWeight", "LSQ"]
     assert [q.bits for q in found] == [8, 3, 3, 8]
+
+
+def test_thresholds_decay_and_those_of_weights_go_at_a_fifth_of_the_rate():
+    """One step of the network's own updater at rate 0.1, by hand: g + d a, times the rate, with Nesterov."""
+    layers = (
+        torch.nn.Linear(4, 4),
+        torch.nn.ReLU(),
+        torch.nn.Linear(4, 4),
+        torch.nn.ReLU(),
+        torch.nn.Linear(4, 2),
+    )
+    model = quant.quantize(torch.nn.Sequential(*layers), "apot", 3, 3)
+    inner, activation = model[2].weight_quantizer, model[1].quantizer
+    treatment = quant.Treatment.of(model)
+    updater = Updater([inner.scale, activation.scale], "sgd-momentum", fused=False, treatment=treatment)
+    updater.set_learning_rate(0.1)
+    for scale in (inner.scale, activation.scale):
+        scale.grad = torch.tensor(0.5)
+    updater.finish_step()
+    for scale, start, rate in ((inner.scale, 3, 0.02), (activation.scale, 8, 0.1)):
+        gradient = 0.5 + 1e-4 * start
+        assert scale.item() == pytest.approx(start - rate * 1.9 * gradient, rel=1e-6)
