@@ -71,6 +71,7 @@ METHODS: dict[str, Method] = {
         dorefa.METHOD,
         qnn.METHOD,
         sat.METHOD,
+        sat.CENTERED,
         pact.METHOD,
         lsq_plus.METHOD,
         qil.METHOD,

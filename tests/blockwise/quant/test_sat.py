@@ -1,4 +1,4 @@
-"""SAT against the formulas of Jin et al. 2019, computed element by element in float64."""
+"""SAT on both grids against the formulas of Jin et al. 2019 and 2020, element by element in float64."""
 
 import math
 
@@ -11,6 +11,8 @@ from blockwise import quant
 from blockwise.quant.dorefa import squash
 
 BITS = range(1, 9)
+NAMES = ("sat", "sat-centered")
+names = pytest.mark.parametrize("name", NAMES)
 SHAPES = [((8, 4, 3, 3), 8 * 9), ((8, 4, 1, 1), 8), ((10, 6), 10)]
 
 
@@ -18,22 +20,27 @@ def weights(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def grid(w: list[float], bits: int) -> list[float]:
-    """Q: the middle of the cell that the normalised tanh lies in."""
+def grid(name: str, w: list[float], bits: int) -> list[float]:
+    """Q: the nearest of 2^b levels from -1 to 1, or the middle of the cell, of the normalised tanh."""
     largest, cells = max(abs(math.tanh(v)) for v in w), 2**bits
     found = []
     for v in w:
-        cell = min(max(math.floor(cells * (math.tanh(v) / (2 * largest) + 0.5)), 0), cells - 1)
-        found.append(2 * (cell + 0.5) / cells - 1)
+        unit = math.tanh(v) / (2 * largest) + 0.5
+        if name == "sat":
+            found.append(2 * round(unit * (cells - 1)) / (cells - 1) - 1)
+        else:
+            cell = min(max(math.floor(cells * unit), 0), cells - 1)
+            found.append(2 * (cell + 0.5) / cells - 1)
     return found
 
 
+@names
 @pytest.mark.parametrize(("shape", "fan"), SHAPES)
 @pytest.mark.parametrize("bits", BITS)
-def test_weights_are_the_middles_of_cells_with_the_variance_that_the_fan_asks_for(bits, shape, fan):
+def test_weights_are_the_grids_levels_with_the_variance_that_the_fan_asks_for(name, bits, shape, fan):
     w = weights(shape)
-    y = quant.make("sat", bits, "weight", shape)(w)
-    q = grid(w.flatten().tolist(), bits)
+    y = quant.make(name, bits, "weight", shape)(w)
+    q = grid(name, w.flatten().tolist(), bits)
     mean = sum(q) / len(q)
     deviation = math.sqrt(sum((v - mean) ** 2 for v in q) / len(q))
     expected = torch.tensor(q).view(shape) / deviation / math.sqrt(fan)
@@ -41,11 +48,12 @@ def test_weights_are_the_middles_of_cells_with_the_variance_that_the_fan_asks_fo
     assert y.var(correction=0).item() == pytest.approx(1 / fan)
 
 
+@names
 @pytest.mark.parametrize("bits", BITS)
-def test_levels_are_even_and_have_mean_zero(bits):
+def test_levels_are_even_and_have_mean_zero(name, bits):
     """The pitfall of the authors' floor: without the half, their mean is half a cell below zero."""
     w = torch.linspace(-1, 1, 4096, dtype=torch.float64).atanh().clamp(-9, 9)
-    y = quant.make("sat", bits, "weight", (4096,))(w)
+    y = quant.make(name, bits, "weight", (4096,))(w)
     levels = y.unique()
     assert len(levels) == 2**bits
     assert levels.mean().item() == pytest.approx(0, abs=1e-12)
@@ -54,11 +62,12 @@ def test_levels_are_even_and_have_mean_zero(bits):
     assert y.mean().abs() < 1e-3 * levels.max()
 
 
+@names
 @pytest.mark.parametrize("bits", BITS)
-def test_the_weight_gradient_is_autograds_on_the_map_without_cells_times_the_scale(bits):
+def test_the_weight_gradient_is_autograds_on_the_map_without_cells_times_the_scale(name, bits):
     w, upstream = weights((4, 3, 3, 3)), weights((4, 3, 3, 3), 1)
     x, smooth = w.clone().requires_grad_(), w.clone().requires_grad_()
-    quantizer = quant.make("sat", bits, "weight", (4, 3, 3, 3))
+    quantizer = quant.make(name, bits, "weight", (4, 3, 3, 3))
     quantizer(x).backward(upstream)
     squashed = smooth.tanh()
     (squashed / squashed.abs().max()).backward(upstream)
@@ -69,20 +78,32 @@ def test_that_map_is_differentiated_as_finite_differences_do():
     assert torch.autograd.gradcheck(squash, weights((3, 4)).requires_grad_())
 
 
-def test_two_bit_weights_by_hand():
+def test_two_bit_weights_on_the_centered_grid_by_hand():
     w = torch.tensor([[-1.0], [-0.5], [0.0], [0.5]], dtype=torch.float64).mul(math.tanh(2.0)).atanh()
-    y = quant.make("sat", 2, "weight", (4, 1))(w)
+    y = quant.make("sat-centered", 2, "weight", (4, 1))(w)
     # u = 0, 1/4, 1/2, 3/4 are the lower ends of the cells; Q = -3/4, -1/4, 1/4, 3/4, of variance 5/16
     expected = torch.tensor([[-3.0], [-1.0], [1.0], [3.0]]) / 4 / math.sqrt(5 / 16) / 2
     low = torch.nextafter(w, torch.tensor(9.0).double())  # off the edge, which may fall either way
-    torch.testing.assert_close(quant.make("sat", 2, "weight", (4, 1))(low), expected.double())
+    torch.testing.assert_close(quant.make("sat-centered", 2, "weight", (4, 1))(low), expected.double())
     assert y[2] > 0  # zero is positive
 
 
+def test_two_bit_weights_on_the_papers_grid_by_hand():
+    """u = 0, 0.15, 0.2, 0.8, 1: nearest thirds 0, 0, 1/3, 2/3, 1, so Q = -1, -1, -1/3, 1/3, 1."""
+    units = torch.tensor([[0.0], [0.15], [0.2], [0.8], [1.0]], dtype=torch.float64)
+    w = ((2 * units - 1) * math.tanh(2.0)).atanh()
+    q = torch.tensor([[-1.0], [-1.0], [-1 / 3], [1 / 3], [1.0]], dtype=torch.float64)
+    quantizer = quant.make("sat", 2, "weight", (5, 1))
+    torch.testing.assert_close(quantizer(w), q / q.std(correction=0) / math.sqrt(5))
+    assert quantizer.codes(w).flatten().tolist() == [0, 0, 1, 2, 3]
+    assert quant.make("sat-centered", 2, "weight", (5, 1)).codes(w).flatten().tolist() == [0, 0, 0, 3, 3]
+
+
+@names
 @pytest.mark.parametrize("bits", BITS)
-def test_weights_that_are_all_zero_keep_the_size_of_their_gradient(bits):
+def test_weights_that_are_all_zero_keep_the_size_of_their_gradient(name, bits):
     x = torch.zeros(9, 4, requires_grad=True)
-    quant.make("sat", bits, "weight", (9, 4))(x).sum().backward()
+    quant.make(name, bits, "weight", (9, 4))(x).sum().backward()
     assert x.grad.flatten().tolist() == pytest.approx([1 / 3] * 36)  # c = 1 / sqrt(9)
 
 
