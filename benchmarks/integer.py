@@ -45,8 +45,8 @@ RIVALS = ("nitro-local",)
 """Measured under the same conditions; no goal is set for them."""
 
 
-def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """One training on the digits, and what it ran on."""
+def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str], tuple[int, ...]]:
+    """One training on the digits, what it ran on, and on how many images of each split."""
     config = Config(
         network=Network("plain4", 16, blocks="layers", head="pred"),
         images=Data("digits"),
@@ -62,7 +62,8 @@ def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str]]:
         "seconds": round(found.seconds, 1), "digest": found.digest,
         "peak_bytes": setup.plan(regime).peak_bytes, "fits": setup.plan(regime).fits,
     }  # fmt: skip
-    return row, environment(setup)
+    images = setup.dataset
+    return row, environment(setup), (len(images.train), len(images.validation), len(images.test))
 
 
 def stepper(regime: str) -> Callable[[], object]:
@@ -115,10 +116,10 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    rows, times, conditions = [], {}, {}
+    rows, times, conditions, images = [], {}, {}, ()
     for regime in INTEGER_REGIMES:
         for seed in arguments.seeds:
-            row, conditions = trained(regime, seed)
+            row, conditions, images = trained(regime, seed)
             met = row["test_accuracy"] >= GOALS.get(regime, GOAL_OF_4_BITS)
             print(
                 f"{regime:18} seed {seed} test {row['test_accuracy']:.1%} {verdict(regime, met)}", flush=True
@@ -128,8 +129,8 @@ def main() -> None:
         met = times[regime] <= LONGEST_STEP
         print(f"{regime:18} step {times[regime]:.2f}x float32 {verdict(regime, met)}", flush=True)
     record = {
-        "epochs": EPOCHS, "batch": BATCH, "rounds": arguments.rounds, "environment": conditions,
-        "rows": rows, "step_times": times,
+        "epochs": EPOCHS, "batch": BATCH, "rounds": arguments.rounds, "images": images, "rivals": RIVALS,
+        "environment": conditions, "rows": rows, "step_times": times,
     }  # fmt: skip
     atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
 

@@ -21,6 +21,7 @@ from blockwise.report.integers import integer_rows
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
 from blockwise.report.qat import HEADINGS, cells
+from blockwise.report.uncertainty import half_width, known_to, wilson
 from blockwise.studies import qat as qat_study
 from blockwise.studies import records
 from blockwise.studies.summary import summaries
@@ -60,7 +61,10 @@ def comparison(name: str, *, timed: bool = False) -> str:
         *([f"at batch {b}", *(kib(r["peak_by_batch"][b]) for r in regimes)] for b in batches),
     ]
     rows.append(["test accuracy", *(_accuracy(r) for r in regimes)])
+    rows.append(["95% interval", *(_interval(r, result["data"]["test"]) for r in regimes)])
     rows.append(["validation, best epoch", *(_validation(r["training"]) for r in regimes)])
+    rows.append(["epochs", *(_epochs(r, result) for r in regimes)])
+    rows.append(["work : bp", *(f"{r['macs_per_step'] / _plain_macs(result):.2f}x" for r in regimes)])
     header = ["", *(f"`{r['regime']}`" for r in regimes)]
     duration = f" Planning and training took {result['seconds']:.0f} s." if timed else ""
     return f"{_conditions(result)}{duration}\n\n{table(header, rows)}"
@@ -80,8 +84,29 @@ def _accuracy(regime: dict[str, Any]) -> str:
     return f"{regime['test_accuracy']:.1%}" + (f" (= `{same}`)" if same else "")
 
 
+def _interval(regime: dict[str, Any], images: int) -> str:
+    low, high = wilson(regime["test_accuracy"], images)
+    return f"{100 * low:.1f} to {high:.1%}"
+
+
 def _validation(training: dict[str, Any]) -> str:
-    return f"{training['validation_accuracy']:.1%}, {training['best_epoch']} of {training['epochs']}"
+    accuracy = training["validation_accuracy"]
+    shown = "-" if accuracy is None else f"{accuracy:.1%}"
+    return f"{shown}, {training['best_epoch']} of {training['epochs']}"
+
+
+def _epochs(regime: dict[str, Any], result: dict[str, Any]) -> str:
+    """Of each block in turn, or of all at once."""
+    one_by_one = regime["regime"] == "local-resident"
+    blocks = regime["training"].get("phases", len(result["model"]["blocks"]) if one_by_one else 1)
+    epochs = str(regime["training"]["epochs"])
+    return f"{blocks} x {epochs}" if blocks > 1 else epochs
+
+
+def _plain_macs(result: dict[str, Any]) -> int:
+    """Of a step of bp."""
+    macs: int = next(r["macs_per_step"] for r in result["regimes"] if r["regime"] == "bp")
+    return macs
 
 
 def memory_only(name: str) -> str:
@@ -111,7 +136,8 @@ def _conditions(result: dict[str, Any]) -> str:
         f"{config['epochs']} epochs (of each block in `local-resident`). {data['name']}: "
         f"{data['train']:,} training, {data['validation']:,} validation, {data['test']:,} test images; "
         f"{data['augmentation']}. Seed {result['seed']}, n = 1; the epoch is chosen on the validation "
-        f"images. torch {host['torch']}, {host['threads']} threads of {host['processor']}, "
+        f"images, of equal ones the latest; the interval is that of the test images alone (Wilson), another "
+        f"seed may lie outside. torch {host['torch']}, {host['threads']} threads of {host['processor']}, "
         f"{host['accelerator']}."
     )
 
@@ -223,7 +249,7 @@ def precision() -> str:
         f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
         f"images, seed {first['seed']}, n = 1; {first['environment']['threads']} thread of "
         f"{first['environment']['processor']}. Width: test error. So short a training does not rank "
-        "precisions for good; it shows the method."
+        f"precisions for good; it shows the method. {known_to(runs)}"
     )
     picture = "![error against bits](results/precision_short.svg)"
     return "\n\n".join((intro, table(["bits", *(f"M0/{c}" for c in compressions)], rows), picture))
@@ -284,7 +310,8 @@ def _qat_conditions(runs: list[dict[str, Any]]) -> str:
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
-        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of {machines}."
+        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of {machines}. "
+        f"{known_to(runs)}"
     )
 
 
@@ -337,6 +364,9 @@ def integer() -> str:
     """results/integer.json: the digits on integers alone."""
     result = load("integer")
     host = result["environment"]
+    train, validation, test = result["images"]
+    learnt = [r["test_accuracy"] for r in result["rows"] if r["regime"] not in result["rivals"]]
+    known = max(half_width(accuracy, test) for accuracy in learnt)
     rows = []
     for regime, seconds in result["step_times"].items():
         own = [r for r in result["rows"] if r["regime"] == regime]
@@ -346,7 +376,10 @@ def integer() -> str:
         rows.append([f"`{regime}`", accuracy, str(len(own)), peak, f"{seconds:.2f}"])
     intro = (
         f"`uv run benchmarks/integer.py`: plain4 at width 16 on the bundled digits, {result['epochs']} "
-        f"epochs, batch {result['batch']}, the epoch chosen on validation images; peak on the STM32F746. "
+        f"epochs, batch {result['batch']}, {train:,} training images, the epoch chosen on {validation:,} "
+        f"validation images, of equal ones the latest; mean ± standard deviation over n seeds on {test:,} "
+        f"test images (one accuracy is known to ±{100 * known:.1f} points by these, 95%); peak on the "
+        "STM32F746. "
         "Step: its time over that of the float32 step (`bp` or `local`) of plain6 at width 16, batch 64, "
         f"3x32x32, medians of {result['rounds']} rounds. {host['threads']} thread of {host['processor']}, "
         f"torch {host['torch']}."
@@ -371,7 +404,7 @@ def integer_study() -> str:
         f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
         "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
         f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, "
-        f"torch {host['torch']}."
+        f"torch {host['torch']}. {known_to(runs)}"
     )
     rows = [list(row) for row in integer_rows(summaries(runs))]
     picture = "![error against memory](results/integer_short.svg)"

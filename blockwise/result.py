@@ -51,9 +51,9 @@ class Training:
     """What a regime's training reached. Absent (None) in a dry run."""
 
     test_accuracy: float
-    validation_accuracy: float
+    validation_accuracy: float | None  # None: there are no validation images
     best_epoch: int  # chosen on the validation set; of the last block in local-resident
-    epochs: int
+    epochs: int  # of each phase
     learning_rate: float | None  # peak of the schedule; None in integer regimes
     history: tuple[Epoch, ...]
     block_accuracies: dict[str, float]  # validation accuracy of each block's own head
@@ -61,6 +61,8 @@ class Training:
     images_per_second: float
     mu: int | None = None  # first learning rate of an integer regime, in bits
     digest: str | None = None  # of all weights, if asked for: blockwise.training.digest
+    phases: int = 1  # trained one after the other: the blocks in local-resident
+    steps: int = 0  # of each phase
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,16 @@ class RegimeResult:
     def test_accuracy(self) -> float | None:
         """Test accuracy in 0..1, read once with the weights of the best epoch."""
         return self.training.test_accuracy if self.training else None
+
+    @property
+    def training_macs(self) -> int | None:
+        """Multiply-accumulates of the whole training. A planned step has one step of every phase."""
+        return self.macs_per_step * self.training.steps if self.training else None
+
+    @property
+    def bits_of(self) -> str:
+        """The regime with whose bits this one ends: its own name where it was trained itself."""
+        return self.trained_as or self.regime
 
 
 @dataclass(frozen=True)
@@ -217,6 +229,12 @@ class Result:
     def fits(self) -> bool:
         """Whether at least one regime fits the board."""
         return any(regime.fits for regime in self.regimes)
+
+    @property
+    def choice(self) -> RegimeResult | None:
+        """The regime that fits with the highest test accuracy, of equal ones the first; None: none does."""
+        trained = [regime for regime in self.regimes if regime.fits and regime.test_accuracy is not None]
+        return max(trained, key=lambda regime: regime.test_accuracy or 0.0, default=None)
 
     @property
     def best_baseline(self) -> Baseline:

@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     rows = recorded(jobs, path, options.data_name)
     if rows:
         found = summaries(rows)
-        report.make_console().print(report.integer_table(found))
+        report.make_console().print(report.integer_table(found), report.known_to(rows))
         if not options.dry_run:
             for file in report.draw_integers(rows, found, path.with_suffix("")):
                 print(file)

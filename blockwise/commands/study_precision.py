@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
-    report.make_console().print(report.precision_table(points, rows))
+    report.make_console().print(report.precision_table(points, rows), report.known_to(rows))
     if rows and not options.dry_run:
         for file in report.draw_precision(records.read(path), path.with_suffix("")):
             print(file)

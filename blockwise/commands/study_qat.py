@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:
-        report.make_console().print(report.qat_table(qat.summaries(rows)))
+        report.make_console().print(report.qat_table(qat.summaries(rows)), report.known_to(rows))
         if not options.dry_run:
             for file in report.draw_qat(rows, path.with_suffix("")):
                 print(file)

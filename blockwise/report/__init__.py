@@ -9,6 +9,7 @@ from blockwise.report.methods import methods_table
 from blockwise.report.pictures import timeline_images, timeline_svg_png
 from blockwise.report.precision import draw_precision, precision_table
 from blockwise.report.qat import draw_qat, qat_table
+from blockwise.report.uncertainty import known_to
 from blockwise.report.verdict import headline
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "dumps",
     "headline",
     "integer_table",
+    "known_to",
     "make_console",
     "methods_table",
     "precision_table",

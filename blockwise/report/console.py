@@ -24,7 +24,7 @@ from blockwise.report.tables import (
     same_bits_note,
     tensor_table,
 )
-from blockwise.report.verdict import accuracy_sentence, headline
+from blockwise.report.verdict import accuracy_sentence, headline, work_sentence
 from blockwise.result import PagingInfo, Result
 
 PLAIN_WIDTH = 100
@@ -118,9 +118,9 @@ def _labelled(lines: dict[str, str]) -> Table:
 def _verdict(result: Result) -> Panel:
     """The answer in a frame: the headline, the accuracy, and an item per regime that is too big."""
     top = Text.assemble((headline(result), "bold green" if result.fits else "bold red"))
-    accuracy = accuracy_sentence(result)
-    if accuracy:
-        top.append(f" {accuracy}")
+    for sentence in (accuracy_sentence(result), work_sentence(result)):
+        if sentence:
+            top.append(f" {sentence}")
     items = Table.grid(padding=(0, 1, 0, 0))
     items.add_column(no_wrap=True)
     items.add_column(overflow="fold")
@@ -149,9 +149,15 @@ def _paging(regime: str, paging: PagingInfo | None, result: Result) -> list[Rend
 
 
 def _training_note(result: Result) -> str:
-    if any(regime.training for regime in result.regimes):
-        return "trained in simulation; test images read once, at the best epoch"
-    return "dry run: nothing was trained"
+    if not any(regime.training for regime in result.regimes):
+        return "dry run: nothing was trained"
+    data = result.data
+    chosen = (
+        f"epoch chosen on {data.validation:,} validation images, of equal ones the latest"
+        if data.validation
+        else "no validation images: the last epoch"
+    )
+    return f"{data.train:,} training images; {chosen}; {data.test:,} test images read once"
 
 
 def _notes(result: Result, folder: Path | None) -> list[RenderableType]:

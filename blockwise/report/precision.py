@@ -77,13 +77,13 @@ def _figure(rows: Rows) -> Figure:
 
 
 def _curve(axes: Axes, compression: int, marker: str, errors: dict[tuple[int, int], list[float]]) -> None:
-    """Means over seeds, the best of the budget ringed; each seed beside its mean."""
+    """Means over seeds, the lowest of the budget ringed; each seed beside its mean."""
     curve = sorted((bits, values) for (c, bits), values in errors.items() if c == compression)
     means = [100 * mean(values) for _, values in curve]
     (line,) = axes.plot([b for b, _ in curve], means, marker=marker, label=f"M0/{compression}")
-    best = min(range(len(curve)), key=means.__getitem__)
+    lowest = min(range(len(curve)), key=means.__getitem__)
     colour = line.get_color()
-    axes.scatter([curve[best][0]], [means[best]], s=130, facecolors="none", edgecolors=colour)
+    axes.scatter([curve[lowest][0]], [means[lowest]], s=130, facecolors="none", edgecolors=colour)
     for bits, values in curve:
         if len(values) > 1:
             axes.scatter([bits] * len(values), [100 * v for v in values], s=6, color=colour)
@@ -95,5 +95,5 @@ def _conditions(rows: Rows) -> str:
     shape = "x".join(map(str, row["in_shape"]))
     return (
         f"{row['model']} on {row['data']} at {shape}, {row['epochs']} epochs, n = {seeds}; widest network "
-        f"in each budget,\nring: the best of its budget"
+        f"in each budget,\nring: the lowest of its budget"
     )

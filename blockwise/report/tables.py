@@ -10,6 +10,7 @@ from blockwise.report.text import (
     broken,
     duration,
     gap,
+    interval,
     join,
     kib,
     operation_words,
@@ -21,7 +22,8 @@ from blockwise.report.text import (
     size,
     times,
 )
-from blockwise.result import Host, RegimeResult, Result, Training
+from blockwise.report.uncertainty import wilson
+from blockwise.result import Baseline, Host, RegimeResult, Result, Training
 
 BASELINE = "bp"
 """The regime that every other is compared with."""
@@ -54,8 +56,12 @@ def accuracy_table(result: Result) -> SideBySide:
     """What each regime's training reached; "-" where nothing was trained, or not anew."""
     rows = [
         _row("test accuracy", result, _accuracy),
+        _row("95 % interval", result, lambda r: _interval(r, result)),
         _row("validation", result, _of_training(lambda t: percent(t.validation_accuracy))),
         _row("best epoch", result, _of_training(lambda t: f"{t.best_epoch} of {t.epochs}")),
+        _row("epochs", result, _of_training(_epochs)),
+        _row("GMAC in all", result, _work),
+        *_work_rows(result),
         _row("training time", result, _of_own_training(lambda t: duration(t.seconds))),
         _row("images/s", result, _of_own_training(lambda t: f"{t.images_per_second:,.0f}")),
     ]
@@ -140,9 +146,9 @@ def _total_rows(result: Result) -> list[Row]:
         _row("total", result, lambda r: kib(r.peak_bytes), "bold"),
         _row("in bytes", result, lambda r: f"{r.peak_bytes:,}"),
     ]
-    plain = next((b.peak_bytes for b in result.baselines if b.regime == BASELINE), None)
+    plain = _plain(result)
     if plain is not None:
-        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(plain, r.peak_bytes)))
+        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(plain.peak_bytes, r.peak_bytes)))
     best = result.best_baseline.peak_bytes
     rows.append(_row(f"best {BASELINE} : regime", result, lambda r: times(best, r.peak_bytes), ruled=True))
     return rows
@@ -197,6 +203,38 @@ def _of_training(cell: Callable[[Training], str]) -> Cell:
 def _of_own_training(cell: Callable[[Training], str]) -> Cell:
     """Only where this regime itself was trained."""
     return lambda regime: cell(regime.training) if regime.training and not regime.trained_as else ABSENT
+
+
+def _plain(result: Result) -> Baseline | None:
+    """Plain backpropagation, if it was planned."""
+    return next((b for b in result.baselines if b.regime == BASELINE), None)
+
+
+def _interval(regime: RegimeResult, result: Result) -> str:
+    accuracy = regime.test_accuracy
+    return ABSENT if accuracy is None else interval(*wilson(accuracy, result.data.test))
+
+
+def _epochs(training: Training) -> str:
+    """Of every block in turn: 8 x 5."""
+    return f"{training.phases} x {training.epochs}" if training.phases > 1 else f"{training.epochs}"
+
+
+def _work(regime: RegimeResult) -> str:
+    macs = regime.training_macs
+    return f"{macs / 1e9:,.1f}" if macs else ABSENT
+
+
+def _work_rows(result: Result) -> list[Row]:
+    """Work beside plain backpropagation's: as many epochs of all blocks, or of each in turn."""
+    plain = _plain(result)
+    if plain is None:
+        return []
+
+    def cell(regime: RegimeResult) -> str:
+        return times(regime.macs_per_step, plain.macs_per_step) if regime.training else ABSENT
+
+    return [_row(f"work : {BASELINE}", result, cell)]
 
 
 def _accuracy(regime: RegimeResult) -> str:

@@ -38,6 +38,11 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f} %"
 
 
+def interval(low: float, high: float) -> str:
+    """Two ends in 0..1 in percent, one decimal: 94.2 to 98.1 %."""
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
 def gap(fraction: float) -> str:
     """How far an arena is above its lower bound: 0 %, 1.23 %; what is not nothing never reads as 0."""
     if not fraction:

@@ -1,6 +1,7 @@
 """The answer in words: which regimes fit, and how well they train."""
 
-from blockwise.report.text import join, percent, ram_words, size
+from blockwise.report.text import interval, join, percent, ram_words, size, times
+from blockwise.report.uncertainty import differ, wilson
 from blockwise.result import RegimeResult, Result
 
 
@@ -25,16 +26,60 @@ def headline(result: Result) -> str:
 
 
 def accuracy_sentence(result: Result) -> str:
-    """The most accurate of the regimes that fit, beside the best of all; empty in a dry run."""
-    trained = [r for r in result.regimes if r.test_accuracy is not None]
-    fitting = [r for r in trained if r.fits]
-    if not fitting:
+    """The most accurate of the regimes that fit, and those that are better or cannot be told from it.
+
+    It is called best only where the test images tell it from every other regime that ends with other
+    bits (:func:`~blockwise.report.uncertainty.differ`). Empty in a dry run.
+    """
+    chosen = result.choice
+    if chosen is None or chosen.test_accuracy is None:
         return ""
-    best, chosen = max(trained, key=_accuracy), max(fitting, key=_accuracy)
-    text = f"Test accuracy: {chosen.regime} {percent(chosen.test_accuracy)}"
-    if best.test_accuracy == chosen.test_accuracy:
-        return text + (", the best of all regimes." if len(trained) > 1 else ".")
-    return f"{text}; {best.regime}, which does not fit, {percent(best.test_accuracy)}."
+    images, accuracy = result.data.test, chosen.test_accuracy
+    text = (
+        f"Test accuracy: {chosen.regime} {percent(accuracy)} (95 % interval "
+        f"{interval(*wilson(accuracy, images))})"
+    )
+    others = _others(result, chosen)
+    if not others:
+        return f"{text}."
+    tied = [r for r in others if not differ(accuracy, _accuracy(r), images)]
+    better = [r for r in others if r not in tied and _accuracy(r) > accuracy]
+    if not tied and not better:
+        return f"{text}, the best of all regimes."
+    parts = [text]
+    if better:
+        parts.append(f"better: {join([_named(r) for r in better])}")
+    if tied:
+        parts.append(f"{images:,} test images do not tell it from {join([_named(r) for r in tied])}")
+    return "; ".join(parts) + "."
+
+
+def work_sentence(result: Result) -> str:
+    """How regimes that train one block after the other were trained; empty where there is none."""
+    plain = next((b for b in result.baselines if b.regime == "bp"), None)
+    found = []
+    for regime in result.regimes:
+        training = regime.training
+        if training is None or training.phases == 1:
+            continue
+        work = f", {times(regime.macs_per_step, plain.macs_per_step)} the work of bp" if plain else ""
+        found.append(
+            f"{regime.regime} trained {training.epochs} epochs of each of {training.phases} blocks{work}."
+        )
+    return " ".join(found)
+
+
+def _others(result: Result, chosen: RegimeResult) -> list[RegimeResult]:
+    """One regime for each training with other bits than the chosen one's, of equal ones one that fits."""
+    found: dict[str, RegimeResult] = {}
+    for regime in sorted(result.regimes, key=lambda r: not r.fits):
+        if regime.test_accuracy is not None and regime.bits_of != chosen.bits_of:
+            found.setdefault(regime.bits_of, regime)
+    return sorted(found.values(), key=result.regimes.index)
+
+
+def _named(regime: RegimeResult) -> str:
+    return f"{regime.regime} ({percent(regime.test_accuracy)}{'' if regime.fits else ', does not fit'})"
 
 
 def _none_fits(result: Result, board: str) -> str:

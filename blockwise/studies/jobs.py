@@ -146,7 +146,9 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "key": job.key,
         **job.conditions,
         "test_error": 1 - training.test_accuracy,
-        "validation_error": 1 - training.validation_accuracy,
+        "validation_error": None
+        if training.validation_accuracy is None
+        else 1 - training.validation_accuracy,
         "best_epoch": training.best_epoch,
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": setup.network.parameters,

@@ -320,7 +320,7 @@ class Run:
         last = self.net.names[-1]
         return Training(
             test_accuracy=progress.test_accuracy or 0.0,
-            validation_accuracy=progress.accuracies.get(last, 0.0),
+            validation_accuracy=progress.accuracies.get(last),
             best_epoch=progress.best_epoch,
             epochs=self.options.epochs,
             **self.numerics.rates(self.options),
@@ -328,6 +328,8 @@ class Run:
             block_accuracies=dict(progress.accuracies),
             seconds=progress.seconds,
             digest=digest(self._weights()) if self.options.digest else None,
+            phases=len(self.phases),
+            steps=self._steps * self.options.epochs,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
         )
 

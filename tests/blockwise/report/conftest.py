@@ -138,7 +138,10 @@ def _training(regime: str) -> Training:
     accuracy = ACCURACIES[regime]
     history = (Epoch(1, "", 1.42, accuracy - 0.2, 31.0), Epoch(2, "", 0.61, accuracy, 30.5))
     blocks = {} if regime.startswith("bp") else {"stage1": 0.61, "stage2": 0.79, "stage3": accuracy}
-    return Training(accuracy, accuracy + 0.0031, 18, 20, 0.05, history, blocks, 612.4, 1834.2)
+    phases, steps = (len(BLOCKS) if regime == "local-resident" else 1), 20 * 45_000 // 8
+    return Training(
+        accuracy, accuracy + 0.0031, 18, 20, 0.05, history, blocks, 612.4, 1834.2, phases=phases, steps=steps
+    )
 
 
 def make_arena(peak: int) -> ArenaInfo:

@@ -160,7 +160,9 @@ def test_what_is_to_spare_is_beside_the_reserve(default: Result) -> None:
 def test_equal_bits_are_not_called_better(default: Result) -> None:
     fitting = tuple(dataclasses.replace(r, fits=r.regime == "bp-best") for r in default.regimes)
     sentence = accuracy_sentence(dataclasses.replace(default, regimes=fitting))
-    assert sentence == "Test accuracy: bp-best 91.12 %, the best of all regimes."
+    assert sentence == (
+        "Test accuracy: bp-best 91.12 % (95 % interval 90.5 to 91.7 %), the best of all regimes."
+    )
 
 
 def test_the_bars_and_the_batches_count_what_the_reserve_leaves(four: Result) -> None:

@@ -230,6 +230,7 @@ def test_without_validation_images_the_last_epoch_counts(digits):
     data = replace(digits, validation=digits.validation.select(empty))
     outcome, _ = Run(build(), data, REGIMES["bp"], OPTIONS).train()
     assert outcome.best_epoch == OPTIONS.epochs
+    assert outcome.validation_accuracy is None
 
 
 def test_cached_features_are_the_features_to_the_bit_in_one_byte_each(digits):
