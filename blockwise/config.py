@@ -80,8 +80,9 @@ class Network:
         str,
         arg(
             help=f"Local head: {_listed(heads.CATALOGUE)}, lookahead:WIDTH, or auto: the widest "
-            "lookahead head with which block-resident training fits the board, else gap if that fits; "
-            "if nothing fits, the widest."
+            "lookahead head with which local-resident (or one of the local regimes asked for, if it is not "
+            "among them) fits the board, else gap; if nothing fits, the head with the lowest peak. With "
+            "local integer regimes pred, else gap."
         ),
     ] = AUTO
 

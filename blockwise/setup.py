@@ -20,16 +20,17 @@ from devices.errors import InputError
 from devices.network import Network
 from devices.planning import Plan
 from devices.profile import Device
+from devices.regimes import ALL_REGIMES as PLANS
 from devices.regimes import Step, schedule, update_of
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
 
 INTEGER_HEADS = ("pred", "gap")
-"""The same with integer regimes, whose heads are pooled linear layers."""
+"""The same with integer regimes that have local heads: these are pooled linear layers."""
 
 LEANEST = "local-resident"
-"""The regime by which ``--head auto`` decides."""
+"""The regime by which ``--head auto`` decides, unless other local regimes are asked for without it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,26 +108,44 @@ class Setup:
 
     @cached_property
     def _choice(self) -> tuple[str, Cut, Network]:
-        """The head with its cut and network: as asked for, or the first candidate that serves."""
-        asked = self.config.network.head
-        candidates = INTEGER_HEADS if self.integer_regimes else HEAD_CANDIDATES
-        heads = candidates if asked == AUTO else (asked,)
+        """The head with its cut and network: as asked for, the first that fits, or the leanest."""
+        heads = self._candidates
         anatomy, tried = Anatomy(self.chain(), heads[0]), []
         for head in heads:
             anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))
-            tried.append((head, cut, anatomy.network(cut)))
-            if self._serves(tried[-1][2]):
-                return tried[-1]
-        trainable = [option for option in tried if not self._obstacle(option[2])]
-        return (trainable or tried)[0]
+            option = (head, cut, anatomy.network(cut))
+            if len(heads) == 1:
+                return option
+            if self._obstacle(option[2]):
+                continue
+            plans = [self._plan(option[2], regime) for regime in self._deciding]
+            if any(plan.fits for plan in plans):
+                return option
+            tried.append((min(plan.peak_bytes for plan in plans), option))
+        return min(tried, key=lambda found: found[0])[1] if tried else option
 
-    def _serves(self, network: Network) -> bool:
-        return not self._obstacle(network) and self._plan(network, LEANEST).fits
+    @property
+    def _candidates(self) -> tuple[str, ...]:
+        asked = self.config.network.head
+        if asked != AUTO:
+            return (asked,)
+        return INTEGER_HEADS if any(r in INTEGER_REGIMES for r in self._local_regimes) else HEAD_CANDIDATES
+
+    @property
+    def _local_regimes(self) -> tuple[str, ...]:
+        """Those asked for whose blocks have heads."""
+        return tuple(r for r in self.config.training.regimes if PLANS[r].heads)
+
+    @property
+    def _deciding(self) -> tuple[str, ...]:
+        """The regimes of which one has to fit under a head that is chosen."""
+        local = self._local_regimes
+        return local if local and LEANEST not in local else (LEANEST,)
 
     @property
     def head(self) -> str:
-        """The local head: as asked for; or the most accurate one that fits, or else can be trained."""
+        """The local head: as asked for; or the most accurate one that fits, or else has the lowest peak."""
         return self._choice[0]
 
     @property

@@ -60,6 +60,7 @@ class Regime:
     update: str  # when gradients are applied unless the user says otherwise: "end" or "fused"
     summary: str
     baseline: bool = False  # global backpropagation, plain or engineered
+    heads: bool = False  # whether each block trains under a local head of its own
     fixed_update: bool = False  # no other update is possible, or it would be another regime
 
 
@@ -79,9 +80,11 @@ REGIMES: dict[str, Regime] = {
         baseline=True,
         fixed_update=True,
     ),
-    "local": Regime(local, "fused", "each block steps by its own head"),
-    "local-paged": Regime(local_paged, "fused", "as local, the state of other blocks in flash"),
-    "local-resident": Regime(local_resident, "fused", "one block is trained at a time, the others packed"),
+    "local": Regime(local, "fused", "each block steps by its own head", heads=True),
+    "local-paged": Regime(local_paged, "fused", "as local, the state of other blocks in flash", heads=True),
+    "local-resident": Regime(
+        local_resident, "fused", "one block is trained at a time, the others packed", heads=True
+    ),
 }
 
 WAYS = {
@@ -91,7 +94,9 @@ WAYS = {
     "nitro": "NITRO-D: 32-bit weights and errors, 8-bit activations",
 }
 INTEGER_REGIMES: dict[str, Regime] = {
-    f"{name}{suffix}": Regime(partial(run, form=form), "fused", f"{WAYS[name]}{how}", fixed_update=True)
+    f"{name}{suffix}": Regime(
+        partial(run, form=form), "fused", f"{WAYS[name]}{how}", heads=bool(suffix), fixed_update=True
+    )
     for name, form in FORMS.items()
     for suffix, run, how in (("", integer_bp, ""), (LOCAL_SUFFIX, integer_local, ", block by block"))
     if suffix or not form.one_layer

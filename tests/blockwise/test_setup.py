@@ -6,13 +6,16 @@ from blockwise.config import Board, Config, Network, Quantization, Training
 from blockwise.describe import Anatomy
 from blockwise.models import CATALOGUE, count_parameters
 from blockwise.setup import HEAD_CANDIDATES, LEANEST, Setup
+from blockwise.training import DEFAULT_REGIMES
 from devices.errors import InputError
 from devices.regimes import Step
 
 
-def setup(board: str = "stm32", batch: int = 16, **network: object) -> Setup:
+def setup(
+    board: str = "stm32", batch: int = 16, regimes: tuple[str, ...] = DEFAULT_REGIMES, **network: object
+) -> Setup:
     settings = {"model": "cnn", "width": 4} | network
-    return Setup.of(Config(Board(board), Network(**settings), training=Training(batch_size=batch)))
+    return Setup.of(Config(Board(board), Network(**settings), training=Training(regimes, batch_size=batch)))
 
 
 def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
@@ -23,10 +26,31 @@ def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
     assert not any(setup(model="resnet20", width=8, head=head).plan(LEANEST).fits for head in wider)
 
 
-def test_where_no_head_fits_the_first_one_is_reported():
-    chosen = setup("stm32f103", model="resnet20", width=64)
-    assert chosen.head == HEAD_CANDIDATES[0]
-    assert not chosen.plan(LEANEST).fits
+@pytest.mark.parametrize("regimes", [DEFAULT_REGIMES, ("bp",), ("bp", "local"), ("local-paged", "local")])
+def test_where_no_head_fits_the_one_with_the_lowest_peak_is_taken(regimes):
+    chosen = setup("bluepill", regimes=regimes)
+    local = [r for r in regimes if r.startswith("local")]
+    deciding = [LEANEST] if LEANEST in local or not local else local
+    peaks = {
+        head: min(other.plan(regime).peak_bytes for regime in deciding)
+        for head in HEAD_CANDIDATES
+        for other in [setup("bluepill", head=head, regimes=regimes)]
+    }
+    assert chosen.head == min(peaks, key=peaks.__getitem__) == "gap"
+    assert not any(chosen.plan(regime).fits for regime in deciding)
+
+
+def test_without_local_resident_a_local_regime_that_is_asked_for_decides():
+    board, network = "stm32", {"model": "resnet20", "width": 8}
+    by_local, by_default = (setup(board, regimes=r, **network) for r in (("bp", "local"), DEFAULT_REGIMES))
+    assert by_default.plan(LEANEST).fits and not by_default.plan("local").fits
+    assert not by_local.plan("local").fits and by_local.head == "gap"
+
+
+def test_a_global_integer_regime_leaves_the_heads_of_float_ones_alone():
+    network = {"model": "plain4", "width": 8}
+    assert setup(regimes=("niti", "local"), **network).head == setup(regimes=("local",), **network).head
+    assert setup(regimes=("niti-local", "local"), **network).head == "pred"
 
 
 @pytest.mark.parametrize("model", CATALOGUE)
