@@ -28,10 +28,11 @@ from devices.regimes import REGIMES
 from devices.state import OPTIMIZER_STATES
 
 DESCRIPTION = (
-    "What would fit this board? Counts a training step under every combination of the settings below and "
-    "shows those that no other beats in peak RAM, multiply-accumulates and flash traffic at once; where "
-    "nothing fits, what comes nearest and the smallest board that would do. Multiply-accumulates and flash "
-    "traffic are compared per image: per step, batch 1 would beat every larger batch. (--json has both.) "
+    "What would fit this board? Counts a training step under the combinations of the settings below and "
+    "shows those that no other it counted beats in peak RAM, multiply-accumulates and flash traffic at once; "
+    "where nothing fits, what comes nearest and the smallest board found that would do. Multiply-accumulates "
+    "and flash traffic are compared per image: per step, batch 1 would beat every larger batch (--json has "
+    "both). "
     "Memory and work only: what is learnt is for the comparison to tell. No data are loaded."
 )
 SPACE = Space()
@@ -106,7 +107,11 @@ class Options:
         SPACE.micro_batches
     )
     max_candidates: Annotated[
-        int, arg(help="Where there are more, so many are drawn evenly, always the same.")
+        int,
+        arg(
+            help="Where there are more, so many at most are looked at: an even sample, always the same, and "
+            "what is next to its best."
+        ),
     ] = MOST_CANDIDATES
     limit: Annotated[
         int | None, arg(metavar="N", help="Rows to show.", help_behavior_hint="(default: all)")
@@ -134,8 +139,8 @@ def run(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     if result.sampled:
         print(
-            f"blockwise: {result.possible:,} candidates, of which {result.looked_at:,} were drawn evenly; "
-            "pin settings or raise --max-candidates to see all",
+            f"blockwise: {result.possible:,} candidates, of which {result.looked_at:,} were looked at: an "
+            "even sample and what is next to its best; pin settings or raise --max-candidates to see all",
             file=sys.stderr,
         )
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)

@@ -63,6 +63,7 @@ class FitResult:
     front: tuple[Choice, ...]
     nearest: Miss | None
     smallest_board: SmallestBoard | None
+    closed: bool = True  # whether all was looked at that differs from a row of the front in one setting
 
     @property
     def sampled(self) -> bool:
@@ -78,7 +79,8 @@ class FitResult:
             "usable_bytes": self.usable_bytes,
             "candidates": {
                 "possible": self.possible, "looked_at": self.looked_at, "fitting": self.fitting,
-                "dropped": self.dropped, "sampled": self.sampled, "seconds": self.seconds,
+                "dropped": self.dropped, "sampled": self.sampled, "closed": self.closed,
+                "seconds": self.seconds,
             },
             "front": [self._row(choice.confirmed) | {"ties": choice.ties} for choice in self.front],
             "nearest_miss": self._miss(self.nearest) if self.nearest else None,

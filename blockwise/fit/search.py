@@ -2,7 +2,8 @@
 
 While candidates are measured, N blocks are balanced once per head and norm, for one reference step.
 Those that come out best are cut again for their own step and placed on the board; whatever changes
-or finds no place makes room for others, until all of the front is confirmed.
+or finds no place makes room for others, until all of the front is confirmed. Of a space that is larger
+than the search may look at, a sample is measured, and then what is next to the front.
 """
 
 import time
@@ -15,11 +16,12 @@ from blockwise import quant
 from blockwise.fit.conditions import conditions
 from blockwise.fit.confirm import Confirmed, confirm, limits_of
 from blockwise.fit.front import pareto
+from blockwise.fit.looked import Looked
 from blockwise.fit.measure import Limits, Measured, Task, measure
 from blockwise.fit.misses import nearest_miss, smallest_board
 from blockwise.fit.networks import BALANCING_HEAD, Atlas, Key, Model, bodies, merged, survey
 from blockwise.fit.result import Choice, FitResult
-from blockwise.fit.space import Candidate, Space, candidates, sample
+from blockwise.fit.space import Candidate, Space, candidates
 from blockwise.fit.workers import Workers, workers
 from blockwise.norms import NORMS
 from devices.errors import InputError
@@ -29,13 +31,13 @@ MOST_CANDIDATES = 5_000
 CHUNK = 48
 """Candidates that a process takes at a time."""
 
-LEANEST = 12
-"""If nothing fits, so many candidates that lack the fewest bytes are cut for their own step."""
-
 Watch = Callable[[Iterable[list[Measured]], int], Iterable[list[Measured]]]
 """Passes results through as they come; told how many there will be."""
 
 Confirm = Callable[[Iterable[Candidate]], Iterator[Confirmed]]
+
+Grow = Callable[[Iterable[Candidate]], list[Measured]]
+"""Measures what is next to some candidates and was not measured before; gives what of it may fit."""
 
 
 def unwatched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Measured]]:
@@ -65,21 +67,22 @@ def search(
                 "--batch-size", got=min(space.batches), do="use a larger batch or another head or model",
                 wanted="at least 2, since this network or its heads compare samples",
             )  # fmt: skip
-        chosen = sample(possible, most)
-        measured = _measure_all(chosen, atlas, model, limits, run, watch)
+        measure_all = partial(_measure_all, atlas=atlas, model=model, limits=limits, run=run)
+        looked = Looked(possible, most, limits, partial(measure_all, watch=watch), measure_all)
         confirm_all: Confirm = partial(run, partial(confirm, model=model, device=device))
-        front, dropped = _front([m for m in measured if m.may_fit(limits)], confirm_all)
+        front, dropped = _front(looked.fitting, confirm_all, looked.grow)
+        if not front and looked.grow_leanest():
+            front, dropped = _front(looked.fitting, confirm_all, looked.grow)
         nearest = board = None
         if not front:
-            near = sorted(measured, key=lambda m: sum(m.missing(limits)))[:LEANEST]
-            close = list(confirm_all(m.candidate for m in near))
+            close = list(confirm_all(m.candidate for m in looked.leanest))
             front, _ = _front([c.measured for c in close if c.fits], confirm_all)
             if not front:
-                nearest, board = nearest_miss(close, model, device), smallest_board(measured, model)
+                nearest, board = nearest_miss(close, model, device), smallest_board(looked.measured, model)
     return FitResult(
-        conditions(model, device, space), space, limits.usable_bytes, len(possible), len(chosen),
-        sum(m.may_fit(limits) for m in measured), dropped, time.perf_counter() - started, front, nearest,
-        board,
+        conditions(model, device, space), space, limits.usable_bytes, len(possible), len(looked.measured),
+        len(looked.fitting), dropped, time.perf_counter() - started, front, nearest, board,
+        looked.knows_all_next_to(choice.confirmed.candidate for choice in front),
     )  # fmt: skip
 
 
@@ -101,8 +104,9 @@ def _survey_pair(pair: tuple[str, str], *, space: Space, model: Model) -> Atlas:
 
 
 def _measure_all(
-    chosen: Sequence[Candidate], atlas: Atlas, model: Model, limits: Limits, run: Workers, watch: Watch
-) -> list[Measured]:
+    chosen: Sequence[Candidate], atlas: Atlas, model: Model, limits: Limits, run: Workers,
+    watch: Watch = unwatched,
+) -> list[Measured]:  # fmt: skip
     """Figures in the order of the candidates; those of a network stay together."""
     by_network: dict[Key, list[Candidate]] = defaultdict(list)
     for candidate in chosen:
@@ -117,7 +121,9 @@ def _measure_all(
     return [found[candidate] for candidate in chosen]
 
 
-def _front(fitting: Sequence[Measured], confirm_all: Confirm) -> tuple[tuple[Choice, ...], int]:
+def _front(
+    fitting: Sequence[Measured], confirm_all: Confirm, grow: Grow = lambda candidates: []
+) -> tuple[tuple[Choice, ...], int]:
     """The confirmed front, and how many candidates found no place on the way."""
     alive = {m.candidate: m for m in fitting}
     confirmed: dict[Candidate, Confirmed] = {}
@@ -127,6 +133,9 @@ def _front(fitting: Sequence[Measured], confirm_all: Confirm) -> tuple[tuple[Cho
         groups = [[rows[i] for i in group] for group in pareto([m.objectives for m in rows])]
         best = [min(group, key=_precision).candidate for group in groups]
         unknown = [candidate for candidate in best if candidate not in confirmed]
+        if not unknown and (more := grow(best)):
+            alive |= {m.candidate: m for m in more}
+            continue
         if not unknown:
             ties = (len(group) - 1 for group in groups)
             return tuple(map(Choice, (confirmed[c] for c in best), ties)), dropped

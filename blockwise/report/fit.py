@@ -52,7 +52,7 @@ def render(result: FitResult, limit: int | None = None) -> RenderableType:
 
 def counts(result: FitResult) -> str:
     """How many were looked at, how many fit, in which time."""
-    of = f" of {result.possible:,}, sampled evenly" if result.sampled else ""
+    of = f" of {result.possible:,}, an even sample and what is next to its best" if result.sampled else ""
     dropped = ""
     if result.dropped:
         dropped = f" ({result.dropped:,} tried for the front do not once cut for their own step and placed)"
@@ -80,10 +80,18 @@ def front_sentence(result: FitResult, rows: tuple[Choice, ...]) -> str:
     same = f" All: {join(agreed)}." if agreed else ""
     more = len(result.front) - len(rows)
     hidden = f" {more} more with higher peaks are not shown (--limit)." if more else ""
-    return (
-        "No other candidate is better in peak, multiply-accumulates per image and flash traffic per image at "
-        f"once; each has a place on the board.{same}{hidden}"
-    )
+    return f"{_claim(result)} Each has a place on the board.{same}{hidden}"
+
+
+def _claim(result: FitResult) -> str:
+    """Only of what was measured: what was not may be better."""
+    better = "is better in peak, multiply-accumulates per image and flash traffic per image at once"
+    if not result.sampled:
+        return f"No other of the {result.possible:,} candidates {better}."
+    found = f"No other of the {result.looked_at:,} candidates looked at, of {result.possible:,}, {better}"
+    if result.closed:
+        return f"{found}; all that differ from a row in one setting are among them. Others may be."
+    return f"{found}; others may be, also such as differ from a row in one setting."
 
 
 def front_table(result: FitResult, rows: tuple[Choice, ...]) -> Ruled:
@@ -127,8 +135,13 @@ def miss_sentence(result: FitResult, miss: Miss) -> str:
     note = ""
     if miss.ram_missing_bytes and peak <= result.usable_bytes:
         note = "; the sum of its bytes fits, but no place was found for all of its tensors"
+    nothing = (
+        f"None of the {result.looked_at:,} candidates looked at, of {result.possible:,}, fits."
+        if result.sampled
+        else "Nothing fits."
+    )
     return (
-        f"Nothing fits. Nearest: {describe(miss.confirmed.candidate)}: a peak of {size(peak)}, "
+        f"{nothing} Nearest: {describe(miss.confirmed.candidate)}: a peak of {size(peak)}, "
         f"{join(lacks)}{note}. Alive at its peak ({miss.peak_operation}), the largest first:"
     )
 
@@ -150,7 +163,7 @@ def board_sentence(result: FitResult) -> str:
     if board is None:
         return "No built-in board was found on which a candidate fits."
     return (
-        f"The smallest built-in board that would do: {board.title} (--device {board.name}), "
+        f"The smallest built-in board found that would do: {board.title} (--device {board.name}), "
         f"{size(board.usable_bytes)} usable: {describe(board.confirmed.candidate)}, "
         f"{size(board.confirmed.measured.peak_bytes)}."
     )
@@ -161,8 +174,8 @@ def notes(result: FitResult) -> RenderableType:
     balance = result.space.reference
     return Text(
         f"N blocks are balanced for {balance} in the search, those shown for their own step; where there are "
-        f"no heads, as with head {BALANCING_HEAD}. Ties: others with the same figures; shown is the one with "
-        "most bits, the largest batch, batch norm."
+        f"no heads, as with head {BALANCING_HEAD}. Ties: others looked at with the same figures; shown "
+        "is the one with most bits, the largest batch, batch norm."
     )
 
 

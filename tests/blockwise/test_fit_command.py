@@ -1,6 +1,7 @@
 """``run.py fit``: what it prints, its JSON, its exit codes and its complaints."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,17 @@ def test_nothing_fits(capsys):
 def test_a_sample_is_announced(capsys):
     assert cli.main([*SMALL, "--max-candidates", "20"]) in (0, 3)
     out, err = capsys.readouterr()
-    assert "of which 20 were drawn evenly" in err and err.count("\n") == 1
+    assert "of which 20 were looked at" in err and err.count("\n") == 1
     assert out.startswith("20 candidates of ")
+    words = " ".join(out.split())
+    assert "No other of the 20 candidates looked at, of " in words and "; others may be" in words
+
+
+def test_only_of_all_candidates_it_is_said_that_no_other_is_better(capsys):
+    assert cli.main(SMALL) == 0
+    assert re.search(
+        r"No other of the \d+ candidates is better in peak", " ".join(capsys.readouterr().out.split())
+    )
 
 
 def test_cuts_that_a_network_lacks_are_left_out_of_the_defaults_only(capsys):

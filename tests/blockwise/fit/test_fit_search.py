@@ -1,7 +1,7 @@
 """The search: its front is what runs of the comparison would show; misses are explained."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
@@ -10,6 +10,7 @@ from blockwise.fit import Model, Space, pareto, search
 from blockwise.fit.confirm import Confirmed, limits_of, planned
 from blockwise.fit.measure import Measured
 from blockwise.fit.misses import smallest_board
+from blockwise.fit.neighbours import Neighbours
 from blockwise.fit.search import _front
 from blockwise.fit.space import Candidate
 from blockwise.setup import Setup
@@ -67,6 +68,44 @@ def test_two_processes_find_what_one_finds():
 def test_errors_leave_the_processes_whole():
     with pytest.raises(InputError, match="head width"):
         search(replace(NAMED, heads=("lookahead:wide",)), MODEL, BOARD, jobs=2)
+
+
+WIDE = replace(
+    NAMED, regimes=("bp", "bp-fused", "local", "local-paged", "local-resident"), blocks=("stages", "2"),
+    norms=("batch", "group", "batch-recompute"), bits=((2, 2), (3, 3), (8, 8)),
+)  # fmt: skip
+
+
+def figures(result):
+    return [choice.confirmed.measured.objectives for choice in result.front]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return search(WIDE, MODEL, load("stm32"))
+
+
+def test_a_search_that_may_look_at_a_part_finds_the_front_of_the_whole(whole):
+    assert whole.closed and not whole.sampled
+    part = search(WIDE, MODEL, load("stm32"), most=whole.possible // 3)
+    assert part.sampled and part.closed
+    assert part.looked_at <= whole.possible // 3
+    assert figures(part) == figures(whole)
+
+
+def test_a_front_with_unknown_neighbours_says_so(whole):
+    part = search(WIDE, MODEL, load("stm32"), most=30)
+    assert part.looked_at == 30 and not part.closed
+    assert figures(part) != figures(whole)
+
+
+def test_neighbours_differ_in_one_setting_and_none_is_left_out():
+    axes = (1, 4), (3, 2), ("batch", "group")
+    every = [candidate(*values) for values in product(*axes)]
+    near = Neighbours(every).of([every[0]])
+    assert set(near) == {candidate(4, 3, "batch"), candidate(1, 2, "batch"), candidate(1, 3, "group")}
+    assert len(near) == 3
+    assert set(Neighbours(every).of(every)) == set(every)
 
 
 def candidate(batch=1, bits=3, norm="batch", regime="bp"):
