@@ -167,8 +167,8 @@ class LQNetWeight(_LQNet):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """A basis per output channel."""
-        return QuantizerMemory(kept=bits, packed=bits, per_channel=True)
+        """A basis per output channel; in training also the one from which it has moved in this pass."""
+        return QuantizerMemory(kept=2 * bits, packed=bits, per_channel=True)
 
 
 class LQNetActivation(_LQNet):
@@ -190,8 +190,8 @@ class LQNetActivation(_LQNet):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """One basis."""
-        return QuantizerMemory(kept=bits, packed=bits)
+        """One basis; in training also the one from which it has moved, by which this pass's codes are read."""
+        return QuantizerMemory(kept=2 * bits, packed=bits, levels=bits)
 
 
 METHOD = Method(

@@ -19,7 +19,7 @@ from devices.schedule import Operation, Schedule
 from devices.state import FIXED_LEVELS, ONE_STEP, Bits, QuantizerMemory
 
 OFFSET_TOO = QuantizerMemory(trained=2, packed=2, reads_value=True)
-BASES = QuantizerMemory(kept=4, packed=4)
+BASES = QuantizerMemory(kept=8, packed=4, levels=4)
 ONE_OF_TWO = QuantizerMemory(trained=2, packed=1, reads_value=True, levels=1)
 INTERVAL = QuantizerMemory(trained=2, packed=2, reads_value=True, levels=0)
 MEMORIES = {
@@ -181,7 +181,7 @@ BY_HAND = {
     ("local", "step and offset"): {"relu1.step.kept": (8, "relu1.step kept", IN_B)},
     ("local", "end and alpha"): {"relu1.step.kept": (4, "relu1.step kept", IN_B)},
     ("local", "interval"): {},  # evenly from 0 to 1, whatever the interval
-    ("local", "bases"): {},  # moved before they are used: they stay where they are until the next batch
+    ("local", "bases"): {},  # the old basis stays beside the one it has moved to until the next batch
     ("local", "fixed"): {},
     ("local-paged", "step"): {"relu1.step.kept": (4, "relu1.step kept", IN_B)},
     ("local-paged", "step and offset"): {"relu1.step.kept": (8, "relu1.step kept", IN_B)},
