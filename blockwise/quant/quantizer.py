@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from blockwise.quant.layout import gradients_laid_out
 from devices.state import FIXED_LEVELS, QuantizerMemory
 
 Role = Literal["weight", "activation"]
@@ -32,8 +33,9 @@ class Quantizer(nn.Module, ABC):
     """Fake-quantizer: float tensor in, tensor of the same shape on the quantizer's levels out.
 
     ``shape`` is that of the weights, () for activations, whose shape is not known beforehand.
-    Rounding passes gradients by the straight-through estimator of the method. A quantizer whose
-    levels depend on data sets itself up on the first tensor it sees, or when told to by
+    Rounding passes gradients by the straight-through estimator of the method; that of ``x`` is laid out
+    in memory like ``x``, whatever the layout of the one that comes, and has the same bits. A quantizer
+    whose levels depend on data sets itself up on the first tensor it sees, or when told to by
     :meth:`initialise`. At 32 bits, a stage of some trainings, it passes floats: weights as they are,
     activations through a ReLU.
     """
@@ -70,7 +72,7 @@ class Quantizer(nn.Module, ABC):
             return x if self.role == "weight" else x.relu()
         if not self._is_ready and not x.is_meta:
             self.set_up(x)
-        return self.quantize(x)
+        return gradients_laid_out(self.quantize(x))
 
     @abstractmethod
     def quantize(self, x: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""Regimes that are said to end with the same bits, trained each by itself: every method, every cut."""
+
+import copy
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from blockwise import quant
+from blockwise.blocks import BlockNet
+from blockwise.data import Dataset, load
+from blockwise.describe import Anatomy
+from blockwise.models.resnet import resnet
+from blockwise.training import REGIMES, Run, TrainOptions
+from devices.regimes import Step
+
+OPTIONS = TrainOptions(
+    epochs=1, batch_size=8, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3, digest=True
+)
+TWINS = {"bp": ("bp-checkpoint", "bp-fused", "bp-best"), "local": ("local-paged",)}
+
+
+@cache
+def images() -> Dataset:
+    """Two steps of training, and nothing to choose an epoch by."""
+    full = load("digits", seed=0)
+    few, none = torch.arange(16), torch.arange(0)
+    return replace(
+        full, train=full.train.select(few), validation=full.validation.select(none),
+        test=full.test.select(few[:8]),
+    )  # fmt: skip
+
+
+@cache
+def residual_network(method: str, blocks: str) -> BlockNet:
+    """ResNet-14, the least in which residual blocks of one shape follow each other."""
+    torch.manual_seed(0)
+    chain = resnet(14, (1, 8, 8), 10, 4)
+    groups = Anatomy(chain, "gap").cut(blocks, Step())
+    quant.quantize(chain, method)
+    return BlockNet(chain, groups, "gap")
+
+
+def digest(method: str, blocks: str, regime: str) -> str | None:
+    """Of the weights after a training of its own, in the update order of the regime."""
+    options = replace(OPTIONS, fused=regime not in ("bp", "local"))
+    net = copy.deepcopy(residual_network(method, blocks))
+    return Run(net, images(), REGIMES[regime], options).train()[0].digest
+
+
+@pytest.mark.parametrize("blocks", ["residual", "stages"])
+@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("regime", TWINS)
+def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, method, blocks):
+    found = {name: digest(method, blocks, name) for name in (regime, *TWINS[regime])}
+    assert len(set(found.values())) == 1, found
