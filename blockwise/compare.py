@@ -167,10 +167,11 @@ def _all_trained(
     done: dict[str, RegimeResult] = {}
     trained = []
     for row in rows:
-        same = done.get(ALL_REGIMES[row.regime].same_as)
+        twin = ALL_REGIMES[row.regime].same_as(compiled=setup.config.training.compile)
+        same = done.get(twin)
         if same is None:
             row = _trained(setup, row, checkpoints, watcher)
-            done[ALL_REGIMES[row.regime].same_as] = row
+            done[twin] = row
         else:
             row = replace(row, training=same.training, trained_as=same.regime)
         trained.append(row)

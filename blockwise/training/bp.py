@@ -17,7 +17,10 @@ class Backpropagation:
     """
 
     name: str = "bp"
-    same_as: str = "bp"
+
+    def same_as(self, *, compiled: bool) -> str:
+        """These passes are those of ``bp``."""
+        return "bp"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""

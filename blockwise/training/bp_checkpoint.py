@@ -11,7 +11,10 @@ class CheckpointedBackpropagation:
     """Forward without a graph, then block by block: recompute, backward, free."""
 
     name = "bp-checkpoint"
-    same_as = "bp"
+
+    def same_as(self, *, compiled: bool) -> str:
+        """As ``bp``, unless blocks without a graph, with one, and run again are compiled each for itself."""
+        return self.name if compiled else "bp"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""

@@ -20,7 +20,10 @@ class MicroBatchBackpropagation:
 
     size: int = 1
     name: str = "bp-micro"
-    same_as: str = "bp-micro"
+
+    def same_as(self, *, compiled: bool) -> str:
+        """Itself: sums over micro-batches round otherwise."""
+        return self.name
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""

@@ -19,8 +19,7 @@ class IntegerBackpropagation:
 
     name: str
 
-    @property
-    def same_as(self) -> str:
+    def same_as(self, *, compiled: bool) -> str:
         """Itself."""
         return self.name
 
@@ -45,8 +44,7 @@ class IntegerLocalLearning:
 
     name: str
 
-    @property
-    def same_as(self) -> str:
+    def same_as(self, *, compiled: bool) -> str:
         """Itself."""
         return self.name
 

@@ -28,7 +28,10 @@ class LocalLearning:
     """
 
     name: str = "local"
-    same_as: str = "local"
+
+    def same_as(self, *, compiled: bool) -> str:
+        """These passes are those of ``local``."""
+        return "local"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, each under its own head."""

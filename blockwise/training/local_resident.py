@@ -11,7 +11,10 @@ class ResidentLocalLearning:
     """As ``local``, but the blocks before are finished: only one block's state is in RAM."""
 
     name = "local-resident"
-    same_as = "local-resident"
+
+    def same_as(self, *, compiled: bool) -> str:
+        """Itself."""
+        return self.name
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """One phase per block."""

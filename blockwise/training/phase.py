@@ -28,9 +28,12 @@ class Regime(Protocol):
         """As users name it."""
         ...
 
-    @property
-    def same_as(self) -> str:
-        """The regime that ends with the same bits; itself if there is none simpler."""
+    def same_as(self, *, compiled: bool) -> str:
+        """The regime that ends with the same bits; itself if there is none simpler.
+
+        Eager operations round alike wherever they are run. A compiler fuses them, and what it fuses
+        follows from all that is traced with them: ``compiled``, only the same passes end alike.
+        """
         ...
 
     def phases(self, net: Any) -> tuple[Phase, ...]:

@@ -1,9 +1,11 @@
 """What is trained is what is planned: one program a row, in comparisons and studies alike."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from blockwise import trainer
+from blockwise import compare, trainer
 from blockwise.config import Config, Data, Network, Quantization, Training
 from blockwise.setup import Setup
 from blockwise.studies.jobs import Job, train
@@ -54,3 +56,21 @@ def test_micro_batches_are_trained_at_the_size_that_is_planned():
     setup = Setup.of(config("bp-micro", micro_batch=228))
     run = trainer.run_of(setup, "bp-micro", trainer.options_of(setup, "bp-micro"))
     assert run.regime.size == setup.step("bp-micro").micro_batch == 228
+
+
+@pytest.mark.parametrize(
+    ("compiles", "trained"),
+    [(False, ["bp", "local"]), (True, ["bp", "bp-checkpoint", "local"])],
+    ids=["eager", "compiled"],
+)
+def test_only_what_ends_with_equal_bits_is_not_trained_again(compiles, trained, monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setattr(compare, "_trained", lambda setup, row, *rest: (seen.append(row.regime), row)[1])
+    told = config("bp", compile=compiles)
+    regimes = ("bp", "bp-fused", "bp-checkpoint", "bp-best", "local", "local-paged")
+    result = compare.compare(Setup.of(replace(told, training=replace(told.training, regimes=regimes))))
+    assert seen == trained
+    twins = {row.regime: row.trained_as for row in result.regimes if row.trained_as}
+    assert twins == {
+        name: "local" if name.startswith("local") else "bp" for name in regimes if name not in trained
+    }
