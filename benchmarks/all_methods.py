@@ -23,7 +23,7 @@ from blockwise.quant import Treatment
 from blockwise.setup import Setup
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES
-from blockwise.training.loop import LAYOUT
+from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices import profile
 

@@ -29,7 +29,7 @@ from blockwise.integer.net import IntegerNet
 from blockwise.setup import Setup
 from blockwise.trainer import options_of, run_of
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, TrainOptions
-from blockwise.training.loop import LAYOUT
+from blockwise.training.features import LAYOUT
 from blockwise.training.numerics import numerics_of
 from devices import profile
 from devices.integer import is_local

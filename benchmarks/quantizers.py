@@ -30,7 +30,7 @@ from blockwise.files import atomic_write
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES, calibration
-from blockwise.training.loop import LAYOUT
+from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices.regimes import Step
 

@@ -25,7 +25,7 @@ from blockwise.data import Augment, Normalize, Split, batches
 from blockwise.describe import Anatomy
 from blockwise.files import atomic_write
 from blockwise.training import REGIMES
-from blockwise.training.loop import LAYOUT
+from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices.regimes import Step, update_of
 

@@ -30,6 +30,7 @@ from blockwise.result import (
 from blockwise.setup import Setup
 from blockwise.trainer import options_of, run_of
 from blockwise.training import ALL_REGIMES
+from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
 from devices.ledger import Moment
 from devices.paper import paper_figures
@@ -44,8 +45,14 @@ BATCHES = (1, 8, 32, 128)
 def compare(setup: Setup, checkpoints: Path | None = None, watcher: Watcher | None = None) -> Result:
     """Plan every regime of the configuration and, unless it is a dry run, train it.
 
-    Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued.
+    Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued, on as many threads.
     """
+    begun = [checkpoints / f"{name}.pt" for name in setup.config.training.regimes] if checkpoints else []
+    with as_begun(begun):
+        return _compared(setup, checkpoints, watcher)
+
+
+def _compared(setup: Setup, checkpoints: Path | None, watcher: Watcher | None) -> Result:
     started, conditions = time.perf_counter(), environment(setup)  # of the code that runs, not a later one
     regimes = [_planned(setup, name) for name in setup.config.training.regimes]
     if not setup.config.output.dry_run:

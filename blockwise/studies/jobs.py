@@ -16,6 +16,7 @@ from blockwise.setup import Setup
 from blockwise.studies import records
 from blockwise.trainer import options_of, run_of
 from blockwise.training import INTEGER_REGIMES
+from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
 from devices import profile
 from devices.integer import FORMS, form_name, is_local
@@ -125,7 +126,8 @@ def run_all(
     """
     for job in jobs:
         checkpoint = path.with_name(f"{path.stem}-{job.key}.pt")
-        row = train(job, checkpoint, watcher(job), data_name)
+        with as_begun([checkpoint]):
+            row = train(job, checkpoint, watcher(job), data_name)
         records.append(path, row)
         checkpoint.unlink(missing_ok=True)
         yield row

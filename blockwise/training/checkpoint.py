@@ -9,7 +9,10 @@ import torch
 from blockwise.files import atomic_write
 from devices.errors import InputError
 
-VERSION = 2
+VERSION = 3
+"""Raised when a training would go on otherwise than it began. 3: rates do not end at 0, and the
+circumstances are told; 2: every integer weight tensor has a random stream of its own.
+"""
 
 
 def save(path: Path, state: dict[str, Any], fingerprint: str) -> None:
@@ -23,7 +26,7 @@ def load(path: Path, fingerprint: str | None) -> dict[str, Any] | None:
     """The checkpoint at ``path``, or None if there is none.
 
     Raises InputError if it cannot be read or, unless ``fingerprint`` is None, belongs to another
-    configuration.
+    configuration or to a version that trains otherwise.
     """
     if not path.exists():
         return None
@@ -33,10 +36,11 @@ def load(path: Path, fingerprint: str | None) -> dict[str, Any] | None:
     except Exception as error:
         got = f"an unreadable file ({type(error).__name__})"
         raise InputError(f"checkpoint {path}", got=got, wanted="a checkpoint", do=start_over) from error
-    expected = state.get("fingerprint") if fingerprint is None else fingerprint
-    if state.get("version") != VERSION or state.get("fingerprint") != expected:
+    if fingerprint is None:
+        return state
+    other = "configuration" if state.get("version") == VERSION else "version of Blockwise"
+    if state.get("version") != VERSION or state.get("fingerprint") != fingerprint:
         raise InputError(
-            f"checkpoint {path}", got="the state of another configuration",
-            wanted="one of this run", do=start_over,
-        )  # fmt: skip
+            f"checkpoint {path}", got=f"the state of another {other}", wanted="one of this run", do=start_over
+        )
     return state

@@ -1,22 +1,27 @@
-"""What the finished blocks give the block in training: cached once where that pays."""
+"""What the finished blocks give the block in training: cached once where that pays.
+
+Whether it is cached follows from the configuration alone, and changes no bit of the training.
+"""
 
 from dataclasses import dataclass
 
-import psutil
 import torch
 from torch import Tensor
 
 from blockwise.blocks import BlockNet
-from blockwise.data import Normalize, Split, batches
+from blockwise.data import Normalize, Split
+
+LAYOUT = torch.channels_last
+"""Convolutions are fastest on it, on processors and accelerators alike."""
 
 CODEBOOK_SIZE = 256
 """Values that one byte can name."""
 
-BYTES_WHILE_CODING = 24
-"""Per element while a cache is made: floats in parts, whole and sorted, 64-bit indices, codes."""
+BYTES_WHILE_CODING = 8
+"""Per element while a cache is made, at most: floats in parts and whole, or floats and codes."""
 
-SHARE_OF_FREE_MEMORY = 0.5
-"""Part of this computer's free memory that a cache may take."""
+LARGEST_BYTES = 2 << 30
+"""What making a cache may take: a limit that every computer has in common."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,17 @@ class FeatureCache:
     """
 
     codes: Tensor
-    codebook: Tensor | None
+    codebook: Tensor | None  # as their bits, int32: 0 and -0 are two
 
     def take(self, index: Tensor) -> Tensor:
         """Features float32 (B, ...) of the samples ``index`` (B,)."""
         rows = self.codes[index.to(self.codes.device)]
-        return rows if self.codebook is None else self.codebook[rows.int()]
+        return laid_out(rows if self.codebook is None else self.codebook[rows.int()].view(torch.float32))
+
+
+def laid_out(x: Tensor) -> Tensor:
+    """``x`` in :data:`LAYOUT` if it has maps: what a norm sums in which order hangs on the layout."""
+    return x.contiguous(memory_format=LAYOUT) if x.ndim == 4 else x
 
 
 def pays(net: BlockNet, index: int, split: Split, epochs: int, *, augmented: bool) -> bool:
@@ -44,21 +54,37 @@ def pays(net: BlockNet, index: int, split: Split, epochs: int, *, augmented: boo
         device = next(net.parameters()).device
         one = torch.zeros(1, *split.images.shape[1:], device=device)
         elements = net.run(one, 0, index).numel()
-    needed = len(split) * elements * BYTES_WHILE_CODING
-    return bool(needed < SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available)
+    return bool(len(split) * elements * BYTES_WHILE_CODING <= LARGEST_BYTES)
 
 
 def cache_features(
     net: BlockNet, index: int, split: Split, batch_size: int, normalize: Normalize
 ) -> FeatureCache:
-    """Run the blocks before ``index`` (in evaluation mode) over a whole split, once."""
-    device = next(net.parameters()).device
-    with torch.no_grad():
-        parts = [
-            net.run(x, 0, index) for x, _ in batches(split, batch_size, normalize=normalize, device=device)
-        ]
-    features = torch.cat(parts).contiguous()
-    codebook = features.unique()
-    if len(codebook) > CODEBOOK_SIZE:
-        return FeatureCache(features, None)
-    return FeatureCache(torch.searchsorted(codebook, features).to(torch.uint8), codebook)
+    """Run the blocks before ``index`` (in evaluation mode) over a whole split, once.
+
+    In batches of the size that training has, for which the same kernels are chosen: the last overlaps
+    the one before it.
+    """
+    device, count = next(net.parameters()).device, len(split)
+    size, parts = min(batch_size, count), []
+    for end in range(size, count + size, size):
+        first = min(end, count) - size
+        images = split.images[first : first + size].to(device)
+        with torch.no_grad():
+            out = net.run(laid_out(normalize(images)), 0, index)
+        parts.append(out[max(0, end - count) :].contiguous().view(torch.int32))
+    codebook = _codebook(parts)
+    if codebook is None:
+        return FeatureCache(torch.cat(parts).view(torch.float32), None)
+    coded = [torch.searchsorted(codebook, part).to(torch.uint8) for part in parts]
+    return FeatureCache(torch.cat(coded), codebook)
+
+
+def _codebook(parts: list[Tensor]) -> Tensor | None:
+    """All values of ``parts`` in ascending order, unless they are too many."""
+    found = parts[0].unique()
+    for part in parts[1:]:
+        if len(found) > CODEBOOK_SIZE:
+            return None
+        found = torch.cat([found, part.unique()]).unique()
+    return found if len(found) <= CODEBOOK_SIZE else None

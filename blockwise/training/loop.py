@@ -17,16 +17,14 @@ from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
 from blockwise.result import Epoch, Host, Training
 from blockwise.training import calibration, checkpoint
+from blockwise.training.circumstances import Circumstances
 from blockwise.training.digest import StepLog, digest
 from blockwise.training.evaluate import Evaluation, evaluate
-from blockwise.training.features import FeatureCache, cache_features, pays
+from blockwise.training.features import LAYOUT, FeatureCache, cache_features, laid_out, pays
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import TrainableNet, numerics_of
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Phase, Regime
-
-LAYOUT = torch.channels_last
-"""Convolutions are fastest on it, on processors and accelerators alike."""
 
 
 @dataclass
@@ -38,7 +36,6 @@ class Progress:
     stage: int = -1  # that the quantizers of the phase are in; -1 before the first
     best_epoch: int = 0
     best_score: float = float("-inf")
-    cached: bool | None = None  # whether the phase reads cached features
     history: list[dict[str, Any]] = field(default_factory=list)
     accuracies: dict[str, float] = field(default_factory=dict)
     tensor_bytes: int = 0
@@ -116,7 +113,7 @@ class Run:
         """Go back to the best epoch, and on to the next phase."""
         self.net.load_state_dict(self.best)
         self.progress.phase += 1
-        self.progress.epoch, self.progress.best_score, self.progress.cached = 0, float("-inf"), None
+        self.progress.epoch, self.progress.best_score = 0, float("-inf")
         self.progress.stage = -1
 
     def _freeze(self, phase: Phase) -> None:
@@ -141,10 +138,7 @@ class Run:
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
         split, first = self.splits["train"], phase.first
-        if self.progress.cached is None:  # decided once: a resumed run must take the same path
-            augmented = bool(self.augment)
-            self.progress.cached = pays(self.net, first, split, self.options.epochs, augmented=augmented)
-        if not self.progress.cached:
+        if not pays(self.net, first, split, self.options.epochs, augmented=bool(self.augment)):
             return None
         return cache_features(self.net, first, split, self.options.batch_size, self.inputs)
 
@@ -185,7 +179,7 @@ class Run:
                 shuffle=True, drop_last=True,
             )  # fmt: skip
             for index in order:
-                yield _laid_out(cache.take(index)), split.labels[index.to(split.labels.device)]
+                yield cache.take(index), split.labels[index.to(split.labels.device)]
             return
         loader = batches(
             split, options.batch_size, normalize=self.inputs, seed=options.seed,
@@ -194,8 +188,8 @@ class Run:
         )  # fmt: skip
         for x, y in loader:
             with torch.no_grad():
-                x = self.net.run(_laid_out(x), 0, phase.first)
-            yield x, y
+                x = self.net.run(laid_out(x), 0, phase.first)
+            yield laid_out(x), y
 
     def _train_epoch(self, phase: Phase, net: Any, updater: Any, cache: FeatureCache | None) -> None:
         started = time.perf_counter()
@@ -280,6 +274,7 @@ class Run:
             "best": self.best,
             "updater": updater.state_dict() if updater else None,
             "rng": torch.get_rng_state(),
+            "circumstances": asdict(Circumstances.now()),
         }
         checkpoint.save(self.options.checkpoint, state, self.options.fingerprint)
 
@@ -336,7 +331,3 @@ class Run:
     def _host(self) -> Host:
         tensor_bytes = None if self.options.compile else self.progress.tensor_bytes
         return Host(tensor_bytes, self.progress.rss_bytes)
-
-
-def _laid_out(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=LAYOUT) if x.ndim == 4 else x

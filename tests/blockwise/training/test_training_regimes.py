@@ -12,7 +12,7 @@ from blockwise import models, quant
 from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, Split, batches, load
 from blockwise.describe import Anatomy
-from blockwise.training import REGIMES, Run, TrainOptions, make_regime, segments
+from blockwise.training import REGIMES, Run, TrainOptions, features, make_regime, segments
 from blockwise.training import loop as loop_module
 from blockwise.training.features import cache_features, pays
 from blockwise.training.host import StorageCounter
@@ -250,6 +250,35 @@ def test_features_in_float_are_cached_as_floats(digits):
     x = digits.normalize(digits.train.images[:32])
     assert cache.codebook is None
     assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 1))
+
+
+@pytest.mark.parametrize("method", ["fp32", "lsq", "bnn", "quant-noise", "uniq"])
+def test_features_cached_or_not_the_training_ends_with_the_same_bits(digits, monkeypatch, method):
+    ends = []
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(features, "LARGEST_BYTES", limit)
+        run = Run(build(method), digits, REGIMES["local-resident"], OPTIONS)
+        run.train()
+        ends.append(run.net.state_dict())
+    assert same(*ends)
+
+
+def test_zeros_of_either_sign_are_cached_apart():
+    net, images = build("fp32").eval(), torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    values = torch.tensor([0.0, -0.0, 1.0, -1.0]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    net.bodies[0] = torch.nn.Identity()
+    cache = cache_features(net, 1, Split(images, torch.arange(4)), 3, lambda x: values[: len(x)])
+    assert torch.equal(cache.take(torch.arange(3)).view(torch.int32), values[:3].view(torch.int32))
+    assert len(cache.codebook) == 3
+
+
+def test_whether_features_are_cached_follows_from_sizes_alone(digits, monkeypatch):
+    """By hand: 4 channels of 4x4 floats behind block 1 and its pool."""
+    per_image = 4 * 4 * 4 * features.BYTES_WHILE_CODING
+    most = features.LARGEST_BYTES // per_image
+    for count, expected in ((most, True), (most + 1, False)):
+        monkeypatch.setattr(Split, "__len__", lambda _, count=count: count)
+        assert pays(build().eval(), 1, digits.train, 2, augmented=False) is expected
 
 
 def test_a_cache_pays_only_for_later_blocks_that_see_the_same_images_again(digits):
