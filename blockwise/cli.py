@@ -3,29 +3,51 @@
 import sys
 from collections.abc import Sequence
 
+from blockwise import interrupts
 from blockwise.commands import COMMANDS, COMPARE
-from blockwise.exit_codes import FAILED, INTERRUPTED
+from blockwise.exit_codes import FAILED
+from blockwise.files import NO_ROOM, reason
+from blockwise.notes import told_in_lines
+from blockwise.streams import abandon_stdout, accept_any_text, one_line
 from devices.errors import InputError, unknown_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and prints every error as one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        accept_any_text(stream)
+    with interrupts.sigterm_raises(), told_in_lines():
+        return _answered(arguments)
+
+
+def _answered(arguments: Sequence[str]) -> int:
     try:
-        return _run(arguments)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # what cannot be printed is told here, not by Python at its end
     except InputError as error:
-        print(f"blockwise: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("blockwise: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        _complain("; ".join(("interrupted", *map(str, stop.args))))
+        return interrupts.exit_code(stop)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of stdout has left; nothing more can be told
+        abandon_stdout()  # its reader has left; nothing more can be told
         return FAILED
     except (OSError, RuntimeError, MemoryError) as error:
-        text = " ".join(str(error).split()) or "no details"
-        print(f"blockwise: failed while running: {type(error).__name__}: {text}", file=sys.stderr)
+        if isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
+            abandon_stdout()  # files name themselves: see blockwise.files
+            _complain(f"standard output: got {reason(error)}, wanted room for the answer; print it elsewhere")
+        else:
+            text = " ".join(str(error).split()) or "no details"
+            _complain(f"failed while running: {type(error).__name__}: {text}")
         return FAILED
+
+
+def _complain(text: str) -> None:
+    print(f"blockwise: {one_line(text)}", file=sys.stderr)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -12,3 +12,5 @@ NONE_FITS = 3
 """Nothing fits the board."""
 INTERRUPTED = 130
 """The shells' code for Ctrl-C."""
+TERMINATED = 143
+"""The shells' code for SIGTERM."""

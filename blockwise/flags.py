@@ -18,6 +18,7 @@ def parse(default: Options, arguments: Sequence[str], *, prog: str, description:
 
     ``--help`` prints the flags and raises SystemExit.
     """
+    check(arguments)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -29,6 +30,24 @@ def parse(default: Options, arguments: Sequence[str], *, prog: str, description:
         if not stop.code:
             raise  # --help
         raise bad_usage(complaint.getvalue()) from None
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Raise InputError for what the parser takes in silence: an empty value, a flag given twice."""
+    given: set[str] = set()
+    flag = "command line"
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            flag = "--" + name[2:].replace("_", "-").removeprefix("no-")
+            if flag in given:
+                raise InputError(
+                    flag, got="the flag twice", wanted="each flag once",
+                    do="name it once, all its values behind it",
+                )  # fmt: skip
+            given.add(flag)
+        if not argument or (argument.startswith("--") and equals and not value):
+            raise InputError(flag, got="nothing", wanted="a value", do="name one, or leave the flag out")
 
 
 def bad_usage(complaint: str) -> InputError:

@@ -1,6 +1,8 @@
 """The folder of a run: made before any work, its configuration kept beside the checkpoints."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -9,19 +11,22 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockwise.config import Board, Config, Data, Network, Output, Quantization, Training
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, make_folder
 from devices.errors import InputError
 
 Group = TypeVar("Group")
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
+UNPORTABLE = re.compile(r"[^A-Za-z0-9._-]")
+"""Outside POSIX's portable file name characters: the colon of torchvision:NAME, for one."""
+LONGEST_NAME = 100
 
 
 def default_out(config: Config) -> Path:
-    """A new folder under runs/, named by time, board and model."""
+    """A new folder under runs/, named by time, board and model; no file system refuses the name."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    board = Path(config.board.device).stem
-    base = Path("runs") / f"{stamp}-{board}-{config.network.model}"
+    name = f"{stamp}-{Path(config.board.device).stem}-{config.network.model}"
+    base = Path("runs") / UNPORTABLE.sub("-", name)[:LONGEST_NAME]
     numbered = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in numbered if not path.exists())
 
@@ -29,22 +34,18 @@ def default_out(config: Config) -> Path:
 def prepare(config: Config) -> Path:
     """Make the run's folder and write its configuration; returns the folder.
 
-    Raises InputError if it cannot be written, or holds another run already.
+    Raises InputError if it cannot be written, or holds another run already; WriteError on a full disk.
     """
     out = config.output.resume or config.output.out or default_out(config)
-    if config.output.resume is None and (out / CONFIG_FILE).exists():
+    if config.output.resume is None and os.path.exists(out / CONFIG_FILE):
         raise InputError(
             f"--out {out}", got="a folder that holds a run", wanted="a new or empty one",
             do=f"use another, or --resume {out} to go on with it",
         )  # fmt: skip
-    try:
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
-    except OSError as error:
-        raise InputError(
-            f"--out {out}", got=error.strerror or type(error).__name__, wanted="a folder that can be written",
-            do="choose another",
-        ) from error  # fmt: skip
+    flag = "--out" if config.output.resume is None else "--resume"
+    for folder in (out, out / CHECKPOINTS):
+        make_folder(folder, flag)
+    atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
     return out
 
 
@@ -59,7 +60,7 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
             replace(_kept(_read(Output, groups["output"])), resume=folder),
         )  # fmt: skip
     except FileNotFoundError as error:
-        got = "a folder without a run" if folder.is_dir() else "no such folder"
+        got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
         raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -2,8 +2,8 @@
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +13,11 @@ from blockwise import __version__, exit_codes, flags, outfolder, report
 from blockwise.commands import COMMANDS
 from blockwise.compare import compare
 from blockwise.config import Config
+from blockwise.files import WriteError
 from blockwise.progress import ConsoleWatcher
 from blockwise.result import Result
 from blockwise.setup import Setup
+from blockwise.streams import print_json, tell_then_write
 from devices import profile
 from devices.errors import InputError
 
@@ -42,12 +44,12 @@ def _compare(config: Config) -> int:
     out = outfolder.prepare(config)
     stderr = report.make_console(stderr=True)
     try:
-        result = _train(setup, out, stderr, quiet=config.output.quiet)
-    except KeyboardInterrupt:
-        print(f"blockwise: interrupted; go on with --resume {out}", file=sys.stderr)
-        return exit_codes.INTERRUPTED
-    result = report.write_all(result, out)
-    _show(result, config, out)
+        result = report.named(_train(setup, out, stderr, quiet=config.output.quiet))
+        tell_then_write(partial(_show, result, config, out), partial(report.write_all, result, out))
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"go on with --resume {out}") from stop
+    except WriteError as error:
+        raise error.before(f"go on with --resume {out}") from error
     return exit_codes.FITS if result.fits else exit_codes.NONE_FITS
 
 
@@ -61,7 +63,7 @@ def _train(setup: Setup, out: Path, stderr: Console, *, quiet: bool) -> Result:
 
 def _show(result: Result, config: Config, out: Path) -> None:
     if config.output.json:
-        print(report.dumps(result))
+        print_json(report.dumps(result))
     elif config.output.quiet:
         print(report.headline(result))
     else:
@@ -73,6 +75,7 @@ def parse(arguments: Sequence[str]) -> Config:
 
     With ``--resume`` the saved configuration is the default, and may not be changed.
     """
+    flags.check(arguments)
     folder = _resume_folder(arguments)
     if folder is None:
         return _parse(arguments, Config())

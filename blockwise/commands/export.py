@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import arg
 
 from blockwise import exit_codes, flags
+from blockwise.files import check_file
 from devices.profile import KIB
 
 DESCRIPTION = (
@@ -37,6 +38,8 @@ class Options:
 def run(arguments: Sequence[str]) -> int:
     """Export; returns the exit code."""
     options = flags.parse(Options(tyro.MISSING), arguments, prog="run.py export", description=DESCRIPTION)
+    if options.out is not None:
+        check_file(options.out, "--out")
     from blockwise.export import export  # safetensors and the training code: only when needed
 
     path = options.out or options.run / f"{options.regime}.safetensors"

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,17 @@ from tyro.conf import arg
 
 from blockwise import board, flags, models, report
 from blockwise.exit_codes import FITS, NONE_FITS
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, check_file
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model, bodies
 from blockwise.fit.search import MOST_CANDIDATES, search
 from blockwise.fit.space import Space
-from blockwise.fit.workers import cores
 from blockwise.heads import CATALOGUE
 from blockwise.norms import NORMS
+from blockwise.processes import cores
 from blockwise.quant import METHODS
 from blockwise.report import fit as fit_report
+from blockwise.streams import print_json, tell_then_write
 from devices.errors import InputError
 from devices.planning import UPDATES
 from devices.regimes import REGIMES
@@ -144,12 +146,15 @@ def run(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    if options.out is not None:
-        atomic_write(options.out, text + "\n")
-    if options.json:
-        print(text)
-    else:
-        report.show(fit_report.render(result, options.limit), report.make_console())
+
+    def tell() -> None:
+        if options.json:
+            print_json(text)
+        else:
+            report.show(fit_report.render(result, options.limit), report.make_console())
+
+    write = None if options.out is None else partial(atomic_write, options.out, text + "\n")
+    tell_then_write(tell, write)
     return FITS if result.front else NONE_FITS
 
 
@@ -190,9 +195,5 @@ def _check(options: Options) -> None:
             raise InputError(flag, got=value, wanted="at least 1", do="choose a larger number")
     if options.classes < 2:
         raise InputError("--classes", got=options.classes, wanted="at least 2", do="choose a larger number")
-    out = options.out
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        got = "a folder" if out.is_dir() else f"no folder {out.parent}"
-        raise InputError(
-            f"--out {out}", got=got, wanted="a file in a folder that exists", do="name another file"
-        )
+    if options.out is not None:
+        check_file(options.out, "--out")

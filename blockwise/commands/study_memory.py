@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ from tyro.conf import arg
 
 from blockwise import flags, report
 from blockwise.exit_codes import FITS
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, check_file
 from blockwise.report import memory_study
+from blockwise.streams import print_json, tell_then_write
 from blockwise.studies.memory import measure
 from devices import profile
 from devices.errors import InputError
@@ -39,12 +41,15 @@ def run(arguments: Sequence[str]) -> int:
     device = profile.load(options.device)
     study = measure(device, options.batch_size)
     text = json.dumps(study.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    if options.out is not None:
-        atomic_write(options.out, text + "\n")
-    if options.json:
-        print(text)
-    else:
-        report.show(memory_study.render(study), report.make_console())
+
+    def tell() -> None:
+        if options.json:
+            print_json(text)
+        else:
+            report.show(memory_study.render(study), report.make_console())
+
+    write = None if options.out is None else partial(atomic_write, options.out, text + "\n")
+    tell_then_write(tell, write)
     return FITS
 
 
@@ -54,9 +59,5 @@ def _check(options: Options) -> None:
         raise InputError(
             "--batch-size", got=options.batch_size, wanted="at least 1", do="choose a larger one"
         )
-    out = options.out
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        got = "a folder" if out.is_dir() else f"no folder {out.parent}"
-        raise InputError(
-            f"--out {out}", got=got, wanted="a file in a folder that exists", do="name another file"
-        )
+    if options.out is not None:
+        check_file(options.out, "--out")

@@ -8,13 +8,14 @@ import hashlib
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from blockwise.data.decode import Pixels
+from blockwise.files import reason
+from blockwise.notes import note
 
 LAYOUT_VERSION = 1
 """Raise it whenever the decoded pixels or their layout change: older files are made anew."""
@@ -53,7 +54,7 @@ def write(path: Path, fingerprint: str, arrays: Mapping[str, Pixels]) -> None:
         _remove_abandoned(path.parent)
         _replace(path, _versioned(fingerprint), arrays)
     except OSError as error:
-        warnings.warn(f"cache {path}: not written ({error}); decoding again next time", stacklevel=2)
+        note(f"cache {path}: not written ({reason(error)}); decoding again next time")
 
 
 def _versioned(fingerprint: str) -> str:

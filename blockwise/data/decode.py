@@ -1,14 +1,10 @@
 """Image files of any format, size and mode to one uint8 array, decoded in parallel."""
 
-import multiprocessing
-import os
-import signal
 import struct
 import sys
-import warnings
 from collections.abc import Generator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -17,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from blockwise.data.progress import ProgressCallback
+from blockwise.processes import cores, process_pool
 from devices.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -103,28 +100,14 @@ def _decoded_chunks(paths: Sequence[str], target: Target) -> Generator[Pixels, N
         yield from (decode_chunk(chunk, target) for chunk in chunks)
         return
     with _executor() as executor:
-        with warnings.catch_warnings():
-            # From Python 3.12 on any fork of a process with threads warns; see _executor.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            results = executor.map(decode_chunk, chunks, repeat(target))
-        yield from results
+        yield from executor.map(decode_chunk, chunks, repeat(target))
 
 
-def _executor() -> Executor:
+def _executor() -> AbstractContextManager[Executor]:
     # Small images spend most of their time in Python, so two threads hinder each other: 20,000
     # 32x32 JPEGs took 2.3 s in one thread, 3.8-4.3 s in two, 1.2-1.7 s in two processes (2 cores).
-    # Fork, because a fresh process would first import torch; the children only touch Pillow and
-    # numpy, so no thread pool of the parent is missed. Elsewhere than on Linux fork is unsafe.
-    if sys.platform == "linux":
-        context = multiprocessing.get_context("fork")
-        cores = len(os.sched_getaffinity(0))
-        return ProcessPoolExecutor(cores, mp_context=context, initializer=_ignore_interrupts)
-    return ThreadPoolExecutor(os.cpu_count())
-
-
-def _ignore_interrupts() -> None:
-    # Ctrl-C reaches every process of the group: the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Where processes are not forked each would first import torch.
+    return process_pool(cores()) if sys.platform == "linux" else ThreadPoolExecutor(cores())
 
 
 def decode_chunk(paths: Sequence[str], target: Target) -> Pixels:

@@ -1,7 +1,7 @@
 """Renderings of a :class:`~blockwise.result.Result`: terminal, JSON, HTML and pictures."""
 
 from blockwise.report.console import make_console, print_report, render, show
-from blockwise.report.files import write_all
+from blockwise.report.files import named, write_all
 from blockwise.report.html_report import to_html
 from blockwise.report.integers import draw_integers, integer_table
 from blockwise.report.json_report import dumps, read, write
@@ -22,6 +22,7 @@ __all__ = [
     "known_to",
     "make_console",
     "methods_table",
+    "named",
     "precision_table",
     "print_report",
     "qat_table",

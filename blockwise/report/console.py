@@ -26,6 +26,7 @@ from blockwise.report.tables import (
 )
 from blockwise.report.verdict import accuracy_sentence, headline, work_sentence
 from blockwise.result import PagingInfo, Result
+from blockwise.streams import accept_any_text
 
 PLAIN_WIDTH = 100
 """Columns of a report that goes to a file or a pipe."""
@@ -40,7 +41,7 @@ def make_console(stderr: bool = False, stream: TextIO | None = None) -> Console:
     target = stream or (sys.stderr if stderr else sys.stdout)
     terminal = target.isatty()
     plain = not terminal or bool(os.environ.get("NO_COLOR"))
-    _replace_unencodable(target)
+    accept_any_text(target)
     return Console(
         file=target,
         force_terminal=terminal,  # otherwise FORCE_COLOR would put codes into files
@@ -92,13 +93,6 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
         note = "the total first, then the largest tensors"
         parts += [_title("Alive at the peak", note), tensor_table(result)]
     return Group(*parts)
-
-
-def _replace_unencodable(stream: TextIO) -> None:
-    encoding = (getattr(stream, "encoding", None) or "").lower()
-    reconfigure = getattr(stream, "reconfigure", None)
-    if not encoding.startswith("utf") and reconfigure is not None:
-        reconfigure(errors="replace")  # a board's or an author's name must not end the report
 
 
 def _facts(result: Result) -> Table:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, make_folder
 from blockwise.report import json_report
 from blockwise.report.html_report import to_html
 from blockwise.report.pictures import PNG_NAME, SVG_NAME, timeline_images
@@ -15,22 +15,27 @@ FILES = {"result": JSON_NAME, "report": HTML_NAME, "timeline": SVG_NAME, "timeli
 """What -> file name; other modules may have put more into ``Result.files``."""
 
 
+def named(result: Result) -> Result:
+    """The result that names the files of :func:`write_all`."""
+    return dataclasses.replace(result, files={**result.files, **FILES})
+
+
 def write_all(result: Result, out: str | os.PathLike[str]) -> Result:
     """Write every rendering into ``out`` and return the result that names them.
 
     Everything is drawn before anything is written, each file appears whole or not at all, and
-    result.json comes last: where it is new, the others are. Raises OSError.
+    result.json comes last: where it is new, the others are. Raises WriteError.
     """
     folder = Path(out)
-    named = dataclasses.replace(result, files={**result.files, **FILES})
-    images = timeline_images(named)
+    result = named(result)
+    images = timeline_images(result)
     contents: dict[str, bytes | str] = {
         SVG_NAME: images.svg,
         PNG_NAME: images.png,
-        HTML_NAME: to_html(named, svg=images.svg),
-        JSON_NAME: json_report.dumps(named),
+        HTML_NAME: to_html(result, svg=images.svg),
+        JSON_NAME: json_report.dumps(result),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "folder")
     for name, content in contents.items():
         atomic_write(folder / name, content)
-    return named
+    return result

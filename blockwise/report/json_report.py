@@ -20,7 +20,7 @@ def dumps(result: Result) -> str:
 
 
 def write(result: Result, path: str | os.PathLike[str]) -> None:
-    """Write :func:`dumps` to ``path``, completely or not at all. Raises OSError."""
+    """Write :func:`dumps` to ``path``, completely or not at all. Raises WriteError."""
     atomic_write(path, dumps(result))
 
 

@@ -59,7 +59,7 @@ def timeline_images(result: Result) -> Images:
 
 
 def timeline_svg_png(result: Result, folder: str | os.PathLike[str]) -> tuple[str, str]:
-    """Write both into ``folder``; returns the names of the files. Raises OSError."""
+    """Write both into ``folder``; returns the names of the files. Raises WriteError."""
     images = timeline_images(result)
     atomic_write(Path(folder) / SVG_NAME, images.svg)
     atomic_write(Path(folder) / PNG_NAME, images.png)

@@ -5,19 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, reason
 from devices.errors import InputError
 
 
 def read(path: Path, keys: Iterable[str] = ("key",)) -> list[dict[str, Any]]:
     """The runs recorded in ``path``; none if it does not exist.
 
-    Raises InputError for a line that is not JSON or lacks one of ``keys``.
+    Raises InputError for a file that cannot be read, and a line that is not JSON or lacks one of ``keys``.
     """
-    if not path.exists():
-        return []
     rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)
             _ = [row[key] for key in keys]
@@ -28,6 +26,18 @@ def read(path: Path, keys: Iterable[str] = ("key",)) -> list[dict[str, Any]]:
             ) from error  # fmt: skip
         rows.append(row)
     return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--out {path}", got=reason(error) if isinstance(error, OSError) else "bytes that are not UTF-8",
+            wanted="a file of finished runs, or none yet", do="name another file",
+        ) from error  # fmt: skip
 
 
 def append(path: Path, row: dict[str, Any]) -> None:

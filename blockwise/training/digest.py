@@ -6,7 +6,8 @@ from zlib import crc32
 
 from torch import Tensor
 
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, reason
+from devices.errors import InputError
 
 
 def digest(weights: Iterable[Tensor]) -> str:
@@ -24,7 +25,7 @@ class StepLog:
     """
 
     def __init__(self, path: Path, kept: int) -> None:
-        lines = path.read_text("ascii").splitlines() if kept else []
+        lines = _read(path) if kept else []
         self._path, self._lines = path, lines[:kept]
 
     def add(self, weights: Iterable[Tensor]) -> None:
@@ -35,3 +36,13 @@ class StepLog:
         """Replace the file; returns how many lines it has."""
         atomic_write(self._path, "".join(f"{line}\n" for line in self._lines))
         return len(self._lines)
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()
+    except (OSError, ValueError) as error:
+        got = reason(error) if isinstance(error, OSError) else "bytes that are not ASCII"
+        raise InputError(
+            f"digests {path}", got=got, wanted="those of the run so far", do="restore the file, or start over"
+        ) from error

@@ -1,5 +1,6 @@
 """The command line as a user meets it: streams, exit codes, and one line for whatever is wrong."""
 
+import errno
 import json
 import os
 import re
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_lines import changed
 from PIL import Image
 
-from blockwise import __version__, cli
+from blockwise import __version__, cli, files, report
 from blockwise.commands import compare
 from devices import profile
 
@@ -47,7 +49,7 @@ def image_folder(root: Path, train: str = "ab", test: str = "ab") -> Path:
 def refusal(capsys, *arguments: str) -> str:
     """Run what must be refused: exit code 2, one line on stderr, nothing on stdout, no folder."""
     before = set(Path().rglob("*"))
-    code = cli.main(arguments)
+    code = cli.main(changed(arguments))
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert err.startswith("blockwise: ")
@@ -91,6 +93,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--width 1.5", "--width: got '1.5', wanted a whole number"),
         ("--lr fast", "--lr: got 'fast', wanted a number"),
         ("extra", "command line: got 'extra'"),
+        ("--out=", "--out: got nothing, wanted a value"),
         ("--json=1", "command line: got '1'"),
         ("--lr 0", "--lr: got 0.0, wanted a number above 0"),
         ("--lr -1", "--lr: got -1.0, wanted a number above 0"),
@@ -142,6 +145,24 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
 )  # fmt: skip
 def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
     assert words in refusal(capsys, *DRY, *arguments.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--device a --device b", "--device a --json --device a", "--device=a --device b",
+     "--no-device --device a", "fit --device a --device b", "study qat --device a --device b", "study memory --device a --device b"],
+)  # fmt: skip
+def test_a_flag_is_not_taken_twice(capsys, arguments):
+    assert cli.main(arguments.split()) == 2
+    assert capsys.readouterr() == (
+        "", "blockwise: --device: got the flag twice, wanted each flag once; name it once, all its values "
+        "behind it\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["--out", "--data", "--resume", "--device", "--blocks"])
+def test_an_empty_value_is_none(capsys, flag):
+    assert f"{flag}: got nothing, wanted a value" in refusal(capsys, *DRY, flag, "")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without CUDA")
@@ -258,6 +279,63 @@ def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
     assert [flag for flag in FLAGS if not re.search(rf"--{flag}\b", text)] == []
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 200
+
+
+# ------------------------------------------------------- full disks, closed pipes
+
+
+def full_disk(monkeypatch, name: str) -> None:
+    """No room for the file of this name, once."""
+    written = files._write_new
+
+    def write(path, payload):
+        if f".{name}." in path:
+            monkeypatch.setattr(files, "_write_new", written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        written(path, payload)
+
+    monkeypatch.setattr(files, "_write_new", write)
+
+
+def test_a_full_disk_at_the_end_leaves_the_answer_and_says_how_to_write_it(capsys, monkeypatch):
+    full_disk(monkeypatch, "report.html")
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert "blockwise: run/report.html: got No space left on device, wanted room for " in err
+    assert err.endswith("; free some, then go on with --resume run\n")
+    assert not Path("run/result.json").exists()
+    assert cli.main(["--resume", "run", "--json"]) == 0
+    again, err = capsys.readouterr()
+    assert err == ""
+    first, second = (json.loads(text)["regimes"][0] for text in (out, again))
+    assert first["test_accuracy"] == second["test_accuracy"] is not None
+    assert json.loads(again) == json.loads(Path("run/result.json").read_text("utf-8"))
+
+
+def test_a_full_disk_in_the_middle_costs_the_last_epoch_alone(capsys, monkeypatch):
+    full_disk(monkeypatch, "bp.pt")
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run"]) == 1
+    assert "blockwise: run/checkpoints/bp.pt: got No space left" in capsys.readouterr().err
+    assert cli.main(["--resume", "run"]) == 0
+
+
+def test_a_reader_that_leaves_costs_no_file(capsys, monkeypatch):
+    monkeypatch.setattr(report, "print_report", lambda *_: (_ for _ in ()).throw(BrokenPipeError))
+    assert cli.main([*DRY, "--out", "run"]) == 1
+    assert capsys.readouterr() == ("", "")
+    assert Path("run/result.json").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_an_answer_that_cannot_be_printed_is_told_in_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, str(ROOT / "run.py"), "--version"]
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert found.stderr == (
+        "blockwise: standard output: got No space left on device, wanted room for the answer; "
+        "print it elsewhere\n"
+    )
+    assert found.returncode == 1
 
 
 # ------------------------------------------------------- interruption, resumption

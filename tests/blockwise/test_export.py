@@ -67,6 +67,9 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
         return err
 
     capsys.readouterr()
+    assert "--out missing/w: got no folder missing" in refusal(str(run), "--out", "missing/w")
+    assert "--out /proc/w: got " in refusal(str(run), "--out", "/proc/w")
+    assert "--regime: got the flag twice" in refusal(str(run), "--regime", "bp", "--regime", "local")
     assert "export" in (nowhere := refusal(str(tmp_path / "nowhere")))
     assert "no such folder" in nowhere
     assert "--resume" not in nowhere

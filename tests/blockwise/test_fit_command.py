@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from command_lines import changed
 
 from blockwise import cli
 from devices import load
@@ -102,7 +103,7 @@ def test_only_of_all_candidates_it_is_said_that_no_other_is_better(capsys):
 
 def test_cuts_that_a_network_lacks_are_left_out_of_the_defaults_only(capsys):
     assert cli.main([*TINY, "--regimes", "bp", "--batch-size", "1", "--bits", "3"]) == 0
-    assert cli.main([*SMALL, "--blocks", "4"]) == 2
+    assert cli.main(changed([*SMALL, "--blocks", "4"])) == 2
     assert "1 to 3, the layers that can be cut" in capsys.readouterr().err
 
 
@@ -150,12 +151,15 @@ def test_help_says_that_figures_are_compared_per_image(capsys):
         ("--head sim --regimes local --batch-size 1", "--batch-size: got 1, wanted at least 2"),
         ("--out missing/fit.json", "--out missing/fit.json: got no folder missing"),
         ("--out .", "--out .: got a folder"),
+        ("--out fit.json/fit.json", "--out fit.json/fit.json: got no folder fit.json"),
+        ("--out " + 300 * "n", "got File name too long"),
         ("--epochs 3", "'--epochs'"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing_behind(capsys, arguments, words):
-    assert cli.main([*SMALL, *arguments.split()]) == 2
+    assert cli.main(changed([*SMALL, *arguments.split()])) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert words in err and err.count("\n") == 1
+    assert list(Path().iterdir()) == []
     assert list(Path().iterdir()) == []

@@ -1,6 +1,8 @@
 """The folder of a run: what is written, what is read back, what is refused."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,13 @@ def test_runs_without_a_name_of_their_own_get_different_folders():
 
 def test_the_folder_is_named_after_a_profile_and_not_its_path():
     assert outfolder.default_out(Config(Board("/boards/mine.toml"))).name.endswith("-mine-resnet20")
+
+
+def test_every_file_system_takes_the_name_of_a_folder_of_its_own():
+    config = Config(Board(os.fsdecode(b"/boards/caf\xe9: my board?.toml")), Network("torchvision:resnet18"))
+    name = outfolder.default_out(config).name
+    assert name.endswith("-caf---my-board--torchvision-resnet18")
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
 
 
 def test_a_folder_with_a_run_is_resumed_but_not_taken_for_another():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blockwise.files import atomic_write
+from blockwise.files import WriteError, atomic_write
 from blockwise.report import make_console, print_report, read, write, write_all
 from blockwise.result import Result
 
@@ -43,7 +43,7 @@ def test_a_failing_write_leaves_the_old_file_and_no_other(
     path = tmp_path / "result.json"
     path.write_text("old")
     monkeypatch.setattr(os, broken, _failing)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(WriteError, match="no space left"):
         write(four, path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
     assert path.read_text() == "old"

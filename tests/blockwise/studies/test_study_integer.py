@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from command_lines import changed
 
 from blockwise import cli
 from blockwise.config import Config, Data, Network, Output, Training
@@ -16,7 +17,7 @@ ARGUMENTS = ["study", "integer", "--data", "digits", "--epochs", "1", "--out", "
 
 
 def run(*arguments: str) -> int:
-    return cli.main([*ARGUMENTS, *arguments])
+    return cli.main(changed([*ARGUMENTS, *arguments]))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from command_lines import changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,7 @@ ARGUMENTS = ["study", "precision", "--data", "digits", "--model", "cnn", "--comp
 
 
 def run(*arguments: str) -> int:
-    return cli.main([*ARGUMENTS, "--out", "runs.jsonl", *arguments])
+    return cli.main(changed([*ARGUMENTS, "--out", "runs.jsonl", *arguments]))
 
 
 def test_runs_are_recorded_once_each_and_drawn(tmp_path, monkeypatch, capsys):

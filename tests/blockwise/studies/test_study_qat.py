@@ -1,6 +1,7 @@
 """The study of quantization methods, as a user runs it, and its summaries by hand."""
 
 import pytest
+from command_lines import changed
 
 from blockwise import cli, quant
 from blockwise.studies import jobs, qat, records
@@ -9,7 +10,7 @@ ARGUMENTS = ["study", "qat", "--data", "digits", "--model", "cnn", "--epochs", "
 
 
 def run(*arguments: str) -> int:
-    return cli.main([*ARGUMENTS, *arguments])
+    return cli.main(changed([*ARGUMENTS, *arguments]))
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from command_lines import changed
 
 from blockwise import cli
 from blockwise.studies import records
@@ -21,7 +22,7 @@ def run(request, tmp_path, monkeypatch) -> Run:
     """The study with one training, recorded in runs.jsonl."""
     monkeypatch.chdir(tmp_path)
     common = ["study", request.param, "--data", "digits", "--epochs", "1", "--out", "runs.jsonl"]
-    return lambda *more: cli.main([*common, *STUDIES[request.param], *more])
+    return lambda *more: cli.main(changed([*common, *STUDIES[request.param], *more]))
 
 
 def test_a_table_holds_one_network_with_one_number_of_epochs(run, tmp_path, capsys):
