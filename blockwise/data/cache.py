@@ -10,23 +10,30 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import PIL
 
-from blockwise.data.decode import Pixels
 from blockwise.files import reason
 from blockwise.notes import note
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raise it whenever the decoded pixels or their layout change: older files are made anew."""
 ABANDONED_AFTER_S = 3600.0
 """Age of a temporary file, in seconds, at which its writer was killed: writing takes about 1."""
 
 
-def default_cache_dir() -> Path:
-    """The user's cache folder (XDG base directory specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "blockwise"
+def default_cache_dir() -> Path | None:
+    """The user's cache folder (XDG base directory specification); None for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(base):  # "If an implementation encounters a relative path [...] ignore it."
+        return Path(base) / "blockwise"
+    try:
+        return Path.home() / ".cache" / "blockwise"
+    except RuntimeError:  # neither HOME nor an entry of the user's in the password database
+        return None
 
 
 def cache_file(cache_dir: Path, folder: Path, image_size: int | None) -> Path:
@@ -36,7 +43,7 @@ def cache_file(cache_dir: Path, folder: Path, image_size: int | None) -> Path:
     return cache_dir / "folders" / f"{digest}.npz"
 
 
-def read(path: Path, fingerprint: str) -> dict[str, Pixels] | None:
+def read(path: Path, fingerprint: str) -> dict[str, npt.NDArray[Any]] | None:
     """The arrays stored under ``fingerprint``, or None: absent, damaged or out of date."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -47,7 +54,7 @@ def read(path: Path, fingerprint: str) -> dict[str, Pixels] | None:
         return None
 
 
-def write(path: Path, fingerprint: str, arrays: Mapping[str, Pixels]) -> None:
+def write(path: Path, fingerprint: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Store the arrays whole or not at all; a cache that cannot be written is only a warning."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +65,10 @@ def write(path: Path, fingerprint: str, arrays: Mapping[str, Pixels]) -> None:
 
 
 def _versioned(fingerprint: str) -> str:
-    return f"{LAYOUT_VERSION}:{fingerprint}"
+    return f"{LAYOUT_VERSION}:{PIL.__version__}:{fingerprint}"  # another Pillow may decode otherwise
 
 
-def _replace(path: Path, fingerprint: str, arrays: Mapping[str, Pixels]) -> None:
+def _replace(path: Path, fingerprint: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

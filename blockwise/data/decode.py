@@ -2,24 +2,26 @@
 
 import struct
 import sys
-from collections.abc import Generator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from blockwise.data.pixels import Span, eight_bits, is_wide, scaled, upright, wide_values
 from blockwise.data.progress import ProgressCallback
 from blockwise.processes import cores, process_pool
 from devices.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
+Answer = TypeVar("Answer")
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
-SIXTEEN_BIT_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 CHUNK = 64
 """Files per task: long enough to hide the cost of a task, short enough for a smooth bar."""
 PARALLEL_FROM = 1024
@@ -52,7 +54,25 @@ class Target:
     width: int
     resize: bool
     model: str
-    """The file whose size is demanded of the others."""
+    """The file whose size and kind of values are demanded of the others."""
+    span: Span | None = None
+    """What becomes 0 and 255, if the values are wide: see :func:`blockwise.data.pixels.is_wide`."""
+
+
+class Decoded(NamedTuple):
+    """Images (n, 1, H, W) if all of them are grey, else (n, 3, H, W)."""
+
+    images: Pixels
+    transparent: int
+    """How many of them are transparent in places."""
+
+
+class Images(NamedTuple):
+    """All images (N, 3, H, W), whether every one of them is grey, and what became of them in words."""
+
+    pixels: Pixels
+    grey: bool
+    notes: tuple[str, ...]
 
 
 def readable_suffixes() -> frozenset[str]:
@@ -62,45 +82,92 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def decode_all(
-    paths: Sequence[str], image_size: int | None, progress: ProgressCallback
-) -> tuple[Pixels, bool]:
-    """All images as (N, 3, H, W), and whether every one of them is grey; or InputError.
+    paths: Sequence[str], image_size: int | None, progress: ProgressCallback, training: int | None = None
+) -> Images:
+    """All images, or InputError.
 
     With ``image_size`` the shorter side is scaled to it and the centre cropped to a square;
-    without, all images must share one size.
+    without, all images must share one size. Floats and integers of more than 16 bits are scaled by the
+    range of the first ``training`` images (of all for None).
     """
-    try:
-        target = _target(paths[0], image_size)
-        images = np.empty((len(paths), 3, target.height, target.width), np.uint8)
-        done, grey = 0, True
-        with closing(_decoded_chunks(paths, target)) as chunks:
-            for chunk in chunks:
-                # A grey chunk has one channel, which broadcasts to the three.
-                images[done : done + len(chunk)] = chunk
-                done, grey = done + len(chunk), grey and chunk.shape[1] == 1
-                progress(done, len(paths))
-    except BadImage as bad:
-        raise bad.as_input_error() from bad
-    return images, grey
+    with warnings.catch_warnings(action="ignore"):  # of Pillow, on files that are large or carry odd data
+        try:
+            target = _target(paths[0], image_size)
+            if target.span is not None:
+                target = replace(target, span=_common_span(paths[:training], progress))
+            return _decode_to(target, paths, progress)
+        except BadImage as bad:
+            raise bad.as_input_error() from bad
+
+
+def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback) -> Images:
+    images = np.empty((len(paths), 3, target.height, target.width), np.uint8)
+    done, grey, transparent = 0, True, 0
+    with closing(_by_chunks(partial(decode_chunk, target=target), paths)) as chunks:
+        for chunk in chunks:
+            # A grey chunk has one channel, which broadcasts to the three.
+            images[done : done + len(chunk.images)] = chunk.images
+            done, grey = done + len(chunk.images), grey and chunk.images.shape[1] == 1
+            transparent += chunk.transparent
+            progress(done, len(paths))
+    notes = []
+    if transparent:
+        notes.append(f"{transparent:,} of {done:,} images are transparent in places; they are laid on black")
+    if target.span is not None:
+        low, high = target.span
+        notes.append(f"values from {low:g} to {high:g}, the range of the training images, become 0 to 255")
+    return Images(images, grey, tuple(notes))
 
 
 def _target(path: str, image_size: int | None) -> Target:
-    if image_size is not None:
-        return Target(image_size, image_size, True, path)
+    """What the first image decides; its own range stands for that of all."""
     try:
         with Image.open(path) as image:
-            return Target(image.height, image.width, False, path)
+            span = span_of(wide_values(image)) if is_wide(image) else None
+            width, height = upright(image).size if image_size is None else (image_size, image_size)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
+    return Target(height, width, image_size is not None, path, span)
 
 
-def _decoded_chunks(paths: Sequence[str], target: Target) -> Generator[Pixels, None, None]:
+def span_of(values: npt.NDArray[np.float64]) -> Span:
+    """Lowest and highest value."""
+    return float(values.min()), float(values.max())
+
+
+def _common_span(paths: Sequence[str], progress: ProgressCallback) -> Span:
+    low, high, done = float("inf"), float("-inf"), 0
+    with closing(_by_chunks(partial(span_chunk, model=paths[0]), paths)) as spans:
+        for lowest, highest in spans:
+            low, high, done = min(low, lowest), max(high, highest), min(done + CHUNK, len(paths))
+            progress(done, len(paths))
+    return low, high
+
+
+def span_chunk(paths: Sequence[str], model: str) -> Span:
+    """The range of n files, all of them wide like ``model``."""
+    low, high = float("inf"), float("-inf")
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                _check_kind(path, image, model, wide=True)
+                lowest, highest = span_of(wide_values(image))
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+        low, high = min(low, lowest), max(high, highest)
+    return low, high
+
+
+def _by_chunks(
+    work: Callable[[Sequence[str]], Answer], paths: Sequence[str]
+) -> Generator[Answer, None, None]:
+    """``work`` on CHUNK files at a time, in their order."""
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     if len(paths) < PARALLEL_FROM:
-        yield from (decode_chunk(chunk, target) for chunk in chunks)
+        yield from map(work, chunks)
         return
     with _executor() as executor:
-        yield from executor.map(decode_chunk, chunks, repeat(target))
+        yield from executor.map(work, chunks)
 
 
 def _executor() -> AbstractContextManager[Executor]:
@@ -110,47 +177,31 @@ def _executor() -> AbstractContextManager[Executor]:
     return process_pool(cores()) if sys.platform == "linux" else ThreadPoolExecutor(cores())
 
 
-def decode_chunk(paths: Sequence[str], target: Target) -> Pixels:
-    """(n, 1, H, W) if all n files are grey, else (n, 3, H, W)."""
+def decode_chunk(paths: Sequence[str], target: Target) -> Decoded:
+    """n files; one channel if all of them are grey."""
     decoded = [decode(path, target) for path in paths]
-    channels = max(len(image) for image in decoded)
+    channels = max(len(one.images) for one in decoded)
     chunk = np.empty((len(paths), channels, target.height, target.width), np.uint8)
-    for place, image in zip(chunk, decoded, strict=True):
-        place[:] = image
-    return chunk
+    for place, one in zip(chunk, decoded, strict=True):
+        place[:] = one.images
+    return Decoded(chunk, sum(one.transparent for one in decoded))
 
 
-def decode(path: str, target: Target) -> Pixels:
-    """One file as (1, H, W) if it is grey, else (3, H, W). Transparency is dropped."""
+def decode(path: str, target: Target) -> Decoded:
+    """One file, as (1, H, W) if it is grey, else (3, H, W)."""
     try:
         with Image.open(path) as image:
-            if not target.resize and image.size != (target.width, target.height):
-                raise _other_size(path, image, target)
-            image.load()
-            fitted = _fit(_eight_bits(image), target)
+            _check_kind(path, image, target.model, wide=target.span is not None)
+            if target.span is not None:
+                plain, transparent = scaled(wide_values(image), target.span), False
+            else:
+                plain, transparent = eight_bits(upright(image))
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
-    pixels = np.asarray(fitted)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB."""
-    if image.mode in SIXTEEN_BIT_MODES:
-        # Pillow's own conversion clips at 255 instead of scaling 0..65535 to 0..255.
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode in GREY_MODES:
-        return image.convert("L")
-    if image.mode == "P" and _has_grey_palette(image):
-        return image.convert("RGB").getchannel(0)
-    if "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
-
-
-def _has_grey_palette(image: Image.Image) -> bool:
-    palette = image.getpalette() or []
-    return palette[0::3] == palette[1::3] == palette[2::3]
+    if not target.resize and plain.size != (target.width, target.height):
+        raise _other_size(path, plain, target)
+    pixels = np.asarray(_fit(plain, target))
+    return Decoded(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), int(transparent))
 
 
 def _fit(image: Image.Image, target: Target) -> Image.Image:
@@ -160,8 +211,15 @@ def _fit(image: Image.Image, target: Target) -> Image.Image:
     size, shorter = target.width, min(image.size)
     width, height = (int(size * side / shorter) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-    return scaled.crop((left, top, left + size, top + size))
+    scaled_image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return scaled_image.crop((left, top, left + size, top + size))
+
+
+def _check_kind(path: str, image: Image.Image, model: str, *, wide: bool) -> None:
+    if is_wide(image) != wide:
+        kinds = ("values of 8 or 16 bits", "floats or integers of more than 16 bits")
+        do = "convert all images to one kind"
+        raise BadImage(path, kinds[is_wide(image)], f"{kinds[wide]} like {model}", do)
 
 
 def _other_size(path: str, image: Image.Image, target: Target) -> BadImage:
@@ -174,6 +232,9 @@ def _other_size(path: str, image: Image.Image, target: Target) -> BadImage:
 
 
 def _unreadable(path: str, error: BaseException) -> BadImage:
+    if isinstance(error, Image.DecompressionBombError):
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        return BadImage(path, "too many pixels", f"at most {most:,}", "scale it down or remove it")
     known = isinstance(error, UnidentifiedImageError)
     reason = "no known format" if known else (str(error).splitlines() or [type(error).__name__])[0]
     got = f"a damaged or unreadable file ({reason})"

@@ -2,20 +2,25 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from blockwise.data import cache
 from blockwise.data.dataset import RawSet, Split
 from blockwise.data.decode import Pixels, decode_all, readable_suffixes
 from blockwise.data.progress import ProgressCallback, reporting
+from blockwise.files import reason
+from blockwise.notes import note
 from devices.errors import InputError
 
 LAYOUT = "PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE"
+"""Images may also lie in folders within that of their class."""
 
 
 class ImageFile(NamedTuple):
@@ -23,10 +28,8 @@ class ImageFile(NamedTuple):
 
     path: str
     label: int
-    size: int
-    """Bytes."""
-    modified: int
-    """Nanoseconds since the epoch."""
+    state: tuple[int, ...]
+    """Size, times of change and inode: see :func:`_state`."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,10 @@ class Listing:
     test: tuple[ImageFile, ...]
 
     def fingerprint(self) -> str:
-        """A digest of every file's relative name, size and time of change."""
-        digest = hashlib.blake2b(digest_size=16)
-        for file in self.train + self.test:
-            name = file.path.removeprefix(str(self.root))
-            digest.update(os.fsencode(f"{name}\0{file.size}\0{file.modified}\n"))
-        return digest.hexdigest()
+        """A digest of every file's relative name and state."""
+        start = len(str(self.root / "train")) - len("train")  # however the root is spelt, "." for one
+        lines = (f"{file.path[start:]}\0{file.state}\n" for file in self.train + self.test)
+        return hashlib.blake2b(os.fsencode("".join(lines)), digest_size=16).hexdigest()
 
 
 def load_folder(
@@ -57,28 +58,37 @@ def load_folder(
     """Read the folder, from the cache if it has not changed since it was decoded.
 
     The set has one channel if every image is grey, else three. Raises InputError, in one line,
-    for a folder, class or image that cannot be used.
+    for a folder, class or image that cannot be used; notes what was made of the images.
     """
     listing = list_folder(path)
-    file = cache.cache_file(cache_dir or cache.default_cache_dir(), path, image_size)
-    fingerprint = listing.fingerprint()
-    images = cache.read(file, fingerprint)
-    if images is None:
-        images = _decode(listing, image_size, progress)
-        cache.write(file, fingerprint, images)
+    cache_dir = cache_dir or cache.default_cache_dir()
+    stored = None
+    if cache_dir is not None:
+        file, fingerprint = cache.cache_file(cache_dir, path, image_size), listing.fingerprint()
+        stored = cache.read(file, fingerprint)
+    if stored is None:
+        stored = _decode(listing, image_size, progress)
+        # Files that change while they are read must not be taken for what was read.
+        if cache_dir is not None and list_folder(path).fingerprint() == fingerprint:
+            cache.write(file, fingerprint, stored)
+    for text in stored["notes"]:
+        note(f"data {path}: {text}")
     return RawSet(
         listing.classes,
-        _split(images["train"], listing.train),
-        _split(images["test"], listing.test),
+        _split(stored["train"], listing.train),
+        _split(stored["test"], listing.test),
     )
 
 
-def _decode(listing: Listing, image_size: int | None, progress: ProgressCallback | None) -> dict[str, Pixels]:
+def _decode(
+    listing: Listing, image_size: int | None, progress: ProgressCallback | None
+) -> dict[str, npt.NDArray[Any]]:
     paths = [file.path for file in listing.train + listing.test]
+    training = len(listing.train)
     with reporting(progress, f"decoding {listing.root.name}") as report:
-        images, grey = decode_all(paths, image_size, report)
-    kept = images[:, :1] if grey else images
-    return {"train": kept[: len(listing.train)], "test": kept[len(listing.train) :]}
+        images = decode_all(paths, image_size, report, training)
+    kept = images.pixels[:, :1] if images.grey else images.pixels
+    return {"train": kept[:training], "test": kept[training:], "notes": np.array(images.notes, dtype=np.str_)}
 
 
 def _split(images: Pixels, files: Sequence[ImageFile]) -> Split:
@@ -88,6 +98,16 @@ def _split(images: Pixels, files: Sequence[ImageFile]) -> Split:
 
 def list_folder(path: Path) -> Listing:
     """Find the classes and images of a folder, or raise InputError."""
+    try:
+        return _list_folder(path)
+    except OSError as error:
+        subject = f"image folder {os.fsdecode(error.filename) if error.filename else path}"
+        raise InputError(
+            subject, got=reason(error), wanted="a folder that can be read", do="see to its permissions"
+        ) from error
+
+
+def _list_folder(path: Path) -> Listing:
     for needed in (path, path / "train", path / "test"):
         if not os.path.isdir(needed):
             got = "something that is no folder" if os.path.exists(needed) else "no such folder"
@@ -132,19 +152,31 @@ def _files(folder: Path, classes: Sequence[str]) -> tuple[ImageFile, ...]:
     found: list[ImageFile] = []
     for label, name in enumerate(classes):
         if (folder / name).is_dir():
-            found += _images(folder / name, label, suffixes)
+            found += sorted(_images(str(folder / name), label, suffixes, ()))
     return tuple(found)
 
 
-def _images(folder: Path, label: int, suffixes: frozenset[str]) -> list[ImageFile]:
-    found = []
+def _images(folder: str, label: int, suffixes: frozenset[str], above: tuple[str, ...]) -> Iterator[ImageFile]:
+    """The images in ``folder`` and the folders in it, in any order; a link back up is not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            suffix = os.path.splitext(entry.name)[1].lower()
-            if suffix in suffixes and not entry.name.startswith(".") and entry.is_file():
-                status = entry.stat()
-                found.append(ImageFile(entry.path, label, status.st_size, status.st_mtime_ns))
-    return sorted(found)
+            if entry.name.startswith("."):
+                continue
+            if os.path.splitext(entry.name)[1].lower() in suffixes and entry.is_file():
+                yield ImageFile(entry.path, label, _state(entry.stat()))
+            elif entry.is_dir():
+                within = (*above, os.path.realpath(folder))
+                if os.path.realpath(entry.path) not in within:
+                    yield from _images(entry.path, label, suffixes, within)
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    """What differs once a file's content does.
+
+    Size and time of modification alone can be put back, as ``cp -p`` and ``rsync -t`` do; the time of
+    the inode's change cannot, and another file that takes the name has another inode.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _no_images(folder: Path) -> InputError:

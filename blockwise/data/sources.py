@@ -15,6 +15,7 @@ from blockwise.data.dataset import Dataset, RawSet, Split, split_validation
 from blockwise.data.folder import load_folder
 from blockwise.data.progress import ProgressCallback
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
+from blockwise.notes import note
 from devices.errors import InputError, unknown_name
 
 DIGITS_TEST_FRACTION = 0.2
@@ -29,14 +30,14 @@ RESIZE_BATCH = 1024
 
 @dataclass(frozen=True)
 class Source:
-    """A named set: what it is, how to read it (root, download) and how to augment it."""
+    """A named set: what it is, how to read it (cache folder, download) and how to augment it."""
 
     description: str
-    read: Callable[[Path, bool], RawSet]
+    read: Callable[[Path | None, bool], RawSet]
     augment: Augment
 
 
-def read_digits(root: Path, download: bool) -> RawSet:
+def read_digits(cache_dir: Path | None, download: bool) -> RawSet:
     """scikit-learn's bundled 1,797 digits, (1, 8, 8), a fifth of each class for test."""
     # Slow to import, and no other set needs it.
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
@@ -82,14 +83,35 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise InputError("image size", got=image_size, wanted="at least 1 pixel", do="try 32")
-    cache_dir = cache_dir or default_cache_dir()
     if name_or_path in SOURCES:
+        _note_namesake(name_or_path)
         source = SOURCES[name_or_path]
-        raw = source.read(cache_dir / "torchvision", download)
+        raw = source.read(cache_dir or default_cache_dir(), download)
         return _dataset(name_or_path, _resized(raw, image_size), source.augment, seed)
     path = _folder_path(name_or_path)
     raw = load_folder(path, image_size=image_size, cache_dir=cache_dir, progress=progress)
-    return _dataset(path.resolve().name, raw, folder_augment(raw.train.images), seed)
+    _check_differences(path, raw.train.images)
+    return _dataset(_shown(path.resolve().name), raw, folder_augment(raw.train.images), seed)
+
+
+def _note_namesake(name: str) -> None:
+    if os.path.isdir(name):
+        note(f"data {name}: the set of that name is meant; --data {os.path.join('.', name)} names the folder")
+
+
+def _shown(name: str) -> str:
+    """A name of a file system as text that everything can keep: escapes stand for what is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _check_differences(path: Path, images: Tensor) -> None:
+    if all(torch.equal(image, images[0]) for image in images):
+        flat = images.min() == images.max()
+        alike = "pixels that all have one value" if flat else "images that are all alike"
+        raise InputError(
+            f"image folder {path / 'train'}", got=alike, wanted="images that differ, to learn from",
+            do="see how the files were made",
+        )  # fmt: skip
 
 
 def folder_augment(images: Tensor) -> Augment:

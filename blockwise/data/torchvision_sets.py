@@ -29,8 +29,15 @@ class TorchvisionSet:
     classes: tuple[str, ...] = ()
     """Where torchvision does not know them."""
 
-    def read(self, root: Path, download: bool) -> RawSet:
-        """Read from ``root``; fetch into it only if that fails and ``download`` is asked for."""
+    def read(self, cache_dir: Path | None, download: bool) -> RawSet:
+        """Read from the cache folder; fetch into it only if that fails and ``download`` is asked for."""
+        if cache_dir is None:
+            raise InputError(
+                f"data set {self.class_name}", got="a user without a home folder",
+                wanted="a place for its files",
+                do="set HOME or XDG_CACHE_HOME, or use --data PATH for an image folder",
+            )  # fmt: skip
+        root = cache_dir / "torchvision"
         train, test = (self._open(root, part, download) for part in ("train", "test"))
         return RawSet(self.classes or tuple(train.classes), self._split(train), self._split(test))
 

@@ -150,7 +150,8 @@ def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
 @pytest.mark.parametrize(
     "arguments",
     ["--device a --device b", "--device a --json --device a", "--device=a --device b",
-     "--no-device --device a", "fit --device a --device b", "study qat --device a --device b", "study memory --device a --device b"],
+     "--no-device --device a", "fit --device a --device b", "study qat --device a --device b",
+     "study memory --device a --device b"],
 )  # fmt: skip
 def test_a_flag_is_not_taken_twice(capsys, arguments):
     assert cli.main(arguments.split()) == 2

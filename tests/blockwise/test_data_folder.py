@@ -1,17 +1,22 @@
 """Image folders: formats, modes, sizes, the cache and every way a folder can be wrong."""
 
 import os
+import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torchvision import transforms  # type: ignore[import-untyped]
 
-from blockwise.data import Dataset, decode, load
+from blockwise.data import Dataset, cache, decode, folder, load
+from blockwise.data.pixels import wide_values
+from blockwise.notes import Note
 from devices.errors import InputError
 
 Load = Callable[..., Dataset]
@@ -168,7 +173,208 @@ def test_a_class_without_test_images_is_allowed(root: Path, read: Load) -> None:
     assert read(root).test.labels.tolist() == [1]
 
 
+# --- turned, transparent and wide images
+
+
+def turned(root: Path, orientation: int, suffix: str = "png") -> Path:
+    """The same pictures in another format, with an EXIF orientation."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    for file in list(root.rglob("*.png")):
+        image = Image.open(file)
+        file.unlink()
+        image.save(file.with_suffix(f".{suffix}"), exif=exif)
+    return root
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+def test_images_stand_as_their_exif_orientation_says(
+    orientation: int, suffix: str, tmp_path: Path, read: Load
+) -> None:
+    folder = turned(fill(tmp_path / "set", size=(9, 5)), orientation, suffix)
+    dataset = read(folder)
+    assert dataset.in_shape == ((3, 9, 5) if orientation >= 5 else (3, 5, 9))
+    expected = [
+        np.asarray(ImageOps.exif_transpose(Image.open(folder / "test" / name / f"0.{suffix}")))
+        for name in ("cat", "dog")
+    ]
+    assert np.array_equal(dataset.test.images.permute(0, 2, 3, 1).numpy(), np.stack(expected))
+    (folder / "test" / "dog" / f"0.{suffix}").unlink()
+    picture("RGB", (9, 5) if orientation < 5 else (5, 9)).save(folder / "test" / "dog" / "upright.png")
+    assert read(folder).in_shape == dataset.in_shape
+
+
+def test_orientation_6_puts_the_first_row_on_the_right_and_the_first_column_on_top(
+    tmp_path: Path, read: Load
+) -> None:
+    folder = turned(fill(tmp_path / "set", "L", size=(3, 2)), 6)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    rows = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    Image.fromarray(rows).save(folder / "test" / "cat" / "0.png", exif=exif)
+    assert read(folder).test.images[0, 0].tolist() == [[4, 1], [5, 2], [6, 3]]
+    assert read(folder, image_size=2).in_shape == (1, 2, 2)
+
+
+def test_damaged_exif_data_leave_the_image_as_it_is(root: Path, read: Load) -> None:
+    file = root / "train" / "cat" / "0.png"
+    image = Image.open(file)
+    image.save(file.with_suffix(".jpg"), exif=b"Exif\0\0MM*\0garbage")
+    file.unlink()
+    assert read(root).in_shape == (3, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "options", "expected"),
+    [
+        ("RGBA", (200, 100, 50, 51), {}, (40, 20, 10)),
+        ("LA", (200, 51), {}, (40,)),
+        ("RGB", (1, 2, 3), {"transparency": (1, 2, 3)}, (0, 0, 0)),
+        ("L", 7, {"transparency": 7}, (0,)),
+    ],
+)
+def test_transparency_lies_on_black_and_is_told_once(
+    mode: str, colour: Any, options: Any, expected: tuple[int, ...], root: Path, read: Load
+) -> None:
+    grey = len(expected) == 1
+    fill(root, "L" if grey else "RGB")
+    file = root / "test" / "cat" / "0.png"
+    Image.new(mode, (6, 6), colour).save(file, **options)
+    words = rf"data {root}: 1 of 8 images are transparent in places; they are laid on black"
+    for _ in range(2):  # decoded, then from the cache
+        with pytest.warns(Note, match=words) as told:
+            dataset = read(root)
+        assert len(told) == 1
+        assert dataset.test.images[0, :, 2, 3].tolist() == list(expected)
+
+
+def test_an_opaque_alpha_channel_is_not_worth_a_word(tmp_path: Path, read: Load) -> None:
+    with warnings.catch_warnings(action="error"):
+        read(fill(tmp_path / "set", "RGBA"))
+
+
+def wide(root: Path, values: Callable[[int], Any]) -> Path:
+    """Two classes with TIFF files of one row of values each; ``values`` of 0 to 5 train, 6 and 7 test."""
+    number = 0
+    for split, count in (("train", 3), ("test", 1)):
+        for name in ("cat", "dog"):
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                Image.fromarray(values(number)[None]).save(root / split / name / f"{i}.tiff")
+                number += 1
+    return root
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_wide_values_are_scaled_by_the_range_of_the_training_images(
+    kind: type, tmp_path: Path, read: Load
+) -> None:
+    folder = wide(tmp_path / "set", lambda n: np.array([-1000 + 500 * n, 0], kind))  # -1000 to 1500
+    with pytest.warns(Note, match="values from -1000 to 1500, the range of the training images, become 0 to"):
+        dataset = read(folder)
+    assert dataset.in_shape == (1, 1, 2)
+    assert dataset.test.images[:, 0, 0].tolist() == [[255, 102], [255, 102]]  # 2000, 2500; 0 is at 0.4
+    trained = torch.cat([dataset.train.images, dataset.validation.images])[:, 0, 0]
+    assert sorted(trained[:, 0].tolist()) == [0, 51, 102, 153, 204, 255]
+
+
+def test_unsigned_integers_of_32_bits_stay_above_zero(tmp_path: Path) -> None:
+    values = np.array([[0, 2**31, 2**32 - 1]], np.uint32)
+    tags = [(256, 3), (257, 1), (258, 32), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 12)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (339, 1)])
+    start = b"II*\0" + struct.pack("<I", 8 + values.nbytes)
+    file = tmp_path / "u32.tiff"
+    file.write_bytes(start + values.tobytes() + struct.pack("<H", 10) + directory + bytes(4))
+    with Image.open(file) as image:
+        assert wide_values(image).tolist() == [[0, 2**31, 2**32 - 1]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(value: float, tmp_path: Path, read: Load) -> None:
+    folder = wide(tmp_path / "set", lambda n: np.array([n, value if n == 4 else 0], np.float32))
+    text = refusal(read, folder)
+    assert f"{folder / 'train' / 'dog' / '1.tiff'}: got a damaged" in text and "no numbers" in text
+
+
+def test_wide_and_narrow_values_are_not_mixed(root: Path, read: Load) -> None:
+    odd = root / "train" / "dog" / "odd.tiff"
+    Image.fromarray(np.zeros((6, 6), np.float32)).save(odd)
+    assert f"{odd}: got floats or integers of more than 16 bits, wanted values of 8" in refusal(read, root)
+    (root / "train" / "cat" / "0.png").unlink()
+    odd.rename(root / "train" / "cat" / "0.tiff")
+    assert "got values of 8 or 16 bits, wanted floats or integers of more than 16" in refusal(read, root)
+
+
+def test_an_image_of_more_pixels_than_pillow_likes_is_read_without_a_word(
+    root: Path, read: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with warnings.catch_warnings(action="error"):
+        assert read(root).in_shape == (3, 6, 6)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    os.utime(root / "test" / "cat" / "0.png", ns=(1, 1))
+    assert "got too many pixels, wanted at most 20; scale it down" in refusal(read, root)
+
+
+# --- where images lie
+
+
+def test_images_in_folders_of_a_class_belong_to_it_in_the_order_of_their_paths(
+    root: Path, read: Load
+) -> None:
+    flat = read(root)
+    for name in ("cat", "dog"):
+        (root / "train" / name / "1").mkdir()
+        (root / "train" / name / "1" / "deep").mkdir()
+        (root / "train" / name / "1.png").rename(root / "train" / name / "1" / "deep" / "any.PNG")
+        (root / "train" / name / "2.png").rename(root / "train" / name / "1" / "last.png")
+        (root / "train" / name / "1" / "back").symlink_to("..")
+        (root / "train" / name / "1" / ".thumbs").mkdir()
+        picture("L").save(root / "train" / name / "1" / ".thumbs" / "0.png")
+    deep = read(root)
+    assert torch.equal(deep.train.images, flat.train.images)
+    assert torch.equal(deep.validation.labels, flat.validation.labels)
+
+
+def test_images_in_a_linked_folder_are_found(root: Path, tmp_path: Path, read: Load) -> None:
+    (root / "test" / "cat").rename(tmp_path / "elsewhere")
+    (root / "test" / "cat").mkdir()
+    (root / "test" / "cat" / "link").symlink_to(tmp_path / "elsewhere")
+    assert read(root).test.labels.tolist() == [0, 1]
+
+
+def test_names_that_are_not_utf_8_are_read_and_named_by_text(tmp_path: Path, read: Load) -> None:
+    folder = fill(tmp_path / os.fsdecode(b"caf\xe9"))
+    (folder / "train" / "cat" / "0.png").rename(folder / "train" / "cat" / os.fsdecode(b"\xff.png"))
+    for split in ("train", "test"):
+        (folder / split / "dog").rename(folder / split / os.fsdecode(b"d\xf6g"))
+    dataset = read(folder)
+    assert dataset.name == "caf\\xe9"
+    assert len(dataset.train) + len(dataset.validation) == 6
+
+
 # --- what is refused
+
+
+@pytest.mark.parametrize("value", [0, 77])
+def test_training_images_that_are_all_alike_are_refused(value: int, root: Path, read: Load) -> None:
+    for file in (root / "train").rglob("*.png"):
+        Image.new("L", (6, 6), value).save(file)
+    assert "got pixels that all have one value, wanted images that differ" in refusal(read, root)
+    for file in (root / "train").rglob("*.png"):
+        picture("RGB").save(file)
+    assert "got images that are all alike" in refusal(read, root)
+
+
+def test_a_folder_that_may_not_be_read_is_refused(
+    root: Path, read: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert f"image folder {root / 'train'}: got Permission denied" in refusal(read, root)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, read: Load) -> None:
@@ -254,7 +460,9 @@ def test_the_second_load_comes_from_the_cache(
     first = read(root)
     no_decoding()
     monkeypatch.chdir(root.parent)
-    for spelling in (root, Path("pets/../pets")):
+    for spelling in (root, Path("pets/../pets"), Path("pets"), Path()):
+        if spelling == Path():
+            monkeypatch.chdir(root)
         second = read(spelling)
         assert torch.equal(first.train.images, second.train.images)
         assert torch.equal(first.test.labels, second.test.labels)
@@ -289,6 +497,59 @@ def test_a_changed_folder_is_decoded_again(
     assert np.array_equal(changed.test.images.permute(0, 2, 3, 1).numpy(), np.stack(expected))
     no_decoding()
     read(root)
+
+
+def test_a_picture_of_equal_size_and_time_is_not_taken_for_the_old_one(root: Path, read: Load) -> None:
+    file = root / "test" / "cat" / "0.png"
+    file.write_bytes(file.read_bytes() + bytes(99))  # PNG ends before
+    first = read(root).test.images[0]
+    status = file.stat()
+    for change in ("written", "replaced"):
+        new = root.parent / "new.png"
+        picture("RGB", seed=len(change)).save(new)
+        padded = new.read_bytes()
+        padded += bytes(status.st_size - len(padded))
+        if change == "written":
+            file.write_bytes(padded)
+        else:
+            new.write_bytes(padded)
+            os.replace(new, file)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert (file.stat().st_size, file.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+        again = read(root).test.images[0]
+        assert not torch.equal(again, first)
+        first = again
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    root: Path, read: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = folder.decode_all
+
+    def decode_all(*arguments: Any) -> Any:
+        found = whole(*arguments)
+        picture("RGB", seed=5).save(root / "test" / "cat" / "0.png")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "decode_all", decode_all)
+        read(root)
+    expected = np.asarray(picture("RGB", seed=5))
+    assert np.array_equal(read(root).test.images[0].permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize("version", ["LAYOUT_VERSION", "Pillow"])
+def test_what_another_version_decoded_is_not_used(
+    version: str, root: Path, read: Load, no_decoding: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(root)
+    if version == "Pillow":
+        monkeypatch.setattr(PIL, "__version__", "0")
+    else:
+        monkeypatch.setattr(cache, "LAYOUT_VERSION", 1)
+    no_decoding()
+    with pytest.raises(AssertionError):
+        read(root)
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "garbage", "one byte"])
