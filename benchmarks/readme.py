@@ -274,18 +274,23 @@ def qat_local() -> str:
 
 def qat_activations() -> str:
     """Methods with activations of their own beside the same weights with LSQ's."""
-    runs = {(r["method"], r["activation_method"]): r for r in qat_runs() if r["regime"] == "bp"}
-    pairs = [(name, runs[name, name], runs.get((name, "lsq"))) for name, own in runs if name == own != "lsq"]
+    found = [r for r in qat_runs() if r["regime"] == "bp"]
+    runs = {(r["method"], r["activation_method"], r["residual"]): r for r in found}
+    pairs = [
+        (name, skip, run, runs.get((name, "lsq", skip)))
+        for (name, own, skip), run in runs.items()
+        if name == own != "lsq"
+    ]
     rows = [
-        [name, *(f"{100 * r['test_error']:.1f}%, {_widths(r)}" for r in (own, other))]
-        for name, own, other in pairs
+        [name, skip, *(f"{100 * r['test_error']:.1f}%, {_widths(r)}" for r in (own, other))]
+        for name, skip, own, other in pairs
         if other
     ]
-    return table(["weights", "own activations", "LSQ's activations"], rows)
+    return table(["weights", "skip", "own activations", "LSQ's activations"], rows)
 
 
 def _as_trained(run: dict[str, Any]) -> tuple[Any, ...]:
-    return run["method"], run["activation_method"], _widths(run)
+    return run["method"], run["activation_method"], run["residual"], _widths(run)
 
 
 def _widths(run: dict[str, Any]) -> str:

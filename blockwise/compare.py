@@ -80,6 +80,7 @@ def _config(setup: Setup) -> dict[str, Any]:
     chosen = {
         "head": setup.head, "lr": config.learning_rate, "method": scheme.name,
         "weight_method": scheme.weight.name, "activation_method": scheme.activation.name,
+        "residual": config.residual,
     }  # fmt: skip
     bits = {"weight_bits": config.weight_bits, "activation_bits": config.activation_bits}
     return config.learning() | chosen | bits

@@ -20,7 +20,9 @@ from blockwise.training import (
     OPTIMIZERS,
 )
 from devices.errors import InputError, unknown_name
+from devices.network import Residual
 from devices.planning import UPDATES
+from devices.state import RESIDUALS
 
 AUTO = "auto"
 LEAST_MU = SMALLEST_MU + STATE_BITS + 2
@@ -28,6 +30,9 @@ LEAST_MU = SMALLEST_MU + STATE_BITS + 2
 LARGEST_SEED = 2**63 - 1
 """PyTorch keeps seeds in 64 bits."""
 
+
+PAPER = "paper"
+"""The convention of the method's own paper."""
 
 REQUANTIZE = ("buffered", "twice")
 """How sums become few bits: their largest must be known first."""
@@ -170,6 +175,14 @@ class Quantization:
             help_behavior_hint="(default: one stage)",
         ),
     ] = ()
+    residual: Annotated[
+        str,
+        arg(
+            help="What the skip paths of residual sums hold: codes, which the next layer reads too; float, "
+            "as in most methods' own networks, beside codes and at 32 bits; or paper, the convention of the "
+            "activations' method."
+        ),
+    ] = "codes"
 
 
 @dataclass(frozen=True)
@@ -355,6 +368,14 @@ class Config:
         return self.scheme.usual_bits("activation") if asked is None else asked
 
     @property
+    def residual(self) -> Residual:
+        """What skip paths hold beside activations that are codes."""
+        asked = self.quantization.residual
+        if self.activation_bits == quant.FLOAT_BITS or not models.has_skips(self.network.model):
+            return "codes"  # one tensor for all its readers
+        return next((r for r in RESIDUALS if r == asked), self.scheme.residual)
+
+    @property
     def learning_rate(self) -> float:
         """Peak learning rate."""
         lr = self.training.lr
@@ -395,6 +416,7 @@ def _check_names(config: Config) -> None:
         ("optimizer", training.optimizer, OPTIMIZERS),
         ("--update", training.update, {AUTO, *UPDATES}),
         ("--requantize", training.requantize, REQUANTIZE),
+        ("--residual", config.quantization.residual, (*RESIDUALS, PAPER)),
         ("--accelerator", training.accelerator, {AUTO, "cpu", "cuda"}),
         *(("regime", regime, ALL_REGIMES) for regime in training.regimes),
     )

@@ -12,7 +12,7 @@ from blockwise import heads
 from blockwise.partition import Cut, cut
 from blockwise.quant.precision import edges
 from devices.ledger import Ledger
-from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network import IMAGES, LABELS, Block, Layer, Network, skipping
 from devices.regimes import Step, schedule
 from devices.trace import trace
 
@@ -63,7 +63,8 @@ class Anatomy:
             edge = (*rim.weights, rim.activation)
             units.append(tuple(replace(x, precision="edge") if x.name in edge else x for x in layers))
             source, shape = layers[-1].name, layers[-1].shape
-        return tuple(units)
+        skips = skipping([layer for layers in units for layer in layers])
+        return tuple(tuple(_in_skip_path(layer, skips) for layer in layers) for layers in units)
 
     def _block(self, start: int, end: int) -> Block:
         layers = tuple(layer for unit in self.units[start:end] for layer in unit)
@@ -95,6 +96,12 @@ class Anatomy:
         source = self.units[start - 1][-1].name if start else IMAGES
         alone = Network(shape, (block,), source)
         return Ledger(schedule("local", alone, step)).peak_bytes
+
+
+def _in_skip_path(layer: Layer, skips: frozenset[str]) -> Layer:
+    """What a residual sum reads is marked, but for the sums of layers with weights."""
+    marked = layer.name in skips and layer.precision == "inner" and not layer.weights
+    return replace(layer, precision="skip") if marked else layer
 
 
 def block_name(units: tuple[str, ...]) -> str:

@@ -93,7 +93,7 @@ class Setup:
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of."""
         config = self.config
-        bits = config.scheme.bits(config.weight_bits, config.activation_bits)
+        bits = config.scheme.bits(config.weight_bits, config.activation_bits, config.residual)
         batch = config.training.batch_size if batch is None else batch
         return Step(
             batch, config.training.optimizer, bits, self.update(regime) == "fused", DEVICE,
@@ -188,7 +188,7 @@ class Setup:
         """The quantized network by its own names, and the same modules in blocks with heads."""
         chain = self.chain()
         config = self.config
-        quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits)
+        quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits, config.residual)
         return chain, BlockNet(chain, self.cut, self.head)
 
     @cached_property

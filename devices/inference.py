@@ -23,7 +23,9 @@ def inference(network: Network, step: Step) -> Schedule:
     nothing. A layer still writes its 32-bit accumulators as a whole map, as the packed blocks of
     ``local-resident`` do, before its norm and ReLU turn them into codes.
     """
-    layers = with_quantizers(network.layers, step.bits) if step.table.packs else network.layers
+    layers = network.layers
+    if step.table.packs:
+        layers = with_quantizers(layers, step.bits, network.shapes)
     whole = Network(network.in_shape, (Block(OWNER, layers, ()),), network.source)
     program = Program()
     state = State(program, step.bits, step.optimizer, steps=step.table.packs)

@@ -5,12 +5,12 @@ One :class:`Lowering` turns layers into operations under one cost table. The reg
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from devices import categories as cat
 from devices.costs import CODE_MAKERS, FLOAT_BITS, CostTable, Row
-from devices.network import LABELS, Layer, Network
+from devices.network import IMAGES, LABELS, Layer, Network, Precision, skipping
 from devices.schedule import ACTIVATION, Phase, Program
 from devices.state import Bits, Parameter
 
@@ -30,24 +30,33 @@ ELEMENTWISE = (*CODE_MAKERS, "add", "batch_norm", "batch_norm_recompute", "group
 """Layers that can evaluate a streamed input on the fly."""
 
 
-def with_quantizers(layers: Sequence[Layer], bits: Bits) -> tuple[Layer, ...]:
-    """Insert a quantizer before each quantized layer whose input is not codes already.
+def with_quantizers(
+    layers: Sequence[Layer], bits: Bits, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Layer, ...]:
+    """Insert a quantizer before quantized layers whose input is not codes already: one per tensor.
 
-    Images and the outputs of other blocks are codes. Views and max pools of codes are codes.
+    Images and the outputs of other blocks are codes, but for those that a residual sum reads where skip
+    paths are in float. Views and max pools of codes are codes. ``shapes`` are those of all tensors by the
+    layer that makes them.
     """
+    floats = skipping(layers) - {IMAGES} if bits.skips_floats else frozenset()
     codes: dict[str, bool] = {}
-    shapes = {layer.name: layer.shape for layer in layers}
+    made: dict[tuple[str, Precision], Layer] = {}
     result: list[Layer] = []
     for layer in layers:
         source = layer.inputs[0]
-        reads_codes = codes.get(source, True)
+        reads_codes = codes.get(source, source not in floats)
         if layer.weights and bits.activation_of(layer) < FLOAT_BITS and not reads_codes:
-            name = f"{layer.name}.input"
-            result.append(Layer(name, "quantize", (source,), shapes[source], precision=layer.precision))
-            layer = replace(layer, inputs=(name, *layer.inputs[1:]))
+            key = source, layer.precision
+            if key not in made:
+                name, shape = f"{layer.name}.input", shapes[source]
+                made[key] = Layer(name, "quantize", (source,), shape, precision=layer.precision)
+                result.append(made[key])
+            layer = replace(layer, inputs=(made[key].name, *layer.inputs[1:]))
         result.append(layer)
         inherits = layer.kind in PASSIVE and reads_codes
-        codes[layer.name] = inherits or layer.kind in CODE_MAKERS
+        is_float = layer.precision == "skip" and bits.skips_floats
+        codes[layer.name] = inherits or (layer.kind in CODE_MAKERS and not is_float)
     return tuple(result)
 
 
@@ -152,10 +161,13 @@ class Lowering:
         """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
         if not self.table.packs or "mask" not in row.saves:
             return row.saves
+        # The gradient of a trained step size needs the value before rounding.
+        reads_value = self.bits.activations.reads_value
+        if layer.precision == "skip" and self.bits.skips_floats:
+            return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
         if self.bits.activation_of(layer) == FLOAT_BITS:
             return ("output",)  # a float ReLU's output tells its mask
-        # The gradient of a trained step size needs the value before rounding.
-        return ("mask", "input", "output") if self.bits.activations.reads_value else ("mask",)
+        return ("mask", "input", "output") if reads_value else ("mask",)
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         """Tensors that exist only to be saved."""

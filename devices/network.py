@@ -5,6 +5,7 @@ write them by hand.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,15 @@ IMAGES = "images"
 LABELS = "labels"
 """The targets of the batch: one class number per image, counted from 0."""
 
-Precision = Literal["inner", "edge", "float"]
-"""Which bit widths a layer uses: the chosen ones, those of first and last layers, or 32."""
+Precision = Literal["inner", "skip", "edge", "float"]
+"""Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
+(:attr:`devices.state.Bits.residual`), those of first and last layers, or 32."""
+
+Residual = Literal["codes", "float"]
+"""What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""
+
+PASSING = ("view", "shortcut", "max_pool", "dropout")
+"""Layers of one input that a skip path may lead through."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,11 @@ class Network:
         return tuple(layer for block in self.blocks for layer in (*block.layers, *block.head))
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Layer of a body, or the input -> the shape of its output, without the batch."""
+        return {self.source: self.in_shape} | {layer.name: layer.shape for layer in self.layers}
+
+    @property
     def owners(self) -> dict[str, str]:
         """Layer name -> the block it belongs to, or that block's head ("block.head")."""
         bodies = {layer.name: b.name for b in self.blocks for layer in b.layers}
@@ -103,3 +116,18 @@ class Network:
     def parameters(self) -> int:
         """Trainable elements without the local heads."""
         return sum(layer.weights + layer.biases for layer in self.layers)
+
+
+def skipping(layers: Sequence[Layer]) -> frozenset[str]:
+    """Names of what a residual sum reads, and of the passing layers on the way to it.
+
+    A name that is none of the ``layers`` is their input.
+    """
+    makers = {layer.name: layer for layer in layers}
+    found = set()
+    for name in (source for layer in layers if layer.kind == "add" for source in layer.inputs):
+        while name in makers and makers[name].kind in PASSING:
+            found.add(name)
+            name = makers[name].inputs[0]
+        found.add(name)
+    return frozenset(found)

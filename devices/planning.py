@@ -8,7 +8,7 @@ from devices.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.costs import DEVICE, CostTable
 from devices.errors import InputError
 from devices.ledger import Ledger, Moment
-from devices.network import Network
+from devices.network import Network, Residual
 from devices.paging import Paging, paging
 from devices.profile import Device, load
 from devices.regimes import Describable, Step, schedule, update_of
@@ -103,6 +103,7 @@ def plan(
     weights: QuantizerMemory = ONE_STEP,
     activations: QuantizerMemory = ONE_STEP,
     edge_weights: QuantizerMemory | None = None,
+    residual: Residual = "codes",
     update: str | None = None,
     micro_batch: int = 1,
     blocks: str | int = DEFAULT_BLOCKS,
@@ -113,7 +114,8 @@ def plan(
 
     ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
     how; a network is cut already). Bits are 1 to 8, 16, or 32 for float32; ``weights``,
-    ``activations`` and ``edge_weights`` say what the quantizers hold beside codes, by default a step.
+    ``activations`` and ``edge_weights`` say what the quantizers hold beside codes, by default a step;
+    ``residual`` whether skip paths hold codes or floats.
     ``update`` is "end" (all gradients wait for the end of the step), "fused" (each is applied and freed
     in the backward pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro
     passes at a time.
@@ -127,7 +129,7 @@ def plan(
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
-    bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights)
+    bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes,

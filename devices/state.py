@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from devices import categories as cat
 from devices.costs import CODE_MAKERS, FLOAT_BITS
 from devices.errors import InputError, unknown_name
-from devices.network import Layer
+from devices.network import Layer, Residual
 from devices.schedule import Program
 
 OPTIMIZER_STATES: dict[str, int] = {"sgd": 0, "sgd-momentum": 1, "adam": 2}
@@ -19,6 +19,8 @@ FLAG_BITS = 8
 
 WIDTHS = (*range(1, 9), 16, FLOAT_BITS)
 """Bits that weights and activations may have."""
+
+RESIDUALS: tuple[Residual, ...] = ("codes", "float")
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,20 @@ class Bits:
     weights: QuantizerMemory = ONE_STEP
     activations: QuantizerMemory = ONE_STEP
     edge_weights: QuantizerMemory | None = None  # where first and last layer have another quantizer
+    residual: Residual = "codes"  # what skip paths hold, where activations are codes
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
             bits = getattr(self, name)
             if type(bits) is not int or bits not in WIDTHS:
                 raise InputError(f"{name} bits", got=bits, wanted="1 to 8, 16 or 32", do="change it")
+        if self.residual not in RESIDUALS:
+            raise unknown_name("residual", self.residual, RESIDUALS)
+
+    @property
+    def skips_floats(self) -> bool:
+        """Whether skip paths hold floats beside codes."""
+        return self.residual == "float" and self.activation < FLOAT_BITS
 
     def quantizer_of(self, layer: Layer) -> QuantizerMemory:
         """What the layer's quantizer holds; nothing where it has none."""
@@ -78,12 +88,14 @@ class Bits:
         """
         if layer.precision == "edge" and self.edge == FLOAT_BITS and not layer.weights:
             return self.activation
+        if layer.precision == "skip" and self.skips_floats:
+            return FLOAT_BITS
         return self._of(layer, self.activation)
 
     def _of(self, layer: Layer, inner: int) -> int:
         if layer.precision == "float":
             return FLOAT_BITS
-        return inner if layer.precision == "inner" else max(inner, self.edge)
+        return max(inner, self.edge) if layer.precision == "edge" else inner
 
 
 def optimizer_states(optimizer: str) -> int:

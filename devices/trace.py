@@ -27,6 +27,7 @@ MODULE_KINDS: dict[type[nn.Module], str] = {
     nn.GroupNorm: "group_norm",
     nn.ReLU: "relu",
     nn.ReLU6: "relu",
+    nn.Hardtanh: "relu",
     nn.SiLU: "swish",
     nn.Hardswish: "swish",
     nn.Sigmoid: "sigmoid",
@@ -107,6 +108,23 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
         ) from error  # fmt: skip
 
 
+def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
+    """The layers of ``module`` by path, in execution order, with their kinds and what each reads.
+
+    Without shapes, and with a weight only to tell those that have any. An operation that has no cost row
+    is a layer of its own kind. Raises InputError if torch.fx cannot trace the module called ``name``.
+    """
+    layers, names = [], {}
+    for node in symbolic(module, name).nodes:
+        names[node] = str(node.target) if node.op == "call_module" else node.name
+        if node.op not in ("placeholder", "output"):
+            called, kind, found = _called(node, module)
+            sources = tuple(names[source] for source in node.all_input_nodes)
+            has_weights = kind in ("conv", "linear") and found is not None
+            layers.append(Layer(names[node], kind or called, sources, (), weights=int(has_weights)))
+    return tuple(layers)
+
+
 def _find_shapes(graph: fx.GraphModule, examples: list[torch.Tensor], name: str) -> None:
     with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
         try:
@@ -140,9 +158,7 @@ def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
 
 
 def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Layer:
-    module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
-    called = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target))
-    kind = kind_of_module(module) if module is not None else FUNCTION_KINDS.get(called)
+    called, kind, module = _called(node, root)
     if kind is None:
         raise InputError(
             f"layer {names[node]}", got=f"the operation {called!r}", wanted="one with a cost row",
@@ -151,6 +167,13 @@ def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Laye
     sources = tuple(names[source] for source in node.all_input_nodes)
     shape = tuple(cast(Any, node.meta["tensor_meta"]).shape[1:])
     return replace(Layer(names[node], kind, sources, shape), **_parameters(module))
+
+
+def _called(node: fx.Node, root: nn.Module) -> tuple[str, str | None, nn.Module | None]:
+    """What a node calls, its cost row, and the module if it is one."""
+    module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
+    called = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target))
+    return called, kind_of_module(module) if module is not None else FUNCTION_KINDS.get(called), module
 
 
 def _parameters(module: nn.Module | None) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from tyro.conf import arg
 
 from blockwise import flags, models, quant, report
 from blockwise.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.config import PAPER
 from blockwise.exit_codes import FITS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
 from blockwise.studies.summary import NEEDED
 from blockwise.training import REGIMES
 from devices.errors import unknown_name
+from devices.state import RESIDUALS
 
 DESCRIPTION = (
     "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "
@@ -56,6 +58,13 @@ class Options(EpochsStudy):
             help_behavior_hint="(default: 3)",
         ),
     ] = None
+    residual: Annotated[
+        str,
+        arg(
+            help="What skip paths hold beside codes: codes, float, or paper, which is each method's own "
+            "convention."
+        ),
+    ] = PAPER
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
@@ -92,7 +101,7 @@ def _space(options: Options) -> Space:
     return Space(
         options.methods or qat.catalogue(), options.regimes, options.heads, options.blocks,
         options.weight_bits, options.activation_bits, options.model, options.data, options.accelerator,
-        options.compile, options.activation_method,
+        options.compile, options.activation_method, options.residual,
     )  # fmt: skip
 
 
@@ -104,6 +113,7 @@ def _protocol(options: Options) -> Protocol:
         ("method", options.methods, quant.METHODS),
         ("regime", options.regimes, REGIMES),
         ("method", (options.activation_method or "fp32",), quant.METHODS),
+        ("--residual", (options.residual,), (*RESIDUALS, PAPER)),
     )
     for subject, names, known in named:
         for name in names:

@@ -23,6 +23,7 @@ __all__ = [
     "build",
     "check_name",
     "count_parameters",
+    "has_skips",
     "width_of",
 ]
 
@@ -37,13 +38,14 @@ class Family:
     build: Callable[[tuple[int, ...], int, int], Chain]
     width: int
     description: str
+    skips: bool = False  # whether it has residual sums
 
 
 CATALOGUE: dict[str, Family] = {
-    "resnet20": Family(partial(resnet, 20), 16, "residual network, 19 convolutions"),
-    "resnet32": Family(partial(resnet, 32), 16, "residual network, 31 convolutions"),
-    "resnet44": Family(partial(resnet, 44), 16, "residual network, 43 convolutions"),
-    "resnet56": Family(partial(resnet, 56), 16, "residual network, 55 convolutions"),
+    "resnet20": Family(partial(resnet, 20), 16, "residual network, 19 convolutions", skips=True),
+    "resnet32": Family(partial(resnet, 32), 16, "residual network, 31 convolutions", skips=True),
+    "resnet44": Family(partial(resnet, 44), 16, "residual network, 43 convolutions", skips=True),
+    "resnet56": Family(partial(resnet, 56), 16, "residual network, 55 convolutions", skips=True),
     "vgg8b": Family(partial(vgg, "vgg8b"), 128, "plain network, 6 convolutions and 2 linear layers"),
     "vgg11b": Family(partial(vgg, "vgg11b"), 128, "plain network, 9 convolutions and 2 linear layers"),
     "mlp": Family(mlp, 1024, "3 hidden linear layers"),
@@ -85,6 +87,11 @@ def check_name(name: str) -> None:
         check_torchvision(name.removeprefix(PREFIX))
     elif name not in CATALOGUE:
         raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"))
+
+
+def has_skips(name: str) -> bool:
+    """Whether a network has residual sums; torchvision's may."""
+    return name.startswith(PREFIX) or CATALOGUE[name].skips
 
 
 def width_of(name: str, width: int | None) -> int | None:

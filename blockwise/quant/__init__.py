@@ -27,14 +27,15 @@ from blockwise.quant import (
     uniq,
     xnor,
 )
-from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
-from blockwise.quant.precision import Edges, edges
+from blockwise.quant.precision import Edges, Skips, edges, skips
 from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, Quantizer, Role, Rule
 from blockwise.quant.scheme import Scheme, check_bits, compose, find, lacks
 from blockwise.quant.stages import ONE_STAGE, Stages
 from blockwise.quant.treatment import Treatment
 from devices.errors import unknown_name
+from devices.network import Residual
 
 __all__ = [
     "BITS",
@@ -129,13 +130,16 @@ def make(name: str, bits: int = 3, role: Role = "weight", shape: tuple[int, ...]
 
 
 def quantize(
-    model: nn.Module, by: Scheme | str, weight_bits: int | None = None, activation_bits: int | None = None
-) -> nn.Module:
+    model: nn.Module, by: Scheme | str, weight_bits: int | None = None, activation_bits: int | None = None,
+    residual: Residual = "codes",
+) -> nn.Module:  # fmt: skip
     """Quantize every convolution, linear layer and ReLU of ``model``, in place, and return it.
 
     Bits are 3 or what the method has, unless given. The first and the last layer take the weight
     method's own convention. Activations are quantized where they are made (at the ReLU), so that all
     readers share one set of codes; the input of the first layer is 8-bit images and needs no quantizer.
+    With ``residual`` "float", what a residual sum reads stays in float, and the layers that read it too
+    quantize their input; this needs a model that torch.fx can trace.
     """
     plan = scheme(by) if isinstance(by, str) else by
     weight_bits = plan.usual_bits("weight") if weight_bits is None else weight_bits
@@ -143,15 +147,18 @@ def quantize(
     if plan.is_float:
         return model
     plan.check(weight_bits, activation_bits)
-    _Conversion(model, plan, weight_bits, activation_bits).run()
+    in_float = residual == "float" and activation_bits < FLOAT_BITS
+    _Conversion(model, plan, weight_bits, activation_bits, skips(model) if in_float else Skips()).run()
     return model
 
 
 class _Conversion:
     """Replaces modules by quantized ones."""
 
-    def __init__(self, model: nn.Module, plan: Scheme, weight_bits: int, activation_bits: int) -> None:
-        self.model, self.plan, self.rim = model, plan, edges(model)
+    def __init__(
+        self, model: nn.Module, plan: Scheme, weight_bits: int, activation_bits: int, skips: Skips
+    ) -> None:
+        self.model, self.plan, self.rim, self.skips = model, plan, edges(model), skips
         self.weight_bits, self.activation_bits = weight_bits, activation_bits
 
     def run(self) -> None:
@@ -159,24 +166,30 @@ class _Conversion:
             if isinstance(module, nn.Conv2d | nn.Linear):
                 self._quantize_weights(path, module)
             elif isinstance(module, nn.ReLU) and self.activation_bits < FLOAT_BITS:
-                wide = path == self.rim.activation and self.plan.edge_bits < FLOAT_BITS
-                self._replace(path, QuantReLU(self._activations(wide=wide)))
+                self._replace(path, self._activation(path))
 
     def _replace(self, path: str, module: nn.Module) -> None:
         self.model.set_submodule(path, module)
+
+    def _activation(self, path: str) -> nn.Module:
+        wide = path == self.rim.activation and self.plan.edge_bits < FLOAT_BITS
+        quantizer = self._activations(wide=wide)
+        return FloatReLU(quantizer.float_form) if path in self.skips.activations else QuantReLU(quantizer)
 
     def _quantize_weights(self, path: str, module: nn.Conv2d | nn.Linear) -> None:
         """A layer at the edge takes the method's convention, which may be to leave it in float."""
         edge = path in self.rim.weights
         bits = max(self.weight_bits, self.plan.edge_bits) if edge else self.weight_bits
-        if bits == FLOAT_BITS:
+        reads_floats = path in self.skips.readers
+        if bits == FLOAT_BITS and (edge or not reads_floats):
             return
         chosen = self.plan.edge if edge else self.plan.weight
-        quantizer = make(chosen.name, bits, "weight", tuple(module.weight.shape))
+        weights = make(chosen.name, bits, "weight", tuple(module.weight.shape))
+        inputs = self._activations(wide=edge) if reads_floats else self._input(path)
         if isinstance(module, nn.Conv2d):
-            self._replace(path, QuantConv2d(module, quantizer))
+            self._replace(path, QuantConv2d(module, weights, inputs))
         else:
-            self._replace(path, QuantLinear(module, quantizer, self._input(path)))
+            self._replace(path, QuantLinear(module, weights, inputs))
 
     def _input(self, path: str) -> Quantizer | None:
         """The last layer quantizes what it reads if that is not codes already."""

@@ -131,4 +131,5 @@ METHOD = Method(
     weight_bits=(2, 3, 4, 5),
     activation_bits=(2, 3, 4),
     edge_method="lsq",
+    residual="float",  # yhhhli/APoT_Quantization, CIFAR10/models
 )

@@ -27,10 +27,16 @@ class _SignFunction(torch.autograd.Function):
 class Sign(Quantizer):
     """-1 or +1, with sign(0) = +1; the gradient passes where |x| <= 1, both ends included.
 
-    Of activations it takes the place of the ReLU: both signs are codes.
+    Of activations it takes the place of the ReLU: both signs are codes. In float it is a hard tanh, as in
+    the authors' networks.
     """
 
     symmetric = True
+
+    @staticmethod
+    def float_form(x: Tensor) -> Tensor:
+        """The hard tanh. (torch's own passes gradients on in the memory layout of g, not that of x.)"""
+        return x.clamp(-1, 1)
 
     def quantize(self, x: Tensor) -> Tensor:
         """The signs of ``x``, any shape."""
@@ -75,4 +81,5 @@ METHOD = Method(
     edge_bits=32,
     weight_bits=(1,),
     activation_bits=(1,),
+    residual="float",  # itayhubara/BinaryNet.pytorch, models/resnet_binary.py
 )

@@ -105,4 +105,5 @@ METHOD = Method(
     DoReFaWeight,
     DoReFaActivation,
     edge_bits=32,
+    residual="float",  # tensorpack, examples/DoReFa-Net/resnet-dorefa.py
 )

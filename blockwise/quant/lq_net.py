@@ -190,7 +190,7 @@ class LQNetActivation(_LQNet):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """One basis; in training also the one from which it has moved, by which this pass's codes are read."""
+        """One basis; in training also the one before it moved, by which the codes of this pass are read."""
         return QuantizerMemory(kept=2 * bits, packed=bits, levels=bits)
 
 
@@ -204,4 +204,5 @@ METHOD = Method(
     edge_bits=32,
     weight_bits=(1, 2, 3, 4),
     activation_bits=(1, 2, 3, 4),
+    residual="float",  # microsoft/LQ-Nets, resnet_model.py
 )

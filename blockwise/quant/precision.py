@@ -1,10 +1,11 @@
-"""Which layers of a network are quantized at which width: the convention of first and last layers."""
+"""Which layers of a network are quantized at which width, and where: its edges and its skip paths."""
 
 from dataclasses import dataclass
 
 from torch import nn
 
-from devices.trace import kind_of_module
+from devices.network import skipping
+from devices.trace import kind_of_module, links
 
 PASSIVE = ("view", "max_pool")
 """Kinds of layers that hand codes on as they are."""
@@ -33,3 +34,30 @@ def edges(model: nn.Module) -> Edges:
         before -= 1
     name, kind = leaves[before]
     return Edges((leaves[first][0], leaves[last][0]), name if kind == "relu" else None)
+
+
+@dataclass(frozen=True)
+class Skips:
+    """The skip paths of a network whose floats residual sums read, by path.
+
+    ``activations`` are the ReLUs that they start from; ``readers`` the layers with weights that read the
+    same tensors, of which they make codes.
+    """
+
+    activations: frozenset[str] = frozenset()
+    readers: frozenset[str] = frozenset()
+
+
+def skips(model: nn.Module) -> Skips:
+    """Find the skip paths of a model. Raises InputError if torch.fx cannot trace it."""
+    layers = links(model, type(model).__name__)
+    makers, floats = {layer.name: layer for layer in layers}, skipping(layers)
+    activations = frozenset(name for name in floats if name in makers and makers[name].kind == "relu")
+    readers = set()
+    for layer in layers:
+        source = layer.inputs[0] if layer.weights else ""
+        while source in makers and makers[source].kind in PASSIVE:
+            source = makers[source].inputs[0]
+        if source in activations:
+            readers.add(layer.name)
+    return Skips(activations, frozenset(readers))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blockwise.quant.quantizer import Method, Quantizer, Role, round_ste
 from devices.errors import InputError
+from devices.network import Residual
 from devices.state import QuantizerMemory
 
 OUTLIERS = 1000
@@ -194,27 +195,28 @@ class LeastErrorActivation(_Activation):
 
 
 def _method(
-    name: str, description: str, source: str, weight: type[Quantizer], activation: type[Quantizer]
-) -> Method:
+    name: str, description: str, source: str, weight: type[Quantizer], activation: type[Quantizer],
+    residual: Residual,
+) -> Method:  # fmt: skip
     bits = tuple(range(2, 9))
     described = f"quantized after training, up to {description}"
     return Method(
         name, described, source, "linear", weight, activation, edge_bits=8, weight_bits=bits,
-        activation_bits=bits,
+        activation_bits=bits, residual=residual,
     )  # fmt: skip
 
 
 METHODS = (
     _method(
         "ptq-minmax", "the largest magnitude", "Krishnamoorthi 2018, arXiv 1806.08342",
-        MinMaxWeight, MinMaxActivation,
+        MinMaxWeight, MinMaxActivation, "codes",  # the outputs of sums are quantized, and read by all
     ),
     _method(
         "ptq-percentile", "a percentile of magnitudes", "Wu et al. 2020, arXiv 2004.09602",
-        PercentileWeight, PercentileActivation,
+        PercentileWeight, PercentileActivation, "float",  # the inputs of products are quantized
     ),
     _method(
         "ptq-mse", "where the square error is least", "Nagel et al. 2021, arXiv 2106.08295",
-        LeastErrorWeight, LeastErrorActivation,
+        LeastErrorWeight, LeastErrorActivation, "codes",  # as in minmax
     ),
 )  # fmt: skip

@@ -82,4 +82,5 @@ METHOD = Method(
     QNNWeight,
     DoReFaActivation,  # the hard tanh behind a ReLU: the same round and clip to [0, 1]
     edge_bits=32,
+    residual="float",  # as in bnn, by the same authors
 )

@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blockwise.quant.layout import gradients_laid_out
+from devices.network import Residual
 from devices.state import FIXED_LEVELS, QuantizerMemory
 
 Role = Literal["weight", "activation"]
@@ -37,7 +39,7 @@ class Quantizer(nn.Module, ABC):
     in memory like ``x``, whatever the layout of the one that comes, and has the same bits. A quantizer
     whose levels depend on data sets itself up on the first tensor it sees, or when told to by
     :meth:`initialise`. At 32 bits, a stage of some trainings, it passes floats: weights as they are,
-    activations through a ReLU.
+    activations through :meth:`float_form`, mostly a ReLU.
     """
 
     needs_data: ClassVar[bool] = False  # whether the levels start from the first tensor
@@ -69,10 +71,15 @@ class Quantizer(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Quantize ``x`` of any shape; activations have the batch first."""
         if self.bits == FLOAT_BITS or not x.numel():
-            return x if self.role == "weight" else x.relu()
+            return x if self.role == "weight" else self.float_form(x)
         if not self._is_ready and not x.is_meta:
             self.set_up(x)
         return gradients_laid_out(self.quantize(x))
+
+    @staticmethod
+    def float_form(x: Tensor) -> Tensor:
+        """Activations that are not quantized, same shape."""
+        return F.relu(x)
 
     @abstractmethod
     def quantize(self, x: Tensor) -> Tensor:
@@ -139,6 +146,8 @@ class Method:
     first and last layers take another method's codes names that as ``edge_method``. ``edge_bits`` is
     their least width in the paper's convention: 32 leaves them in float, 1 treats them like the rest.
     ``stages`` are the shares of a training's epochs at which quantizers enter their next stage.
+    ``residual`` is what the skip paths of the authors' own residual networks hold beside activations of
+    this method: floats, of which every convolution quantizes its own copy, or the codes it reads.
     """
 
     name: str
@@ -153,6 +162,7 @@ class Method:
     partner: str = ""
     edge_method: str = ""
     stages: tuple[float, ...] = (0.0,)
+    residual: Residual = "float"
 
     @property
     def after_training(self) -> bool:

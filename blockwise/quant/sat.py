@@ -140,6 +140,7 @@ METHOD = Method(
     SATWeight,
     SATActivation,
     edge_bits=8,
+    residual="float",  # deJQK/AdaBits, models/q_resnet_cifar.py
 )
 CENTERED = Method(
     "sat-centered",
@@ -149,4 +150,5 @@ CENTERED = Method(
     CenteredSATWeight,
     SATActivation,
     edge_bits=8,
+    residual="float",  # as sat
 )

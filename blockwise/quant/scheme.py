@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from blockwise.quant.quantizer import FLOAT_BITS, Method, Role
 from blockwise.quant.stages import Stages
 from devices.errors import InputError, unknown_name
+from devices.network import Residual
 from devices.state import FIXED_LEVELS, Bits, QuantizerMemory
 
 USUAL_BITS = 3
@@ -41,6 +42,11 @@ class Scheme:
         """The stages of the training."""
         return Stages(max(self.weight.stages, self.activation.stages, key=len))
 
+    @property
+    def residual(self) -> Residual:
+        """What skip paths hold by the convention of the activations' method."""
+        return self.activation.residual
+
     def usual_bits(self, role: Role) -> int:
         """Three bits, or what the method has."""
         allowed = (self.weight if role == "weight" else self.activation).bits(role)
@@ -54,7 +60,7 @@ class Scheme:
         check_bits(self.weight, "weight", weight_bits, weight_flag)
         check_bits(self.activation, "activation", activation_bits, activation_flag)
 
-    def bits(self, weight_bits: int, activation_bits: int) -> Bits:
+    def bits(self, weight_bits: int, activation_bits: int, residual: Residual = "codes") -> Bits:
         """The widths in training, and what the quantizers hold, as the accounting takes them.
 
         What is quantized after the training is in float until then.
@@ -69,6 +75,7 @@ class Scheme:
             memory(self.weight, "weight", weight_bits),
             memory(self.activation, "activation", activation_bits),
             None if edge == FLOAT_BITS else memory(self.edge, "weight", edge),
+            residual,
         )
 
 

@@ -16,6 +16,8 @@ SETTINGS = {
 }
 """Entries of the configuration that a reader of the figures needs, where the run has them."""
 
+SKIPS_FLOATS = "skip paths in float"
+
 FLOAT_SETTINGS = ("method", "weight_bits", "activation_bits", "optimizer")
 """Those that integer regimes do without."""
 
@@ -52,7 +54,7 @@ def network(model: ModelInfo) -> str:
 
 
 def settings(config: dict[str, Any]) -> str:
-    """The entries of :data:`SETTINGS` that the configuration has and a regime of it uses."""
+    """The entries of :data:`SETTINGS` that the configuration has and a regime of it uses, and its skips."""
     regimes = config.get("regimes", ())
     only_integers = bool(regimes) and all(regime in INTEGER_REGIMES for regime in regimes)
     shown = [
@@ -60,7 +62,8 @@ def settings(config: dict[str, Any]) -> str:
         for key in SETTINGS
         if config.get(key) not in (None, "") and not (only_integers and key in FLOAT_SETTINGS)
     ]
-    return ", ".join(SETTINGS[key].format(config[key]) for key in shown)
+    skips = [SKIPS_FLOATS] if config.get("residual") == "float" and not only_integers else []
+    return ", ".join([*(SETTINGS[key].format(config[key]) for key in shown), *skips])
 
 
 def integers(config: dict[str, Any]) -> str:

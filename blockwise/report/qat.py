@@ -13,6 +13,7 @@ from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
+from devices.costs import FLOAT_BITS
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary
@@ -21,8 +22,8 @@ SIZE_IN = (8.0, 6.6)
 MARKERS = "osD^vP*X"
 
 HEADINGS = (
-    "method", "bits", "regime", "head, cut", "test error", "n", "reference", "bits stored", "peak KiB",
-    "batch 1", "host MiB", "time",
+    "method", "bits", "skip", "regime", "head, cut", "test error", "n", "reference", "bits stored",
+    "peak KiB", "batch 1", "host MiB", "time",
 )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def qat_table(summaries: Sequence[Summary]) -> Ruled:
     """A row per method, regime, head and cut, the lowest test error first."""
     table = ruled_table()
     for heading in HEADINGS:
-        left = heading in ("method", "regime", "head, cut")
+        left = heading in ("method", "skip", "regime", "head, cut")
         table.add_column(Text(heading, style="bold"), justify="left" if left else "right")
     for summary in summaries:
         table.add_row(*cells(summary))
@@ -44,6 +45,7 @@ def cells(summary: Summary) -> tuple[str, ...]:
     return (
         " / ".join(methods),
         f"W{summary.weight_bits}A{summary.activation_bits}",
+        ABSENT if summary.activation_bits == FLOAT_BITS else summary.residual,
         summary.regime,
         f"{summary.head}, {summary.blocks}" if summary.head else ABSENT,
         f"{100 * summary.error:.1f}{spread}%",
@@ -88,7 +90,12 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
 
 def _name(row: dict[str, Any]) -> str:
     methods = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
-    return f"{methods}, {row['head']}" if row["head"] else methods
+    parts = [methods, *([row["head"]] if row["head"] else []), *(["float skip"] if _skips(row) else [])]
+    return ", ".join(parts)
+
+
+def _skips(row: dict[str, Any]) -> bool:
+    return bool(row["residual"] == "float")
 
 
 def _conditions(rows: Sequence[dict[str, Any]]) -> str:

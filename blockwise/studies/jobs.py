@@ -74,6 +74,7 @@ class Job:
             return {
                 "method": name, "activation_method": name,
                 "weight_bits": form.weight_bits, "activation_bits": form.activation_bits, "bit_chain": [],
+                "residual": "codes",
             }  # fmt: skip
         return {
             "method": config.scheme.weight.name,
@@ -81,6 +82,7 @@ class Job:
             "weight_bits": config.weight_bits,
             "activation_bits": config.activation_bits,
             "bit_chain": list(config.quantization.bit_chain),
+            "residual": config.residual,
         }
 
     def _updates(self) -> dict[str, Any]:
@@ -103,8 +105,14 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What tells this run from every other: a hash of the conditions and the images."""
-        text = json.dumps([self.images.fingerprint, self.conditions], sort_keys=True)
+        """What tells this run from every other: a hash of the conditions and the images.
+
+        Conditions that are as they were before they could be chosen are left out: the keys of runs
+        recorded then stay theirs.
+        """
+        formerly = records.FORMERLY.items()
+        chosen = {name: v for name, v in self.conditions.items() if (name, v) not in formerly}
+        text = json.dumps([self.images.fingerprint, chosen], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from blockwise import quant
-from blockwise.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.config import PAPER, Config, Data, Network, Output, Quantization, Training
 from blockwise.studies import summary
 from blockwise.studies.jobs import Job
 from blockwise.studies.summary import Summary
@@ -82,6 +82,7 @@ class Space:
     accelerator: str = "auto"
     compile: bool = False
     activation_method: str | None = None  # another one for activations
+    residual: str = PAPER  # what skip paths hold: each method's convention
 
 
 def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
@@ -109,7 +110,7 @@ def _config(
         images=Data(data=space.source, image_size=protocol.image_size),
         quantization=Quantization(
             method=method, activation_method=other, weight_bits=weight, activation_bits=activation,
-            bit_chain=_chain(scheme, weight) if protocol.recipe else (),
+            bit_chain=_chain(scheme, weight) if protocol.recipe else (), residual=space.residual,
         ),
         training=Training(
             regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,

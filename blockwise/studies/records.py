@@ -8,16 +8,19 @@ from typing import Any
 from blockwise.files import atomic_write, reason
 from devices.errors import InputError
 
+FORMERLY = {"residual": "codes"}
+"""Conditions that older lines do not name: what they were when there was no choice."""
+
 
 def read(path: Path, keys: Iterable[str] = ("key",)) -> list[dict[str, Any]]:
-    """The runs recorded in ``path``; none if it does not exist.
+    """The runs recorded in ``path``; none if it does not exist. Older lines get :data:`FORMERLY`.
 
     Raises InputError for a file that cannot be read, and a line that is not JSON or lacks one of ``keys``.
     """
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = FORMERLY | json.loads(line)
             _ = [row[key] for key in keys]
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(

@@ -18,6 +18,7 @@ class Summary:
     activation_method: str
     weight_bits: int
     activation_bits: int
+    residual: str  # what skip paths hold
     regime: str
     head: str | None
     blocks: str | None
@@ -40,8 +41,9 @@ class Summary:
         return stdev(self.errors) if len(self.errors) > 1 else None
 
 
+PLACE = ("regime", "head", "blocks")
 SUMMARISED = (
-    "method", "activation_method", "weight_bits", "activation_bits", "regime", "head", "blocks",
+    "method", "activation_method", "weight_bits", "activation_bits", "residual", *PLACE,
 )  # fmt: skip
 
 
@@ -68,12 +70,13 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
     seconds = mean(row["seconds"] for row in group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
-    method, activation_method, weight_bits, activation_bits, regime, head, blocks = key
+    method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
     return Summary(
         method,
         activation_method,
         weight_bits,
         activation_bits,
+        residual,
         regime,
         head,
         blocks,
@@ -88,7 +91,8 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
 
 def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> float | None:
     """Mean training time of float32 under the same regime or its twin, head and cut."""
-    twin = (float_twin(key[4]), *key[5:])
+    regime, *rest = key[-len(PLACE) :]
+    twin = (float_twin(regime), *rest)
     same = [row["seconds"] for row in rows if row["method"] == "fp32" and _place(row) == twin]
     return mean(same) if same else None
 
@@ -101,4 +105,4 @@ def float_twin(regime: str) -> str:
 
 
 def _place(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SUMMARISED[4:])
+    return tuple(row[name] for name in PLACE)

@@ -109,7 +109,8 @@ def quantized(network: Network, step: Step) -> Network:
     if not step.table.packs:
         return network
     blocks = (
-        Block(block.name, with_quantizers(block.layers, step.bits), block.head) for block in network.blocks
+        Block(block.name, with_quantizers(block.layers, step.bits, network.shapes), block.head)
+        for block in network.blocks
     )
     return Network(network.in_shape, tuple(blocks), network.source)
 

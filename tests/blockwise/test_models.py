@@ -206,3 +206,10 @@ def test_fewer_than_two_classes_are_refused(classes):
 def test_a_shape_that_is_no_image_is_refused(shape):
     with pytest.raises(InputError, match=r"image shape: got .*wanted \(channels, height, width\)"):
         models.build("cnn", shape)
+
+
+@pytest.mark.parametrize("name", models.CATALOGUE)
+def test_the_catalogue_tells_which_networks_have_residual_sums(name):
+    chain = models.build(name, (3, 16, 16), 10, 4)
+    kinds = {layer.kind for layer in chain.describe(blocks="stages", head="gap").layers}
+    assert models.has_skips(name) == ("add" in kinds)

@@ -65,9 +65,9 @@ def test_values_below_alpha_leave_alpha_alone_though_they_are_rounded():
     assert quantizer.alpha.grad.item() == 0
 
 
-def test_alpha_starts_at_ten_and_decays():
+def test_alpha_starts_at_four_and_decays():
     quantizer = quant.make("pact", 3, "activation")
-    assert quantizer.alpha.item() == 10
+    assert quantizer.alpha.item() == 4
     assert quantizer.rules["alpha"].weight_decay == 2e-4
 
 
@@ -80,7 +80,7 @@ def test_without_decay_alpha_would_stay_where_no_value_reaches_it():
     optimizer = torch.optim.SGD([{"params": [alpha], "weight_decay": rule.weight_decay}], lr=0.1)
     model(torch.ones(2, 4)).sum().backward()
     optimizer.step()
-    assert alpha.item() == pytest.approx(10 * (1 - 0.1 * 2e-4))
+    assert alpha.item() == pytest.approx(4 * (1 - 0.1 * 2e-4))
 
 
 @pytest.mark.parametrize("alpha", [-1.5, 0.0])

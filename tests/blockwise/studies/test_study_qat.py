@@ -1,9 +1,13 @@
 """The study of quantization methods, as a user runs it, and its summaries by hand."""
 
+import hashlib
+import json
+
 import pytest
 from command_lines import changed
 
 from blockwise import cli, quant
+from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import jobs, qat, records
 
 ARGUMENTS = ["study", "qat", "--data", "digits", "--model", "cnn", "--epochs", "1", "--out", "runs.jsonl"]
@@ -41,6 +45,7 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
     return {
         "method": method, "activation_method": method, "weight_bits": 3, "activation_bits": 3,
+        "residual": "codes",
         "regime": regime, "head": None, "blocks": None, "seed": seed, "test_error": error,
         "stored_bytes": 300, "weights": 800, "peak_kib": 7.0, "peak_kib_of_one": 3.0,
         "host_tensor_bytes": 2**20 * (1 + seed), "seconds": seconds,
@@ -95,3 +100,46 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, her
     assert message in err
     assert (out, err.count("\n")) == ("", 1)
     assert list(here.iterdir()) == []
+
+
+def job(method: str, residual: str, model: str = "resnet20") -> jobs.Job:
+    space = qat.Space((method,), model=model, source="digits", residual=residual)
+    (found,) = qat.jobs(space, qat.PROTOCOLS["short"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "convention"),
+    [("dorefa", "float"), ("lsq", "float"), ("twn", "float"), ("ptq-minmax", "codes"), ("fp32", "codes")],
+)
+def test_every_method_trains_with_the_skip_paths_of_its_own_networks_unless_told(method, convention):
+    assert job(method, "paper").conditions["residual"] == convention
+    assert job(method, "codes").conditions["residual"] == "codes"
+
+
+def test_networks_without_residual_sums_know_no_difference():
+    assert job("lsq", "float", "cnn").key == job("lsq", "codes", "cnn").key
+
+
+def test_runs_with_float_and_coded_skip_paths_are_told_apart_and_older_lines_are_of_coded_ones(here):
+    """The key of a run with codes is the hash that lines without the entry were recorded under."""
+    codes, floats = job("lsq", "codes"), job("lsq", "float")
+    assert codes.key != floats.key
+    before = {name: value for name, value in codes.conditions.items() if name != "residual"}
+    text = json.dumps([codes.images.fingerprint, before], sort_keys=True)
+    assert codes.key == hashlib.sha256(text.encode()).hexdigest()[:16]
+    old = row("lsq", 0, 0.3, 30) | {"key": codes.key}
+    del old["residual"]
+    records.append(here / "runs.jsonl", old)
+    assert jobs.missing((codes, floats), here / "runs.jsonl") == (floats,)
+    rows = [*records.read(here / "runs.jsonl"), row("lsq", 0, 0.2, 30) | {"residual": "float"}]
+    assert [(s.residual, s.error) for s in qat.summaries(rows)] == [("float", 0.2), ("codes", 0.3)]
+
+
+def test_the_table_says_what_skip_paths_hold(here, capsys):
+    line = row("lsq", 0, 0.2, 30) | {"residual": "float"}
+    table = [
+        cells(summary) for summary in qat.summaries([line, row("fp32", 0, 0.1, 10) | {"activation_bits": 32}])
+    ]
+    skip = HEADINGS.index("skip")
+    assert [found[skip] for found in table] == ["-", "float"]

@@ -380,3 +380,34 @@ def test_the_last_step_moves_the_weights_and_so_does_the_only_one(digits):
 def test_an_unknown_optimizer_names_the_nearest_match():
     with pytest.raises(InputError, match="did you mean 'adam'"):
         Updater([], "adm", fused=True)
+
+
+def residual_net(method: str, blocks: str = "stages") -> BlockNet:
+    torch.manual_seed(0)
+    chain = models.build("resnet20", (1, 8, 8), 10, 2)
+    groups = Anatomy(chain, "gap").cut(blocks, Step())
+    bits = 1 if method == "bnn" else 3
+    quant.quantize(chain, method, bits, bits, "float")
+    return BlockNet(chain, groups, "gap")
+
+
+@pytest.mark.parametrize("method", ["lsq", "dorefa", "bnn", "lq-net"])
+def test_with_float_skip_paths_recomputation_ends_with_the_bits_of_plain_bp(digits, method):
+    plain = Run(residual_net(method), digits, REGIMES["bp"], replace(OPTIONS, epochs=1))
+    again = Run(
+        residual_net(method, "residual"), digits, REGIMES["bp-checkpoint"],
+        replace(OPTIONS, epochs=1, fused=True),
+    )  # fmt: skip
+    for run in (plain, again):
+        run.train()
+    states = [run.net.bodies.state_dict().values() for run in (plain, again)]
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("method", ["lsq", "dorefa"])
+def test_with_float_skip_paths_a_block_hands_on_floats(digits, method):
+    run = Run(residual_net(method), digits, REGIMES["local-resident"], replace(OPTIONS, epochs=1))
+    outcome, _ = run.train()
+    x = digits.normalize(digits.test.images)
+    assert run.net.eval().run(x, 0, 1).unique().numel() > 1000
+    assert 0 < outcome.test_accuracy <= 1
