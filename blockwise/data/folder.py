@@ -68,8 +68,10 @@ def load_folder(
         stored = cache.read(file, fingerprint)
     if stored is None:
         stored = _decode(listing, image_size, progress)
+        if cache_dir is None:
+            note("no home folder: images are decoded again each time; XDG_CACHE_HOME may name another place")
         # Files that change while they are read must not be taken for what was read.
-        if cache_dir is not None and list_folder(path).fingerprint() == fingerprint:
+        elif list_folder(path).fingerprint() == fingerprint:
             cache.write(file, fingerprint, stored)
     for text in stored["notes"]:
         note(f"data {path}: {text}")

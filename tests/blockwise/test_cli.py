@@ -258,6 +258,35 @@ def test_a_folder_named_like_a_set_is_reached_by_its_path(capsys, workplace):
     assert json.loads(capsys.readouterr().out)["data"]["test"] == 4
 
 
+def test_folders_whose_names_are_not_utf_8_are_trained_from_written_resumed_and_exported(capsys, workplace):
+    data, out = image_folder(workplace / os.fsdecode(b"caf\xe9")), os.fsdecode(b"r\xfcn")
+    (data / "train" / "b").rename(data / "train" / os.fsdecode(b"\xff"))
+    (data / "test" / "b").rename(data / "test" / os.fsdecode(b"\xff"))
+    command = [*TINY, "--epochs", "1", "--batch-size", "8", "--data", str(data), "--out", out]
+    assert cli.main(command) == 0
+    assert "caf\\xe9, 1x8x8" in capsys.readouterr().out
+    written = json.loads(Path(out, "result.json").read_bytes())
+    assert (written["config"]["data"], written["data"]["name"]) == (str(data), "caf\\xe9")
+    assert {path.name for path in Path(out).iterdir()} >= {"report.html", "timeline.svg", "timeline.png"}
+    assert cli.main(["--resume", out, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["config"] == written["config"]
+    assert again["regimes"][0]["test_accuracy"] == written["regimes"][0]["test_accuracy"]
+    assert cli.main(["export", out]) == 0
+    assert Path(out, "bp.safetensors").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_console_prints_json_that_reads_back(encoding, workplace):
+    data = image_folder(workplace / "名é" / os.fsdecode(b"\xe9"))
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *DRY, "--batch-size", "8", "--data", str(data), "--json"],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert json.loads(found.stdout.decode(encoding))["config"]["data"] == str(data)
+
+
 def test_images_take_the_size_that_is_asked_for(capsys):
     assert cli.main([*DRY, "--image-size", "16", "--out", "run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["in_shape"] == [1, 16, 16]

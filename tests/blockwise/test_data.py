@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision  # type: ignore[import-untyped]
+from PIL import Image
 
 from blockwise.data import (
     SOURCES,
@@ -22,6 +23,7 @@ from blockwise.data import (
 )
 from blockwise.data.cache import default_cache_dir
 from blockwise.data.sources import folder_augment
+from blockwise.notes import Note
 from devices.errors import InputError
 
 
@@ -272,4 +274,37 @@ def test_the_cache_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / "blockwise"
     monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache_dir() == Path.home() / ".cache" / "blockwise"
+
+
+@pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user id without HOME and without an entry in the password database, as in many containers."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+
+
+@pytest.mark.usefixtures("no_home")
+def test_bundled_digits_need_no_home_folder() -> None:
+    assert default_cache_dir() is None
+    assert len(load("digits").test) == 359
+
+
+@pytest.mark.usefixtures("no_home")
+def test_without_a_home_folder_named_sets_say_what_they_need_and_folders_are_decoded(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        load("mnist")
+    assert "got a user without a home folder" in message(raised) and "XDG_CACHE_HOME" in message(raised)
+    for place in ("train/a", "train/b", "test/a"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("L", (4, 4), len(place) + ord(place[-1])).save(tmp_path / place / "0.png")
+    with pytest.warns(Note, match="no home folder: images are decoded again each time"):
+        assert len(load(str(tmp_path)).test) == 1
+
+
+def test_a_cache_folder_that_is_relative_is_ignored_as_its_specification_demands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
     assert default_cache_dir() == Path.home() / ".cache" / "blockwise"
