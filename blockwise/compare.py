@@ -229,7 +229,8 @@ def _data(setup: Setup) -> DataInfo:
     ]
     text = ", ".join(part for part in parts if part) or "no augmentation"
     sizes = (len(dataset.train), len(dataset.validation), len(dataset.test))
-    return DataInfo(dataset.name, *sizes, text)
+    moments = (dataset.mean, dataset.std) if len(dataset.train) else ((), ())
+    return DataInfo(dataset.name, *sizes, text, dataset.classes, *moments)
 
 
 def _paper(setup: Setup) -> PaperAccounting:

@@ -55,9 +55,9 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
     try:
         groups = json.loads(path.read_text("utf-8"))
         return Config(
-            _read(Board, groups["board"]), _read(Network, groups["network"]), _read(Data, groups["images"]),
-            _read(Quantization, groups["quantization"]), _read(Training, groups["training"]),
-            replace(_kept(_read(Output, groups["output"])), resume=folder),
+            group(Board, groups["board"]), group(Network, groups["network"]), group(Data, groups["images"]),
+            group(Quantization, groups["quantization"]), group(Training, groups["training"]),
+            replace(_kept(group(Output, groups["output"])), resume=folder),
         )  # fmt: skip
     except FileNotFoundError as error:
         got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
@@ -68,13 +68,13 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
                          do="start over with --out") from error  # fmt: skip
 
 
-def _read(group: Callable[..., Group], values: dict[str, Any]) -> Group:
-    """The group with ``values`` from JSON. Raises TypeError where a type is not the field's."""
+def group(kind: Callable[..., Group], values: dict[str, Any]) -> Group:
+    """A group of settings with ``values`` from JSON. Raises TypeError where a type is not the field's."""
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    for name, hint in get_type_hints(group).items():
+    for name, hint in get_type_hints(kind).items():
         if not _is_of(given[name], hint):
             raise TypeError(f"{name}: {given[name]!r}")
-    return group(**given)
+    return kind(**given)
 
 
 def _is_of(value: object, hint: Any) -> bool:

@@ -6,10 +6,19 @@ accuracies are fractions in 0..1, times are seconds.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 SCHEMA_VERSION = 2
+
+Row = TypeVar("Row")
+
+
+def best_of(rows: Iterable[tuple[Row, float | None]]) -> Row | None:
+    """What has the highest accuracy, of equal ones the first; None where nothing has one."""
+    trained = [(row, accuracy) for row, accuracy in rows if accuracy is not None]
+    return max(trained, key=lambda pair: pair[1])[0] if trained else None
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,9 @@ class DataInfo:
     validation: int
     test: int
     augmentation: str
+    classes: tuple[str, ...] = ()  # in the order of the logits
+    mean: tuple[float, ...] = ()  # per channel of the training images, in 0..1: networks see
+    std: tuple[float, ...] = ()  # (pixel / 255 - mean) / std; empty where there are no images
 
 
 @dataclass(frozen=True)
@@ -233,8 +245,7 @@ class Result:
     @property
     def choice(self) -> RegimeResult | None:
         """The regime that fits with the highest test accuracy, of equal ones the first; None: none does."""
-        trained = [regime for regime in self.regimes if regime.fits and regime.test_accuracy is not None]
-        return max(trained, key=lambda regime: regime.test_accuracy or 0.0, default=None)
+        return best_of((r, r.test_accuracy) for r in self.regimes if r.fits)
 
     @property
     def best_baseline(self) -> Baseline:

@@ -181,15 +181,21 @@ class Setup:
         """The network with its heads as ``regime`` trains it, initialised from the seed."""
         if regime not in INTEGER_REGIMES:
             return self.build_parts()[1]
-        net = BlockNet(self.chain(), self.cut, self.head)
+        # Without local heads any will do that has an integer form: none of them is trained or counted.
+        head = self.head if PLANS[regime].heads else INTEGER_HEADS[-1]
+        net = BlockNet(self.chain(), self.cut, head)
         return IntegerNet(net, arithmetic_of(regime), self.config.training.seed)
 
     def build_parts(self) -> tuple[Chain, BlockNet]:
         """The quantized network by its own names, and the same modules in blocks with heads."""
-        chain = self.chain()
-        config = self.config
-        quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits, config.residual)
+        chain = self.quantized_chain()
         return chain, BlockNet(chain, self.cut, self.head)
+
+    def quantized_chain(self) -> Chain:
+        """The network with its quantizers, freshly initialised from the seed."""
+        chain, config = self.chain(), self.config
+        quant.quantize(chain, config.scheme, config.weight_bits, config.activation_bits, config.residual)
+        return chain
 
     @cached_property
     def accelerator(self) -> str:

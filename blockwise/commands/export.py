@@ -14,7 +14,7 @@ from devices.profile import KIB
 
 DESCRIPTION = (
     "Write the weights of a finished run as packed codes with what decodes them, in one safetensors file "
-    "whose header says which layer has which bits."
+    "whose header says which layer has which bits, how images are normalised and what the classes are."
 )
 
 
@@ -24,7 +24,13 @@ class Options:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
-    regime: Annotated[str, arg(help="Whose weights.")] = "bp"
+    regime: Annotated[
+        str | None,
+        arg(
+            help="Whose weights.",
+            help_behavior_hint="(default: of the regimes that fit the board the most accurate)",
+        ),
+    ] = None
     out: Annotated[
         Path | None,
         arg(
@@ -42,9 +48,10 @@ def run(arguments: Sequence[str]) -> int:
         check_file(options.out, "--out")
     from blockwise.export import export  # safetensors and the training code: only when needed
 
-    path = options.out or options.run / f"{options.regime}.safetensors"
-    written = export(options.run, options.regime, path)
+    written = export(options.run, options.regime, options.out)
     bits = 8 * written.weight_bytes / written.weights
+    if written.why:
+        print(f"{written.regime}: {written.why} (--regime takes another)")
     print(
         f"{written.path}: {written.weights:,} weights in {written.weight_bytes / KIB:,.1f} KiB "
         f"({bits:.2f} bits each, with what decodes them); {written.layers} quantized layers"

@@ -99,3 +99,9 @@ def test_float_networks_are_planned_at_32_bits():
     config = Config(network=Network("cnn", 4), quantization=Quantization("fp32"))
     bits = Setup.of(config).step("bp").bits
     assert (bits.weight, bits.activation) == (32, 32)
+
+
+def test_an_integer_regime_without_local_heads_is_not_refused_for_one_that_it_does_not_use():
+    found = setup(model="plain4", regimes=("bp", "niti"))
+    assert found.head.startswith("lookahead")  # it has a norm, which has no integer form
+    assert len(found.build("niti")) == len(found.cut)
