@@ -1,7 +1,8 @@
 """From a setup to the training of one of its regimes: what is trained is the program that is planned."""
 
+from blockwise.quant import ONE_STAGE
 from blockwise.setup import Setup
-from blockwise.training import Run, TrainOptions, make_regime
+from blockwise.training import INTEGER_REGIMES, Run, TrainOptions, make_regime
 
 
 def options_of(setup: Setup, regime: str) -> TrainOptions:
@@ -15,7 +16,7 @@ def options_of(setup: Setup, regime: str) -> TrainOptions:
         fused=setup.update(regime) == "fused",
         seed=training.seed,
         mu=training.mu,
-        stages=config.stages,
+        stages=ONE_STAGE if regime in INTEGER_REGIMES else config.stages,  # integers have no quantizers
         accelerator=setup.accelerator,
         compile=training.compile,
         digest=config.output.digest,

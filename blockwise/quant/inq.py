@@ -13,7 +13,8 @@ from devices.state import QuantizerMemory
 
 SHARES = (0.0, 0.5, 0.75, 0.82, 1.0)
 """Of the weights, frozen from the beginning of each stage on. The paper starts from trained float
-weights; to start from scratch the same way, the first stage trains in float."""
+weights; to start from scratch the same way, the first stage trains in float. Every stage goes through the
+learning rate's whole schedule, as the paper trains again after each freezing."""
 
 
 class INQ(Quantizer):

@@ -145,7 +145,8 @@ class Method:
     A method that has only weights or only activations names the ``partner`` for the other; one whose
     first and last layers take another method's codes names that as ``edge_method``. ``edge_bits`` is
     their least width in the paper's convention: 32 leaves them in float, 1 treats them like the rest.
-    ``stages`` are the shares of a training's epochs at which quantizers enter their next stage.
+    ``stages`` are the shares of a training's epochs at which quantizers enter their next stage, and the
+    learning rate starts its schedule again.
     ``residual`` is what the skip paths of the authors' own residual networks hold beside activations of
     this method: floats, of which every convolution quantizes its own copy, or the codes it reads.
     """

@@ -39,8 +39,8 @@ class Scheme:
 
     @property
     def stages(self) -> Stages:
-        """The stages of the training."""
-        return Stages(max(self.weight.stages, self.activation.stages, key=len))
+        """The stages of the training, each with a schedule of its own."""
+        return Stages(max(self.weight.stages, self.activation.stages, key=len), restarts=True)
 
     @property
     def residual(self) -> Residual:

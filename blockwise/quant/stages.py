@@ -13,12 +13,14 @@ from devices.errors import InputError
 class Stages:
     """``starts`` are shares of the epochs, the first 0; ``bits`` the least width in each, if given.
 
-    Only epochs of the last stage may be chosen as the best: before it, the network is not yet what
-    will be deployed.
+    With ``restarts`` the learning rate goes through its whole schedule in every stage; else once, through
+    all of them. Only epochs of the last stage may be chosen as the best: before it, the network is not
+    yet what will be deployed.
     """
 
     starts: tuple[float, ...] = (0.0,)
     bits: tuple[int, ...] = ()
+    restarts: bool = False
 
     @classmethod
     def chain(cls, bits: tuple[int, ...]) -> "Stages":
@@ -33,6 +35,13 @@ class Stages:
     def at(self, epoch: int, epochs: int) -> int:
         """The stage of epoch ``epoch`` (from 0) of ``epochs``."""
         return bisect_right(self.starts, epoch / epochs) - 1
+
+    def span(self, epoch: int, epochs: int) -> tuple[int, int]:
+        """The epochs, from the first to before the last, of the schedule that ``epoch`` belongs to."""
+        if not self.restarts:
+            return 0, epochs
+        own = [e for e in range(epochs) if self.at(e, epochs) == self.at(epoch, epochs)]
+        return own[0], own[-1] + 1
 
     def check(self, epochs: int) -> None:
         """Refuse so few epochs that the last stage has none."""

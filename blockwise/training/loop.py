@@ -163,6 +163,11 @@ class Run:
     def _steps(self) -> int:
         return batch_count(len(self.splits["train"]), self.options.batch_size, drop_last=True)
 
+    @property
+    def _schedule(self) -> tuple[int, int]:
+        """The first epoch, and the one after the last, of the learning rate's present schedule."""
+        return self.options.stages.span(self.progress.epoch, self.options.epochs)
+
     def _mode(self, phase: Phase) -> None:
         """Blocks in training mode are those being trained; finished ones use their statistics."""
         self.net.eval()
@@ -195,9 +200,10 @@ class Run:
         started = time.perf_counter()
         self._mode(phase)
         total: Tensor | int = 0
-        done, steps = self.progress.epoch * self._steps, self._steps * self.options.epochs
+        done = self.progress.epoch * self._steps
+        first, last = (epoch * self._steps for epoch in self._schedule)
         for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
-            updater.set_progress(done + count - 1, steps)
+            updater.set_progress(done + count - 1 - first, last - first)
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
             total = total + self._step(

@@ -80,6 +80,19 @@ def test_files_of_other_methods_predict_as_well_as_the_run_tested(method, tmp_pa
     assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
 
 
+def test_a_file_of_a_network_with_float_skip_paths_predicts_as_well_as_the_run_tested(tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--model", "resnet20", "--width", "2", "--epochs", "1", "--batch-size", "128", "--quiet"]
+    more = ["--regimes", "bp", "--method", "dorefa", "--residual", "paper", "--out", str(folder)]
+    assert cli.main([*arguments, *more]) in (0, 3)
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    assert result["config"]["residual"] == "float"
+    assert "skip paths in float" in (folder / "report.html").read_text("utf-8")
+    again, images = exported.load(export.export(folder).path), load("digits", seed=0)
+    right = (again(images.test.images).argmax(1) == images.test.labels).sum()
+    assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
+
+
 def with_rows(folder, to, **changes):
     """A run whose result.json says other things of its regimes."""
     shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.safetensors"))

@@ -1,5 +1,7 @@
 """Stages of a training: bits that fall, the epoch chosen in the last one, the same bits after a resume."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +9,9 @@ from blockwise import quant
 from blockwise.config import Config, Network, Quantization, Training
 from blockwise.quant import Quantizer, Stages
 from blockwise.setup import Setup
+from blockwise.trainer import options_of
 from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.updater import Updater
 from devices.errors import InputError
 
 
@@ -64,6 +68,40 @@ def test_each_stage_has_its_share_of_the_epochs():
     stages.check(3)
     with pytest.raises(InputError, match="--epochs: got 2, wanted at least 3"):
         stages.check(2)
+
+
+def test_without_restarts_one_schedule_spans_all_stages_and_with_them_each_has_its_own():
+    starts = (0.0, 0.5, 0.75)
+    assert {Stages(starts).span(epoch, 8) for epoch in range(8)} == {(0, 8)}
+    spans = [Stages(starts, restarts=True).span(epoch, 8) for epoch in range(8)]
+    assert spans == [(0, 4)] * 4 + [(4, 6)] * 2 + [(6, 8)] * 2
+
+
+def rates(method: str, epochs: int, monkeypatch) -> list[float]:
+    """The learning rate of every step, as the updater is told it."""
+    seen: list[float] = []
+    tell = Updater.set_learning_rate
+    monkeypatch.setattr(
+        Updater, "set_learning_rate", lambda self, rate: (seen.append(rate), tell(self, rate))
+    )
+    setup = Setup.of(config((), epochs, method))
+    train(setup, "bp", Watch())
+    return seen
+
+
+def test_inq_trains_in_float_and_after_each_freezing_through_a_whole_schedule(monkeypatch):
+    """5 epochs, 5 stages of 5 steps: up over a fifth, down to the end, read in the middle of each step."""
+    seen = rates("inq", 5, monkeypatch)
+    stage = [0.1 * r for r in (0.5, 0.875, 0.625, 0.375, 0.125)]
+    assert seen == pytest.approx(5 * stage)
+    assert rates("lsq", 1, monkeypatch) == pytest.approx(stage)
+
+
+def test_integer_regimes_know_no_stages_of_quantizers():
+    regimes = ("bp", "niti")
+    setup = Setup(replace(config((), 5, "inq"), training=Training(regimes, 5)), None, None)
+    assert options_of(setup, "bp").stages.last == 4
+    assert options_of(setup, "niti").stages == quant.ONE_STAGE
 
 
 def test_bits_fall_and_only_the_last_stage_can_be_chosen():
