@@ -4,6 +4,9 @@ import torch
 
 from blockwise.integer import INT4, INT8, Accumulator, IntTensor, Xorshift32, residue
 from blockwise.integer.loss import cross_entropy
+from blockwise.integer.nitro import output_error
+from blockwise.integer.pointwise import relu
+from blockwise.integer.pool import avg_pool
 from blockwise.integer.residue import ResidueWeights
 from blockwise.integer.rounding import nearest, pseudo_stochastic, requantize, stochastic
 from blockwise.integer.update import update
@@ -48,3 +51,23 @@ def test_updates():
     assert residue.update(byte, gradient, 5).byte.tolist() == [-24, -102, 15, 39]
     states = IntTensor(int8(0, -7, 3, 1), 0, INT4)
     assert update(states, gradient, 1, stochastic(Xorshift32(1))).mantissa.tolist() == [-2, -7, 3, 1]
+
+
+def test_where_the_largest_is_a_power_of_two_or_one_as_niti_counts_otherwise():
+    found = requantize(accumulator(128), INT8)
+    assert (found.mantissa.tolist(), found.exponent) == ([64], -13)  # ceil(log2 128) is 7: it would be cast
+    assert update(IntTensor(int8(3, 3, 3), 0), accumulator(1, -1, 0), 5).mantissa.tolist() == [2, 4, 3]
+
+
+def test_the_relu_comes_before_requantization_and_its_mask_is_that_of_the_sums():
+    out, mask = relu(accumulator(300, 1, -1000), INT8)
+    assert (out.mantissa.tolist(), mask.tolist()) == ([75, 0, 0], [True, True, False])
+    behind = requantize(accumulator(300, 1, -1000), INT8).mantissa.clamp_min(0)
+    assert behind.tolist() == [38, 0, 0]  # as NITI has it: by the largest magnitude, one more bit is lost
+
+
+def test_averages_are_rounded_and_output_errors_clipped_as_nitro_d_has_otherwise():
+    window = IntTensor(int8(1, 2, 2, 2).view(1, 1, 2, 2), 0)
+    assert avg_pool(window, 2).mantissa.tolist() == [[[[2]]]]
+    assert output_error(int8(-127), int8(32)).tolist() == [-127]
+    assert (int8(-127) - int8(32)).tolist() == [97]  # in int8, as there
