@@ -94,7 +94,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _told(row: dict[str, Any]) -> str:
     place = f", {row['head']}, {row['blocks']}" if row["head"] else ""
-    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}{place}"
+    skips = ", float skip paths" if row["residual"] == "float" else ""
+    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}{skips}, {row['regime']}{place}"
 
 
 def _space(options: Options) -> Space:
