@@ -14,6 +14,7 @@ from blockwise.integer.net import IntegerNet
 from blockwise.models import Chain
 from blockwise.obstacles import check_integer, compares_samples
 from blockwise.partition import Cut
+from blockwise.quant.compiling import check_compiled
 from blockwise.training import INTEGER_REGIMES
 from devices.costs import DEVICE
 from devices.errors import InputError
@@ -66,6 +67,13 @@ class Setup:
                 wanted=f"at least 2 images at a time, since {reason}",
                 do="use a larger batch or another --head, --norm or --model",
             )  # fmt: skip
+        self._check_compiler()
+
+    def _check_compiler(self) -> None:
+        """Refuse a compiler that loses gradients, where float regimes are to be trained by one."""
+        floats = [r for r in self.config.training.regimes if r not in INTEGER_REGIMES]
+        if floats and self.config.training.compile and not self.config.output.dry_run:
+            check_compiled(self.build(floats[0]).to(self.accelerator))
 
     def _obstacle(self, network: Network) -> str:
         """Why the network cannot be trained at this batch size; empty if it can."""
