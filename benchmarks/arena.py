@@ -14,6 +14,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from blockwise import models
 from blockwise.compare import processor
 from blockwise.files import atomic_write
 from devices.arena import Arena, Buffer, buffers_of, pack, solver, violations
+from devices.obstacles import obstacle
 from devices.regimes import REGIMES
 from devices.schedule import Program, Schedule
 
@@ -44,9 +46,10 @@ def schedules() -> Iterator[tuple[dict[str, Any], Schedule]]:
     for name in (*MODELS, LARGE):
         shape, classes = (LARGE_SHAPE, CLASSES) if name == LARGE else ((3, 32, 32), 10)
         model, blocks = models.build(name, shape, classes), "layers" if name in CHAINS else "residual"
-        for regime in REGIMES:
-            for batch in BATCHES:
-                plan = devices.plan(model, "stm32", regime=regime, batch_size=batch, blocks=blocks, head=HEAD)
+        network = model.describe(blocks=blocks, head=HEAD)
+        for regime, batch in product(REGIMES, BATCHES):
+            if not obstacle(network, regime, batch):  # nobody runs the others
+                plan = devices.plan(network, "stm32", regime=regime, batch_size=batch)
                 yield {"model": name, "regime": regime, "batch": batch}, plan.schedule
     yield {"model": "synthetic", "regime": "bp", "batch": 1}, synthetic_step(400)
 

@@ -52,13 +52,13 @@ def comparison(name: str, *, timed: bool = False) -> str:
     """Memory and accuracy of a recorded run, with its conditions and, on request, its duration."""
     result = load(name)
     regimes = result["regimes"]
-    batches = list(regimes[0]["peak_by_batch"])
+    batches = sorted({batch for r in regimes for batch in r["peak_by_batch"]}, key=int)
     rows = [
         ["peak, KiB", *(kib(r["peak_bytes"]) for r in regimes)],
         ["on the board", *("fits" if r["fits"] else "does not fit" for r in regimes)],
         ["bp : regime", *(f"{regimes[0]['peak_bytes'] / r['peak_bytes']:.2f}x" for r in regimes)],
         *_best_baseline(result),
-        *([f"at batch {b}", *(kib(r["peak_by_batch"][b]) for r in regimes)] for b in batches),
+        *([f"at batch {b}", *(_at(r, b) for r in regimes)] for b in batches),
     ]
     rows.append(["test accuracy", *(_accuracy(r) for r in regimes)])
     rows.append(["95% interval", *(_interval(r, result["data"]["test"]) for r in regimes)])
@@ -70,11 +70,17 @@ def comparison(name: str, *, timed: bool = False) -> str:
     return f"{_conditions(result)}{duration}\n\n{table(header, rows)}"
 
 
+def _at(regime: dict[str, Any], batch: str) -> str:
+    """The peak at another batch size; "-" where the regime cannot be trained at it."""
+    peak = regime["peak_by_batch"].get(batch)
+    return "-" if peak is None else kib(peak)
+
+
 def _best_baseline(result: dict[str, Any]) -> list[list[str]]:
     """The row that compares with the best form of backpropagation, if the record has it."""
     if "baselines" not in result:
         return []
-    best = min(result["baselines"], key=lambda row: row["peak_bytes"])
+    best = min((b for b in result["baselines"] if not b.get("obstacle")), key=lambda row: row["peak_bytes"])
     ratios = (f"{best['peak_bytes'] / r['peak_bytes']:.2f}x" for r in result["regimes"])
     return [[f"best bp (`{best['regime']}`, {kib(best['peak_bytes'])}) : regime", *ratios]]
 

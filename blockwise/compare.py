@@ -88,6 +88,7 @@ def _config(setup: Setup) -> dict[str, Any]:
 
 def _planned(setup: Setup, regime: str) -> RegimeResult:
     plan = setup.plan(regime)
+    obstacles = {batch: setup.obstacle(regime, batch) for batch in BATCHES}
     operation = plan.ledger.peak.operation
     return RegimeResult(
         regime=regime,
@@ -98,7 +99,8 @@ def _planned(setup: Setup, regime: str) -> RegimeResult:
         peak_phase=operation.phase,
         peak_block=operation.block,
         tensors_at_peak=tuple(_tensor(plan, tensor) for tensor in plan.tensors_at_peak),
-        peak_by_batch={batch: setup.plan(regime, batch).peak_bytes for batch in BATCHES},
+        peak_by_batch={b: setup.plan(regime, b).peak_bytes for b, found in obstacles.items() if not found},
+        obstacle_by_batch={batch: found.reason for batch, found in obstacles.items() if found},
         peak_by_block=plan.peak_by_block,
         macs_per_step=plan.schedule.macs,
         update=plan.update,
@@ -130,7 +132,7 @@ def _baselines(setup: Setup) -> tuple[Baseline, ...]:
     """Every form of backpropagation. One that only has to fit is also shown as low as it gets."""
     rows = [_baseline(setup, name) for name, regime in PLANS.items() if regime.baseline]
     lowest = setup.lowest_backpropagation()
-    if lowest.peak_bytes < min(row.peak_bytes for row in rows):
+    if lowest.peak_bytes < min(row.peak_bytes for row in rows if not row.obstacle):
         note = "bp-best without regard to the operations it repeats"
         macs = lowest.schedule.macs
         rows.append(Baseline("bp-best, lowest", lowest.peak_bytes, lowest.fits, macs, note))
@@ -138,8 +140,11 @@ def _baselines(setup: Setup) -> tuple[Baseline, ...]:
 
 
 def _baseline(setup: Setup, regime: str) -> Baseline:
-    plan = setup.plan(regime)
-    return Baseline(regime, plan.peak_bytes, plan.fits, plan.schedule.macs, _baseline_note(setup, regime))
+    plan, found = setup.plan(regime), setup.obstacle(regime)
+    peak, macs = plan.peak_bytes, plan.schedule.macs
+    if found:
+        return Baseline(regime, peak, False, macs, f"cannot run: {found.reason}", found.reason)
+    return Baseline(regime, peak, plan.fits, macs, _baseline_note(setup, regime))
 
 
 def _baseline_note(setup: Setup, regime: str) -> str:

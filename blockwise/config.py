@@ -21,7 +21,7 @@ from blockwise.training import (
 )
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
-from devices.planning import UPDATES
+from devices.planning import REQUANTIZE, UPDATES
 from devices.state import RESIDUALS
 
 AUTO = "auto"
@@ -33,9 +33,6 @@ LARGEST_SEED = 2**63 - 1
 
 PAPER = "paper"
 """The convention of the method's own paper."""
-
-REQUANTIZE = ("buffered", "twice")
-"""How sums become few bits: their largest must be known first."""
 
 
 def _listed(names: Any) -> str:

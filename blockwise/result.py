@@ -118,6 +118,7 @@ class Baseline:
     fits: bool
     macs_per_step: int
     note: str
+    obstacle: str = ""  # why it cannot be trained, if so; its figures are then of a program nobody can run
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,14 @@ class RegimeResult:
     peak_phase: str
     peak_block: str
     tensors_at_peak: tuple[TensorRow, ...]
-    peak_by_batch: dict[int, int]  # batch size -> peak bytes
+    peak_by_batch: dict[int, int]  # batch size -> peak bytes, where it can be trained
     peak_by_block: dict[str, int]  # block -> highest live bytes while it is worked on
     macs_per_step: int  # multiply-accumulates of one training step
     update: str  # "end" or "fused"
     timeline: tuple[MomentRow, ...]
     arena: ArenaInfo
     paging: PagingInfo | None = None
+    obstacle_by_batch: dict[int, str] = field(default_factory=dict)  # batch size -> why it cannot be trained
     trained_as: str = ""  # the regime whose training this is, since both end with the same bits
     training: Training | None = None
     host: Host | None = None
@@ -249,8 +251,8 @@ class Result:
 
     @property
     def best_baseline(self) -> Baseline:
-        """The form of backpropagation with the lowest peak."""
-        return min(self.baselines, key=lambda baseline: baseline.peak_bytes)
+        """The form of backpropagation with the lowest peak, of those that can be trained."""
+        return min(self.baselines, key=lambda baseline: (bool(baseline.obstacle), baseline.peak_bytes))
 
     def to_json(self) -> dict[str, Any]:
         """The versioned JSON form: this object, with ``test_accuracy`` beside each regime."""

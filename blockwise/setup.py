@@ -12,13 +12,13 @@ from blockwise.describe import Anatomy
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
 from blockwise.models import Chain
-from blockwise.obstacles import check_integer, compares_samples
 from blockwise.partition import Cut
 from blockwise.quant.compiling import check_compiled
 from blockwise.training import INTEGER_REGIMES
 from devices.costs import DEVICE
 from devices.errors import InputError
 from devices.network import Network
+from devices.obstacles import Obstacle, obstacle
 from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import ALL_REGIMES as PLANS
@@ -55,18 +55,10 @@ class Setup:
     def check(self) -> None:
         """Refuse what only the parts together show, before any work is begun."""
         _ = self.accelerator
-        if self.integer_regimes:
-            check_integer(self.network, self.integer_regimes, self.config.training.batch_size, self.head)
-        reason = self._obstacle(self.network)
-        if reason:
-            training = self.config.training
-            alone = training.batch_size == 1
-            raise InputError(
-                "--batch-size" if alone else "--micro-batch",
-                got=1 if alone else f"{training.micro_batch}, which leaves one image alone",
-                wanted=f"at least 2 images at a time, since {reason}",
-                do="use a larger batch or another --head, --norm or --model",
-            )  # fmt: skip
+        for regime in self.config.training.regimes:
+            found = self.obstacle(regime)
+            if found is not None:
+                raise found.error
         self._check_compiler()
 
     def _check_compiler(self) -> None:
@@ -75,16 +67,11 @@ class Setup:
         if floats and self.config.training.compile and not self.config.output.dry_run:
             check_compiled(self.build(floats[0]).to(self.accelerator))
 
-    def _obstacle(self, network: Network) -> str:
-        """Why the network cannot be trained at this batch size; empty if it can."""
+    def obstacle(self, regime: str, batch: int | None = None) -> Obstacle | None:
+        """Why ``regime`` cannot be trained at the run's batch size, or another; None if it can."""
         training = self.config.training
-        passed = [training.batch_size]  # at a time
-        if "bp-micro" in training.regimes and training.micro_batch < training.batch_size:
-            passed += [
-                training.micro_batch,
-                training.batch_size % training.micro_batch or training.micro_batch,
-            ]
-        return "" if min(passed) > 1 else compares_samples(network)
+        batch = training.batch_size if batch is None else batch
+        return obstacle(self.network, regime, batch, training.micro_batch)
 
     @property
     def width(self) -> int | None:
@@ -125,7 +112,7 @@ class Setup:
             option = (head, cut, anatomy.network(cut))
             if len(heads) == 1:
                 return option
-            if self._obstacle(option[2]):
+            if not self._can_train(option[2]):
                 continue
             plans = [self._plan(option[2], regime) for regime in self._deciding]
             if any(plan.fits for plan in plans):
@@ -150,6 +137,11 @@ class Setup:
         """The regimes of which one has to fit under a head that is chosen."""
         local = self._local_regimes
         return local if local and LEANEST not in local else (LEANEST,)
+
+    def _can_train(self, network: Network) -> bool:
+        training = self.config.training
+        regimes = dict.fromkeys((*training.regimes, *self._deciding))
+        return not any(obstacle(network, r, training.batch_size, training.micro_batch) for r in regimes)
 
     @property
     def head(self) -> str:

@@ -36,7 +36,13 @@ class IntegerForm:
     mask_bits: int = 1  # what an activation must remember of each of its inputs
     scaled: bool = False  # whether sums are divided by a constant, each as it is made
     one_layer: bool = False  # whether an error can pass one layer only
+    most_classes: int = 8_191  # so many powers of two of the softmax add up within 31 bits
     draws: bool = False  # whether a step draws random numbers, of each inner weight tensor's own
+
+    @property
+    def narrow(self) -> bool:
+        """Whether inner layers multiply numbers of 4 bits."""
+        return self.activation_bits < EDGE_BITS
 
     @property
     def bits(self) -> Bits:
@@ -54,8 +60,8 @@ FORMS: dict[str, IntegerForm] = {
     "niti": IntegerForm(8, 8),
     "niti4": IntegerForm(8, 4),  # a state of 4 bits and a residue of 4
     "niti4-jump": IntegerForm(4, 4, draws=True),
-    # The slope behind an activation is 1, 1/4 or 0.
-    "nitro": IntegerForm(32, 8, error_bits=32, mask_bits=2, scaled=True, one_layer=True),
+    # The slope behind an activation is 1, 1/4 or 0. A step is divided by 2^17 for each class at its end.
+    "nitro": IntegerForm(32, 8, error_bits=32, mask_bits=2, scaled=True, one_layer=True, most_classes=16_383),
 }
 
 LOCAL_SUFFIX = "-local"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from devices.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.costs import DEVICE, CostTable
-from devices.errors import InputError
+from devices.errors import InputError, unknown_name
 from devices.ledger import Ledger, Moment
 from devices.network import Network, Residual
+from devices.obstacles import obstacle
 from devices.paging import Paging, paging
 from devices.profile import Device, load
 from devices.regimes import Describable, Step, schedule, update_of
@@ -16,6 +17,8 @@ from devices.schedule import Schedule, Tensor
 from devices.state import ONE_STEP, Bits, QuantizerMemory
 
 UPDATES = ("end", "fused")
+REQUANTIZE = ("buffered", "twice")
+"""How sums of integer regimes become few bits: their largest must be known first."""
 DEFAULT_BLOCKS = "auto"
 DEFAULT_HEAD = "lookahead"
 
@@ -106,6 +109,7 @@ def plan(
     residual: Residual = "codes",
     update: str | None = None,
     micro_batch: int = 1,
+    requantize: str = REQUANTIZE[0],
     blocks: str | int = DEFAULT_BLOCKS,
     head: str = DEFAULT_HEAD,
     table: CostTable = DEVICE,
@@ -119,7 +123,8 @@ def plan(
     ``update`` is "end" (all gradients wait for the end of the step), "fused" (each is applied and freed
     in the backward pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro
     passes at a time.
-    Raises InputError for whatever is unknown or out of range.
+    ``requantize`` says whether sums of integer regimes are "buffered" or computed "twice".
+    Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     if type(batch_size) is not int or batch_size < 1:
         raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
@@ -127,14 +132,19 @@ def plan(
         raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
     if update is not None and update not in UPDATES:
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
+    if requantize not in REQUANTIZE:
+        raise unknown_name("requantize", requantize, REQUANTIZE)
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
-        device.alignment_bytes,
+        device.alignment_bytes, requantize == "twice",
     )  # fmt: skip
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
     )
+    found = obstacle(network, regime, batch_size, micro_batch)
+    if found:
+        raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from blockwise.fit.measure import Limits, Measured, step_of
 from blockwise.fit.networks import Model, network_of
 from blockwise.fit.space import Candidate
-from blockwise.obstacles import compares_samples
 from devices.network import Network
+from devices.obstacles import obstacle
 from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import schedule
@@ -47,7 +47,7 @@ def confirm(candidate: Candidate, model: Model, device: Device) -> Confirmed:
     """The figures of :func:`planned`. Cut elsewhere than in the search, a head may compare samples."""
     network = network_of(model, candidate.key, candidate.balance)
     plan = _plan(candidate, network, model, device)
-    trainable = candidate.images_at_a_time > 1 or not compares_samples(network)
+    trainable = not obstacle(network, candidate.regime, candidate.batch, candidate.micro_batch or 1)
     program = plan.schedule
     measured = Measured(
         candidate, plan.peak_bytes, program.macs, program.flash_read_bytes, program.flash_written_bytes

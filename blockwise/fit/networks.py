@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 from blockwise import models, quant
 from blockwise.describe import Anatomy
-from blockwise.obstacles import compares_samples
 from blockwise.partition import Cut
 from devices.network import Network
 from devices.regimes import Step
@@ -70,14 +69,6 @@ class Atlas:
 
     networks: dict[Key, Network]
     same: dict[Key, Key]
-
-    @cached_property
-    def _comparing(self) -> frozenset[Key]:
-        return frozenset(key for key, network in self.networks.items() if compares_samples(network))
-
-    def compares_samples(self, key: Key) -> bool:
-        """Whether this network needs two samples at a time."""
-        return key in self._comparing
 
 
 def survey(model: Model, norm: str, head: str, blocks: tuple[str, ...], balance: Balance) -> Atlas:

@@ -11,6 +11,8 @@ from blockwise.heads import CATALOGUE
 from blockwise.norms import NORMS
 from blockwise.quant import FLOAT_BITS
 from devices.errors import InputError, unknown_name
+from devices.network import Network
+from devices.obstacles import obstacle
 from devices.planning import UPDATES
 from devices.regimes import REGIMES, update_of
 from devices.state import OPTIMIZER_STATES
@@ -43,11 +45,6 @@ class Candidate:
     def is_float(self) -> bool:
         """Whether nothing is quantized."""
         return self.weight_bits == FLOAT_BITS
-
-    @property
-    def images_at_a_time(self) -> int:
-        """Images in one pass."""
-        return min(self.batch, self.micro_batch or self.batch)
 
     @property
     def balance(self) -> Balance:
@@ -129,17 +126,15 @@ def candidates(space: Space, atlas: Atlas) -> Iterator[Candidate]:
     """Every combination that makes a program of its own and can be trained."""
     for regime, norm in product(space.regimes, space.norms):
         for key in _keys(space, atlas, regime, norm):
-            compares = atlas.compares_samples(key)
+            network = atlas.networks[key]
+            micros = {batch: _micro_batches(space, regime, batch, network) for batch in space.batches}
             rest = product(space.batches, space.bits, _updates(space, regime, key))
             for batch, (weights, activations), update in rest:
-                micros = _micro_batches(space, regime, batch)
-                for micro, optimizer in product(micros, space.optimizers):
-                    candidate = Candidate(
+                for micro, optimizer in product(micros[batch], space.optimizers):
+                    yield Candidate(
                         regime, key.blocks, key.head, norm, batch, optimizer, weights, activations, update,
                         micro,
                     )  # fmt: skip
-                    if candidate.images_at_a_time > 1 or not compares:
-                        yield candidate
 
 
 def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[Key]:
@@ -161,12 +156,13 @@ def _updates(space: Space, regime: str, key: Key) -> tuple[str, ...]:
     return tuple(updates)
 
 
-def _micro_batches(space: Space, regime: str, batch: int) -> tuple[int | None, ...]:
-    """A micro-batch that holds the whole batch is bp-best."""
-    if regime != "bp-micro":
-        return (None,)
-    sizes = dict.fromkeys(min(size, batch) for size in space.micro_batches)
-    return tuple(size for size in sizes if size < batch or "bp-best" not in space.regimes)
+def _micro_batches(space: Space, regime: str, batch: int, network: Network) -> tuple[int | None, ...]:
+    """With which the regime can be trained; one that holds the whole batch is bp-best."""
+    sizes: tuple[int | None, ...] = (None,)
+    if regime == "bp-micro":
+        fitting = dict.fromkeys(min(size, batch) for size in space.micro_batches)
+        sizes = tuple(size for size in fitting if size < batch or "bp-best" not in space.regimes)
+    return tuple(size for size in sizes if not obstacle(network, regime, batch, size or 1))
 
 
 def sample(found: Sequence[Candidate], most: int, seed: int = 0) -> list[Candidate]:

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from blockwise.report.side_by_side import Ruled, ruled_table
-from blockwise.report.text import kib, size
+from blockwise.report.text import ABSENT, kib, size
 from blockwise.result import Baseline, DeviceInfo, Result
 
 LOWEST = "*"
@@ -31,6 +31,8 @@ def best_line(result: Result) -> str:
 
 def _cells(baseline: Baseline, device: DeviceInfo, best: Baseline) -> tuple[Text, ...]:
     name = f"{baseline.regime} {LOWEST}" if baseline is best else baseline.regime
+    if baseline.obstacle:
+        return tuple(map(Text, (name, ABSENT, ABSENT, ABSENT, baseline.note)))
     macs = f"{baseline.macs_per_step / 1e6:,.1f}"
     cells = (name, kib(baseline.peak_bytes), _verdict(baseline, device), macs, baseline.note)
     return tuple(map(Text, cells))

@@ -49,7 +49,17 @@ def batch_note(result: Result) -> str:
         f"fits, over: live bytes against {size(device.usable_bytes)} of {ram_words(device)}, not yet placed"
     )
     lacking = [r.regime for r in result.regimes if r.paging and not r.paging.fits]
-    return f"{note}; the flash is too small for {join(lacking)} at any batch" if lacking else note
+    flash = [f"the flash is too small for {join(lacking)} at any batch"] if lacking else []
+    return "; ".join([note, *flash, *_obstacles_by_batch(result)])
+
+
+def _obstacles_by_batch(result: Result) -> list[str]:
+    """Why there are batch sizes without a figure, each reason once."""
+    where: dict[str, list[str]] = {}
+    for regime in result.regimes:
+        for batch, reason in regime.obstacle_by_batch.items():
+            where.setdefault(reason, []).append(f"{regime.regime} at batch {batch}")
+    return [f"{ABSENT} {join(rows)} cannot run: {reason}" for reason, rows in where.items()]
 
 
 def accuracy_table(result: Result) -> SideBySide:
@@ -184,7 +194,7 @@ def _moment_rows(result: Result) -> list[Row]:
 
 def _batch_rows(result: Result) -> list[Row]:
     """Peak per batch size, with the verdict beside it."""
-    batches = sorted({batch for regime in result.regimes for batch in regime.peak_by_batch})
+    batches = sorted({b for r in result.regimes for b in (*r.peak_by_batch, *r.obstacle_by_batch)})
     ram = result.device.usable_bytes
 
     def cell(regime: RegimeResult, batch: int) -> str:
@@ -207,7 +217,7 @@ def _of_own_training(cell: Callable[[Training], str]) -> Cell:
 
 def _plain(result: Result) -> Baseline | None:
     """Plain backpropagation, if it was planned."""
-    return next((b for b in result.baselines if b.regime == BASELINE), None)
+    return next((b for b in result.baselines if b.regime == BASELINE and not b.obstacle), None)
 
 
 def _interval(regime: RegimeResult, result: Result) -> str:

@@ -56,7 +56,7 @@ def accuracy_sentence(result: Result) -> str:
 
 def work_sentence(result: Result) -> str:
     """How regimes that train one block after the other were trained; empty where there is none."""
-    plain = next((b for b in result.baselines if b.regime == "bp"), None)
+    plain = next((b for b in result.baselines if b.regime == "bp" and not b.obstacle), None)
     found = []
     for regime in result.regimes:
         training = regime.training

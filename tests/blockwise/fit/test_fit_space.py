@@ -121,3 +121,16 @@ def test_a_sample_is_even_and_always_the_same(found):
 def test_axes_are_checked(axis, values, words):
     with pytest.raises(InputError, match=words):
         Space(**{axis: values})
+
+
+def test_a_micro_batch_of_one_left_over_is_no_candidate_where_images_are_compared():
+    space = Space(
+        regimes=("bp-micro", "bp"), blocks=("1",), heads=("gap",), norms=("batch", "group"), batches=(4, 5),
+        optimizers=("sgd",), bits=((3, 3),), updates=("end",), micro_batches=(1, 2, 3, 4),
+    )  # fmt: skip
+    found = candidates(space, atlas_of(space, Model("mlp", 4, (1, 8, 8))))
+    sizes = {(c.norm, c.batch, c.micro_batch) for c in found if c.regime == "bp-micro"}
+    assert {(b, m) for norm, b, m in sizes if norm == "batch"} == {(4, 2), (4, 4), (5, 3)}
+    assert {(b, m) for norm, b, m in sizes if norm == "group"} == {
+        (b, m) for b in (4, 5) for m in (1, 2, 3, 4)
+    }

@@ -151,7 +151,7 @@ def plans(request):
     """Every regime of a narrow model."""
     model = models.build(request.param, width=WIDTHS.get(request.param, 4))
     return [
-        devices.plan(model, "stm32", regime=regime, batch_size=2, blocks="stages", head="gap")
+        devices.plan(model, "stm32", regime=regime, batch_size=4, micro_batch=2, blocks="stages", head="gap")
         for regime in REGIMES
     ]
 
