@@ -71,6 +71,15 @@ class frozen_statistics:
             quantizer.tracks = track
 
 
+class settled_weights(frozen_statistics):
+    """Within this context weights are quantized as they were last: what follows them, and noise, stays."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self.norms = []
+        self.quantizers = [quantizer for quantizer in self.quantizers if quantizer.role == "weight"]
+
+
 def compiled(net: BlockNet) -> BlockNet:
     """A twin of ``net`` that shares its parameters and whose blocks and heads are compiled."""
     import torch._dynamo  # slow to import, and seldom needed

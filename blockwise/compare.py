@@ -30,6 +30,7 @@ from blockwise.result import (
 from blockwise.setup import Setup
 from blockwise.trainer import options_of, run_of
 from blockwise.training import ALL_REGIMES
+from blockwise.training.bp_micro import difference
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
 from devices.ledger import Moment
@@ -154,12 +155,9 @@ def _baseline_note(setup: Setup, regime: str) -> str:
     size, batch = setup.config.training.micro_batch, setup.config.training.batch_size
     if size >= batch:
         return "one micro-batch: as bp-best"
-    norm = setup.config.network.norm
-    effect = (
-        f"{norm} norm sees {size} image{'s' if size > 1 else ''} at a time: other results than bp"
-        if norm.startswith("batch")
-        else f"{norm} norm: the gradients of bp"
-    )
+    config = setup.config
+    found = difference(setup.network.layers, config.scheme.activation, config.activation_bits, size)
+    effect = f"{found}: other results than bp" if found else "the gradients of bp"
     return f"{PLANS[regime].summary}; {effect}"
 
 

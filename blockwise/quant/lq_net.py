@@ -53,6 +53,7 @@ class _LQNet(Quantizer):
     channel of the weights has a basis of its own; so ``basis`` is (G, b), with G = 1 for activations.
     """
 
+    follows = True
     bit_values: ClassVar[tuple[int, int]]  # what the bits of a code stand for
     basis: Tensor
     used: Tensor  # the basis of the last pass that moved it: a pass that is repeated needs it again

@@ -48,6 +48,7 @@ class Quantizer(nn.Module, ABC):
     idempotent: ClassVar[bool] = True  # whether levels are quantized to themselves
     elementwise: ClassVar[bool] = True  # whether elements are quantized one by one, by one rule per tensor
     after_training: ClassVar[bool] = False  # whether training is in float and levels are chosen after it
+    follows: ClassVar[bool] = False  # whether levels of activations move with every batch in training
     weight_rule: ClassVar[Rule | None] = None  # of the latent weights, if the method wants its own
     ready: Tensor
 

@@ -1,17 +1,22 @@
 """``bp-micro``: backpropagation of a few images at a time; their gradients are accumulated.
 
-The accumulated gradient is that of the whole batch, except for batch norm, whose statistics are those
-of each micro-batch.
+The accumulated gradient is that of the whole batch up to the rounding of sums: levels and frozen norms start
+from the whole first batch, and weights are quantized in one way, with one noise, within a step. Where it is
+not, :func:`difference` tells why.
 """
 
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
+from blockwise.blocks import BlockNet, settled_weights
+from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, whole
 from blockwise.training.segments import Segment, backpropagate
+from devices.network import Layer
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,25 @@ class MicroBatchBackpropagation:
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Each micro-batch weighs as much as it has images."""
         total = torch.zeros((), device=x.device)
-        for images, labels in zip(x.split(self.size), y.split(self.size), strict=True):
-            total += backpropagate([Segment(net, False)], net.heads[-1], images, labels, len(images) / len(x))
+        parts = zip(x.split(self.size), y.split(self.size), strict=True)
+        for number, (images, labels) in enumerate(parts):
+            with settled_weights(net) if number else nullcontext():
+                part = len(images) / len(x)
+                total += backpropagate([Segment(net, False)], net.heads[-1], images, labels, part)
         return total
+
+
+def difference(layers: Iterable[Layer], method: Method, bits: int, size: int) -> str:
+    """What makes the results other than those of ``bp`` for the network of ``layers``; empty if nothing does.
+
+    ``method`` and ``bits`` are those of activations, ``size`` the images of a micro-batch.
+    """
+    causes = []
+    if any(layer.kind.startswith("batch_norm") for layer in layers):
+        causes.append("batch norm")
+    quantizer = method.quantizer("activation")
+    if bits < FLOAT_BITS and quantizer is not None and quantizer.follows:
+        causes.append(f"{method.name}, whose levels follow the activations,")
+    if not causes:
+        return ""
+    return f"{' and '.join(causes)} see{'s' * (len(causes) == 1)} {size} image{'s' * (size > 1)} at a time"
