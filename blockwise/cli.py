@@ -55,7 +55,9 @@ def _run(arguments: Sequence[str]) -> int:
         return COMPARE(arguments)
     name, *rest = arguments
     if name not in COMMANDS:
-        raise unknown_name("command", name, COMMANDS)
+        error = unknown_name("command", name, COMMANDS)
+        wanted = f"{error.wanted}, or flags alone, which compare regimes"
+        raise InputError(error.subject, got=error.got, wanted=wanted, do=error.do)
     return COMMANDS[name](rest)
 
 

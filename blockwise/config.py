@@ -151,7 +151,7 @@ class Quantization:
         int | None,
         arg(
             metavar="BITS",
-            help="Bits of weights, 1 to 8 or 16, as far as the method has them.",
+            help="Bits of weights, 1 to 8 or 16, as far as the method has them; 32 leaves them in float.",
             help_behavior_hint="(default: 3, or the method's own)",
         ),
     ] = None
@@ -159,7 +159,7 @@ class Quantization:
         int | None,
         arg(
             metavar="BITS",
-            help="Bits of activations.",
+            help="Bits of activations; 32 leaves them in float.",
             help_behavior_hint="(default: 3, or the method's own)",
         ),
     ] = None
@@ -186,9 +186,9 @@ class Quantization:
 class Training:
     """How to train."""
 
-    regimes: Annotated[tuple[str, ...], arg(help=f"What to compare: {_listed(ALL_REGIMES)}.")] = (
-        DEFAULT_REGIMES
-    )
+    regimes: Annotated[
+        tuple[str, ...], arg(metavar="REGIME ...", help=f"What to compare: {_listed(ALL_REGIMES)}.")
+    ] = DEFAULT_REGIMES
     epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {_listed(OPTIMIZERS)}.")] = "sgd-momentum"
@@ -339,7 +339,7 @@ class Config:
     def scheme(self) -> quant.Scheme:
         """The methods of weights and activations. Raises InputError for those that cannot be."""
         q = self.quantization
-        return quant.scheme(q.method, q.weight_method, q.activation_method)
+        return quant.scheme(q.method, q.weight_method, q.activation_method, q.weight_bits, q.activation_bits)
 
     @property
     def stages(self) -> quant.Stages:

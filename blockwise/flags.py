@@ -4,13 +4,17 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import is_dataclass
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
 from devices.errors import InputError
 
 Options = TypeVar("Options")
+ONE_OF_A_KIND: dict[Any, str] = {int: "a whole number", float: "a number"}
+SEVERAL_OF_A_KIND: dict[Any, str] = {int: "whole numbers", float: "numbers"}
 
 
 def parse(default: Options, arguments: Sequence[str], *, prog: str, description: str) -> Options:
@@ -29,7 +33,7 @@ def parse(default: Options, arguments: Sequence[str], *, prog: str, description:
     except SystemExit as stop:
         if not stop.code:
             raise  # --help
-        raise bad_usage(complaint.getvalue()) from None
+        raise bad_usage(complaint.getvalue(), type(default), arguments) from None
 
 
 def check(arguments: Sequence[str]) -> None:
@@ -50,32 +54,58 @@ def check(arguments: Sequence[str]) -> None:
             raise InputError(flag, got="nothing", wanted="a value", do="name one, or leave the flag out")
 
 
-def bad_usage(complaint: str) -> InputError:
-    """The parser's boxed complaint as an error in one line."""
+def bad_usage(complaint: str, options: type, arguments: Sequence[str]) -> InputError:
+    """The parser's boxed complaint about ``arguments``, flags of ``options``, as an error in one line."""
     text = " ".join(re.sub(r"[─-╿]|\x1b\[[0-9;]*m|-{4,}", " ", complaint).split())
     see = "see --help"
     if unknown := re.search(r"Unrecognized options: (\S+?)(?=[,\s]|$)", text):
         near = re.search(r"Perhaps you meant: (--[\w-]+)", text) or re.search(r"similar.*?(--[\w-]+)", text)
         do = f"did you mean {near[1]}? {see}" if near else see
         return InputError("command line", got=repr(unknown[1]), wanted="flags that exist", do=do)
-    if bare := re.search(r"Missing value for argument '(--[\w-]+)", text):
-        return InputError(bare[1], got="no value", wanted="one behind the flag", do=see)
+    if wrong := re.search(r"(?:Missing value for argument|Error parsing) '?(--[\w-]+)", text):
+        got = _given(wrong[1], arguments)
+        return InputError(
+            wrong[1], got=repr(got) if got else "no value", wanted=_kind(wrong[1], options), do=see
+        )
     if absent := re.search(r"Required options.*?: ([A-Z]\w*|--[\w-]+) ", text):
         return InputError(absent[1], got="nothing", wanted="a value", do=see)
-    if wrong := re.search(
-        r"Error parsing (--[\w-]+): (.*?)(?: Argument helptext.*| For full helptext.*)?$", text
-    ):
-        value = re.search(r"from \['(.*?)'\]|: '(.*?)'", wrong[2])
-        got = repr(value[1] or value[2]) if value else wrong[2]
-        wanted = (
-            "a whole number"
-            if "int()" in wrong[2]
-            else "a number"
-            if "float" in wrong[2].lower()
-            else "a value"
-        )
-        return InputError(wrong[1], got=got, wanted=wanted, do=see)
     return InputError(
         "command line", got=text.removeprefix("Parsing error ").split(" For full helptext")[0],
         wanted="flags that exist, with their values", do=see,
     )  # fmt: skip
+
+
+def _given(flag: str, arguments: Sequence[str]) -> str:
+    """The values behind a flag, as they were typed."""
+    values: list[str] = []
+    inside = False
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if argument.startswith("--"):
+            inside = name.replace("_", "-") == flag
+            values += [value] if inside and value else []
+        elif inside:
+            values.append(argument)
+    return " ".join(values)
+
+
+def _kind(flag: str, options: type) -> str:
+    """In words, what a flag of ``options`` or of its groups takes."""
+    hint = _hints(options).get(flag.removeprefix("--").replace("-", "_"))
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType] if _is_union(hint) else [hint]
+    items = get_args(kinds[0])
+    if not items:
+        return ONE_OF_A_KIND.get(kinds[0], "a value")
+    several = SEVERAL_OF_A_KIND.get(items[0], "values")
+    return several if Ellipsis in items else f"{len(items)} {several}"
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, UnionType)
+
+
+def _hints(options: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(options).items():
+        found |= _hints(hint) if is_dataclass(hint) and isinstance(hint, type) else {name: hint}
+    return found

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
+NEAR = 0.6
+"""Share of two names' letters that must agree for the one to be suggested for the other."""
 USAGE_EXIT_CODE = 2
 """Exit code of bad usage or bad input."""
 
@@ -29,6 +31,6 @@ class InputError(Exception):
 def unknown_name(subject: str, got: str, known: Iterable[str], do: str = "") -> InputError:
     """The error for a name that is in no catalogue: it names the nearest match and lists the rest."""
     names = sorted(known)
-    near = get_close_matches(got.lower(), names, n=1, cutoff=0.5)
+    near = get_close_matches(got.lower(), names, n=1, cutoff=NEAR)
     advice = do or (f"did you mean {near[0]!r}?" if near else "choose one of these")
     return InputError(subject, got=repr(got), wanted=f"one of {', '.join(names)}", do=advice)

@@ -27,6 +27,7 @@ class Options:
     regime: Annotated[
         str | None,
         arg(
+            metavar="REGIME",
             help="Whose weights.",
             help_behavior_hint="(default: of the regimes that fit the board the most accurate)",
         ),

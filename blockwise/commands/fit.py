@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.progress import track
 from tyro.conf import arg
@@ -40,9 +40,9 @@ DESCRIPTION = (
 SPACE = Space()
 
 
-def _one_or_more(what: str, names: Iterable[str] = ()) -> str:
+def _several(metavar: str, what: str, names: Iterable[str] = (), more: str = "", **options: Any) -> Any:
     of = f": {', '.join(names)}" if names else ""
-    return f"One or more {what}{of}."
+    return arg(metavar=f"{metavar} ...", help=f"One or more {what}{of}.{more}", **options)
 
 
 @dataclass(frozen=True)
@@ -76,38 +76,31 @@ class Options:
     method: Annotated[
         str, arg(help=f"Quantization method: {', '.join(METHODS)}; 32 bits are fp32 in each.")
     ] = Model.method
-    regimes: Annotated[tuple[str, ...], arg(help=_one_or_more("regimes", REGIMES))] = SPACE.regimes
+    regimes: Annotated[tuple[str, ...], _several("REGIME", "regimes", REGIMES)] = SPACE.regimes
     blocks: Annotated[
         tuple[str, ...] | None,
-        arg(
-            help=_one_or_more("cuts: stages, residual, layers, auto or numbers of balanced blocks"),
+        _several(
+            "CUT",
+            "cuts: stages, residual, layers, auto or numbers of balanced blocks",
             help_behavior_hint=f"(default: {' '.join(SPACE.blocks)}, as far as there are layers)",
         ),
     ] = None
     head: Annotated[
-        tuple[str, ...], arg(help=_one_or_more("local heads, lookahead:WIDTH among them", CATALOGUE))
+        tuple[str, ...], _several("HEAD", "local heads, lookahead:WIDTH among them", CATALOGUE)
     ] = SPACE.heads
     norm: Annotated[
-        tuple[str, ...],
-        arg(help=_one_or_more("norms", NORMS) + " frozen and none change what can be learnt."),
+        tuple[str, ...], _several("NORM", "norms", NORMS, " frozen and none change what can be learnt.")
     ] = SPACE.norms
-    batch_size: Annotated[tuple[int, ...], arg(help=_one_or_more("batch sizes"))] = SPACE.batches
-    optimizer: Annotated[tuple[str, ...], arg(help=_one_or_more("optimizers", OPTIMIZER_STATES))] = (
+    batch_size: Annotated[tuple[int, ...], _several("N", "batch sizes")] = SPACE.batches
+    optimizer: Annotated[tuple[str, ...], _several("OPTIMIZER", "optimizers", OPTIMIZER_STATES)] = (
         SPACE.optimizers
     )
     bits: Annotated[
         tuple[str, ...],
-        arg(
-            metavar="W|WxA",
-            help=_one_or_more("widths: of weights and activations alike, or of both as in 4x8; 32 is fp32"),
-        ),
+        _several("W|WxA", "widths: of weights and activations alike, or of both as in 4x8; 32 is float32"),
     ] = tuple(str(weight) for weight, _ in SPACE.bits)
-    update: Annotated[tuple[str, ...], arg(help=_one_or_more("ways to apply gradients", UPDATES))] = (
-        SPACE.updates
-    )
-    micro_batch: Annotated[tuple[int, ...], arg(help=_one_or_more("micro-batches of bp-micro"))] = (
-        SPACE.micro_batches
-    )
+    update: Annotated[tuple[str, ...], _several("UPDATE", "ways to apply gradients", UPDATES)] = SPACE.updates
+    micro_batch: Annotated[tuple[int, ...], _several("N", "micro-batches of bp-micro")] = SPACE.micro_batches
     max_candidates: Annotated[
         int,
         arg(

@@ -31,6 +31,7 @@ class Options(EpochsStudy):
     regimes: Annotated[
         tuple[str, ...],
         arg(
+            metavar="REGIME ...",
             help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
             help_behavior_hint="(default: all)",
         ),

@@ -31,7 +31,9 @@ class Options:
     device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
     batch_size: Annotated[int, arg(help="Images in a training step; inference takes one.")] = 1
     json: Annotated[bool, arg(help="Print every figure as JSON instead of tables.")] = False
-    out: Annotated[Path | None, arg(help="Also write the JSON to this file.")] = None
+    out: Annotated[
+        Path | None, arg(metavar="FILE", help="Also write the JSON to this file.", help_behavior_hint="")
+    ] = None
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -28,13 +28,10 @@ FIGURES = ("key", "compression", "bits", "test_error", "seed", "model", "data", 
 class Options(TrainingStudy):
     """The study."""
 
-    compression: Annotated[tuple[int, ...], arg(help="Budgets: M0 divided by each of these.")] = (
-        4,
-        8,
-        16,
-        32,
-    )
-    bits: Annotated[tuple[int, ...], arg(help="Bits of weights: 1 to 8, 16 and 32.")] = (
+    compression: Annotated[
+        tuple[int, ...], arg(metavar="N ...", help="Budgets: M0 divided by each of these.")
+    ] = (4, 8, 16, 32)
+    bits: Annotated[tuple[int, ...], arg(metavar="BITS ...", help="Bits of weights: 1 to 8, 16 and 32.")] = (
         1, 2, 3, 4, 5, 6, 8, 16, 32,
     )  # fmt: skip
     preset: Annotated[

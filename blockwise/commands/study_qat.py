@@ -14,7 +14,7 @@ from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
 from blockwise.studies.summary import NEEDED
 from blockwise.training import REGIMES
-from devices.errors import unknown_name
+from devices.errors import InputError, unknown_name
 from devices.state import RESIDUALS
 
 DESCRIPTION = (
@@ -29,11 +29,17 @@ class Options(EpochsStudy):
 
     methods: Annotated[
         tuple[str, ...],
-        arg(help="Methods; the reference study's first unless named.", help_behavior_hint="(default: all)"),
+        arg(
+            metavar="METHOD ...",
+            help="Methods; the reference study's first unless named.",
+            help_behavior_hint="(default: all)",
+        ),
     ] = ()
-    regimes: Annotated[tuple[str, ...], arg(help="bp, local, or both.")] = ("bp",)
-    heads: Annotated[tuple[str, ...], arg(help="Local heads, in local regimes.")] = ("gap",)
-    blocks: Annotated[tuple[str, ...], arg(help="Cuts, in local regimes.")] = ("stages",)
+    regimes: Annotated[tuple[str, ...], arg(metavar="REGIME ...", help="bp, local, or both.")] = ("bp",)
+    heads: Annotated[tuple[str, ...], arg(metavar="HEAD ...", help="Local heads, in local regimes.")] = (
+        "gap",
+    )
+    blocks: Annotated[tuple[str, ...], arg(metavar="CUT ...", help="Cuts, in local regimes.")] = ("stages",)
     activation_method: Annotated[
         str | None,
         arg(
@@ -116,6 +122,10 @@ def _protocol(options: Options) -> Protocol:
         ("method", (options.activation_method or "fp32",), quant.METHODS),
         ("--residual", (options.residual,), (*RESIDUALS, PAPER)),
     )
+    widths = {"--weight-bits": options.weight_bits, "--activation-bits": options.activation_bits}
+    for flag, bits in widths.items():
+        if bits is not None and bits not in (*quant.BITS, quant.FLOAT_BITS):
+            raise InputError(flag, got=bits, wanted="1 to 8, 16 or 32", do="choose one that methods have")
     for subject, names, known in named:
         for name in names:
             if name not in known:

@@ -27,7 +27,8 @@ class TrainingStudy:
     )
     data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
     seeds: Annotated[
-        tuple[int, ...] | None, arg(help="Seeds.", help_behavior_hint="(default: the preset's)")
+        tuple[int, ...] | None,
+        arg(metavar="SEED ...", help="Seeds.", help_behavior_hint="(default: the preset's)"),
     ] = None
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
     out: Annotated[

@@ -39,7 +39,8 @@ class Model:
 
     def bits(self, weight: int, activation: int) -> Bits:
         """The widths of a run; 32 is float32."""
-        return quant.scheme("fp32" if weight == quant.FLOAT_BITS else self.method).bits(weight, activation)
+        scheme = quant.scheme(self.method, weight_bits=weight, activation_bits=activation)
+        return scheme.bits(weight, activation)
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,10 @@ def search(
 
 
 def check_bits(space: Space, model: Model) -> None:
-    """Raise InputError for an unknown method, or bits that it does not have; 32 and 32 are fp32."""
-    scheme = quant.scheme(model.method)
+    """Raise InputError for an unknown method, or bits that it does not have; 32 are float32 in each."""
     for weight, activation in space.bits:
-        if (weight, activation) != (quant.FLOAT_BITS, quant.FLOAT_BITS):
-            scheme.check(weight, activation, "--bits", "--bits")
+        scheme = quant.scheme(model.method, weight_bits=weight, activation_bits=activation)
+        scheme.check(weight, activation, "--bits", "--bits")
 
 
 def _survey(space: Space, model: Model, run: Workers) -> Atlas:

@@ -44,7 +44,7 @@ class Candidate:
     @property
     def is_float(self) -> bool:
         """Whether nothing is quantized."""
-        return self.weight_bits == FLOAT_BITS
+        return self.weight_bits == self.activation_bits == FLOAT_BITS
 
     @property
     def balance(self) -> Balance:
@@ -54,12 +54,11 @@ class Candidate:
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of ``run.py`` that train this candidate, the model's and the board's apart."""
-        bits = [] if self.is_float else [("--weight-bits", self.weight_bits),
-                                         ("--activation-bits", self.activation_bits)]  # fmt: skip
         pairs: list[tuple[str, object]] = [
             ("--regimes", self.regime), ("--blocks", self.blocks or "1"),
             ("--head", self.head or BALANCING_HEAD), ("--norm", self.norm), ("--batch-size", self.batch),
-            ("--optimizer", self.optimizer), ("--update", self.update), *bits,
+            ("--optimizer", self.optimizer), ("--update", self.update),
+            ("--weight-bits", self.weight_bits), ("--activation-bits", self.activation_bits),
         ]  # fmt: skip
         if self.micro_batch is not None:
             pairs.append(("--micro-batch", self.micro_batch))

@@ -9,7 +9,7 @@ from blockwise.models.cnn import cnn
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
-from blockwise.models.torchvision_nets import PREFIX, check_torchvision, torchvision_chain
+from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
 from blockwise.norms import replace_norms
 from devices.errors import InputError, unknown_name
@@ -86,7 +86,8 @@ def check_name(name: str) -> None:
     if name.startswith(PREFIX):
         check_torchvision(name.removeprefix(PREFIX))
     elif name not in CATALOGUE:
-        raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"))
+        do = f"did you mean '{PREFIX}{name}'?" if is_torchvision(name) else ""
+        raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"), do)
 
 
 def has_skips(name: str) -> bool:

@@ -27,11 +27,21 @@ LAST_FEATURES = ("global_avg_pool", "avg_pool", "view")
 """Layers with which a classifier begins."""
 
 
-def check_torchvision(name: str) -> None:
-    """Raise InputError unless torchvision has a classifier of this name."""
+def _known() -> list[str]:
     import torchvision.models as zoo  # type: ignore[import-untyped]  # slow, seldom needed
 
-    known = zoo.list_models(module=zoo)
+    names: list[str] = zoo.list_models(module=zoo)
+    return names
+
+
+def is_torchvision(name: str) -> bool:
+    """Whether torchvision has a classifier of this name."""
+    return name in _known()
+
+
+def check_torchvision(name: str) -> None:
+    """Raise InputError unless torchvision has a classifier of this name."""
+    known = _known()
     if name not in known:
         near = get_close_matches(name, known, n=3) or ["resnet18", "mobilenet_v2", "efficientnet_b0"]
         raise InputError(

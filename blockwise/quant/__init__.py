@@ -1,5 +1,7 @@
 """Quantization methods: the catalogue, single quantizers, and the conversion of a whole network."""
 
+from dataclasses import replace
+
 from torch import nn
 
 from blockwise.quant import (
@@ -105,12 +107,20 @@ def name_of(quantizer: Quantizer) -> str:
     return next(name for name, entry in METHODS.items() if type(quantizer) is entry.weight)
 
 
-def scheme(name: str, weight_method: str | None = None, activation_method: str | None = None) -> Scheme:
+def scheme(
+    name: str, weight_method: str | None = None, activation_method: str | None = None,
+    weight_bits: int | None = None, activation_bits: int | None = None,
+) -> Scheme:  # fmt: skip
     """Methods for weights and activations: those of ``name``, or its partner's, unless others are given.
 
+    At 32 bits weights, or activations, are left in float whichever method is named.
     Raises InputError for unknown names, and for a method that does not quantize what it is given for.
     """
-    return compose(METHODS, name, weight_method, activation_method)
+    chosen = compose(METHODS, name, weight_method, activation_method)
+    float32 = METHODS[fp32.METHOD.name]
+    if weight_bits == FLOAT_BITS:
+        chosen = replace(chosen, weight=float32, edge=float32)
+    return replace(chosen, activation=float32) if activation_bits == FLOAT_BITS else chosen
 
 
 def make(name: str, bits: int = 3, role: Role = "weight", shape: tuple[int, ...] = ()) -> Quantizer:
@@ -141,7 +151,8 @@ def quantize(
     With ``residual`` "float", what a residual sum reads stays in float, and the layers that read it too
     quantize their input; this needs a model that torch.fx can trace.
     """
-    plan = scheme(by) if isinstance(by, str) else by
+    given = (weight_bits, activation_bits)
+    plan = scheme(by, None, None, *given) if isinstance(by, str) else by
     weight_bits = plan.usual_bits("weight") if weight_bits is None else weight_bits
     activation_bits = plan.usual_bits("activation") if activation_bits is None else activation_bits
     if plan.is_float:

@@ -121,9 +121,9 @@ def _config(
 
 
 def _available(scheme: quant.Scheme, role: quant.Role, asked: int | None) -> int:
-    """The width asked for where the method has it, else its own."""
+    """The width asked for where the method has it, or float32, else its own."""
     method = scheme.weight if role == "weight" else scheme.activation
-    return asked if asked in method.bits(role) else scheme.usual_bits(role)
+    return asked if asked in (*method.bits(role), quant.FLOAT_BITS) else scheme.usual_bits(role)
 
 
 def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:

@@ -93,6 +93,11 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--width 1.5", "--width: got '1.5', wanted a whole number"),
         ("--lr fast", "--lr: got 'fast', wanted a number"),
         ("extra", "command line: got 'extra'"),
+        ("--in-shape 3 32", "--in-shape: got '3 32', wanted 3 whole numbers; see"),
+        ("--in_shape=3 x 32", "--in-shape: got '3 x 32', wanted 3 whole numbers; see"),
+        ("--in-shape 3 32 32 32", "--in-shape: got '3 32 32 32', wanted 3 whole numbers; see"),
+        ("--bit-chain 32 four", "--bit-chain: got '32 four', wanted whole numbers; see"),
+        ("--model resnet18", "did you mean 'torchvision:resnet18'?"),
         ("--out=", "--out: got nothing, wanted a value"),
         ("--json=1", "command line: got '1'"),
         ("--lr 0", "--lr: got 0.0, wanted a number above 0"),
@@ -105,7 +110,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--image-size 0", "--image-size: got 0, wanted at least 1"),
         ("--weight-bits 0", "--weight-bits: got 0, wanted 1 to 8"),
         ("--weight-bits 9", "--weight-bits: got 9, wanted 1 to 8"),
-        ("--activation-bits 32", "use --method fp32"),
+        ("--activation-bits 33", "--activation-bits: got 33, wanted 1 to 8"),
         ("--method lqs", "method: got 'lqs'"),
         ("--regimes niti", "regime niti: got a network with batch norm (conv1.norm)"),
         ("--regimes niti3", "regime niti3: got 3 bits, wanted 8 or 4 bits"),
@@ -147,6 +152,52 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
 )  # fmt: skip
 def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
     assert words in refusal(capsys, *DRY, *arguments.split())
+
+
+def test_a_command_that_there_is_none_of_is_answered_with_those_there_are(capsys):
+    line = refusal(capsys, "run", "--device", "stm32")
+    assert "did you mean" not in line
+    assert "wanted one of arena, export, fit, methods, study, or flags alone, which compare regimes" in line
+    assert "did you mean 'export'" in refusal(capsys, "exprot")
+
+
+COMMANDS = ["", "arena", "fit", "methods", "export", "study memory", "study qat", "study precision",
+            "study integer"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_names_what_a_flag_takes_and_not_how_it_is_typed(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.split(), "--help"])
+    text = capsys.readouterr().out
+    assert not stop.value.code and "usage: run.py" in text
+    assert re.findall(r"\{None\}|\[(?:STR|INT|FLOAT|PATH)\b|STR\]\]", text) == []
+
+
+def test_a_namesake_of_a_set_is_told_how_it_is_reached(capsys, workplace):
+    image_folder(workplace / "digits")
+    assert cli.main([*DRY, "--data", "digits", "--quiet"]) == 0
+    assert capsys.readouterr().err == (
+        "blockwise: data digits: the set of that name is meant; --data ./digits names the folder\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bits", "method"),
+    [
+        ("--weight-bits 32", "--weight-method fp32"),
+        ("--activation-bits 32", "--activation-method fp32"),
+        ("--weight-bits 32 --activation-bits 32", "--method fp32"),
+    ],
+)
+def test_32_bits_are_left_in_float(capsys, bits, method):
+    rows = []
+    for number, flags in enumerate((bits, method)):
+        out = ["--out", str(number), "--json", "--epochs", "1", "--digest"]
+        assert cli.main([*TINY, *flags.split(), *out]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["regimes"]
+        rows.append((row["peak_bytes"], row["training"]["digest"]))
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,17 @@ def test_nothing_fits(capsys):
     assert board["candidate"]["share_of_usable"] == board["candidate"]["peak_bytes"] / board["usable_bytes"]
 
 
+@pytest.mark.parametrize("bits", ["3", "4x8", "32", "32x8", "4x32"])
+def test_the_flags_of_a_row_plan_its_peak(capsys, bits):
+    chosen = ["--regimes", "bp", "--optimizer", "sgd", "--update", "end", "--batch-size", "4", "--bits", bits]
+    assert cli.main(changed([*SMALL, *chosen, "--json"])) == 0
+    (row,) = json.loads(capsys.readouterr().out)["front"]
+    network = ["--model", "cnn", "--width", "4", "--in-shape", "1", "8", "8", "--dry-run", "--json"]
+    assert cli.main([*network, *row["flags"]]) == 0
+    (planned,) = json.loads(capsys.readouterr().out)["regimes"]
+    assert planned["peak_bytes"] == row["peak_bytes"]
+
+
 def test_a_sample_is_announced(capsys):
     assert cli.main([*SMALL, "--max-candidates", "20"]) in (0, 3)
     out, err = capsys.readouterr()
@@ -128,7 +139,10 @@ def test_help_says_that_figures_are_compared_per_image(capsys):
         ("--optimizer sgdm", "optimizer: got 'sgdm'"),
         ("--method lsk", "method: got"),
         ("--bits 9", "--bits: got 9"),
-        ("--bits 32x8", "--bits: got 32"),
+        ("--bits 32x9", "--bits: got 9"),
+        ("--in-shape 3 32", "--in-shape: got '3 32', wanted 3 whole numbers"),
+        ("--batch-size 1 x", "--batch-size: got '1 x', wanted whole numbers"),
+        ("--model resnet18", "did you mean 'torchvision:resnet18'?"),
         ("--bits 4x", "--bits: got '4x'"),
         ("--bits 3 --method fp32", "--bits: got 3, wanted 32 with fp32"),
         ("--update later", "--update: got 'later'"),

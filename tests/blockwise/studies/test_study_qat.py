@@ -23,6 +23,14 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_weights_of_32_bits_are_trained_in_float(here):
+    assert run("--methods", "lsq", "--weight-bits", "32") == 0
+    (row,) = records.read(here / "runs.jsonl")
+    assert (row["method"], row["weight_bits"], row["activation_method"], row["activation_bits"]) == (
+        "fp32", 32, "lsq", 3
+    )  # fmt: skip
+
+
 def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     chosen = ["--methods", "fp32", "lsq", "--regimes", "bp", "local", "--heads", "gap", "pred"]
     assert run(*chosen) == 0
@@ -88,6 +96,7 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
         (["--seeds"], "--seeds: got no value"),
         (["--regimes"], "--regimes: got no value"),
         (["--heads", "gpa", "--regimes", "local"], "head: got 'gpa'"),
+        (["--weight-bits", "9"], "--weight-bits: got 9, wanted 1 to 8, 16 or 32"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--data", "nowhere/at/all", "--methods", "lsq"], "nowhere"),
         (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the method trains in 5 stages"),
