@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.level_sets import LevelSet, scaled_levels
 from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role, Rule
+from blockwise.quant.ranges import above_zero
 from devices.state import ONE_STEP, QuantizerMemory
 
 WORDS: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -26,9 +27,6 @@ DECAY = 1e-4
 """L2 penalty on the thresholds, those of weights and of activations alike (the authors' CIFAR-10 code)."""
 WEIGHT_RATE = 0.2
 """Rate of the weights' thresholds relative to the rest's; those of activations have the full one there."""
-SMALLEST_SCALE = 1e-8
-"""Values are divided by the scale."""
-
 CONSTANT = 1e-6
 """Weights that differ by less than this share of their largest count as constant."""
 
@@ -48,9 +46,10 @@ class APoTActivation(Quantizer):
     """a Q(x/a) with a trained clipping threshold a, a ReLU included; it starts at 8.
 
     da = sum g (1{x > a} + (Q(x/a) - x/a) 1{inside}); the gradient of x passes inside, ends included.
+    The threshold moves by shares of itself here (blockwise/training/sizes.py).
     """
 
-    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(weight_decay=DECAY)}
+    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(weight_decay=DECAY, size=True)}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -68,7 +67,7 @@ class APoTActivation(Quantizer):
         return scaled_levels(x, self._positive_scale(), self.levels, clips=True)
 
     def _positive_scale(self) -> Tensor:
-        return self.scale.abs().clamp_min(SMALLEST_SCALE)
+        return above_zero(self.scale)
 
     def codes(self, x: Tensor) -> Tensor:
         """The number of the level, from the lowest."""
@@ -90,7 +89,7 @@ class APoTWeight(APoTActivation):
 
     symmetric = True
     idempotent = False  # quantized weights have another deviation
-    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(WEIGHT_RATE, DECAY)}
+    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(WEIGHT_RATE, DECAY, size=True)}
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize weights of any shape."""

@@ -7,14 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
-from blockwise.quant.ranges import SMALLEST_STEP, inner, least_error_end, offset_and_step_gradients
+from blockwise.quant.ranges import (
+    SMALLEST_STEP,
+    above_zero,
+    inner,
+    least_error_end,
+    offset_and_step_gradients,
+)
 from devices.state import QuantizerMemory
 
 START = 0.2
 SOFTEST, HARDEST = 0.9, 1e-3
 """Limits of alpha: at 1 the soft function is a straight line, at 0 it has the hard one's infinite slope."""
 
-END_RULE = Rule(lr_scale=0.01)
+END_RULE = Rule(lr_scale=0.01, size=True)
 """Every element moves an end, which is why they learn at a hundredth of the weights' rate."""
 
 
@@ -70,7 +76,8 @@ def _codes(x: Tensor, low: Tensor | None, step: Tensor, levels: int) -> Tensor:
 class _Soft(Quantizer):
     """2^b evenly spaced levels between trained ends, whose gradient is that of a soft staircase.
 
-    Alpha, trained from 0.2, says how far the soft staircase is from the hard one.
+    Alpha, trained from 0.2, says how far the soft staircase is from the hard one. The ends move by shares
+    of themselves here, so that zero stays between them (blockwise/training/sizes.py).
     """
 
     needs_data = True
@@ -92,7 +99,7 @@ class _Soft(Quantizer):
     def _step(self) -> Tensor:
         low = self._low()
         width = self.upper if low is None else self.upper - low
-        return width.abs().clamp_min(SMALLEST_STEP) / self.levels
+        return above_zero(width) / self.levels
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize a tensor of any shape."""

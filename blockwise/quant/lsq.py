@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.quantizer import Method, Quantizer, Role, signs
-from blockwise.quant.ranges import SMALLEST_STEP, inner
+from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule, signs
+from blockwise.quant.ranges import SMALLEST_STEP, above_zero, inner
 from devices.state import ONE_STEP, QuantizerMemory
 
 
@@ -46,10 +46,13 @@ class LSQ(Quantizer):
     Weights: codes -2^(b-1) .. 2^(b-1) - 1, or -1 and +1 at one bit (the paper's formula would leave
     only -1 and 0). Activations: codes 0 .. 2^b - 1, which includes the ReLU. The step starts at
     2 mean|v| / sqrt(Qp); its gradient is scaled by 1 / sqrt(N Qp), where N is the number of
-    weights, or of one sample's activations.
+    weights, or of one sample's activations. The paper moves the step by that gradient, which carries
+    the 8-bit one of a last layer through zero at usual rates; here it moves by shares of itself, which
+    small steps are all the same (blockwise/training/sizes.py).
     """
 
     needs_data = True
+    rules: ClassVar[Mapping[str, Rule]] = {"step": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -75,7 +78,7 @@ class LSQ(Quantizer):
         return _LSQFunction.apply(*args)  # type: ignore[no-any-return]
 
     def _positive_step(self) -> Tensor:
-        return self.step.abs().clamp_min(SMALLEST_STEP)
+        return above_zero(self.step)
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1: the rounded quotient from the low end of its range."""

@@ -1,14 +1,15 @@
 """LSQ+ (Bhalgat et al. 2020, arXiv 2004.09576): LSQ with a trained offset, and another start."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from blockwise.quant.lsq import LSQ
-from blockwise.quant.quantizer import Method, Quantizer, Role
-from blockwise.quant.ranges import SMALLEST_STEP, least_error_end, offset_and_step_gradients
+from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.ranges import SMALLEST_STEP, above_zero, least_error_end, offset_and_step_gradients
 from devices.state import QuantizerMemory
 
 
@@ -56,11 +57,13 @@ class LSQPlusActivation(Quantizer):
 
     It stands where a ReLU stood: the offset starts at the smallest output of that ReLU, mostly zero,
     and then moves the point below which values are cut. The step starts where the squared error is
-    least. Both gradients are scaled by LSQ's 1 / sqrt(N Qp), N the elements of one sample. Unless the
-    offset is zero, the zeros that a convolution pads with are not among the levels.
+    least. Both gradients are scaled by LSQ's 1 / sqrt(N Qp), N the elements of one sample; the step
+    moves by shares of itself, as LSQ's here. Unless the offset is zero, the zeros that a convolution
+    pads with are not among the levels.
     """
 
     needs_data = True
+    rules: ClassVar[Mapping[str, Rule]] = {"step": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -85,7 +88,7 @@ class LSQPlusActivation(Quantizer):
         return _OffsetFunction.apply(*args)  # type: ignore[no-any-return]
 
     def _positive_step(self) -> Tensor:
-        return self.step.abs().clamp_min(SMALLEST_STEP)
+        return above_zero(self.step)
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1."""

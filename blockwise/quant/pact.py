@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
-from blockwise.quant.ranges import SMALLEST_STEP, inner
+from blockwise.quant.ranges import above_zero, inner
 from devices.state import QuantizerMemory
 
 DECAY = 2e-4
@@ -45,12 +45,13 @@ class PACT(Quantizer):
 
     An L2 penalty draws alpha down. The paper starts it above what most activations reach, at 10; here it
     starts at 4, from which a short training gets further: from 10, codes of few bits are at first mostly
-    0 and 1.
+    0 and 1. Alpha's gradient is a sum over all values beyond it; so that one step does not carry it
+    through zero, it moves by shares of itself here (blockwise/training/sizes.py).
     """
 
     start: ClassVar[float] = 4.0
     complete: ClassVar[bool] = False  # whether alpha's gradient counts the rounding error
-    rules: ClassVar[Mapping[str, Rule]] = {"alpha": Rule(weight_decay=DECAY)}
+    rules: ClassVar[Mapping[str, Rule]] = {"alpha": Rule(weight_decay=DECAY, size=True)}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -66,7 +67,7 @@ class PACT(Quantizer):
         return _ClipFunction.apply(x, self._end(), self.levels, self.complete)  # type: ignore[no-any-return]
 
     def _end(self) -> Tensor:
-        return self.alpha.abs().clamp_min(SMALLEST_STEP)
+        return above_zero(self.alpha)
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1."""

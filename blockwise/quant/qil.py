@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.quantizer import BITS, Method, Quantizer, Role, Rule, round_ste, signs
-from blockwise.quant.ranges import SMALLEST_STEP, inner, least_error_end
+from blockwise.quant.ranges import SMALLEST_STEP, above_zero, inner, least_error_end
 from devices.state import QuantizerMemory
 
 SMALLEST_SHARE = 1e-6
 """Below it a value counts as pruned: the slope of share^gamma may be infinite at 0."""
 
-INTERVAL_RULE = Rule(lr_scale=0.01)
+INTERVAL_RULE, DISTANCE_RULE = Rule(lr_scale=0.01), Rule(lr_scale=0.01, size=True)
 """Every element moves the interval, which is why it learns at a hundredth of the weights' rate."""
 
 
@@ -30,12 +30,13 @@ class _Interval(Quantizer):
     """The trained interval from c - d to c + d: values below are pruned to 0, values above clipped.
 
     In the paper's terms alpha v + beta = 0.5 v / d + 0.5 - 0.5 c / d = (v - (c - d)) / (2 d). The
-    interval starts at zero and ends where the squared error is least.
+    interval starts at zero and ends where the squared error is least. The distance moves by shares of
+    itself here, so that it stays above zero (blockwise/training/sizes.py).
     """
 
     needs_data = True
     idempotent = False  # levels lie in [-1, 1] wherever the interval lies
-    rules: ClassVar[Mapping[str, Rule]] = {"center": INTERVAL_RULE, "distance": INTERVAL_RULE}
+    rules: ClassVar[Mapping[str, Rule]] = {"center": INTERVAL_RULE, "distance": DISTANCE_RULE}
     levels: int
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
@@ -50,7 +51,7 @@ class _Interval(Quantizer):
 
     def _interval(self) -> tuple[Tensor, Tensor]:
         """Its low end and its width."""
-        distance = self.distance.abs().clamp_min(SMALLEST_STEP)
+        distance = above_zero(self.distance)
         return self.center - distance, 2 * distance
 
 
@@ -62,7 +63,7 @@ class QILWeight(_Interval):
     """
 
     symmetric = True
-    rules: ClassVar[Mapping[str, Rule]] = {**_Interval.rules, "gamma": INTERVAL_RULE}
+    rules: ClassVar[Mapping[str, Rule]] = {**_Interval.rules, "gamma": DISTANCE_RULE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -82,7 +83,7 @@ class QILWeight(_Interval):
         return round_ste(self._transformed(x) * self.levels) / self.levels
 
     def _transformed(self, x: Tensor) -> Tensor:
-        return transform(x, *self._interval(), self.gamma.abs().clamp_min(SMALLEST_STEP))
+        return transform(x, *self._interval(), above_zero(self.gamma))
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 2."""

@@ -25,10 +25,19 @@ BITS = (*range(1, 9), 16)
 
 @dataclass(frozen=True)
 class Rule:
-    """How the optimizer treats a parameter: its learning rate relative to the others', its decay."""
+    """How the optimizer treats a parameter: its learning rate relative to the others', its decay.
+
+    A ``size``, as that of a step or a range, moves by shares of itself, so that it keeps its sign
+    (blockwise/training/sizes.py).
+    """
 
     lr_scale: float = 1.0
     weight_decay: float = 0.0
+    size: bool = False
+
+
+SIZE = Rule(size=True)
+"""Of a step, a scale, or the end of a range from zero or around it."""
 
 
 class Quantizer(nn.Module, ABC):

@@ -1,14 +1,35 @@
 """What methods with a trained range share: sums for its gradient, and where it starts."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-SMALLEST_STEP = 1e-8
-"""A step must not reach zero: values are divided by it."""
+SMALLEST_STEP = 1e-12
+"""A step must not reach zero: values are divided by it. Far below any that data ask for."""
 
 CANDIDATES = 40
 SAMPLE = 1 << 14
 """Values that a start is chosen from; more hardly change it."""
+
+
+class _AboveZero(torch.autograd.Function):
+    """max(|p|, SMALLEST_STEP), whose gradient is that of |p| also where the floor holds, and at 0."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor) -> Tensor:
+        ctx.save_for_backward(p)
+        return p.abs().clamp_min(SMALLEST_STEP)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (p,) = ctx.saved_tensors
+        return torch.where(p < 0, -grads[0], grads[0])
+
+
+def above_zero(p: Tensor) -> Tensor:
+    """The size that a trained parameter stands for: above zero, with a gradient wherever it is."""
+    return _AboveZero.apply(p)  # type: ignore[no-any-return]
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

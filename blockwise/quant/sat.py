@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blockwise.quant.dorefa import squash
 from blockwise.quant.pact import PACT
-from blockwise.quant.quantizer import Method, Quantizer, Rule, round_ste
+from blockwise.quant.quantizer import SIZE, Method, Quantizer, Rule, round_ste
 from devices.state import ONE_STEP, QuantizerMemory
 
 SMALLEST_DEVIATION = 1e-6
@@ -124,7 +124,7 @@ class SATActivation(PACT):
 
     start = 8.0
     complete = True
-    rules: ClassVar[Mapping[str, Rule]] = {}
+    rules: ClassVar[Mapping[str, Rule]] = {"alpha": SIZE}
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:

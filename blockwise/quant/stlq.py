@@ -11,16 +11,15 @@ nothing about this variant.
 import itertools
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from blockwise.quant.level_sets import LevelSet, scaled_levels
-from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
+from blockwise.quant.quantizer import FLOAT_BITS, SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.ranges import SMALLEST_STEP, above_zero
 from devices.state import ONE_STEP, QuantizerMemory
-
-SMALLEST_SCALE = 1e-8
-"""Values are divided by the scale."""
 
 CANDIDATES = 32
 """Scales that the start is chosen from."""
@@ -55,11 +54,13 @@ class STLQ(Quantizer):
     At 4 bits their magnitudes are 0, 1/8, 1/4, 3/8, 1/2, 5/8, 3/4 and 1; at 3 bits and fewer there are
     codes for powers of two only. The scale starts where the squared error of the first weights is
     least. Its gradient is that of LSQ: inside the range the error of the value, outside its end, over
-    the root of the number of weights. The gradient of weights passes inside the range.
+    the root of the number of weights; it moves by shares of itself (blockwise/training/sizes.py). The
+    gradient of weights passes inside the range.
     """
 
     needs_data = True
     symmetric = True
+    rules: ClassVar[Mapping[str, Rule]] = {"scale": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -74,7 +75,7 @@ class STLQ(Quantizer):
     def initialise(self, x: Tensor) -> None:
         """Set the scale to the best of some shares of the largest weight; zeros leave it at 1."""
         largest = x.abs().amax()
-        if largest > SMALLEST_SCALE:
+        if largest > SMALLEST_STEP:
             shares = x / largest
             scales = [k / CANDIDATES for k in range(1, CANDIDATES + 1)]
             best = min(scales, key=lambda s: (self.levels.nearest(shares / s) * s - shares).norm().item())
@@ -86,7 +87,7 @@ class STLQ(Quantizer):
         return scaled_levels(x, self._positive_scale(), self.levels, clips=True, gradient_scale=scale)
 
     def _positive_scale(self) -> Tensor:
-        return self.scale.abs().clamp_min(SMALLEST_SCALE)
+        return above_zero(self.scale)
 
     def codes(self, x: Tensor) -> Tensor:
         """The number of the level, from the lowest."""

@@ -1,20 +1,18 @@
 """Trained ternary quantization (Zhu et al. 2017, arXiv 1612.01064): -Wn, 0 and +Wp, both trained."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.quantizer import Method, Quantizer, Role
+from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.ranges import above_zero
 from blockwise.quant.twn import ternary_codes
 from devices.state import QuantizerMemory
 
 THRESHOLD = 0.05
 """Of the largest magnitude."""
-
-SMALLEST_LEVEL = 1e-8
-"""A level must not reach zero, which is another."""
 
 
 class _TTQFunction(torch.autograd.Function):
@@ -42,11 +40,13 @@ class TTQ(Quantizer):
     """Ternary weights with two trained levels; the threshold is D = 0.05 max|w| of the tensor.
 
     Both levels start at 1, far above the weights they stand for: a norm behind the layer takes the
-    difference, and a network without norms needs another method. The paper fine-tunes trained float
-    weights; a bit chain from 32 to 2 bits does.
+    difference, and a network without norms needs another method. They move by shares of themselves here,
+    so that neither reaches zero, which is a level (blockwise/training/sizes.py). The paper fine-tunes
+    trained float weights; a bit chain from 32 to 2 bits does.
     """
 
     idempotent = False  # a level below 0.05 of the other is zero to the next pass
+    rules: ClassVar[Mapping[str, Rule]] = {"positive": SIZE, "negative": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -58,9 +58,8 @@ class TTQ(Quantizer):
         return _TTQFunction.apply(x, *self._levels(), self._threshold(x))  # type: ignore[no-any-return]
 
     def _levels(self) -> tuple[Tensor, Tensor]:
-        """Wp and Wn: a large step may carry a parameter through zero, which counts as its magnitude."""
-        positive, negative = (p.abs().clamp_min(SMALLEST_LEVEL) for p in (self.positive, self.negative))
-        return positive, negative
+        """Wp and Wn."""
+        return above_zero(self.positive), above_zero(self.negative)
 
     @staticmethod
     def _threshold(x: Tensor) -> Tensor:

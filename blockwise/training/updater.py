@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from blockwise.quant import Rule, Treatment
+from blockwise.training.sizes import step
 from devices.errors import unknown_name
 
 WEIGHT_DECAY = 5e-4
@@ -52,7 +53,7 @@ class Updater:
         (parameter,) = optimizer.param_groups[0]["params"]
 
         def apply(parameter: Tensor) -> None:
-            optimizer.step()
+            step(optimizer)
             parameter.grad = None
             self._treatment.constrain([parameter])
 
@@ -75,7 +76,7 @@ class Updater:
     def finish_step(self) -> None:
         """Apply and free the gradients that wait for the end of the step."""
         if not self.fused:
-            self.optimizers[0].step()
+            step(self.optimizers[0])
             self.optimizers[0].zero_grad(set_to_none=True)
             self._treatment.constrain(self._parameters)
 
@@ -105,7 +106,10 @@ class Updater:
         rule = self._treatment.rules.get(parameter)
         if rule is None:
             rule = Rule(weight_decay=WEIGHT_DECAY if parameter.ndim > 1 else 0.0)
-        return {"params": [parameter], "weight_decay": rule.weight_decay, "lr_scale": rule.lr_scale}
+        decay = {"weight_decay": rule.weight_decay, "size_decay": None}
+        if rule.size:
+            decay = {"weight_decay": 0.0, "size_decay": rule.weight_decay}
+        return {"params": [parameter], "lr_scale": rule.lr_scale, **decay}
 
     def tensors(self) -> list[Tensor]:
         """The optimizer state."""

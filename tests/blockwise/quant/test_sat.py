@@ -138,7 +138,7 @@ def test_activations_and_both_gradients_are_cg_pacts(bits, pairs, alpha):
 def test_alpha_starts_at_eight_and_has_no_decay():
     quantizer = quant.make("sat", 3, "activation")
     assert quantizer.alpha.item() == 8
-    assert "alpha" not in quantizer.rules
+    assert quantizer.rules["alpha"].weight_decay == 0
 
 
 def test_a_negative_alpha_counts_as_its_magnitude_and_learns_towards_it():

@@ -1,0 +1,48 @@
+"""Steps of parameters that are sizes, as the steps and ranges of quantizers are: in the logarithm.
+
+The gradient of a step size has no measure of its own. While all values lie within the range, that of 8-bit
+weights is a sum of rounding errors, by which the step walks at random; as soon as the range is small
+against the weights, all of them pull, each by the whole range. At a usual learning rate the first carries
+a step through zero, and the second many times its size beyond; its magnitude, by which most codes then
+quantize, is as far off as it came.
+
+So a size moves by shares of itself: its gradient is divided by its value, which leaves small steps what
+they were, and counts :data:`SHARE` at most; momentum and Adam's moments are those of shares; the step is
+a factor, above zero. A size near zero comes back as fast as any other moves, whatever its gradient. Jain et
+al. 2020 (arXiv 1903.08066) train thresholds in the logarithm for the same reasons; dividing by the value
+once more keeps the pace of methods that are published with the value itself.
+"""
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from blockwise.quant.ranges import SMALLEST_STEP
+
+SHARE = 0.1
+"""Of a size: the most that its gradient counts."""
+
+
+@torch.no_grad()
+def step(optimizer: Optimizer) -> None:
+    """``optimizer.step()``, in which parameters of groups with a ``size_decay``, sizes, are multiplied."""
+    sizes = [
+        (p, group["size_decay"])
+        for group in optimizer.param_groups
+        if group.get("size_decay") is not None
+        for p in group["params"]
+        if p.grad is not None
+    ]
+    before = [_to_shares(p, decay) for p, decay in sizes]
+    optimizer.step()
+    for (p, _), value in zip(sizes, before, strict=True):
+        p.exp_().mul_(value)
+
+
+def _to_shares(p: Tensor, decay: float) -> Tensor:
+    """Let ``p`` start from 0, the logarithm of no change, with the gradient of that; what it was."""
+    value = torch.where(p < 0, p.clamp_max(-SMALLEST_STEP), p.clamp_min(SMALLEST_STEP))
+    assert p.grad is not None
+    p.grad.div_(value).add_(decay).clamp_(-SHARE, SHARE)
+    p.zero_()
+    return value
