@@ -92,7 +92,7 @@ class Network:
         str,
         arg(
             help=f"Norm layers: {_listed(norms.NORMS)}. batch-recompute saves memory, not accuracy; group "
-            "does without statistics of the batch; frozen sets constants on the first batch."
+            "does without statistics of the batch; frozen sets constants on the first images."
         ),
     ] = "batch"
 

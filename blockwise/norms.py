@@ -3,7 +3,7 @@
 ``batch``            batch norm; its normalised input is kept at 32 bits for the backward pass
 ``batch-recompute``  the same results; the input is computed again from the convolution's codes
 ``group``            group norm (Wu & He 2018, arXiv 1803.08494): no statistics of a batch
-``frozen``           a constant scale and shift per channel, set on the first batch and never trained
+``frozen``           a constant scale and shift per channel, set on the first images and never trained
 ``none``             nothing; the layer before gets a bias
 """
 
@@ -21,6 +21,9 @@ CHANNELS_PER_GROUP = 8
 SMALLEST_VARIANCE = 1e-5
 """As in PyTorch's norms."""
 
+CONSTANT = 1e-6
+"""A channel whose deviation is within this share of its mean is constant, up to rounding."""
+
 
 class RecomputedBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose input a device computes again. In PyTorch it is batch norm."""
@@ -37,7 +40,9 @@ class RecomputedBatchNorm1d(nn.BatchNorm1d):
 class FrozenNorm(nn.Module):
     """scale x + shift per channel, (B, C, ...) -> the same shape.
 
-    The constants make the first batch that passes standard normal; after that they never change.
+    The constants make the first batch that passes standard normal; after that they never change. A
+    channel that is constant in it, as every one is in a single image's flat features, is only shifted:
+    what is a rounding error now would be multiplied by 1 / sqrt(:data:`SMALLEST_VARIANCE`) for good.
     """
 
     op_kind = "frozen_norm"
@@ -56,7 +61,8 @@ class FrozenNorm(nn.Module):
         with torch.no_grad():
             dims = [d for d in range(x.ndim) if d != 1]
             variance, mean = torch.var_mean(x, dims, correction=0)
-            self.scale.copy_((variance + SMALLEST_VARIANCE).rsqrt())
+            varies = variance > (CONSTANT * mean).square()
+            self.scale.copy_(torch.where(varies, (variance + SMALLEST_VARIANCE).rsqrt(), 1))
             self.shift.copy_(-mean * self.scale)
             self.ready.fill_(True)
 

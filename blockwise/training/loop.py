@@ -25,6 +25,7 @@ from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import TrainableNet, numerics_of
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Phase, Regime
+from blockwise.training.start import first_images
 
 
 @dataclass
@@ -143,8 +144,8 @@ class Run:
         return cache_features(self.net, first, split, self.options.batch_size, self.inputs)
 
     def _prepare(self, phase: Phase, cache: FeatureCache | None) -> None:
-        """Let quantizers choose their levels on the first batch, before the first step."""
-        x, _ = next(self._inputs(phase, cache))
+        """Let quantizers and frozen norms choose their constants on the first images, before any step."""
+        x = first_images(x for x, _ in self._inputs(phase, cache))
         self._mode(phase)
         with torch.no_grad(), frozen_statistics(self.net):
             self.net.run(x, phase.first, phase.last)

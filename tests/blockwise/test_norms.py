@@ -59,6 +59,24 @@ def test_a_frozen_norm_makes_the_first_batch_standard_normal_and_never_changes_a
     assert torch.equal(again(other), norm(other))
 
 
+@pytest.mark.parametrize("value", [0.0, 0.3, -2.0, 1e4, 1e-20])
+def test_a_channel_without_variance_is_only_shifted_by_a_frozen_norm(value):
+    x = torch.randn(6, 3)
+    x[:, 1] = value
+    norm = FrozenNorm(3)
+    y = norm(x)
+    assert norm.scale[1] == 1
+    torch.testing.assert_close(norm.shift[1], torch.tensor(-value))
+    torch.testing.assert_close(y[:, [0, 2]], nn.BatchNorm1d(3).train()(x)[:, [0, 2]])
+
+
+def test_one_image_of_flat_features_does_not_make_a_frozen_norm_an_amplifier():
+    norm, x = FrozenNorm(4), torch.randn(1, 4)
+    norm(x)
+    other = torch.randn(5, 4)
+    torch.testing.assert_close(norm(other), other - x)
+
+
 @pytest.mark.parametrize(("channels", "groups"), [(16, 2), (8, 1), (12, 3), (7, 1), (1, 1)])
 def test_group_norm_has_eight_channels_a_group_where_they_divide(channels, groups):
     (norm,) = replace_norms(nn.Sequential(nn.BatchNorm2d(channels)), "group")

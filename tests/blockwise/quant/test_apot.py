@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models, quant
 from blockwise.quant.level_sets import LevelSet
+from blockwise.quant.ranges import SMALLEST_STEP
 from blockwise.training.updater import Updater
 
 THREE_BITS = [0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1]
@@ -209,7 +210,7 @@ def test_a_chain_of_widths_keeps_the_threshold():
 def test_a_threshold_that_crosses_zero_counts_as_its_magnitude(crossed):
     x = torch.randn(40, dtype=torch.float64)
     y = with_scale("weight", 3, crossed)(x)
-    assert torch.equal(y, with_scale("weight", 3, max(abs(crossed), 1e-8))(x))
+    assert torch.equal(y, with_scale("weight", 3, max(abs(crossed), SMALLEST_STEP))(x))
 
 
 def test_first_and_last_layer_have_the_eight_bit_codes_of_lsq():
@@ -220,7 +221,7 @@ def test_first_and_last_layer_have_the_eight_bit_codes_of_lsq():
 
 
 def test_thresholds_decay_and_those_of_weights_go_at_a_fifth_of_the_rate():
-    """One step of the network's own updater at rate 0.1, by hand: g + d a, times the rate, with Nesterov."""
+    """One step of the network's own updater at rate 0.1, by hand: e^-(g / a + d) rate, with Nesterov."""
     layers = (
         torch.nn.Linear(4, 4),
         torch.nn.ReLU(),
@@ -234,8 +235,8 @@ def test_thresholds_decay_and_those_of_weights_go_at_a_fifth_of_the_rate():
     updater = Updater([inner.scale, activation.scale], "sgd-momentum", fused=False, treatment=treatment)
     updater.set_learning_rate(0.1)
     for scale in (inner.scale, activation.scale):
-        scale.grad = torch.tensor(0.5)
+        scale.grad = torch.tensor(0.1)
     updater.finish_step()
     for scale, start, rate in ((inner.scale, 3, 0.02), (activation.scale, 8, 0.1)):
-        gradient = 0.5 + 1e-4 * start
-        assert scale.item() == pytest.approx(start - rate * 1.9 * gradient, rel=1e-6)
+        share = 0.1 / start + 1e-4
+        assert scale.item() == pytest.approx(start * math.exp(-rate * 1.9 * share), rel=1e-6)
