@@ -48,7 +48,7 @@ RIVALS = ("nitro-local",)
 def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str], tuple[int, ...]]:
     """One training on the digits, what it ran on, and on how many images of each split."""
     config = Config(
-        network=Network("plain4", 16, blocks="layers", head="pred"),
+        network=Network("plain4", 16, blocks="layers", head="pred-pooled"),
         images=Data("digits"),
         quantization=Quantization("fp32"),
         training=Training((regime,), epochs=EPOCHS, batch_size=BATCH, seed=seed),

@@ -410,7 +410,8 @@ def integer_study() -> str:
     intro = (
         f"`run.py study integer --data PATH`: {first['model']} at width {first['width']} "
         f"({first['parameters']:,} parameters) on {first['data']} at {shape}, {first['epochs']} epochs of "
-        f"{train:,} images, batch {first['batch_size']}; block by block: a convolution in each, pred heads; "
+        f"{train:,} images, batch {first['batch_size']}; block by block: a convolution in each, "
+        "pred-pooled heads; "
         f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
         f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
         "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "

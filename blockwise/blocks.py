@@ -9,27 +9,38 @@ from torch import Tensor, nn
 from blockwise import heads
 from blockwise.describe import block_name
 from blockwise.heads import Head
+from blockwise.heads.place import split
 from blockwise.models import Chain
 from blockwise.partition import Cut
 from blockwise.quant import Quantizer
+from blockwise.quant.layers import QuantLinear
 from devices.trace import MODULE_KINDS
 
 NORMS = tuple(kind for kind, name in MODULE_KINDS.items() if name == "batch_norm")
 
 
 class BlockNet(nn.Module):
-    """The bodies and heads of all blocks. The last head is the loss of the network's own output."""
+    """Bodies, heads and tails of all blocks. The last head is the loss of the network's own output.
+
+    A head reads what the body gives. The tail is what only the next block reads: dropout and max pool,
+    if the head stands before them, otherwise nothing.
+    """
 
     def __init__(self, chain: Chain, groups: Cut, head: str) -> None:
         super().__init__()
-        units, names, shapes = list(chain.units.values()), chain.unit_names, chain.unit_shapes()
+        units, names, kind = list(chain.units.values()), chain.unit_names, heads.kind(head)
         self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
-        self.bodies = nn.ModuleList(nn.Sequential(*(units[i] for i in group)) for group in groups)
-        ends = [shapes[group[-1]] for group in groups]
+        parts = [_parts([units[i] for i in group], published=kind.published) for group in groups]
+        self.bodies = nn.ModuleList(body for body, _ in parts)
+        self.tails = nn.ModuleList(tail for _, tail in parts)
+        shapes = chain.unit_shapes(before_pool=kind.published)
         self.heads = nn.ModuleList(
-            heads.make(head, shape, chain.num_classes, norm=chain.norm) for shape in ends[:-1]
+            heads.make(head, shapes[group[-1]], chain.num_classes, norm=chain.norm) for group in groups[:-1]
         )
         self.heads.append(heads.OutputHead())
+        # Published for an output layer that learns alone: nothing before it depends on its loss.
+        self.published_output = kind.published and len(groups[-1]) == 1
+        self.output_weight = kind.output_weight if self.published_output else 1.0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,8 +51,8 @@ class BlockNet(nn.Module):
 
     def run(self, x: Tensor, start: int, end: int) -> Tensor:
         """Pass x through the blocks ``start`` .. ``end`` - 1."""
-        for body in self.bodies[start:end]:
-            x = body(x)
+        for body, tail in zip(self.bodies[start:end], self.tails[start:end], strict=True):
+            x = tail(body(x))
         return x
 
     def head(self, index: int) -> Head:
@@ -49,6 +60,30 @@ class BlockNet(nn.Module):
         head = self.heads[index]
         assert isinstance(head, Head)
         return head
+
+    def block(self, index: int) -> nn.Module:
+        """Block ``index`` as one module, without its head."""
+        return nn.Sequential(self.bodies[index], self.tails[index])
+
+    def zero_output(self) -> None:
+        """Let an output layer that learns alone start at zero where its heads do, as published.
+
+        One that is quantized does not: its quantizer starts from the weights.
+        """
+        for layer in self.bodies[-1].modules():
+            if self.published_output and isinstance(layer, nn.Linear) and not isinstance(layer, QuantLinear):
+                nn.init.zeros_(layer.weight)
+
+    def loss_weight(self, index: int) -> float:
+        """Of the loss of block ``index`` where blocks learn locally."""
+        return self.output_weight if index == len(self) - 1 else 1.0
+
+
+def _parts(units: list[nn.Module], *, published: bool) -> tuple[nn.Sequential, nn.Sequential]:
+    """Body and tail of a block of these units."""
+    *front, last = units
+    last, tail = split(last) if published else (last, nn.Sequential())
+    return nn.Sequential(*front, last), tail
 
 
 class frozen_statistics:
@@ -92,6 +127,7 @@ def compiled(net: BlockNet) -> BlockNet:
     twin = copy.copy(net)
     twin._modules = dict(net._modules)
     twin.bodies = nn.ModuleList(_compile(body) for body in net.bodies)
+    twin.tails = nn.ModuleList(_compile(tail) if list(tail.children()) else tail for tail in net.tails)
     twin.heads = nn.ModuleList(_compile(head) for head in net.heads)
     return twin
 

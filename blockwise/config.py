@@ -18,6 +18,8 @@ from blockwise.training import (
     DEFAULT_REGIMES,
     INTEGER_REGIMES,
     OPTIMIZERS,
+    SCHEDULES,
+    WEIGHT_DECAY,
 )
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
@@ -74,17 +76,17 @@ class Network:
     blocks: Annotated[
         str,
         arg(
-            help="Where to cut: stages, residual, layers, a number of memory-balanced blocks, or auto: "
-            "8, or as many as there are layers."
+            help="Where to cut: stages, residual, layers, each (layers, and the classifier a block of its "
+            "own), a number of memory-balanced blocks, or auto: 8, or as many as there are layers."
         ),
     ] = AUTO
     head: Annotated[
         str,
         arg(
-            help=f"Local head: {_listed(heads.CATALOGUE)}, lookahead:WIDTH, or auto: the widest "
-            "lookahead head with which local-resident (or one of the local regimes asked for, if it is not "
-            "among them) fits the board, else gap; if nothing fits, the head with the lowest peak. With "
-            "local integer regimes pred, else gap."
+            help=f"Local head: {_listed(heads.CATALOGUE)}, lookahead:WIDTH, pred:FEATURES, or auto: the "
+            "widest lookahead head with which local-resident (or one of the local regimes asked for, if it "
+            "is not among them) fits the board, else gap; if nothing fits, the head with the lowest peak. "
+            "With local integer regimes pred-pooled, else gap."
         ),
     ] = AUTO
 
@@ -95,6 +97,28 @@ class Network:
             "does without statistics of the batch; frozen sets constants on the first images."
         ),
     ] = "batch"
+    activation: Annotated[
+        str,
+        arg(help=f"One of {_listed(models.ACTIVATIONS)}; leaky-relu has slope 0.01 and is not quantized."),
+    ] = models.PLAIN.activation
+    dropout: Annotated[
+        float,
+        arg(
+            metavar="RATE",
+            help="Dropout behind every activation, of whole channels behind convolutions; in networks of "
+            "layers in a row.",
+        ),
+    ] = models.PLAIN.dropout
+    bias: Annotated[bool, arg(help="Give every layer a bias, before a norm as well.")] = models.PLAIN.bias
+    init: Annotated[
+        str,
+        arg(help="First weights of convolutions: he (normal, by fan-out) or pytorch (uniform, by fan-in)."),
+    ] = models.PLAIN.init
+
+    @property
+    def style(self) -> models.Style:
+        """What stands around the weights. Raises InputError for what cannot be."""
+        return models.Style(self.activation, self.dropout, self.bias, self.init)
 
 
 @dataclass(frozen=True)
@@ -196,12 +220,22 @@ class Training:
         float | None,
         arg(
             metavar="RATE",
-            help="Peak learning rate of the one-cycle schedule.",
+            help="Highest learning rate of the schedule.",
             help_behavior_hint="(default: "
             + ", ".join(f"{rate:g} for {name}" for name, rate in DEFAULT_LEARNING_RATE.items())
             + ")",
         ),
     ] = None
+    schedule: Annotated[
+        str,
+        arg(
+            help="How the learning rate goes: one-cycle (up for a fifth of the training, then down to 0) or "
+            "steps (a quarter of it from 50, 75, 89 and 94 % of the training on)."
+        ),
+    ] = "one-cycle"
+    weight_decay: Annotated[
+        float, arg(metavar="RATE", help="Of convolution and linear weights; methods may have their own.")
+    ] = WEIGHT_DECAY
     update: Annotated[
         str, arg(help="When gradients are applied: end (of the step), fused (in backward), auto (by regime).")
     ] = AUTO
@@ -254,6 +288,15 @@ class Output:
         Path | None,
         arg(metavar="DIR", help="Go on with the interrupted run in this folder.", help_behavior_hint=""),
     ] = None
+    preset: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help="Start from a published set-up instead of the defaults; other flags change it. local-loss: "
+            "VGG8B with predsim heads on CIFAR-10 as Nøkland & Eidnes 2019 train it, for an accelerator.",
+            help_behavior_hint="",
+        ),
+    ] = None
     list_devices: Annotated[bool, arg(help="List the boards and stop.")] = False
     version: Annotated[bool, arg(help="Print the version and stop.")] = False
 
@@ -292,12 +335,30 @@ class Config:
             raise InputError(
                 "--mu", got=training.mu, wanted=f"{LEAST_MU} to {LARGEST_MU}", do="try 5, NITI's own"
             )
-        if training.lr is not None and not 0 < training.lr < float("inf"):
-            raise InputError("--lr", got=training.lr, wanted="a number above 0", do="leave it out")
+        self._check_rates()
         self.scheme.check(self.weight_bits, self.activation_bits)
+        self._check_style()
         if quantization.bit_chain:
             self._check_chain()
         self.stages.check(training.epochs)
+
+    def _check_rates(self) -> None:
+        training = self.training
+        if training.lr is not None and not 0 < training.lr < float("inf"):
+            raise InputError("--lr", got=training.lr, wanted="a number above 0", do="leave it out")
+        if not 0 <= training.weight_decay < float("inf"):
+            raise InputError(
+                "--weight-decay", got=training.weight_decay, wanted="a number from 0", do="leave it out"
+            )
+
+    def _check_style(self) -> None:
+        _ = self.network.style
+        if self.network.activation != models.PLAIN.activation and self.activation_bits < quant.FLOAT_BITS:
+            raise InputError(
+                f"--activation {self.network.activation}", got=f"{self.activation_bits}-bit activations",
+                wanted="activations in float: codes start at zero", do="use --activation relu, --method fp32 "
+                "or --activation-method fp32",
+            )  # fmt: skip
 
     def _check_planned_only(self) -> None:
         if self.images.in_shape is not None:
@@ -411,6 +472,7 @@ def _check_names(config: Config) -> None:
         ("norm", config.network.norm, norms.NORMS),
         ("head", config.network.head.partition(":")[0], {AUTO, *heads.CATALOGUE}),
         ("optimizer", training.optimizer, OPTIMIZERS),
+        ("--schedule", training.schedule, SCHEDULES),
         ("--update", training.update, {AUTO, *UPDATES}),
         ("--requantize", training.requantize, REQUANTIZE),
         ("--residual", config.quantization.residual, (*RESIDUALS, PAPER)),

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from blockwise import heads
+from blockwise.heads.place import read_layer
 from blockwise.partition import Cut, cut
 from blockwise.quant.precision import edges
 from devices.ledger import Ledger
@@ -71,17 +72,19 @@ class Anatomy:
         return Block(block_name(self.chain.unit_names[start:end]), layers, self.head_after(end))
 
     def _head_after(self, end: int) -> tuple[Layer, ...]:
-        unit, source = self.chain.unit_names[end - 1], self.units[end - 1][-1].name
-        given = {IMAGES: source, LABELS: LABELS}
+        unit, last = self.chain.unit_names[end - 1], end == len(self.units)
+        layers = self.units[end - 1]
+        source = read_layer(layers) if heads.kind(self.head).published and not last else layers[-1]
+        given = {IMAGES: source.name, LABELS: LABELS}
 
         def named(layer: str) -> str:
             return given.get(layer) or f"{unit}.{layer}"
 
-        layers = self._traced_head(self.shapes[end - 1], end == len(self.units))
-        return tuple(replace(x, name=named(x.name), inputs=tuple(map(named, x.inputs))) for x in layers)
+        head = self._traced_head(source.shape, last)
+        return tuple(replace(x, name=named(x.name), inputs=tuple(map(named, x.inputs))) for x in head)
 
     def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
-        """The head behind any unit of this shape, reading IMAGES in place of the unit's output."""
+        """The head of any map of this shape, reading IMAGES in place of it."""
         chain = self.chain
         made = (
             heads.OutputHead() if last else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)

@@ -1,7 +1,7 @@
 """Where to cut a chain of units into blocks: stages, residual blocks, layers, or N balanced blocks.
 
-A cut is a list of groups of consecutive unit numbers. The classifier always belongs to the last
-block of features: a block of its own would leave the features before it to another head.
+A cut is a list of groups of consecutive unit numbers. Unless each unit is asked for, the classifier
+belongs to the last block of features: a block of its own leaves the features before it to another head.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,10 @@ Cut = tuple[tuple[int, ...], ...]
 AUTO, AUTO_BLOCKS = "auto", 8
 """Balanced blocks where the user names no cut; fewer for networks with fewer layers."""
 
-NAMED_CUTS = ("stages", "residual", "layers")
+EACH = "each"
+"""As layers, and the classifier is a block of its own (Nøkland & Eidnes 2019)."""
+
+NAMED_CUTS = ("stages", "residual", "layers", EACH)
 """``residual`` keeps residual sums whole, ``layers`` also cuts plain chains anywhere; both cut
 between all units, since a unit is a residual block or one layer of a plain chain."""
 
@@ -29,7 +32,7 @@ def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> 
     if blocks == "stages":
         starts = [i for i in range(bodies) if i == 0 or stages[i] != stages[i - 1]]
     elif blocks in NAMED_CUTS:
-        starts = list(range(bodies))
+        starts = list(range(bodies + (blocks == EACH)))
     else:
         starts = list(balanced(len(stages), _count(blocks, bodies), cost))
     ends = [*starts[1:], len(stages)]

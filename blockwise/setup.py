@@ -27,7 +27,7 @@ from devices.regimes import Step, schedule, update_of
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
 
-INTEGER_HEADS = ("pred", "gap")
+INTEGER_HEADS = ("pred-pooled", "gap")
 """The same with integer regimes that have local heads: these are pooled linear layers."""
 
 LEANEST = "local-resident"
@@ -83,7 +83,7 @@ class Setup:
         network = self.config.network
         torch.manual_seed(self.config.training.seed)
         shape, classes = self.dataset.in_shape, len(self.dataset.classes)
-        return models.build(network.model, shape, classes, self.width, network.norm)
+        return models.build(network.model, shape, classes, self.width, network.norm, network.style)
 
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of."""
@@ -180,7 +180,10 @@ class Setup:
     def build(self, regime: str = "bp") -> BlockNet | IntegerNet:
         """The network with its heads as ``regime`` trains it, initialised from the seed."""
         if regime not in INTEGER_REGIMES:
-            return self.build_parts()[1]
+            net = self.build_parts()[1]
+            if PLANS[regime].heads:
+                net.zero_output()
+            return net
         # Without local heads any will do that has an integer form: none of them is trained or counted.
         head = self.head if PLANS[regime].heads else INTEGER_HEADS[-1]
         net = BlockNet(self.chain(), self.cut, head)

@@ -15,6 +15,8 @@ def options_of(setup: Setup, regime: str) -> TrainOptions:
         learning_rate=config.learning_rate,
         fused=setup.update(regime) == "fused",
         seed=training.seed,
+        schedule=training.schedule,
+        weight_decay=training.weight_decay,
         mu=training.mu,
         stages=ONE_STAGE if regime in INTEGER_REGIMES else config.stages,  # integers have no quantizers
         accelerator=setup.accelerator,

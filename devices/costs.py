@@ -68,7 +68,7 @@ class CostTable:
                 wanted=f"one of the {self.name} table: {', '.join(self.rows)}", do="add a row to it",
             )  # fmt: skip
         row = self.rows[layer.kind]
-        if layer.kind == "avg_pool" and layer.shape[1:] == (1, 1):
+        if layer.kind == "avg_pool" and layer.shape[1:] == (1, 1) and not layer.window:
             return self.rows["global_avg_pool"]
         return row
 
@@ -103,11 +103,14 @@ DEVICE = CostTable(
             # Whether a code at the end of its range was clipped cannot be told from the code.
             "relu": Row(width="codes", saves=("mask",), gradient="in_place"),
             "quantize": Row(width="codes", saves=("mask",), gradient="in_place"),
+            # Its output tells the sign, but its reader may keep another map, or none.
+            "leaky_relu": Row(saves=("sign",), gradient="in_place"),
             # The derivative of a smooth activation is read off its argument.
             "swish": Row(width="codes", saves=("input",), gradient="in_place"),
             "sigmoid": Row(saves=("output",), gradient="in_place"),
             "mul": Row(saves=("input",)),
             "dropout": Row("in_place", width="input", saves=("kept",), gradient="in_place"),
+            "channel_dropout": Row("in_place", width="input", saves=("kept",), gradient="in_place"),
             "cat": Row(width="input", gradient="share"),
             "add": Row("stream", gradient="share"),
             "shortcut": Row("stream"),
@@ -162,9 +165,13 @@ PYTORCH = CostTable(
             "group_norm": Row(saves=("input", "statistics"), statistics=2),
             "frozen_norm": Row(),
             "relu": Row(saves=("output",)),
+            "leaky_relu": Row(saves=("input",)),
             "swish": Row(saves=("input",)),
             "sigmoid": Row(saves=("output",)),
             "mul": Row(saves=("input",)),
+            # What is multiplied with: 0, or 1 / (1 - rate), as floats.
+            "dropout": Row(saves=("noise",)),
+            "channel_dropout": Row(saves=("noise",)),
             "add": Row(gradient="share"),
             "shortcut": Row(),
             "view": Row("view", gradient="share"),
@@ -172,6 +179,23 @@ PYTORCH = CostTable(
             "avg_pool": Row(saves=("input",)),
             "global_avg_pool": Row(),
             "cross_entropy": Row(saves=("output", "labels", "total")),
+            "spatial_std": Row(saves=("input", "output")),
+            # Similarities before and after the clamp and of the labels; centred rows, those that are not
+            # constant, and unit rows; norms, divisors, and which rows are not constant.
+            "similarity_loss": Row(
+                saves=(
+                    "clamped",
+                    "similarities",
+                    "targets",
+                    "centred",
+                    "varied",
+                    "unit",
+                    "norms",
+                    "divisors",
+                    "alive",
+                )
+            ),
+            "weighted_sum": Row(),
         }
     ),
     image_bits=32,

@@ -7,14 +7,18 @@ backward() holds its loss, its outputs and the first gradient until it returns; 
 copies of a gradient for weight decay and Nesterov's momentum, and frees gradients all at once.
 """
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from devices import categories as cat
 from devices.costs import FLOAT_BITS, Row
-from devices.lower import LOSSES, Lowering
-from devices.network import LABELS, Layer
+from devices.lower import ENDS, LOSSES, Lowering
+from devices.network import DROPOUTS, LABELS, Layer
 from devices.schedule import ACTIVATION
 from devices.state import Parameter
+
+BOOL_BITS = 8
 
 UPDATE_COPIES: dict[str, tuple[int, int]] = {"sgd": (1, 0), "sgd-momentum": (2, 1), "adam": (3, 2)}
 """Temporary tensors of a parameter's size in torch.optim's step: of weights (decayed), of others."""
@@ -27,6 +31,10 @@ class EagerLowering(Lowering):
     _kept: tuple[str, ...] = ()  # the loss before it, and the sum over micro-batches
     _totals: tuple[str, ...] = ()
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._shares: dict[str, str] = {}  # loss that is summed -> the gradient that waits for it
+
     def load(self, in_shape: tuple[int, ...], block: str) -> None:
         """The whole batch is there, and stays."""
         shape = (self.images, *in_shape)
@@ -38,12 +46,36 @@ class EagerLowering(Lowering):
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         extras = super()._extras(layer, row)
-        if layer.kind in LOSSES:
-            owner = self._owners[layer.name]
+        owner = self._owners[layer.name]
+        if layer.kind in ENDS:
             name = self.program.fresh(f"{layer.name}.loss")
-            self._loss = self.program.tensor(name, (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
+            # mse_loss allots a value for every pair of samples, and gives one of them back.
+            shape = (self.batch, self.batch) if layer.kind == "similarity_loss" else ()
+            self._loss = self.program.tensor(name, shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
             extras["loss"] = (self._loss,)
+        if layer.kind == "similarity_loss":
+            extras |= self._similarities(layer, owner)
         return extras
+
+    def _similarities(self, layer: Layer, owner: str) -> dict[str, tuple[str, ...]]:
+        """What autograd keeps of the similarity matrices of a batch."""
+        rows = self.batch, math.prod(self._shapes[layer.inputs[0]])
+        square, column = (self.batch, self.batch), (self.batch, 1)
+        sizes = {
+            "clamped": square, "targets": square, "centred": rows, "varied": rows,
+            "unit": rows, "norms": column, "divisors": column, "alive": column,
+        }  # fmt: skip
+        return {
+            what: (self._declare(f"{layer.name}.{what}", shape, BOOL_BITS if what == "alive" else FLOAT_BITS,
+                                 ACTIVATION, owner),)
+            for what, shape in sizes.items()
+        }  # fmt: skip
+
+    def _passing(self, layer: Layer, row: Row) -> tuple[str, ...]:
+        """A dropout draws its factors first; a max pool finds positions whether or not they are read."""
+        if layer.kind not in (*DROPOUTS, "max_pool"):
+            return ()
+        return tuple(name for names in self._extras(layer, row).values() for name in names)
 
     # --------------------------------------------------------------- backward
 
@@ -53,10 +85,11 @@ class EagerLowering(Lowering):
         """Backward pass; what the caller holds is let go at its end."""
         last, owner = layers[-1], self._owners[layers[-1].name]
         roots = [t for name in held for t in self.values.get(name, ())]
-        if last.kind in LOSSES:
+        if last.kind in ENDS:
             seed = self._declare(f"{last.name}.seed", (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
             self.program.emit(f"{last.name} seed", "backward", owner, reads=(self._loss,), writes=(seed,))
             roots += [self._loss, seed]
+            self._seed = seed
         else:
             roots.append(self.gradients[last.name])
         super().backward(layers, fused=fused, until=until)
@@ -68,11 +101,26 @@ class EagerLowering(Lowering):
         if layer.kind not in LOSSES:
             return self.gradients.pop(layer.name)
         saved, owner = self.saved[layer.name], self._owners[layer.name]
+        if layer.name in self._shares:
+            saved = (*saved, self._shares.pop(layer.name))
         shape = self.program.declared(saved[0]).shape
         start = self._declare(f"{layer.name}.gradient", shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
         self.program.emit(f"{layer.name} backward", "backward", owner, reads=saved, writes=(start,))
         self._sharers[start] += 1
         return start
+
+    def _backward_layer(self, layer: Layer, targets: list[str], fused: bool) -> None:
+        """A sum of losses gives each its gradient first; they wait until their turn."""
+        if layer.kind != "weighted_sum":
+            return super()._backward_layer(layer, targets, fused)
+        owner = self._owners[layer.name]
+        for name in reversed(targets):
+            share = self._declare(f"{name}.share", (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
+            self._shares[name] = share
+            self.program.emit(
+                f"{layer.name} backward", "backward", owner, reads=(self._seed,), writes=(share,)
+            )
+        return None
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         self._backward_node(layer, targets, gradient, fused, 2 * layer.macs * self.images)
@@ -90,11 +138,22 @@ class EagerLowering(Lowering):
         self.program.emit(
             f"{layer.name} backward", "backward", owner,
             reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
-            writes=(*new.values(), *(g for _, g in grads)), macs=macs, layer=layer.name,
+            writes=(*new.values(), *(g for _, g in grads), *self._temporaries(layer, owner)), macs=macs,
+            layer=layer.name,
         )  # fmt: skip
         for name, target in new.items():
             self._arrive(name, target, owner)
         self._settle(grads, owner, fused)
+
+    def _temporaries(self, layer: Layer, owner: str) -> tuple[str, ...]:
+        """What the backward formula of a standard deviation makes: the centred input and three rows."""
+        if layer.kind != "spatial_std":
+            return ()
+        shapes = (self._shapes[layer.inputs[0]], *[layer.shape] * 3)
+        return tuple(
+            self._declare(f"{layer.name}.temporary", (self.batch, *shape), FLOAT_BITS, cat.SCRATCH, owner)
+            for shape in shapes
+        )
 
     def _new_gradient(self, name: str, owner: str) -> str:
         shape = (self.batch, *self._shapes[name])

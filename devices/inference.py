@@ -38,6 +38,6 @@ def inference(network: Network, step: Step) -> Schedule:
     lowering.values[network.source] = (images,)
     program.emit("deployed network", "pack", OWNER, writes=deployed)
     program.emit("load batch", "load", OWNER, writes=(images,))
-    lowering.forward(layers, keep=False)
+    lowering.forward(layers, keep=False, training=False)
     program.emit("result", "forward", OWNER, reads=(*deployed, *lowering.values[layers[-1].name]))
     return program.finish()

@@ -140,7 +140,9 @@ class IntegerLowering(Lowering):
         """Whether sums are never held together."""
         return self.twice or self.scaled
 
-    def forward(self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True) -> None:
+    def forward(
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
+    ) -> None:
         """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
         makers = {layer.name: layer for layer in layers}
         for layer in layers:

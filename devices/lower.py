@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from devices import categories as cat
 from devices.costs import CODE_MAKERS, FLOAT_BITS, CostTable, Row
-from devices.network import IMAGES, LABELS, Layer, Network, Precision, skipping
+from devices.network import DROPOUTS, IMAGES, LABELS, Layer, Network, Precision, skipping
 from devices.schedule import ACTIVATION, Phase, Program
 from devices.state import Bits, Parameter
 
@@ -20,13 +20,27 @@ CODE_SCRATCH_BITS = 8
 ACCUMULATORS = ("conv", "linear")
 """Layers whose output a norm or a loss may overwrite."""
 
-PASSIVE = ("view", "max_pool", "dropout", "cat")
+PASSIVE = ("view", "max_pool", *DROPOUTS, "cat")
 """Layers that hand codes on as codes."""
 
 LOSSES = ("cross_entropy", "similarity_loss")
 """Layers that end a run: their gradient starts from what they saved."""
 
-ELEMENTWISE = (*CODE_MAKERS, "add", "batch_norm", "batch_norm_recompute", "group_norm", "frozen_norm")
+ENDS = (*LOSSES, "weighted_sum")
+"""Layers behind which there is no gradient to wait for."""
+
+ACTIVATIONS = ("relu", "leaky_relu")
+"""Layers that a dropout may overwrite: what it drops has no gradient."""
+
+ELEMENTWISE = (
+    *CODE_MAKERS,
+    "leaky_relu",
+    "add",
+    "batch_norm",
+    "batch_norm_recompute",
+    "group_norm",
+    "frozen_norm",
+)
 """Layers that can evaluate a streamed input on the fly."""
 
 
@@ -58,6 +72,20 @@ def with_quantizers(
         is_float = layer.precision == "skip" and bits.skips_floats
         codes[layer.name] = inherits or (layer.kind in CODE_MAKERS and not is_float)
     return tuple(result)
+
+
+def leading_to(end: Layer, layers: Sequence[Layer]) -> frozenset[str]:
+    """Those of ``layers`` whose outputs ``end`` depends on, itself among them."""
+    found = {end.name}
+    for layer in reversed(layers):
+        if layer.name in found:
+            found.update(layer.inputs)
+    return frozenset(found)
+
+
+def _drawn(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """What a dropout draws: one number for each element, or for each channel of an image."""
+    return shape[:2] if layer.kind == "channel_dropout" else shape
 
 
 class Lowering:
@@ -103,8 +131,15 @@ class Lowering:
         self.values[self._source], self.values[LABELS] = (images,), (labels,)
         self.program.emit("load batch", "load", block, writes=(images, labels))
 
-    def forward(self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True) -> None:
-        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved."""
+    def forward(
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
+    ) -> None:
+        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved.
+
+        That is of the layers that lead to the last one: what stands beside them, as the pool behind a head
+        that reads before it, has no gradient. Unless in ``training`` dropout does nothing.
+        """
+        kept = leading_to(layers[-1], layers) if keep else frozenset()
         readers = Counter(source for layer in layers for source in layer.inputs)
         makers = {layer.name: layer for layer in layers}
         heirs = {source: layer.kind for layer in layers for source in layer.inputs}
@@ -112,13 +147,15 @@ class Lowering:
             row = self.table.row(layer)
             sources = tuple(t for name in layer.inputs for t in self.values[name])
             only_reader = heirs.get(layer.name) if readers[layer.name] == 1 else None
-            if row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
+            idle = layer.kind in DROPOUTS and not training
+            if idle or row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
                 self.values[layer.name] = sources
                 continue
             overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, makers)
             output = sources[0] if overwrites else self._new_output(layer, row, sources)
-            extras = self._save(layer, row, sources, output) if keep else ()
-            if row.remade and overwrites and keep:
+            keeps = layer.name in kept
+            extras = self._save(layer, row, sources, output) if keeps else self._passing(layer, row)
+            if row.remade and overwrites and keeps:
                 self._recipes[output] = (makers[layer.inputs[0]], layer)
             self.values[layer.name] = (output,)
             self._set_levels(layer, sources, output)
@@ -130,9 +167,14 @@ class Lowering:
             )  # fmt: skip
 
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
-        """In place only over an accumulator of the same run that nobody else reads."""
+        """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""
         source = layer.inputs[0]
-        return readers[source] == 1 and source in makers and makers[source].kind in ACCUMULATORS
+        over = (*ACCUMULATORS, *ACTIVATIONS) if layer.kind in DROPOUTS else ACCUMULATORS
+        return readers[source] == 1 and source in makers and makers[source].kind in over
+
+    def _passing(self, layer: Layer, row: Row) -> tuple[str, ...]:
+        """What a layer makes beside its output even if nothing is saved; nothing on a device."""
+        return ()
 
     def with_levels(self, names: Iterable[str]) -> tuple[str, ...]:
         """The tensors and, of those that are codes, what gives them their values."""
@@ -176,7 +218,9 @@ class Lowering:
         normalised = self.batch * layer.groups if layer.groups else channels
         sizes = {
             "mask": (shape, row.mask_bits),
-            "kept": (shape, 1),
+            "sign": (shape, 1),
+            "kept": (_drawn(layer, shape), 1),
+            "noise": (_drawn(layer, shape), FLOAT_BITS),
             "argmax": (shape, self.table.argmax_bits(layer)),
             "statistics": ((row.statistics * normalised,), FLOAT_BITS),
             "total": ((1,), FLOAT_BITS),
@@ -194,7 +238,7 @@ class Lowering:
         codes = self.bits.activation_of(layer) if self.table.packs else FLOAT_BITS
         bits = {"float": FLOAT_BITS, "codes": codes, "input": source.bits}[row.width]
         shape = (self.batch, *layer.shape)
-        if layer.kind in LOSSES:  # cross entropy keeps as many probabilities as it reads logits
+        if layer.kind in ENDS:  # cross entropy keeps as many probabilities as it reads logits
             shape = source.shape if layer.kind == "cross_entropy" else (1,)
         return self._declare(f"{layer.name}.out", shape, bits, ACTIVATION, owner)
 
@@ -216,7 +260,7 @@ class Lowering:
         """
         needed = self._needing_gradient(layers, set(until))
         for layer in reversed(layers):
-            if layer.name in needed:
+            if layer.name in needed and (layer.kind in ENDS or layer.name in self.gradients):
                 targets = [name for name in layer.inputs if name in needed]
                 self._backward_layer(layer, targets, fused)
 

@@ -14,6 +14,9 @@ IMAGES = "images"
 LABELS = "labels"
 """The targets of the batch: one class number per image, counted from 0."""
 
+DROPOUTS = ("dropout", "channel_dropout")
+"""Kinds of layers that drop elements, or whole channels of an image, in training; at rest they do nothing."""
+
 Precision = Literal["inner", "skip", "edge", "float"]
 """Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
 (:attr:`devices.state.Bits.residual`), those of first and last layers, or 32."""
@@ -21,7 +24,7 @@ Precision = Literal["inner", "skip", "edge", "float"]
 Residual = Literal["codes", "float"]
 """What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""
 
-PASSING = ("view", "shortcut", "max_pool", "dropout")
+PASSING = ("view", "shortcut", "max_pool", *DROPOUTS)
 """Layers of one input that a skip path may lead through."""
 
 

@@ -28,11 +28,13 @@ MODULE_KINDS: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
     nn.ReLU6: "relu",
     nn.Hardtanh: "relu",
+    nn.LeakyReLU: "leaky_relu",
     nn.SiLU: "swish",
     nn.Hardswish: "swish",
     nn.Sigmoid: "sigmoid",
     nn.Hardsigmoid: "sigmoid",
     nn.Dropout: "dropout",
+    nn.Dropout2d: "channel_dropout",
     nn.MaxPool2d: "max_pool",
     nn.AvgPool2d: "avg_pool",
     nn.AdaptiveAvgPool2d: "avg_pool",
@@ -177,7 +179,7 @@ def _called(node: fx.Node, root: nn.Module) -> tuple[str, str | None, nn.Module 
 
 
 def _parameters(module: nn.Module | None) -> dict[str, Any]:
-    if isinstance(module, nn.MaxPool2d):
+    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         return {"window": math.prod(_pair(module.kernel_size))}
     if module is not None and kind_of_module(module) == "frozen_norm":
         return {"buffers": sum(b.numel() for b in module.buffers() if b.is_floating_point())}

@@ -14,12 +14,13 @@ from blockwise.commands import COMMANDS
 from blockwise.compare import compare
 from blockwise.config import Config
 from blockwise.files import WriteError
+from blockwise.presets import PRESETS
 from blockwise.progress import ConsoleWatcher
 from blockwise.result import Result
 from blockwise.setup import Setup
 from blockwise.streams import print_json, tell_then_write
 from devices import profile
-from devices.errors import InputError
+from devices.errors import InputError, unknown_name
 
 DESCRIPTION = (
     "Can this network be trained on this microcontroller, how, and how well? Trains it globally and block "
@@ -73,12 +74,20 @@ def _show(result: Result, config: Config, out: Path) -> None:
 def parse(arguments: Sequence[str]) -> Config:
     """The configuration that ``arguments`` ask for. Raises InputError for what cannot be parsed.
 
-    With ``--resume`` the saved configuration is the default, and may not be changed.
+    With ``--resume`` the saved configuration is the default, and may not be changed; with ``--preset`` that
+    of the preset is.
     """
     flags.check(arguments)
-    folder = _resume_folder(arguments)
+    folder, preset = _asked(arguments)
+    if preset is not None and preset not in PRESETS:
+        raise unknown_name("--preset", preset, PRESETS)
     if folder is None:
-        return _parse(arguments, Config())
+        return _parse(arguments, PRESETS[preset] if preset else Config())
+    if preset is not None:
+        raise InputError(
+            f"--resume {folder}", got=f"--preset {preset} beside it", wanted="one of the two",
+            do="leave --preset out: the run has its configuration",
+        )  # fmt: skip
     saved = outfolder.saved_config(folder)
     config = _parse(arguments, saved)
     if config.output.out is not None:
@@ -96,13 +105,15 @@ def parse(arguments: Sequence[str]) -> Config:
     return config
 
 
-def _resume_folder(arguments: Sequence[str]) -> Path | None:
+def _asked(arguments: Sequence[str]) -> tuple[Path | None, str | None]:
+    """What the defaults come from: the folder of a run, or a preset."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--resume", type=Path)
+    parser.add_argument("--preset")
     with contextlib.suppress(argparse.ArgumentError):
-        folder: Path | None = parser.parse_known_args(list(arguments))[0].resume
-        return folder
-    return None
+        found = parser.parse_known_args(list(arguments))[0]
+        return found.resume, found.preset
+    return None, None
 
 
 def _parse(arguments: Sequence[str], default: Config) -> Config:

@@ -8,53 +8,69 @@ from blockwise.heads.gap import GAPHead
 from blockwise.heads.head import Head, Shape
 from blockwise.heads.lookahead import LookaheadHead
 from blockwise.heads.output import OutputHead
+from blockwise.heads.pooled import PooledPredHead
 from blockwise.heads.pred import PredHead
-from blockwise.heads.predsim import LeanPredSimHead, PredSimHead
+from blockwise.heads.predsim import BETA, LeanPredSimHead, PooledPredSimHead, PredSimHead
 from blockwise.heads.sim import SimHead
 from blockwise.norms import of_head, replace_norms
 from devices.errors import InputError, unknown_name
 
-__all__ = ["CATALOGUE", "Head", "OutputHead", "make"]
+__all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make"]
 
 
 @dataclass(frozen=True)
 class HeadKind:
-    """A local head as the catalogue lists it."""
+    """A local head as the catalogue lists it.
+
+    A ``published`` one stands where Nøkland & Eidnes 2019 (arXiv 1901.06656) attach it: it reads what the
+    block's own dropout and max pool read, and the output layer's weights start at zero with it.
+    """
 
     build: Callable[..., Head]
     description: str
     has_width: bool = False
+    published: bool = False
+    output_weight: float = 1.0  # of the output layer's loss, where blocks learn locally
 
 
 CATALOGUE: dict[str, HeadKind] = {
     "gap": HeadKind(GAPHead, "global average pool and linear"),
-    "pred": HeadKind(PredHead, "average pool to 2048 features and linear, as published"),
-    "sim": HeadKind(SimHead, "similarity matching loss, as published"),
-    "predsim": HeadKind(PredSimHead, "pred and sim together, as published"),
-    "predsim-lean": HeadKind(LeanPredSimHead, "predsim behind one pool to 4x4"),
+    "pred": HeadKind(PredHead, "as published: before the max pool, average pool and linear", True, True),
+    "sim": HeadKind(SimHead, "as published: before the max pool, similarity matching loss", published=True),
+    "predsim": HeadKind(PredSimHead, "as published: pred and sim together", True, True, 1 - BETA),
+    "pred-pooled": HeadKind(PooledPredHead, "square average pool of the block's output, and linear"),
+    "sim-pooled": HeadKind(SimHead, "similarity matching loss of the block's output"),
+    "predsim-pooled": HeadKind(PooledPredSimHead, "pred-pooled and sim-pooled together"),
+    "predsim-lean": HeadKind(LeanPredSimHead, "both behind one pool to 4x4"),
     "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True),
 }
+
+
+def kind(name: str) -> HeadKind:
+    """The entry of ``name`` or ``name:width``. Raises InputError for an unknown name."""
+    name = name.partition(":")[0]
+    if name not in CATALOGUE:
+        raise unknown_name("head", name, CATALOGUE)
+    return CATALOGUE[name]
 
 
 def make(
     name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch"
 ) -> Head:
-    """The head ``name`` (or ``name:width``) for block outputs of ``in_shape`` without the batch.
+    """The head ``name`` (or ``name:width``) for maps or features of ``in_shape`` without the batch.
 
-    ``width`` is the number of channels of a lookahead head, ``norm`` the network's. Raises InputError
-    for an unknown name, or a width where there is none.
+    ``width`` is the number of channels of a lookahead head, the most features that pred reads; ``norm`` is
+    the network's. Raises InputError for an unknown name, or a width where there is none.
     """
-    name, _, suffix = name.partition(":")
-    if name not in CATALOGUE:
-        raise unknown_name("head", name, CATALOGUE)
-    kind = CATALOGUE[name]
-    build = kind.build
+    found, (name, _, suffix) = kind(name), name.partition(":")
+    build = found.build
     if suffix:
         width = _parse_width(suffix)
     if width is not None:
-        if not kind.has_width or width < 1:
+        if not found.has_width or width < 1:
+            having = ", ".join(known for known, entry in CATALOGUE.items() if entry.has_width)
             raise InputError(
-                f"head {name}", got=f"width {width}", wanted="a width of 1 or more, of lookahead only",
+                f"head {name}", got=f"width {width}", wanted=f"a width of 1 or more, of {having} only",
                 do="leave the width out",
             )  # fmt: skip
         build = partial(build, width=width)

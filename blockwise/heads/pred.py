@@ -1,28 +1,49 @@
-"""``pred``: the prediction loss of Nøkland & Eidnes 2019 (arXiv 1901.06656, section 2.3)."""
+"""``pred``: the prediction loss of Nøkland & Eidnes 2019 (arXiv 1901.06656, section 2.3), as published."""
 
 from torch import nn
 
-from blockwise.heads.head import ClassifierHead, Shape, features, pool_to, pooled_shape
+from blockwise.heads.head import ClassifierHead, Shape
 from blockwise.layers import named
 
 DECODER_FEATURES = 2048
-"""The paper's limit on the features that the classifier reads, for its CIFAR networks."""
+"""Most features that the classifier reads: the published limit for VGG8B on CIFAR-10."""
 
 
-def decoder_size(in_shape: Shape, limit: int = DECODER_FEATURES) -> int:
-    """Side of the pooled map: halved until C x side x side is within ``limit``."""
-    size = max(in_shape[1:], default=1)
-    while size > 1 and features(pooled_shape(in_shape, size)) > limit:
-        size = -(-size // 2)
-    return size
+def decoder_windows(in_shape: Shape, limit: int = DECODER_FEATURES) -> tuple[int, int]:
+    """Height and width of the pooling windows: doubled in turn until C x h' x w' is within ``limit``.
+
+    The height goes first, so that a map may end twice as wide as high: 256 x 32 x 32 becomes 256 x 2 x 4.
+    """
+    channels, *sides = in_shape
+    windows = [1, 1]
+
+    def left(axis: int) -> int:
+        return -(-sides[axis] // windows[axis])
+
+    while channels * left(0) * left(1) > limit and left(0) * left(1) > 1:
+        for axis in (0, 1):
+            if channels * left(0) * left(1) > limit and left(axis) > 1:
+                windows[axis] *= 2
+    return windows[0], windows[1]
 
 
 class PredHead(ClassifierHead):
-    """Average pool to at most 2048 features and a linear classifier that starts at zero."""
+    """Average pool to at most ``width`` features and a linear classifier whose weights start at zero."""
 
-    def __init__(self, in_shape: Shape, num_classes: int) -> None:
-        size = decoder_size(in_shape)
-        classifier = nn.Linear(features(pooled_shape(in_shape, size)), num_classes)
+    def __init__(self, in_shape: Shape, num_classes: int, width: int = DECODER_FEATURES) -> None:
+        pool, count = (nn.Identity(), in_shape[0]) if len(in_shape) == 1 else _pool(in_shape, width)
+        classifier = nn.Linear(count, num_classes)
         nn.init.zeros_(classifier.weight)
-        pool = pool_to(in_shape, size)
         super().__init__(named(pool=pool, flatten=nn.Flatten(), linear=classifier))
+
+
+def _pool(in_shape: Shape, limit: int) -> tuple[nn.Module, int]:
+    """The pool and the features it leaves. Where a window does not divide a side, zeros are put around."""
+    channels, *sides = in_shape
+    windows = decoder_windows(in_shape, limit)
+    pooled = [-(-side // window) for side, window in zip(sides, windows, strict=True)]
+    count = channels * pooled[0] * pooled[1]
+    if windows == (1, 1):
+        return nn.Identity(), count
+    padding = [w * (p - s // w) // 2 for w, p, s in zip(windows, pooled, sides, strict=True)]
+    return nn.AvgPool2d(windows, padding=(padding[0], padding[1])), count

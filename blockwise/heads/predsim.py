@@ -1,9 +1,10 @@
-"""``predsim``: prediction and similarity loss together, as published and in a lean form."""
+"""``predsim``: prediction and similarity loss together: as published, of pooled output, and lean."""
 
 from torch import Tensor
 
-from blockwise.heads.head import Head, Shape, WeightedSum, pool_to, pooled_shape
-from blockwise.heads.pred import PredHead, decoder_size
+from blockwise.heads.head import ClassifierHead, Head, Shape, WeightedSum, pool_to, pooled_shape
+from blockwise.heads.pooled import PooledPredHead, decoder_size
+from blockwise.heads.pred import DECODER_FEATURES, PredHead
 from blockwise.heads.sim import SimilarityBranch, SimilarityLoss
 
 BETA = 0.99
@@ -13,54 +14,63 @@ LEAN_SIZE = 4
 """Side of the map that both branches of the lean head read."""
 
 
-class PredSimHead(Head):
-    """(1 - beta) pred + beta sim with the similarity convolution at full resolution, as published.
+class _PredSim(Head):
+    """(1 - beta) pred + beta sim.
 
-    The network's own output keeps its cross entropy unscaled (the paper scales that one, too).
+    The prediction is made first: going back, the similarity branch, whose maps are large, then comes
+    first, and no gradient of the block's output waits beside it.
     """
 
     minimum_batch = 2
 
-    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+    def __init__(self, pred: ClassifierHead, branch: SimilarityBranch, num_classes: int) -> None:
         super().__init__()
-        self.pred = PredHead(in_shape, num_classes)
-        self.branch = SimilarityBranch(in_shape)
+        self.pred, self.branch = pred, branch
         self.similarity = SimilarityLoss(num_classes)
         self.sum = WeightedSum(BETA)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""
-        return self.sum(self.similarity(self.branch(h), y), self.pred(h, y))  # type: ignore[no-any-return]
+        prediction = self.pred(h, y)
+        return self.sum(self.similarity(self.branch(h), y), prediction)  # type: ignore[no-any-return]
 
     def logits(self, h: Tensor) -> Tensor:
         """Class scores (B, K)."""
         return self.pred.logits(h)
 
 
-class LeanPredSimHead(Head):
+class PredSimHead(_PredSim):
+    """As published: the similarity convolution reads the map at full resolution, before any pool."""
+
+    def __init__(self, in_shape: Shape, num_classes: int, width: int = DECODER_FEATURES) -> None:
+        super().__init__(PredHead(in_shape, num_classes, width), SimilarityBranch(in_shape), num_classes)
+
+
+class PooledPredSimHead(_PredSim):
+    """The same of the block's output, behind its max pool, with the prediction of ``pred-pooled``."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(PooledPredHead(in_shape, num_classes), SimilarityBranch(in_shape), num_classes)
+
+
+class LeanPredSimHead(_PredSim):
     """Both branches behind one pool to at most 4x4, and a 1x1 similarity convolution.
 
     What the published head spends at full resolution (a 3x3 convolution and its activations) is
     gone; the weighting is the same.
     """
 
-    minimum_batch = 2
-
     def __init__(self, in_shape: Shape, num_classes: int) -> None:
-        super().__init__()
         size = min(LEAN_SIZE, decoder_size(in_shape))
         shape = pooled_shape(in_shape, size)
+        branch = SimilarityBranch(shape, kernel=1)
+        super().__init__(PooledPredHead(shape, num_classes), branch, num_classes)
         self.pool = pool_to(in_shape, size)
-        self.pred = PredHead(shape, num_classes)
-        self.branch = SimilarityBranch(shape, kernel=1)
-        self.similarity = SimilarityLoss(num_classes)
-        self.sum = WeightedSum(BETA)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""
-        pooled = self.pool(h)
-        return self.sum(self.similarity(self.branch(pooled), y), self.pred(pooled, y))  # type: ignore[no-any-return]
+        return super().forward(self.pool(h), y)
 
     def logits(self, h: Tensor) -> Tensor:
         """Class scores (B, K)."""
-        return self.pred.logits(self.pool(h))
+        return super().logits(self.pool(h))

@@ -18,7 +18,7 @@ class SpatialStd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One value per channel."""
-        return x.flatten(2).std(dim=2)
+        return x.std(dim=(2, 3))  # in any memory layout without a copy
 
 
 def similarity_matrix(x: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class SimilarityBranch(nn.Sequential):
             super().__init__(nn.Linear(channels, channels, bias=False))
             return
         conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
-        spread = channels > 3 and min(in_shape[1:]) > 1
+        spread = channels > 3 and in_shape[1] > 1
         super().__init__(conv, SpatialStd() if spread else nn.Flatten())
 
 

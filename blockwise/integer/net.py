@@ -69,6 +69,7 @@ class IntegerNet(nn.Module):
         build = _Builder(arithmetic, float_net, seed)
         bodies = [build.layers(body) for body in float_net.bodies]
         self.bodies = nn.ModuleList(Layers(layers) for layers in ([Pixels(), *bodies[0]], *bodies[1:]))
+        self.tails = nn.ModuleList(nn.Sequential() for _ in bodies)  # heads read what blocks give
         self.heads = nn.ModuleList(
             IntegerHead(arithmetic, build.layers(head, in_head=True)) for head in float_net.heads
         )

@@ -9,16 +9,21 @@ from blockwise.models.cnn import cnn
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
+from blockwise.models.style import ACTIVATIONS, INITS, PLAIN, Style, restyle
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
 from blockwise.norms import replace_norms
 from devices.errors import InputError, unknown_name
 
 __all__ = [
+    "ACTIVATIONS",
     "CATALOGUE",
     "DEFAULT_WIDTH",
+    "INITS",
+    "PLAIN",
     "PREFIX",
     "Chain",
+    "Style",
     "Unit",
     "build",
     "check_name",
@@ -60,15 +65,15 @@ CATALOGUE: dict[str, Family] = {
 
 def build(
     name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None,
-    norm: str = "batch",
+    norm: str = "batch", style: Style = PLAIN,
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
 
     ``norm`` is one of :data:`blockwise.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
-    network of torchvision, on the meta device and at its own width.
+    network of torchvision, on the meta device, at its own width and in its own style.
 
     Weights come from PyTorch's global random generator. Raises InputError for an unknown name, a
-    width below 1 or fewer than two classes.
+    width below 1, fewer than two classes, or a style that the network cannot have.
     """
     check_name(name)
     if num_classes < 2:
@@ -76,6 +81,13 @@ def build(
     if len(in_shape) != 3 or min(in_shape) < 1:
         raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
     chain = _build(name, tuple(in_shape), num_classes, width)
+    if style != PLAIN:
+        if name.startswith(PREFIX):
+            raise InputError(
+                name, got="an activation, dropout, biases or first weights", wanted="the network as it is",
+                do="leave out --activation, --dropout, --bias and --init",
+            )  # fmt: skip
+        restyle(chain, style)
     replace_norms(chain, norm)
     chain.norm = norm
     return chain

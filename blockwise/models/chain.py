@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.describe import describe
+from blockwise.heads.place import split
 from devices.network import Network
 from devices.regimes import Step
 
@@ -56,14 +57,19 @@ class Chain(nn.Module):
         """The network for the hardware side, cut into ``blocks``, each with its local ``head``."""
         return describe(self, blocks, head, step)
 
-    def unit_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Output shape of each unit without the batch, found on meta tensors (nothing is computed)."""
+    def unit_shapes(self, *, before_pool: bool = False) -> tuple[tuple[int, ...], ...]:
+        """Output shape of each unit without the batch, found on meta tensors (nothing is computed).
+
+        With ``before_pool`` that of its activation: see :mod:`blockwise.heads.place`.
+        """
         twin = copy.deepcopy(self.units).to("meta").eval()
         x = torch.empty(1, *self.in_shape, device="meta")
         shapes = []
         for unit in twin.values():
-            x = unit(x)
-            shapes.append(tuple(x.shape[1:]))
+            front, behind = split(unit)
+            h = front(x)
+            x = behind(h)
+            shapes.append(tuple((h if before_pool else x).shape[1:]))
         return tuple(shapes)
 
 

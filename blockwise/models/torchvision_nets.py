@@ -15,7 +15,7 @@ from torch import fx, nn
 
 from blockwise.models.chain import Chain, Unit
 from devices.errors import InputError
-from devices.network import IMAGES, Layer
+from devices.network import DROPOUTS, IMAGES, Layer
 from devices.regimes.segments import boundaries
 from devices.trace import symbolic, trace
 
@@ -113,7 +113,7 @@ def _cuts(nodes: Sequence[fx.Node], layers: Sequence[Layer]) -> list[int]:
     possible = boundaries(layers, IMAGES)
     weighted = [i for i, layer in enumerate(layers) if layer.weights]
     head = max((cut for cut in possible[:-1] if cut <= weighted[-1]), default=0)
-    while head - 1 in possible and layers[head - 1].kind in (*LAST_FEATURES, "dropout"):
+    while head - 1 in possible and layers[head - 1].kind in (*LAST_FEATURES, *DROPOUTS):
         head -= 1
     cuts = [0]
     for cut in possible[1:-1]:

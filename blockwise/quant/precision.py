@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from devices.network import skipping
+from devices.network import DROPOUTS, skipping
 from devices.trace import kind_of_module, links
 
-PASSIVE = ("view", "max_pool")
+PASSIVE = ("view", "max_pool", *DROPOUTS)
 """Kinds of layers that hand codes on as they are."""
 
 

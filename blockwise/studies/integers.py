@@ -13,7 +13,7 @@ from blockwise.training import INTEGER_REGIMES, REGIMES
 
 FLOAT_REGIMES = ("bp", "local")
 FLOAT_METHODS = ("fp32", "lsq")
-HEAD = "pred"
+HEAD = "pred-pooled"
 """A pooled linear layer, which every regime can train."""
 CUT = "layers"
 

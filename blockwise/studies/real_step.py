@@ -84,7 +84,7 @@ class _RealStep:
         if regime in ("bp", "bp-fused"):
             return lambda: backpropagate([Segment(self.net, False)], head, self.x, self.y)
         if regime == "bp-checkpoint":
-            segments = [Segment(body, i < last) for i, body in enumerate(self.net.bodies)]
+            segments = [Segment(self.net.block(i), i < last) for i in range(len(self.net))]
             return lambda: backpropagate(segments, head, self.x, self.y)
         if regime == "bp-best":
             chosen = self._chosen(self.step.batch)
@@ -124,7 +124,8 @@ class _RealStep:
             step = partial(self._block, index, x)
             peaks.append(self._count(block, block.parameters(), step, x, *[loss] * (index > 0)))
             with torch.no_grad():
-                x = self.net.bodies[index](x)
+                h = self.net.bodies[index](x)
+                loss, x = self.net.heads[index](h, self.y), self.net.tails[index](h)
         return max(peaks)
 
     def _resident(self) -> int:
@@ -135,6 +136,7 @@ class _RealStep:
             trained = nn.ModuleList([body, head]).parameters()
             peaks.append(self._count(resident, trained, partial(self._behind_finished, index)))
             body.eval()
+            self.net.tails[index].eval()
         return max(peaks)
 
     def _behind_finished(self, index: int) -> Tensor:

@@ -9,7 +9,8 @@ from blockwise.training.local_resident import ResidentLocalLearning
 from blockwise.training.loop import Run
 from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Regime
-from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS
+from blockwise.training.schedules import SCHEDULES
+from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
 from devices.integer import FORMS, LOCAL_SUFFIX
 from devices.regimes import INTEGER_REGIMES as PLANNED
 
@@ -20,6 +21,8 @@ __all__ = [
     "INTEGER_REGIMES",
     "OPTIMIZERS",
     "REGIMES",
+    "SCHEDULES",
+    "WEIGHT_DECAY",
     "Regime",
     "Run",
     "TrainOptions",

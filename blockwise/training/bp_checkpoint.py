@@ -23,5 +23,5 @@ class CheckpointedBackpropagation:
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One segment per block; the last one goes back at once."""
         last = len(net) - 1
-        segments = [Segment(body, recompute=i < last) for i, body in enumerate(net.bodies)]
+        segments = [Segment(net.block(i), recompute=i < last) for i in range(len(net))]
         return backpropagate(segments, net.heads[-1], x, y)

@@ -9,9 +9,10 @@ import torch
 from blockwise.files import atomic_write
 from devices.errors import InputError
 
-VERSION = 3
-"""Raised when a training would go on otherwise than it began. 3: rates do not end at 0, and the
-circumstances are told; 2: every integer weight tensor has a random stream of its own.
+VERSION = 4
+"""Raised when a training would go on otherwise than it began. 4: the random state of an accelerator is
+kept; 3: rates do not end at 0, and the circumstances are told; 2: every integer weight tensor has a random
+stream of its own.
 """
 
 

@@ -28,9 +28,10 @@ def evaluate(
     with torch.inference_mode():
         for x, y in batches(split, BATCH, normalize=normalize, device=device):
             for index in range(heads[-1] + 1):
-                x = net.bodies[index](x)
+                h = net.bodies[index](x)
                 if index in correct:
-                    correct[index] = _add(correct[index], net.head(index).logits(x), y)
+                    correct[index] = _add(correct[index], net.head(index).logits(h), y)
+                x = net.tails[index](h)
             if len(y) >= net.head(heads[-1]).minimum_batch:
                 total += float(net.heads[heads[-1]](x, y)) * len(y)
     accuracies = {i: None if c is None else c / len(split) for i, c in correct.items()}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from blockwise.blocks import BlockNet
@@ -11,12 +12,17 @@ from blockwise.training.phase import Phase, whole
 def block_step(net: BlockNet, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Forward, loss and backward of one block; returns its detached output and loss.
 
-    Nothing that the block saved outlives the call, and no gradient leaves the block.
+    Nothing that the block saved outlives the call, and no gradient leaves the block. A weight of the loss
+    is where its gradient starts: the loss that is told is that of every head alike.
     """
-    out = net.bodies[index](x)
-    loss = net.heads[index](out, y)
-    loss.backward()
-    return out.detach(), loss.detach()
+    h = net.bodies[index](x)
+    with torch.no_grad():  # the head stands before the tail: no gradient comes back through it
+        out: Tensor = net.tails[index](h.detach())
+    loss: Tensor = net.heads[index](h, y)
+    del h
+    weight = net.loss_weight(index)
+    loss.backward(None if weight == 1.0 else torch.full_like(loss, weight))
+    return out, loss.detach()
 
 
 @dataclass(frozen=True)

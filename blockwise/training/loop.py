@@ -19,6 +19,7 @@ from blockwise.result import Epoch, Host, Training
 from blockwise.training import calibration, checkpoint
 from blockwise.training.circumstances import Circumstances
 from blockwise.training.digest import StepLog, digest
+from blockwise.training.draws import random_state, set_random_state
 from blockwise.training.evaluate import Evaluation, evaluate
 from blockwise.training.features import LAYOUT, FeatureCache, cache_features, laid_out, pays
 from blockwise.training.host import PeakRSS, StorageCounter
@@ -173,8 +174,8 @@ class Run:
         """Blocks in training mode are those being trained; finished ones use their statistics."""
         self.net.eval()
         for index in range(phase.first, phase.last):
-            self.net.bodies[index].train()
-            self.net.heads[index].train()
+            for part in (self.net.bodies, self.net.tails, self.net.heads):
+                part[index].train()
 
     def _inputs(self, phase: Phase, cache: FeatureCache | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs of block ``phase.first`` and labels, one epoch."""
@@ -280,7 +281,7 @@ class Run:
             "net": self.net.state_dict(),
             "best": self.best,
             "updater": updater.state_dict() if updater else None,
-            "rng": torch.get_rng_state(),
+            "rng": random_state(),
             "circumstances": asdict(Circumstances.now()),
         }
         checkpoint.save(self.options.checkpoint, state, self.options.fingerprint)
@@ -302,7 +303,7 @@ class Run:
             calibration.take_up(self.net)
         self.net.load_state_dict(state["net"])
         self.best = state["best"]
-        torch.set_rng_state(state["rng"])
+        set_random_state(state["rng"])
         updater: list[dict[str, Any]] | None = state["updater"]
         return updater
 

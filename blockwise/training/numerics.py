@@ -66,7 +66,7 @@ class FloatNumerics:
         parameters = (p for p in net.parameters() if p.requires_grad)
         return Updater(
             parameters, options.optimizer, fused=options.fused, treatment=Treatment.of(net),
-            peak=options.learning_rate,
+            peak=options.learning_rate, schedule=options.schedule, weight_decay=options.weight_decay,
         )  # fmt: skip
 
     def mean_loss(self, net: BlockNet, total: float, steps: int, batch_size: int) -> float:

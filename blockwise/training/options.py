@@ -7,6 +7,7 @@ from typing import Protocol
 
 from blockwise.quant import ONE_STAGE, Stages
 from blockwise.result import Epoch
+from blockwise.training.updater import WEIGHT_DECAY
 
 
 class Watcher(Protocol):
@@ -45,6 +46,8 @@ class TrainOptions:
     learning_rate: float
     fused: bool
     seed: int
+    schedule: str = "one-cycle"  # of the learning rate
+    weight_decay: float = WEIGHT_DECAY
     mu: int = 5  # the first learning rate of integer regimes, in bits
     stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.blocks import frozen_statistics
+from blockwise.training.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ def backpropagate(
     The last segment ends in ``head`` and keeps its graph. ``x`` (B, ...) and ``y`` (B,) are a batch.
     """
     *early, last = segments
-    inputs, outputs = [x], []
+    inputs, outputs, draws = [x], [], list[Draws | None]()
     for segment in early:
         inputs[-1] = _leaf(inputs[-1], wanted=len(inputs) > 1)
+        draws.append(Draws(segment.module) if segment.recompute else None)
         with torch.set_grad_enabled(not segment.recompute):
             out = segment.module(inputs[-1])
         outputs.append(None if segment.recompute else out)
@@ -46,10 +48,10 @@ def backpropagate(
     del loss, h
     for segment in reversed(early):
         h = inputs.pop()
-        out = outputs.pop()
-        if out is None:
+        out, drawn = outputs.pop(), draws.pop()
+        if drawn is not None:
             h = _leaf(h, wanted=bool(inputs))
-            with frozen_statistics(segment.module):  # the first pass has counted this batch
+            with frozen_statistics(segment.module), drawn:  # the first pass has counted this batch
                 out = segment.module(h)
         torch.autograd.backward(out, gradient)
         gradient = h.grad

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from blockwise.quant import Rule, Treatment
+from blockwise.training.schedules import SCHEDULES
 from blockwise.training.sizes import step
 from devices.errors import unknown_name
 
 WEIGHT_DECAY = 5e-4
-"""On convolution and linear weights only: norms, biases and step sizes are not decayed."""
+"""Unless the user says otherwise; on convolution and linear weights only: norms, biases and step sizes are
+not decayed."""
 
 OPTIMIZERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
     "sgd": lambda groups: SGD(groups, lr=0.0),
@@ -20,7 +22,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
     "adam": lambda groups: Adam(groups, lr=0.0),
 }
 DEFAULT_LEARNING_RATE: dict[str, float] = {"sgd": 0.2, "sgd-momentum": 0.1, "adam": 2e-3}
-"""Peak of the one-cycle schedule."""
+"""The highest rate of the schedule."""
 
 
 class Updater:
@@ -37,11 +39,14 @@ class Updater:
         fused: bool,
         treatment: Treatment | None = None,
         peak: float = 0.0,
+        schedule: str = "one-cycle",
+        weight_decay: float = WEIGHT_DECAY,
     ) -> None:
-        """``peak`` is the highest learning rate of the one-cycle schedule."""
+        """``peak`` is the highest learning rate of the schedule."""
         if optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-        make, self._peak = OPTIMIZERS[optimizer], peak
+        make, self._peak, self._share = OPTIMIZERS[optimizer], peak, SCHEDULES[schedule]
+        self._weight_decay = weight_decay
         self._treatment = treatment or Treatment()
         self._parameters = list(parameters)
         groups = [self._group(p) for p in self._parameters]
@@ -60,12 +65,8 @@ class Updater:
         return parameter.register_post_accumulate_grad_hook(apply)
 
     def set_progress(self, done: int, total: int) -> None:
-        """``done`` of ``total`` steps are behind the next one: set its learning rate.
-
-        The curve is read in the middle of the step: no step has the rate 0, and the steps' mean is
-        the curve's, half the peak. A training of a single step has 0.625 of the peak.
-        """
-        self.set_learning_rate(self._peak * one_cycle((done + 0.5) / total))
+        """``done`` of ``total`` steps are behind the next one: set its learning rate."""
+        self.set_learning_rate(self._peak * self._share(done, total))
 
     def set_learning_rate(self, rate: float) -> None:
         """The rate of the steps to come."""
@@ -105,7 +106,7 @@ class Updater:
     def _group(self, parameter: nn.Parameter) -> dict[str, Any]:
         rule = self._treatment.rules.get(parameter)
         if rule is None:
-            rule = Rule(weight_decay=WEIGHT_DECAY if parameter.ndim > 1 else 0.0)
+            rule = Rule(weight_decay=self._weight_decay if parameter.ndim > 1 else 0.0)
         decay = {"weight_decay": rule.weight_decay, "size_decay": None}
         if rule.size:
             decay = {"weight_decay": 0.0, "size_decay": rule.weight_decay}
@@ -115,12 +116,3 @@ class Updater:
         """The optimizer state."""
         values = (v for o in self.optimizers for s in o.state.values() for v in s.values())
         return [value for value in values if isinstance(value, torch.Tensor)]
-
-
-def one_cycle(progress: float) -> float:
-    """Share of the peak learning rate at ``progress`` 0..1: linear up to 0.2, linear down to 0.
-
-    Smith & Topin 2017 (arXiv 1708.07120), with straight lines from and to 0.
-    """
-    warm = 0.2
-    return progress / warm if progress < warm else (1 - progress) / (1 - warm)

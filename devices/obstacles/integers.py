@@ -49,8 +49,8 @@ def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
             spelt = {"add": "a residual sum"}.get(layer.kind, layer.kind.replace("_", " "))
             yield Obstacle(
                 f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
-                "one without norms and residual sums",
-                "use --model plain6, or --norm none where there is no sum",
+                "layers in a row without norms, dropout and slopes below zero",
+                "use --model plain6, or --norm none, --dropout 0 and --activation relu",
             )  # fmt: skip
 
 
@@ -62,7 +62,13 @@ def _heads(network: Network) -> Iterator[Obstacle]:
             what = "a similarity loss" if similar else "convolutions, norms or activations"
             yield Obstacle(
                 f"{what} in a head on integers", "--head", f"{what} in the head of {block.name}",
-                "a pooled linear layer in integer regimes", "use --head gap or --head pred",
+                "a pooled linear layer in integer regimes", "use --head gap or --head pred-pooled",
+            )  # fmt: skip
+        if not any(block.output in layer.inputs for layer in block.head):
+            yield Obstacle(
+                "a head before a block's max pool on integers", "--head",
+                f"one that stands before the max pool of {block.name}",
+                "one that reads what a block gives, on integers", "use --head gap or --head pred-pooled",
             )  # fmt: skip
 
 

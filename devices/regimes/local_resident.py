@@ -64,7 +64,7 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
     program.emit(f"{owner} gather inputs", "load", owner, writes=(inputs,))
     for block, packed in zip(blocks[:index], trained, strict=True):
         one.held.update(packed)
-        one.forward(block.layers, keep=False)
+        one.forward(block.layers, keep=False, training=False)
     program.emit(f"{owner} store input", "load", owner, reads=one.values[output], writes=(inputs,))
     build.lowering.values[output] = (inputs,)
     build.lowering.levels[inputs] = tuple(s for t in one.values[output] for s in one.levels.get(t, ()))
@@ -99,4 +99,4 @@ def _run_finished(build: Builder, index: int, weights: list[Tensors]) -> None:
             _run_packed(build, index, weights[:index])
         return
     for block in build.network.blocks[:index]:
-        build.lowering.forward(block.layers, keep=False)
+        build.lowering.forward(block.layers, keep=False, training=False)

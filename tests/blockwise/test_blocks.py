@@ -50,8 +50,8 @@ def inputs_of_blocks(net: BlockNet, x: torch.Tensor) -> list[torch.Tensor]:
     """The inputs of all blocks, computed without any graph and without leaving traces in ``net``."""
     twin, found = copy.deepcopy(net), [x]
     with torch.no_grad():
-        for body in twin.bodies[:-1]:
-            found.append(body(found[-1]))
+        for index in range(len(twin) - 1):
+            found.append(twin.run(found[-1], index, index + 1))
     return found
 
 
@@ -100,10 +100,11 @@ def test_a_local_step_gives_the_gradients_of_each_blocks_own_loss(method, head, 
         x = x.detach()
         out = body(x)
         parameters = own(twin, index)
-        expected = torch.autograd.grad(twin.heads[index](out, y), list(parameters.values()))
+        loss = twin.loss_weight(index) * twin.heads[index](out, y)
+        expected = torch.autograd.grad(loss, list(parameters.values()))
         for key, gradient in zip(parameters, expected, strict=True):
             assert torch.equal(net.get_parameter(key).grad, gradient), key
-        x = out
+        x = twin.tails[index](out)
 
 
 @every_head

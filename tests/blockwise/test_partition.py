@@ -63,6 +63,10 @@ def test_vgg8b_has_one_block_per_layer_but_the_classifier():
     assert found == [[f"conv{i}"] for i in range(1, 7)] + [["hidden", "classifier"]]
 
 
+def test_each_unit_of_vgg8b_is_a_block_and_the_classifier_too():
+    assert names(VGG8B, "each") == [[f"conv{i}"] for i in range(1, 7)] + [["hidden"], ["classifier"]]
+
+
 @pytest.mark.parametrize("blocks", ["stages", "residual", "layers"])
 def test_every_hidden_layer_of_an_mlp_is_a_block(blocks):
     assert names(MLP, blocks) == [["hidden1"], ["hidden2"], ["hidden3", "classifier"]]
@@ -163,5 +167,7 @@ def test_memory_balanced_blocks_of_a_real_network_are_the_best_of_all_cuts():
 
 @pytest.mark.parametrize("blocks", ["5", "0", "-1", "foo", "2.5", "", " 2", "Stages", "²"])
 def test_what_is_no_cut_is_refused_with_what_is(blocks):
-    with pytest.raises(InputError, match=r"--blocks: got .*stages, residual, layers or a number from 1 to 4"):
+    with pytest.raises(
+        InputError, match=r"--blocks: got .*stages, residual, layers, each or a number from 1 to 4"
+    ):
         cut((0, 0, 1, 1, 2), blocks, lambda *_: 1)

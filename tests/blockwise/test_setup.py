@@ -50,7 +50,7 @@ def test_without_local_resident_a_local_regime_that_is_asked_for_decides():
 def test_a_global_integer_regime_leaves_the_heads_of_float_ones_alone():
     network = {"model": "plain4", "width": 8}
     assert setup(regimes=("niti", "local"), **network).head == setup(regimes=("local",), **network).head
-    assert setup(regimes=("niti-local", "local"), **network).head == "pred"
+    assert setup(regimes=("niti-local", "local"), **network).head == "pred-pooled"
 
 
 @pytest.mark.parametrize("model", CATALOGUE)

@@ -16,7 +16,7 @@ from blockwise.training.options import Silent
 def config(regime: str, **training: object) -> Config:
     integer = regime in INTEGER_REGIMES
     return Config(
-        network=Network("plain4" if integer else "cnn", 4, head="pred", blocks="layers"),
+        network=Network("plain4" if integer else "cnn", 4, head="pred-pooled", blocks="layers"),
         images=Data("digits"),
         quantization=Quantization("fp32" if integer else "lsq"),
         training=Training((regime,), epochs=1, batch_size=456, **training),

@@ -54,6 +54,14 @@ def test_the_pytorch_table_equals_what_autograd_saves(name, width, shape, batch)
     assert saved_by_schedule(model, batch) == saved_by_autograd(model, x, y)
 
 
+@pytest.mark.parametrize("batch", [2, 5])
+@pytest.mark.parametrize("name", ["vgg8b", "cnn", "mlp"])
+def test_leaky_relus_and_the_factors_of_dropout_are_in_the_table(name, batch):
+    model = models.build(name, (3, 32, 32), 10, 8, style=models.Style("leaky-relu", 0.2, True)).train()
+    x, y = torch.randn(batch, 3, 32, 32), torch.arange(batch) % 10
+    assert saved_by_schedule(model, batch) == saved_by_autograd(model, x, y)
+
+
 def test_the_first_pass_of_the_hooks_sees_more_than_the_reference_study_counts():
     """ResNet-20 at batch 1: the study's 191,488 activations leave out every norm and ReLU."""
     model = models.build("resnet20")

@@ -14,7 +14,8 @@ from blockwise.partition import cut
 from devices.errors import InputError
 
 SHAPES = [(16, 32, 32), (8, 8, 8), (4, 1, 1), (3, 5, 7), (20,)]
-COMPARING = ("sim", "predsim", "predsim-lean")
+SIMS = ("sim", "sim-pooled")
+COMPARING = (*SIMS, "predsim", "predsim-pooled", "predsim-lean")
 every_head = pytest.mark.parametrize("name", heads.CATALOGUE)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -65,7 +66,7 @@ def test_the_loss_is_a_finite_scalar_with_finite_gradients(name, shape):
 @every_shape
 def test_logits_have_a_column_per_class_and_sim_has_none(name, shape):
     logits = heads.make(name, shape, 7).logits(batch(shape)[0])
-    assert logits is None if name == "sim" else logits.shape == (6, 7)
+    assert logits is None if name in SIMS else logits.shape == (6, 7)
 
 
 @every_head
@@ -75,7 +76,7 @@ def test_the_prediction_part_of_the_loss_is_the_cross_entropy_of_the_logits(name
     for p in head.parameters():
         torch.nn.init.normal_(p, std=0.1)
     h, y = batch(shape)
-    if name == "sim":
+    if name in SIMS:
         return
     published = F.cross_entropy(head.logits(h), y)
     if name in COMPARING:
@@ -129,7 +130,7 @@ def test_no_gradient_is_lost_between_the_loss_and_the_block(name, shape):
 @every_shape
 def test_a_head_can_learn_to_tell_two_constant_classes_apart(name, shape):
     """A head that classifies reaches zero errors on what a linear rule separates."""
-    if name == "sim":
+    if name in SIMS:
         return
     torch.manual_seed(0)
     head = heads.make(name, shape, 2)
@@ -208,15 +209,15 @@ def test_a_blocks_own_classifier_of_650_needs_no_head():
     ],
     ids=str,
 )
-def test_pred_reads_the_largest_halved_map_of_at_most_2048_features(shape, features):
-    assert count("pred", shape) == 10 * features + 10
+def test_pooled_pred_reads_the_largest_halved_map_of_at_most_2048_features(shape, features):
+    assert count("pred-pooled", shape) == 10 * features + 10
 
 
-@pytest.mark.parametrize("name", ["pred", "predsim", "predsim-lean"])
+@pytest.mark.parametrize("name", ["pred", "pred-pooled", "predsim", "predsim-pooled", "predsim-lean"])
 @every_shape
 def test_the_weights_of_pred_start_at_zero(name, shape):
     head = heads.make(name, shape, 10)
-    linear = (head if name == "pred" else head.pred).classify.linear
+    linear = (head.pred if name in COMPARING else head).classify.linear
     assert not linear.weight.any()
     logits = head.logits(batch(shape)[0])
     assert torch.equal(logits, linear.bias.expand(6, 10))
@@ -230,6 +231,7 @@ def test_sim_is_a_convolution_without_bias_at_full_resolution():
 def test_predsim_is_pred_and_sim():
     for shape in SHAPES:
         assert count("predsim", shape) == count("pred", shape) + count("sim", shape)
+        assert count("predsim-pooled", shape) == count("pred-pooled", shape) + count("sim-pooled", shape)
 
 
 def test_lean_predsim_reads_4x4_maps_through_a_1x1_convolution():
@@ -383,8 +385,9 @@ def test_an_unknown_head_names_its_nearest_match():
         heads.make("predsin", (8, 8, 8))
 
 
-def test_only_a_lookahead_head_has_a_width():
-    with pytest.raises(InputError, match=r"head gap: got width 3, wanted .* of lookahead only"):
+def test_only_some_heads_have_a_width():
+    wanted = r"head gap: got width 3, wanted .* of pred, predsim, lookahead only"
+    with pytest.raises(InputError, match=wanted):
         heads.make("gap:3", (8, 8, 8))
 
 

@@ -37,6 +37,23 @@ def test_other_networks_norms_cuts_heads_and_optimizers(name, width, norm, cut, 
     assert [c for c in found if not c.equal] == []
 
 
+@pytest.mark.parametrize("batch", [2, 7])
+@pytest.mark.parametrize("head", ["pred", "sim", "predsim"])
+def test_the_published_heads_with_dropout_leaky_relus_and_biases(head, batch):
+    regimes = [r for r in REGIMES if r not in WITHIN_UNITS]
+    style = models.Style("leaky-relu", 0.2, True, "pytorch")
+    chains = {regime: models.build("vgg8b", width=4, style=style) for regime in regimes}
+    found = [compare(regime, chain, "each", head, batch, "adam") for regime, chain in chains.items()]
+    assert [c for c in found if not c.equal] == []
+
+
+@pytest.mark.parametrize("head", ["sim-pooled", "predsim-pooled", "predsim-lean"])
+def test_similarity_losses_of_what_blocks_give(head):
+    chains = {regime: models.build("cnn", width=4) for regime in ("local", "local-paged", "local-resident")}
+    found = [compare(regime, chain, "layers", head, 7) for regime, chain in chains.items()]
+    assert [c for c in found if not c.equal] == []
+
+
 def test_micro_batches_count_the_same_in_steps_of_other_sizes():
     found = compare("bp-micro", models.build("resnet20", width=4), "stages", "gap", 5)
     assert found.scheduled == found.counted

@@ -39,7 +39,7 @@ def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkey
     assert 4 < stored["niti4"] < 4.3  # first and last layer have 8
     niti, local = rows["niti", "niti"], rows["niti4", "niti4-local"]
     assert (niti["mu"], niti["learning_rate"], niti["head"], niti["blocks"]) == (5, None, None, None)
-    assert (local["head"], local["blocks"], local["weight_bits"]) == ("pred", "layers", 8)
+    assert (local["head"], local["blocks"], local["weight_bits"]) == ("pred-pooled", "layers", 8)
     assert rows["lsq", "bp"]["learning_rate"] == 0.05 and "mu" not in rows["lsq", "bp"]
     assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png"}
     capsys.readouterr()
@@ -53,7 +53,7 @@ def row(method: str, regime: str, seed: int, error: float, seconds: float = 1) -
     local = "local" in regime
     return {
         "method": method, "activation_method": method, "weight_bits": 8, "activation_bits": 8,
-        "regime": regime, "head": "pred" if local else None, "blocks": "layers" if local else None,
+        "regime": regime, "head": "pred-pooled" if local else None, "blocks": "layers" if local else None,
         "seed": seed, "test_error": error, "stored_bytes": 100, "weights": 100, "peak_kib": 7.0 + local,
         "peak_kib_of_one": 3.0 + local, "host_tensor_bytes": 0, "seconds": seconds,
     }  # fmt: skip
@@ -89,7 +89,7 @@ def test_what_cannot_be_trained_on_integers_is_refused_before_anything_is_traine
 def test_the_preset_of_niti_fits_its_accumulators():
     protocol = integers.PROTOCOLS["niti"]
     config = Config(
-        network=Network(protocol.model, protocol.width, blocks="layers", head="pred"),
+        network=Network(protocol.model, protocol.width, blocks="layers", head="pred-pooled"),
         images=Data(in_shape=(3, 32, 32)),
         training=Training(tuple(INTEGER_REGIMES), batch_size=protocol.batch_size),
         output=Output(dry_run=True),

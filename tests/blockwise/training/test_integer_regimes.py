@@ -32,7 +32,7 @@ def digits() -> Dataset:
     return load("digits", seed=0)
 
 
-def build(regime: str, model: str = "plain4", head: str = "pred", norm: str = "batch") -> IntegerNet:
+def build(regime: str, model: str = "plain4", head: str = "pred-pooled", norm: str = "batch") -> IntegerNet:
     torch.manual_seed(0)
     chain = models.build(model, (1, 8, 8), 10, 8, norm)
     groups = Anatomy(chain, head).cut("layers", Step())
@@ -121,7 +121,7 @@ def test_the_plan_counts_the_generators_that_steps_draw_from(digits, regime):
     step.step(net, step.phases(net)[0], digits.train.images[:32], digits.train.labels[:32])
     moved = sum(a != int(layer.random_state) for a, layer in zip(before, weighted(net), strict=True))
     chain = models.build("plain4", (1, 8, 8), 10, 8, "batch")
-    plan = schedule(regime, describe(chain, "layers", "pred"), Step(32)).tensors.values()
+    plan = schedule(regime, describe(chain, "layers", "pred-pooled"), Step(32)).tensors.values()
     assert moved == sum(t.category == OPTIMIZER_STATE for t in plan) > 0
 
 

@@ -16,7 +16,8 @@ from blockwise.training import REGIMES, Run, TrainOptions, features, make_regime
 from blockwise.training import loop as loop_module
 from blockwise.training.features import cache_features, pays
 from blockwise.training.host import StorageCounter
-from blockwise.training.updater import WEIGHT_DECAY, Updater, one_cycle
+from blockwise.training.schedules import one_cycle
+from blockwise.training.updater import WEIGHT_DECAY, Updater
 from devices.errors import InputError
 from devices.regimes import Step
 
