@@ -11,11 +11,11 @@ small run is of least use to tensors, and the longer ones stay whole.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice, permutations
+from itertools import accumulate, islice, pairwise, permutations
 
 from devices.arena import rules, solver
 from devices.arena.buffers import Buffer, buffers_of, peak_of
-from devices.arena.items import Integers, items_of
+from devices.arena.items import Integers, Items, items_of
 from devices.arena.limits import NOWHERE, Walls
 from devices.arena.planner import check, pack
 from devices.errors import InputError
@@ -36,8 +36,8 @@ class Run:
     reserve_bytes: int = 0  # of its end, kept free
 
     def room(self, alignment: int) -> int:
-        """Units of ``alignment`` bytes that buffers may use."""
-        return max(0, self.size_bytes - self.lead(alignment) - self.reserve_bytes) // alignment
+        """Bytes that buffers may use."""
+        return max(0, self.size_bytes - self.lead(alignment) - self.reserve_bytes)
 
     def lead(self, alignment: int) -> int:
         """Bytes before the first aligned address."""
@@ -61,7 +61,7 @@ class Placement:
     runs: tuple[Run, ...]
     places: dict[str, Place]
     alignment: int
-    bound: int  # peak of live bytes, as in Arena
+    bound: int  # peak of live bytes: as in Arena in one run, without padding in several
     missing_bytes: int  # beyond the largest run, in the best plan that was found
     proven: bool  # whether it fits, or it is proven that no plan does
     method: str
@@ -74,7 +74,7 @@ class Placement:
     @property
     def capacity(self) -> int:
         """Bytes that buffers may use, in all runs together."""
-        return sum(run.room(self.alignment) for run in self.runs) * self.alignment
+        return sum(run.room(self.alignment) for run in self.runs)
 
 
 def runs_of(device: Device, reserve_bytes: int = 0) -> tuple[Run, ...]:
@@ -103,13 +103,18 @@ def place_on(
     :func:`devices.arena.pack`. Raises InputError for names that occur twice, or a reserve that no
     run holds.
     """
-    buffers = buffers_of(what) if isinstance(what, Schedule) else tuple(what)
     alignment, runs = device.alignment_bytes, runs_of(device, reserve_bytes)
+    buffers = buffers_of(what, alignment) if isinstance(what, Schedule) else tuple(what)
     check(buffers, alignment)
     largest = _largest(runs, alignment)
-    alone = largest.room(alignment) * alignment
+    alone = largest.room(alignment)
     single = sum(run.room(alignment) > 0 for run in runs) <= 1
-    arena = pack(buffers, alignment, time_limit=time_limit if single else 0.0, seed=seed, workers=workers)
+    seconds = time_limit if single else 0.0
+    arena = pack(buffers, alignment, seed=seed, workers=workers)
+    if arena.height > alone and (arena.proven_bound <= alone or seconds):
+        told = pack(buffers, alignment, capacity=alone, time_limit=seconds, seed=seed, workers=workers)
+        proven_bound = max(arena.proven_bound, told.proven_bound)
+        arena = replace(min(arena, told, key=lambda a: a.height), proven_bound=proven_bound)
     if arena.height <= alone or single:
         places = {name: _place(largest, offset, alignment) for name, offset in arena.offsets.items()}
         missing = max(0, arena.height - alone)
@@ -129,18 +134,21 @@ def _place(run: Run, offset: int, alignment: int) -> Place:
 
 @dataclass(frozen=True)
 class _Line:
-    """Runs end to end, one unit of wall between them; the last has no end. All in units."""
+    """Runs end to end, a wall between any two that ends at an aligned place; the last has no end."""
 
     runs: tuple[Run, ...]
     alignment: int
 
     @property
     def starts(self) -> list[int]:
-        return list(accumulate((run.room(self.alignment) + 1 for run in self.runs[:-1]), initial=0))
+        lengths = (run.room(self.alignment) // self.alignment + 1 for run in self.runs[:-1])
+        return list(accumulate((length * self.alignment for length in lengths), initial=0))
 
     @property
     def walls(self) -> Walls:
-        return tuple((start - 1, start) for start in self.starts[1:])
+        starts = self.starts
+        rooms = (run.room(self.alignment) for run in self.runs)
+        return tuple((start + room, end) for (start, end), room in zip(pairwise(starts), rooms, strict=False))
 
     @property
     def end(self) -> int:
@@ -149,8 +157,7 @@ class _Line:
     def place(self, position: int) -> Place:
         """Where this position of the line is on the board."""
         number = max(n for n, start in enumerate(self.starts) if start <= position)
-        offset = (position - self.starts[number]) * self.alignment
-        return _place(self.runs[number], offset, self.alignment)
+        return _place(self.runs[number], position - self.starts[number], self.alignment)
 
 
 def _lines(runs: Sequence[Run], alignment: int) -> Iterator[_Line]:
@@ -168,10 +175,9 @@ def _across(
 ) -> Placement:  # fmt: skip
     """Place ``buffers`` in several runs."""
     solid = [b for b in buffers if not b.empty]
-    items, bound = items_of(solid, alignment), peak_of(buffers, alignment)
-    lines = list(_lines(runs, alignment))
-    room = sum(run.room(alignment) for run in runs)
-    hopeless = bound > room * alignment or int(items.size.max()) > lines[0].runs[-1].room(alignment)
+    items, lines = items_of(solid, alignment), list(_lines(runs, alignment))
+    rooms, bound = [run.room(alignment) for run in runs], peak_of(buffers, 1)
+    hopeless = bound > sum(rooms) or _hopeless(items, rooms)
     best: tuple[int, _Line, Integers, str] | None = None
     for line in lines[:1] if hopeless else lines:
         ceiling = best[0] + line.end if best else NOWHERE
@@ -188,8 +194,18 @@ def _across(
         )
         if answer.offsets is not None:
             offsets, method = answer.offsets, "CP-SAT"
-            missing = int((offsets + items.size).max()) - line.end
+            missing = items.height(offsets) - line.end
         proven = missing <= 0 or answer.bound > line.end
     positions = dict(zip((b.name for b in solid), offsets.tolist(), strict=True))
     places = {b.name: line.place(positions.get(b.name, 0)) for b in buffers}
-    return Placement(buffers, runs, places, alignment, bound, max(0, missing) * alignment, proven, method)
+    return Placement(buffers, runs, places, alignment, bound, max(0, missing), proven, method)
+
+
+def _hopeless(items: Items, rooms: Sequence[int]) -> bool:
+    """Whether a buffer is too large for any run, or those that live together for all runs.
+
+    The uppermost buffer of each run does without its padding, which is at most the largest one's.
+    """
+    alike = items.alignment
+    room = sum((room + items.tallest_tail) // alike * alike for room in rooms if room)
+    return bool(items.size.max() > max(rooms) or (items.live > room).any())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from heapq import heappop, heappush
 
 from devices.errors import InputError
 from devices.schedule import Schedule
@@ -48,15 +48,14 @@ class Arena:
     buffers: tuple[Buffer, ...]
     offsets: Mapping[str, int]
     alignment: int
-    bound: int  # peak of live bytes, each size rounded up to the alignment: no plan is lower
-    proven_bound: int  # the same, or more where the solver proved that no plan is lower than this
+    bound: int  # peak of live bytes, all sizes but that of the uppermost rounded up: no plan is lower
+    proven_bound: int  # the same, or more where search or solver proved that no plan is lower than this
     method: str  # the rule, search or solver that found the highest part of the plan
 
     @cached_property
     def height(self) -> int:
-        """Bytes from the arena's start to the end of its last buffer, rounded up to the alignment."""
-        ends = (self.offsets[b.name] + aligned(b.size, self.alignment) for b in self.buffers if not b.empty)
-        return max(ends, default=0)
+        """Bytes from the arena's start to the end of its last buffer."""
+        return max((self.offsets[b.name] + b.size for b in self.buffers if not b.empty), default=0)
 
     @property
     def gap(self) -> float:
@@ -74,19 +73,33 @@ def aligned(size: int, alignment: int) -> int:
     return -(-size // alignment) * alignment
 
 
-def buffers_of(schedule: Schedule) -> tuple[Buffer, ...]:
-    """Every tensor of ``schedule``, alive from its first operation to the end of its last one."""
+def buffers_of(schedule: Schedule, alignment: int = 8) -> tuple[Buffer, ...]:
+    """Every tensor of ``schedule``, alive from its first operation to the end of its last one.
+
+    A tensor's padding to ``alignment`` bytes is its own, as in the ledger.
+    """
     return tuple(
-        Buffer(name, schedule.tensors[name].bytes, first, last + 1)
+        Buffer(name, schedule.tensors[name].aligned_bytes(alignment), first, last + 1)
         for name, (first, last) in schedule.lifetimes.items()
     )
 
 
 def peak_of(buffers: tuple[Buffer, ...], alignment: int) -> int:
-    """Highest sum of live bytes, each size rounded up to ``alignment``: what every plan needs."""
-    changes: dict[int, int] = {}
-    for buffer in buffers:
+    """What every plan needs: the highest sum of live bytes.
+
+    Each size is rounded up to ``alignment``, except that of one buffer, which may lie on top.
+    """
+    ends: list[tuple[int, int]] = []  # heaps of what lives, by its end and by its padding
+    paddings: list[tuple[int, int]] = []
+    live = peak = 0
+    for buffer in sorted((b for b in buffers if not b.empty), key=lambda b: b.lower):
+        while ends and ends[0][0] <= buffer.lower:
+            live -= heappop(ends)[1]
         size = aligned(buffer.size, alignment)
-        changes[buffer.lower] = changes.get(buffer.lower, 0) + size
-        changes[buffer.upper] = changes.get(buffer.upper, 0) - size
-    return max(accumulate(changes[time] for time in sorted(changes)), default=0)
+        live += size
+        heappush(ends, (buffer.upper, size))
+        heappush(paddings, (buffer.size - size, buffer.upper))
+        while paddings[0][1] <= buffer.lower:
+            heappop(paddings)
+        peak = max(peak, live + paddings[0][0])
+    return peak

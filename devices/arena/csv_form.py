@@ -2,13 +2,13 @@
 
 A header names the columns, in any order: ``id``, ``lower``, ``upper`` (exclusive) and ``size``.
 ``alignment`` is understood if it is the same for all, ``gaps`` if there are none; a ``hint`` is
-left aside. The answer has the column ``offset`` as well.
+left aside. The answer has the same columns and ``offset``.
 """
 
 import csv
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devices.arena.buffers import MAX_NUMBER, Arena, Buffer
@@ -20,11 +20,15 @@ OPTIONAL = ("alignment", "gaps", "hint", "offset")
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds: buffers, their common alignment in bytes, and offsets if it has them."""
+    """What a file holds: buffers, their common alignment in bytes, and offsets if it has them.
+
+    ``others`` are the columns that are optional, as they stand there.
+    """
 
     buffers: tuple[Buffer, ...]
     alignment: int = 1
     offsets: Mapping[str, int] | None = None
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read(path: Path) -> Table:
@@ -70,17 +74,22 @@ def parse(text: str, file: str = "<csv>") -> Table:
             wanted="one alignment for all buffers",
         )  # fmt: skip
     offsets = {r.buffer.name: r.offset for r in records if r.offset is not None}
-    return Table(buffers, alignments[0], offsets if "offset" in header else None)
+    columns = dict(zip(header, zip(*(row for _, row in body), strict=True), strict=True))
+    others = {name: columns[name] for name in header if name in OPTIONAL and name != "offset"}
+    return Table(buffers, alignments[0], offsets if "offset" in header else None, others)
 
 
-def dumps(arena: Arena) -> str:
-    """``arena`` as CSV: its buffers in their order, with offsets."""
+def dumps(arena: Arena, others: Mapping[str, Sequence[str]] | None = None) -> str:
+    """``arena`` as CSV: its buffers in their order, with ``others`` of a table and offsets."""
+    columns = dict(others or {})
+    if arena.alignment > 1:
+        columns.setdefault("alignment", [str(arena.alignment)] * len(arena.buffers))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*REQUIRED, "offset"))
-    for buffer in arena.buffers:
+    writer.writerow((*REQUIRED, *columns, "offset"))
+    for buffer, *rest in zip(arena.buffers, *columns.values(), strict=True):
         offset = arena.offsets[buffer.name]
-        writer.writerow((buffer.name, buffer.lower, buffer.upper, buffer.size, offset))
+        writer.writerow((buffer.name, buffer.lower, buffer.upper, buffer.size, *rest, offset))
     return out.getvalue()
 
 

@@ -77,16 +77,16 @@ def _into_gaps(items: Items, order: Integers, cap: int, walls: Walls, choose: Ch
     lower[:count], upper[:count] = 0, items.moments  # a wall never dies
     start[:count], end[:count] = fixed.T
     offsets = np.zeros(len(items), np.int64)
-    rows = zip(
-        order.tolist(), *(a[order].tolist() for a in (items.lower, items.upper, items.size)), strict=True
-    )
-    for placed, (item, birth, death, size) in enumerate(rows):
+    columns = (items.lower, items.upper, items.size, items.padded)
+    rows = zip(order.tolist(), *(a[order].tolist() for a in columns), strict=True)
+    for placed, (item, birth, death, size, padded) in enumerate(rows):
         meets = (lower[:count] < death) & (upper[:count] > birth)
         offset = choose(*_gaps(start[:count][meets], end[:count][meets]), size, item)
         if offset < 0:
             return offsets, placed
+        offset -= offset % items.alignment  # only where it lies as high as it can is it not aligned
         offsets[item] = start[count] = offset
-        lower[count], upper[count], end[count] = birth, death, offset + size
+        lower[count], upper[count], end[count] = birth, death, offset + padded
         count += 1
     return offsets, len(items)
 

@@ -1,4 +1,4 @@
-"""The planner's own view of buffers: arrays of whole units, in times that are numbered densely.
+"""The planner's own view of buffers: arrays of bytes, in times that are numbered densely.
 
 Two buffers meet if and only if a moment exists at which both live, and the moments that matter are
 those at which nothing can be added: just before the first end that follows a start. Numbering these
@@ -6,31 +6,42 @@ moments 0, 1, ... and describing each lifetime by them loses nothing, makes time
 which buffers outlive all others of a group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.arena.buffers import Buffer, aligned
+from devices.arena.buffers import Buffer
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Items:
-    """Buffers with bytes and time: ``size`` in units of the alignment, alive in [lower, upper)."""
+    """Buffers with bytes and time, alive in [lower, upper); offsets are multiples of ``alignment``."""
 
     size: Integers
     lower: Integers
     upper: Integers
+    alignment: int = 1
 
     def __len__(self) -> int:
         return len(self.size)
 
     def __getitem__(self, chosen: NDArray[np.bool_] | Integers) -> "Items":
-        return Items(self.size[chosen], self.lower[chosen], self.upper[chosen])
+        return Items(self.size[chosen], self.lower[chosen], self.upper[chosen], self.alignment)
+
+    @cached_property
+    def padded(self) -> Integers:
+        """Bytes from an item's offset to the first offset behind it."""
+        return -(-self.size // self.alignment) * self.alignment
+
+    @property
+    def tail(self) -> Integers:
+        """Bytes of padding, which the uppermost item does without."""
+        return self.padded - self.size
 
     @cached_property
     def moments(self) -> int:
@@ -39,32 +50,35 @@ class Items:
 
     @cached_property
     def live(self) -> Integers:
-        """Units alive at each moment; times must be dense."""
+        """Padded bytes alive at each moment; times must be dense."""
         changes = np.zeros(self.moments + 1, np.int64)
-        np.add.at(changes, self.lower, self.size)
-        np.subtract.at(changes, self.upper, self.size)
+        np.add.at(changes, self.lower, self.padded)
+        np.subtract.at(changes, self.upper, self.padded)
         return np.cumsum(changes)[:-1]
+
+    @cached_property
+    def tallest_tail(self) -> Integers:
+        """Most padding of one item alive at each moment."""
+        most = np.zeros(self.moments, np.int64)
+        for size, lower, upper in zip(self.tail, self.lower, self.upper, strict=True):
+            if size:
+                np.maximum(most[lower:upper], size, out=most[lower:upper])
+        return most
 
     @property
     def peak(self) -> int:
-        """Highest sum of live units."""
-        return int(self.live.max(initial=0))
+        """What every plan needs: padded bytes that live together, all but the uppermost's padding."""
+        return int((self.live - self.tallest_tail).max(initial=0))
 
-
-@dataclass(frozen=True)
-class Knot:
-    """Buffers that no stacking separates, above ``base`` units that are taken already."""
-
-    base: int
-    index: Integers  # of its items among all
-    items: Items
+    def height(self, offsets: Integers) -> int:
+        """Bytes up to the end of the last item."""
+        return int((offsets + self.size).max(initial=0))
 
 
 def items_of(buffers: Sequence[Buffer], alignment: int) -> Items:
-    """The buffers in the same order, in units of ``alignment`` bytes, with dense times."""
-    size = np.array([aligned(b.size, alignment) // alignment for b in buffers], np.int64)
-    lower, upper = (np.array(t, np.int64) for t in zip(*((b.lower, b.upper) for b in buffers), strict=True))
-    return dense(Items(size, lower, upper))
+    """The buffers in the same order, with dense times."""
+    size, lower, upper = np.array([(b.size, b.lower, b.upper) for b in buffers], np.int64).T
+    return dense(Items(size, lower, upper, alignment))
 
 
 def dense(items: Items) -> Items:
@@ -76,42 +90,4 @@ def dense(items: Items) -> Items:
     closes[1:] = is_start[:-1] & ~is_start[1:]
     moment = np.empty(2 * count, np.int64)
     moment[order] = np.cumsum(closes)
-    return Items(items.size, moment[count:], moment[:count])
-
-
-def untangle(items: Items) -> tuple[Integers, list[Knot]]:
-    """Offsets of all that can be stacked without loss, and the knots that remain.
-
-    What outlives everything else of its group goes to the bottom, in any order: whatever lies below
-    it could move above it. The rest falls apart at the moments that nobody spans. Nested lifetimes,
-    resident tensors among them, are placed perfectly by these two steps alone.
-    """
-    offsets = np.zeros(len(items), np.int64)
-    knots: list[Knot] = []
-    everything = Knot(0, np.arange(len(items)), items)
-    groups = list(_apart(everything, np.ones(len(items), np.bool_), 0))
-    while groups:
-        group = groups.pop()
-        whole = (group.items.lower == 0) & (group.items.upper == group.items.moments)
-        if whole.any():
-            sizes = group.items.size[whole]
-            offsets[group.index[whole]] = group.base + np.cumsum(sizes) - sizes
-            groups += _apart(group, ~whole, group.base + int(sizes.sum()))
-        else:
-            knots.append(group)
-    return offsets, knots
-
-
-def _apart(group: Knot, rest: NDArray[np.bool_], base: int) -> Iterator[Knot]:
-    """What is left of ``group``, one part for each stretch of time that its items connect."""
-    if not rest.any():
-        return
-    items = dense(group.items[rest])
-    spans = np.zeros(items.moments + 1, np.int64)
-    np.add.at(spans, items.lower + 1, 1)
-    np.subtract.at(spans, items.upper, 1)
-    cuts = np.flatnonzero(np.cumsum(spans)[1:-1] == 0) + 1
-    part = np.searchsorted(cuts, items.lower, side="right")
-    for number in range(len(cuts) + 1):
-        mine = part == number
-        yield Knot(base, group.index[rest][mine], dense(items[mine]))
+    return Items(items.size, moment[count:], moment[:count], items.alignment)

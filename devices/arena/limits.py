@@ -6,12 +6,14 @@ NOWHERE = 2**62
 """Above every plan."""
 
 Walls = tuple[tuple[int, int], ...]
-"""Stretches [start, end) that no item may touch, in order: what lies between two runs of RAM."""
+"""Stretches [start, end) that no item may touch, in order: what lies between two runs of RAM.
+
+Their ends are aligned, their starts need not be."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """In units: there is nothing to gain below ``target``; a plan must end below ``ceiling``."""
+    """In bytes: there is nothing to gain below ``target``; a plan must end below ``ceiling``."""
 
     target: int
     ceiling: int = NOWHERE

@@ -34,7 +34,7 @@ def plans(
     for name, rule in RULES.items():
         offsets = rule(items, Limits(target, best, walls))
         if offsets is not None:
-            best = int((offsets + items.size).max())
+            best = items.height(offsets)
             yield name, offsets, best
         if best <= target:
             return

@@ -20,7 +20,8 @@ def skyline(items: Items, order: Integers, limits: Limits) -> Integers | None:
     A stretch into which nothing fits any more is lifted to its lower neighbour. ``items`` have dense
     times. Returns None where the plan would not end below the ceiling.
     """
-    size, lower, upper = items.size[order], items.lower[order], items.upper[order]
+    size, padded = items.size[order], items.padded[order]
+    lower, upper = items.lower[order], items.upper[order]
     offsets = np.zeros(len(items), np.int64)
     line = _Line(items.moments)
     walls = [*limits.walls, (NOWHERE, NOWHERE)]
@@ -36,11 +37,10 @@ def skyline(items: Items, order: Integers, limits: Limits) -> Integers | None:
             if fits[item]:
                 break
             line.lift(stretch, wall_start if level < wall_start else wall_end)
-        top = level + int(size[item])
-        if top >= limits.ceiling:
+        if level + int(size[item]) >= limits.ceiling:
             return None
         offsets[order[item]] = level
-        line.place(stretch, int(lower[item]), int(upper[item]), top)
+        line.place(stretch, int(lower[item]), int(upper[item]), level + int(padded[item]))
         lower[item] = PLACED
     return offsets
 

@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from itertools import product
 
 import pytest
+from exhaustive import lowest_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,7 +98,17 @@ def test_what_does_not_fit_is_told_with_what_is_missing():
 def test_on_one_run_it_is_the_height_against_the_capacity():
     fit, miss = (place_on([Buffer("a", size, 0, 2), Buffer("b", 8, 1, 3)], board(64)) for size in (56, 57))
     assert fit.fits and wrong(fit) == []
-    assert (miss.fits, miss.missing_bytes, miss.proven) == (False, 8, True)
+    assert (miss.fits, miss.missing_bytes, miss.proven) == (False, 1, True)
+
+
+def test_the_last_bytes_of_a_run_are_used_although_they_are_fewer_than_the_alignment():
+    five = [Buffer("only", 5, 0, 3)]
+    assert place_on(five, board(5)).fits and not place_on(five, board(4)).fits
+    two = [Buffer("a", 5, 0, 3), Buffer("b", 13, 0, 3)]
+    placement = place_on(two, board(13, 8))  # the second run begins 5 bytes before an aligned address
+    assert (placement.fits, placement.missing_bytes, placement.proven) == (False, 8, True)
+    placement = place_on(two, board(13, 10))
+    assert placement.fits and wrong(placement) == []
 
 
 def test_a_buffer_longer_than_every_run_does_not_fit_although_the_sum_does():
@@ -134,6 +146,26 @@ def test_any_placement_that_fits_is_valid_and_any_other_is_too_long_by_what_it_s
     assert wrong(replace(placement, runs=tuple(longer)), reserve) == []
     if placement.bound > placement.capacity:
         assert not placement.fits and placement.proven
+
+
+few = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(9, 40), min_size=1, max_size=2), few, st.sampled_from([1, 4, 8]))
+def test_what_is_proven_of_a_placement_holds_for_every_plan(sizes, spans, alignment):
+    buffers = [Buffer(str(i), s, a, max(a + 1, b)) for i, (s, a, b) in enumerate(spans)]
+    placement = place_on(buffers, board(*sizes, alignment=alignment))
+    rooms = [run.room(alignment) for run in placement.runs]
+    exists = any(
+        all(
+            lowest_height([b for b, r in zip(buffers, chosen, strict=True) if r == run], alignment) <= room
+            for run, room in enumerate(rooms)
+        )
+        for chosen in product(range(len(rooms)), repeat=len(buffers))
+    )
+    assert exists or not placement.fits
+    assert placement.fits == exists or not placement.proven
 
 
 def test_two_short_runs_hold_what_one_order_of_them_would_not():

@@ -20,7 +20,7 @@ def test_what_is_written_is_read_again_with_its_offsets():
         arena = pack(buffers, 4)
         table = csv_form.parse(csv_form.dumps(arena))
         assert table.buffers == arena.buffers
-        assert table.offsets == arena.offsets
+        assert (table.offsets, table.alignment) == (arena.offsets, 4)
 
 
 def test_upper_is_exclusive_as_in_minimalloc():
@@ -33,7 +33,15 @@ def test_columns_may_come_in_any_order_with_hints_and_one_alignment(tmp_path):
     text = "size, hint,id,upper ,alignment,lower,gaps\n8,0,a,3,16,0,\n\n9,,b,5,16,3,\n"
     (tmp_path / "a.csv").write_text(text, encoding="utf-8-sig")  # with a byte order mark
     table = csv_form.read(tmp_path / "a.csv")
-    assert table == csv_form.Table((Buffer("a", 8, 0, 3), Buffer("b", 9, 3, 5)), 16, None)
+    others = {"hint": ("0", ""), "alignment": ("16", "16"), "gaps": ("", "")}
+    assert table == csv_form.Table((Buffer("a", 8, 0, 3), Buffer("b", 9, 3, 5)), 16, None, others)
+
+
+def test_the_columns_of_a_table_survive_beside_the_offsets():
+    table = csv_form.parse("size,hint,id,upper,alignment,lower\n8,0,a,3,16,0\n9,,b,5,16,3\n")
+    written = csv_form.dumps(pack(table.buffers, table.alignment), table.others)
+    assert written == "id,lower,upper,size,hint,alignment,offset\na,0,3,8,0,16,0\nb,3,5,9,,16,0\n"
+    assert csv_form.parse(written).offsets == {"a": 0, "b": 0}
 
 
 @pytest.mark.parametrize(

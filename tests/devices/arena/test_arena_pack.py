@@ -2,15 +2,17 @@
 
 import random
 import time
-from itertools import permutations
 
+import numpy as np
 import pytest
+from exhaustive import lowest_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import devices
 from blockwise import models
-from devices.arena import Arena, Buffer, buffers_of, pack, peak_of, solver, violations
+from devices.arena import Arena, Buffer, buffers_of, pack, peak_of, planner, rules, solver, violations
+from devices.arena.items import items_of
 from devices.errors import InputError
 from devices.ledger import Ledger
 from devices.regimes import REGIMES
@@ -25,7 +27,9 @@ def checked(buffers, alignment=8, **options) -> Arena:
     places = {name: (0, offset) for name, offset in arena.offsets.items()}
     assert violations(buffers, places, [(0, arena.height)], alignment=alignment) == []
     assert arena.bound == peak_of(tuple(buffers), alignment)
-    whole = sum(-(-b.size // alignment) * alignment for b in buffers if not b.empty)
+    solid = [b for b in buffers if not b.empty]
+    assert arena.height == max((arena.offsets[b.name] + b.size for b in solid), default=0)
+    whole = sum(-(-b.size // alignment) * alignment for b in solid)
     assert arena.bound <= arena.proven_bound <= arena.height <= whole
     return arena
 
@@ -60,44 +64,105 @@ def test_any_plan_is_valid_and_between_bound_and_sum(rows, alignment):
     assert arena.gap == pytest.approx(arena.height / arena.bound - 1 if arena.bound else 0)
 
 
-def lowest_height(buffers: list[Buffer]) -> int:
-    """The lowest possible height: first fit in every order (pushed down, any plan is one of them)."""
-    best = sum(b.size for b in buffers)
-    for order in permutations(b for b in buffers if not b.empty):
-        placed: list[tuple[int, Buffer]] = []
-        for buffer in order:
-            ends = [0] + [o + b.size for o, b in placed]
-            offset = min(
-                end
-                for end in ends
-                if all(
-                    o >= end + buffer.size or o + b.size <= end
-                    for o, b in placed
-                    if b.lower < buffer.upper and buffer.lower < b.upper
-                )
-            )
-            placed.append((offset, buffer))
-        best = min(best, max((o + b.size for o, b in placed), default=0))
-    return best
+few = st.lists(st.tuples(st.integers(1, 30), lifetimes), min_size=1, max_size=5)
 
 
-def test_small_plans_are_as_low_as_an_exhaustive_search_finds():
-    rng = random.Random(1)
-    for _ in range(150):
-        buffers = instance(rng, most=6)
-        lowest = lowest_height(buffers)
-        arena = checked(buffers, 1, time_limit=5, workers=1)
-        assert arena.height == lowest
-        assert arena.proven
+@settings(max_examples=400, deadline=None)
+@given(few, st.sampled_from(ALIGNMENTS))
+def test_small_plans_are_as_low_as_an_exhaustive_search_finds(rows, alignment):
+    buffers = [Buffer(str(i), size, low, high) for i, (size, (low, high)) in enumerate(rows)]
+    arena = checked(buffers, alignment)
+    assert arena.height == arena.proven_bound == lowest_height(buffers, alignment)
 
 
-def test_without_the_solver_a_plan_comes_out_but_no_proof(monkeypatch):
+def test_six_buffers_are_as_low_as_an_exhaustive_search_finds_and_proven_without_the_solver(monkeypatch):
     monkeypatch.setattr(solver, "available", lambda: False)
-    rng = random.Random(7)
-    for _ in range(300):
-        buffers = instance(rng, most=7)
-        arena = checked(buffers, 1, time_limit=0.01)
-        assert arena.proven_bound == arena.bound
+    rng = random.Random(1)
+    for _ in range(100):
+        buffers, alignment = instance(rng, most=6), rng.choice(ALIGNMENTS)
+        arena = checked(buffers, alignment)
+        assert arena.height == arena.proven_bound == lowest_height(buffers, alignment)
+
+
+@settings(max_examples=300, deadline=None)
+@given(few, st.sampled_from(ALIGNMENTS), st.integers(1, 150))
+def test_a_capacity_is_met_or_proven_to_be_too_small(rows, alignment, capacity):
+    buffers = [Buffer(str(i), size, low, high) for i, (size, (low, high)) in enumerate(rows)]
+    arena = checked(buffers, alignment, capacity=capacity)
+    lowest = lowest_height(buffers, alignment)
+    assert (arena.height <= capacity) == (lowest <= capacity)
+    assert arena.proven_bound <= lowest
+    assert arena.proven_bound > capacity or lowest <= capacity
+
+
+def test_where_no_plan_needs_only_the_live_bytes_the_search_proves_it(monkeypatch):
+    monkeypatch.setattr(solver, "available", lambda: False)
+    rows = ((0, 1, 2), (0, 2, 2), (1, 3, 1), (1, 4, 1), (2, 3, 1), (2, 4, 1), (3, 5, 2), (4, 5, 2))
+    for alignment in (1, 8):
+        ring = [Buffer(str(i), alignment * s, low, high) for i, (low, high, s) in enumerate(rows)]
+        arena = checked(ring, alignment)
+        assert (arena.bound, arena.proven_bound, arena.height) == (
+            4 * alignment,
+            5 * alignment,
+            5 * alignment,
+        )
+    assert lowest_height(ring, 8) == 40
+
+
+def perfect(count: int, seed: int) -> list[Buffer]:
+    """A rectangle cut in two again and again, along time or space, at random."""
+    rng = random.Random(seed)
+    pieces = [(0, 4 * count, 0, 4096)]
+    while len(pieces) < count:
+        area = {i: (b - a) * (d - c) for i, (a, b, c, d) in enumerate(pieces)}
+        a, b, c, d = pieces.pop(max(rng.sample(sorted(area), min(4, len(area))), key=area.__getitem__))
+        if b - a > 1 and (rng.random() < 0.5 or d - c == 1):
+            at = rng.randint(a + 1, b - 1)
+            pieces += [(a, at, c, d), (at, b, c, d)]
+        else:
+            at = rng.randint(c + 1, d - 1)
+            pieces += [(a, b, c, at), (a, b, at, d)]
+    rng.shuffle(pieces)
+    return [Buffer(str(i), d - c, a, b) for i, (a, b, c, d) in enumerate(pieces)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rectangle_cut_into_many_pieces_is_put_together_again(seed):
+    arena = checked(perfect(1000, seed), 1, time_limit=20)
+    assert arena.bound == 4096
+    assert arena.gap <= 0.03
+
+
+def test_a_search_that_is_told_its_capacity_ends_when_it_is_met(monkeypatch):
+    rng = random.Random(4)
+    buffers = [Buffer(str(i), rng.randint(1, 99), t, t + rng.randint(1, 30)) for i, t in enumerate(range(80))]
+    lowest, seen = pack(buffers, 1), []
+    plans = rules.plans
+    monkeypatch.setattr(rules, "plans", lambda *a: (seen.append(p[2]) or p for p in plans(*a)))
+    monkeypatch.setattr(planner, "improve", None)  # not called
+    arena = checked(buffers, 1, capacity=2 * lowest.height)
+    assert len(seen) == 1 and arena.height == seen[0] <= 2 * lowest.height
+
+
+@pytest.mark.skipif(not solver.available(), reason="needs ortools")
+def test_the_solver_knows_what_an_exhaustive_search_finds():
+    rng = random.Random(5)
+    for _ in range(40):
+        buffers, alignment = [b for b in instance(rng, most=5) if not b.empty], rng.choice(ALIGNMENTS)
+        if not buffers:
+            continue
+        items = items_of(buffers, alignment)
+        stacked = np.cumsum(items.padded) - items.padded
+        lowest, low = lowest_height(buffers, alignment), items.peak
+        if items.height(stacked) == low:
+            continue
+        answer = solver.solve(items, low, stacked, seconds=5, workers=1, seed=0)
+        assert answer.bound == lowest
+        if answer.offsets is None:
+            assert lowest == items.height(stacked)
+        else:
+            places = {b.name: (0, o) for b, o in zip(buffers, answer.offsets.tolist(), strict=True)}
+            assert violations(buffers, places, [(0, lowest)], alignment=alignment) == []
 
 
 def test_nested_lifetimes_are_stacked_perfectly_whatever_their_sizes():
@@ -111,9 +176,23 @@ def test_buffers_with_the_same_lifetime_never_share_an_offset():
     assert sorted(arena.offsets.values()) == [0, 8, 16]
 
 
-def test_sizes_are_rounded_up_to_the_alignment_and_offsets_are_multiples_of_it():
+def test_offsets_are_multiples_of_the_alignment_and_nothing_is_counted_behind_the_last_buffer():
+    arena = checked([Buffer("only", 5, 0, 3)], 8)
+    assert (arena.height, arena.bound, arena.gap) == (5, 5, 0)
     arena = checked([Buffer("a", 1, 0, 1), Buffer("b", 9, 0, 1)], 8)
-    assert (arena.height, arena.bound) == (24, 24)
+    assert (arena.height, arena.bound, arena.offsets) == (17, 17, {"a": 16, "b": 0})
+
+
+def test_the_padding_of_what_outlives_the_rest_is_saved_on_top_of_it():
+    rest = [Buffer("left", 15, 0, 2), Buffer("right", 14, 2, 4)]
+    arena = checked([Buffer("long", 1, 0, 4), Buffer("longer", 3, 0, 4), *rest], 8)
+    assert (arena.height, arena.bound, arena.offsets["long"]) == (25, 25, 24)
+    assert checked([Buffer("long", 7, 0, 4), *rest], 8).height == 23
+
+
+def test_lifetimes_may_be_nested_a_thousandfold():
+    buffers = [Buffer(str(i), 1 + i % 9, i, 5000 - i) for i in range(1500)]
+    assert checked(buffers).proven
 
 
 def test_what_touches_in_time_only_may_share_bytes():
