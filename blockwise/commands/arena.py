@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import tyro
 
 from blockwise import exit_codes, flags
-from blockwise.files import atomic_write
+from blockwise.files import atomic_write, check_file, make_folder
 from blockwise.report.packing import svg
 from devices.arena import Arena, csv_form, pack
-from devices.arena.buffers import MAX_NUMBER, aligned
+from devices.arena.buffers import MAX_NUMBER
 from devices.errors import InputError
 
 DESCRIPTION = (
@@ -43,10 +43,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A packed arena, the capacity it was meant for and the seconds it took."""
+    """A packed arena, the capacity it was meant for, the seconds it was given and those it took."""
 
     arena: Arena
     capacity: int
+    time_limit: float
     seconds: float
 
     @property
@@ -60,8 +61,16 @@ class Outcome:
         arena = self.arena
         if self.fits:
             return f"fits: {arena.height:,} of {self.capacity:,} bytes"
-        surely = "no plan fits" if arena.proven_bound > self.capacity else "the best plan found does not fit"
+        if self.no_plan_fits:
+            surely = "no plan fits"
+        else:
+            surely = f"none that fits was found in {self.time_limit:g} s, but one may exist"
         return f"does not fit: {arena.height:,} bytes, {self.capacity:,} there are; {surely}"
+
+    @property
+    def no_plan_fits(self) -> bool:
+        """Whether that is proven."""
+        return self.arena.proven_bound > self.capacity
 
     def lines(self) -> list[tuple[str, str]]:
         """What is printed under the verdict."""
@@ -86,9 +95,10 @@ class Outcome:
         """For ``--json``."""
         arena = self.arena
         return {
-            "fits": self.fits, "height": arena.height, "lower_bound": arena.bound, "gap": arena.gap,
-            "proven_bound": arena.proven_bound, "proven": arena.proven, "capacity": self.capacity,
-            "alignment": arena.alignment, "method": arena.method, "seconds": self.seconds,
+            "fits": self.fits, "no_plan_fits": self.no_plan_fits, "height": arena.height,
+            "lower_bound": arena.bound, "gap": arena.gap, "proven_bound": arena.proven_bound,
+            "proven": arena.proven, "capacity": self.capacity, "alignment": arena.alignment,
+            "method": arena.method, "seconds": self.seconds,
             "offsets": dict(arena.offsets),
         }  # fmt: skip
 
@@ -101,11 +111,15 @@ def run(arguments: Sequence[str]) -> int:
     table = _checked(options)
     targets = [_target(options, suffix) for suffix in (".csv", ".svg")]
     started = time.perf_counter()
-    arena = pack(table.buffers, table.alignment, time_limit=options.time_limit)
-    outcome = Outcome(arena, options.capacity, time.perf_counter() - started)
-    for target, text in zip(targets, (csv_form.dumps(arena), svg(arena, options.capacity)), strict=True):
+    arena = pack(table.buffers, table.alignment, capacity=options.capacity, time_limit=options.time_limit)
+    outcome = Outcome(arena, options.capacity, options.time_limit, time.perf_counter() - started)
+    _show(outcome, options)
+    for target, text in zip(
+        targets, (csv_form.dumps(arena, table.others), svg(arena, options.capacity)), strict=True
+    ):
         atomic_write(target, text)
-    _show(outcome, options, targets)
+    if not options.json and not options.quiet:
+        print(f"  {'written':<12}{', '.join(map(str, targets))}")
     return exit_codes.FITS if outcome.fits else exit_codes.NONE_FITS
 
 
@@ -121,40 +135,28 @@ def _checked(options: Options) -> csv_form.Table:
             str(options.file), got="a column 'offset'", wanted="buffers that may be placed freely",
             do="remove the column",
         )  # fmt: skip
-    largest = max(table.buffers, key=lambda b: b.size)
-    if aligned(largest.size, table.alignment) > options.capacity:
-        raise InputError(
-            f"{options.file}: buffer {largest.name!r}", got=f"{largest.size} bytes",
-            wanted=f"at most the capacity of {options.capacity}", do="raise --capacity",
-        )  # fmt: skip
     return table
 
 
 def _target(options: Options, suffix: str) -> Path:
-    """Where a result goes. Raises InputError if that is the input, or no folder to write to."""
+    """Where a result goes. Raises InputError if that is the input, or cannot be written."""
     target = options.out / f"{options.file.stem}-with-offsets{suffix}"
     if target.resolve() == options.file.resolve():
         raise InputError(
             f"--out {options.out}", got=f"{target}, the input itself", wanted="another place for the result",
             do="choose another folder",
         )  # fmt: skip
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--out {options.out}",
-            got=error.strerror,
-            wanted="a folder that can be written",
-            do="choose another",
-        ) from error
+    make_folder(options.out, "--out")
+    check_file(target, "--out")
     return target
 
 
-def _show(outcome: Outcome, options: Options, written: Sequence[Path]) -> None:
+def _show(outcome: Outcome, options: Options) -> None:
+    """Before anything is written: a full disk must not take the answer along."""
     if options.json:
         print(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False))
         return
     print(outcome.verdict)
     if not options.quiet:
-        for name, value in (*outcome.lines(), ("written", ", ".join(map(str, written)))):
+        for name, value in outcome.lines():
             print(f"  {name:<12}{value}")
