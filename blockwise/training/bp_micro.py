@@ -16,7 +16,7 @@ from blockwise.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, whole
 from blockwise.training.segments import Segment, backpropagate
-from devices.network import Layer
+from devices.network import DROPOUTS, Layer
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,16 @@ def difference(layers: Iterable[Layer], method: Method, bits: int, size: int) ->
 
     ``method`` and ``bits`` are those of activations, ``size`` the images of a micro-batch.
     """
-    causes = []
+    layers, causes = tuple(layers), []
     if any(layer.kind.startswith("batch_norm") for layer in layers):
         causes.append("batch norm")
     quantizer = method.quantizer("activation")
     if bits < FLOAT_BITS and quantizer is not None and quantizer.follows:
         causes.append(f"{method.name}, whose levels follow the activations,")
-    if not causes:
-        return ""
-    return f"{' and '.join(causes)} see{'s' * (len(causes) == 1)} {size} image{'s' * (size > 1)} at a time"
+    found = []
+    if causes:
+        plural = "s" * (len(causes) == 1)
+        found.append(f"{' and '.join(causes)} see{plural} {size} image{'s' * (size > 1)} at a time")
+    if any(layer.kind in DROPOUTS for layer in layers):
+        found.append("dropout draws in another order")
+    return ", and ".join(found)

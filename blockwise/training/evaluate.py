@@ -33,7 +33,7 @@ def evaluate(
                     correct[index] = _add(correct[index], net.head(index).logits(h), y)
                 x = net.tails[index](h)
             if len(y) >= net.head(heads[-1]).minimum_batch:
-                total += float(net.heads[heads[-1]](x, y)) * len(y)
+                total += float(net.heads[heads[-1]](h, y)) * len(y)
     accuracies = {i: None if c is None else c / len(split) for i, c in correct.items()}
     return Evaluation(accuracies, total / len(split))
 

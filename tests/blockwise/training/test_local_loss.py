@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from blockwise import models
+from blockwise import models, quant
 from blockwise.blocks import BlockNet
 from blockwise.config import Config, Network
 from blockwise.data import Dataset, load
@@ -15,6 +15,7 @@ from blockwise.partition import cut
 from blockwise.presets import PRESETS
 from blockwise.setup import Setup
 from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.bp_micro import difference
 from blockwise.training.local import LocalLearning, block_step
 from blockwise.training.options import Silent
 from blockwise.training.schedules import SCHEDULES
@@ -177,6 +178,25 @@ def test_regimes_that_promise_the_same_bits_keep_it_with_dropout(digits, compare
         for regime in compare
     ]
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("regime", ["local", "local-resident"])
+@pytest.mark.parametrize("head", ["pred", "sim", "predsim", "predsim-pooled"])
+def test_every_block_is_validated_by_its_own_head_where_that_stands(digits, head, regime):
+    net = build(head, shape=(1, 8, 8), width=2)
+    training = Run(net, digits, REGIMES[regime], options(regime, epochs=1)).train()[0]
+    assert all(torch.isfinite(torch.tensor(epoch.train_loss)) for epoch in training.history)
+    told = {epoch.block for epoch in training.history if epoch.validation_accuracy is not None}
+    classifying = set(net.names) if head != "sim" else {"classifier"}
+    assert told == (classifying if regime == "local-resident" else {""})
+
+
+@pytest.mark.parametrize(
+    ("norm", "told"), [("group", ""), ("batch", "batch norm sees 1 image at a time, and ")]
+)
+def test_micro_batches_under_dropout_are_not_said_to_give_the_gradients_of_bp(norm, told):
+    layers = setup(norm=norm).network.layers
+    assert difference(layers, quant.METHODS["fp32"], 32, 1) == f"{told}dropout draws in another order"
 
 
 class _Stop(Silent):
