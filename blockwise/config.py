@@ -12,6 +12,7 @@ from tyro.conf import arg
 
 from blockwise import heads, models, norms, quant
 from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
+from blockwise.sizes import MOST_IMAGES, check_shape, check_size
 from blockwise.training import (
     ALL_REGIMES,
     DEFAULT_LEARNING_RATE,
@@ -31,6 +32,7 @@ LEAST_MU = SMALLEST_MU + STATE_BITS + 2
 """mu falls by 2 in a training, and counts less for states of 4 bits."""
 LARGEST_SEED = 2**63 - 1
 """PyTorch keeps seeds in 64 bits."""
+MOST_EPOCHS = 10**6
 
 
 PAPER = "paper"
@@ -316,21 +318,17 @@ class Config:
         """Raise InputError for the first value that cannot be."""
         _check_names(self)
         training, quantization = self.training, self.quantization
-        counts = (training.epochs, training.batch_size, training.micro_batch)
-        for flag, value in zip(("--epochs", "--batch-size", "--micro-batch"), counts, strict=True):
-            _at_least(flag, value, 1)
-        _at_least("--seed", training.seed, 0)
-        if training.seed > LARGEST_SEED:
-            raise InputError(
-                "--seed", got=training.seed, wanted=f"at most {LARGEST_SEED}", do="choose a smaller one"
-            )
+        check_size("--epochs", training.epochs, most=MOST_EPOCHS)
+        check_size("--batch-size", training.batch_size, most=MOST_IMAGES)
+        check_size("--micro-batch", training.micro_batch, most=MOST_IMAGES)
+        check_size("--seed", training.seed, 0, LARGEST_SEED)
         if self.board.reserve_kib is not None:
-            _at_least("--reserve-kib", self.board.reserve_kib, 0)
+            check_size("--reserve-kib", self.board.reserve_kib, 0, LARGEST_SEED)
         if self.network.width is not None:
-            _at_least("--width", self.network.width, 1)
+            check_size("--width", self.network.width)
         self._check_planned_only()
         if self.images.image_size is not None:
-            _at_least("--image-size", self.images.image_size, 1)
+            check_size("--image-size", self.images.image_size)
         if not LEAST_MU <= training.mu <= LARGEST_MU:
             raise InputError(
                 "--mu", got=training.mu, wanted=f"{LEAST_MU} to {LARGEST_MU}", do="try 5, NITI's own"
@@ -362,9 +360,8 @@ class Config:
 
     def _check_planned_only(self) -> None:
         if self.images.in_shape is not None:
-            for size in self.images.in_shape:
-                _at_least("--in-shape", size, 1)
-            _at_least("--classes", self.images.classes, 2)
+            check_shape("--in-shape", self.images.in_shape)
+            check_size("--classes", self.images.classes, 2)
         if self.output.dry_run:
             return
         if self.images.in_shape is not None:
@@ -448,11 +445,6 @@ class Config:
         """A short hash of :meth:`learning` and whatever else must agree."""
         text = json.dumps([self.learning(), extra], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(flag, got=value, wanted=f"at least {least}", do="choose a larger number")
 
 
 def _check_integer_bits(regime: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+import torch
 
 from blockwise import heads
 from blockwise.heads.place import read_layer
@@ -19,6 +22,17 @@ from devices.trace import trace
 
 if TYPE_CHECKING:
     from blockwise.models.chain import Chain
+
+LARGE = 512
+"""Width, side or number of classes: ResNet-20 of so many channels takes 1 GiB."""
+
+
+def shapes_alone(*sizes: int) -> AbstractContextManager[object]:
+    """Where a network of such sizes is made to be traced: in no memory, if it would take much.
+
+    Small ones are made as they are: PyTorch's meta device loads a compiler, which takes a second.
+    """
+    return torch.device("meta") if max(sizes) > LARGE else nullcontext()
 
 
 def describe(chain: Chain, blocks: str, head: str, step: Step | None = None) -> Network:
@@ -86,9 +100,13 @@ class Anatomy:
     def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
         """The head of any map of this shape, reading IMAGES in place of it."""
         chain = self.chain
-        made = (
-            heads.OutputHead() if last else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
-        )
+        _, _, width = self.head.partition(":")
+        with shapes_alone(int(width) if width.isdecimal() else 0):
+            made = (
+                heads.OutputHead()
+                if last
+                else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
+            )
         layers = trace(made, {IMAGES: shape, LABELS: ()}, "head")
         return tuple(replace(layer, precision="float") for layer in layers)
 

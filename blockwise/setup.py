@@ -1,5 +1,6 @@
 """From a configuration to the things it names: board, data, network, cut, head, memory plans."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,12 +9,13 @@ import torch
 from blockwise import board, data, models, quant
 from blockwise.blocks import BlockNet
 from blockwise.config import AUTO, Config
-from blockwise.describe import Anatomy
+from blockwise.describe import Anatomy, shapes_alone
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
 from blockwise.models import Chain
 from blockwise.partition import Cut
 from blockwise.quant.compiling import check_compiled
+from blockwise.sizes import check_room
 from blockwise.training import INTEGER_REGIMES
 from devices.costs import DEVICE
 from devices.errors import InputError
@@ -23,12 +25,17 @@ from devices.planning import Plan
 from devices.profile import Device
 from devices.regimes import ALL_REGIMES as PLANS
 from devices.regimes import Step, schedule, update_of
+from devices.state import OPTIMIZER_STATES
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""
 
 INTEGER_HEADS = ("pred-pooled", "gap")
 """The same with integer regimes that have local heads: these are pooled linear layers."""
+
+FLOAT_BYTES = 4
+WHOLE_AT_ONCE = ("bp", "bp-fused")
+"""Regimes that hold every layer's output of a batch."""
 
 LEANEST = "local-resident"
 """The regime by which ``--head auto`` decides, unless other local regimes are asked for without it."""
@@ -59,7 +66,23 @@ class Setup:
             found = self.obstacle(regime)
             if found is not None:
                 raise found.error
+        if not self.config.output.dry_run:
+            self._check_room()
         self._check_compiler()
+
+    def _check_room(self) -> None:
+        """Refuse a training whose weights, or what a backward pass needs at least, this computer lacks."""
+        training, network = self.config.training, self.network
+        heads = sum(layer.weights + layer.biases for block in network.blocks for layer in block.head)
+        copies = 2 + OPTIMIZER_STATES[training.optimizer]  # with gradients
+        parameters = network.parameters + heads
+        flag = "--head" if heads > network.parameters else "--width"
+        check_room(flag, f"{parameters:,} parameters to train", FLOAT_BYTES * copies * parameters)
+        if self.accelerator == "cpu":
+            kept = [sum(math.prod(x.shape) for x in block.layers if x.weights) for block in network.blocks]
+            whole = any(regime in WHOLE_AT_ONCE for regime in training.regimes)
+            floats = training.batch_size * (sum(kept) if whole else max(kept))
+            check_room("--batch-size", f"{training.batch_size:,} images at a time", FLOAT_BYTES * floats)
 
     def _check_compiler(self) -> None:
         """Refuse a compiler that loses gradients, where float regimes are to be trained by one."""
@@ -105,7 +128,9 @@ class Setup:
     def _choice(self) -> tuple[str, Cut, Network]:
         """The head with its cut and network: as asked for, the first that fits, or the leanest."""
         heads = self._candidates
-        anatomy, tried = Anatomy(self.chain(), heads[0]), []
+        shape, classes = self.dataset.in_shape, len(self.dataset.classes)
+        with shapes_alone(self.width or 0, classes, *shape):
+            anatomy, tried = Anatomy(self.chain(), heads[0]), []
         for head in heads:
             anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))

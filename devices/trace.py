@@ -54,6 +54,7 @@ FUNCTION_KINDS: dict[str, str] = {
     "stochastic_depth": "view",  # a factor per sample, folded into what reads it
 }
 """Functions and methods of tensors, by name."""
+PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
 
 
@@ -155,7 +156,7 @@ def _quiet() -> Iterator[None]:
 def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
     dtype = torch.float32 if shape else torch.int64
     if abstract:
-        return torch.empty(1, *shape, dtype=dtype, device="meta")
+        return torch.empty(PAIR, *shape, dtype=dtype, device="meta")
     return torch.empty(EMPTY, *shape, dtype=dtype)
 
 

@@ -23,6 +23,7 @@ from blockwise.norms import NORMS
 from blockwise.processes import cores
 from blockwise.quant import METHODS
 from blockwise.report import fit as fit_report
+from blockwise.sizes import MOST, check_shape, check_size
 from blockwise.streams import print_json, tell_then_write
 from devices.errors import InputError
 from devices.planning import UPDATES
@@ -38,6 +39,7 @@ DESCRIPTION = (
     "Memory and work only: what is learnt is for the comparison to tell. No data are loaded."
 )
 SPACE = Space()
+MOST_ROWS = 10**9
 
 
 def _several(metavar: str, what: str, names: Iterable[str] = (), more: str = "", **options: Any) -> Any:
@@ -179,14 +181,11 @@ def _widths(text: str) -> tuple[int, int]:
 def _check(options: Options) -> None:
     """Refuse what cannot be, before any work. Raises InputError."""
     models.check_name(options.model)
-    counts = {
-        "--width": options.width, "--max-candidates": options.max_candidates, "--limit": options.limit,
-        "--jobs": options.jobs, "--in-shape": min(options.in_shape),
-    }  # fmt: skip
-    for flag, value in counts.items():
-        if value is not None and value < 1:
-            raise InputError(flag, got=value, wanted="at least 1", do="choose a larger number")
-    if options.classes < 2:
-        raise InputError("--classes", got=options.classes, wanted="at least 2", do="choose a larger number")
+    sizes = {"--width": options.width, "--classes": options.classes}
+    counts = {"--max-candidates": options.max_candidates, "--limit": options.limit, "--jobs": options.jobs}
+    for flag, value in (sizes | counts).items():
+        if value is not None:
+            check_size(flag, value, 2 if flag == "--classes" else 1, MOST_ROWS if flag in counts else MOST)
+    check_shape("--in-shape", options.in_shape)
     if options.out is not None:
         check_file(options.out, "--out")

@@ -13,10 +13,10 @@ from blockwise import flags, report
 from blockwise.exit_codes import FITS
 from blockwise.files import atomic_write, check_file
 from blockwise.report import memory_study
+from blockwise.sizes import MOST_IMAGES, check_size
 from blockwise.streams import print_json, tell_then_write
 from blockwise.studies.memory import measure
 from devices import profile
-from devices.errors import InputError
 
 DESCRIPTION = (
     "The reference study's memory tables from code: ResNet-20 at W32A32 and W3A3 by its formula, beside "
@@ -57,9 +57,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _check(options: Options) -> None:
     """Refuse what cannot be, before any work. Raises InputError."""
-    if options.batch_size < 1:
-        raise InputError(
-            "--batch-size", got=options.batch_size, wanted="at least 1", do="choose a larger one"
-        )
+    check_size("--batch-size", options.batch_size, most=MOST_IMAGES)
     if options.out is not None:
         check_file(options.out, "--out")

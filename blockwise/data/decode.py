@@ -1,5 +1,6 @@
 """Image files of any format, size and mode to one uint8 array, decoded in parallel."""
 
+import math
 import struct
 import sys
 import warnings
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from blockwise.data.pixels import Span, eight_bits, is_wide, scaled, upright, wide_values
 from blockwise.data.progress import ProgressCallback
 from blockwise.processes import cores, process_pool
+from blockwise.sizes import check_room
 from devices.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -101,7 +103,10 @@ def decode_all(
 
 
 def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback) -> Images:
-    images = np.empty((len(paths), 3, target.height, target.width), np.uint8)
+    shape = (len(paths), 3, target.height, target.width)
+    flag = "--image-size" if target.resize else "images"
+    check_room(flag, f"{len(paths):,} images of {target.width}x{target.height}", math.prod(shape))
+    images = np.empty(shape, np.uint8)
     done, grey, transparent = 0, True, 0
     with closing(_by_chunks(partial(decode_chunk, target=target), paths)) as chunks:
         for chunk in chunks:

@@ -16,6 +16,7 @@ from blockwise.data.folder import load_folder
 from blockwise.data.progress import ProgressCallback
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
 from blockwise.notes import note
+from blockwise.sizes import check_room
 from devices.errors import InputError, unknown_name
 
 DIGITS_TEST_FRACTION = 0.2
@@ -144,6 +145,9 @@ def _folder_path(given: str) -> Path:
 def _resized(raw: RawSet, image_size: int | None) -> RawSet:
     if image_size is None or raw.train.images.shape[2:] == (image_size, image_size):
         return raw
+    images = raw.train.images
+    pixels = image_size**2 * images.shape[1] * (len(images) + len(raw.test))
+    check_room("--image-size", f"images of {image_size}x{image_size}", pixels)
     train, test = (Split(resize(split.images, image_size), split.labels) for split in (raw.train, raw.test))
     return RawSet(raw.classes, train, test)
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from blockwise import models, quant
-from blockwise.describe import Anatomy
+from blockwise.describe import Anatomy, shapes_alone
 from blockwise.partition import Cut
 from devices.network import Network
 from devices.regimes import Step
@@ -120,7 +120,8 @@ def _whole(anatomy: Anatomy) -> Cut:
 
 @cache
 def _traced(model: Model, norm: str) -> Anatomy:
-    chain = models.build(model.name, model.in_shape, model.classes, model.width, norm)
+    with shapes_alone(model.width or 0, model.classes, *model.in_shape):
+        chain = models.build(model.name, model.in_shape, model.classes, model.width, norm)
     return Anatomy(chain, BALANCING_HEAD)
 
 

@@ -10,6 +10,7 @@ from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, Key
 from blockwise.heads import CATALOGUE
 from blockwise.norms import NORMS
 from blockwise.quant import FLOAT_BITS
+from blockwise.sizes import MOST_IMAGES, check_size
 from devices.errors import InputError, unknown_name
 from devices.network import Network
 from devices.obstacles import obstacle
@@ -111,8 +112,8 @@ class Space:
                     "--head", got=repr(head), wanted="a width behind the colon", do="try lookahead:32"
                 )
         for flag, counts in (("--batch-size", self.batches), ("--micro-batch", self.micro_batches)):
-            if min(counts) < 1:
-                raise InputError(flag, got=min(counts), wanted="at least 1", do="choose a larger number")
+            for count in counts:
+                check_size(flag, count, most=MOST_IMAGES)
 
     @property
     def reference(self) -> Balance:

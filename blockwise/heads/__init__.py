@@ -13,6 +13,7 @@ from blockwise.heads.pred import PredHead
 from blockwise.heads.predsim import BETA, LeanPredSimHead, PooledPredSimHead, PredSimHead
 from blockwise.heads.sim import SimHead
 from blockwise.norms import of_head, replace_norms
+from blockwise.sizes import check_size
 from devices.errors import InputError, unknown_name
 
 __all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make"]
@@ -82,4 +83,5 @@ def make(
 def _parse_width(text: str) -> int:
     if not text.isdecimal():
         raise InputError("head width", got=repr(text), wanted="a whole number", do="try lookahead:32")
+    check_size("head width", int(text), 0)
     return int(text)

@@ -93,6 +93,16 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--width 1.5", "--width: got '1.5', wanted a whole number"),
         ("--lr fast", "--lr: got 'fast', wanted a number"),
         ("extra", "command line: got 'extra'"),
+        ("--width 100000", "--width: got 100000, wanted at most 65,536"),
+        ("--image-size 100000", "--image-size: got 100000, wanted at most 65,536"),
+        ("--image-size 60000", "--image-size: got images of 60000x60000: 6,025 GiB, wanted less than the"),
+        ("--batch-size 1000000000", "--batch-size: got 1000000000, wanted at most 16,777,216"),
+        ("--micro-batch 1000000000", "--micro-batch: got 1000000000, wanted at most 16,777,216"),
+        ("--in-shape 3 100000 32", "--in-shape: got 100000, wanted at most 65,536"),
+        ("--in-shape 3 60000 60000", "--in-shape: got 10800000000, wanted at most 1,073,741,824"),
+        ("--in-shape 3 32 32 --classes 1000000000", "--classes: got 1000000000, wanted at most 65,536"),
+        ("--head lookahead:100000", "head width: got 100000, wanted at most 65,536"),
+        ("--epochs 10000000000", "--epochs: got 10000000000, wanted at most 1,000,000"),
         ("--in-shape 3 32", "--in-shape: got '3 32', wanted 3 whole numbers; see"),
         ("--in_shape=3 x 32", "--in-shape: got '3 x 32', wanted 3 whole numbers; see"),
         ("--in-shape 3 32 32 32", "--in-shape: got '3 32 32 32', wanted 3 whole numbers; see"),
@@ -217,6 +227,29 @@ def test_a_flag_is_not_taken_twice(capsys, arguments):
 @pytest.mark.parametrize("flag", ["--out", "--data", "--resume", "--device", "--blocks"])
 def test_an_empty_value_is_none(capsys, flag):
     assert f"{flag}: got nothing, wanted a value" in refusal(capsys, *DRY, flag, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--model resnet20 --width 60000", "--width: got 3,758,"),
+        ("--head lookahead:60000 --regimes local", "--head: got 64,8"),
+    ],
+)
+def test_a_training_that_no_memory_holds_is_refused_before_it_is_allocated(capsys, arguments, words):
+    line = refusal(capsys, *TINY, *arguments.split())
+    assert words in line and "parameters to train: " in line and "GiB of this computer" in line
+
+
+def test_planning_takes_no_memory_for_weights(capsys):
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)); "
+    code += "from blockwise.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "--width", "60000", "--dry-run", "--regimes", "bp", "--quiet"]
+    found = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert (found.returncode, found.stderr) == (3, "")
+    assert "does not fit" in found.stdout
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without CUDA")

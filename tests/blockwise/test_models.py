@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from blockwise import models
+from blockwise import describe, models
 from blockwise.models.parts import PadShortcut
 from devices.errors import InputError
 
@@ -213,3 +213,16 @@ def test_the_catalogue_tells_which_networks_have_residual_sums(name):
     chain = models.build(name, (3, 16, 16), 10, 4)
     kinds = {layer.kind for layer in chain.describe(blocks="stages", head="gap").layers}
     assert models.has_skips(name) == ("add" in kinds)
+
+
+@pytest.mark.parametrize("head", ["gap", "sim", "predsim", "lookahead:16"])
+@pytest.mark.parametrize("name", ["resnet20", "vgg8b", "mlp", "cnn"])
+def test_a_network_in_no_memory_is_described_like_one_of_weights(name, head, monkeypatch):
+    found = []
+    for large in (2**20, 0):  # as it is, and on the meta device
+        monkeypatch.setattr(describe, "LARGE", large)
+        with describe.shapes_alone(32):
+            chain = models.build(name, (3, 32, 32), 10, 8)
+        assert next(chain.parameters()).is_meta == (large == 0)
+        found.append(chain.describe(blocks="stages", head=head))
+    assert found[0] == found[1]

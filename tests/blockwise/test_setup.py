@@ -1,8 +1,13 @@
 """The setup: which head is chosen, and that plan and network agree."""
 
-import pytest
+from dataclasses import replace
+from types import SimpleNamespace
 
-from blockwise.config import Board, Config, Network, Quantization, Training
+import pytest
+import torch
+from torch import nn
+
+from blockwise.config import Board, Config, Network, Output, Quantization, Training
 from blockwise.describe import Anatomy
 from blockwise.models import CATALOGUE, count_parameters
 from blockwise.setup import HEAD_CANDIDATES, LEANEST, Setup
@@ -105,3 +110,24 @@ def test_an_integer_regime_without_local_heads_is_not_refused_for_one_that_it_do
     found = setup(model="plain4", regimes=("bp", "niti"))
     assert found.head.startswith("lookahead")  # it has a norm, which has no integer form
     assert len(found.build("niti")) == len(found.cut)
+
+
+@pytest.mark.parametrize("regime", ["bp", "local"])
+def test_a_batch_is_refused_when_what_its_layers_put_out_exceeds_the_memory(regime, monkeypatch):
+    config = Config(
+        network=Network("cnn", 4, "layers", "gap"), training=Training((regime,), batch_size=1368),
+        output=Output(quiet=True),
+    )  # fmt: skip
+    outputs = []
+    chain = Setup.of(config).chain()
+    for module in chain.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(lambda module, x, y: outputs.append(y.numel()))
+    chain(torch.zeros(1368, 1, 8, 8))
+    needed = 4 * (sum(outputs) if regime == "bp" else max(outputs))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=needed))
+    Setup.of(config)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=needed - 1))
+    with pytest.raises(InputError, match="--batch-size: got 1,368 images at a time"):
+        Setup.of(config)
+    Setup.of(replace(config, output=Output(quiet=True, dry_run=True)))
