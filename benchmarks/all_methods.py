@@ -60,7 +60,8 @@ def losses(setup: Setup, regime: str, steps: int) -> list[float]:
         if stages.at(index, steps) != stage:
             stage = stages.at(index, steps)
             stages.enter(net, stage)
-        found.append(float(REGIMES[regime].step(net, phase, x.contiguous(memory_format=LAYOUT), y)))
+        losses = REGIMES[regime].step(net, phase, x.contiguous(memory_format=LAYOUT), y)
+        found.append(float(losses.view(-1)[-1]))
         updater.finish_step()
     if not all(p.isfinite().all() for p in net.parameters()):
         found.append(math.nan)

@@ -5,7 +5,7 @@ from devices.errors import USAGE_EXIT_CODE
 FITS = 0
 """At least one regime fits the board; for other commands: done."""
 FAILED = 1
-"""A failure while running."""
+"""A failure while running: among them, every training diverged."""
 BAD_USAGE = USAGE_EXIT_CODE
 """Bad usage or bad input."""
 NONE_FITS = 3

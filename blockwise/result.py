@@ -56,11 +56,25 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What a regime's training reached. Absent (None) in a dry run."""
+class Divergence:
+    """Where a training was stopped, since a number of it was not finite."""
 
-    test_accuracy: float
-    validation_accuracy: float | None  # None: there are no validation images
+    what: str  # "loss", "weights"; or "validation loss", "test loss": found by an evaluation
+    block: str  # whose they are ("" when it is the loss of all blocks)
+    epoch: int  # from 1
+    step: int | None  # of the epoch, from 1; None for what an evaluation found
+    learning_rate: float | None  # in that step; None likewise, and in integer regimes
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a regime's training reached. Absent (None) in a dry run.
+
+    One that diverged has no accuracies and no digest; its history ends before the epoch of that.
+    """
+
+    test_accuracy: float | None  # None: it diverged
+    validation_accuracy: float | None  # None: there are no validation images, or it diverged
     best_epoch: int  # chosen on the validation set; of the last block in local-resident
     epochs: int  # of each phase
     learning_rate: float | None  # peak of the schedule; None in integer regimes
@@ -72,13 +86,16 @@ class Training:
     digest: str | None = None  # of all weights, if asked for: blockwise.training.digest
     phases: int = 1  # trained one after the other: the blocks in local-resident
     steps: int = 0  # of each phase
+    divergence: Divergence | None = None
 
 
 @dataclass(frozen=True)
 class Host:
     """What the simulation itself used on this computer; never mixed with a board's bytes."""
 
-    peak_tensor_bytes: int | None  # storages PyTorch held in one training step; None if compiled
+    peak_tensor_bytes: (
+        int | None
+    )  # storages PyTorch held in a training step; None: compiled, or it never got there
     peak_rss_bytes: int  # resident set size of the process, highest sample
 
 
@@ -153,7 +170,13 @@ class RegimeResult:
     @property
     def training_macs(self) -> int | None:
         """Multiply-accumulates of the whole training. A planned step has one step of every phase."""
-        return self.macs_per_step * self.training.steps if self.training else None
+        ended = self.training is not None and self.training.divergence is None
+        return self.macs_per_step * self.training.steps if self.training and ended else None
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """Where the training diverged, if it did."""
+        return self.training.divergence if self.training else None
 
     @property
     def bits_of(self) -> str:
@@ -243,6 +266,12 @@ class Result:
     def fits(self) -> bool:
         """Whether at least one regime fits the board."""
         return any(regime.fits for regime in self.regimes)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether something was trained, and all of it diverged."""
+        trained = [regime for regime in self.regimes if regime.training]
+        return bool(trained) and all(regime.divergence for regime in trained)
 
     @property
     def choice(self) -> RegimeResult | None:

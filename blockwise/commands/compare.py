@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,8 @@ def _compare(config: Config) -> int:
         raise type(stop)(f"go on with --resume {out}") from stop
     except WriteError as error:
         raise error.before(f"go on with --resume {out}") from error
+    if result.diverged:
+        return exit_codes.FAILED
     return exit_codes.FITS if result.fits else exit_codes.NONE_FITS
 
 
@@ -63,6 +66,9 @@ def _train(setup: Setup, out: Path, stderr: Console, *, quiet: bool) -> Result:
 
 
 def _show(result: Result, config: Config, out: Path) -> None:
+    if config.output.json or config.output.quiet:  # the report itself says so
+        for sentence in report.divergence_sentences(result):
+            print(f"blockwise: {sentence}", file=sys.stderr)
     if config.output.json:
         print_json(report.dumps(result))
     elif config.output.quiet:

@@ -72,9 +72,16 @@ def train_missing(
             done += 1
             console.print(
                 f"{done} of {len(jobs)}: {told(row)}, seed {row['seed']}: "
-                f"test error {row['test_error']:.1%}, {row['seconds']:.0f} s",
+                f"{_ended(row)}, {row['seconds']:.0f} s",
                 soft_wrap=True,
             )  # fmt: skip
+
+
+def _ended(row: dict[str, Any]) -> str:
+    found = row["divergence"]
+    if found is None:
+        return f"test error {row['test_error']:.1%}"
+    return f"diverged in epoch {found['epoch']}" + (f", block {found['block']}" if found["block"] else "")
 
 
 def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[str, Any]]:

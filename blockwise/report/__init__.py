@@ -10,9 +10,10 @@ from blockwise.report.pictures import timeline_images, timeline_svg_png
 from blockwise.report.precision import draw_precision, precision_table
 from blockwise.report.qat import draw_qat, qat_table
 from blockwise.report.uncertainty import known_to
-from blockwise.report.verdict import headline
+from blockwise.report.verdict import divergence_sentences, headline
 
 __all__ = [
+    "divergence_sentences",
     "draw_integers",
     "draw_precision",
     "draw_qat",

@@ -24,7 +24,7 @@ from blockwise.report.tables import (
     same_bits_note,
     tensor_table,
 )
-from blockwise.report.verdict import accuracy_sentence, headline, work_sentence
+from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline, work_sentence
 from blockwise.result import PagingInfo, Result
 from blockwise.streams import accept_any_text
 
@@ -112,7 +112,8 @@ def _labelled(lines: dict[str, str]) -> Table:
 def _verdict(result: Result) -> Panel:
     """The answer in a frame: the headline, the accuracy, and an item per regime that is too big."""
     top = Text.assemble((headline(result), "bold green" if result.fits else "bold red"))
-    for sentence in (accuracy_sentence(result), work_sentence(result)):
+    sentences = accuracy_sentence(result), work_sentence(result), *divergence_sentences(result)
+    for sentence in sentences:
         if sentence:
             top.append(f" {sentence}")
     items = Table.grid(padding=(0, 1, 0, 0))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
+from blockwise.report.qat import error_words
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
 from devices import profile
@@ -55,15 +56,10 @@ def _cells(pair: dict[bool, Summary]) -> tuple[str, ...]:
         f"W{first.weight_bits}A{first.activation_bits}",
         f"{first.stored_bits:.2f}",
         " / ".join(counts),
-        *(_error(s) if s else ABSENT for s in both),
+        *(error_words(s) if s else ABSENT for s in both),
         *(f"{s.peak_kib:,.0f}" if s else ABSENT for s in both),
         *(f"{s.peak_kib_of_one:,.0f}" if s else ABSENT for s in both),
     )
-
-
-def _error(summary: Summary) -> str:
-    spread = "" if summary.deviation is None else f" ± {100 * summary.deviation:.1f}"
-    return f"{100 * summary.error:.1f}{spread}%"
 
 
 def draw_integers(
@@ -78,7 +74,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes = figure.subplots()
     named: dict[bool, list[Named]] = {}
     for name, marker, local in (("global", "o", False), ("block by block", "^", True)):
-        own = [s for s in summaries if (s.head is not None) == local]
+        own = [s for s in summaries if (s.head is not None) == local and s.errors]
         peaks, errors = [s.peak_kib_of_one for s in own], [100 * s.error for s in own]
         axes.scatter(peaks, errors, marker=marker, s=26, label=name)
         named[local] = [Named(*p) for p in zip(peaks, errors, [s.method for s in own], strict=True)]

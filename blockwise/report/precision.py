@@ -14,7 +14,7 @@ from rich.text import Text
 
 from blockwise.report.figures import save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
-from blockwise.report.text import ABSENT
+from blockwise.report.text import ABSENT, DIVERGED
 
 if TYPE_CHECKING:
     from blockwise.studies.precision import Point
@@ -28,7 +28,7 @@ Rows = Sequence[dict[str, Any]]
 def precision_table(points: Iterable[Point], rows: Rows) -> Ruled:
     """Width and mean test error, a row per bit width, a column per compression."""
     points = tuple(points)
-    errors = _errors(rows)
+    errors, places = _errors(rows), {_place(row) for row in rows}
     compressions = sorted({point.compression for point in points})
     widths = {(point.compression, point.bits): point.width for point in points}
     table = ruled_table()
@@ -36,19 +36,25 @@ def precision_table(points: Iterable[Point], rows: Rows) -> Ruled:
     for compression in compressions:
         table.add_column(Text(f"M0/{compression}: width, error", style="bold"), justify="right")
     for bits in sorted({point.bits for point in points}):
-        cells = (_cell(widths[c, bits], errors.get((c, bits), [])) for c in compressions)
+        keys = [(compression, bits) for compression in compressions]
+        cells = (_cell(widths[key], errors.get(key, []), recorded=key in places) for key in keys)
         table.add_row(str(bits), *cells)
     return Ruled(table)
 
 
-def _cell(width: int, errors: list[float]) -> str:
-    return f"{width}, {mean(errors):.1%}" if errors else f"{width}, {ABSENT}"
+def _cell(width: int, errors: list[float], *, recorded: bool) -> str:
+    return f"{width}, {mean(errors):.1%}" if errors else f"{width}, {DIVERGED if recorded else ABSENT}"
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int]:
+    return row["compression"], row["bits"]
 
 
 def _errors(rows: Rows) -> dict[tuple[int, int], list[float]]:
     found: dict[tuple[int, int], list[float]] = defaultdict(list)
     for row in rows:
-        found[row["compression"], row["bits"]].append(row["test_error"])
+        if row["test_error"] is not None:  # it did not diverge
+            found[_place(row)].append(row["test_error"])
     return found
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 from blockwise.report.side_by_side import Row, Ruled, SideBySide, ruled_table
 from blockwise.report.text import (
     ABSENT,
+    DIVERGED,
     broken,
     duration,
     gap,
@@ -67,8 +68,8 @@ def accuracy_table(result: Result) -> SideBySide:
     rows = [
         _row("test accuracy", result, _accuracy),
         _row("95 % interval", result, lambda r: _interval(r, result)),
-        _row("validation", result, _of_training(lambda t: percent(t.validation_accuracy))),
-        _row("best epoch", result, _of_training(lambda t: f"{t.best_epoch} of {t.epochs}")),
+        _row("validation", result, _of_training(_validation)),
+        _row("best epoch", result, _of_training(_best_epoch)),
         _row("epochs", result, _of_training(_epochs)),
         _row("GMAC in all", result, _work),
         *_work_rows(result),
@@ -211,8 +212,13 @@ def _of_training(cell: Callable[[Training], str]) -> Cell:
 
 
 def _of_own_training(cell: Callable[[Training], str]) -> Cell:
-    """Only where this regime itself was trained."""
-    return lambda regime: cell(regime.training) if regime.training and not regime.trained_as else ABSENT
+    """Only where this regime itself was trained, and to the end."""
+
+    def found(regime: RegimeResult) -> str:
+        own = regime.training and not regime.trained_as and not regime.divergence
+        return cell(regime.training) if regime.training and own else ABSENT
+
+    return found
 
 
 def _plain(result: Result) -> Baseline | None:
@@ -223,6 +229,14 @@ def _plain(result: Result) -> Baseline | None:
 def _interval(regime: RegimeResult, result: Result) -> str:
     accuracy = regime.test_accuracy
     return ABSENT if accuracy is None else interval(*wilson(accuracy, result.data.test))
+
+
+def _validation(training: Training) -> str:
+    return DIVERGED if training.divergence else percent(training.validation_accuracy)
+
+
+def _best_epoch(training: Training) -> str:
+    return ABSENT if training.divergence else f"{training.best_epoch} of {training.epochs}"
 
 
 def _epochs(training: Training) -> str:
@@ -242,7 +256,8 @@ def _work_rows(result: Result) -> list[Row]:
         return []
 
     def cell(regime: RegimeResult) -> str:
-        return times(regime.macs_per_step, plain.macs_per_step) if regime.training else ABSENT
+        ended = regime.training and not regime.divergence
+        return times(regime.macs_per_step, plain.macs_per_step) if ended else ABSENT
 
     return [_row(f"work : {BASELINE}", result, cell)]
 
@@ -250,4 +265,4 @@ def _work_rows(result: Result) -> list[Row]:
 def _accuracy(regime: RegimeResult) -> str:
     """With the regime whose bits these are, if it is another."""
     same = f"= {regime.trained_as} " if regime.trained_as else ""
-    return same + percent(regime.test_accuracy)
+    return same + (DIVERGED if regime.divergence else percent(regime.test_accuracy))

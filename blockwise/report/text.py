@@ -7,6 +7,7 @@ from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
 
 KIB = 1024
 ABSENT = "-"
+DIVERGED = "diverged"
 
 _SHORT_CATEGORIES = {NORM_AND_QUANTIZER: "norm, quantizers"}
 """Only where the full name would cost a column of figures its place at 80 columns."""

@@ -40,6 +40,7 @@ def half_width(share: float, images: int) -> float:
 
 def known_to(rows: Sequence[dict[str, Any]]) -> str:
     """How well the test images of recorded runs fix a single error; empty where no run says how many."""
+    rows = [row for row in rows if row["test_error"] is not None]
     widths = [half_width(row["test_error"], row["images"][2]) for row in rows if row.get("images")]
     if not widths:
         return ""

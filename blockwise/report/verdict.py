@@ -2,7 +2,7 @@
 
 from blockwise.report.text import interval, join, percent, ram_words, size, times
 from blockwise.report.uncertainty import differ, wilson
-from blockwise.result import RegimeResult, Result
+from blockwise.result import Divergence, RegimeResult, Result, Training
 
 
 def headline(result: Result) -> str:
@@ -54,13 +54,33 @@ def accuracy_sentence(result: Result) -> str:
     return "; ".join(parts) + "."
 
 
+def divergence_sentences(result: Result) -> tuple[str, ...]:
+    """Which trainings diverged, and where."""
+    return tuple(
+        f"{regime.regime} diverged: {divergence_words(regime.divergence, regime.training)}."
+        for regime in result.regimes
+        if regime.divergence and regime.training and not regime.trained_as
+    )
+
+
+def divergence_words(found: Divergence, training: Training) -> str:
+    """What was not finite, and where: the loss of stage1 in step 3 of epoch 1, at learning rate 0.12."""
+    verb = "were" if found.what == "weights" else "was"
+    whose = f" of {found.block}" if found.block else ""
+    step = f"in step {found.step} of epoch" if found.step else "after epoch"
+    peak = "" if training.learning_rate is None else f" (peak {training.learning_rate:g})"
+    if found.learning_rate is not None:
+        peak = f", at learning rate {found.learning_rate:.3g}{peak}"
+    return f"the {found.what}{whose} {verb} not finite {step} {found.epoch}{peak}"
+
+
 def work_sentence(result: Result) -> str:
     """How regimes that train one block after the other were trained; empty where there is none."""
     plain = next((b for b in result.baselines if b.regime == "bp" and not b.obstacle), None)
     found = []
     for regime in result.regimes:
         training = regime.training
-        if training is None or training.phases == 1:
+        if training is None or training.divergence or training.phases == 1:
             continue
         work = f", {times(regime.macs_per_step, plain.macs_per_step)} the work of bp" if plain else ""
         found.append(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -155,10 +155,9 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
     return {
         "key": job.key,
         **job.conditions,
-        "test_error": 1 - training.test_accuracy,
-        "validation_error": None
-        if training.validation_accuracy is None
-        else 1 - training.validation_accuracy,
+        "test_error": _error(training.test_accuracy),
+        "validation_error": _error(training.validation_accuracy),
+        "divergence": asdict(training.divergence) if training.divergence else None,
         "best_epoch": training.best_epoch,
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": setup.network.parameters,
@@ -177,3 +176,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "environment": environment(setup),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _error(accuracy: float | None) -> float | None:
+    return None if accuracy is None else 1 - accuracy

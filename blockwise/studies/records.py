@@ -43,6 +43,11 @@ def _text(path: Path) -> str:
         ) from error  # fmt: skip
 
 
+def ended(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that have an error: all but those that diverged."""
+    return [row for row in rows if row["test_error"] is not None]
+
+
 def append(path: Path, row: dict[str, Any]) -> None:
     """Add a finished run; a kill leaves the file with it or without it."""
     lines = [*read(path), row]

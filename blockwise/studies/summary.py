@@ -1,11 +1,13 @@
 """The recorded runs of a study, one row for all seeds of the same training."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from blockwise.studies.records import ended
 from blockwise.training import INTEGER_REGIMES
 from devices.integer import is_local
 
@@ -22,18 +24,19 @@ class Summary:
     regime: str
     head: str | None
     blocks: str | None
-    errors: tuple[float, ...]
+    errors: tuple[float, ...]  # of the runs that did not diverge
     stored_bits: float  # per weight, with what decodes them
     peak_kib: float  # on the board, at the batch size of the training
     peak_kib_of_one: float  # at batch size 1
     host_mib: float
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
+    diverged: int = 0  # runs that have no error
 
     @property
     def error(self) -> float:
-        """Mean test error."""
-        return mean(self.errors)
+        """Mean test error; infinite where all runs diverged."""
+        return mean(self.errors) if self.errors else math.inf
 
     @property
     def deviation(self) -> float | None:
@@ -67,7 +70,7 @@ def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
 
 def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
     first = group[0]
-    seconds = mean(row["seconds"] for row in group)
+    seconds = mean(row["seconds"] for row in ended(group) or group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
     method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
@@ -80,12 +83,13 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         regime,
         head,
         blocks,
-        errors=tuple(row["test_error"] for row in group),
+        errors=tuple(row["test_error"] for row in ended(group)),
+        diverged=len(group) - len(ended(group)),
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],
         host_mib=max(held) / 2**20,
-        time_ratio=seconds / float_seconds if float_seconds else None,
+        time_ratio=seconds / float_seconds if float_seconds and ended(group) else None,
     )
 
 
@@ -93,7 +97,7 @@ def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> floa
     """Mean training time of float32 under the same regime or its twin, head and cut."""
     regime, *rest = key[-len(PLACE) :]
     twin = (float_twin(regime), *rest)
-    same = [row["seconds"] for row in rows if row["method"] == "fp32" and _place(row) == twin]
+    same = [row["seconds"] for row in ended(rows) if row["method"] == "fp32" and _place(row) == twin]
     return mean(same) if same else None
 
 

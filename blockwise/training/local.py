@@ -44,8 +44,9 @@ class LocalLearning:
         return whole(net, heads=tuple(range(len(net))))
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """One step of every block."""
-        loss = x
+        """One step of every block; returns all losses (blocks,)."""
+        losses = []
         for index in range(phase.first, phase.last):
             x, loss = block_step(net, index, x, y)
-        return loss
+            losses.append(loss)
+        return torch.stack(losses)

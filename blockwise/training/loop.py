@@ -5,20 +5,22 @@ depend on (seed, epoch) alone. An interrupted run therefore ends with the bits o
 one.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
-from blockwise.result import Epoch, Host, Training
+from blockwise.result import Divergence, Epoch, Host, Training
 from blockwise.training import calibration, checkpoint
 from blockwise.training.circumstances import Circumstances
 from blockwise.training.digest import StepLog, digest
+from blockwise.training.divergence import Diverged, Losses, first_broken
 from blockwise.training.draws import random_state, set_random_state
 from blockwise.training.evaluate import Evaluation, evaluate
 from blockwise.training.features import LAYOUT, FeatureCache, cache_features, laid_out, pays
@@ -48,6 +50,7 @@ class Progress:
     logged: int = 0  # lines of the digest log
     calibrated: bool = False  # whether what is quantized after the training is so
     test_accuracy: float | None = None
+    divergence: dict[str, Any] | None = None
 
 
 class Run:
@@ -71,23 +74,33 @@ class Run:
     # ---------------------------------------------------------------- phases
 
     def train(self) -> tuple[Training, Host]:
-        """Train to the end, from the checkpoint if there is one, and read the test set once."""
+        """Train to the end, from the checkpoint if there is one, and read the test set once.
+
+        A training that diverges is stopped there, which is its outcome.
+        """
         self.numerics.check(self.options.accelerator)
         calibration.check(self.net, self.splits["train"])
         updater_state = self._resume()
         log = self.options.digest_log
         self.log = StepLog(log, self.progress.logged) if log else None
         with PeakRSS() as rss:
-            for index in range(self.progress.phase, len(self.phases)):
-                self._train_phase(self.phases[index], updater_state, rss)
-                updater_state = None
-            if not self.progress.calibrated:
-                self._calibrate()
-            if self.progress.test_accuracy is None:
-                self._test()
+            if self.progress.divergence is None:
+                try:
+                    self._train_on(updater_state, rss)
+                except Diverged as stop:
+                    self.progress.divergence = asdict(stop.found)
             self._note(rss)
         self._save(None)
         return self._outcome(), self._host()
+
+    def _train_on(self, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
+        for index in range(self.progress.phase, len(self.phases)):
+            self._train_phase(self.phases[index], updater_state, rss)
+            updater_state = None
+        if not self.progress.calibrated:
+            self._calibrate()
+        if self.progress.test_accuracy is None:
+            self._test()
 
     def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
         started = time.perf_counter()
@@ -202,18 +215,21 @@ class Run:
         started = time.perf_counter()
         self._mode(phase)
         total: Tensor | int = 0
+        losses = Losses()
         done = self.progress.epoch * self._steps
         first, last = (epoch * self._steps for epoch in self._schedule)
         for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
             updater.set_progress(done + count - 1 - first, last - first)
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
-            total = total + self._step(
-                phase, net, updater, x, y, watched=watched and not self.options.compile
-            )
+            found = self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
+            total = total + found[-1]
             if self.log:
                 self.log.add(self._weights())
             self.watcher.batch(done + count)
+            if losses.add(found):
+                break
+        self._check(phase, losses)
         self.progress.training_seconds += time.perf_counter() - started
         self.progress.images += self._steps * self.options.batch_size
         self.progress.epoch += 1
@@ -221,20 +237,44 @@ class Run:
         self._validate(phase, loss, time.perf_counter() - started)
 
     def _step(self, phase: Phase, net: Any, updater: Any, x: Tensor, y: Tensor, *, watched: bool) -> Tensor:
-        """One step; a watched one counts what PyTorch holds."""
+        """One step, which gives the losses of all heads; a watched one counts what PyTorch holds."""
         if not watched:
             loss = self.regime.step(net, phase, x, y)
             updater.finish_step()
-            return loss
+            return loss.view(-1)
         held = [*self.net.parameters(), *self.net.buffers(), *updater.tensors(), x, y]
         with StorageCounter(held) as counter:
             loss = self.regime.step(net, phase, x, y)
             updater.finish_step()
         self.progress.tensor_bytes = max(self.progress.tensor_bytes, counter.peak_bytes)
-        return loss
+        return loss.view(-1)
+
+    def _check(self, phase: Phase, losses: Losses) -> None:
+        """Raise Diverged if a loss of the epoch, or what the last step has left, is not finite."""
+        found, names = losses.first_bad(), self.net.names
+        if found is not None:
+            block = names[phase.heads[found.head]] if len(phase.heads) > 1 else phase.block
+            raise self._diverged("loss", block, found.step)
+        parts = (self.net.bodies[phase.first : phase.last], self.net.heads[phase.first : phase.last])
+        broken = first_broken(nn.ModuleList(pair) for pair in zip(*parts, strict=True))
+        if broken is not None:
+            raise self._diverged("weights", names[phase.first + broken], self._steps)
+
+    def _diverged(self, what: str, block: str, step: int) -> Diverged:
+        """In this step, from 1, of the present epoch."""
+        first, last = (epoch * self._steps for epoch in self._schedule)
+        done = self.progress.epoch * self._steps + step - 1
+        rate = self.numerics.rate(self.options, done - first, last - first)
+        return Diverged(Divergence(what, block, self.progress.epoch + 1, step, rate))
 
     def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
-        return evaluate(self.net, self.splits[split], heads, self.inputs, self.options.accelerator)
+        """Raises Diverged where weights are finite and their loss is not."""
+        found = evaluate(self.net, self.splits[split], heads, self.inputs, self.options.accelerator)
+        if not math.isfinite(found.loss):
+            epoch = self.progress.epoch or self.progress.best_epoch
+            block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
+            raise Diverged(Divergence(f"{split} loss", block, epoch, None, None))
+        return found
 
     def _accuracies(self, found: Evaluation) -> dict[str, float]:
         """By the name of the block, of the heads that predict something."""
@@ -320,22 +360,23 @@ class Run:
 
     def _outcome(self) -> Training:
         progress = self.progress
-        last = self.net.names[-1]
+        accuracies = {} if progress.divergence else progress.accuracies
         return Training(
-            test_accuracy=progress.test_accuracy or 0.0,
-            validation_accuracy=progress.accuracies.get(last),
+            test_accuracy=None if progress.divergence else progress.test_accuracy or 0.0,
+            validation_accuracy=accuracies.get(self.net.names[-1]),
             best_epoch=progress.best_epoch,
             epochs=self.options.epochs,
             **self.numerics.rates(self.options),
             history=tuple(Epoch(**epoch) for epoch in progress.history),
-            block_accuracies=dict(progress.accuracies),
+            block_accuracies=dict(accuracies),
             seconds=progress.seconds,
-            digest=digest(self._weights()) if self.options.digest else None,
+            digest=digest(self._weights()) if self.options.digest and not progress.divergence else None,
+            divergence=Divergence(**progress.divergence) if progress.divergence else None,
             phases=len(self.phases),
             steps=self._steps * self.options.epochs,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
         )
 
     def _host(self) -> Host:
-        tensor_bytes = None if self.options.compile else self.progress.tensor_bytes
+        tensor_bytes = None if self.options.compile else self.progress.tensor_bytes or None
         return Host(tensor_bytes, self.progress.rss_bytes)

@@ -14,6 +14,7 @@ from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.quant import Treatment, stored_bytes
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
+from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import Updater
 
 TrainableNet = BlockNet | IntegerNet
@@ -44,6 +45,10 @@ class Numerics(Protocol):
 
     def rates(self, options: TrainOptions) -> dict[str, Any]:
         """The learning rate as :class:`~blockwise.result.Training` has it."""
+        ...
+
+    def rate(self, options: TrainOptions, done: int, total: int) -> float | None:
+        """The learning rate of the step that has ``done`` of its schedule's ``total`` behind it."""
         ...
 
     def stored_bytes(self, net: Any) -> int:
@@ -81,6 +86,10 @@ class FloatNumerics:
         """A float."""
         return {"learning_rate": options.learning_rate}
 
+    def rate(self, options: TrainOptions, done: int, total: int) -> float | None:
+        """Of the schedule."""
+        return options.learning_rate * SCHEDULES[options.schedule](done, total)
+
     def stored_bytes(self, net: BlockNet) -> int:
         """Codes with scales and codebooks."""
         return stored_bytes(net.bodies)
@@ -112,6 +121,10 @@ class IntegerNumerics:
     def rates(self, options: TrainOptions) -> dict[str, Any]:
         """Bits."""
         return {"learning_rate": None, "mu": options.mu}
+
+    def rate(self, options: TrainOptions, done: int, total: int) -> float | None:
+        """None: it is in bits."""
+        return None
 
     def stored_bytes(self, net: IntegerNet) -> int:
         """Mantissas, or states without their residues."""

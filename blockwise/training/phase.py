@@ -41,8 +41,9 @@ class Regime(Protocol):
         ...
 
     def step(self, net: Any, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """Forward and backward passes for one batch; returns the loss of the last head, detached.
+        """Forward and backward passes for one batch; returns the losses of ``phase.heads``, detached.
 
+        (heads,), or a scalar where there is one. Integer regimes, which cannot diverge, return the last.
         ``x`` is the input of block ``phase.first``. Gradients end in ``.grad``, or in the hooks of a
         fused updater.
         """
