@@ -83,7 +83,7 @@ class Options:
         tuple[str, ...] | None,
         _several(
             "CUT",
-            "cuts: stages, residual, layers, auto or numbers of balanced blocks",
+            "cuts: stages, residual, layers, each, auto or numbers of balanced blocks",
             help_behavior_hint=f"(default: {' '.join(SPACE.blocks)}, as far as there are layers)",
         ),
     ] = None
