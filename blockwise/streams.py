@@ -43,6 +43,11 @@ def print_json(text: str) -> None:
     print(re.sub(lacking, lambda found: json.dumps(found[0])[1:-1], text.removesuffix("\n")))
 
 
+def as_text(name: str) -> str:
+    """A name of a file system as text that everything can keep: escapes stand for what is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def one_line(text: str) -> str:
     """``text`` with escapes for the control characters and lone surrogates that file names may hold."""
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)

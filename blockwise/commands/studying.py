@@ -10,6 +10,7 @@ from tyro.conf import arg
 from blockwise import report
 from blockwise.files import make_folder
 from blockwise.progress import ConsoleWatcher
+from blockwise.streams import as_text
 from blockwise.studies.jobs import Job, missing, run_all
 from blockwise.studies.records import read
 from devices.errors import InputError
@@ -40,6 +41,9 @@ class TrainingStudy:
         ),
     ] = None
     dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_name", as_text(self.data_name))  # figures show it
 
     def record(self, study: str, preset: str) -> Path:
         """The file of the finished runs."""

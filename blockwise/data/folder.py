@@ -17,6 +17,7 @@ from blockwise.data.decode import Pixels, decode_all, readable_suffixes
 from blockwise.data.progress import ProgressCallback, reporting
 from blockwise.files import reason
 from blockwise.notes import note
+from blockwise.streams import as_text
 from devices.errors import InputError
 
 LAYOUT = "PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE"
@@ -76,7 +77,7 @@ def load_folder(
     for text in stored["notes"]:
         note(f"data {path}: {text}")
     return RawSet(
-        listing.classes,
+        tuple(map(as_text, listing.classes)),
         _split(stored["train"], listing.train),
         _split(stored["test"], listing.test),
     )

@@ -17,6 +17,7 @@ from blockwise.data.progress import ProgressCallback
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
 from blockwise.notes import note
 from blockwise.sizes import check_room
+from blockwise.streams import as_text
 from devices.errors import InputError, unknown_name
 
 DIGITS_TEST_FRACTION = 0.2
@@ -92,17 +93,12 @@ def load(
     path = _folder_path(name_or_path)
     raw = load_folder(path, image_size=image_size, cache_dir=cache_dir, progress=progress)
     _check_differences(path, raw.train.images)
-    return _dataset(_shown(path.resolve().name), raw, folder_augment(raw.train.images), seed)
+    return _dataset(as_text(path.resolve().name), raw, folder_augment(raw.train.images), seed)
 
 
 def _note_namesake(name: str) -> None:
     if os.path.isdir(name):
         note(f"data {name}: the set of that name is meant; --data {os.path.join('.', name)} names the folder")
-
-
-def _shown(name: str) -> str:
-    """A name of a file system as text that everything can keep: escapes stand for what is not UTF-8."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _check_differences(path: Path, images: Tensor) -> None:

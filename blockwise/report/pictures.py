@@ -2,6 +2,8 @@
 
 import io
 import os
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +49,18 @@ class Images:
 
 def timeline_images(result: Result) -> Images:
     """Draw the timeline of every regime; byte-identical for equal results."""
+    return draw(lambda: _figure(result))
+
+
+def draw(make: Callable[[], Figure]) -> Images:
+    """The figure that ``make`` makes, byte-identical for equal figures."""
     # A reader's matplotlibrc must not change the picture, nor the picture their settings.
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Characters that the font lacks are text in the SVG, which viewers draw, and boxes in the PNG.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = _figure(result)
+        figure = make()
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
         figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)

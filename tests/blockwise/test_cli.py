@@ -373,6 +373,30 @@ def test_any_console_prints_json_that_reads_back(encoding, workplace):
     assert json.loads(found.stdout.decode(encoding))["config"]["data"] == str(data)
 
 
+def test_warnings_of_libraries_do_not_reach_the_console(capsys, workplace, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # and a picture of 64 for 108 million
+    text = (Path(profile.__file__).parent / "profiles" / "nrf52840.toml").read_text("utf-8")
+    Path("board.toml").write_text(re.sub(r"(?m)^title.*", 'title = "开发板"', text), "utf-8")
+    data = str(image_folder(workplace / "pictures"))
+    arguments = [*TINY, "--epochs", "1", "--batch-size", "8", "--data", data, "--device", "board.toml"]
+    assert cli.main([*arguments, "--quiet", "--out", "run"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "开发板" in Path("run/timeline.svg").read_text("utf-8")
+
+
+def test_a_note_is_one_line_on_stderr_and_python_shows_the_rest_if_it_is_asked(capsys):
+    for options, count in (([], 1), (["-Wdefault"], 2)):
+        code = "import warnings; from blockwise.notes import *\nwith told_in_lines():\n"
+        code += " note('two\\nlines'); warnings.warn('of a library')"
+        command = [sys.executable, *options, "-c", code]
+        found = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        first, *rest = found.stderr.splitlines()
+        assert first == r"blockwise: two\nlines"
+        assert len(rest) >= count - 1 and ("of a library" in found.stderr) == (count == 2)
+
+
 def test_images_take_the_size_that_is_asked_for(capsys):
     assert cli.main([*DRY, "--image-size", "16", "--out", "run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["in_shape"] == [1, 16, 16]

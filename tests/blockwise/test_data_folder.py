@@ -350,7 +350,7 @@ def test_names_that_are_not_utf_8_are_read_and_named_by_text(tmp_path: Path, rea
     for split in ("train", "test"):
         (folder / split / "dog").rename(folder / split / os.fsdecode(b"d\xf6g"))
     dataset = read(folder)
-    assert dataset.name == "caf\\xe9"
+    assert (dataset.name, dataset.classes) == ("caf\\xe9", ("cat", "d\\xf6g"))
     assert len(dataset.train) + len(dataset.validation) == 6
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -127,3 +128,10 @@ def test_names_are_neither_mathematics_nor_templates(four: Result, name: str) ->
     svg = timeline_images(changed).svg
     assert any(f"training step: {name} on" in text for text in texts_of(svg))
     assert f"<title>Blockwise: {name} on" in to_html(changed, svg=svg)
+
+
+def test_characters_that_the_font_lacks_are_text_in_the_svg_and_no_warning(four: Result) -> None:
+    device = dataclasses.replace(four.device, title="开发板 🎉")
+    with warnings.catch_warnings(action="error"):
+        images = timeline_images(dataclasses.replace(four, device=device))
+    assert "开发板 🎉" in images.svg
