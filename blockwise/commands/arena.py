@@ -13,6 +13,7 @@ import tyro
 from blockwise import exit_codes, flags
 from blockwise.files import atomic_write, check_file, make_folder
 from blockwise.report.packing import svg
+from blockwise.streams import print_json
 from devices.arena import Arena, csv_form, pack
 from devices.arena.buffers import MAX_NUMBER
 from devices.errors import InputError
@@ -154,7 +155,7 @@ def _target(options: Options, suffix: str) -> Path:
 def _show(outcome: Outcome, options: Options) -> None:
     """Before anything is written: a full disk must not take the answer along."""
     if options.json:
-        print(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False))
+        print_json(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False))
         return
     print(outcome.verdict)
     if not options.quiet:
