@@ -50,10 +50,19 @@ def test_a_table_holds_one_set_of_images(run, tmp_path, capsys):
 def test_a_line_without_what_the_table_needs_is_one_line_of_error(run, tmp_path, capsys):
     assert run() == 0
     (own,) = records.read(tmp_path / "runs.jsonl")
-    for name in NEEDED:
+    for name in sorted({*NEEDED} - {*records.FORMERLY}):
         lacking = {key: value for key, value in own.items() if key != name}
         (tmp_path / "runs.jsonl").write_text(json.dumps(lacking) + "\n")
         capsys.readouterr()
         assert run("--dry-run") == 2
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err
+
+
+def test_an_older_line_is_read_with_the_only_choice_that_there_was(run, tmp_path, capsys):
+    assert run() == 0
+    (own,) = records.read(tmp_path / "runs.jsonl")
+    older = {key: value for key, value in own.items() if key not in records.FORMERLY}
+    (tmp_path / "runs.jsonl").write_text(json.dumps(older) + "\n")
+    assert records.read(tmp_path / "runs.jsonl") == [own | records.FORMERLY]
+    assert run("--dry-run") == 0
