@@ -1,12 +1,13 @@
 """Arenas: how far above the peak of live bytes they end, and how long the plan takes.
 
-    python benchmarks/arena.py [--time-limit 30] [--workers 2]
+    python benchmarks/arena.py [--instances FOLDER] [--time-limit 30] [--workers 2]
 
 First the schedules of training steps, model by model and regime by regime, and a synthetic step of
-2,000 tensors, planned without a time limit; then twenty generated instances that are hard, each
-within the time limit: rectangles cut recursively, so that a plan without a gap is known to exist,
-and heavy-tailed lifetimes and sizes as in compiler traces. Every plan passes the verifier. The
-result goes to stdout and to results/arena.json.
+2,000 tensors, planned without a time limit. Then, each within the time limit: twenty generated
+instances that are hard (rectangles cut recursively, so that a plan without a gap is known to exist,
+and heavy-tailed lifetimes and sizes as in compiler traces), larger cut rectangles, and with
+``--instances`` the files A.csv to K.csv of google/minimalloc in that folder, which have to fit into
+1,048,576 bytes. Every plan passes the verifier. The result goes to stdout and to results/arena.json.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import devices
 from blockwise import models
 from blockwise.compare import processor
 from blockwise.files import atomic_write
-from devices.arena import Arena, Buffer, buffers_of, pack, solver, violations
+from devices.arena import Arena, Buffer, buffers_of, csv_form, pack, solver, violations
 from devices.obstacles import obstacle
 from devices.regimes import REGIMES
 from devices.schedule import Program, Schedule
@@ -37,6 +38,9 @@ ALIGNMENT = 8
 REPEATS = 3
 ALLOWED_GAP = 0.03
 SEEDS = tuple(range(10))
+LARGE_CUTS = ((1000, tuple(range(5))), (5000, (0,)))
+"""Pieces and seeds of the larger rectangles."""
+PUBLIC_CAPACITY = 1_048_576
 CUT_HEIGHT = 4096
 """Units of the rectangle that is cut."""
 
@@ -117,13 +121,15 @@ def heavy_tails(count: int, seed: int) -> list[Buffer]:
 HARD = {"cut rectangle": cut_rectangle, "heavy tails": heavy_tails}
 
 
-def timed(buffers: list[Buffer] | tuple[Buffer, ...], **options: Any) -> tuple[Arena, float]:
+def timed(
+    buffers: list[Buffer] | tuple[Buffer, ...], alignment: int = ALIGNMENT, **options: Any
+) -> tuple[Arena, float]:
     """A verified plan and the seconds that it took."""
     started = time.perf_counter()
-    arena = pack(buffers, ALIGNMENT, **options)
+    arena = pack(buffers, alignment, **options)
     seconds = time.perf_counter() - started
     places = {name: (0, offset) for name, offset in arena.offsets.items()}
-    assert not violations(arena.buffers, places, [(0, arena.height)], alignment=ALIGNMENT)
+    assert not violations(arena.buffers, places, [(0, arena.height)], alignment=alignment)
     return arena, seconds
 
 
@@ -143,33 +149,69 @@ def row(about: dict[str, Any], arena: Arena, seconds: float) -> dict[str, Any]:
     return found
 
 
+def training_rows() -> list[dict[str, Any]]:
+    """The schedules, without a time limit."""
+    rows = []
+    for about, schedule in schedules():
+        buffers = buffers_of(schedule, ALIGNMENT)
+        runs = [timed(buffers) for _ in range(REPEATS)]
+        rows.append(row(about, runs[0][0], min(seconds for _, seconds in runs)))
+    return rows
+
+
+def hard_rows(**options: Any) -> list[dict[str, Any]]:
+    """The generated instances that are hard."""
+    return [
+        row({"kind": kind, "seed": seed}, *timed(generate(100 + 11 * seed, seed), **options))
+        for kind, generate in HARD.items()
+        for seed in SEEDS
+    ]
+
+
+def large_rows(**options: Any) -> list[dict[str, Any]]:
+    """The larger rectangles."""
+    return [
+        row({"kind": "cut rectangle", "seed": seed}, *timed(cut_rectangle(count, seed), **options))
+        for count, seeds in LARGE_CUTS
+        for seed in seeds
+    ]
+
+
+def public_rows(folder: Path, **options: Any) -> list[dict[str, Any]]:
+    """MiniMalloc's instances, and whether they fit."""
+    rows = []
+    for path in sorted(folder.glob("*.csv")):
+        table = csv_form.read(path)
+        arena, seconds = timed(table.buffers, table.alignment, capacity=PUBLIC_CAPACITY, **options)
+        fits = arena.height <= PUBLIC_CAPACITY
+        rows.append(row({"instance": path.stem}, arena, seconds) | {"fits": fits})
+    return rows
+
+
 def main() -> None:
     """Plan, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--instances", type=Path, help="folder of MiniMalloc's A.csv to K.csv")
     parser.add_argument("--time-limit", type=float, default=30.0)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
-    training = []
-    for about, schedule in schedules():
-        buffers = buffers_of(schedule)
-        runs = [timed(buffers) for _ in range(REPEATS)]
-        training.append(row(about, runs[0][0], min(seconds for _, seconds in runs)))
-    hard = []
-    for kind, generate in HARD.items():
-        for seed in SEEDS:
-            buffers_ = generate(100 + 11 * seed, seed)
-            arena, seconds = timed(buffers_, time_limit=arguments.time_limit, workers=arguments.workers)
-            hard.append(row({"kind": kind, "seed": seed}, arena, seconds))
+    options = {"time_limit": arguments.time_limit, "workers": arguments.workers}
+    public = public_rows(arguments.instances, **options) if arguments.instances else []
+    training, hard, large = training_rows(), hard_rows(**options), large_rows(**options)
     met = sum(line["proven"] or line["gap"] <= ALLOWED_GAP for line in hard)
     print(f"training steps without a gap: {sum(not line['gap'] for line in training)} of {len(training)}")
     print(f"hard instances within {ALLOWED_GAP:.0%} or proven: {met} of {len(hard)}")
+    gaps = ", ".join(f"{line['gap']:.2%} of {line['buffers']:,}" for line in large)
+    print(f"gaps of the larger cut rectangles: {gaps}")
+    print(f"public instances that fit: {sum(line['fits'] for line in public)} of {len(public)}")
     conditions = {
         "processor": processor(), "workers": arguments.workers, "time_limit_s": arguments.time_limit,
         "alignment": ALIGNMENT, "head": HEAD, "seeds": SEEDS, "repeats_of_training_steps": REPEATS,
-        "seconds": "training steps: best of the repeats, no time limit; hard instances: one run",
+        "public_capacity": PUBLIC_CAPACITY,
+        "seconds": "training steps: best of the repeats, no time limit; all others: one run",
         "ortools": solver.available(),
     }  # fmt: skip
-    record = {"conditions": conditions, "training": training, "hard": hard}
+    record = {"conditions": conditions, "training": training, "hard": hard, "large": large, "public": public}
     atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
 
 

@@ -202,7 +202,31 @@ def arena() -> str:
         f"above in the others), the slowest in {slowest['seconds'] * 1e3:.0f} ms ({slowest['model']}, "
         f"`{slowest['regime']}`, {slowest['buffers']:,} tensors); in {tight_hard} of {len(hard)} generated "
         "hard instances of 100 to 200 tensors, the slowest in "
-        f"{max(row['seconds'] for row in hard) * 1e3:.0f} ms."
+        f"{max(row['seconds'] for row in hard) * 1e3:.0f} ms.{_large(result)}{_public(result)}"
+    )
+
+
+def _large(result: dict[str, Any]) -> str:
+    """Perfect packings by their number of tensors; nothing where none is recorded."""
+    told = []
+    for count in sorted({row["buffers"] for row in result.get("large", [])}):
+        rows = [row for row in result["large"] if row["buffers"] == count]
+        gap, seconds = (max(row[key] for row in rows) for key in ("gap", "seconds"))
+        told.append(f"{gap:.2%} with {count:,} tensors ({len(rows)}, the slowest in {seconds:.1f} s)")
+    return f" Cut rectangles end at most this far above the optimum: {', '.join(told)}." if told else ""
+
+
+def _public(result: dict[str, Any]) -> str:
+    """MiniMalloc's instances; nothing where they are not recorded."""
+    rows = result.get("public", [])
+    if not rows:
+        return ""
+    slowest = max(rows, key=lambda row: row["seconds"])
+    fitting = sum(row["fits"] for row in rows)
+    return (
+        f" Of MiniMalloc's {len(rows)} public instances, {fitting} are placed within "
+        f"their {result['conditions']['public_capacity']:,} bytes, the slowest ({slowest['instance']}) in "
+        f"{slowest['seconds']:.1f} s."
     )
 
 

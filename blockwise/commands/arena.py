@@ -33,7 +33,7 @@ class Options:
     capacity: int
     """Bytes of the memory."""
     time_limit: float = 10.0
-    """Seconds that may be spent where the quick rules do not reach the lower bound."""
+    """Seconds that may be spent where the quick rules do not meet the capacity."""
     out: Path = Path(".")
     """Folder for the file with offsets and the picture."""
     json: bool = False

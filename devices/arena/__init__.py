@@ -13,10 +13,10 @@ or says how many bytes more the best plan needs and whether that is proven to be
     placement.fits, placement.missing_bytes
     placement.places["conv1.weight"]            # Place(run, offset, address)
 
-How: what outlives everything else is stacked (:mod:`devices.arena.items`), the rest is placed by
-quick rules (:mod:`devices.arena.rules`), and where these do not reach the peak by a tree search
-(:mod:`devices.arena.search`) and, within a time limit and if ortools is installed, by CP-SAT
-(:mod:`devices.arena.solver`).
+How: what outlives everything else is stacked (:mod:`devices.arena.stacking`), the rest is placed by
+quick rules (:mod:`devices.arena.rules`), and where these do not reach the peak, or the capacity that
+is given, by a complete tree search (:mod:`devices.arena.search`) and, within a time limit and if
+ortools is installed, by CP-SAT (:mod:`devices.arena.solver`).
 """
 
 from devices.arena.board import Place, Placement, Run, place_on, runs_of

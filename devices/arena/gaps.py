@@ -41,7 +41,7 @@ def halves(items: Items, order: Integers, limits: Limits) -> Integers | None:
 
 def small_below(items: Items, order: Integers, limits: Limits) -> Integers | None:
     """The largest tenth of the items from the target down, all others from below."""
-    return _two_ended(items, order, limits, items.size < np.percentile(items.size, 100 - LARGE_PERCENT))
+    return _two_ended(items, order, limits, items.padded < np.percentile(items.padded, 100 - LARGE_PERCENT))
 
 
 def all_below(items: Items, order: Integers, limits: Limits) -> Integers | None:

@@ -41,16 +41,16 @@ def plans(
 
 
 def _largest(items: Items) -> Integers:
-    return np.lexsort((items.lower - items.upper, -items.size))
+    return np.lexsort((items.lower - items.upper, -items.padded))
 
 
 def _longest(items: Items) -> Integers:
-    return np.lexsort((-items.size, items.lower - items.upper))
+    return np.lexsort((-items.padded, items.lower - items.upper))
 
 
 def _widest(items: Items) -> Integers:
     """By area: bytes times moments, as floats because of their range."""
-    return np.argsort(-items.size.astype(float) * (items.upper - items.lower), kind="stable")
+    return np.argsort(-items.padded.astype(float) * (items.upper - items.lower), kind="stable")
 
 
 def _earliest(items: Items) -> Integers:
@@ -64,14 +64,14 @@ def _latest(items: Items) -> Integers:
 def _most_contended(items: Items) -> Integers:
     """By the highest sum of live bytes that an item sees, the longest first."""
     crowd = np.array([items.live[a:b].max() for a, b in zip(items.lower, items.upper, strict=True)])
-    return np.lexsort((-items.size, items.lower - items.upper, -crowd))
+    return np.lexsort((-items.padded, items.lower - items.upper, -crowd))
 
 
 def _around_the_peak(items: Items) -> Integers:
     """From the moment of the peak outwards, the longest first."""
     peak = int(items.live.argmax())
     away = np.maximum(np.maximum(items.lower - peak, peak + 1 - items.upper), 0)
-    return np.lexsort((-items.size, items.lower - items.upper, away))
+    return np.lexsort((-items.padded, items.lower - items.upper, away))
 
 
 RULES: dict[str, Rule] = {
