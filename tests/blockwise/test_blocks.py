@@ -125,7 +125,7 @@ def test_one_block_alone_is_backpropagation():
     net = build("resnet20", blocks="1")
     x, y = batch()
     twin = copy.deepcopy(net)
-    loss = LocalLearning().step(net, LocalLearning().phases(net)[0], x, y)
+    (loss,) = LocalLearning().step(net, LocalLearning().phases(net)[0], x, y)
     expected = F.cross_entropy(twin(x), y)
     expected.backward()
     assert torch.equal(loss, expected.detach())
