@@ -11,7 +11,7 @@ from blockwise import report
 from blockwise.files import make_folder
 from blockwise.progress import ConsoleWatcher
 from blockwise.streams import as_text
-from blockwise.studies.jobs import Job, missing, run_all
+from blockwise.studies.jobs import Job, missing, revision_of, run_all
 from blockwise.studies.records import read
 from devices.errors import InputError
 
@@ -91,7 +91,8 @@ def _ended(row: dict[str, Any]) -> str:
 def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[str, Any]]:
     """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs.
 
-    Which data that are is known from the lines of ``jobs`` themselves, else by name.
+    Which data that are is known from the lines of ``jobs`` themselves, else by name. Runs of an earlier
+    revision of the training stand in none.
     """
     if not jobs:
         return []
@@ -101,7 +102,9 @@ def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[
     return [
         row
         for row in rows
-        if row["data"] in names and all(row[name] == value for name, value in same.items())
+        if row["data"] in names
+        and row["revision"] == revision_of(row["regime"])
+        and all(row[name] == value for name, value in same.items())
     ]
 
 

@@ -62,6 +62,7 @@ class Job:
             "batch_size": training.batch_size,
             **self._updates(),
             "seed": training.seed,
+            "revision": revision_of(self.regime),
             **self.labels,
         }
 
@@ -114,6 +115,11 @@ class Job:
         chosen = {name: v for name, v in self.conditions.items() if (name, v) not in formerly}
         text = json.dumps([self.images.fingerprint, chosen], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def revision_of(regime: str) -> int:
+    """Which training of ``regime`` this code does. Integer regimes are specified to the last bit."""
+    return records.FIRST_REVISION if regime in INTEGER_REGIMES else records.REVISION
 
 
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:

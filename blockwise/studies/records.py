@@ -8,7 +8,14 @@ from typing import Any
 from blockwise.files import atomic_write, reason
 from devices.errors import InputError
 
-FORMERLY = {"residual": "codes"}
+FIRST_REVISION, REVISION = 1, 2
+"""Of training in float regimes: raised whenever the same conditions end with other weights.
+
+In the second the learning rate is read in the middle of a step, and trained steps move by shares of
+themselves.
+"""
+
+FORMERLY = {"residual": "codes", "revision": FIRST_REVISION}
 """Conditions that older lines do not name: what they were when there was no choice."""
 
 

@@ -46,7 +46,7 @@ class Summary:
 
 PLACE = ("regime", "head", "blocks")
 SUMMARISED = (
-    "method", "activation_method", "weight_bits", "activation_bits", "residual", *PLACE,
+    "revision", "method", "activation_method", "weight_bits", "activation_bits", "residual", *PLACE,
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
     seconds = mean(row["seconds"] for row in ended(group) or group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
-    method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
+    _, method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
     return Summary(
         method,
         activation_method,

@@ -8,7 +8,7 @@ from command_lines import changed
 
 from blockwise import cli
 from blockwise.studies import records
-from blockwise.studies.summary import NEEDED
+from blockwise.studies.summary import NEEDED, summaries
 
 Run = Callable[..., int]
 STUDIES = {
@@ -35,6 +35,23 @@ def test_a_table_holds_one_network_with_one_number_of_epochs(run, tmp_path, caps
     assert "1 of 1 runs are recorded" in out
     assert sum(line.startswith(first["method"]) for line in out.splitlines()) == 1
     assert f"{100 * first['test_error']:.1f}%" in out
+
+
+def test_a_run_of_an_earlier_revision_of_the_training_is_trained_again_and_stands_in_no_table(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["study", "qat", "--data", "digits", "--epochs", "1", "--out", "runs.jsonl", *STUDIES["qat"]]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(records, "REVISION", records.FIRST_REVISION)
+        assert cli.main(command) == 0
+    capsys.readouterr()
+    assert cli.main([*command, "--dry-run"]) == 0
+    assert capsys.readouterr().out == "0 of 1 runs are recorded\n"
+    assert cli.main(command) == 0
+    first, second = records.read(tmp_path / "runs.jsonl")
+    assert [first["revision"], second["revision"]] == [1, records.REVISION]
+    assert first["key"] != second["key"] and len(summaries([first, second])) == 2
 
 
 def test_a_table_holds_one_set_of_images(run, tmp_path, capsys):
@@ -65,4 +82,6 @@ def test_an_older_line_is_read_with_the_only_choice_that_there_was(run, tmp_path
     older = {key: value for key, value in own.items() if key not in records.FORMERLY}
     (tmp_path / "runs.jsonl").write_text(json.dumps(older) + "\n")
     assert records.read(tmp_path / "runs.jsonl") == [own | records.FORMERLY]
+    capsys.readouterr()
     assert run("--dry-run") == 0
+    assert "1 of 1 runs are recorded" in capsys.readouterr().out
