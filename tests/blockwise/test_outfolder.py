@@ -12,9 +12,14 @@ from blockwise.config import Board, Config, Data, Network, Output, Quantization,
 from devices.errors import InputError
 
 EVERYTHING = Config(
-    Board("rp2040", 4), Network("cnn", 4, "2", "gap", "group"), Data("digits", 16, (3, 8, 8), 5),
+    Board("rp2040", 4),
+    Network("cnn", 4, blocks="2", head="gap", norm="group"),
+    Data("digits", 16, (3, 8, 8), 5),
     Quantization("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 4)),
-    Training(("local", "bp"), 2, 8, "adam", 0.5, "end", 2, 7, "cpu", True),
+    Training(
+        ("local", "bp"), epochs=2, batch_size=8, optimizer="adam", lr=0.5, weight_decay=0.25, update="end",
+        micro_batch=2, seed=7, accelerator="cpu", compile=True,
+    ),
 )  # fmt: skip
 
 
