@@ -69,8 +69,8 @@ def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
 
 
 def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
-    first = group[0]
-    seconds = mean(row["seconds"] for row in ended(group) or group)
+    first, trained = group[0], ended(group)
+    seconds = mean(row["seconds"] for row in trained or group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
     _, method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
@@ -83,13 +83,13 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         regime,
         head,
         blocks,
-        errors=tuple(row["test_error"] for row in ended(group)),
-        diverged=len(group) - len(ended(group)),
+        errors=tuple(row["test_error"] for row in trained),
+        diverged=len(group) - len(trained),
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],
         host_mib=max(held) / 2**20,
-        time_ratio=seconds / float_seconds if float_seconds and ended(group) else None,
+        time_ratio=seconds / float_seconds if float_seconds and trained else None,
     )
 
 
