@@ -2,7 +2,7 @@
 
 import sys
 
-from blockwise.cli import main
+from blockwise.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,15 +17,15 @@ from typing import Any
 import torch
 
 from blockwise import data, quant
-from blockwise.config import Config, Data, Network, Quantization, Training
-from blockwise.files import atomic_write
+from blockwise.experiment.config import Config, Data, Network, Quantization, Training
+from blockwise.experiment.prepare import Setup
 from blockwise.quant import Treatment
-from blockwise.setup import Setup
 from blockwise.studies.qat import catalogue
+from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
-from devices import profile
+from devices.boards import profile
 
 RESULT = Path(__file__).parents[1] / "results" / "all_methods.json"
 BATCH, WINDOW = 64, 5

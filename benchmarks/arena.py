@@ -21,12 +21,12 @@ from typing import Any
 
 import devices
 from blockwise import models
-from blockwise.compare import processor
-from blockwise.files import atomic_write
-from devices.arena import Arena, Buffer, buffers_of, csv_form, pack, solver, violations
-from devices.obstacles import obstacle
-from devices.regimes import REGIMES
-from devices.schedule import Program, Schedule
+from blockwise.experiment.compare import processor
+from blockwise.system.files import atomic_write
+from devices.memory.arena import Arena, Buffer, buffers_of, csv_form, pack, solver, violations
+from devices.program.regimes import REGIMES
+from devices.program.schedule import Program, Schedule
+from devices.trainability import obstacle
 
 RESULT = Path(__file__).parents[1] / "results" / "arena.json"
 MODELS = ("resnet20", "resnet56", "vgg8b", "vgg11b", "mlp", "cnn")

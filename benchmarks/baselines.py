@@ -17,11 +17,11 @@ from rich.table import Table
 
 import devices
 from blockwise import models
-from blockwise.compare import processor
-from blockwise.files import atomic_write
+from blockwise.experiment.compare import processor
 from blockwise.report import make_console
 from blockwise.studies.real_step import compare
-from devices.regimes import REGIMES
+from blockwise.system.files import atomic_write
+from devices.program.regimes import REGIMES
 
 RESULTS = Path(__file__).parents[1] / "results" / "baselines.json"
 MODEL, WIDTH, BLOCKS, HEAD, BATCHES, OPTIMIZER = "resnet20", 16, "residual", "gap", (1, 32), "sgd-momentum"

@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from blockwise.compare import processor
-from blockwise.files import atomic_write
+from blockwise.experiment.compare import processor
 from blockwise.fit import Model, Space, search
+from blockwise.system.files import atomic_write
 from devices import load
 
 RESULT = Path(__file__).parents[1] / "results" / "fit.json"

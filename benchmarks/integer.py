@@ -19,21 +19,21 @@ from typing import Any
 import torch
 
 from blockwise import data, models
-from blockwise.blocks import BlockNet
-from blockwise.compare import environment
-from blockwise.config import Config, Data, Network, Quantization, Training
-from blockwise.describe import Anatomy
-from blockwise.files import atomic_write
+from blockwise.experiment.compare import environment
+from blockwise.experiment.config import Config, Data, Network, Quantization, Training
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.trainer import options_of, run_of
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
-from blockwise.setup import Setup
-from blockwise.trainer import options_of, run_of
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.system.files import atomic_write
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, TrainOptions
 from blockwise.training.features import LAYOUT
 from blockwise.training.numerics import numerics_of
-from devices import profile
-from devices.integer import is_local
-from devices.regimes import Step
+from devices.boards import profile
+from devices.program.integer import is_local
+from devices.program.regimes import Step
 
 RESULT = Path(__file__).parents[1] / "results" / "integer.json"
 EPOCHS, BATCH = 10, 32

@@ -23,16 +23,16 @@ import torch
 from torch import nn
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet, compiled
-from blockwise.compare import processor
-from blockwise.describe import Anatomy
-from blockwise.files import atomic_write
+from blockwise.experiment.compare import processor
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
+from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES, calibration
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 BATCH, SHAPE = 128, [3, 32, 32]
 RESULT = Path(__file__).parents[1] / "results" / "quantizers.json"

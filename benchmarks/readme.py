@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from blockwise import quant
-from blockwise.files import atomic_write
 from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
 from blockwise.report.integers import integer_rows
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
@@ -25,7 +24,8 @@ from blockwise.report.uncertainty import half_width, known_to, wilson
 from blockwise.studies import qat as qat_study
 from blockwise.studies import records
 from blockwise.studies.summary import summaries
-from devices.profile import KIB
+from blockwise.system.files import atomic_write
+from devices.boards.profile import KIB
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

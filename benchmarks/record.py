@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from blockwise.files import atomic_write
+from blockwise.system.files import atomic_write
 
 RESULTS = Path(__file__).parents[1] / "results"
 

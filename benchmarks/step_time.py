@@ -19,15 +19,15 @@ import torch
 from torch.nn import functional as F
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet, compiled
-from blockwise.compare import processor
 from blockwise.data import Augment, Normalize, Split, batches
-from blockwise.describe import Anatomy
-from blockwise.files import atomic_write
+from blockwise.experiment.compare import processor
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet, compiled
+from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
-from devices.regimes import Step, update_of
+from devices.program.regimes import Step, update_of
 
 BATCH, SHAPE, IMAGES = 128, (3, 32, 32), 1280
 RESULT = Path(__file__).parents[1] / "results" / "step_time.json"

@@ -1,10 +1,10 @@
 """The hardware side: boards, the schedule of a training step, and the bytes it holds in RAM."""
 
-from devices.ledger import Ledger, Moment
+from devices.boards.profile import Device, catalogue, load
+from devices.memory.paper import PaperFigures, paper_figures
 from devices.network import Block, Layer, Network
-from devices.paper import PaperFigures, paper_figures
 from devices.planning import Plan, plan
-from devices.profile import Device, catalogue, load
+from devices.program.ledger import Ledger, Moment
 
 __all__ = [
     "Block",

@@ -1,6 +1,6 @@
 """Errors a user can act on: one line each, with the exit code they lead to.
 
-Only the command line prints them (:func:`blockwise.cli.main`); everything below raises.
+Only the command line prints them (:func:`blockwise.cli.main.main`); everything below raises.
 """
 
 from collections.abc import Iterable

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from devices.arena import Arena, Placement, buffers_of, pack, place_on
-from devices.costs import DEVICE, CostTable
+from devices.boards.profile import Device, load
 from devices.errors import InputError, unknown_name
-from devices.ledger import Ledger, Moment
+from devices.memory.arena import Arena, Placement, buffers_of, pack, place_on
+from devices.memory.paging import Paging, paging
 from devices.network import Network, Residual
-from devices.obstacles import obstacle
-from devices.paging import Paging, paging
-from devices.profile import Device, load
-from devices.regimes import Describable, Step, schedule, update_of
-from devices.schedule import Schedule, Tensor
-from devices.state import ONE_STEP, Bits, QuantizerMemory
+from devices.program.accountings import DEVICE, CostTable
+from devices.program.ledger import Ledger, Moment
+from devices.program.regimes import Describable, Step, schedule, update_of
+from devices.program.schedule import Schedule, Tensor
+from devices.program.state import ONE_STEP, Bits, QuantizerMemory
+from devices.trainability import obstacle
 
 UPDATES = ("end", "fused")
 REQUANTIZE = ("buffered", "twice")

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 
-from blockwise.files import reason
-from blockwise.notes import note
+from blockwise.system.files import reason
+from blockwise.system.notes import note
 
 LAYOUT_VERSION = 2
 """Raise it whenever the decoded pixels or their layout change: older files are made anew."""

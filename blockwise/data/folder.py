@@ -15,9 +15,9 @@ from blockwise.data import cache
 from blockwise.data.dataset import RawSet, Split
 from blockwise.data.decode import Pixels, decode_all, readable_suffixes
 from blockwise.data.progress import ProgressCallback, reporting
-from blockwise.files import reason
-from blockwise.notes import note
-from blockwise.streams import as_text
+from blockwise.system.files import reason
+from blockwise.system.notes import note
+from blockwise.system.streams import as_text
 from devices.errors import InputError
 
 LAYOUT = "PATH/train/CLASS/IMAGE and PATH/test/CLASS/IMAGE"

@@ -1,7 +1,7 @@
 """What would fit a board: every way to train a network, measured; the best of them, confirmed.
 
 :mod:`~blockwise.fit.space` lists the candidates, :mod:`~blockwise.fit.networks` traces and cuts each
-network once, :mod:`~blockwise.fit.measure` counts, :mod:`~blockwise.fit.front` chooses and
+network once, :mod:`~blockwise.fit.measure` counts, :mod:`~blockwise.fit.pareto_front` chooses and
 :mod:`~blockwise.fit.search` puts it together. ::
 
     result = search(Space(batches=(16,)), Model("resnet20"), devices.load("stm32"), jobs=2)
@@ -9,8 +9,8 @@ network once, :mod:`~blockwise.fit.measure` counts, :mod:`~blockwise.fit.front` 
         print(choice.confirmed.candidate, choice.confirmed.measured.peak_bytes)
 """
 
-from blockwise.fit.front import pareto
 from blockwise.fit.networks import Model
+from blockwise.fit.pareto_front import pareto
 from blockwise.fit.result import FitResult
 from blockwise.fit.search import MOST_CANDIDATES, search
 from blockwise.fit.space import Candidate, Space

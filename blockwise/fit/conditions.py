@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 import blockwise
-from blockwise.compare import git_commit
+from blockwise.experiment.compare import git_commit
 from blockwise.fit.networks import BALANCING_HEAD, Model
 from blockwise.fit.space import Space
-from devices.profile import Device
+from devices.boards.profile import Device
 
 
 def conditions(model: Model, device: Device, space: Space) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from blockwise.fit.measure import Limits, Measured, step_of
 from blockwise.fit.networks import Model, network_of
 from blockwise.fit.space import Candidate
+from devices.boards.profile import Device
 from devices.network import Network
-from devices.obstacles import obstacle
 from devices.planning import Plan
-from devices.profile import Device
-from devices.regimes import schedule
+from devices.program.regimes import schedule
+from devices.trainability import obstacle
 
 
 @dataclass(frozen=True)

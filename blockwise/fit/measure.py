@@ -13,13 +13,13 @@ from itertools import accumulate
 
 from blockwise.fit.networks import Model
 from blockwise.fit.space import Candidate
-from devices.categories import OPTIMIZER_STATE
-from devices.costs import DEVICE
+from devices.memory.paging import ring_bytes
 from devices.network import Network
-from devices.paging import ring_bytes
-from devices.regimes import Step, schedule
-from devices.schedule import Schedule
-from devices.state import OPTIMIZER_STATES
+from devices.program.accountings import DEVICE
+from devices.program.categories import OPTIMIZER_STATE
+from devices.program.regimes import Step, schedule
+from devices.program.schedule import Schedule
+from devices.program.state import OPTIMIZER_STATES
 
 LOOK_AT_RAM = ("bp-best", "bp-micro")
 """Regimes that choose what to recompute by the bytes that are left."""

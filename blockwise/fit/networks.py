@@ -6,11 +6,11 @@ from functools import cache
 from typing import NamedTuple
 
 from blockwise import models, quant
-from blockwise.describe import Anatomy, shapes_alone
-from blockwise.partition import Cut
+from blockwise.nets.anatomy import Anatomy, shapes_alone
+from blockwise.nets.cuts import Cut
 from devices.network import Network
-from devices.regimes import Step
-from devices.state import Bits
+from devices.program.regimes import Step
+from devices.program.state import Bits
 
 BALANCING_HEAD = "gap"
 """Blocks of regimes without heads are balanced as if each had this one."""

@@ -15,17 +15,17 @@ from itertools import product
 from blockwise import quant
 from blockwise.fit.conditions import conditions
 from blockwise.fit.confirm import Confirmed, confirm, limits_of
-from blockwise.fit.front import pareto
 from blockwise.fit.looked import Looked
 from blockwise.fit.measure import Limits, Measured, Task, measure
-from blockwise.fit.misses import nearest_miss, smallest_board
+from blockwise.fit.nearest_miss import nearest_miss, smallest_board
 from blockwise.fit.networks import BALANCING_HEAD, Atlas, Key, Model, bodies, merged, survey
+from blockwise.fit.pareto_front import pareto
 from blockwise.fit.result import Choice, FitResult
 from blockwise.fit.space import Candidate, Space, candidates
 from blockwise.fit.workers import Workers, workers
-from blockwise.norms import NORMS
+from blockwise.nets.norms import NORMS
+from devices.boards.profile import Device
 from devices.errors import InputError
-from devices.profile import Device
 
 MOST_CANDIDATES = 5_000
 CHUNK = 48

@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from blockwise.experiment.sizes import MOST_IMAGES, check_size
 from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, Key
 from blockwise.heads import CATALOGUE
-from blockwise.norms import NORMS
+from blockwise.nets.norms import NORMS
 from blockwise.quant import FLOAT_BITS
-from blockwise.sizes import MOST_IMAGES, check_size
 from devices.errors import InputError, unknown_name
 from devices.network import Network
-from devices.obstacles import obstacle
 from devices.planning import UPDATES
-from devices.regimes import REGIMES, update_of
-from devices.state import OPTIMIZER_STATES
+from devices.program.regimes import REGIMES, update_of
+from devices.program.state import OPTIMIZER_STATES
+from devices.trainability import obstacle
 
 CUTS_CHANGE_NOTHING = ("bp", "bp-fused", "bp-best", "bp-micro")
 """Regimes that pass through the network as a whole. (Heads change nothing in any baseline.)"""

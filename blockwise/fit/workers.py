@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from blockwise.processes import process_pool
+from blockwise.system.processes import process_pool
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -3,7 +3,7 @@
 from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape, pool_to
-from blockwise.layers import named
+from blockwise.nets.named import named
 
 
 class GAPHead(ClassifierHead):

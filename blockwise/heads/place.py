@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from devices.network import DROPOUTS, Layer
-from devices.trace import kind_of_module
+from devices.network.trace import kind_of_module
 
 BEHIND = (*DROPOUTS, "max_pool")
 """Kinds of layers that stand behind the activation."""

@@ -3,7 +3,7 @@
 from blockwise.integer.arithmetic import Arithmetic
 from blockwise.integer.niti import NITI4, NITI4_JUMP, NITI8
 from blockwise.integer.nitro import NITRO
-from devices.integer import form_name
+from devices.program.integer import form_name
 
 ARITHMETICS: dict[str, Arithmetic] = {a.name: a for a in (NITI8, NITI4, NITI4_JUMP, NITRO)}
 

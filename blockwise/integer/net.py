@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from blockwise.blocks import BlockNet
 from blockwise.integer.arithmetic import Arithmetic, Place, Scored
 from blockwise.integer.layers import (
     AvgPool,
@@ -21,8 +20,9 @@ from blockwise.integer.layers import (
 from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
+from blockwise.nets.blocks import BlockNet
 from devices.errors import InputError
-from devices.trace import kind_of_module
+from devices.network.trace import kind_of_module
 
 FIRST_STREAM = 1
 """Layer i draws its first weights, then its steps, from stream 1 + i of the seed."""

@@ -12,7 +12,7 @@ from blockwise.models.resnet import resnet
 from blockwise.models.style import ACTIVATIONS, INITS, PLAIN, Style, restyle
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
-from blockwise.norms import replace_norms
+from blockwise.nets.norms import replace_norms
 from devices.errors import InputError, unknown_name
 
 __all__ = [
@@ -69,7 +69,7 @@ def build(
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
 
-    ``norm`` is one of :data:`blockwise.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
+    ``norm`` is one of :data:`blockwise.nets.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
     network of torchvision, on the meta device, at its own width and in its own style.
 
     Weights come from PyTorch's global random generator. Raises InputError for an unknown name, a

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from blockwise.describe import describe
 from blockwise.heads.place import split
+from blockwise.nets.anatomy import describe
 from devices.network import Network
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 
 @dataclass(frozen=True)

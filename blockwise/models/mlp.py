@@ -4,9 +4,9 @@ import math
 
 from torch import nn
 
-from blockwise.layers import named
 from blockwise.models.chain import Chain, Unit
 from blockwise.models.parts import linear_unit
+from blockwise.nets.named import named
 
 HIDDEN_LAYERS = 3
 

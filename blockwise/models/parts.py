@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from blockwise.layers import named
+from blockwise.nets.named import named
 
 
 class PadShortcut(nn.Module):

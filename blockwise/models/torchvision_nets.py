@@ -16,8 +16,8 @@ from torch import fx, nn
 from blockwise.models.chain import Chain, Unit
 from devices.errors import InputError
 from devices.network import DROPOUTS, IMAGES, Layer
-from devices.regimes.segments import boundaries
-from devices.trace import symbolic, trace
+from devices.network.trace import symbolic, trace
+from devices.program.regimes.segments import boundaries
 
 PREFIX = "torchvision:"
 STAGE_AND_BLOCK = 2

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from torch import nn
 
-from blockwise.quant import (
+from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.methods import (
     apot,
     bnn,
     centroids,
@@ -29,13 +30,12 @@ from blockwise.quant import (
     uniq,
     xnor,
 )
-from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
+from blockwise.quant.parameter_rules import Treatment
 from blockwise.quant.precision import Edges, Skips, edges, skips
 from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, Quantizer, Role, Rule
 from blockwise.quant.scheme import Scheme, check_bits, compose, find, lacks
 from blockwise.quant.stages import ONE_STAGE, Stages
-from blockwise.quant.treatment import Treatment
 from devices.errors import unknown_name
 from devices.network import Residual
 

@@ -76,7 +76,7 @@ def _stored(layer: nn.Conv2d | nn.Linear) -> int:
 
 
 def code_block(shape: tuple[int, ...]) -> int:
-    """Weights to a code where one code stands for several; as ``devices.network.Layer.code_block``."""
+    """Weights to a code where one code stands for several; as ``devices.network.layers.Layer.code_block``."""
     kernel = math.prod(shape[2:])
     if kernel > 1:
         return kernel

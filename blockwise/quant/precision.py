@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from devices.network import DROPOUTS, skipping
-from devices.trace import kind_of_module, links
+from devices.network.trace import kind_of_module, links
 
 PASSIVE = ("view", "max_pool", *DROPOUTS)
 """Kinds of layers that hand codes on as they are."""

@@ -1,4 +1,4 @@
-"""Renderings of a :class:`~blockwise.result.Result`: terminal, JSON, HTML and pictures."""
+"""Renderings of a :class:`~blockwise.experiment.result.Result`: terminal, JSON, HTML and pictures."""
 
 from blockwise.report.console import make_console, print_report, render, show
 from blockwise.report.files import named, write_all

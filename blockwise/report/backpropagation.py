@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
+from blockwise.experiment.result import Baseline, DeviceInfo, Result
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, kib, size
-from blockwise.result import Baseline, DeviceInfo, Result
 
 LOWEST = "*"
 """Beside the form with the lowest peak; :func:`best_line` says so."""

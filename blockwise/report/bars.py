@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from blockwise.experiment.result import DeviceInfo, RegimeResult, Result
 from blockwise.report.text import fits_words, kib, ram_figures, times
-from blockwise.result import DeviceInfo, RegimeResult, Result
 
 LONGEST_IN_RAM = 8
 """A bar is cut at this many times the RAM: beyond it, the part that fits could not be seen."""

@@ -11,10 +11,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from blockwise.experiment.result import PagingInfo, Result
 from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.bars import Bars
 from blockwise.report.facts import facts, paper_lines, run_line
-from blockwise.report.obstacles import obstacles
 from blockwise.report.paging import paging_lines
 from blockwise.report.tables import (
     accuracy_table,
@@ -24,9 +24,9 @@ from blockwise.report.tables import (
     same_bits_note,
     tensor_table,
 )
+from blockwise.report.trainability import obstacles
 from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline, work_sentence
-from blockwise.result import PagingInfo, Result
-from blockwise.streams import accept_any_text
+from blockwise.system.streams import accept_any_text
 
 PLAIN_WIDTH = 100
 """Columns of a report that goes to a file or a pipe."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from blockwise.experiment.result import DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, shape, size
-from blockwise.result import DeviceInfo, ModelInfo, Result
-from devices.regimes import INTEGER_REGIMES
+from devices.program.regimes import INTEGER_REGIMES
 
 SETTINGS = {
     "method": "{}",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from blockwise.files import atomic_write
 from blockwise.report.pictures import draw
+from blockwise.system.files import atomic_write
 
 
 def save_figure(make: Callable[[], Figure], stem: Path) -> tuple[Path, Path]:

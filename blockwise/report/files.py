@@ -4,11 +4,11 @@ import dataclasses
 import os
 from pathlib import Path
 
-from blockwise.files import atomic_write, make_folder
+from blockwise.experiment.result import Result
 from blockwise.report import json_report
 from blockwise.report.html_report import to_html
 from blockwise.report.pictures import PNG_NAME, SVG_NAME, timeline_images
-from blockwise.result import Result
+from blockwise.system.files import atomic_write, make_folder
 
 JSON_NAME, HTML_NAME = "result.json", "report.html"
 FILES = {"result": JSON_NAME, "report": HTML_NAME, "timeline": SVG_NAME, "timeline (PNG)": PNG_NAME}

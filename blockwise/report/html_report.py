@@ -9,10 +9,10 @@ from string import Template
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
+from blockwise.experiment.result import Result
 from blockwise.report.console import render
 from blockwise.report.pictures import timeline_images
 from blockwise.report.verdict import headline
-from blockwise.result import Result
 
 WIDTH = 110
 """Columns of the report in the page."""

@@ -14,8 +14,8 @@ from blockwise.report.labels import Named, label
 from blockwise.report.qat import error_words
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT
-from devices import profile
-from devices.profile import KIB
+from devices.boards import profile
+from devices.boards.profile import KIB
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary

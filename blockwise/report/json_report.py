@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from blockwise.files import atomic_write
-from blockwise.result import SCHEMA_VERSION, Result
+from blockwise.experiment.result import SCHEMA_VERSION, Result
+from blockwise.system.files import atomic_write
 from devices.errors import InputError
 
 SUPPORTED_VERSIONS = (SCHEMA_VERSION,)

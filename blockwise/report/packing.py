@@ -3,7 +3,7 @@
 import colorsys
 from xml.sax.saxutils import escape
 
-from devices.arena.buffers import Arena, Buffer
+from devices.memory.arena.buffers import Arena, Buffer
 
 WIDTH, HEIGHT = 1000, 600
 """Of the plot itself, in pixels."""

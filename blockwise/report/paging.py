@@ -1,7 +1,7 @@
 """What paging costs on the board's flash, a line each."""
 
+from blockwise.experiment.result import PagingInfo, Result
 from blockwise.report.text import duration, kib, size
-from blockwise.result import PagingInfo, Result
 
 UNKNOWN = "unknown"
 

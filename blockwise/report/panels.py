@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from blockwise.experiment.result import DeviceInfo, MomentRow, RegimeResult
 from blockwise.report.text import (
     KIB,
     fits_words,
@@ -19,8 +20,7 @@ from blockwise.report.text import (
     size,
     times,
 )
-from blockwise.result import DeviceInfo, MomentRow, RegimeResult
-from devices.categories import (
+from devices.program.categories import (
     LATENT_WEIGHTS,
     NORM_AND_QUANTIZER,
     OPTIMIZER_STATE,

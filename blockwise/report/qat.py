@@ -13,7 +13,7 @@ from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, DIVERGED
-from devices.costs import FLOAT_BITS
+from devices.program.accountings import FLOAT_BITS
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary

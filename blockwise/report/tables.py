@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from rich.text import Text
 
+from blockwise.experiment.result import Baseline, Host, RegimeResult, Result, Training
 from blockwise.report.side_by_side import Row, Ruled, SideBySide, ruled_table
 from blockwise.report.text import (
     ABSENT,
@@ -24,7 +25,6 @@ from blockwise.report.text import (
     times,
 )
 from blockwise.report.uncertainty import wilson
-from blockwise.result import Baseline, Host, RegimeResult, Result, Training
 
 BASELINE = "bp"
 """The regime that every other is compared with."""

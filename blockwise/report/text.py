@@ -2,8 +2,8 @@
 
 import re
 
-from blockwise.result import DeviceInfo, RegimeResult
-from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
+from blockwise.experiment.result import DeviceInfo, RegimeResult
+from devices.program.categories import CATEGORIES, NORM_AND_QUANTIZER
 
 KIB = 1024
 ABSENT = "-"

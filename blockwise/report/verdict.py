@@ -1,8 +1,8 @@
 """The answer in words: which regimes fit, and how well they train."""
 
+from blockwise.experiment.result import Divergence, RegimeResult, Result, Training
 from blockwise.report.text import interval, join, percent, ram_words, size, times
 from blockwise.report.uncertainty import differ, wilson
-from blockwise.result import Divergence, RegimeResult, Result, Training
 
 
 def headline(result: Result) -> str:

@@ -1,7 +1,7 @@
 """Why a program's peak is another figure than the study's: the differences, in bytes and words.
 
 Every tensor alive at the peak either holds values that the study counts too (a claim, see
-:mod:`blockwise.studies.claims`), perhaps at another width, or is left out by it. Last comes what
+:mod:`blockwise.studies.terms`), perhaps at another width, or is left out by it. Last comes what
 the study counts and the peak does not hold. Widths are compared in bits and rounding is a
 difference of its own, so that study + differences = program holds to the byte.
 """
@@ -9,7 +9,9 @@ difference of its own, so that study + differences = program holds to the byte.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from blockwise.studies.claims import (
+from blockwise.studies.memory_result import Difference
+from blockwise.studies.peak_tensors import ACTIVATIONS, IMAGES, LABELS, MADE_BACKWARD, Held, held_at_peak
+from blockwise.studies.terms import (
     ACTIVATION,
     BIASES,
     STATE,
@@ -19,11 +21,9 @@ from blockwise.studies.claims import (
     inference_claims,
     training_claims,
 )
-from blockwise.studies.held import ACTIVATIONS, IMAGES, LABELS, MADE_BACKWARD, Held, held_at_peak
-from blockwise.studies.memory_result import Difference
-from devices import categories as cat
-from devices.ledger import Ledger
 from devices.network import Layer, Network
+from devices.program import categories as cat
+from devices.program.ledger import Ledger
 
 LEFT_OUT = {
     "mask": "the ReLUs keep masks of what they clipped",

@@ -7,7 +7,7 @@ questions, training on integers and local losses; this joins them, each globally
 from dataclasses import dataclass
 from itertools import product
 
-from blockwise.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
 from blockwise.studies.jobs import Job
 from blockwise.training import INTEGER_REGIMES, REGIMES
 

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from blockwise import data
-from blockwise.compare import environment
-from blockwise.config import Config
-from blockwise.setup import Setup
+from blockwise.experiment.compare import environment
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.trainer import options_of, run_of
 from blockwise.studies import records
-from blockwise.trainer import options_of, run_of
 from blockwise.training import INTEGER_REGIMES
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
-from devices import profile
-from devices.integer import FORMS, form_name, is_local
-from devices.profile import KIB
+from devices.boards import profile
+from devices.boards.profile import KIB
+from devices.program.integer import FORMS, form_name, is_local
 
 
 @cache

@@ -1,6 +1,6 @@
 """The reference study's memory tables from code, and beside each figure what a program needs.
 
-ResNet-20 at W32A32 and W3A3. The study's side is its formula (:mod:`devices.paper`) with the bit
+ResNet-20 at W32A32 and W3A3. The study's side is its formula (:mod:`devices.memory.paper`) with the bit
 width of the precision for weights and activations alike: 3 bits reproduce its W3A3 activations
 (0.006 and 0.07 MB), the 4 of max(b, 4) would give 0.008 and 0.10. The program's side is read off
 schedules: inference of the packed network, one sample; one training step by backpropagation.
@@ -15,19 +15,19 @@ import torch
 
 import blockwise
 from blockwise import models, quant
-from blockwise.compare import git_commit
+from blockwise.experiment.compare import git_commit
 from blockwise.studies.differences import inference_differences, training_differences
 from blockwise.studies.digits import printed, printed_total
 from blockwise.studies.memory_result import Difference, Entry, MemoryStudy, MemoryTable
 from blockwise.studies.parameters import parameter_table, uniform_readings
-from devices import categories as cat
-from devices.inference import inference
-from devices.ledger import Ledger
+from devices.boards.profile import Device
+from devices.memory.paper import PaperFigures, paper_figures
 from devices.network import Network
-from devices.paper import PaperFigures, paper_figures
-from devices.profile import Device
-from devices.regimes import Step, schedule, update_of
-from devices.state import Bits
+from devices.program import categories as cat
+from devices.program.inference import inference
+from devices.program.ledger import Ledger
+from devices.program.regimes import Step, schedule, update_of
+from devices.program.state import Bits
 
 MODEL, REGIME, OPTIMIZER = "resnet20", "bp", "sgd-momentum"
 PRECISIONS: dict[str, tuple[str, int]] = {"W32A32": ("fp32", 32), "W3A3": ("lsq", 3)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from blockwise.studies.memory_result import ParameterRow
-from devices.costs import FLOAT_BITS
+from devices.program.accountings import FLOAT_BITS
 
 MB, MIB = 1_000_000, 2**20
 

@@ -13,10 +13,10 @@ from functools import cache
 import torch
 
 from blockwise import models, quant
-from blockwise.describe import Anatomy
-from devices.costs import FLOAT_BITS
+from blockwise.nets.anatomy import Anatomy
 from devices.errors import InputError
-from devices.paper import paper_figures
+from devices.memory.paper import paper_figures
+from devices.program.accountings import FLOAT_BITS
 
 BITS = (*quant.BITS, FLOAT_BITS)
 """Bit widths that can be trained."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from blockwise.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
 from blockwise.studies.jobs import Job, dataset
 from blockwise.studies.precision import Family, Point, Protocol, activation_bits
-from devices.costs import FLOAT_BITS
+from devices.program.accountings import FLOAT_BITS
 
 METHOD = "lsq"
 REGIME = "bp"

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from blockwise import quant
-from blockwise.config import PAPER, Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import PAPER, Config, Data, Network, Output, Quantization, Training
 from blockwise.studies import summary
 from blockwise.studies.jobs import Job
 from blockwise.studies.summary import Summary

@@ -12,20 +12,20 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from blockwise.blocks import BlockNet
-from blockwise.describe import Anatomy
 from blockwise.models import Chain
-from blockwise.partition import Cut
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.cuts import Cut
 from blockwise.training.host import StorageCounter
 from blockwise.training.local import block_step
 from blockwise.training.segments import Segment, backpropagate
 from blockwise.training.updater import Updater
-from devices.costs import PYTORCH
-from devices.ledger import Ledger
 from devices.network import Network
-from devices.regimes import Step, schedule, update_of
-from devices.regimes.recompute import best_segments
-from devices.state import Bits
+from devices.program.accountings import PYTORCH
+from devices.program.ledger import Ledger
+from devices.program.regimes import Step, schedule, update_of
+from devices.program.regimes.recompute import best_segments
+from devices.program.state import Bits
 
 LEARNING_RATE = 0.01
 

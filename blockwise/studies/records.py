@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from blockwise.files import atomic_write, reason
+from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
 FIRST_REVISION, REVISION = 1, 2

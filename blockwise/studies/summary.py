@@ -9,7 +9,7 @@ from typing import Any
 
 from blockwise.studies.records import ended
 from blockwise.training import INTEGER_REGIMES
-from devices.integer import is_local
+from devices.program.integer import is_local
 
 
 @dataclass(frozen=True)

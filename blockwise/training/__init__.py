@@ -11,8 +11,8 @@ from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Regime
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
-from devices.integer import FORMS, LOCAL_SUFFIX
-from devices.regimes import INTEGER_REGIMES as PLANNED
+from devices.program.integer import FORMS, LOCAL_SUFFIX
+from devices.program.regimes import INTEGER_REGIMES as PLANNED
 
 __all__ = [
     "ALL_REGIMES",

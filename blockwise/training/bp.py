@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.training.phase import Phase, whole
 
 

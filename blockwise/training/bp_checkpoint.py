@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.training.phase import Phase, whole
 from blockwise.training.segments import Segment, backpropagate
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet, settled_weights
+from blockwise.nets.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, whole
 from blockwise.training.segments import Segment, backpropagate

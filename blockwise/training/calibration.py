@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from blockwise.blocks import BlockNet
 from blockwise.data import Normalize, Split
+from blockwise.nets.blocks import BlockNet
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from devices.errors import InputError
-from devices.trace import symbolic
+from devices.network.trace import symbolic
 
 IMAGES = 128
 """Of the training set, evenly spread over it, without augmentation: a batch such as any training's."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from blockwise.files import atomic_write
+from blockwise.system.files import atomic_write
 from devices.errors import InputError
 
 VERSION = 4

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from torch import Tensor
 
-from blockwise.files import atomic_write, reason
+from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from blockwise.blocks import BlockNet
 from blockwise.data import Normalize, Split, batches
+from blockwise.nets.blocks import BlockNet
 
 BATCH = 256
 

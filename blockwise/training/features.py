@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
 from blockwise.data import Normalize, Split
+from blockwise.nets.blocks import BlockNet
 
 LAYOUT = torch.channels_last
 """Convolutions are fastest on it, on processors and accelerators alike."""

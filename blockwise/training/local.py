@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.training.phase import Phase, whole
 
 

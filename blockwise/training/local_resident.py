@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from blockwise.blocks import BlockNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.training.local import block_step
 from blockwise.training.phase import Phase
 

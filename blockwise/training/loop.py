@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blockwise.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
-from blockwise.result import Divergence, Epoch, Host, Training
+from blockwise.experiment.result import Divergence, Epoch, Host, Training
+from blockwise.nets.blocks import BlockNet, compiled, frozen_statistics
 from blockwise.training import calibration, checkpoint
 from blockwise.training.circumstances import Circumstances
 from blockwise.training.digest import StepLog, digest

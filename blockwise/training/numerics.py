@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset
 from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
+from blockwise.nets.blocks import BlockNet
 from blockwise.quant import Treatment, stored_bytes
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
@@ -44,7 +44,7 @@ class Numerics(Protocol):
         ...
 
     def rates(self, options: TrainOptions) -> dict[str, Any]:
-        """The learning rate as :class:`~blockwise.result.Training` has it."""
+        """The learning rate as :class:`~blockwise.experiment.result.Training` has it."""
         ...
 
     def rate(self, options: TrainOptions, done: int, total: int) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from blockwise.blocks import frozen_statistics
+from blockwise.nets.blocks import frozen_statistics
 from blockwise.training.draws import Draws
 
 

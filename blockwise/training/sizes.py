@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from blockwise.quant.ranges import SMALLEST_STEP
+from blockwise.quant.numeric.ranges import SMALLEST_STEP
 
 SHARE = 0.1
 """Of a size: the most that its gradient counts."""

@@ -7,8 +7,8 @@ from blockwise.fit.measure import LOOK_AT_RAM, Limits, Task, measure, peak_of
 from blockwise.fit.networks import Model, survey
 from blockwise.fit.space import Space, candidates
 from devices import load, plan
-from devices.ledger import Ledger
-from devices.regimes import REGIMES, Step, schedule
+from devices.program.ledger import Ledger
+from devices.program.regimes import REGIMES, Step, schedule
 
 MODEL = Model("cnn", 4, (1, 8, 8), method="dorefa")
 DEVICE = load("stm32f103")

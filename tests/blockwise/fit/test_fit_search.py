@@ -5,18 +5,18 @@ from itertools import pairwise, product
 
 import pytest
 
-from blockwise.commands.compare import parse
+from blockwise.cli.commands.compare import parse
+from blockwise.experiment.prepare import Setup
 from blockwise.fit import Model, Space, pareto, search
 from blockwise.fit.confirm import Confirmed, limits_of, planned
 from blockwise.fit.measure import Measured
-from blockwise.fit.misses import smallest_board
+from blockwise.fit.nearest_miss import smallest_board
 from blockwise.fit.neighbours import Neighbours
 from blockwise.fit.search import _front
 from blockwise.fit.space import Candidate
-from blockwise.setup import Setup
 from devices import load
+from devices.boards.profile import catalogue
 from devices.errors import InputError
-from devices.profile import catalogue
 
 MODEL = Model("cnn", 4, (1, 8, 8))
 BOARD = load("stm32f103")

@@ -9,7 +9,7 @@ from blockwise.fit.measure import Limits, step_of
 from blockwise.fit.networks import Atlas, Model, merged, survey
 from blockwise.fit.space import Candidate, Space, candidates, sample
 from devices.errors import InputError
-from devices.regimes import REGIMES, schedule
+from devices.program.regimes import REGIMES, schedule
 
 MODEL = Model("cnn", 4, (1, 8, 8))
 SPACE = Space(

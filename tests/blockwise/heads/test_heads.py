@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from blockwise import heads, models, quant
-from blockwise.blocks import BlockNet
 from blockwise.heads.sim import SimilarityBranch, SimilarityLoss, similarity_matrix
-from blockwise.partition import cut
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.cuts import cut
 from devices.errors import InputError
 
 SHAPES = [(16, 32, 32), (8, 8, 8), (4, 1, 1), (3, 5, 7), (20,)]

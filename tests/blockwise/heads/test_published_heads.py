@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from blockwise import heads, models
-from blockwise.blocks import BlockNet
-from blockwise.describe import Anatomy
+from blockwise.experiment.presets import PRESETS
 from blockwise.heads.place import read_layer, split
 from blockwise.heads.pred import decoder_windows
-from blockwise.partition import cut
-from blockwise.presets import PRESETS
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.cuts import cut
 
 BETA = 0.99
 PUBLISHED = ("pred", "sim", "predsim")

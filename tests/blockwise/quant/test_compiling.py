@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from blockwise import models, quant, setup
-from blockwise.config import Config, Data, Output, Training
-from blockwise.quant import lsq
+from blockwise import models, quant
+from blockwise.experiment import prepare as setup
+from blockwise.experiment.config import Config, Data, Output, Training
 from blockwise.quant.compiling import check_compiled
+from blockwise.quant.methods import lsq
 from devices.errors import InputError
 
 BACKEND = "aot_eager"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from blockwise.result import (
+from blockwise.experiment.result import (
     ArenaInfo,
     Baseline,
     DataInfo,
@@ -21,7 +21,7 @@ from blockwise.result import (
     TensorRow,
     Training,
 )
-from devices.categories import (
+from devices.program.categories import (
     CATEGORIES,
     LATENT_WEIGHTS,
     NORM_AND_QUANTIZER,

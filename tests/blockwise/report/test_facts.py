@@ -2,7 +2,7 @@
 
 import pytest
 
-from blockwise.config import Config, Training
+from blockwise.experiment.config import Config, Training
 from blockwise.report.facts import integers, settings
 
 

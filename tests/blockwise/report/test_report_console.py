@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from blockwise.experiment.result import Result
 from blockwise.report import make_console, print_report
 from blockwise.report.bars import make_scale
 from blockwise.report.text import KIB, broken, duration, gap, size, times
 from blockwise.report.verdict import accuracy_sentence, headline
-from blockwise.result import Result
-from devices.categories import CATEGORIES, NORM_AND_QUANTIZER
+from devices.program.categories import CATEGORIES, NORM_AND_QUANTIZER
 
 GOLDEN = Path(__file__).parent / "golden"
 LABELS = [*(c for c in CATEGORIES if c != NORM_AND_QUANTIZER), "norm, quantizers"]

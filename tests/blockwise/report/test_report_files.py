@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blockwise.files import WriteError, atomic_write
+from blockwise.experiment.result import Result
 from blockwise.report import make_console, print_report, read, write, write_all
-from blockwise.result import Result
+from blockwise.system.files import WriteError, atomic_write
 
 
 def _failing(*_: object) -> None:

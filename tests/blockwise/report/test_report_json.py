@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from blockwise.experiment.result import SCHEMA_VERSION, Result
 from blockwise.report import dumps, read, write
-from blockwise.result import SCHEMA_VERSION, Result
 from devices.errors import InputError
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from blockwise.experiment.result import PagingInfo, Result
 from blockwise.report.paging import paging_lines
-from blockwise.result import PagingInfo, Result
 
 
 @pytest.fixture

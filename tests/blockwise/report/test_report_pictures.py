@@ -10,10 +10,10 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from blockwise.experiment.result import Result
 from blockwise.report import headline, timeline_images, timeline_svg_png, to_html
 from blockwise.report.panels import PHASE_SHADES, phase_key
 from blockwise.report.pictures import y_limits
-from blockwise.result import Result
 
 STUB = "<svg></svg>"
 

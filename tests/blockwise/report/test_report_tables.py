@@ -4,10 +4,10 @@ import dataclasses
 
 from rich.console import Console
 
+from blockwise.experiment.result import Result
 from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.side_by_side import SideBySide
 from blockwise.report.tables import accuracy_table, batch_note, host_table, memory_table, same_bits_note
-from blockwise.result import Result
 
 
 def cells(table: SideBySide) -> dict[str, tuple[str, ...]]:

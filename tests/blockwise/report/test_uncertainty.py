@@ -7,10 +7,10 @@ from math import hypot
 import pytest
 from scipy.stats import binom, binomtest  # type: ignore[import-untyped]
 
+from blockwise.experiment.result import Result
 from blockwise.report.tables import accuracy_table
 from blockwise.report.uncertainty import differ, half_width, known_to, wilson
 from blockwise.report.verdict import accuracy_sentence, work_sentence
-from blockwise.result import Result
 
 COUNTS = [(0, 1), (1, 1), (0, 70), (70, 70), (347, 359), (349, 359), (8112, 10_000)]
 

@@ -4,7 +4,7 @@ import pytest
 
 from blockwise import models
 from blockwise.studies.real_step import compare
-from devices.regimes import REGIMES
+from devices.program.regimes import REGIMES
 
 WITHIN_UNITS = ("bp-best", "bp-micro")
 """Their best cuts may lie within a unit of a plain chain, where PyTorch has no module to call."""

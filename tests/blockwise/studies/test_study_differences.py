@@ -10,19 +10,19 @@ from tiny import NETWORK
 
 from blockwise import models
 from blockwise.studies import differences as d
-from blockwise.studies.claims import inference_claims, training_claims
 from blockwise.studies.differences import inference_differences, training_differences
-from devices import categories as cat
-from devices.inference import inference
-from devices.ledger import Ledger
+from blockwise.studies.terms import inference_claims, training_claims
+from devices.memory.paper import paper_figures
 from devices.network import Network
-from devices.paper import paper_figures
-from devices.regimes import Step, schedule
-from devices.state import FIXED_LEVELS, ONE_STEP, Bits
+from devices.program import categories as cat
+from devices.program.inference import inference
+from devices.program.ledger import Ledger
+from devices.program.regimes import Step, schedule
+from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
 
 W4A4 = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
 
-# bp at conv2's weight gradient, see tests/devices/test_regimes.py. The study counts 16 + 64 + 64
+# bp at conv2's weight gradient, see tests/devices/program/test_regimes.py. The study counts 16 + 64 + 64
 # activations at 4 bits and 391 parameters and momenta at 32: 72 + 2 x 1,564 = 3,200 bytes.
 TRAINING_BY_HAND = {
     d.GRADIENTS: (195 + 8 + 144) * 4,  # linear, norm2, conv2
@@ -34,7 +34,7 @@ TRAINING_BY_HAND = {
     d.LEFT_OUT["mask"]: 8,
     "images at 8 bits instead of 4": 8,
 }
-# Inference at conv2, see tests/devices/test_inference.py. The study counts one map of 64 at 4 bits,
+# Inference at conv2, see tests/devices/program/test_inference.py. The study counts one map of 64 at 4 bits,
 # which relu1's codes are, and 391 parameters at 4 bits: 32 + 196 bytes, half a byte rounded up.
 INFERENCE_BY_HAND = {
     d.ACCUMULATORS: 256,

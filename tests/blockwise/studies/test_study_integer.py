@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from command_lines import changed
 
-from blockwise import cli
-from blockwise.config import Config, Data, Network, Output, Training
+from blockwise.cli import main as cli
+from blockwise.experiment.config import Config, Data, Network, Output, Training
+from blockwise.experiment.prepare import Setup
 from blockwise.report.integers import integer_rows
-from blockwise.setup import Setup
 from blockwise.studies import integers, jobs, records
 from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES

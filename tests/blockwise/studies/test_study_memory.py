@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blockwise import cli, models
+from blockwise import models
+from blockwise.cli import main as cli
 from blockwise.studies.digits import printed, printed_total
 from blockwise.studies.memory import measure
 from blockwise.studies.memory_result import MemoryStudy
 from devices import load
-from devices.paper import paper_figures
+from devices.memory.paper import paper_figures
 
 # The study's tables for ResNet-20, MB: (precision, phase) -> the cells from top to bottom.
 PUBLISHED = {

@@ -7,7 +7,8 @@ from command_lines import changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blockwise import cli, models
+from blockwise import models
+from blockwise.cli import main as cli
 from blockwise.studies import jobs, precision, records
 from blockwise.studies.precision import Family, points
 from devices.errors import InputError

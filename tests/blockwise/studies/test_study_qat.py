@@ -6,7 +6,8 @@ import json
 import pytest
 from command_lines import changed
 
-from blockwise import cli, quant
+from blockwise import quant
+from blockwise.cli import main as cli
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import jobs, qat, records
 

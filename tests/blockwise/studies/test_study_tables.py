@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from command_lines import changed
 
-from blockwise import cli
+from blockwise.cli import main as cli
 from blockwise.studies import records
 from blockwise.studies.summary import NEEDED, summaries
 

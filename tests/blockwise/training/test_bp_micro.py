@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from blockwise import trainer
-from blockwise.compare import compare
-from blockwise.config import Config, Data, Network, Output, Quantization, Training
-from blockwise.setup import Setup
+from blockwise.experiment import trainer
+from blockwise.experiment.compare import compare
+from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.prepare import Setup
 
 STEPS, BATCH, MICRO = 4, 16, 4
 

@@ -11,14 +11,14 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy
-from blockwise.result import Epoch
+from blockwise.experiment.result import Epoch
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions, calibration
 from blockwise.training.options import Silent
 from devices.errors import InputError
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 NAMES = ("ptq-minmax", "ptq-percentile", "ptq-mse")
 OPTIONS = TrainOptions(epochs=2, batch_size=16, optimizer="sgd", learning_rate=0.05, fused=False, seed=5)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from blockwise import cli
-from blockwise.commands import compare
+from blockwise.cli import main as cli
+from blockwise.cli.commands import compare
 from blockwise.training import checkpoint
 from blockwise.training.circumstances import Circumstances, as_begun, kept
 

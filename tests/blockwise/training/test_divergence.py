@@ -7,10 +7,11 @@ from itertools import count
 import pytest
 import torch
 
-from blockwise import cli, trainer
-from blockwise.config import Config, Data, Network, Quantization, Training
-from blockwise.result import Divergence
-from blockwise.setup import Setup
+from blockwise.cli import main as cli
+from blockwise.experiment import trainer
+from blockwise.experiment.config import Config, Data, Network, Quantization, Training
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.result import Divergence
 from blockwise.studies import jobs, records
 from blockwise.training import Run
 from blockwise.training.divergence import Losses, Place, first_broken

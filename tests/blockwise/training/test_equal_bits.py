@@ -7,14 +7,14 @@ from functools import cache
 import pytest
 import torch
 
-from blockwise import blocks as net_blocks
 from blockwise import quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy
 from blockwise.models.resnet import resnet
+from blockwise.nets import blocks as net_blocks
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 OPTIONS = TrainOptions(
     epochs=1, batch_size=8, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3, digest=True

@@ -8,21 +8,21 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy, describe
+from blockwise.experiment.result import Epoch, Training
 from blockwise.integer.accumulate import in_exact_float
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.layers import weighted, weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.xorshift import Xorshift32
-from blockwise.result import Epoch, Training
+from blockwise.nets.anatomy import Anatomy, describe
+from blockwise.nets.blocks import BlockNet
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
 from blockwise.training.digest import digest
 from blockwise.training.options import Silent
-from devices.categories import OPTIMIZER_STATE
 from devices.errors import InputError
-from devices.regimes import Step, schedule
+from devices.program.categories import OPTIMIZER_STATE
+from devices.program.regimes import Step, schedule
 
 OPTIONS = TrainOptions(4, 32, "sgd", 0.1, True, seed=3, digest=True)
 

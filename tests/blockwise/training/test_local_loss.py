@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional as F
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
-from blockwise.config import Config, Network
 from blockwise.data import Dataset, load
-from blockwise.partition import cut
-from blockwise.presets import PRESETS
-from blockwise.setup import Setup
+from blockwise.experiment.config import Config, Network
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.presets import PRESETS
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.cuts import cut
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.bp_micro import difference
 from blockwise.training.local import LocalLearning, block_step

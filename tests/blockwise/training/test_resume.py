@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy
-from blockwise.result import Epoch, Training
+from blockwise.experiment.result import Epoch, Training
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
 from devices.errors import InputError
-from devices.regimes import Step, update_of
+from devices.program.regimes import Step, update_of
 
 EPOCHS = 3
 

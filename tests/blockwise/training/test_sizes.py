@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, load
-from blockwise.describe import Anatomy
-from blockwise.quant.lsq import LSQ
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.quant.methods.lsq import LSQ
 from blockwise.quant.quantizer import SIZE, Rule
 from blockwise.training import REGIMES, Run, TrainOptions, updater
 from blockwise.training.updater import OPTIMIZERS, Updater
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 FREE = {"dsq": {"alpha"}, "qil": {"center"}, "lsq-plus": {"offset"}}
 """Trained numbers of quantizers that are no sizes: they may be zero, or have limits of their own."""

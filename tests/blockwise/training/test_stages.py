@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from blockwise import quant
-from blockwise.config import Config, Network, Quantization, Training
+from blockwise.experiment.config import Config, Network, Quantization, Training
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.trainer import options_of
 from blockwise.quant import Quantizer, Stages
-from blockwise.setup import Setup
-from blockwise.trainer import options_of
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.updater import Updater
 from devices.errors import InputError

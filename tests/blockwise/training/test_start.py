@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, batches, load
-from blockwise.describe import Anatomy
-from blockwise.norms import FrozenNorm
-from blockwise.quant.lsq import LSQ
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.norms import FrozenNorm
+from blockwise.quant.methods.lsq import LSQ
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.start import IMAGES, first_images
 from blockwise.training.updater import Updater
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 
 @pytest.fixture(scope="module")

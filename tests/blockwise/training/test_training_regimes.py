@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from blockwise import models, quant
-from blockwise.blocks import BlockNet
 from blockwise.data import Dataset, Split, batches, load
-from blockwise.describe import Anatomy
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions, features, make_regime, segments
 from blockwise.training import loop as loop_module
 from blockwise.training.features import cache_features, pays
@@ -19,7 +19,7 @@ from blockwise.training.host import StorageCounter
 from blockwise.training.schedules import one_cycle
 from blockwise.training.updater import WEIGHT_DECAY, Updater
 from devices.errors import InputError
-from devices.regimes import Step
+from devices.program.regimes import Step
 
 OPTIONS = TrainOptions(
     epochs=2, batch_size=32, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3

@@ -1,0 +1,32 @@
+"""The commands of ``run.py``, one per file, each with ``run(arguments) -> exit code``."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+Run = Callable[[Sequence[str]], int]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as the catalogue lists it; its module is imported when it is called."""
+
+    module: str
+    summary: str
+
+    def __call__(self, arguments: Sequence[str]) -> int:
+        """Run it; returns the exit code."""
+        run: Run = import_module(f"blockwise.cli.commands.{self.module}").run
+        return run(arguments)
+
+
+COMPARE = Command("compare", "train under several regimes and count every byte")
+"""What is run where no command is named."""
+
+COMMANDS: dict[str, Command] = {
+    "arena": Command("arena", "place buffers with known lifetimes in one stretch of memory"),
+    "fit": Command("fit", "what would fit a board, and at what price"),
+    "methods": Command("methods", "the catalogue of quantization methods"),
+    "export": Command("export", "the weights of a finished run, packed as a board stores them"),
+    "study": Command("study", "the reference study's experiments"),
+}

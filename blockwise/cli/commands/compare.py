@@ -1,0 +1,145 @@
+"""``run.py`` without a command: the comparison of regimes, its flags, its output and its folder."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from blockwise import __version__, report
+from blockwise.cli import flags
+from blockwise.cli.commands import COMMANDS
+from blockwise.cli.progress import ConsoleWatcher
+from blockwise.experiment import run_folder as outfolder
+from blockwise.experiment.compare import compare
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.presets import PRESETS
+from blockwise.experiment.result import Result
+from blockwise.system import exit_codes
+from blockwise.system.files import WriteError
+from blockwise.system.streams import print_json, tell_then_write
+from devices.boards import profile
+from devices.errors import InputError, unknown_name
+
+DESCRIPTION = (
+    "Can this network be trained on this microcontroller, how, and how well? Trains it globally and block "
+    "by block under quantization, and accounts for every byte the board would hold."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Compare as ``arguments`` say; returns the exit code."""
+    config = parse(arguments)
+    if config.output.version:
+        print(f"blockwise {__version__}")
+        return exit_codes.FITS
+    if config.output.list_devices:
+        report.make_console().print(devices_table())
+        return exit_codes.FITS
+    return _compare(config)
+
+
+def _compare(config: Config) -> int:
+    setup = Setup.of(config)
+    out = outfolder.prepare(config)
+    stderr = report.make_console(stderr=True)
+    try:
+        result = report.named(_train(setup, out, stderr, quiet=config.output.quiet))
+        tell_then_write(partial(_show, result, config, out), partial(report.write_all, result, out))
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"go on with --resume {out}") from stop
+    except WriteError as error:
+        raise error.before(f"go on with --resume {out}") from error
+    if result.diverged:
+        return exit_codes.FAILED
+    return exit_codes.FITS if result.fits else exit_codes.NONE_FITS
+
+
+def _train(setup: Setup, out: Path, stderr: Console, *, quiet: bool) -> Result:
+    checkpoints = out / outfolder.CHECKPOINTS
+    if quiet or setup.config.output.dry_run:
+        return compare(setup, checkpoints)
+    with ConsoleWatcher(stderr, setup.config.training.epochs) as watcher:
+        return compare(setup, checkpoints, watcher)
+
+
+def _show(result: Result, config: Config, out: Path) -> None:
+    if config.output.json or config.output.quiet:  # the report itself says so
+        for sentence in report.divergence_sentences(result):
+            print(f"blockwise: {sentence}", file=sys.stderr)
+    if config.output.json:
+        print_json(report.dumps(result))
+    elif config.output.quiet:
+        print(report.headline(result))
+    else:
+        report.print_report(result, report.make_console(), out)
+
+
+def parse(arguments: Sequence[str]) -> Config:
+    """The configuration that ``arguments`` ask for. Raises InputError for what cannot be parsed.
+
+    With ``--resume`` the saved configuration is the default, and may not be changed; with ``--preset`` that
+    of the preset is.
+    """
+    flags.check(arguments)
+    folder, preset = _asked(arguments)
+    if preset is not None and preset not in PRESETS:
+        raise unknown_name("--preset", preset, PRESETS)
+    if folder is None:
+        return _parse(arguments, PRESETS[preset] if preset else Config())
+    if preset is not None:
+        raise InputError(
+            f"--resume {folder}", got=f"--preset {preset} beside it", wanted="one of the two",
+            do="leave --preset out: the run has its configuration",
+        )  # fmt: skip
+    saved = outfolder.saved_config(folder)
+    config = _parse(arguments, saved)
+    if config.output.out is not None:
+        raise InputError(
+            f"--resume {folder}", got=f"--out {config.output.out} beside it", wanted="one of the two",
+            do="leave --out out: results go to the folder that is resumed",
+        )  # fmt: skip
+    changed = [key for key, value in config.learning().items() if value != saved.learning()[key]]
+    if changed or config.output.dry_run != saved.output.dry_run:
+        flag = "--" + (changed[0] if changed else "dry_run").replace("_", "-")
+        raise InputError(
+            f"--resume {folder}", got=f"another {flag} than the run has", wanted="the same configuration",
+            do="leave the flag out, or start a new run with --out",
+        )  # fmt: skip
+    return config
+
+
+def _asked(arguments: Sequence[str]) -> tuple[Path | None, str | None]:
+    """What the defaults come from: the folder of a run, or a preset."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--preset")
+    with contextlib.suppress(argparse.ArgumentError):
+        found = parser.parse_known_args(list(arguments))[0]
+        return found.resume, found.preset
+    return None, None
+
+
+def _parse(arguments: Sequence[str], default: Config) -> Config:
+    others = f"Other commands, each with its own --help: {', '.join(COMMANDS)}."
+    return flags.parse(default, arguments, prog="run.py", description=f"{DESCRIPTION}\n\n{others}")
+
+
+def devices_table() -> Table:
+    """The built-in boards."""
+    table = Table(title="Boards for --device")
+    for column in ("name", "board", "core", "MHz", "RAM KiB", "largest run KiB", "flash KiB"):
+        table.add_column(column, justify="left" if column in ("name", "board", "core") else "right")
+    for device in sorted(profile.catalogue().values(), key=lambda d: d.ram_bytes):
+        names = ", ".join((device.name, *device.aliases))
+        flash = f"{device.flash_bytes // 1024}" if device.flash_bytes else "external"
+        table.add_row(
+            names, device.title, device.core, f"{device.clock_mhz:g}", f"{device.ram_bytes // 1024}",
+            f"{device.largest_contiguous_bytes // 1024}", flash,
+        )  # fmt: skip
+    return table

@@ -1,0 +1,193 @@
+"""``run.py fit``: what would fit the board, and at what price."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.progress import track
+from tyro.conf import arg
+
+from blockwise import models, report
+from blockwise.cli import flags
+from blockwise.experiment import board
+from blockwise.experiment.sizes import MOST, check_shape, check_size
+from blockwise.fit.measure import Measured
+from blockwise.fit.networks import Model, bodies
+from blockwise.fit.search import MOST_CANDIDATES, search
+from blockwise.fit.space import Space
+from blockwise.heads import CATALOGUE
+from blockwise.nets.norms import NORMS
+from blockwise.quant import METHODS
+from blockwise.report import fit as fit_report
+from blockwise.system.exit_codes import FITS, NONE_FITS
+from blockwise.system.files import atomic_write, check_file
+from blockwise.system.processes import cores
+from blockwise.system.streams import print_json, tell_then_write
+from devices.errors import InputError
+from devices.planning import UPDATES
+from devices.program.regimes import REGIMES
+from devices.program.state import OPTIMIZER_STATES
+
+DESCRIPTION = (
+    "What would fit this board? Counts a training step under the combinations of the settings below and "
+    "shows those that no other it counted beats in peak RAM, multiply-accumulates and flash traffic at once; "
+    "where nothing fits, what comes nearest and the smallest board found that would do. Multiply-accumulates "
+    "and flash traffic are compared per image: per step, batch 1 would beat every larger batch (--json has "
+    "both). "
+    "Memory and work only: what is learnt is for the comparison to tell. No data are loaded."
+)
+SPACE = Space()
+MOST_ROWS = 10**9
+
+
+def _several(metavar: str, what: str, names: Iterable[str] = (), more: str = "", **options: Any) -> Any:
+    of = f": {', '.join(names)}" if names else ""
+    return arg(metavar=f"{metavar} ...", help=f"One or more {what}{of}.{more}", **options)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Flags of the command. Settings with one value are pinned."""
+
+    device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
+    reserve_kib: Annotated[
+        int | None,
+        arg(
+            metavar="KIB",
+            help="RAM kept free for stack and system.",
+            help_behavior_hint="(default: the profile's)",
+        ),
+    ] = None
+    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}; or torchvision:NAME.")] = (
+        Model.name
+    )
+    width: Annotated[
+        int | None,
+        arg(
+            metavar="CHANNELS",
+            help="Channels of the first stage; scales every layer.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+        ),
+    ] = None
+    in_shape: Annotated[
+        tuple[int, int, int], arg(metavar="C H W", help="Channels, height and width of the images.")
+    ] = Model.in_shape
+    classes: Annotated[int, arg(help="Classes to tell apart.")] = Model.classes
+    method: Annotated[
+        str, arg(help=f"Quantization method: {', '.join(METHODS)}; 32 bits are fp32 in each.")
+    ] = Model.method
+    regimes: Annotated[tuple[str, ...], _several("REGIME", "regimes", REGIMES)] = SPACE.regimes
+    blocks: Annotated[
+        tuple[str, ...] | None,
+        _several(
+            "CUT",
+            "cuts: stages, residual, layers, each, auto or numbers of balanced blocks",
+            help_behavior_hint=f"(default: {' '.join(SPACE.blocks)}, as far as there are layers)",
+        ),
+    ] = None
+    head: Annotated[
+        tuple[str, ...], _several("HEAD", "local heads, lookahead:WIDTH among them", CATALOGUE)
+    ] = SPACE.heads
+    norm: Annotated[
+        tuple[str, ...], _several("NORM", "norms", NORMS, " frozen and none change what can be learnt.")
+    ] = SPACE.norms
+    batch_size: Annotated[tuple[int, ...], _several("N", "batch sizes")] = SPACE.batches
+    optimizer: Annotated[tuple[str, ...], _several("OPTIMIZER", "optimizers", OPTIMIZER_STATES)] = (
+        SPACE.optimizers
+    )
+    bits: Annotated[
+        tuple[str, ...],
+        _several("W|WxA", "widths: of weights and activations alike, or of both as in 4x8; 32 is float32"),
+    ] = tuple(str(weight) for weight, _ in SPACE.bits)
+    update: Annotated[tuple[str, ...], _several("UPDATE", "ways to apply gradients", UPDATES)] = SPACE.updates
+    micro_batch: Annotated[tuple[int, ...], _several("N", "micro-batches of bp-micro")] = SPACE.micro_batches
+    max_candidates: Annotated[
+        int,
+        arg(
+            help="Where there are more, so many at most are looked at: an even sample, always the same, and "
+            "what is next to its best."
+        ),
+    ] = MOST_CANDIDATES
+    limit: Annotated[
+        int | None, arg(metavar="N", help="Rows to show.", help_behavior_hint="(default: all)")
+    ] = None
+    jobs: Annotated[
+        int | None, arg(metavar="N", help="Processes.", help_behavior_hint="(default: the cores)")
+    ] = None
+    json: Annotated[bool, arg(help="Print every figure as JSON instead of a table.")] = False
+    out: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Also write the JSON to this file.", help_behavior_hint=""),
+    ] = None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Search, print and, if asked, write; returns the exit code."""
+    options = flags.parse(Options(), arguments, prog="run.py fit", description=DESCRIPTION)
+    _check(options)
+    device = board.load(options.device, options.reserve_kib)
+    width = models.width_of(options.model, options.width)
+    model = Model(options.model, width, options.in_shape, options.classes, options.method)
+    result = search(
+        _space(options, model), model, device, most=options.max_candidates, jobs=options.jobs or cores(),
+        watch=_watched,
+    )  # fmt: skip
+    if result.sampled:
+        print(
+            f"blockwise: {result.possible:,} candidates, of which {result.looked_at:,} were looked at: an "
+            "even sample and what is next to its best; pin settings or raise --max-candidates to see all",
+            file=sys.stderr,
+        )
+    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def tell() -> None:
+        if options.json:
+            print_json(text)
+        else:
+            report.show(fit_report.render(result, options.limit), report.make_console())
+
+    write = None if options.out is None else partial(atomic_write, options.out, text + "\n")
+    tell_then_write(tell, write)
+    return FITS if result.front else NONE_FITS
+
+
+def _watched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Measured]]:
+    """A bar on stderr, if that is a terminal."""
+    console = report.make_console(stderr=True)
+    return track(results, "Counting", total, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _space(options: Options, model: Model) -> Space:
+    blocks = options.blocks
+    if blocks is None:
+        most = bodies(model)
+        blocks = tuple(name for name in SPACE.blocks if not name.isdecimal() or int(name) <= most)
+    return Space(
+        options.regimes, blocks, options.head, options.norm, options.batch_size, options.optimizer,
+        tuple(map(_widths, options.bits)), options.update, options.micro_batch,
+    )  # fmt: skip
+
+
+def _widths(text: str) -> tuple[int, int]:
+    weight, _, activation = text.partition("x")
+    activation = activation if "x" in text else weight
+    if not (weight.isdecimal() and activation.isdecimal()):
+        raise InputError("--bits", got=repr(text), wanted="a number, or two as in 4x8", do="correct it")
+    return int(weight), int(activation)
+
+
+def _check(options: Options) -> None:
+    """Refuse what cannot be, before any work. Raises InputError."""
+    models.check_name(options.model)
+    sizes = {"--width": options.width, "--classes": options.classes}
+    counts = {"--max-candidates": options.max_candidates, "--limit": options.limit, "--jobs": options.jobs}
+    for flag, value in (sizes | counts).items():
+        if value is not None:
+            check_size(flag, value, 2 if flag == "--classes" else 1, MOST_ROWS if flag in counts else MOST)
+    check_shape("--in-shape", options.in_shape)
+    if options.out is not None:
+        check_file(options.out, "--out")

@@ -1,0 +1,81 @@
+"""``run.py study integer``: training on integers alone beside float32 and QAT."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from blockwise import report
+from blockwise.cli import flags
+from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.studies import integers, records
+from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
+from blockwise.studies.summary import NEEDED, summaries
+from blockwise.system.exit_codes import FITS
+from blockwise.training import INTEGER_REGIMES
+from devices.errors import unknown_name
+
+DESCRIPTION = (
+    "Trains the same network in float32, with QAT (LSQ) and on integers alone, globally and block by block, "
+    f"with the same cut ({CUT}), heads ({HEAD}), images and epochs; records each run as one JSON line, "
+    "prints a table and draws error against memory. Runs that are recorded already are skipped."
+)
+
+REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+
+
+@dataclass(frozen=True)
+class Options(EpochsStudy):
+    """The study."""
+
+    regimes: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="REGIME ...",
+            help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
+            help_behavior_hint="(default: all)",
+        ),
+    ] = REGIMES
+    preset: Annotated[
+        str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
+    ] = "short"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train what is missing, print the table, draw."""
+    options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
+    protocol = _protocol(options)
+    path = options.record("integer", options.preset)
+    records.read(path, NEEDED)  # an unreadable record is refused before hours of work
+    space = Space(options.regimes, options.data, options.accelerator)
+    jobs = integers.jobs(space, protocol)
+    for job in jobs[: len(jobs) // len(protocol.seeds)]:
+        job.setup.check()  # what cannot be trained is refused before hours of work
+    if options.dry_run:
+        tell_recorded(jobs, path)
+    else:
+        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
+    rows = recorded(jobs, path, options.data_name)
+    if rows:
+        found = summaries(rows)
+        report.make_console().print(report.integer_table(found), report.known_to(rows))
+        if not options.dry_run:
+            for file in report.draw_integers(rows, found, path.with_suffix("")):
+                print(file)
+    return FITS
+
+
+def _told(row: dict[str, Any]) -> str:
+    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}"
+
+
+def _protocol(options: Options) -> Protocol:
+    """The preset with what was asked for instead. Raises InputError for what cannot be."""
+    if options.preset not in PROTOCOLS:
+        raise unknown_name("--preset", options.preset, PROTOCOLS)
+    for regime in options.regimes:
+        if regime not in REGIMES:
+            raise unknown_name("regime", regime, REGIMES)
+    check_values({"--regimes": options.regimes, "--seeds": options.seeds})
+    return replace(PROTOCOLS[options.preset], **options.instead())

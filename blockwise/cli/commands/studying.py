@@ -1,0 +1,122 @@
+"""What the studies that train have in common."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from blockwise import report
+from blockwise.cli.progress import ConsoleWatcher
+from blockwise.studies.jobs import Job, missing, revision_of, run_all
+from blockwise.studies.records import read
+from blockwise.system.files import make_folder
+from blockwise.system.streams import as_text
+from devices.errors import InputError
+
+SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
+"""Conditions that all lines of one table share, beside the data."""
+
+
+@dataclass(frozen=True)
+class TrainingStudy:
+    """The flags that all of them have."""
+
+    data: Annotated[str, arg(help="As for the comparison: a named set or the PATH of an image folder.")] = (
+        "cifar10"
+    )
+    data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
+    seeds: Annotated[
+        tuple[int, ...] | None,
+        arg(metavar="SEED ...", help="Seeds.", help_behavior_hint="(default: the preset's)"),
+    ] = None
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.jsonl",
+            help="Where runs are recorded; the figure stands beside it.",
+            help_behavior_hint="(default: results/STUDY_PRESET.jsonl)",
+        ),
+    ] = None
+    dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_name", as_text(self.data_name))  # figures show it
+
+    def record(self, study: str, preset: str) -> Path:
+        """The file of the finished runs."""
+        return self.out or Path("results") / f"{study}_{preset}.jsonl"
+
+
+@dataclass(frozen=True)
+class EpochsStudy(TrainingStudy):
+    """The flags of those whose presets may be shortened."""
+
+    epochs: Annotated[
+        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
+    ] = None
+
+    def instead(self) -> dict[str, Any]:
+        """What is asked for instead of the preset's values."""
+        asked = {"seeds": self.seeds, "epochs": self.epochs}
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+def train_missing(
+    jobs: Sequence[Job], path: Path, data_name: str, epochs: int, told: Callable[[dict[str, Any]], str]
+) -> None:
+    """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line."""
+    make_folder(path.parent, "--out")
+    left = missing(jobs, path)
+    console, done = report.make_console(stderr=True), len(jobs) - len(left)
+    with ConsoleWatcher(console, epochs) as watcher:
+        for row in run_all(left, path, data_name, lambda job: watcher):
+            done += 1
+            console.print(
+                f"{done} of {len(jobs)}: {told(row)}, seed {row['seed']}: "
+                f"{_ended(row)}, {row['seconds']:.0f} s",
+                soft_wrap=True,
+            )  # fmt: skip
+
+
+def _ended(row: dict[str, Any]) -> str:
+    found = row["divergence"]
+    if found is None:
+        return f"test error {row['test_error']:.1%}"
+    return f"diverged in epoch {found['epoch']}" + (f", block {found['block']}" if found["block"] else "")
+
+
+def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[str, Any]]:
+    """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs.
+
+    Which data that are is known from the lines of ``jobs`` themselves, else by name. Runs of an earlier
+    revision of the training stand in none.
+    """
+    if not jobs:
+        return []
+    rows, first, keys = read(path), jobs[0], {job.key for job in jobs}
+    same = {name: first.conditions[name] for name in SAME}
+    names = {row["data"] for row in rows if row["key"] in keys} or {data_name or first.images.name}
+    return [
+        row
+        for row in rows
+        if row["data"] in names
+        and row["revision"] == revision_of(row["regime"])
+        and all(row[name] == value for name, value in same.items())
+    ]
+
+
+def tell_recorded(jobs: Sequence[Job], path: Path) -> None:
+    """How much of a study is done, on stdout."""
+    print(f"{len(jobs) - len(missing(jobs, path))} of {len(jobs)} runs are recorded")
+
+
+def check_values(flags: dict[str, Sequence[object] | None]) -> None:
+    """Raise InputError for the first flag that is given no value, or one twice. None: it is not given."""
+    for flag, values in flags.items():
+        if values is not None and (not values or len(set(values)) < len(values)):
+            got = " ".join(map(str, values)) or "no value"
+            do = "leave out what is repeated" if values else "name one, or leave the flag out"
+            raise InputError(flag, got=got, wanted="different values, at least one", do=do)

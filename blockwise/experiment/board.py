@@ -1,0 +1,26 @@
+"""A board as the command line names it: a profile, and perhaps another reserve."""
+
+from dataclasses import replace
+
+from devices.boards import profile
+from devices.boards.profile import Device
+from devices.errors import InputError
+
+
+def load(name: str, reserve_kib: int | None = None) -> Device:
+    """The board of this name or profile path, ``reserve_kib`` of its RAM kept free if given.
+
+    Raises InputError for an unknown board, or a reserve that leaves no room in its longest run.
+    """
+    device = profile.load(name)
+    if reserve_kib is None:
+        return device
+    if reserve_kib < 0:
+        raise InputError("--reserve-kib", got=reserve_kib, wanted="at least 0", do="choose a larger number")
+    largest = device.largest_contiguous_bytes // profile.KIB
+    if reserve_kib >= largest:
+        raise InputError(
+            "--reserve-kib", got=reserve_kib, do="choose a smaller reserve or another board",
+            wanted=f"less than {largest}, the longest run of {device.name}",
+        )  # fmt: skip
+    return replace(device, reserve_bytes=reserve_kib * profile.KIB)

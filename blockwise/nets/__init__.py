@@ -1,0 +1,1 @@
+"""Networks in blocks: cuts, norms, the anatomy that is planned, and the modules that are trained."""

@@ -1,0 +1,131 @@
+"""A chain of units as the network that the hardware side accounts for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from blockwise import heads
+from blockwise.heads.place import read_layer
+from blockwise.nets.cuts import Cut, cut
+from blockwise.quant.precision import edges
+from devices.network import IMAGES, LABELS, Block, Layer, Network, skipping
+from devices.network.trace import trace
+from devices.program.ledger import Ledger
+from devices.program.regimes import Step, schedule
+
+if TYPE_CHECKING:
+    from blockwise.models.chain import Chain
+
+LARGE = 512
+"""Width, side or number of classes: ResNet-20 of so many channels takes 1 GiB."""
+
+
+def shapes_alone(*sizes: int) -> AbstractContextManager[object]:
+    """Where a network of such sizes is made to be traced: in no memory, if it would take much.
+
+    Small ones are made as they are: PyTorch's meta device loads a compiler, which takes a second.
+    """
+    return torch.device("meta") if max(sizes) > LARGE else nullcontext()
+
+
+def describe(chain: Chain, blocks: str, head: str, step: Step | None = None) -> Network:
+    """Trace ``chain`` and cut it; ``step`` is what N blocks are balanced for."""
+    anatomy = Anatomy(chain, head)
+    return anatomy.network(anatomy.cut(blocks, step or Step()))
+
+
+class Anatomy:
+    """The traced units of a chain, and the head that each unit would have as the end of a block."""
+
+    def __init__(self, chain: Chain, head: str) -> None:
+        self.chain, self.head = chain, head
+        self.units = self._trace_units()
+        self.shapes = tuple(layers[-1].shape for layers in self.units)
+        self._traced_head, self.head_after = cache(self._trace_head), cache(self._head_after)
+
+    def with_head(self, head: str) -> Anatomy:
+        """The same units, traced once, under another head."""
+        twin = copy.copy(self)
+        twin.head = head
+        twin._traced_head, twin.head_after = cache(twin._trace_head), cache(twin._head_after)
+        return twin
+
+    def cut(self, blocks: str, step: Step) -> Cut:
+        """Groups of unit numbers; see :func:`blockwise.nets.cuts.cut`."""
+        return self.cuts((blocks,), step)[0]
+
+    def cuts(self, names: Iterable[str], step: Step) -> tuple[Cut, ...]:
+        """Several cuts; what a block costs is computed once for all of them."""
+        cost = cache(lambda start, end: self._cost(start, end, step))
+        return tuple(cut(self.chain.stages, blocks, cost) for blocks in names)
+
+    def network(self, groups: Cut) -> Network:
+        """The network with these groups of units as blocks."""
+        return Network(self.chain.in_shape, tuple(self._block(g[0], g[-1] + 1) for g in groups))
+
+    def _trace_units(self) -> tuple[tuple[Layer, ...], ...]:
+        rim = edges(self.chain.units)
+        source, shape, units = IMAGES, self.chain.in_shape, []
+        for name, module in self.chain.units.items():
+            layers = trace(module, {source: shape}, name)
+            edge = (*rim.weights, rim.activation)
+            units.append(tuple(replace(x, precision="edge") if x.name in edge else x for x in layers))
+            source, shape = layers[-1].name, layers[-1].shape
+        skips = skipping([layer for layers in units for layer in layers])
+        return tuple(tuple(_in_skip_path(layer, skips) for layer in layers) for layers in units)
+
+    def _block(self, start: int, end: int) -> Block:
+        layers = tuple(layer for unit in self.units[start:end] for layer in unit)
+        return Block(block_name(self.chain.unit_names[start:end]), layers, self.head_after(end))
+
+    def _head_after(self, end: int) -> tuple[Layer, ...]:
+        unit, last = self.chain.unit_names[end - 1], end == len(self.units)
+        layers = self.units[end - 1]
+        source = read_layer(layers) if heads.kind(self.head).published and not last else layers[-1]
+        given = {IMAGES: source.name, LABELS: LABELS}
+
+        def named(layer: str) -> str:
+            return given.get(layer) or f"{unit}.{layer}"
+
+        head = self._traced_head(source.shape, last)
+        return tuple(replace(x, name=named(x.name), inputs=tuple(map(named, x.inputs))) for x in head)
+
+    def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
+        """The head of any map of this shape, reading IMAGES in place of it."""
+        chain = self.chain
+        _, _, width = self.head.partition(":")
+        with shapes_alone(int(width) if width.isdecimal() else 0):
+            made = (
+                heads.OutputHead()
+                if last
+                else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
+            )
+        layers = trace(made, {IMAGES: shape, LABELS: ()}, "head")
+        return tuple(replace(layer, precision="float") for layer in layers)
+
+    def _cost(self, start: int, end: int, step: Step) -> int:
+        """Peak in bytes of training units start .. end-1 as a block, alone in RAM."""
+        block = self._block(start, end)
+        shape = self.shapes[start - 1] if start else self.chain.in_shape
+        source = self.units[start - 1][-1].name if start else IMAGES
+        alone = Network(shape, (block,), source)
+        return Ledger(schedule("local", alone, step)).peak_bytes
+
+
+def _in_skip_path(layer: Layer, skips: frozenset[str]) -> Layer:
+    """What a residual sum reads is marked, but for the sums of layers with weights."""
+    marked = layer.name in skips and layer.precision == "inner" and not layer.weights
+    return replace(layer, precision="skip") if marked else layer
+
+
+def block_name(units: tuple[str, ...]) -> str:
+    """The first and the last unit of a block; the classifier goes without saying."""
+    named = [unit for unit in units if unit != "classifier"] or list(units)
+    return named[0] if len(named) == 1 else f"{named[0]}..{named[-1]}"

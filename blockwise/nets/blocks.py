@@ -1,0 +1,137 @@
+"""A network cut into blocks, each with its local head: what the training regimes work on."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blockwise import heads
+from blockwise.heads import Head
+from blockwise.heads.place import split
+from blockwise.models import Chain
+from blockwise.nets.anatomy import block_name
+from blockwise.nets.cuts import Cut
+from blockwise.quant import Quantizer
+from blockwise.quant.layers import QuantLinear
+from devices.network.trace import MODULE_KINDS
+
+NORMS = tuple(kind for kind, name in MODULE_KINDS.items() if name == "batch_norm")
+
+
+class BlockNet(nn.Module):
+    """Bodies, heads and tails of all blocks. The last head is the loss of the network's own output.
+
+    A head reads what the body gives. The tail is what only the next block reads: dropout and max pool,
+    if the head stands before them, otherwise nothing.
+    """
+
+    def __init__(self, chain: Chain, groups: Cut, head: str) -> None:
+        super().__init__()
+        units, names, kind = list(chain.units.values()), chain.unit_names, heads.kind(head)
+        self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
+        parts = [_parts([units[i] for i in group], published=kind.published) for group in groups]
+        self.bodies = nn.ModuleList(body for body, _ in parts)
+        self.tails = nn.ModuleList(tail for _, tail in parts)
+        shapes = chain.unit_shapes(before_pool=kind.published)
+        self.heads = nn.ModuleList(
+            heads.make(head, shapes[group[-1]], chain.num_classes, norm=chain.norm) for group in groups[:-1]
+        )
+        self.heads.append(heads.OutputHead())
+        # Published for an output layer that learns alone: nothing before it depends on its loss.
+        self.published_output = kind.published and len(groups[-1]) == 1
+        self.output_weight = kind.output_weight if self.published_output else 1.0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W)."""
+        return self.run(x, 0, len(self))
+
+    def run(self, x: Tensor, start: int, end: int) -> Tensor:
+        """Pass x through the blocks ``start`` .. ``end`` - 1."""
+        for body, tail in zip(self.bodies[start:end], self.tails[start:end], strict=True):
+            x = tail(body(x))
+        return x
+
+    def head(self, index: int) -> Head:
+        """The head of block ``index``."""
+        head = self.heads[index]
+        assert isinstance(head, Head)
+        return head
+
+    def block(self, index: int) -> nn.Module:
+        """Block ``index`` as one module, without its head."""
+        return nn.Sequential(self.bodies[index], self.tails[index])
+
+    def zero_output(self) -> None:
+        """Let an output layer that learns alone start at zero where its heads do, as published.
+
+        One that is quantized does not: its quantizer starts from the weights.
+        """
+        for layer in self.bodies[-1].modules():
+            if self.published_output and isinstance(layer, nn.Linear) and not isinstance(layer, QuantLinear):
+                nn.init.zeros_(layer.weight)
+
+    def loss_weight(self, index: int) -> float:
+        """Of the loss of block ``index`` where blocks learn locally."""
+        return self.output_weight if index == len(self) - 1 else 1.0
+
+
+def _parts(units: list[nn.Module], *, published: bool) -> tuple[nn.Sequential, nn.Sequential]:
+    """Body and tail of a block of these units."""
+    *front, last = units
+    last, tail = split(last) if published else (last, nn.Sequential())
+    return nn.Sequential(*front, last), tail
+
+
+class frozen_statistics:
+    """Within this context, norms and quantizers leave what follows the data as it is."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.norms = [m for m in module.modules() if isinstance(m, NORMS)]
+        self.quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
+
+    def __enter__(self) -> None:
+        self._set(False)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(True)
+
+    def _set(self, track: bool) -> None:
+        for norm in self.norms:
+            norm.track_running_stats = track  # type: ignore[assignment]
+        for quantizer in self.quantizers:
+            quantizer.tracks = track
+
+
+class settled_weights(frozen_statistics):
+    """Within this context weights are quantized as they were last: what follows them, and noise, stays."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self.norms = []
+        self.quantizers = [quantizer for quantizer in self.quantizers if quantizer.role == "weight"]
+
+
+def compiled(net: BlockNet) -> BlockNet:
+    """A twin of ``net`` that shares its parameters and whose blocks and heads are compiled."""
+    import torch._dynamo  # slow to import, and seldom needed
+
+    # All blocks share the code of nn.Sequential, and the compiler limits the versions of one code.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
+    for module in net.modules():
+        if isinstance(module, Quantizer):
+            module.prepare_compile()
+    twin = copy.copy(net)
+    twin._modules = dict(net._modules)
+    twin.bodies = nn.ModuleList(_compile(body) for body in net.bodies)
+    twin.tails = nn.ModuleList(_compile(tail) if list(tail.children()) else tail for tail in net.tails)
+    twin.heads = nn.ModuleList(_compile(head) for head in net.heads)
+    return twin
+
+
+def _compile(module: nn.Module) -> nn.Module:
+    result: Any = torch.compile(module)
+    return result  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""What several methods compute with: level sets, codebooks, nearest levels, powers of two, estimators."""

@@ -1,0 +1,1 @@
+"""This computer: files, streams, processes, signals and exit codes."""

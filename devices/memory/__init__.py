@@ -1,0 +1,1 @@
+"""Where bytes go: addresses in RAM, paging to flash, and the reference study's formula."""

@@ -1,0 +1,136 @@
+"""A network as the hardware side sees it: layers with shapes, grouped into blocks with local heads.
+
+Nothing here knows PyTorch modules; :mod:`devices.network.trace` makes these from a module, and a test may
+write them by hand.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+IMAGES = "images"
+"""The network's input: one batch of images, one byte per channel and pixel."""
+LABELS = "labels"
+"""The targets of the batch: one class number per image, counted from 0."""
+
+DROPOUTS = ("dropout", "channel_dropout")
+"""Kinds of layers that drop elements, or whole channels of an image, in training; at rest they do nothing."""
+
+Precision = Literal["inner", "skip", "edge", "float"]
+"""Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
+(:attr:`devices.program.state.Bits.residual`), those of first and last layers, or 32."""
+
+Residual = Literal["codes", "float"]
+"""What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""
+
+PASSING = ("view", "shortcut", "max_pool", *DROPOUTS)
+"""Layers of one input that a skip path may lead through."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: what it reads, what shape it writes and how many parameters it has."""
+
+    name: str
+    kind: str  # a row of devices.program.accountings
+    inputs: tuple[str, ...]  # names of layers, IMAGES or LABELS
+    shape: tuple[int, ...]  # of the output, without the batch
+    weights: int = 0  # elements of the weight tensor; quantized in training
+    biases: int = 0  # bias elements, and scale and shift of a norm; never quantized
+    buffers: int = 0  # running statistics of a norm, in elements
+    filter_size: int = 0  # weight elements of one output channel
+    kernel: int = 1  # positions of a convolution's kernel
+    window: int = 0  # elements of a pooling window
+    groups: int = 0  # of a group norm
+    precision: Precision = "inner"
+
+    @property
+    def elements(self) -> int:
+        """Output elements per sample."""
+        return math.prod(self.shape)
+
+    @property
+    def code_block(self) -> int:
+        """Weights to a code where one code stands for several: a kernel, or 4 (Stock et al. 2020)."""
+        if self.kernel > 1:
+            return self.kernel
+        return 4 if self.filter_size % 4 == 0 else 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the forward pass per sample (convolution and linear layers)."""
+        positions = math.prod(self.shape[1:]) if self.kind == "conv" else 1
+        return self.weights * positions
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive layers trained as a unit. The head holds what only gives the block its loss."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    head: tuple[Layer, ...]  # ends in a loss; empty if the block is not trained locally
+
+    @property
+    def output(self) -> str:
+        """Name of the layer whose output the next block reads."""
+        return self.layers[-1].name
+
+
+@dataclass(frozen=True)
+class Network:
+    """Blocks in order. The last block's head is the loss itself, so that bp ends there as well."""
+
+    in_shape: tuple[int, ...]
+    blocks: tuple[Block, ...]
+    source: str = IMAGES  # the name by which layers read the input
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of the blocks' bodies, in order."""
+        return tuple(layer for block in self.blocks for layer in block.layers)
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """The layers of bodies and heads, in order."""
+        return tuple(layer for block in self.blocks for layer in (*block.layers, *block.head))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Layer of a body, or the input -> the shape of its output, without the batch."""
+        return {self.source: self.in_shape} | {layer.name: layer.shape for layer in self.layers}
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Layer name -> the block it belongs to, or that block's head ("block.head")."""
+        bodies = {layer.name: b.name for b in self.blocks for layer in b.layers}
+        heads = {layer.name: f"{b.name}.head" for b in self.blocks for layer in b.head}
+        return bodies | heads
+
+    @property
+    def classes(self) -> int:
+        """How many classes its losses tell apart: as many as there are logits. 0 without such a loss."""
+        elements = {layer.name: layer.elements for layer in self.all_layers}
+        losses = (layer for layer in self.all_layers if layer.kind == "cross_entropy")
+        return max((elements[layer.inputs[0]] for layer in losses), default=0)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable elements without the local heads."""
+        return sum(layer.weights + layer.biases for layer in self.layers)
+
+
+def skipping(layers: Sequence[Layer]) -> frozenset[str]:
+    """Names of what a residual sum reads, and of the passing layers on the way to it.
+
+    A name that is none of the ``layers`` is their input.
+    """
+    makers = {layer.name: layer for layer in layers}
+    found = set()
+    for name in (source for layer in layers if layer.kind == "add" for source in layer.inputs):
+        while name in makers and makers[name].kind in PASSING:
+            found.add(name)
+            name = makers[name].inputs[0]
+        found.add(name)
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""One training step as a program: operations in order, the tensors they touch, and live bytes."""

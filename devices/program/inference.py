@@ -1,0 +1,43 @@
+"""Inference of a deployed network as a program: packed weights, folded norms, nothing kept.
+
+The counterpart of :mod:`devices.program.regimes` for a board that only runs the network. Weights are codes
+(floats at 32 bits), the running statistics and the affine pair of each norm are folded into one
+scale and one shift, and a tensor is freed after its last reader.
+"""
+
+from devices.network import Block, Network
+from devices.program.lower import Lowering, with_quantizers
+from devices.program.regimes import Step
+from devices.program.schedule import ACTIVATION, Program, Schedule
+from devices.program.state import State
+
+OWNER = "network"
+"""Inference knows no blocks: every tensor belongs to the whole network."""
+
+
+def inference(network: Network, step: Step) -> Schedule:
+    """One forward pass over ``step.batch`` samples, from images in RAM to float logits.
+
+    Of ``step`` only the batch, the bits and the cost table count. The blocks' bodies run one after
+    the other; local heads and the loss do not exist on the board. How ``network`` is cut changes
+    nothing. A layer still writes its 32-bit accumulators as a whole map, as the packed blocks of
+    ``local-resident`` do, before its norm and ReLU turn them into codes.
+    """
+    layers = network.layers
+    if step.table.packs:
+        layers = with_quantizers(layers, step.bits, network.shapes)
+    whole = Network(network.in_shape, (Block(OWNER, layers, ()),), network.source)
+    program = Program()
+    state = State(program, step.bits, step.optimizer, steps=step.table.packs)
+    lowering = Lowering(program, whole, step.table, step.bits, step.batch)
+    lowering.held.update({layer.name: state.packed(layer, OWNER, "deployed") for layer in layers})
+    deployed = tuple(name for names in lowering.held.values() for name in names)
+    images = program.tensor(
+        "batch.images", (step.batch, *network.in_shape), step.table.image_bits, ACTIVATION, OWNER
+    )
+    lowering.values[network.source] = (images,)
+    program.emit("deployed network", "pack", OWNER, writes=deployed)
+    program.emit("load batch", "load", OWNER, writes=(images,))
+    lowering.forward(layers, keep=False, training=False)
+    program.emit("result", "forward", OWNER, reads=(*deployed, *lowering.values[layers[-1].name]))
+    return program.finish()

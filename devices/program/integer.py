@@ -1,0 +1,226 @@
+"""Training on integers alone: what its layers are, and the operations of a step.
+
+Weights are integers that a step moves in place: no latent copy, no optimizer state. Sums of products
+have 32 bits. NITI shifts them into few by their largest magnitude, which is known only when all of them
+are. Two programs do that: one buffers the sums, the other computes them twice, first for the largest.
+NITRO-D divides by a constant: no sum has to wait.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from devices.network import Block, Layer, Network
+from devices.program import categories as cat
+from devices.program.accountings import INTEGER, CostTable
+from devices.program.lower import ACCUMULATORS, CODE_SCRATCH_BITS, Lowering
+from devices.program.schedule import Phase
+from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
+
+EDGE_BITS = 8
+"""At least so many for weights and activations of the first and last layer and of heads, in every form."""
+
+SUM_BITS = 32
+
+GENERATOR_BITS = 32
+"""The state of a weight tensor's random numbers (xorshift32)."""
+
+
+@dataclass(frozen=True)
+class IntegerForm:
+    """Bits of a weight as stored, and of an activation, of the inner layers."""
+
+    weight_bits: int
+    activation_bits: int
+    error_bits: int = EDGE_BITS
+    mask_bits: int = 1  # what an activation must remember of each of its inputs
+    scaled: bool = False  # whether sums are divided by a constant, each as it is made
+    one_layer: bool = False  # whether an error can pass one layer only
+    most_classes: int = 8_191  # so many powers of two of the softmax add up within 31 bits
+    draws: bool = False  # whether a step draws random numbers, of each inner weight tensor's own
+
+    @property
+    def narrow(self) -> bool:
+        """Whether inner layers multiply numbers of 4 bits."""
+        return self.activation_bits < EDGE_BITS
+
+    @property
+    def bits(self) -> Bits:
+        """As the accounting takes them. Quantizers hold nothing: exponents are a few numbers."""
+        return Bits(self.weight_bits, self.activation_bits, EDGE_BITS, FIXED_LEVELS, FIXED_LEVELS)
+
+    @property
+    def table(self) -> CostTable:
+        """The rows of its layers."""
+        relu = replace(INTEGER.rows["relu"], mask_bits=self.mask_bits)
+        return replace(INTEGER, rows=MappingProxyType({**INTEGER.rows, "relu": relu}))
+
+
+FORMS: dict[str, IntegerForm] = {
+    "niti": IntegerForm(8, 8),
+    "niti4": IntegerForm(8, 4),  # a state of 4 bits and a residue of 4
+    "niti4-jump": IntegerForm(4, 4, draws=True),
+    # The slope behind an activation is 1, 1/4 or 0. A step is divided by 2^17 for each class at its end.
+    "nitro": IntegerForm(32, 8, error_bits=32, mask_bits=2, scaled=True, one_layer=True, most_classes=16_383),
+}
+
+LOCAL_SUFFIX = "-local"
+
+
+def form_name(regime: str) -> str:
+    """The name in FORMS: ``niti`` of ``niti`` and of ``niti-local``."""
+    return regime.removesuffix(LOCAL_SUFFIX)
+
+
+def is_local(regime: str) -> bool:
+    """Whether an integer regime goes block by block."""
+    return regime.endswith(LOCAL_SUFFIX)
+
+
+def integer_network(network: Network) -> Network:
+    """The network as integer training has it: no biases, requantized logits, 8 bits at its end."""
+    relus = [layer.name for layer in network.layers if layer.kind == "relu"]
+    wide = relus[-1] if relus else ""
+    *early, last = network.blocks
+    blocks = [Block(b.name, _layers(b.layers, wide), _layers(b.head, wide, head=True)) for b in early]
+    body, loss = _layers(last.layers, wide), last.head
+    logits = _requantized(body[-1])
+    loss = tuple(replace(x, inputs=(logits.name, *x.inputs[1:]), precision="edge") for x in loss)
+    blocks.append(Block(last.name, (*body, logits), loss))
+    return Network(network.in_shape, tuple(blocks), network.source)
+
+
+def _layers(layers: Sequence[Layer], wide: str, *, head: bool = False) -> tuple[Layer, ...]:
+    found: list[Layer] = []
+    renamed: dict[str, str] = {}
+    for layer in layers:
+        edge = head or layer.name == wide or layer.kind == "avg_pool" or layer.precision == "edge"
+        inputs = tuple(renamed.get(name, name) for name in layer.inputs)
+        found.append(replace(layer, biases=0, inputs=inputs, precision="edge" if edge else "inner"))
+        if head and layer.kind == "linear":
+            found.append(_requantized(layer))
+            renamed[layer.name] = found[-1].name
+    return tuple(found)
+
+
+def _requantized(layer: Layer) -> Layer:
+    return Layer(f"{layer.name}.logits", "quantize", (layer.name,), layer.shape, precision="edge")
+
+
+class IntegerState(State):
+    """Weights in the form in which they are trained and deployed."""
+
+    draws = False
+
+    def trainable(
+        self, layer: Layer, owner: str, *, resident: bool, states: bool = True
+    ) -> tuple[Parameter, ...]:
+        """One tensor for a layer with weights, and the state of its random numbers if its steps draw any."""
+        if not layer.weights:
+            return ()
+        bits, name = self.bits.weight_of(layer), f"{layer.name}.weight"
+        shape = (layer.weights,)
+        value = self.program.tensor(name, shape, bits, cat.PACKED_WEIGHTS, owner, resident=resident)
+        return (Parameter(value, layer.weights, owner, self._generator(layer, owner, resident)),)
+
+    def _generator(self, layer: Layer, owner: str, resident: bool) -> tuple[str, ...]:
+        if not self.draws or layer.precision != "inner":
+            return ()
+        name, category = f"{layer.name}.generator", cat.OPTIMIZER_STATE
+        return (self.program.tensor(name, (1,), GENERATOR_BITS, category, owner, resident=resident),)
+
+
+class IntegerLowering(Lowering):
+    """Sums are buffered as scratch, or computed twice, or scaled as they are made."""
+
+    twice = scaled = False
+
+    @property
+    def unbuffered(self) -> bool:
+        """Whether sums are never held together."""
+        return self.twice or self.scaled
+
+    def forward(
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
+    ) -> None:
+        """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
+        makers = {layer.name: layer for layer in layers}
+        for layer in layers:
+            row = self.table.row(layer)
+            sources = tuple(t for name in layer.inputs for t in self.values[name])
+            if row.output == "view":
+                self.values[layer.name] = sources
+                continue
+            sums = self.unbuffered and layer.kind in ACCUMULATORS
+            maker = makers.get(layer.inputs[0])
+            again = maker if self.unbuffered and maker and maker.kind in ACCUMULATORS else None
+            output = sources[0] if sums else self._output_of(layer, sources)
+            extras = self._save(layer, row, sources, output) if keep else ()
+            self.values[layer.name] = sources if sums else (output,)
+            if sums and self.scaled:
+                continue
+            self.program.emit(
+                f"{layer.name} {'largest sum' if sums else 'forward'}", phase, self._owners[layer.name],
+                reads=(*sources, *self.held.get((again or layer).name, ())),
+                writes=(*(() if sums else (output,)), *extras, *self._filter_scratch(again or layer)),
+                macs=(again or layer).macs * self.images, layer=layer.name,
+            )  # fmt: skip
+
+    def _output_of(self, layer: Layer, sources: tuple[str, ...]) -> str:
+        if layer.kind not in ACCUMULATORS:
+            return self._new_output(layer, self.table.row(layer), sources)
+        return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
+
+    def _sums(self, name: str, shape: tuple[int, ...], owner: str) -> str:
+        return self._declare(f"{name}.sums", shape, SUM_BITS, cat.SCRATCH, owner)
+
+    def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
+        """Only packed weights are unpacked; a byte is read as it is."""
+        if self.bits.weight_of(layer) >= CODE_SCRATCH_BITS:
+            return ()
+        return super()._filter_scratch(layer)
+
+    def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
+        """The input's error first, from the old weights; then the gradient, which moves them at once."""
+        for name in targets:
+            self._input_error(layer, name, gradient)
+        self._step_weights(layer, gradient)
+
+    def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
+        owner, held = self._owners[layer.name], self.held.get(layer.name, ())
+        target = self._target(name, None, owner)
+        macs, scratch = layer.macs * self.images, self._filter_scratch(layer)
+        if self.twice:
+            self._emit(layer, "backward (input, largest)", (gradient, *held), scratch, macs)
+            scratch = self._filter_scratch(layer)
+        if self.unbuffered:
+            self._emit(layer, "backward (input)", (gradient, *held), (target, *scratch), macs)
+            return
+        sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), owner)
+        self._emit(layer, "backward (input)", (gradient, *held), (sums, *scratch), macs)
+        self._emit(layer, "backward (requantize)", (sums,), (target,), 0)
+
+    def _step_weights(self, layer: Layer, gradient: str) -> None:
+        saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]
+        (parameter,) = self.parameters[layer.name]
+        reads = (gradient, *saved)
+        if self.twice:
+            self._emit(layer, "backward (weight, largest)", reads, (), macs)
+        if self.unbuffered:
+            moved = parameter.tensors
+            self._emit(layer, "backward (weight) and update", (*reads, *moved), moved, macs)
+            return
+        sums = self._declare(
+            f"{parameter.latent}.gradient", (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner
+        )
+        self._emit(layer, "backward (weight)", reads, (sums,), macs)
+        self.pending.append((parameter, sums, owner))
+        self.update()
+
+    def _emit(
+        self, layer: Layer, what: str, reads: tuple[str, ...], writes: tuple[str, ...], macs: int
+    ) -> None:
+        self.program.emit(
+            f"{layer.name} {what}", "backward", self._owners[layer.name],
+            reads=reads, writes=writes, macs=macs, layer=layer.name,
+        )  # fmt: skip

@@ -1,0 +1,120 @@
+"""The parts that regimes share: a program, its lowering and the state of blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from devices.network import Block, Layer, Network
+from devices.program.accountings import DEVICE, CostTable
+from devices.program.eager import EagerLowering
+from devices.program.lower import Lowering, with_quantizers
+from devices.program.schedule import Program, Schedule
+from devices.program.state import Bits, State
+
+Tensors = dict[str, tuple[str, ...]]
+"""Layer -> the names of its tensors."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a training step is made of, apart from its regime.
+
+    ``micro_batch`` is how many images bp-micro passes at a time; ``limit_bytes`` is what bp-best has
+    to stay within (None: as low as it gets), on a device that aligns tensors to ``alignment`` bytes.
+    """
+
+    batch: int = 1
+    optimizer: str = "sgd-momentum"
+    bits: Bits = field(default_factory=Bits)
+    fused: bool = True  # each gradient is applied and freed in the backward pass
+    table: CostTable = DEVICE
+    micro_batch: int = 1
+    limit_bytes: int | None = None
+    alignment: int = 8
+    twice: bool = False  # integer regimes compute sums twice instead of buffering them
+
+
+class Builder:
+    """A program in the making."""
+
+    def __init__(self, network: Network, step: Step, *, batch: int | None = None) -> None:
+        """``batch`` images at a time stand for all of the step's, if it is given."""
+        self.network, self.step = quantized(network, step), step
+        self.program = Program()
+        packs = step.table.packs
+        self.state = State(self.program, step.bits, step.optimizer, steps=packs, counts=not packs)
+        self.lowering = self.lower(step.batch if batch is None else batch)
+
+    def lower(self, batch: int) -> Lowering:
+        """A lowering of ``batch`` images, repeated until the step's batch has passed."""
+        step = self.step
+        kind = Lowering if step.table.packs else EagerLowering
+        lowering = kind(self.program, self.network, step.table, step.bits, batch, images=step.batch)
+        lowering.optimizer = step.optimizer
+        return lowering
+
+    def train(self, block: Block, *, head: bool, resident: bool = True, states: bool = True) -> Tensors:
+        """Declare the latent state of a block (and its head) and return each layer's tensors.
+
+        Without ``states`` the optimizer keeps nothing: see :meth:`begin_training`.
+        """
+        layers = (*block.layers, *(block.head if head else ()))
+        return {
+            layer.name: names
+            for layer in layers
+            if (names := self._declare(layer, resident=resident, states=states))
+        }
+
+    def _declare(self, layer: Layer, *, resident: bool, states: bool = True) -> tuple[str, ...]:
+        owner = self.network.owners[layer.name]
+        parameters = self.state.trainable(layer, owner, resident=resident, states=states)
+        buffers = self.state.buffers(layer, owner, resident=resident)
+        self.lowering.parameters[layer.name] = parameters
+        self.lowering.held[layer.name] = (*(p.latent for p in parameters), *buffers)
+        return (*(t for p in parameters for t in p.tensors), *buffers)
+
+    def begin_training(self, block: Block) -> tuple[str, ...]:
+        """Give a block that is resident without optimizer state its state and head; returns them."""
+        parameters, names = self.lowering.parameters, []
+        for layer in block.layers:
+            parameters[layer.name] = tuple(self.state.with_states(p) for p in parameters[layer.name])
+            names += [name for p in parameters[layer.name] for name in p.states]
+        for layer in block.head:
+            names += self._declare(layer, resident=False)
+        return tuple(names)
+
+    def train_all(self) -> tuple[Layer, ...]:
+        """Declare the state of all blocks under the network's own loss; returns their layers."""
+        *early, last = self.network.blocks
+        for block in early:
+            self.train(block, head=False)
+        self.train(last, head=True)
+        return (*self.network.layers, *last.head)
+
+    def packed(self, block: Block, suffix: str) -> Tensors:
+        """Declare the packed state of a block and return each layer's tensors."""
+        return {layer.name: self.state.packed(layer, block.name, suffix) for layer in block.layers}
+
+    def load(self) -> None:
+        """Read a batch of images into RAM."""
+        self.lowering.load(self.network.in_shape, self.network.blocks[0].name)
+
+    def finish(self) -> Schedule:
+        """Apply what waits, and check the program."""
+        self.lowering.update()
+        return self.program.finish()
+
+
+def quantized(network: Network, step: Step) -> Network:
+    """The network with the quantizers that the accounting has."""
+    if not step.table.packs:
+        return network
+    blocks = (
+        Block(block.name, with_quantizers(block.layers, step.bits, network.shapes), block.head)
+        for block in network.blocks
+    )
+    return Network(network.in_shape, tuple(blocks), network.source)
+
+
+def names_of(layers: Sequence[Tensors]) -> tuple[str, ...]:
+    """The tensors of all layers."""
+    return tuple(name for tensors in layers for names in tensors.values() for name in names)

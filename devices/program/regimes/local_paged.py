@@ -1,0 +1,29 @@
+"""``local-paged``: every block steps on every batch, its state paged between RAM and flash.
+
+RAM holds the latent weights, optimizer state, norm buffers and head of one block; those of all
+others are in flash. Each step reads all of them once, and writes all of them once.
+"""
+
+from devices.network import Network
+from devices.program.regimes.builder import Builder, Step
+from devices.program.schedule import Schedule
+
+
+def local_paged(network: Network, step: Step) -> Schedule:
+    """As ``local``, with each block paged in before its turn and paged out after it."""
+    build = Builder(network, step)
+    build.load()
+    for block in build.network.blocks:
+        tensors = build.train(block, head=True, resident=False)
+        names = tuple(name for layer in tensors.values() for name in layer)
+        build.program.emit(f"{block.name} page in", "page in", block.name, writes=names)
+        layers = (*block.layers, *block.head)
+        build.lowering.forward(layers)
+        if block is not build.network.blocks[-1]:
+            build.lowering.hand_on(block.output)
+        held = (block.layers[0].inputs[0], block.output)
+        build.lowering.backward(layers, fused=step.fused, held=held)
+        build.lowering.update()
+        build.lowering.leave()
+        build.program.emit(f"{block.name} page out", "page out", block.name, reads=names)
+    return build.finish()

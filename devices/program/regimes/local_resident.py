@@ -1,0 +1,102 @@
+"""``local-resident``: one block at a time is trained to completion; all others are packed.
+
+The program shows one step of every block. The codes of blocks that are not yet trained keep their
+place, as on a board that adapts a deployed network. In float32 there is nothing to pack: all weights
+stay where they are, and only optimizer state and head belong to the block in training.
+"""
+
+from devices.network import Network
+from devices.program.accountings import FLOAT_BITS
+from devices.program.regimes.builder import Builder, Step, Tensors, names_of
+from devices.program.schedule import ACTIVATION, Schedule
+
+
+def local_resident(network: Network, step: Step) -> Schedule:
+    """One step of every block, with the change from one block to the next between them."""
+    build = Builder(network, step)
+    if not step.table.packs or step.bits.weight == FLOAT_BITS:
+        return _in_float(build)
+    blocks = build.network.blocks
+    before = [build.packed(block, "before") for block in blocks]
+    after: list[Tensors] = []
+    everything = names_of(before)
+    build.program.emit("deployed network", "pack", blocks[0].name, writes=everything)
+    for index in range(len(blocks)):
+        after.append(_train_resident(build, index, before[index], after))
+    build.program.emit("deployed network", "pack", blocks[-1].name, reads=names_of(after))
+    return build.finish()
+
+
+def _train_resident(build: Builder, index: int, before: Tensors, trained: list[Tensors]) -> Tensors:
+    """Unpack block ``index``, train it for one step behind the packed blocks, pack it again."""
+    block, emit = build.network.blocks[index], build.program.emit
+    latent = build.train(block, head=True, resident=False)
+    for name, tensors in latent.items():  # one layer at a time: its codes make room for the next
+        emit(f"{name} unpack", "pack", block.name, reads=before.get(name, ()), writes=tensors)
+    build.lowering.load(build.network.in_shape, block.name)
+    if index:
+        _run_packed(build, index, trained)
+    layers = (*block.layers, *block.head)
+    build.lowering.forward(layers)
+    held = (block.layers[0].inputs[0], block.output)
+    build.lowering.backward(layers, fused=build.step.fused, held=held)
+    build.lowering.update()
+    after = build.packed(block, "after")
+    for name, tensors in latent.items():
+        emit(f"{name} pack", "pack", block.name, reads=tensors, writes=after.get(name, ()))
+    return after
+
+
+def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
+    """Run the trained blocks one sample at a time; their outputs fill the batch of inputs.
+
+    The operations of one sample stand for those of all; the multiply-accumulates are the batch's.
+    """
+    blocks, owner, program = build.network.blocks, build.network.blocks[index].name, build.program
+    output = blocks[index - 1].output
+    shape = (build.step.batch, *blocks[index - 1].layers[-1].shape)
+    one = build.lower(1)
+    source = build.network.source
+    one.values[source] = build.lowering.values[source]
+    name = program.fresh(f"{owner}.inputs")
+    bits = build.step.bits.activation_of(blocks[index - 1].layers[-1])
+    inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
+    program.emit(f"{owner} gather inputs", "load", owner, writes=(inputs,))
+    for block, packed in zip(blocks[:index], trained, strict=True):
+        one.held.update(packed)
+        one.forward(block.layers, keep=False, training=False)
+    program.emit(f"{owner} store input", "load", owner, reads=one.values[output], writes=(inputs,))
+    build.lowering.values[output] = (inputs,)
+    build.lowering.levels[inputs] = tuple(s for t in one.values[output] for s in one.levels.get(t, ()))
+
+
+def _in_float(build: Builder) -> Schedule:
+    """The weights of all blocks are resident, without optimizer state but that of one block."""
+    lowering, blocks, packs = build.lowering, build.network.blocks, build.step.table.packs
+    weights = [build.train(block, head=False, states=False) for block in blocks]
+    if not packs:
+        build.load()
+    for index, block in enumerate(blocks):
+        lowering.next_step()
+        if packs:
+            lowering.load(build.network.in_shape, block.name)
+        _run_finished(build, index, weights)
+        names = build.begin_training(block)
+        build.program.emit(f"{block.name} begins", "load", block.name, writes=names)
+        layers = (*block.layers, *block.head)
+        lowering.forward(layers)
+        held = (block.layers[0].inputs[0], block.output)
+        lowering.backward(layers, fused=build.step.fused, held=held)
+        lowering.update()
+        build.program.emit(f"{block.name} ends", "load", block.name, reads=names)
+    return build.finish()
+
+
+def _run_finished(build: Builder, index: int, weights: list[Tensors]) -> None:
+    """One sample at a time on a device; PyTorch passes the whole batch."""
+    if build.step.table.packs:
+        if index:
+            _run_packed(build, index, weights[:index])
+        return
+    for block in build.network.blocks[:index]:
+        build.lowering.forward(block.layers, keep=False, training=False)

@@ -1,0 +1,136 @@
+"""Which segments of a network to recompute: the fewest extra operations under a byte limit.
+
+The peak of any choice of kept and recomputed segments is a maximum of sums of what the stretches
+between possible cuts save and need (:mod:`devices.program.regimes.segment_costs`), and dynamic
+programming over the cuts finds the best choice.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from devices.network import Layer, Network
+from devices.program.regimes.builder import Step
+from devices.program.regimes.segment_costs import Costs, measure
+from devices.program.regimes.segments import Segment
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Segments up to a cut: (first stretch, last stretch + 1, recomputed), in order."""
+
+    segments: tuple[tuple[int, int, bool], ...] = ()
+    stored: int = 0  # bytes kept by them, without the output of a recomputed one: the next one decides
+    peak: int = 0
+    macs: int = 0  # multiply-accumulates of recomputation
+
+    @property
+    def ends_again(self) -> bool:
+        """Whether the last segment is recomputed."""
+        return bool(self.segments) and self.segments[-1][2]
+
+
+def best_segments(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> list[Segment]:
+    """The best segments of ``layers`` for ``batch`` images at a time.
+
+    The fewest recomputed multiply-accumulates with which the step stays within
+    ``step.limit_bytes``; if there are none, or no limit, the lowest peak.
+    """
+    costs = measure(network, layers, step, batch)
+    choice = None if step.limit_bytes is None else cheapest(costs, step.limit_bytes)
+    if choice is None:
+        choice = cheapest(costs, lowest(costs).peak)
+    assert choice is not None  # the lowest peak can be reached
+    cuts = costs.cuts
+    return [Segment(tuple(layers[cuts[i] : cuts[j]]), again) for i, j, again in choice.segments]
+
+
+def lowest(costs: Costs) -> Choice:
+    """The choice with the lowest peak."""
+    found = _search(costs, lambda choice: (choice.stored, choice.peak), None)
+    assert found  # without a limit every choice is possible
+    return min(found, key=lambda choice: choice.peak)
+
+
+def cheapest(costs: Costs, limit: int) -> Choice | None:
+    """The choice within ``limit`` bytes that computes the least again; None if there is none."""
+    choice = _cheapest(costs, limit)
+    while choice and (lower := _cheapest(costs, choice.peak - 1)) and lower.macs == choice.macs:
+        choice = lower  # of those that compute as little, the one with the lowest peak
+    return choice
+
+
+def _cheapest(costs: Costs, limit: int) -> Choice | None:
+    found = _search(costs, lambda choice: (choice.stored, choice.macs), limit)
+    return min(found, key=lambda choice: (choice.macs, choice.peak), default=None)
+
+
+def _search(costs: Costs, measures: Callable[[Choice], tuple[int, int]], limit: int | None) -> list[Choice]:
+    """The choices for the whole network of which none is worse than another in both measures."""
+    count = len(costs.stretches)
+    at: list[list[Choice]] = [[Choice(peak=costs.base)], *([] for _ in range(count))]
+    for i in range(count):
+        at[i] = [
+            choice  # whether the last segment is recomputed decides what the next one costs
+            for again in (False, True)
+            for choice in _undominated([c for c in at[i] if c.ends_again is again], measures)
+        ]
+        for segment in _segments_from(costs, i):
+            extended = (_extend(choice, segment, costs) for choice in at[i])
+            at[segment.end] += (c for c in extended if limit is None or c.peak <= limit)
+    return _undominated(at[count], measures)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A segment; bytes beside the base and what earlier segments keep."""
+
+    start: int
+    end: int
+    again: bool
+    saved: int  # if it is kept
+    passing: int  # most bytes beside the input in a first pass that keeps nothing
+    ahead: int  # most bytes in the forward pass that saves
+    ahead_alone: int  # the same if nobody saves its input
+    back: int  # most bytes going back
+    macs: int
+
+
+def _segments_from(costs: Costs, start: int) -> Iterator[_Candidate]:
+    """Every segment that begins at this stretch; the last one of the network is kept."""
+    saved = passing = forward = alone = backward = macs = 0
+    last = len(costs.stretches)
+    for end, stretch in enumerate(costs.stretches[start:], start + 1):
+        forward = max(forward, saved + stretch.forward)
+        alone = max(alone, saved + (stretch.forward if end > start + 1 else stretch.forward_alone))
+        backward = max(backward, saved + stretch.backward)
+        passing = max(passing, stretch.passing if end > start + 1 else stretch.passing_alone)
+        saved, macs = saved + stretch.saved, macs + stretch.macs
+        labels = costs.labels
+        yield _Candidate(start, end, False, saved, 0, forward + labels, alone + labels, backward, 0)
+        if end < last:
+            beside = stretch.output_gradient
+            yield _Candidate(start, end, True, 0, passing, forward + beside, alone + beside, backward, macs)
+
+
+def _extend(choice: Choice, segment: _Candidate, costs: Costs) -> Choice:
+    source, stored, ahead = costs.stretches[segment.start].input, choice.stored, segment.ahead
+    is_stored = source.saved
+    if choice.ends_again:  # nobody before the cut saves the input
+        is_stored = source.needed
+        stored += source.size if is_stored else 0
+        ahead = segment.ahead if is_stored else segment.ahead_alone
+    until_recomputed = source.size if segment.again and not is_stored else 0
+    return Choice(
+        (*choice.segments, (segment.start, segment.end, segment.again)),
+        stored + segment.saved + until_recomputed,
+        max(choice.peak, costs.base + stored + max(ahead, segment.back, segment.passing + until_recomputed)),
+        choice.macs + segment.macs,
+    )
+
+
+def _undominated(choices: list[Choice], measures: Callable[[Choice], tuple[int, int]]) -> list[Choice]:
+    kept: list[Choice] = []
+    for choice in sorted(choices, key=lambda c: (*measures(c), c.macs)):
+        if not kept or measures(choice)[1] < measures(kept[-1])[1]:
+            kept.append(choice)
+    return kept

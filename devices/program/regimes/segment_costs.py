@@ -1,0 +1,191 @@
+"""What the stretches of a network between two possible cuts save and need, read off its schedules.
+
+One schedule in which everything is kept and one forward pass that keeps nothing tell all: the peak
+of any choice of kept and recomputed segments is a maximum of sums of these
+(:mod:`devices.program.regimes.recompute`).
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from devices.network import LABELS, Layer, Network
+from devices.program.accountings import FLOAT_BITS
+from devices.program.categories import SAVED_ACTIVATIONS
+from devices.program.ledger import Ledger
+from devices.program.regimes.builder import Builder, Step
+from devices.program.regimes.segments import Segment, backpropagate, boundaries
+from devices.program.schedule import Schedule
+
+GOING_FORWARD = ("load", "forward")
+
+
+@dataclass(frozen=True)
+class Input:
+    """What crosses the cut before a stretch. Bytes of one pass."""
+
+    size: int
+    saved: bool  # by what comes before or after the cut, if it is kept
+    needed: bool  # going back, by what comes after the cut
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The layers between two neighbouring cuts. Bytes of one pass."""
+
+    input: Input
+    saved: int  # kept from forward to backward if nothing is recomputed
+    output_gradient: int
+    forward: int  # most live bytes going forward, without state, labels and what came before
+    forward_alone: int  # the same with the input, if nobody saves that
+    passing: int  # most live bytes going forward, labels included, if nothing is kept
+    passing_alone: int  # the same without the input
+    backward: int  # most live bytes going back, with the labels if they are still there
+    macs: int  # of the forward pass
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The stretches of a network; ``base`` is what is live throughout: state and the input."""
+
+    base: int
+    labels: int  # bytes that live until the loss: beside every forward pass, beside no recomputation
+    cuts: tuple[int, ...]
+    stretches: tuple[Stretch, ...]
+
+
+def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> Costs:
+    """Read the stretches off a schedule in which every layer is kept."""
+    build = Builder(network, step, batch=batch)
+    build.train_all()
+    whole = batch == step.batch
+    if not whole:
+        build.lowering.accumulate(network.blocks[0].name)
+    build.load()
+    backpropagate(build, [Segment(tuple(layers), recompute=False)], fused=whole)
+    cuts = (0, *_inner_cuts(build, layers), len(layers))
+    return _read(build, build.finish(), layers, cuts, _passing(build, layers, cuts))
+
+
+def _inner_cuts(build: Builder, layers: Sequence[Layer]) -> list[int]:
+    """Where layers may be cut. Of the cuts before and after a view, which are the same, the latter."""
+    values = build.lowering.values
+    inner = boundaries(layers, build.network.source)[1:-1]
+    return [i for i in inner if i + 1 not in inner or values[layers[i].name] != values[layers[i - 1].name]]
+
+
+def _stretch_of(layers: Sequence[Layer], cuts: tuple[int, ...]) -> dict[str, int]:
+    return {layer.name: bisect_right(cuts, i) - 1 for i, layer in enumerate(layers)}
+
+
+def _sizes(schedule: Schedule, alignment: int) -> dict[str, int]:
+    return {name: t.aligned_bytes(alignment) for name, t in schedule.tensors.items()}
+
+
+def _passing(build: Builder, layers: Sequence[Layer], cuts: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Most live bytes of each stretch in a forward pass that keeps nothing, with and without its input."""
+    step, batch = build.step, build.lowering.batch
+    build = Builder(build.network, step, batch=batch)
+    build.train_all()
+    build.load()
+    build.lowering.forward(layers, keep=False)
+    schedule = build.finish()
+    size, stretch_of = _sizes(schedule, step.alignment), _stretch_of(layers, cuts)
+    base = sum(size[name] for name, t in schedule.tensors.items() if t.resident)
+    sources = [build.network.source, *(layers[cut - 1].name for cut in cuts[1:-1])]
+    crossing, lifetimes = [build.lowering.values[name] for name in sources], schedule.lifetimes
+    most = [(0, 0)] * len(sources)
+    lives = Ledger(schedule, step.alignment).live_bytes
+    for i, (operation, live) in enumerate(zip(schedule.operations, lives, strict=True)):
+        k = stretch_of.get(operation.layer)
+        if k is not None:
+            beside = sum(size[t] for t in crossing[k] if i <= lifetimes[t][1])
+            most[k] = max(most[k][0], live - base), max(most[k][1], live - base - beside)
+    return most
+
+
+def _read(
+    build: Builder, schedule: Schedule, layers: Sequence[Layer], cuts: tuple[int, ...],
+    passing: Sequence[tuple[int, int]],
+) -> Costs:  # fmt: skip
+    alignment, batch, count = build.step.alignment, build.lowering.batch, len(cuts) - 1
+    size, stretch_of = _sizes(schedule, alignment), _stretch_of(layers, cuts)
+    saved, images = _saved(schedule, size, stretch_of, count)
+    crossing = [(), *(build.lowering.values[layers[cut - 1].name] for cut in cuts[1:-1])]
+    inputs = _inputs(build, schedule, size, stretch_of, crossing)
+    labels = sum(size[name] for name in build.lowering.values[LABELS])
+    lasting = {name for name, t in schedule.tensors.items() if t.resident}
+    base = images + sum(size[name] for name in lasting.union(build.lowering.accumulators.values()))
+    before = [0, *accumulate(saved)]
+    forward, alone, backward, k = [0] * count, [0] * count, [0] * count, 0
+    unread = _forward_readers(schedule, stretch_of, crossing)
+    for operation, live in zip(schedule.operations, Ledger(schedule, alignment).live_bytes, strict=True):
+        k = stretch_of.get(operation.layer, k)
+        own = live - base - before[k]
+        if operation.phase in GOING_FORWARD:
+            beside = inputs[k].size if inputs[k].saved and unread[k] else 0
+            unread[k] -= bool(set(operation.reads).intersection(crossing[k]))
+            forward[k] = max(forward[k], own - labels)
+            alone[k] = max(alone[k], own - labels + beside)
+        else:
+            backward[k] = max(backward[k], own)
+    gradients = [_aligned(batch * layers[cut - 1].elements * FLOAT_BITS // 8, alignment) for cut in cuts[1:]]
+    macs = [sum(x.macs for x in layers[i:j]) * build.step.batch for i, j in pairwise(cuts)]
+    rows = zip(
+        inputs, saved, gradients, forward, alone, *zip(*passing, strict=True), backward, macs, strict=True
+    )
+    return Costs(base, labels, cuts, tuple(Stretch(*row) for row in rows))
+
+
+def _inputs(
+    build: Builder,
+    schedule: Schedule,
+    size: dict[str, int],
+    stretch_of: dict[str, int],
+    crossing: Sequence[tuple[str, ...]],
+) -> list[Input]:
+    last: dict[str, int] = {}  # the last stretch that reads a tensor going back
+    for name, k in stretch_of.items():
+        last.update(dict.fromkeys(build.lowering.saved.get(name, ()), k))
+    return [
+        Input(
+            sum(size[t] for t in tensors),
+            saved=any(schedule.tensors[t].category == SAVED_ACTIVATIONS for t in tensors),
+            needed=any(last.get(t, -1) >= k for t in tensors),
+        )
+        for k, tensors in enumerate(crossing)
+    ]
+
+
+def _forward_readers(
+    schedule: Schedule, stretch_of: dict[str, int], crossing: Sequence[tuple[str, ...]]
+) -> list[int]:
+    """How many operations of each stretch read what crosses into it, going forward."""
+    count = [0] * len(crossing)
+    for operation in schedule.operations:
+        k = stretch_of.get(operation.layer)
+        if k is not None and operation.phase in GOING_FORWARD:
+            count[k] += bool(set(operation.reads).intersection(crossing[k]))
+    return count
+
+
+def _aligned(count: int, alignment: int) -> int:
+    return -(-count // alignment) * alignment
+
+
+def _saved(
+    schedule: Schedule, size: dict[str, int], stretch_of: dict[str, int], count: int
+) -> tuple[list[int], int]:
+    """Bytes that each stretch saves, and those of the images."""
+    saved, images = [0] * count, 0
+    seen: set[str] = set()
+    for operation in schedule.operations:
+        new = set(operation.writes) - seen
+        seen |= new
+        total = sum(size[n] for n in new if schedule.tensors[n].category == SAVED_ACTIVATIONS)
+        if operation.phase == "load":
+            images += total
+        elif total:
+            saved[stretch_of[operation.layer]] += total
+    return saved, images

@@ -1,0 +1,53 @@
+"""Backpropagation in segments: some keep what their backward pass needs, others are run again.
+
+Chen et al. 2016 (arXiv 1604.06174): only the input of a segment is kept, and the segment is
+recomputed just before its backward pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devices.network import Layer
+from devices.program.lower import ACCUMULATORS, ELEMENTWISE
+from devices.program.regimes.builder import Builder
+
+READS_ACCUMULATORS = (*ELEMENTWISE, "cross_entropy")
+"""Layers that belong to the one before them: a cut there would keep an accumulator."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive layers; ``recompute`` means that only their input is kept."""
+
+    layers: tuple[Layer, ...]
+    recompute: bool
+
+
+def backpropagate(build: Builder, segments: Sequence[Segment], *, fused: bool) -> None:
+    """Forward through all segments and back; the last one holds the loss and is never recomputed."""
+    lowering, ends = build.lowering, [segment.layers[-1].name for segment in segments]
+    for segment in segments:
+        lowering.forward(segment.layers, keep=not segment.recompute)
+    for i in reversed(range(len(segments))):
+        segment = segments[i]
+        if segment.recompute:
+            lowering.forward(segment.layers, phase="recompute")
+        before = ends[i - 1 : i] if i else []
+        held = [*before, ends[i]] if i < len(segments) - 1 else before
+        lowering.backward(segment.layers, fused=fused, until=before, held=held)
+
+
+def boundaries(layers: Sequence[Layer], source: str) -> tuple[int, ...]:
+    """Positions at which a run of layers that reads ``source`` may be cut, its two ends included.
+
+    A single tensor crosses a cut, and it is never an accumulator.
+    """
+    last_reader = {name: i for i, layer in enumerate(layers) for name in layer.inputs}
+    found, reach, holds_sums = [0], last_reader[source], False
+    for i in range(1, len(layers)):
+        passes_on = layers[i - 1].kind == "view"  # what it passes on may still be an accumulator
+        holds_sums = layers[i - 1].kind in ACCUMULATORS or (passes_on and holds_sums)
+        if reach < i and layers[i].kind not in READS_ACCUMULATORS and not holds_sums:
+            found.append(i)
+        reach = max(reach, last_reader.get(layers[i - 1].name, 0))
+    return (*found, len(layers))

@@ -1,0 +1,46 @@
+"""Layers that compare images, where a pass has one alone."""
+
+import math
+from collections.abc import Sequence
+
+from devices.network import Layer, Network
+from devices.trainability.outcome import Obstacle, trained_layers
+
+
+def fewest_images(regime: str, batch: int, micro_batch: int) -> int:
+    """Images in the smallest pass of a step: what is left over makes a micro-batch of its own."""
+    if regime != "bp-micro" or micro_batch >= batch:
+        return batch
+    return batch % micro_batch or micro_batch
+
+
+def one_alone(network: Network, regime: str, batch: int, micro_batch: int) -> Obstacle | None:
+    """Why a pass of one image cannot be; None if there is none, or nothing compares images."""
+    if fewest_images(regime, batch, micro_batch) > 1:
+        return None
+    reason = _comparing(trained_layers(network, regime))
+    if not reason:
+        return None
+    alone = batch == 1
+    return Obstacle(
+        f"one image alone, but {reason}",
+        "--batch-size" if alone else "--micro-batch",
+        "1" if alone else f"{micro_batch}, which leaves one image alone",
+        f"at least 2 images at a time, since {reason}",
+        "use a larger batch or another --head, --norm or --model",
+    )
+
+
+def _comparing(layers: Sequence[Layer]) -> str:
+    """What needs two images at a time; empty if nothing does."""
+    reasons = ((layer.name, _reason(layer)) for layer in layers)
+    return next((f"{reason} ({name})" for name, reason in reasons if reason), "")
+
+
+def _reason(layer: Layer) -> str:
+    if layer.kind == "similarity_loss":
+        return "the similarity loss compares samples"
+    if layer.kind.startswith("batch_norm") and math.prod(layer.shape[1:]) == 1:
+        features = "maps of one pixel" if len(layer.shape) == 3 else "flat features"
+        return f"the norm of {features} compares samples"
+    return ""

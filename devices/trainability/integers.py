@@ -1,0 +1,157 @@
+"""What integer regimes cannot train: layers without an integer form, and numbers that leave 32 bits.
+
+The bounds are those that the arithmetic itself checks, from shapes alone (docs/integer-arithmetic.md).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from devices.network import Layer, Network
+from devices.program.integer import FORMS, IntegerForm, form_name, integer_network
+from devices.program.regimes import ALL_REGIMES
+from devices.trainability.outcome import Obstacle, trained_layers
+
+INTEGER_KINDS = ("conv", "linear", "relu", "view", "max_pool", "avg_pool", "cross_entropy")
+HEAD_KINDS = ("view", "avg_pool", "linear", "cross_entropy")
+INT32_MAX = (1 << 31) - 1
+BYTE, NIBBLE, STATE = 127, 15, 7
+"""The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
+POOLED = 4
+"""Elements of a max pool's window: 2x2."""
+
+
+def integer_obstacle(network: Network, regime: str, batch: int) -> Obstacle | None:
+    """The first reason why the integer ``regime`` cannot train ``network``; None if it can."""
+    return next(_obstacles(network, regime, batch), None)
+
+
+def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
+    form, layers = FORMS[form_name(regime)], trained_layers(network, regime)
+    yield from _kinds(network, regime)
+    if ALL_REGIMES[regime].heads:
+        yield from _heads(network)
+    yield from _pools(network, layers)
+    if form.one_layer:
+        yield from _blocks(network, regime)
+    if network.classes > form.most_classes:
+        yield Obstacle(
+            f"more than {form.most_classes:,} classes", f"regime {regime}", f"{network.classes:,} classes",
+            f"at most {form.most_classes:,}, whose sums and divisors fit 32 bits", "use fewer classes",
+        )  # fmt: skip
+    yield from _batch(layers, regime, batch)
+    if not form.scaled:  # unclipped weights: no shape can promise that its sums fit
+        yield from _sums(network, regime, form)
+
+
+def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
+    for layer in network.layers:
+        if layer.kind not in INTEGER_KINDS:
+            spelt = {"add": "a residual sum"}.get(layer.kind, layer.kind.replace("_", " "))
+            yield Obstacle(
+                f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
+                "layers in a row without norms, dropout and slopes below zero",
+                "use --model plain6, or --norm none, --dropout 0 and --activation relu",
+            )  # fmt: skip
+
+
+def _heads(network: Network) -> Iterator[Obstacle]:
+    for block in network.blocks[:-1]:
+        kinds = {layer.kind for layer in block.head}
+        if not kinds <= set(HEAD_KINDS):
+            similar = "similarity_loss" in kinds
+            what = "a similarity loss" if similar else "convolutions, norms or activations"
+            yield Obstacle(
+                f"{what} in a head on integers", "--head", f"{what} in the head of {block.name}",
+                "a pooled linear layer in integer regimes", "use --head gap or --head pred-pooled",
+            )  # fmt: skip
+        if not any(block.output in layer.inputs for layer in block.head):
+            yield Obstacle(
+                "a head before a block's max pool on integers", "--head",
+                f"one that stands before the max pool of {block.name}",
+                "one that reads what a block gives, on integers", "use --head gap or --head pred-pooled",
+            )  # fmt: skip
+
+
+def _pools(network: Network, layers: Sequence[Layer]) -> Iterator[Obstacle]:
+    """Means over windows of a power of two are shifts; the largest is found of four."""
+    shapes = {layer.name: layer.shape for layer in network.all_layers}
+    for layer in layers:
+        if layer.kind == "max_pool" and layer.window != POOLED:
+            yield Obstacle(
+                "another max pool than 2x2 on integers", f"max pool {layer.name}",
+                f"a window of {layer.window} values", "2x2 in integer regimes", "use another --model",
+            )  # fmt: skip
+        if layer.kind != "avg_pool":
+            continue
+        side, pooled = shapes.get(layer.inputs[0], network.in_shape)[1:], layer.shape[1:]
+        window, rest = divmod(side[0], pooled[0])
+        if side[0] != side[1] or rest or window & window - 1:
+            yield Obstacle(
+                f"an average over {side[0]}x{side[1]} on integers", f"average pool {layer.name}",
+                f"a map of {side[0]}x{side[1]} for {pooled[0]}x{pooled[1]}",
+                "square windows of a power of two in integer regimes: a shift divides",
+                "use another --image-size or --head",
+            )  # fmt: skip
+
+
+def _blocks(network: Network, regime: str) -> Iterator[Obstacle]:
+    for block in network.blocks:
+        layers = [layer.name for layer in (*block.layers, *block.head) if layer.weights]
+        if len(layers) > 2:
+            yield Obstacle(
+                "blocks of more than a layer", f"regime {regime}",
+                f"block {block.name} with the layers {', '.join(layers)}",
+                "one layer and a classifier in each, for errors pass one layer within 32 bits",
+                "use --blocks layers",
+            )  # fmt: skip
+
+
+def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacle]:
+    """A weight gradient adds a product for every image and position of the error.
+
+    It is the first layer that decides: its map is the largest, and it reads 8 bits in every form.
+    """
+    positions = max(math.prod(layer.shape[1:]) for layer in layers if layer.weights)
+    most = INT32_MAX // (BYTE * BYTE) // positions
+    if batch > most:
+        yield Obstacle(
+            f"more than {most} images, whose weight gradients leave 32 bits",
+            "--batch-size", f"{batch} with regime {regime}",
+            f"at most {most}, for weight gradients are sums of 32 bits", "use a smaller batch",
+        )  # fmt: skip
+
+
+def _sums(network: Network, regime: str, form: IntegerForm) -> Iterator[Obstacle]:
+    """Sums over a layer's inputs going forward, and over its outputs where an error goes back to them."""
+    local = ALL_REGIMES[regime].heads
+    blocks = integer_network(network).blocks
+    makers = {layer.name: layer for block in blocks for layer in (*block.layers, *block.head)}
+    for block in blocks:
+        inner = [layer for layer in block.layers if layer.weights]
+        ends = inner[:1] if local or block is blocks[0] else []
+        for layer in (*inner, *(layer for layer in block.head if layer.weights)):
+            weight = STATE if form.narrow and layer.precision == "inner" else BYTE
+            forward = layer.filter_size, weight * _largest_input(layer, makers, form)
+            outputs = layer.weights // layer.filter_size * layer.kernel
+            yield from _too_long(layer, regime, *forward)
+            if layer not in ends:
+                yield from _too_long(layer, regime, outputs, weight * BYTE)
+
+
+def _largest_input(layer: Layer, makers: dict[str, Layer], form: IntegerForm) -> int:
+    """The largest magnitude of what the layer reads, which pools of maxima and views hand on."""
+    maker = makers.get(layer.inputs[0])
+    while maker is not None and maker.kind in ("view", "max_pool"):
+        maker = makers.get(maker.inputs[0])
+    narrow = form.narrow and maker is not None and maker.kind == "relu" and maker.precision == "inner"
+    return NIBBLE if narrow else BYTE
+
+
+def _too_long(layer: Layer, regime: str, terms: int, product: int) -> Iterator[Obstacle]:
+    if terms > INT32_MAX // product:
+        yield Obstacle(
+            f"a sum of more than 32 bits in {layer.name}", f"layer {layer.name}",
+            f"sums of {terms:,} products with regime {regime}",
+            f"at most {INT32_MAX // product:,}, so that every sum fits 32 bits",
+            "use fewer channels or smaller images",
+        )  # fmt: skip

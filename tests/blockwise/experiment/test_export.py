@@ -1,0 +1,193 @@
+"""Exported weights are those that the trained network computes with, to the bit."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from blockwise.cli import main as cli
+from blockwise.data import blank, load
+from blockwise.experiment import export, exported
+from blockwise.experiment import run_folder as outfolder
+from blockwise.experiment.prepare import Setup
+from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.training import checkpoint
+from devices.boards import profile
+
+RUN = ["--model", "cnn", "--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet"]
+BRIEF = ["--regimes", "bp", "bp-fused", "local", "--blocks", "2", "--head", "gap"]
+
+
+@pytest.fixture(scope="module", params=["lsq", "dorefa", "fp32"])
+def run(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    assert cli.main([*RUN, *BRIEF, "--method", request.param, "--out", str(folder)]) in (0, 3)
+    return folder
+
+
+def trained_weights(folder, regime: str) -> dict[str, torch.Tensor]:
+    config = outfolder.saved_config(folder)
+    setup = Setup(config, profile.load(config.board.device), blank((1, 8, 8), 10))
+    chain, net = setup.build_parts()
+    net.load_state_dict(checkpoint.load(folder / "checkpoints" / f"{regime}.pt", None)["net"])
+    layers = (
+        (name, m) for name, m in chain.units.named_modules() if isinstance(m, QuantConv2d | QuantLinear)
+    )
+    return {f"{name}.weight": m.weight_quantizer(m.weight).detach() for name, m in layers}
+
+
+@pytest.mark.parametrize("regime", ["bp", "local", "bp-fused"])
+def test_unpacked_weights_are_the_fake_quantized_ones_to_the_bit(run, regime, capsys):
+    assert cli.main(["export", str(run), "--regime", regime]) == 0
+    path = run / f"{regime}.safetensors"
+    assert str(path) in capsys.readouterr().out
+    tensors, header = exported.read(path)
+    assert header["method"] == run.name
+    expected = trained_weights(run, "bp" if regime == "bp-fused" else regime)
+    assert bool(expected) == (run.name != "fp32")
+    for name, weight in expected.items():
+        assert torch.equal(tensors[name], weight)
+    assert all(name in tensors for name in ("conv1.conv.weight", "classifier.linear.bias"))
+
+
+@pytest.mark.parametrize("regime", ["bp", "local"])
+def test_the_file_alone_predicts_as_well_as_the_run_tested(run, regime):
+    result = json.loads((run / "result.json").read_text("utf-8"))
+    accuracy = next(r["test_accuracy"] for r in result["regimes"] if r["regime"] == regime)
+    written = export.export(run, regime, run / "alone.safetensors")
+    again, images = exported.load(written.path), load("digits", seed=0)
+    predicted = again(images.test.images).argmax(1)
+    assert int((predicted == images.test.labels).sum()) / len(images.test) == accuracy
+    assert again.classes == images.classes == tuple("0123456789")
+    # by hand, of the training pixels
+    pixels = images.train.images.double() / 255
+    assert again.normalize.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
+    assert again.normalize.std == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
+    header = json.loads(again.header["input"])
+    assert header["shape"] == [1, 8, 8]
+    by_hand = (pixels[:1] - header["mean"][0]) / header["std"][0]
+    assert torch.allclose(images.normalize(images.train.images[:1]).double(), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ptq-mse", "lq-net", "twn", "inq", "apot", "uniq", "log2"])
+def test_files_of_other_methods_predict_as_well_as_the_run_tested(method, tmp_path, capsys):
+    arguments = [*RUN, "--regimes", "bp", "--method", method, "--out", str(tmp_path / "run")]
+    if method == "inq":
+        arguments[arguments.index("--epochs") + 1] = "5"
+    assert cli.main(arguments) in (0, 3)
+    result = json.loads((tmp_path / "run" / "result.json").read_text("utf-8"))
+    again, images = exported.load(export.export(tmp_path / "run").path), load("digits", seed=0)
+    right = (again(images.test.images).argmax(1) == images.test.labels).sum()
+    assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
+
+
+def test_a_file_of_a_network_with_float_skip_paths_predicts_as_well_as_the_run_tested(tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--model", "resnet20", "--width", "2", "--epochs", "1", "--batch-size", "128", "--quiet"]
+    more = ["--regimes", "bp", "--method", "dorefa", "--residual", "paper", "--out", str(folder)]
+    assert cli.main([*arguments, *more]) in (0, 3)
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    assert result["config"]["residual"] == "float"
+    assert "skip paths in float" in (folder / "report.html").read_text("utf-8")
+    again, images = exported.load(export.export(folder).path), load("digits", seed=0)
+    right = (again(images.test.images).argmax(1) == images.test.labels).sum()
+    assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
+
+
+def with_rows(folder, to, **changes):
+    """A run whose result.json says other things of its regimes."""
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.safetensors"))
+    result = json.loads((to / "result.json").read_text("utf-8"))
+    for row in result["regimes"]:
+        row.update(changes.get(row["regime"].replace("-", "_"), {}))
+    (to / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    return to
+
+
+def test_by_default_the_most_accurate_regime_that_fits_is_exported(run, tmp_path, capsys):
+    unfit = {"fits": False, "test_accuracy": 0.99}
+    fit = {"fits": True, "test_accuracy": 0.5}
+    folder = with_rows(run, tmp_path / "run", bp=unfit, bp_fused=unfit, local=fit)
+    capsys.readouterr()
+    assert cli.main(["export", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("local: the most accurate that fits ") and "--regime takes another" in out
+    assert exported.read(folder / "local.safetensors")[1]["regime"] == "local"
+    none = with_rows(run, tmp_path / "none", bp=unfit | {"test_accuracy": 0.2}, bp_fused=unfit, local=unfit)
+    assert export.export(none).regime == "bp-fused"
+    assert export.export(none).why.startswith("none that can be exported fits")
+
+
+def test_what_was_not_trained_to_the_end_is_refused(run, tmp_path, capsys):
+    lost = {"test_accuracy": None, "training": None}
+    folder = with_rows(run, tmp_path / "run", bp=lost)
+    capsys.readouterr()
+    assert cli.main(["export", str(folder), "--regime", "bp"]) == 2
+    assert (
+        "got bp, which was not trained to the end, wanted one of bp-fused, local" in capsys.readouterr().err
+    )
+    assert export.export(folder).regime != "bp"
+    every = with_rows(run, tmp_path / "every", bp=lost, bp_fused=lost, local=lost)
+    assert cli.main(["export", str(every)]) == 2
+    assert "no regime was trained to the end" in capsys.readouterr().err
+    old = json.loads((folder / "result.json").read_text("utf-8"))
+    del old["data"]["mean"]
+    (folder / "result.json").write_text(json.dumps(old), encoding="utf-8")
+    assert cli.main(["export", str(folder)]) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_integers_are_left_in_their_checkpoint_and_the_next_best_is_exported(tmp_path, capsys):
+    run = ["--model", "plain4", "--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet"]
+    folder = tmp_path / "run"
+    assert cli.main([*run, "--regimes", "bp", "niti", "--out", str(folder)]) in (0, 3)
+    folder = with_rows(
+        folder, tmp_path / "both", bp={"test_accuracy": 0.5}, niti={"fits": True, "test_accuracy": 0.9}
+    )
+    found = export.export(folder)
+    assert found.regime == "bp"
+    assert cli.main(["export", str(folder), "--regime", "niti"]) == 2
+    assert "read its integers off the checkpoint" in capsys.readouterr().err
+
+
+def test_codes_take_the_bits_that_the_header_tells(run):
+    written = export.export(run, "bp", run / "w.safetensors")
+    _, header = exported.read(written.path)
+    layers = json.loads(header["layers"])
+    assert len(layers) == written.layers
+    if layers:
+        assert written.file_bytes < 4 * written.weights + 10_000
+        assert {layer["bits"] for layer in layers.values()} == ({3, 8} if run.name == "lsq" else {3})
+
+
+def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
+    def refusal(*arguments: str) -> str:
+        assert cli.main(["export", *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        return err
+
+    capsys.readouterr()
+    assert "--out missing/w: got no folder missing" in refusal(str(run), "--out", "missing/w")
+    assert "--out /proc/w: got " in refusal(str(run), "--out", "/proc/w")
+    assert "--regime: got the flag twice" in refusal(str(run), "--regime", "bp", "--regime", "local")
+    assert "export" in (nowhere := refusal(str(tmp_path / "nowhere")))
+    assert "no such folder" in nowhere
+    assert "--resume" not in nowhere
+    assert "got 'bp-best', wanted one of bp, bp-fused, local" in refusal(str(run), "--regime", "bp-best")
+    twin = tmp_path / "twin"
+    shutil.copytree(run, twin, ignore=shutil.ignore_patterns("*.safetensors"))
+    config = json.loads((twin / "config.json").read_text("utf-8"))
+    config["quantization"]["method"] = "dorefa" if run.name == "lsq" else "lsq"
+    (twin / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert "the state of another network or method" in refusal(str(twin))
+    shutil.rmtree(twin / "checkpoints")
+    assert "got no such file, wanted that of a finished run" in refusal(str(twin))
+    (twin / "result.json").unlink()
+    assert "wanted a finished run" in refusal(str(twin))
+    assert not (twin / "bp.safetensors").exists()
+    assert "got nothing, wanted a value" in refusal()
+    (tmp_path / "torn").write_bytes(b"123")
+    with pytest.raises(Exception, match="wanted a safetensors file"):
+        exported.read(tmp_path / "torn")

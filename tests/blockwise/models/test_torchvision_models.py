@@ -1,0 +1,94 @@
+"""torchvision's classifiers on meta tensors: published sizes, sound cuts, and clear refusals."""
+
+import pytest
+import torch
+
+import devices
+from blockwise import models
+from blockwise.cli import main as cli
+from blockwise.nets.norms import NORMS
+from devices.errors import InputError
+from devices.network import LABELS
+
+PUBLISHED = {
+    "resnet18": 11_689_512,
+    "resnet50": 25_557_032,
+    "mobilenet_v2": 3_504_872,
+    "efficientnet_b0": 5_288_548,
+    "mobilenet_v3_small": 2_542_856,
+}
+"""Parameters as torchvision documents them, for 1,000 classes."""
+
+
+@pytest.fixture(scope="module", params=PUBLISHED)
+def chain(request):
+    return models.build(f"torchvision:{request.param}", (3, 224, 224), 1000)
+
+
+def test_parameters_are_those_that_torchvision_documents_and_no_weight_is_allocated(chain):
+    network = chain.describe(blocks="residual", head="gap")
+    assert network.parameters == PUBLISHED[chain.name.removeprefix("torchvision:")]
+    assert all(p.is_meta for p in chain.parameters())
+
+
+def test_units_compose_to_the_network_and_only_their_outputs_cross_a_cut(chain):
+    x = torch.empty(2, 3, 224, 224, device="meta")
+    assert chain.eval()(x).shape == (2, 1000)
+    network = chain.describe(blocks="residual", head="gap")
+    for before, block in zip((None, *network.blocks), network.blocks, strict=False):
+        inside = {layer.name for layer in (*block.layers, *block.head)}
+        outside = {name for layer in block.layers for name in layer.inputs} - inside - {LABELS}
+        assert outside == {before.output if before else network.source}
+    names = [layer.name for layer in network.all_layers]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("regime", ["bp", "bp-checkpoint", "local-resident"])
+def test_every_network_has_a_plan_whose_arena_is_within_a_thousandth_of_the_bound(chain, regime):
+    plan = devices.plan(chain, "stm32n657", regime=regime, blocks="stages", head="gap")
+    assert plan.peak_bytes > plan.by_category["latent weights"] > 0
+    assert plan.peak_bytes <= plan.arena.height <= 1.001 * plan.peak_bytes
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_is_planned_on_meta_tensors_too(norm):
+    chain = models.build("torchvision:resnet18", (3, 32, 32), 10, norm=norm)
+    assert all(t.is_meta for t in (*chain.parameters(), *chain.buffers()))
+    plan = devices.plan(chain, "stm32", regime="local", batch_size=2, blocks="stages", head="gap")
+    assert plan.peak_bytes > 0  # of two images: its last maps have one pixel
+
+
+def test_images_of_other_channels_are_taken():
+    chain = models.build("torchvision:resnet18", (1, 32, 32), 10)
+    assert chain.describe(blocks="stages", head="gap").layers[0].weights == 64 * 1 * 7 * 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--model torchvision:resnet1", "torchvision model: got 'resnet1'"),
+        ("--model torchvision:vit_b_16 --in-shape 3 224 224", "wanted a network that torch.fx can trace"),
+        ("--model torchvision:shufflenet_v2_x1_0", "got the operation 'size', wanted one with a cost row"),
+        ("--model torchvision:alexnet --in-shape 3 8 8", "alexnet on 3x8x8: got RuntimeError"),
+        ("--model torchvision:resnet18 --width 4", "--width: got 4, wanted none with torchvision"),
+        ("--model torchvision:resnet18 --in-shape 3 0 8", "--in-shape: got 0"),
+        ("--model resnet20x", "model: got 'resnet20x'"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_line(arguments, message, capsys, tmp_path):
+    assert cli.main([*arguments.split(), "--dry-run", "--out", str(tmp_path / "run")]) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--model", "torchvision:resnet18"], ["--in-shape", "3", "8", "8"]])
+def test_what_is_only_planned_is_not_trained(arguments, capsys):
+    assert cli.main(arguments) == 2
+    assert "wanted a dry run" in capsys.readouterr().err
+
+
+def test_a_width_that_torchvision_does_not_have_is_an_input_error():
+    with pytest.raises(InputError, match="--width"):
+        models.build("torchvision:resnet18", width=4)

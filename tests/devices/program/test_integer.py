@@ -1,0 +1,93 @@
+"""Peaks of integer regimes, counted by hand on three layers, and what holds for every form."""
+
+from dataclasses import replace
+
+import pytest
+from tiny import NETWORK
+
+from devices.network import Block, Layer, Network
+from devices.program.categories import CATEGORIES, LATENT_WEIGHTS, OPTIMIZER_STATE, SCRATCH
+from devices.program.ledger import Ledger
+from devices.program.regimes import INTEGER_REGIMES, Step, schedule
+
+
+def without_norms(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    sources = {x.name: x.inputs[0] for x in layers if x.kind == "batch_norm"}
+    kept = (x for x in layers if x.kind != "batch_norm")
+    return tuple(replace(x, inputs=tuple(sources.get(i, i) for i in x.inputs)) for x in kept)
+
+
+PLAIN = Network(
+    NETWORK.in_shape, tuple(Block(b.name, without_norms(b.layers), b.head) for b in NETWORK.blocks)
+)
+
+# Weights: conv1 36, conv2 144, linear 192 = 372 bytes; the head of A has 12 more. Biases are left out.
+# A map is 64 elements: 256 bytes of sums, 64 of 8-bit codes or errors, 32 of 4-bit codes, 8 of a mask;
+# an image is 16 bytes, the error of the logits 3.
+
+# niti, batch 4: linear's input error is requantized. Per image: image 16, mask 8 and codes 64 of relu1,
+# mask 8 and codes 64 of relu2, error of the logits 3, sums 256, the error made of them 64.
+# Batch 1: at linear's weight gradient, 192 sums of 4 bytes, and all of that but the sums of the map.
+GLOBAL = 16 + 8 + 64 + 8 + 64 + 3 + 64
+# niti-local, block B: of A only the codes of relu1 remain, its input.
+LOCAL = 64 + 8 + 64 + 3 + 64
+# nitro-local, block B: weights of 4 bytes, 2 bits remembered by relu2, an error of 4 bytes, and no sums.
+NITRO = 64 + 16 + 64 + 3 + 256
+SHIFTED = [r for r in INTEGER_REGIMES if r != "nitro-local"]
+BY_HAND = {
+    ("niti", 1): 372 + 768 + GLOBAL,
+    ("niti", 4): 372 + 4 * (GLOBAL + 256),
+    ("niti-local", 1): 384 + 768 + LOCAL,
+    ("niti-local", 4): 384 + 4 * (LOCAL + 256),
+    ("niti4", 4): 372 + 4 * (GLOBAL - 32 + 256),
+    ("niti4-local", 4): 384 + 4 * (LOCAL - 32 + 256),
+    # conv2 has 4 bits, and a generator of 4 bytes
+    ("niti4-jump", 4): 372 - 72 + 4 + 4 * (GLOBAL - 32 + 256),
+    ("niti4-jump-local", 4): 384 - 72 + 4 + 4 * (LOCAL - 32 + 256),
+    ("nitro-local", 1): 4 * 384 + NITRO,
+    ("nitro-local", 4): 4 * 384 + 4 * NITRO,
+}
+
+
+def ledger(regime: str, batch: int, *, twice: bool = False) -> Ledger:
+    return Ledger(schedule(regime, PLAIN, Step(batch, twice=twice)), alignment=1)
+
+
+@pytest.mark.parametrize(("regime", "batch"), BY_HAND)
+def test_the_peak_equals_the_sum_made_by_hand(regime, batch):
+    assert ledger(regime, batch).peak_bytes == BY_HAND[regime, batch]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_sums_that_are_computed_twice_need_no_room(batch):
+    assert ledger("niti", batch, twice=True).peak_bytes == 372 + batch * GLOBAL
+    assert ledger("niti-local", batch, twice=True).peak_bytes == 384 + batch * LOCAL
+
+
+@pytest.mark.parametrize("regime", SHIFTED)
+def test_twice_is_twice_the_products_and_never_more_memory(regime):
+    once, twice = ledger(regime, 4), ledger(regime, 4, twice=True)
+    assert twice.schedule.macs == 2 * once.schedule.macs
+    assert twice.peak_bytes < once.peak_bytes
+
+
+def test_sums_that_are_scaled_as_they_are_made_neither_wait_nor_are_made_again():
+    once, twice = (ledger("nitro-local", 4, twice=twice) for twice in (False, True))
+    assert (once.peak_bytes, once.schedule.macs) == (twice.peak_bytes, twice.schedule.macs)
+    assert once.schedule.macs == ledger("niti-local", 4).schedule.macs
+    assert not any(t.category in (SCRATCH, "weight gradients") for t in once.schedule.tensors.values())
+
+
+@pytest.mark.parametrize("regime", SHIFTED)
+@pytest.mark.parametrize("twice", [False, True])
+def test_there_is_no_latent_weight_and_no_optimizer_state_but_the_generators_of_jumps(regime, twice):
+    found = ledger(regime, 4, twice=twice)
+    generators = [t for t in found.schedule.tensors.values() if t.category == OPTIMIZER_STATE]
+    assert [t.name for t in generators] == (["conv2.generator"] if "jump" in regime else [])
+    for moment in found.timeline:
+        assert sum(moment.by_category[c] for c in CATEGORIES) == moment.live_bytes
+        assert not moment.by_category[LATENT_WEIGHTS]
+        assert moment.by_category[OPTIMIZER_STATE] == 4 * len(generators)
+    sums = [t for t in found.schedule.tensors.values() if t.bits == 32 and t not in generators]
+    assert bool(sums) != twice
+    assert all(t.category in (SCRATCH, "weight gradients") for t in sums)

@@ -1,0 +1,162 @@
+"""The chosen segments against every other choice, and against the byte limit."""
+
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blockwise import models
+from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.program.ledger import Ledger
+from devices.program.regimes import Step, schedule
+from devices.program.regimes.builder import Builder
+from devices.program.regimes.recompute import best_segments, cheapest, lowest
+from devices.program.regimes.segment_costs import measure
+from devices.program.regimes.segments import Segment, backpropagate, boundaries
+from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
+
+
+def chain(*channels: int, norm: bool = True, pool: bool = False, flat: bool = False) -> Network:
+    """Convolutions with ReLU, and norms and max pools on request, then a linear layer and its loss."""
+    layers, source, before, side = [], IMAGES, 2, 4
+    for i, width in enumerate(channels):
+        shape = (width, side, side)
+        layers += [
+            Layer(f"conv{i}", "conv", (source,), shape, weights=9 * before * width, filter_size=9 * before),
+            Layer(f"norm{i}", "batch_norm", (f"conv{i}",), shape, biases=2 * width, buffers=2 * width)
+            if norm else Layer(f"norm{i}", "view", (f"conv{i}",), shape),
+            Layer(f"relu{i}", "relu", (f"norm{i}",), shape),
+        ]  # fmt: skip
+        source, before = f"relu{i}", width
+        if pool and side > 1:
+            side //= 2
+            layers.append(Layer(f"pool{i}", "max_pool", (source,), (width, side, side), window=4))
+            source = f"pool{i}"
+    features = before * side * side
+    if flat:
+        layers.append(Layer("flat", "view", (source,), (features,)))
+        source = "flat"
+    layers.append(Layer("linear", "linear", (source,), (3,), weights=3 * features, filter_size=features))
+    loss = Layer("loss", "cross_entropy", ("linear", LABELS), (), precision="float")
+    return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
+
+
+def residual(channels: int, blocks: int, norm: bool = True) -> Network:
+    """A convolution, residual blocks of one convolution each, a linear layer and its loss."""
+    layers: list[Layer] = []
+    shape = (channels, 4, 4)
+
+    def convolution(i: int, source: str, before: int) -> str:
+        weights = {"weights": 9 * before * channels, "filter_size": 9 * before}
+        layers.append(Layer(f"conv{i}", "conv", (source,), shape, **weights))
+        kind = {"kind": "batch_norm", "biases": 2 * channels, "buffers": 2 * channels}
+        layers.append(
+            Layer(f"norm{i}", inputs=(f"conv{i}",), shape=shape, **kind if norm else {"kind": "view"})
+        )
+        return f"norm{i}"
+
+    layers.append(Layer("relu0", "relu", (convolution(0, IMAGES, 2),), shape))
+    for i in range(1, blocks + 1):
+        layers.append(Layer(f"skip{i}", "view", (f"relu{i - 1}",), shape))
+        layers.append(Layer(f"add{i}", "add", (convolution(i, f"relu{i - 1}", channels), f"skip{i}"), shape))
+        layers.append(Layer(f"relu{i}", "relu", (f"add{i}",), shape))
+    features = channels * 16
+    layers.append(
+        Layer("linear", "linear", (f"relu{blocks}",), (3,), weights=3 * features, filter_size=features)
+    )
+    loss = Layer("loss", "cross_entropy", ("linear", LABELS), (), precision="float")
+    return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
+
+
+def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
+    """Peak bytes and multiply-accumulates of all ways to cut, and to keep or recompute what lies between."""
+    layers = (*network.layers, *network.blocks[-1].head)
+    inner = measure(network, layers, step, step.batch).cuts[1:-1]
+    found = []
+    for cut in product([False, True], repeat=len(inner)):
+        ends = [0, *(c for c, chosen in zip(inner, cut, strict=True) if chosen), len(layers)]
+        parts = [tuple(layers[i:j]) for i, j in pairwise(ends)]
+        for again in product([False, True], repeat=len(parts) - 1):
+            build = Builder(network, step)
+            build.train_all()
+            build.load()
+            flags = (*again, False)
+            segments = [Segment(part, flag) for part, flag in zip(parts, flags, strict=True)]
+            backpropagate(build, segments, fused=True)
+            program = build.finish()
+            found.append((Ledger(program, step.alignment).peak.live_bytes, program.macs))
+    return found
+
+
+nets = st.builds(
+    chain, *[st.integers(1, 12)] * 3, norm=st.booleans(), pool=st.booleans(), flat=st.booleans()
+) | st.builds(chain, st.integers(1, 12), norm=st.booleans(), pool=st.booleans(), flat=st.booleans())
+nets |= st.builds(residual, st.integers(1, 12), st.integers(1, 3), norm=st.booleans())
+precisions = st.builds(
+    Bits,
+    *2 * (st.sampled_from([1, 3, 32]),),
+    st.sampled_from([8, 32]),
+    *2 * (st.sampled_from([FIXED_LEVELS, ONE_STEP]),),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=nets, batch=st.integers(1, 9), bits=precisions)
+def test_no_other_choice_has_a_lower_peak(network, batch, bits):
+    step = Step(batch, bits=bits, alignment=1)
+    peak = Ledger(schedule("bp-best", network, step), 1).peak_bytes
+    assert peak == min(peak for peak, _ in every_choice(network, step))
+    assert peak <= Ledger(schedule("bp-fused", network, step), 1).peak_bytes
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=nets, batch=st.integers(1, 9), bits=precisions, share=st.floats(0, 1))
+def test_within_a_limit_no_other_choice_computes_less_or_as_little_in_less(network, batch, bits, share):
+    plain = Step(batch, bits=bits, alignment=1)
+    choices = every_choice(network, plain)
+    low, high = min(p for p, _ in choices), max(p for p, _ in choices)
+    limit = low + round(share * (high - low))
+    program = schedule("bp-best", network, Step(batch, bits=bits, alignment=1, limit_bytes=limit))
+    found = (program.macs, Ledger(program, 1).peak_bytes)
+    assert found == min((macs, peak) for peak, macs in choices if peak <= limit)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("model", ["resnet20", "vgg8b", "cnn"])
+def test_no_network_needs_less_when_its_blocks_are_recomputed(model, batch):
+    network = models.build(model, (3, 32, 32), 10, 8).describe(blocks="residual", head="gap")
+    peaks = [
+        Ledger(schedule(regime, network, Step(batch))).peak_bytes for regime in ("bp-best", "bp-checkpoint")
+    ]
+    assert peaks == sorted(peaks)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_the_expected_peak_is_that_of_the_schedule(batch):
+    network, step = chain(4, 8, 8, 2), Step(batch)
+    layers = (*network.layers, *network.blocks[-1].head)
+    costs = measure(network, layers, step, batch)
+    assert lowest(costs).peak == Ledger(schedule("bp-best", network, step)).peak.live_bytes
+    assert cheapest(costs, 0) is None
+    assert cheapest(costs, 10**9).macs == 0
+
+
+def test_a_limit_that_cannot_be_met_gives_the_lowest_peak():
+    network = chain(4, 4, 4)
+    layers = (*network.layers, *network.blocks[-1].head)
+    free, bound = (best_segments(network, layers, Step(limit_bytes=limit), 1) for limit in (None, 1))
+    assert free == bound
+    assert any(segment.recompute for segment in free)
+
+
+def test_a_residual_sum_is_never_cut():
+    def layer(name: str, kind: str, *inputs: str) -> Layer:
+        return Layer(name, kind, inputs, (2, 4, 4))
+
+    layers = (
+        layer("conv", "conv", IMAGES), layer("relu", "relu", "conv"), layer("skip", "view", "relu"),
+        layer("conv1", "conv", "relu"), layer("relu1", "relu", "conv1"), layer("conv2", "conv", "relu1"),
+        layer("add", "add", "conv2", "skip"), layer("relu2", "relu", "add"), layer("end", "conv", "relu2"),
+    )  # fmt: skip
+    assert boundaries(layers, IMAGES) == (0, 2, 8, 9)
