@@ -2,7 +2,7 @@
 
     python benchmarks/record.py RUN_FOLDER NAME ["name of the data"]
 
-writes results/NAME.json from RUN_FOLDER/result.json.
+writes results/NAME.json from RUN_FOLDER/result.json, and its picture of the memory to results/NAME.png.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from blockwise.report.pictures import PNG_NAME
 from blockwise.system.files import atomic_write
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> None:
     result = json.loads((Path(folder) / "result.json").read_text("utf-8"))
     text = json.dumps(slim(result, data_name[0] if data_name else None), indent=1)
     atomic_write(RESULTS / f"{name}.json", text + "\n")
+    atomic_write(RESULTS / f"{name}.png", (Path(folder) / PNG_NAME).read_bytes())
 
 
 if __name__ == "__main__":

@@ -1,15 +1,45 @@
-"""The README's figures are those that the recorded runs produced."""
+"""The documents: their figures are those of the records, and what they name exists."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = "blockwise|devices|tests|docs|benchmarks|results|examples"
 
 
-def test_the_readme_shows_what_results_hold():
+def test_the_documents_show_what_results_hold():
     command = [sys.executable, str(ROOT / "benchmarks" / "readme.py"), "--check"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}  # also where the package is not installed
     process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert process.returncode == 0, process.stderr or "run: python benchmarks/readme.py"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_files_that_a_document_names_exist(document):
+    text = document.read_text("utf-8")
+    linked = [document.parent / name for name in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)]
+    named = [ROOT / name for name in re.findall(rf"`((?:{FOLDERS})/[\w/.-]*)`", text)]
+    assert [str(path) for path in (*linked, *named) if not path.exists()] == []
+
+
+def test_the_flags_that_the_documents_name_exist():
+    told = "".join(path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "usage.md"))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - {"--dist"}  # pytest's own
+    helps = [_help(*command) for command in ((), ("fit",), ("arena",), ("export",), ("study", "qat"))]
+    assert {flag for flag in named if not any(flag in text for text in helps)} == set()
+
+
+def _help(*command: str) -> str:
+    call = [sys.executable, str(ROOT / "run.py"), *command, "--help"]
+    return subprocess.run(call, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_readme_is_read_in_one_go():
+    """All else is in docs/."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130

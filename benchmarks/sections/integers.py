@@ -1,0 +1,63 @@
+"""Training on integers alone: the digits, and the study on real images."""
+
+import statistics
+
+from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
+from blockwise.report.integers import integer_rows
+from blockwise.report.uncertainty import half_width, known_to
+from blockwise.studies.summary import summaries
+from devices.boards.profile import KIB
+from sections.markdown import picture, table
+from sections.recorded import load, runs_of
+
+
+def integer() -> str:
+    """results/integer.json: the digits on integers alone."""
+    result = load("integer")
+    host = result["environment"]
+    train, validation, test = result["images"]
+    learnt = [r["test_accuracy"] for r in result["rows"] if r["regime"] not in result["rivals"]]
+    known = max(half_width(accuracy, test) for accuracy in learnt)
+    rows = []
+    for regime, seconds in result["step_times"].items():
+        own = [r for r in result["rows"] if r["regime"] == regime]
+        accuracies = [100 * r["test_accuracy"] for r in own]
+        spread = f" ± {statistics.stdev(accuracies):.1f}" if len(own) > 1 else ""
+        accuracy, peak = f"{statistics.mean(accuracies):.1f}{spread}%", f"{own[0]['peak_bytes'] / KIB:.1f}"
+        rows.append([f"`{regime}`", accuracy, str(len(own)), peak, f"{seconds:.2f}"])
+    intro = (
+        f"`uv run benchmarks/integer.py`: plain4 at width 16 on the bundled digits, {result['epochs']} "
+        f"epochs, batch {result['batch']}, {train:,} training images, the epoch chosen on {validation:,} "
+        f"validation images, of equal ones the latest; mean ± standard deviation over n seeds on {test:,} "
+        f"test images (one accuracy is known to ±{100 * known:.1f} points by these, 95%); peak on the "
+        "STM32F746. "
+        "Step: its time over that of the float32 step (`bp` or `local`) of plain6 at width 16, batch 64, "
+        f"3x32x32, medians of {result['rounds']} rounds. {host['threads']} thread of {host['processor']}, "
+        f"torch {host['torch']}."
+    )
+    return f"{intro}\n\n{table(['regime', 'test accuracy', 'n', 'peak KiB', 'step : float32'], rows)}"
+
+
+def integer_study() -> str:
+    """results/integer_short.jsonl: integers beside float32 and QAT on CIFAR-10."""
+    runs = runs_of("integer_short")
+    first = runs[0]
+    train, validation, test = first["images"]
+    floats = next(r for r in runs if r["optimizer"])
+    mu = next(r["mu"] for r in runs if "mu" in r)
+    host = first["environment"]
+    shape, rate = "x".join(map(str, first["in_shape"])), floats["learning_rate"]
+    intro = (
+        f"`run.py study integer --data PATH`: {first['model']} at width {first['width']} "
+        f"({first['parameters']:,} parameters) on {first['data']} at {shape}, {first['epochs']} epochs of "
+        f"{train:,} images, batch {first['batch_size']}; block by block: a convolution in each, "
+        "pred-pooled heads; "
+        f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
+        f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
+        "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
+        f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, "
+        f"torch {host['torch']}. {known_to(runs)}"
+    )
+    rows = [list(row) for row in integer_rows(summaries(runs))]
+    shown = table([*INTEGER_HEADINGS], rows)
+    return "\n\n".join((intro, shown, picture("integer_short", "error against memory")))

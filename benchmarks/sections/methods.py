@@ -1,0 +1,121 @@
+"""The catalogue of quantization methods and the studies of them."""
+
+import math
+from typing import Any
+
+from blockwise import quant
+from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
+from blockwise.report.methods import method_cells
+from blockwise.report.qat import HEADINGS, cells
+from blockwise.report.uncertainty import known_to
+from blockwise.studies import qat as qat_study
+from sections.markdown import picture, table
+from sections.recorded import load, runs_of
+
+
+def methods() -> str:
+    """The catalogue."""
+    rows = [[*method_cells(entry)] for entry in quant.METHODS.values()]
+    return table([*METHOD_HEADINGS], rows)
+
+
+def all_methods() -> str:
+    """results/all_methods.json: how many trainings stay finite."""
+    result = load("all_methods")
+    rows = result["rows"]
+    finite = sum(math.isfinite(row["last"]) for row in rows)
+    names = {row["method"] for row in rows}
+    return (
+        f"`uv run benchmarks/all_methods.py PATH`: {finite} of {len(rows)} trainings of ResNet-20 at width 8 "
+        f"on {result['data']} at 16x16 ({len(names)} methods, three bits or their own and two where they "
+        f"have them, `bp` and `local`, {result['steps']} steps) stay finite."
+    )
+
+
+def precision() -> str:
+    """results/precision_short.jsonl: width and error per budget and bits, and the figure."""
+    runs = runs_of("precision_short")
+    first = runs[0]
+    compressions = sorted({r["compression"] for r in runs})
+    cells = {(r["compression"], r["bits"]): f"{r['width']}: {r['test_error']:.1%}" for r in runs}
+    rows = [
+        [str(bits), *(cells.get((c, bits), "-") for c in compressions)]
+        for bits in sorted({r["bits"] for r in runs})
+    ]
+    train, validation, test = first["images"]
+    intro = (
+        f"`--preset {first['protocol']}`: {first['model']} on {first['data']} at "
+        f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
+        f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
+        f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
+        f"images, seed {first['seed']}, n = 1; {first['environment']['threads']} thread of "
+        f"{first['environment']['processor']}. Width: test error. So short a training does not rank "
+        f"precisions for good; it shows the method. {known_to(runs)}"
+    )
+    shown = table(["bits", *(f"M0/{c}" for c in compressions)], rows)
+    return "\n\n".join((intro, shown, picture("precision_short", "error against bits")))
+
+
+def qat_runs() -> list[dict[str, Any]]:
+    """results/qat_short.jsonl."""
+    return runs_of("qat_short")
+
+
+def qat() -> str:
+    """The recorded study of methods, trained globally, best first."""
+    return _qat_table([r for r in qat_runs() if r["regime"] == "bp"], {"regime", "head, cut", "time"})
+
+
+def qat_local() -> str:
+    """Block by block, beside backpropagation of the same methods."""
+    runs = qat_runs()
+    compared = {_as_trained(r) for r in runs if r["regime"] != "bp"}
+    return _qat_table([r for r in runs if _as_trained(r) in compared], {"time", "reference"})
+
+
+def qat_activations() -> str:
+    """Methods with activations of their own beside the same weights with LSQ's."""
+    found = [r for r in qat_runs() if r["regime"] == "bp"]
+    runs = {(r["method"], r["activation_method"], r["residual"]): r for r in found}
+    pairs = [
+        (name, skip, run, runs.get((name, "lsq", skip)))
+        for (name, own, skip), run in runs.items()
+        if name == own != "lsq"
+    ]
+    rows = [
+        [name, skip, *(f"{100 * r['test_error']:.1f}%, {_widths(r)}" for r in (own, other))]
+        for name, skip, own, other in pairs
+        if other
+    ]
+    return table(["weights", "skip", "own activations", "LSQ's activations"], rows)
+
+
+def _as_trained(run: dict[str, Any]) -> tuple[Any, ...]:
+    return run["method"], run["activation_method"], run["residual"], _widths(run)
+
+
+def _widths(run: dict[str, Any]) -> str:
+    return f"W{run['weight_bits']}A{run['activation_bits']}"
+
+
+def _qat_table(runs: list[dict[str, Any]], hidden: set[str]) -> str:
+    """Trainings shared their machine with other work: their times do not compare, those of steps do."""
+    columns = [i for i, heading in enumerate(HEADINGS) if heading not in hidden]
+    rows = [[cells(summary)[i] for i in columns] for summary in qat_study.summaries(runs)]
+    return f"{_qat_conditions(runs)}\n\n{table([HEADINGS[i] for i in columns], rows)}"
+
+
+def _qat_conditions(runs: list[dict[str, Any]]) -> str:
+    first = runs[0]
+    train, validation, test = first["images"]
+    seeds = sorted({r["seed"] for r in runs})
+    hosts = {(r["environment"]["processor"], r["environment"]["torch"]): r for r in runs}
+    machines = " or ".join(f"{processor}, torch {version}" for processor, version in hosts)
+    return (
+        f"`--preset {first['protocol']}`: {first['model']} at width {first['width']} on {first['data']} at "
+        f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
+        f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
+        f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
+        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of {machines}. "
+        f"{known_to(runs)}"
+    )
