@@ -8,7 +8,8 @@ from blockwise.studies.terms import ACTIVATION, BIASES, CODES, WEIGHTS, Key
 from devices.network import Network
 from devices.program import categories as cat
 from devices.program.ledger import Ledger
-from devices.program.schedule import Operation, Tensor
+from devices.program.operation import Operation
+from devices.program.schedule import Tensor
 
 IMAGES, LABELS, MADE_BACKWARD = "images", "labels", "made backward"
 ACTIVATIONS = (cat.SAVED_ACTIVATIONS, cat.WORKING_TENSORS)

@@ -14,9 +14,12 @@ from typing import Any
 from devices.network import DROPOUTS, LABELS, Layer
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS, Row
-from devices.program.lower import ENDS, LOSSES, Lowering
+from devices.program.lower import Lowering
+from devices.program.operation import Stored, tensors_of
 from devices.program.schedule import ACTIVATION
 from devices.program.state import Parameter
+from devices.program.traits import ENDS, LOSSES
+from devices.program.updates import update_roles
 
 BOOL_BITS = 8
 
@@ -41,8 +44,8 @@ class EagerLowering(Lowering):
         declare = self.program.tensor
         images = declare("batch.images", shape, self.table.image_bits, ACTIVATION, block, resident=True)
         labels = declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block, resident=True)
-        self.values[self._source], self.values[LABELS] = (images,), (labels,)
-        self.program.emit("load batch", "load", block, writes=(images, labels))
+        self.values.outputs |= {self._source: Stored(images), LABELS: Stored(labels)}
+        self.program.emit("load batch", "load", block, results=(("images", images), ("labels", labels)))
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         extras = super()._extras(layer, row)
@@ -71,11 +74,11 @@ class EagerLowering(Lowering):
             for what, shape in sizes.items()
         }  # fmt: skip
 
-    def _passing(self, layer: Layer, row: Row) -> tuple[str, ...]:
+    def _passing(self, layer: Layer, row: Row) -> tuple[tuple[str, str], ...]:
         """A dropout draws its factors first; a max pool finds positions whether or not they are read."""
         if layer.kind not in (*DROPOUTS, "max_pool"):
             return ()
-        return tuple(name for names in self._extras(layer, row).values() for name in names)
+        return tuple((what, name) for what, names in self._extras(layer, row).items() for name in names)
 
     # --------------------------------------------------------------- backward
 
@@ -84,10 +87,12 @@ class EagerLowering(Lowering):
     ) -> None:
         """Backward pass; what the caller holds is let go at its end."""
         last, owner = layers[-1], self._owners[layers[-1].name]
-        roots = [t for name in held for t in self.values.get(name, ())]
+        roots = [t for name in held for t in self._tensors_of(name)]
         if last.kind in ENDS:
             seed = self._declare(f"{last.name}.seed", (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
-            self.program.emit(f"{last.name} seed", "backward", owner, reads=(self._loss,), writes=(seed,))
+            self.program.emit(
+                "seed", "backward", owner, subject=last.name, reads=(self._loss,), writes=(seed,)
+            )
             roots += [self._loss, seed]
             self._seed = seed
         else:
@@ -100,12 +105,12 @@ class EagerLowering(Lowering):
         """The gradient of the layer's output; that of a loss is its log-probabilities' gradient."""
         if layer.kind not in LOSSES:
             return self.gradients.pop(layer.name)
-        saved, owner = self.saved[layer.name], self._owners[layer.name]
+        saved, owner = self._saved_tensors(layer), self._owners[layer.name]
         if layer.name in self._shares:
             saved = (*saved, self._shares.pop(layer.name))
         shape = self.program.declared(saved[0]).shape
         start = self._declare(f"{layer.name}.gradient", shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
-        self.program.emit(f"{layer.name} backward", "backward", owner, reads=saved, writes=(start,))
+        self.program.emit("backward", "backward", owner, subject=layer.name, reads=saved, writes=(start,))
         self._sharers[start] += 1
         return start
 
@@ -118,7 +123,7 @@ class EagerLowering(Lowering):
             share = self._declare(f"{name}.share", (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
             self._shares[name] = share
             self.program.emit(
-                f"{layer.name} backward", "backward", owner, reads=(self._seed,), writes=(share,)
+                "backward", "backward", owner, subject=layer.name, reads=(self._seed,), writes=(share,)
             )
         return None
 
@@ -136,14 +141,21 @@ class EagerLowering(Lowering):
             grads.reverse()  # the bias has its gradient first; that of the weight is transposed yet
         new = {name: self._new_gradient(name, owner) for name in targets}
         self.program.emit(
-            f"{layer.name} backward", "backward", owner,
-            reads=(gradient, *self.saved.get(layer.name, ()), *self.held.get(layer.name, ())),
+            "backward", "backward", owner,
+            reads=(gradient, *self._saved_tensors(layer), *self.held.get(layer.name, ())),
             writes=(*new.values(), *(g for _, g in grads), *self._temporaries(layer, owner)), macs=macs,
             layer=layer.name,
         )  # fmt: skip
         for name, target in new.items():
             self._arrive(name, target, owner)
         self._settle(grads, owner, fused)
+
+    def _tensors_of(self, name: str) -> tuple[str, ...]:
+        """The tensors that hold a layer's output."""
+        return tensors_of(self.values.outputs[name]) if name in self.values.outputs else ()
+
+    def _saved_tensors(self, layer: Layer) -> tuple[str, ...]:
+        return tuple(t for _, operand in self.saved.get(layer.name, ()) for t in tensors_of(operand))
 
     def _temporaries(self, layer: Layer, owner: str) -> tuple[str, ...]:
         """What the backward formula of a standard deviation makes: the centred input and three rows."""
@@ -168,7 +180,7 @@ class EagerLowering(Lowering):
             other, first = self.gradients[name], gradient
             gradient = self._new_gradient(name, owner)
             self.program.emit(
-                f"{name} add gradients", "backward", owner, reads=(other, first), writes=(gradient,)
+                "add gradients", "backward", owner, subject=name, reads=(other, first), writes=(gradient,)
             )
         self._point(name, gradient)
 
@@ -198,8 +210,9 @@ class EagerLowering(Lowering):
             total = self.accumulators.get(parameter.latent)
             if total is not None:
                 self.program.emit(
-                    f"{parameter.latent} accumulate", "backward", owner, reads=(gradient,), writes=(total,)
-                )
+                    "accumulate", "backward", owner, subject=parameter.latent, reads=(gradient,),
+                    results=(("total", total),), adds=(total,),
+                )  # fmt: skip
             self.pending.append((parameter, gradient if total is None else total, owner))
         if fused:
             self._apply()
@@ -214,10 +227,10 @@ class EagerLowering(Lowering):
 
     def _apply(self) -> None:
         for parameter, gradient, owner in self.pending:
+            operands, results = update_roles(parameter, gradient)
             self.program.emit(
-                f"{parameter.latent} update", "update", owner,
-                reads=(gradient, *parameter.tensors),
-                writes=(*parameter.tensors, *self._copies(parameter, owner)),
+                "update", "update", owner, subject=parameter.latent, operands=operands, results=results,
+                scratch=self._copies(parameter, owner),
             )  # fmt: skip
         self.pending.clear()
 

@@ -6,7 +6,9 @@ scale and one shift, and a tensor is freed after its last reader.
 """
 
 from devices.network import Block, Network
-from devices.program.lower import Lowering, with_quantizers
+from devices.program.lower import Lowering
+from devices.program.operation import Stored
+from devices.program.quantizers import with_quantizers
 from devices.program.regimes import Step
 from devices.program.schedule import ACTIVATION, Program, Schedule
 from devices.program.state import State
@@ -35,9 +37,10 @@ def inference(network: Network, step: Step) -> Schedule:
     images = program.tensor(
         "batch.images", (step.batch, *network.in_shape), step.table.image_bits, ACTIVATION, OWNER
     )
-    lowering.values[network.source] = (images,)
+    lowering.values.outputs[network.source] = Stored(images)
     program.emit("deployed network", "pack", OWNER, writes=deployed)
     program.emit("load batch", "load", OWNER, writes=(images,))
     lowering.forward(layers, keep=False, training=False)
-    program.emit("result", "forward", OWNER, reads=(*deployed, *lowering.values[layers[-1].name]))
+    (logits,) = lowering.values.of([layers[-1].name])
+    program.emit("result", "forward", OWNER, operands=(("logits", logits),), reads=deployed)
     return program.finish()

@@ -13,9 +13,12 @@ from types import MappingProxyType
 from devices.network import Block, Layer, Network
 from devices.program import categories as cat
 from devices.program.accountings import INTEGER, CostTable
-from devices.program.lower import ACCUMULATORS, CODE_SCRATCH_BITS, Lowering
-from devices.program.schedule import Phase
+from devices.program.forward import Roles, inputs_of
+from devices.program.lower import Lowering
+from devices.program.operation import Operand, Phase, Stored
 from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
+from devices.program.traits import ACCUMULATORS, CODE_SCRATCH_BITS
+from devices.program.values import with_roles
 
 EDGE_BITS = 8
 """At least so many for weights and activations of the first and last layer and of heads, in every form."""
@@ -147,26 +150,26 @@ class IntegerLowering(Lowering):
         makers = {layer.name: layer for layer in layers}
         for layer in layers:
             row = self.table.row(layer)
-            sources = tuple(t for name in layer.inputs for t in self.values[name])
             if row.output == "view":
-                self.values[layer.name] = sources
+                self._pass_on(layer, idle=False)
                 continue
+            sources = self.values.of(layer.inputs)
             sums = self.unbuffered and layer.kind in ACCUMULATORS
             maker = makers.get(layer.inputs[0])
             again = maker if self.unbuffered and maker and maker.kind in ACCUMULATORS else None
-            output = sources[0] if sums else self._output_of(layer, sources)
+            output = "" if sums else self._output_of(layer, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
-            self.values[layer.name] = sources if sums else (output,)
+            self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
             if sums and self.scaled:
                 continue
+            results = () if sums else (("output", output), *extras)
             self.program.emit(
-                f"{layer.name} {'largest sum' if sums else 'forward'}", phase, self._owners[layer.name],
-                reads=(*sources, *self.held.get((again or layer).name, ())),
-                writes=(*(() if sums else (output,)), *extras, *self._filter_scratch(again or layer)),
-                macs=(again or layer).macs * self.images, layer=layer.name,
+                "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
+                operands=(*inputs_of(sources), *self._held(again or layer)), results=results,
+                scratch=self._filter_scratch(again or layer), macs=(again or layer).macs * self.images,
             )  # fmt: skip
 
-    def _output_of(self, layer: Layer, sources: tuple[str, ...]) -> str:
+    def _output_of(self, layer: Layer, sources: Sequence[Operand]) -> str:
         if layer.kind not in ACCUMULATORS:
             return self._new_output(layer, self.table.row(layer), sources)
         return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
@@ -187,40 +190,41 @@ class IntegerLowering(Lowering):
         self._step_weights(layer, gradient)
 
     def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
-        owner, held = self._owners[layer.name], self.held.get(layer.name, ())
-        target = self._target(name, None, owner)
-        macs, scratch = layer.macs * self.images, self._filter_scratch(layer)
+        owner, arriving = self._owners[layer.name], (("gradient", Stored(gradient)), *self._held(layer))
+        (target, _), macs = self._target(name, None, owner), layer.macs * self.images
         if self.twice:
-            self._emit(layer, "backward (input, largest)", (gradient, *held), scratch, macs)
-            scratch = self._filter_scratch(layer)
+            self._emit(layer, "backward (input, largest)", arriving, [], self._filter_scratch(layer), macs)
+        scratch, made = self._filter_scratch(layer), [("input gradient", target)]
         if self.unbuffered:
-            self._emit(layer, "backward (input)", (gradient, *held), (target, *scratch), macs)
+            self._emit(layer, "backward (input)", arriving, made, scratch, macs)
             return
         sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), owner)
-        self._emit(layer, "backward (input)", (gradient, *held), (sums, *scratch), macs)
-        self._emit(layer, "backward (requantize)", (sums,), (target,), 0)
+        self._emit(layer, "backward (input)", arriving, [("sums", sums)], scratch, macs)
+        self._emit(layer, "backward (requantize)", [("sums", Stored(sums))], made)
 
     def _step_weights(self, layer: Layer, gradient: str) -> None:
         saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]
         (parameter,) = self.parameters[layer.name]
-        reads = (gradient, *saved)
+        operands: Roles = [("gradient", Stored(gradient)), *saved]
         if self.twice:
-            self._emit(layer, "backward (weight, largest)", reads, (), macs)
+            self._emit(layer, "backward (weight, largest)", operands, [], macs=macs)
         if self.unbuffered:
-            moved = parameter.tensors
-            self._emit(layer, "backward (weight) and update", (*reads, *moved), moved, macs)
+            value, moved = with_roles(layer, parameter.tensors), parameter.tensors
+            results = [(role, name) for (role, _), name in zip(value, moved, strict=True)]
+            self._emit(layer, "backward (weight) and update", [*operands, *value], results, macs=macs)
             return
         sums = self._declare(
             f"{parameter.latent}.gradient", (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner
         )
-        self._emit(layer, "backward (weight)", reads, (sums,), macs)
+        self._emit(layer, "backward (weight)", operands, [("sums", sums)], macs=macs)
         self.pending.append((parameter, sums, owner))
         self.update()
 
     def _emit(
-        self, layer: Layer, what: str, reads: tuple[str, ...], writes: tuple[str, ...], macs: int
-    ) -> None:
+        self, layer: Layer, action: str, operands: Roles, results: Sequence[tuple[str, str]],
+        scratch: tuple[str, ...] = (), macs: int = 0,
+    ) -> None:  # fmt: skip
         self.program.emit(
-            f"{layer.name} {what}", "backward", self._owners[layer.name],
-            reads=reads, writes=writes, macs=macs, layer=layer.name,
+            action, "backward", self._owners[layer.name], layer=layer.name, operands=operands,
+            results=results, scratch=scratch, macs=macs,
         )  # fmt: skip

@@ -5,7 +5,8 @@ from functools import cached_property
 from itertools import accumulate
 
 from devices.program.categories import CATEGORIES
-from devices.program.schedule import Operation, Schedule, Tensor
+from devices.program.operation import Operation
+from devices.program.schedule import Schedule, Tensor
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,18 @@ A tensor is alive from the first operation that touches it to the last one; a re
 alive throughout. Everything the memory report says is read off this object.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
+from devices.network import Layer
 from devices.program.categories import CATEGORIES, SAVED_ACTIVATIONS, WORKING_TENSORS
+from devices.program.operation import Operand, Operation, Phase, Stored
 
-Phase = Literal["load", "forward", "recompute", "backward", "update", "pack", "page in", "page out"]
 ACTIVATION = "activation"
 """Stands for a category until the whole program is known: saved activation or working tensor."""
 
@@ -45,16 +47,12 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A step of the program. Tensors are named; scratch is a tensor that only it touches."""
+class Loop:
+    """Operations ``first`` .. ``last`` (both included) are run ``passes`` times, in the same buffers."""
 
-    name: str
-    phase: Phase
-    block: str
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    macs: int = 0  # multiply-accumulates, whole batch
-    layer: str = ""  # the layer it works on, if one alone
+    first: int
+    last: int
+    passes: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ class Schedule:
 
     operations: tuple[Operation, ...]
     tensors: dict[str, Tensor]
+    layers: dict[str, Layer] = field(default_factory=dict)  # what operations work on, by name
+    loops: tuple[Loop, ...] = ()
 
     @cached_property
     def lifetimes(self) -> dict[str, tuple[int, int]]:
@@ -101,6 +101,8 @@ class Program:
         self._operations: list[Operation] = []
         self._tensors: dict[str, Tensor] = {}
         self._instances: Counter[str] = Counter()
+        self._loops: list[Loop] = []
+        self.layers: dict[str, Layer] = {}
 
     def fresh(self, name: str) -> str:
         """``name``, numbered if it was given out before (a recomputed tensor, say)."""
@@ -122,11 +124,26 @@ class Program:
         return self._tensors[name]
 
     def emit(
-        self, name: str, phase: Phase, block: str, *, reads: tuple[str, ...] = (),
-        writes: tuple[str, ...] = (), macs: int = 0, layer: str = "",
+        self, action: str, phase: Phase, block: str, *, subject: str = "", layer: str = "",
+        operands: Iterable[tuple[str, Operand]] = (), results: Iterable[tuple[str, str]] = (),
+        reads: Iterable[str] = (), writes: Iterable[str] = (), scratch: Iterable[str] = (),
+        adds: Iterable[str] = (), macs: int = 0,
     ) -> None:  # fmt: skip
-        """Append an operation."""
-        self._operations.append(Operation(name, phase, block, reads, writes, macs, layer))
+        """Append an operation; ``reads`` and ``writes`` are operands and results without a role."""
+        given = (*operands, *(("", Stored(name)) for name in reads))
+        made = (*results, *(("", name) for name in writes))
+        self._operations.append(
+            Operation(
+                action, phase, block, subject or layer, layer, given, made, tuple(scratch), tuple(adds), macs
+            )
+        )
+
+    @contextlib.contextmanager
+    def loop(self, passes: int) -> Iterator[None]:
+        """What is emitted inside is run so many times."""
+        first = len(self._operations)
+        yield
+        self._loops.append(Loop(first, len(self._operations) - 1, passes))
 
     def finish(self) -> Schedule:
         """The schedule. A tensor written going forward and read going backward was saved."""
@@ -140,7 +157,7 @@ class Program:
                 raise ValueError(f"tensor {name!r} has the unknown category {tensor.category!r}")
             tensors[name] = tensor
         self._check_written_before_read()
-        return Schedule(tuple(self._operations), tensors)
+        return Schedule(tuple(self._operations), tensors, self.layers, tuple(self._loops))
 
     def _kept_for_backward(self) -> set[str]:
         born: dict[str, Phase] = {}

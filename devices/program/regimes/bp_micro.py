@@ -23,6 +23,7 @@ def bp_micro(network: Network, step: Step) -> Schedule:
     build = Builder(network, step, batch=batch)
     layers = build.train_all()
     build.lowering.accumulate(network.blocks[0].name)
-    build.load()
-    backpropagate(build, best_segments(network, layers, step, batch), fused=False)
+    with build.program.loop(-(-step.batch // batch)):
+        build.load()
+        backpropagate(build, best_segments(network, layers, step, batch), fused=False)
     return build.finish()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from devices.network import Block, Layer, Network
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.eager import EagerLowering
-from devices.program.lower import Lowering, with_quantizers
+from devices.program.lower import Lowering
+from devices.program.quantizers import with_quantizers
 from devices.program.schedule import Program, Schedule
 from devices.program.state import Bits, State
 

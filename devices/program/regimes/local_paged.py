@@ -16,7 +16,7 @@ def local_paged(network: Network, step: Step) -> Schedule:
     for block in build.network.blocks:
         tensors = build.train(block, head=True, resident=False)
         names = tuple(name for layer in tensors.values() for name in layer)
-        build.program.emit(f"{block.name} page in", "page in", block.name, writes=names)
+        build.program.emit("page in", "page in", block.name, subject=block.name, writes=names)
         layers = (*block.layers, *block.head)
         build.lowering.forward(layers)
         if block is not build.network.blocks[-1]:
@@ -25,5 +25,5 @@ def local_paged(network: Network, step: Step) -> Schedule:
         build.lowering.backward(layers, fused=step.fused, held=held)
         build.lowering.update()
         build.lowering.leave()
-        build.program.emit(f"{block.name} page out", "page out", block.name, reads=names)
+        build.program.emit("page out", "page out", block.name, subject=block.name, reads=names)
     return build.finish()

@@ -7,8 +7,10 @@ stay where they are, and only optimizer state and head belong to the block in tr
 
 from devices.network import Network
 from devices.program.accountings import FLOAT_BITS
+from devices.program.operation import Stored
 from devices.program.regimes.builder import Builder, Step, Tensors, names_of
 from devices.program.schedule import ACTIVATION, Schedule
+from devices.program.values import levels_of
 
 
 def local_resident(network: Network, step: Step) -> Schedule:
@@ -32,7 +34,7 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     block, emit = build.network.blocks[index], build.program.emit
     latent = build.train(block, head=True, resident=False)
     for name, tensors in latent.items():  # one layer at a time: its codes make room for the next
-        emit(f"{name} unpack", "pack", block.name, reads=before.get(name, ()), writes=tensors)
+        emit("unpack", "pack", block.name, layer=name, reads=before.get(name, ()), writes=tensors)
     build.lowering.load(build.network.in_shape, block.name)
     if index:
         _run_packed(build, index, trained)
@@ -43,7 +45,7 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     build.lowering.update()
     after = build.packed(block, "after")
     for name, tensors in latent.items():
-        emit(f"{name} pack", "pack", block.name, reads=tensors, writes=after.get(name, ()))
+        emit("pack", "pack", block.name, layer=name, reads=tensors, writes=after.get(name, ()))
     return after
 
 
@@ -57,17 +59,22 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
     shape = (build.step.batch, *blocks[index - 1].layers[-1].shape)
     one = build.lower(1)
     source = build.network.source
-    one.values[source] = build.lowering.values[source]
+    one.values.outputs[source] = build.lowering.values.outputs[source]
     name = program.fresh(f"{owner}.inputs")
     bits = build.step.bits.activation_of(blocks[index - 1].layers[-1])
     inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
-    program.emit(f"{owner} gather inputs", "load", owner, writes=(inputs,))
-    for block, packed in zip(blocks[:index], trained, strict=True):
-        one.held.update(packed)
-        one.forward(block.layers, keep=False, training=False)
-    program.emit(f"{owner} store input", "load", owner, reads=one.values[output], writes=(inputs,))
-    build.lowering.values[output] = (inputs,)
-    build.lowering.levels[inputs] = tuple(s for t in one.values[output] for s in one.levels.get(t, ()))
+    program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
+    with program.loop(build.step.batch):
+        for block, packed in zip(blocks[:index], trained, strict=True):
+            one.held.update(packed)
+            one.forward(block.layers, keep=False, training=False)
+        (made,) = one.values.of([output])
+        program.emit(
+            "store input", "load", owner, subject=owner, operands=(("input", made),),
+            results=(("inputs", inputs),),
+        )  # fmt: skip
+    build.lowering.values.outputs[output] = Stored(inputs)
+    build.lowering.values.levels[inputs] = levels_of(made)
 
 
 def _in_float(build: Builder) -> Schedule:
@@ -82,13 +89,13 @@ def _in_float(build: Builder) -> Schedule:
             lowering.load(build.network.in_shape, block.name)
         _run_finished(build, index, weights)
         names = build.begin_training(block)
-        build.program.emit(f"{block.name} begins", "load", block.name, writes=names)
+        build.program.emit("begins", "load", block.name, subject=block.name, writes=names)
         layers = (*block.layers, *block.head)
         lowering.forward(layers)
         held = (block.layers[0].inputs[0], block.output)
         lowering.backward(layers, fused=build.step.fused, held=held)
         lowering.update()
-        build.program.emit(f"{block.name} ends", "load", block.name, reads=names)
+        build.program.emit("ends", "load", block.name, subject=block.name, reads=names)
     return build.finish()
 
 

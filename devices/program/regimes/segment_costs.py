@@ -14,6 +14,7 @@ from devices.network import LABELS, Layer, Network
 from devices.program.accountings import FLOAT_BITS
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.ledger import Ledger
+from devices.program.operation import tensors_of
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
 from devices.program.schedule import Schedule
@@ -70,9 +71,19 @@ def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -
 
 def _inner_cuts(build: Builder, layers: Sequence[Layer]) -> list[int]:
     """Where layers may be cut. Of the cuts before and after a view, which are the same, the latter."""
-    values = build.lowering.values
+    outputs = build.lowering.values.outputs
     inner = boundaries(layers, build.network.source)[1:-1]
-    return [i for i in inner if i + 1 not in inner or values[layers[i].name] != values[layers[i - 1].name]]
+    return [
+        i
+        for i in inner
+        if i + 1 not in inner
+        or tensors_of(outputs[layers[i].name]) != tensors_of(outputs[layers[i - 1].name])
+    ]
+
+
+def _tensors_of(build: Builder, name: str) -> tuple[str, ...]:
+    """The tensors that a layer's output is read from."""
+    return tensors_of(build.lowering.values.outputs[name])
 
 
 def _stretch_of(layers: Sequence[Layer], cuts: tuple[int, ...]) -> dict[str, int]:
@@ -94,7 +105,10 @@ def _passing(build: Builder, layers: Sequence[Layer], cuts: tuple[int, ...]) -> 
     size, stretch_of = _sizes(schedule, step.alignment), _stretch_of(layers, cuts)
     base = sum(size[name] for name, t in schedule.tensors.items() if t.resident)
     sources = [build.network.source, *(layers[cut - 1].name for cut in cuts[1:-1])]
-    crossing, lifetimes = [build.lowering.values[name] for name in sources], schedule.lifetimes
+    crossing, lifetimes = (
+        [_tensors_of(build, name) for name in sources],
+        schedule.lifetimes,
+    )
     most = [(0, 0)] * len(sources)
     lives = Ledger(schedule, step.alignment).live_bytes
     for i, (operation, live) in enumerate(zip(schedule.operations, lives, strict=True)):
@@ -112,9 +126,9 @@ def _read(
     alignment, batch, count = build.step.alignment, build.lowering.batch, len(cuts) - 1
     size, stretch_of = _sizes(schedule, alignment), _stretch_of(layers, cuts)
     saved, images = _saved(schedule, size, stretch_of, count)
-    crossing = [(), *(build.lowering.values[layers[cut - 1].name] for cut in cuts[1:-1])]
+    crossing = [(), *(_tensors_of(build, layers[cut - 1].name) for cut in cuts[1:-1])]
     inputs = _inputs(build, schedule, size, stretch_of, crossing)
-    labels = sum(size[name] for name in build.lowering.values[LABELS])
+    labels = sum(size[name] for name in _tensors_of(build, LABELS))
     lasting = {name for name, t in schedule.tensors.items() if t.resident}
     base = images + sum(size[name] for name in lasting.union(build.lowering.accumulators.values()))
     before = [0, *accumulate(saved)]
@@ -147,7 +161,8 @@ def _inputs(
 ) -> list[Input]:
     last: dict[str, int] = {}  # the last stretch that reads a tensor going back
     for name, k in stretch_of.items():
-        last.update(dict.fromkeys(build.lowering.saved.get(name, ()), k))
+        saved = build.lowering.saved.get(name, ())
+        last.update(dict.fromkeys((t for _, operand in saved for t in tensors_of(operand)), k))
     return [
         Input(
             sum(size[t] for t in tensors),

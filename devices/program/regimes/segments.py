@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.network import Layer
-from devices.program.lower import ACCUMULATORS, ELEMENTWISE
 from devices.program.regimes.builder import Builder
+from devices.program.traits import ACCUMULATORS, ELEMENTWISE
 
 READS_ACCUMULATORS = (*ELEMENTWISE, "cross_entropy")
 """Layers that belong to the one before them: a cut there would keep an accumulator."""

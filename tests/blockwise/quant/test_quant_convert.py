@@ -11,7 +11,7 @@ from blockwise import models, quant
 from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
 from blockwise.quant.precision import skips
 from devices.errors import InputError
-from devices.program.lower import with_quantizers
+from devices.program.quantizers import with_quantizers
 from devices.program.state import Bits
 
 NETWORKS = [("resnet20", (3, 16, 16)), ("vgg8b", (3, 16, 16)), ("mlp", (1, 8, 8)), ("cnn", (1, 8, 8))]

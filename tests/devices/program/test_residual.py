@@ -10,7 +10,7 @@ from devices.errors import InputError
 from devices.network import Layer, Network, skipping
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
-from devices.program.lower import with_quantizers
+from devices.program.quantizers import with_quantizers
 from devices.program.regimes import Step, schedule
 from devices.program.schedule import Schedule
 from devices.program.state import Bits, QuantizerMemory

@@ -1,0 +1,239 @@
+"""From layers to operations: the forward pass of a run of layers.
+
+What a layer writes and saves is a row of the cost table. A tensor that nobody has to store is an operand
+that its reader evaluates.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from devices.network import DROPOUTS, LABELS, Layer, Network
+from devices.program import categories as cat
+from devices.program.accountings import CODE_MAKERS, FLOAT_BITS, CostTable, Row
+from devices.program.operation import Derived, Operand, Phase, Stored, tensors_of
+from devices.program.schedule import ACTIVATION, Program
+from devices.program.state import Bits, Parameter
+from devices.program.traits import (
+    ACCUMULATORS,
+    ACTIVATIONS,
+    CODE_SCRATCH_BITS,
+    ELEMENTWISE,
+    ENDS,
+    PASSIVE,
+)
+from devices.program.values import Values, with_roles
+
+Roles = Sequence[tuple[str, Operand]]
+"""Operands by role."""
+
+
+class ForwardLowering:
+    """Lowers runs of layers into ``program``; holds where each layer's output and gradient are.
+
+    Tensors are of ``batch`` images. The operations may stand for the same ones repeated, in the same
+    buffers, until all ``images`` of the step have passed: their multiply-accumulates count.
+    """
+
+    optimizer = ""  # what torch.optim would need temporaries for
+    gradient_bits = FLOAT_BITS  # of the error gradients of activations
+
+    def __init__(
+        self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
+        images: int | None = None,
+    ) -> None:  # fmt: skip
+        self.program, self.table, self.bits, self.batch = program, table, bits, batch
+        self.images = batch if images is None else images
+        self.values = Values()
+        self.saved: dict[str, tuple[tuple[str, Operand], ...]] = {}
+        self.gradients: dict[str, str] = {}
+        self.parameters: dict[str, tuple[Parameter, ...]] = {}
+        self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
+        self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
+        self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
+        self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
+        self._again: dict[str, str] = {}  # normalised map -> the one computed again
+        self._sharers: Counter[str] = Counter()
+        self._shapes = {layer.name: layer.shape for layer in network.all_layers}
+        self._owners = network.owners
+        self._source = network.source
+        self._label_bits = table.label_bits(network.classes)
+        program.layers.update((layer.name, layer) for layer in network.all_layers)
+
+    # ---------------------------------------------------------------- forward
+
+    def load(self, in_shape: tuple[int, ...], block: str) -> None:
+        """Read a batch of images and labels into RAM."""
+        shape = (self.batch, *in_shape)
+        images = self._declare("batch.images", shape, self.table.image_bits, ACTIVATION, block)
+        labels = self._declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block)
+        self.values.outputs |= {self._source: Stored(images), LABELS: Stored(labels)}
+        self.program.emit("load batch", "load", block, results=(("images", images), ("labels", labels)))
+
+    def forward(
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
+    ) -> None:
+        """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved.
+
+        That is of the layers that lead to the last one: what stands beside them, as the pool behind a head
+        that reads before it, has no gradient. Unless in ``training`` dropout does nothing.
+        """
+        kept = leading_to(layers[-1], layers) if keep else frozenset()
+        readers = Counter(source for layer in layers for source in layer.inputs)
+        makers = {layer.name: layer for layer in layers}
+        heirs = {source: layer.kind for layer in layers for source in layer.inputs}
+        for layer in layers:
+            row = self.table.row(layer)
+            only_reader = heirs.get(layer.name) if readers[layer.name] == 1 else None
+            idle = layer.kind in DROPOUTS and not training
+            if idle or row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
+                self._pass_on(layer, idle)
+                continue
+            sources = self.values.of(layer.inputs)
+            overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, makers)
+            output = tensors_of(sources[0])[0] if overwrites else self._new_output(layer, row, sources)
+            keeps = layer.name in kept
+            extras = self._save(layer, row, sources, output) if keeps else self._passing(layer, row)
+            if row.remade and overwrites and keeps:
+                self._recipes[output] = (makers[layer.inputs[0]], layer)
+            self._set_output(layer, sources, output, training)
+            moved = self._moved(layer) if training and phase == "forward" else ()
+            self.program.emit(
+                "forward", phase, self._owners[layer.name], layer=layer.name,
+                operands=(*inputs_of(sources), *self._held(layer)),
+                results=(("output", output), *extras, *moved), scratch=self._filter_scratch(layer),
+                macs=layer.macs * self.images,
+            )  # fmt: skip
+
+    def _pass_on(self, layer: Layer, idle: bool) -> None:
+        """What is never stored: its readers evaluate it."""
+        outputs = self.values.outputs
+        inputs = tuple(outputs[name] for name in layer.inputs)
+        outputs[layer.name] = inputs[0] if idle else Derived(layer.name, inputs)
+
+    def _set_output(self, layer: Layer, sources: Sequence[Operand], output: str, training: bool) -> None:
+        """Where the output is. A norm in training leaves scale and shift to whoever reads it."""
+        self.values.outputs[layer.name] = Stored(output)
+        if self.table.packs and training and self.table.row(layer).statistics:
+            self.values.outputs[layer.name] = Derived(layer.name, (Stored(output),))
+            self.values.applied[layer.name] = tuple(p.latent for p in self.parameters.get(layer.name, ()))
+        self._set_levels(layer, sources, output)
+
+    def _held(self, layer: Layer) -> Roles:
+        """The resident tensors that the layer reads."""
+        return with_roles(layer, self.held.get(layer.name, ()))
+
+    def _moved(self, layer: Layer) -> tuple[tuple[str, str], ...]:
+        """What follows the data: running statistics of a norm, levels of a quantizer."""
+        if not self.table.packs:
+            return ()
+        found = with_roles(layer, self.held.get(layer.name, ()))
+        return tuple((role, tensors_of(t)[0]) for role, t in found if role in ("running", "levels"))
+
+    def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
+        """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""
+        source = layer.inputs[0]
+        over = (*ACCUMULATORS, *ACTIVATIONS) if layer.kind in DROPOUTS else ACCUMULATORS
+        return readers[source] == 1 and source in makers and makers[source].kind in over
+
+    def _passing(self, layer: Layer, row: Row) -> tuple[tuple[str, str], ...]:
+        """What a layer makes beside its output even if nothing is saved; nothing on a device."""
+        return ()
+
+    def _set_levels(self, layer: Layer, sources: Sequence[Operand], output: str) -> None:
+        """Codes are read with the values of the quantizer that made them, however they came here."""
+        if not self.table.packs:
+            return
+        levels = self.values.levels
+        if layer.kind in PASSIVE:
+            names = (name for source in sources for name in tensors_of(source))
+            levels[output] = tuple(dict.fromkeys(s for name in names for s in levels.get(name, ())))
+        elif layer.kind in CODE_MAKERS and self.bits.quantizer_of(layer).levels != 0:
+            levels[output] = self.held.get(layer.name, ())
+
+    def _save(
+        self, layer: Layer, row: Row, sources: Sequence[Operand], output: str
+    ) -> tuple[tuple[str, str], ...]:
+        """Remember what the backward pass reads; returns the tensors made only for it, by role."""
+        extras = self._extras(layer, row)
+        available: dict[str, tuple[Operand, ...]] = {
+            "input": tuple(sources),
+            "output": (Stored(output),),
+            "labels": (self.values.outputs[LABELS],) if LABELS in self.values.outputs else (),
+            **{what: tuple(map(Stored, names)) for what, names in extras.items()},
+        }
+        self.saved[layer.name] = tuple((what, x) for what in self._saves(layer, row) for x in available[what])
+        return tuple((what, name) for what, names in extras.items() for name in names)
+
+    def _saves(self, layer: Layer, row: Row) -> tuple[str, ...]:
+        """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
+        if not self.table.packs or "mask" not in row.saves:
+            return row.saves
+        # The gradient of a trained step size needs the value before rounding.
+        reads_value = self.bits.activations.reads_value
+        if layer.precision == "skip" and self.bits.skips_floats:
+            return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
+        if self.bits.activation_of(layer) == FLOAT_BITS:
+            return ("output",)  # a float ReLU's output tells its mask
+        return ("mask", "input", "output") if reads_value else ("mask",)
+
+    def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
+        """Tensors that exist only to be saved."""
+        owner = self._owners[layer.name]
+        shape, channels = (self.batch, *layer.shape), (layer.shape or (1,))[0]
+        normalised = self.batch * layer.groups if layer.groups else channels
+        sizes = {
+            "mask": (shape, row.mask_bits),
+            "sign": (shape, 1),
+            "kept": (_drawn(layer, shape), 1),
+            "noise": (_drawn(layer, shape), FLOAT_BITS),
+            "argmax": (shape, self.table.argmax_bits(layer)),
+            "statistics": ((row.statistics * normalised,), FLOAT_BITS),
+            "total": ((1,), FLOAT_BITS),
+            "similarities": ((self.batch, self.batch), FLOAT_BITS),
+        }
+        return {
+            what: (self._declare(f"{layer.name}.{what}", *sizes[what], ACTIVATION, owner),)
+            for what in self._saves(layer, row)
+            if what in sizes
+        }
+
+    def _new_output(self, layer: Layer, row: Row, sources: Sequence[Operand]) -> str:
+        owner = self._owners[layer.name]
+        source = self.program.declared(tensors_of(sources[0])[0])
+        codes = self.bits.activation_of(layer) if self.table.packs else FLOAT_BITS
+        bits = {"float": FLOAT_BITS, "codes": codes, "input": source.bits}[row.width]
+        shape = (self.batch, *layer.shape)
+        if layer.kind in ENDS:  # cross entropy keeps as many probabilities as it reads logits
+            shape = source.shape if layer.kind == "cross_entropy" else (1,)
+        return self._declare(f"{layer.name}.out", shape, bits, ACTIVATION, owner)
+
+    def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
+        """Room for one filter's codes as bytes, where weights are codes."""
+        if not (self.table.packs and layer.filter_size and self.bits.weight_of(layer) < FLOAT_BITS):
+            return ()
+        size, bits = (layer.filter_size,), max(CODE_SCRATCH_BITS, self.bits.weight_of(layer))
+        return (self._declare(f"{layer.name}.filter", size, bits, cat.SCRATCH, self._owners[layer.name]),)
+
+    # ------------------------------------------------------------------ names
+
+    def _declare(self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str) -> str:
+        return self.program.tensor(self.program.fresh(name), shape, bits, category, owner)
+
+
+def leading_to(end: Layer, layers: Sequence[Layer]) -> frozenset[str]:
+    """Those of ``layers`` whose outputs ``end`` depends on, itself among them."""
+    found = {end.name}
+    for layer in reversed(layers):
+        if layer.name in found:
+            found.update(layer.inputs)
+    return frozenset(found)
+
+
+def _drawn(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """What a dropout draws: one number for each element, or for each channel of an image."""
+    return shape[:2] if layer.kind == "channel_dropout" else shape
+
+
+def inputs_of(sources: Sequence[Operand]) -> Roles:
+    """What a layer reads of others."""
+    return [("input", source) for source in sources]

@@ -1,0 +1,84 @@
+"""Where each layer's output is while a program is made, and by what its codes are read.
+
+Codes are read with the levels of the quantizer that made them, and a normalised map with the norm's scale
+and shift. Both may change, or leave RAM, before the last reader: then it reads a copy of what they were.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from devices.network import Layer
+from devices.program.operation import Derived, Operand, Stored
+
+
+class Values:
+    """Layer -> its output as an operand, and tensor -> what gives it its values."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Operand] = {}
+        self.levels: dict[str, tuple[str, ...]] = {}  # codes -> levels
+        self.applied: dict[str, tuple[str, ...]] = {}  # norm -> the scale and shift that its reader applies
+        self._outlived: dict[str, int] = {}  # what the next block reads by -> how many of its elements
+
+    def of(self, names: Iterable[str]) -> tuple[Operand, ...]:
+        """The outputs of layers, as their readers find them now."""
+        return tuple(self.now(self.outputs[name]) for name in names)
+
+    def now(self, operand: Operand) -> Operand:
+        """The operand with what is to be read with it as matters stand."""
+        if isinstance(operand, Stored):
+            return Stored(operand.tensor, self.levels.get(operand.tensor, ()))
+        inputs = tuple(map(self.now, operand.inputs))
+        return Derived(operand.layer, inputs, self.applied.get(operand.layer, ()))
+
+    def hand_on(self, name: str, count: int | None, sizes: Mapping[str, int]) -> None:
+        """The output of ``name`` will be read after what it is read by has changed.
+
+        ``count`` of the values of levels are then needed (None: all); ``sizes`` are elements.
+        """
+        (operand,) = self.of([name])
+        for by in _read_by(operand):
+            whole = sizes[by]
+            levels = any(by in found for found in self.levels.values())
+            self._outlived[by] = min(count, whole) if levels and count is not None else whole
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What has not been copied yet."""
+        return tuple(self._outlived)
+
+    def due(self, name: str) -> int:
+        """How many elements of ``name`` have to be copied before it changes; then none any more."""
+        return self._outlived.pop(name, 0)
+
+    def rename(self, old: str, new: str) -> None:
+        """From now on whoever reads by ``old`` reads by ``new``."""
+        for table in (self.levels, self.applied):
+            for key, found in table.items():
+                table[key] = tuple(new if name == old else name for name in found)
+
+
+def levels_of(operand: Operand) -> tuple[str, ...]:
+    """What gives the codes of an operand their values."""
+    if isinstance(operand, Stored):
+        return operand.levels
+    return tuple(dict.fromkeys(name for source in operand.inputs for name in levels_of(source)))
+
+
+def _read_by(operand: Operand) -> tuple[str, ...]:
+    """Levels, scales and shifts of an operand."""
+    if isinstance(operand, Stored):
+        return operand.levels
+    return (*operand.parameters, *(name for source in operand.inputs for name in _read_by(source)))
+
+
+def replaced(operand: Operand, old: str, new: str) -> Operand:
+    """The operand with one tensor in place of another."""
+    if isinstance(operand, Stored):
+        return Stored(new) if operand.tensor == old else operand
+    return Derived(operand.layer, tuple(replaced(x, old, new) for x in operand.inputs))
+
+
+def with_roles(layer: Layer, names: Iterable[str]) -> tuple[tuple[str, Operand], ...]:
+    """The tensors of a layer as operands: ``conv1.weight`` has the role "weight"."""
+    prefix = len(layer.name) + 1
+    return tuple((name[prefix:].split(".")[0].split("#")[0], Stored(name)) for name in names)
