@@ -28,12 +28,11 @@ from blockwise.integer.net import IntegerNet
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.system.files import atomic_write
-from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, TrainOptions
+from blockwise.training import ALL_REGIMES, TrainOptions
 from blockwise.training.features import LAYOUT
 from blockwise.training.numerics import numerics_of
 from devices.boards import profile
-from devices.program.integer import is_local
-from devices.program.regimes import Step
+from devices.program.regimes import INTEGER_REGIMES, Step, find
 
 RESULT = Path(__file__).parents[1] / "results" / "integer.json"
 EPOCHS, BATCH = 10, 32
@@ -41,7 +40,7 @@ TIMED_BATCH, TIMED_SHAPE = 64, (3, 32, 32)
 GOALS = {"niti": 0.95, "niti-local": 0.93}
 GOAL_OF_4_BITS = 0.90
 LONGEST_STEP = 2.0  # times the float32 step
-RIVALS = ("nitro-local",)
+RIVALS = tuple(name for name, regime in INTEGER_REGIMES.items() if regime.arithmetic == "nitro")
 """Measured under the same conditions; no goal is set for them."""
 
 
@@ -92,7 +91,7 @@ def stepper(regime: str) -> Callable[[], object]:
 
 def ratio(regime: str, rounds: int) -> float:
     """Median over rounds of the integer step's time over that of its float twin."""
-    twin = "local" if is_local(regime) else "bp"
+    twin = find(regime).float_twin
     steps, ratios = (stepper(twin), stepper(regime)), []
     for index in range(rounds + 2):
         seconds = []

@@ -3,6 +3,7 @@
 from typing import Any
 
 from blockwise.report.uncertainty import wilson
+from devices.program.regimes import find
 from sections.markdown import kib, table
 from sections.recorded import load
 
@@ -78,7 +79,7 @@ def _validation(training: dict[str, Any]) -> str:
 
 def _epochs(regime: dict[str, Any], result: dict[str, Any]) -> str:
     """Of each block in turn, or of all at once."""
-    one_by_one = regime["regime"] == "local-resident"
+    one_by_one = find(regime["regime"]).one_by_one
     blocks = regime["training"].get("phases", len(result["model"]["blocks"]) if one_by_one else 1)
     epochs = str(regime["training"]["epochs"])
     return f"{blocks} x {epochs}" if blocks > 1 else epochs
@@ -86,7 +87,7 @@ def _epochs(regime: dict[str, Any], result: dict[str, Any]) -> str:
 
 def _plain_macs(result: dict[str, Any]) -> int:
     """Of a step of bp."""
-    macs: int = next(r["macs_per_step"] for r in result["regimes"] if r["regime"] == "bp")
+    macs: int = next(r["macs_per_step"] for r in result["regimes"] if find(r["regime"]).plain)
     return macs
 
 

@@ -9,6 +9,7 @@ from blockwise.report.methods import method_cells
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
+from devices.program.regimes import find
 from sections.markdown import picture, table
 from sections.recorded import load, runs_of
 
@@ -63,19 +64,19 @@ def qat_runs() -> list[dict[str, Any]]:
 
 def qat() -> str:
     """The recorded study of methods, trained globally, best first."""
-    return _qat_table([r for r in qat_runs() if r["regime"] == "bp"], {"regime", "head, cut", "time"})
+    return _qat_table([r for r in qat_runs() if find(r["regime"]).plain], {"regime", "head, cut", "time"})
 
 
 def qat_local() -> str:
     """Block by block, beside backpropagation of the same methods."""
     runs = qat_runs()
-    compared = {_as_trained(r) for r in runs if r["regime"] != "bp"}
+    compared = {_as_trained(r) for r in runs if not find(r["regime"]).plain}
     return _qat_table([r for r in runs if _as_trained(r) in compared], {"time", "reference"})
 
 
 def qat_activations() -> str:
     """Methods with activations of their own beside the same weights with LSQ's."""
-    found = [r for r in qat_runs() if r["regime"] == "bp"]
+    found = [r for r in qat_runs() if find(r["regime"]).plain]
     runs = {(r["method"], r["activation_method"], r["residual"]): r for r in found}
     pairs = [
         (name, skip, run, runs.get((name, "lsq", skip)))

@@ -29,7 +29,6 @@ from blockwise.experiment.result import (
     TensorRow,
 )
 from blockwise.experiment.trainer import options_of, run_of
-from blockwise.training import ALL_REGIMES
 from blockwise.training.bp_micro import difference
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
@@ -37,7 +36,7 @@ from devices.boards.profile import KIB
 from devices.memory.paper import paper_figures
 from devices.planning import Plan
 from devices.program.ledger import Moment
-from devices.program.regimes import REGIMES as PLANS
+from devices.program.regimes import BEST, REGIMES, find
 from devices.program.schedule import Tensor
 
 BATCHES = (1, 8, 32, 128)
@@ -131,12 +130,12 @@ def _paging(plan: Plan) -> PagingInfo | None:
 
 def _baselines(setup: Setup) -> tuple[Baseline, ...]:
     """Every form of backpropagation. One that only has to fit is also shown as low as it gets."""
-    rows = [_baseline(setup, name) for name, regime in PLANS.items() if regime.baseline]
+    rows = [_baseline(setup, name) for name, regime in REGIMES.items() if regime.baseline]
     lowest = setup.lowest_backpropagation()
     if lowest.peak_bytes < min(row.peak_bytes for row in rows if not row.obstacle):
-        note = "bp-best without regard to the operations it repeats"
+        note = f"{BEST} without regard to the operations it repeats"
         macs = lowest.schedule.macs
-        rows.append(Baseline("bp-best, lowest", lowest.peak_bytes, lowest.fits, macs, note))
+        rows.append(Baseline(f"{BEST}, lowest", lowest.peak_bytes, lowest.fits, macs, note))
     return tuple(rows)
 
 
@@ -150,15 +149,15 @@ def _baseline(setup: Setup, regime: str) -> Baseline:
 
 def _baseline_note(setup: Setup, regime: str) -> str:
     """What sets the regime apart, in a few words."""
-    if regime != "bp-micro":
-        return PLANS[regime].summary
+    if not find(regime).micro_batches:
+        return REGIMES[regime].summary
     size, batch = setup.config.training.micro_batch, setup.config.training.batch_size
     if size >= batch:
         return "one micro-batch: as bp-best"
     config = setup.config
     found = difference(setup.network.layers, config.scheme.activation, config.activation_bits, size)
     effect = f"{found}: other results than bp" if found else "the gradients of bp"
-    return f"{PLANS[regime].summary}; {effect}"
+    return f"{REGIMES[regime].summary}; {effect}"
 
 
 def _tensor(plan: Plan, t: Tensor) -> TensorRow:
@@ -178,7 +177,7 @@ def _all_trained(
     done: dict[str, RegimeResult] = {}
     trained = []
     for row in rows:
-        twin = ALL_REGIMES[row.regime].same_as(compiled=setup.config.training.compile)
+        twin = find(row.regime).same_as(compiled=setup.config.training.compile)
         same = done.get(twin)
         if same is None:
             row = _trained(setup, row, checkpoints, watcher)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +14,7 @@ from blockwise.experiment.sizes import MOST_IMAGES, check_shape, check_size
 from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
 from blockwise.nets import norms
 from blockwise.training import (
-    ALL_REGIMES,
     DEFAULT_LEARNING_RATE,
-    DEFAULT_REGIMES,
-    INTEGER_REGIMES,
     OPTIMIZERS,
     SCHEDULES,
     WEIGHT_DECAY,
@@ -26,6 +22,7 @@ from blockwise.training import (
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
 from devices.planning import REQUANTIZE, UPDATES
+from devices.program.regimes import ALL_REGIMES, DEFAULT_REGIMES, find
 from devices.program.state import RESIDUALS
 
 AUTO = "auto"
@@ -448,17 +445,6 @@ class Config:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_integer_bits(regime: str) -> None:
-    """A regime as niti3 or niti16-local names bits that there are none of."""
-    found = re.fullmatch(r"niti:?(\d+)(-\w+)*", regime)
-    if found and regime not in ALL_REGIMES:
-        names = _listed(INTEGER_REGIMES)
-        raise InputError(
-            f"regime {regime}", got=f"{found[1]} bits", wanted="8 or 4 bits in integer regimes",
-            do=f"choose of {names}",
-        )  # fmt: skip
-
-
 def _check_names(config: Config) -> None:
     training = config.training
     known: tuple[tuple[str, str, Any], ...] = (
@@ -470,11 +456,10 @@ def _check_names(config: Config) -> None:
         ("--requantize", training.requantize, REQUANTIZE),
         ("--residual", config.quantization.residual, (*RESIDUALS, PAPER)),
         ("--accelerator", training.accelerator, {AUTO, "cpu", "cuda"}),
-        *(("regime", regime, ALL_REGIMES) for regime in training.regimes),
     )
     models.check_name(config.network.model)
     for regime in training.regimes:
-        _check_integer_bits(regime)
+        find(regime)
     for subject, name, names in known:
         if name not in names:
             raise unknown_name(subject, name, names)

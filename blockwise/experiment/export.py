@@ -26,9 +26,10 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.report import json_report
 from blockwise.system.files import atomic_write
-from blockwise.training import INTEGER_REGIMES, checkpoint
+from blockwise.training import checkpoint
 from devices.boards import profile
 from devices.errors import InputError
+from devices.program.regimes import find
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _choice(found: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
     trained = [row for row in found["regimes"] if row["test_accuracy"] is not None]
     if not trained:
         raise _untrained(folder)
-    floats = [row for row in trained if row["regime"] not in INTEGER_REGIMES]
+    floats = [row for row in trained if not find(row["regime"]).is_integer]
     if not floats:
         raise _integers(folder, trained[0]["regime"])
     fitting = best_of((row, row["test_accuracy"]) for row in floats if row["fits"])
@@ -107,7 +108,7 @@ def _asked(found: dict[str, Any], folder: Path, regime: str) -> dict[str, Any]:
         got = f"{regime}, which was not trained to the end" if regime in rows else repr(regime)
         wanted = f"one of {', '.join(trained)}"
         raise InputError(f"regime in {folder}", got=got, wanted=wanted, do="choose one")
-    if regime in INTEGER_REGIMES:
+    if find(regime).is_integer:
         raise _integers(folder, regime)
     return rows[regime]
 

@@ -17,14 +17,12 @@ from blockwise.nets.anatomy import Anatomy, shapes_alone
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.cuts import Cut
 from blockwise.quant.compiling import check_compiled
-from blockwise.training import INTEGER_REGIMES
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.network import Network
 from devices.planning import Plan
 from devices.program.accountings import DEVICE
-from devices.program.regimes import ALL_REGIMES as PLANS
-from devices.program.regimes import Step, schedule, update_of
+from devices.program.regimes import BEST, LEANEST, Step, find, schedule, update_of
 from devices.program.state import OPTIMIZER_STATES
 from devices.trainability import Obstacle, obstacle
 
@@ -35,11 +33,6 @@ INTEGER_HEADS = ("pred-pooled", "gap")
 """The same with integer regimes that have local heads: these are pooled linear layers."""
 
 FLOAT_BYTES = 4
-WHOLE_AT_ONCE = ("bp", "bp-fused")
-"""Regimes that hold every layer's output of a batch."""
-
-LEANEST = "local-resident"
-"""The regime by which ``--head auto`` decides, unless other local regimes are asked for without it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +74,13 @@ class Setup:
         check_room(flag, f"{parameters:,} parameters to train", FLOAT_BYTES * copies * parameters)
         if self.accelerator == "cpu":
             kept = [sum(math.prod(x.shape) for x in block.layers if x.weights) for block in network.blocks]
-            whole = any(regime in WHOLE_AT_ONCE for regime in training.regimes)
+            whole = any(find(regime).keeps_batch for regime in training.regimes)
             floats = training.batch_size * (sum(kept) if whole else max(kept))
             check_room("--batch-size", f"{training.batch_size:,} images at a time", FLOAT_BYTES * floats)
 
     def _check_compiler(self) -> None:
         """Refuse a compiler that loses gradients, where float regimes are to be trained by one."""
-        floats = [r for r in self.config.training.regimes if r not in INTEGER_REGIMES]
+        floats = [r for r in self.config.training.regimes if not find(r).is_integer]
         if floats and self.config.training.compile and not self.config.output.dry_run:
             check_compiled(self.build(floats[0]).to(self.accelerator))
 
@@ -151,12 +144,12 @@ class Setup:
         asked = self.config.network.head
         if asked != AUTO:
             return (asked,)
-        return INTEGER_HEADS if any(r in INTEGER_REGIMES for r in self._local_regimes) else HEAD_CANDIDATES
+        return INTEGER_HEADS if any(find(r).is_integer for r in self._local_regimes) else HEAD_CANDIDATES
 
     @property
     def _local_regimes(self) -> tuple[str, ...]:
         """Those asked for whose blocks have heads."""
-        return tuple(r for r in self.config.training.regimes if PLANS[r].heads)
+        return tuple(r for r in self.config.training.regimes if find(r).heads)
 
     @property
     def _deciding(self) -> tuple[str, ...]:
@@ -189,10 +182,9 @@ class Setup:
         return self._plan(self.network, regime, batch)
 
     def lowest_backpropagation(self) -> Plan:
-        """``bp-best`` with the lowest peak, whether or not one that repeats less would fit."""
-        step = replace(self.step("bp-best"), limit_bytes=None)
-        program = schedule("bp-best", self.network, step)
-        return Plan(self.device, "bp-best", step.batch, self.update("bp-best"), program)
+        """The best-engineered with the lowest peak, whether or not one that repeats less would fit."""
+        step = replace(self.step(BEST), limit_bytes=None)
+        return Plan(self.device, BEST, step.batch, self.update(BEST), schedule(BEST, self.network, step))
 
     def _plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
         step = self.step(regime, batch)
@@ -201,17 +193,18 @@ class Setup:
     @property
     def integer_regimes(self) -> tuple[str, ...]:
         """Those of the configuration that train on integers alone."""
-        return tuple(r for r in self.config.training.regimes if r in INTEGER_REGIMES)
+        return tuple(r for r in self.config.training.regimes if find(r).is_integer)
 
     def build(self, regime: str = "bp") -> BlockNet | IntegerNet:
         """The network with its heads as ``regime`` trains it, initialised from the seed."""
-        if regime not in INTEGER_REGIMES:
+        found = find(regime)
+        if not found.is_integer:
             net = self.build_parts()[1]
-            if PLANS[regime].heads:
+            if found.heads:
                 net.zero_output()
             return net
         # Without local heads any will do that has an integer form: none of them is trained or counted.
-        head = self.head if PLANS[regime].heads else INTEGER_HEADS[-1]
+        head = self.head if found.heads else INTEGER_HEADS[-1]
         net = BlockNet(self.chain(), self.cut, head)
         return IntegerNet(net, arithmetic_of(regime), self.config.training.seed)
 

@@ -2,7 +2,8 @@
 
 from blockwise.experiment.prepare import Setup
 from blockwise.quant import ONE_STAGE
-from blockwise.training import INTEGER_REGIMES, Run, TrainOptions, make_regime
+from blockwise.training import Run, TrainOptions, make_regime
+from devices.program.regimes import find
 
 
 def options_of(setup: Setup, regime: str) -> TrainOptions:
@@ -18,7 +19,7 @@ def options_of(setup: Setup, regime: str) -> TrainOptions:
         schedule=training.schedule,
         weight_decay=training.weight_decay,
         mu=training.mu,
-        stages=ONE_STAGE if regime in INTEGER_REGIMES else config.stages,  # integers have no quantizers
+        stages=ONE_STAGE if find(regime).is_integer else config.stages,  # integers have no quantizers
         accelerator=setup.accelerator,
         compile=training.compile,
         digest=config.output.digest,

@@ -17,12 +17,9 @@ from devices.memory.paging import ring_bytes
 from devices.network import Network
 from devices.program.accountings import DEVICE
 from devices.program.categories import OPTIMIZER_STATE
-from devices.program.regimes import Step, schedule
+from devices.program.regimes import Step, find, schedule
 from devices.program.schedule import Schedule
 from devices.program.state import OPTIMIZER_STATES
-
-LOOK_AT_RAM = ("bp-best", "bp-micro")
-"""Regimes that choose what to recompute by the bytes that are left."""
 
 ONE_STATE = "sgd-momentum"
 
@@ -109,7 +106,7 @@ def measure(task: Task, model: Model, limits: Limits) -> list[Measured]:
 
 def _lowered_as(candidate: Candidate) -> Candidate:
     """The candidate whose schedule tells this one's figures."""
-    return candidate if candidate.regime in LOOK_AT_RAM else replace(candidate, optimizer=ONE_STATE)
+    return candidate if find(candidate.regime).looks_at_ram else replace(candidate, optimizer=ONE_STATE)
 
 
 def _states(candidate: Candidate, lowered: Candidate) -> int:

@@ -18,14 +18,6 @@ from devices.program.regimes import REGIMES, update_of
 from devices.program.state import OPTIMIZER_STATES
 from devices.trainability import obstacle
 
-CUTS_CHANGE_NOTHING = ("bp", "bp-fused", "bp-best", "bp-micro")
-"""Regimes that pass through the network as a whole. (Heads change nothing in any baseline.)"""
-
-BP = {"bp": ("end", "fused"), "bp-fused": ("fused",)}
-"""Plain backpropagation: its regimes and the updates they can have."""
-
-BP_IN_ONE_BLOCK = ("bp-checkpoint", "local")
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -139,29 +131,30 @@ def candidates(space: Space, atlas: Atlas) -> Iterator[Candidate]:
 
 def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[Key]:
     """Different networks only."""
-    if regime in CUTS_CHANGE_NOTHING:
+    found = REGIMES[regime]
+    if not found.cuts:
         return (Key(norm, *WHOLE),)
-    heads = (None,) if REGIMES[regime].baseline else space.heads
+    heads = space.heads if found.heads else (None,)
     return tuple(
         dict.fromkeys(atlas.same[Key(norm, head, blocks)] for head in heads for blocks in space.blocks)
     )
 
 
 def _updates(space: Space, regime: str, key: Key) -> tuple[str, ...]:
-    """Without those that are listed under another regime: ``bp``, or in one block what is ``bp`` then."""
+    """Without those under which the same step is listed as another regime's."""
     updates = dict.fromkeys(update_of(regime, update) for update in space.updates)
-    listed = set(space.regimes).intersection(BP) - {regime}
-    if regime == "bp" or (regime in BP_IN_ONE_BLOCK and key.blocks is None):
-        return tuple(u for u in updates if not any(u in BP[other] for other in listed))
-    return tuple(updates)
+    same = (key.blocks is None and REGIMES[regime].in_one_block) or regime
+    others = [o for o in set(space.regimes) - {regime} if same in (o, REGIMES[o].variant_of)]
+    return tuple(u for u in updates if not any(update_of(other, u) == u for other in others))
 
 
 def _micro_batches(space: Space, regime: str, batch: int, network: Network) -> tuple[int | None, ...]:
-    """With which the regime can be trained; one that holds the whole batch is bp-best."""
+    """With which the regime can be trained; one that holds the whole batch is another regime."""
     sizes: tuple[int | None, ...] = (None,)
-    if regime == "bp-micro":
+    whole = REGIMES[regime].in_one_pass
+    if whole:
         fitting = dict.fromkeys(min(size, batch) for size in space.micro_batches)
-        sizes = tuple(size for size in fitting if size < batch or "bp-best" not in space.regimes)
+        sizes = tuple(size for size in fitting if size < batch or whole not in space.regimes)
     return tuple(size for size in sizes if not obstacle(network, regime, batch, size or 1))
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from blockwise.experiment.result import DeviceInfo, ModelInfo, Result
+from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, shape, size
-from devices.program.regimes import INTEGER_REGIMES
+from devices.program.regimes import INTEGER_REGIMES, PLAIN
 
 SETTINGS = {
     "method": "{}",
@@ -51,6 +51,11 @@ def network(model: ModelInfo) -> str:
     width = f"width {model.width}, " if model.width is not None else ""
     text = f"{model.name}, {width}{model.parameters:,} parameters, {count} block{'' if count == 1 else 's'}"
     return f"{text}, {model.head} heads of {heads:,}" if heads else text
+
+
+def plain_backpropagation(result: Result) -> Baseline | None:
+    """Plain backpropagation, which all others are measured against; None where it cannot run."""
+    return next((b for b in result.baselines if b.regime == PLAIN and not b.obstacle), None)
 
 
 def settings(config: dict[str, Any]) -> str:

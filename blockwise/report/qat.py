@@ -14,6 +14,7 @@ from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, DIVERGED
 from devices.program.accountings import FLOAT_BITS
+from devices.program.regimes import find
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary
@@ -85,7 +86,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
         stored = [8 * row["stored_bytes"] / row["weights"] for row in own]
         errors = [100 * row["test_error"] for row in own]
         axes.scatter(stored, errors, marker=marker, s=22, label=regime)
-        named[regime == "bp"] += [Named(*p) for p in zip(stored, errors, map(_name, own), strict=True)]
+        named[find(regime).plain] += [Named(*p) for p in zip(stored, errors, map(_name, own), strict=True)]
     axes.set_xscale("log", base=2)
     ticks = [1, 2, 3, 4, 8, 16, 32]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])

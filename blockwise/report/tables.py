@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from blockwise.experiment.result import Baseline, Host, RegimeResult, Result, Training
+from blockwise.experiment.result import Host, RegimeResult, Result, Training
+from blockwise.report.facts import plain_backpropagation
 from blockwise.report.side_by_side import Row, Ruled, SideBySide, ruled_table
 from blockwise.report.text import (
     ABSENT,
@@ -25,9 +26,7 @@ from blockwise.report.text import (
     times,
 )
 from blockwise.report.uncertainty import wilson
-
-BASELINE = "bp"
-"""The regime that every other is compared with."""
+from devices.program.regimes import PLAIN
 
 LARGEST_LISTED = 6
 TENSOR_NAME_WIDTH, OWNER_WIDTH = 22, 12
@@ -157,11 +156,11 @@ def _total_rows(result: Result) -> list[Row]:
         _row("total", result, lambda r: kib(r.peak_bytes), "bold"),
         _row("in bytes", result, lambda r: f"{r.peak_bytes:,}"),
     ]
-    plain = _plain(result)
+    plain = plain_backpropagation(result)
     if plain is not None:
-        rows.append(_row(f"{BASELINE} : regime", result, lambda r: times(plain.peak_bytes, r.peak_bytes)))
+        rows.append(_row(f"{PLAIN} : regime", result, lambda r: times(plain.peak_bytes, r.peak_bytes)))
     best = result.best_baseline.peak_bytes
-    rows.append(_row(f"best {BASELINE} : regime", result, lambda r: times(best, r.peak_bytes), ruled=True))
+    rows.append(_row(f"best {PLAIN} : regime", result, lambda r: times(best, r.peak_bytes), ruled=True))
     return rows
 
 
@@ -221,11 +220,6 @@ def _of_own_training(cell: Callable[[Training], str]) -> Cell:
     return found
 
 
-def _plain(result: Result) -> Baseline | None:
-    """Plain backpropagation, if it was planned."""
-    return next((b for b in result.baselines if b.regime == BASELINE and not b.obstacle), None)
-
-
 def _interval(regime: RegimeResult, result: Result) -> str:
     accuracy = regime.test_accuracy
     return ABSENT if accuracy is None else interval(*wilson(accuracy, result.data.test))
@@ -251,7 +245,7 @@ def _work(regime: RegimeResult) -> str:
 
 def _work_rows(result: Result) -> list[Row]:
     """Work beside plain backpropagation's: as many epochs of all blocks, or of each in turn."""
-    plain = _plain(result)
+    plain = plain_backpropagation(result)
     if plain is None:
         return []
 
@@ -259,7 +253,7 @@ def _work_rows(result: Result) -> list[Row]:
         ended = regime.training and not regime.divergence
         return times(regime.macs_per_step, plain.macs_per_step) if ended else ABSENT
 
-    return [_row(f"work : {BASELINE}", result, cell)]
+    return [_row(f"work : {PLAIN}", result, cell)]
 
 
 def _accuracy(regime: RegimeResult) -> str:

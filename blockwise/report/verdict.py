@@ -1,8 +1,10 @@
 """The answer in words: which regimes fit, and how well they train."""
 
 from blockwise.experiment.result import Divergence, RegimeResult, Result, Training
+from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import interval, join, percent, ram_words, size, times
 from blockwise.report.uncertainty import differ, wilson
+from devices.program.regimes import PLAIN
 
 
 def headline(result: Result) -> str:
@@ -76,13 +78,13 @@ def divergence_words(found: Divergence, training: Training) -> str:
 
 def work_sentence(result: Result) -> str:
     """How regimes that train one block after the other were trained; empty where there is none."""
-    plain = next((b for b in result.baselines if b.regime == "bp" and not b.obstacle), None)
+    plain = plain_backpropagation(result)
     found = []
     for regime in result.regimes:
         training = regime.training
         if training is None or training.divergence or training.phases == 1:
             continue
-        work = f", {times(regime.macs_per_step, plain.macs_per_step)} the work of bp" if plain else ""
+        work = f", {times(regime.macs_per_step, plain.macs_per_step)} the work of {PLAIN}" if plain else ""
         found.append(
             f"{regime.regime} trained {training.epochs} epochs of each of {training.phases} blocks{work}."
         )

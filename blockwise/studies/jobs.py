@@ -15,12 +15,11 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import Setup
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.studies import records
-from blockwise.training import INTEGER_REGIMES
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
 from devices.boards import profile
 from devices.boards.profile import KIB
-from devices.program.integer import FORMS, form_name, is_local
+from devices.program.regimes import find
 
 
 @cache
@@ -47,7 +46,7 @@ class Job:
     def conditions(self) -> dict[str, Any]:
         """All that the outcome depends on but the images, with every choice spelt out."""
         network, training = self.config.network, self.config.training
-        local = self.regime.startswith("local") or is_local(self.regime)
+        local = find(self.regime).heads
         return {
             "study": self.study,
             "protocol": self.protocol,
@@ -69,11 +68,11 @@ class Job:
     def _numbers(self) -> dict[str, Any]:
         """What weights and activations are made of."""
         config = self.config
-        if self.regime in INTEGER_REGIMES:
-            name = form_name(self.regime)
-            form = FORMS[name]
+        regime = find(self.regime)
+        form = regime.form
+        if form:
             return {
-                "method": name, "activation_method": name,
+                "method": regime.arithmetic, "activation_method": regime.arithmetic,
                 "weight_bits": form.weight_bits, "activation_bits": form.activation_bits, "bit_chain": [],
                 "residual": "codes",
             }  # fmt: skip
@@ -89,7 +88,7 @@ class Job:
     def _updates(self) -> dict[str, Any]:
         """How far a step goes."""
         config = self.config
-        if self.regime in INTEGER_REGIMES:
+        if find(self.regime).is_integer:
             return {"optimizer": None, "learning_rate": None, "mu": config.training.mu}
         return {"optimizer": config.training.optimizer, "learning_rate": config.learning_rate}
 
@@ -119,7 +118,7 @@ class Job:
 
 def revision_of(regime: str) -> int:
     """Which training of ``regime`` this code does. Integer regimes are specified to the last bit."""
-    return records.FIRST_REVISION if regime in INTEGER_REGIMES else records.REVISION
+    return records.FIRST_REVISION if find(regime).is_integer else records.REVISION
 
 
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:

@@ -14,6 +14,7 @@ from blockwise.experiment.config import PAPER, Config, Data, Network, Output, Qu
 from blockwise.studies import summary
 from blockwise.studies.jobs import Job
 from blockwise.studies.summary import Summary
+from devices.program.regimes import find
 
 REFERENCE_ERRORS: dict[str, float] = {
     "fp32": 0.085,
@@ -89,8 +90,7 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
     """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
     found = []
     for seed, regime, method in product(protocol.seeds, space.regimes, space.methods):
-        local = regime.startswith("local")
-        pairs = product(space.heads, space.blocks) if local else [("gap", "stages")]
+        pairs = product(space.heads, space.blocks) if find(regime).heads else [("gap", "stages")]
         for head, blocks in pairs:
             config = _config(space, protocol, method, regime, head, blocks, seed)
             config.validate()
@@ -141,7 +141,7 @@ def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
 
 def reference_error(found: Summary) -> float | None:
     """The reference study's test error of the same method, of networks trained globally."""
-    if found.regime != "bp" or found.method not in REFERENCE_ERRORS:
+    if not find(found.regime).plain or found.method not in REFERENCE_ERRORS:
         return None
     usual = quant.scheme(found.method).activation.name == found.activation_method
     return REFERENCE_ERRORS[found.method] if usual else None

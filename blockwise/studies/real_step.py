@@ -23,7 +23,7 @@ from blockwise.training.updater import Updater
 from devices.network import Network
 from devices.program.accountings import PYTORCH
 from devices.program.ledger import Ledger
-from devices.program.regimes import Step, schedule, update_of
+from devices.program.regimes import Step, find, schedule, update_of
 from devices.program.regimes.recompute import best_segments
 from devices.program.state import Bits
 
@@ -49,8 +49,8 @@ def compare(
     regime: str, chain: Chain, blocks: str, head: str, batch: int, optimizer: str = "sgd-momentum"
 ) -> Compared:
     """Both peaks of one float32 step of ``regime`` on ``batch`` random images."""
-    if regime == "bp-micro" and batch == 1:
-        regime = "bp-best"  # a single micro-batch has nothing to accumulate
+    if batch == 1:  # a single micro-batch has nothing to accumulate
+        regime = find(regime).in_one_pass or regime
     fused = update_of(regime) == "fused"
     step = Step(batch, optimizer, Bits(32, 32, 32), fused, PYTORCH)
     anatomy = Anatomy(chain, head)
@@ -71,28 +71,31 @@ class _RealStep:
 
     def peak_bytes(self, regime: str) -> int:
         """Most bytes of storages alive at once."""
-        if regime == "local":
-            return self._count(self.net, self.net.parameters(), self._local)
-        if regime == "local-paged":
-            return self._paged()
-        if regime == "local-resident":
-            return self._resident()
-        return self._count(self.net.bodies, self.net.bodies.parameters(), self._backward_of(regime))
+        passes: dict[str, Callable[[], Tensor]] = {
+            "bp": self._plain, "bp-fused": self._plain, "bp-checkpoint": self._checkpointed,
+            "bp-best": self._best, "bp-micro": self._micro,
+        }  # fmt: skip
+        if regime in passes:
+            return self._count(self.net.bodies, self.net.bodies.parameters(), passes[regime])
+        by_block = {"local": self._local, "local-paged": self._paged, "local-resident": self._resident}
+        return by_block[regime]()
 
-    def _backward_of(self, regime: str) -> Callable[[], Tensor]:
-        head, last = self.net.heads[-1], len(self.net) - 1
-        if regime in ("bp", "bp-fused"):
-            return lambda: backpropagate([Segment(self.net, False)], head, self.x, self.y)
-        if regime == "bp-checkpoint":
-            segments = [Segment(self.net.block(i), i < last) for i in range(len(self.net))]
-            return lambda: backpropagate(segments, head, self.x, self.y)
-        if regime == "bp-best":
-            chosen = self._chosen(self.step.batch)
-            return lambda: backpropagate(chosen, head, self.x, self.y)
-        return lambda: self._micro(self._chosen(self.step.micro_batch), head)
+    def _backpropagate(self, segments: Sequence[Segment]) -> Tensor:
+        return backpropagate(segments, self.net.heads[-1], self.x, self.y)
 
-    def _micro(self, segments: Sequence[Segment], head: nn.Module) -> Tensor:
-        total, size = torch.zeros(()), self.step.micro_batch
+    def _plain(self) -> Tensor:
+        return self._backpropagate([Segment(self.net, False)])
+
+    def _checkpointed(self) -> Tensor:
+        last = len(self.net) - 1
+        return self._backpropagate([Segment(self.net.block(i), i < last) for i in range(last + 1)])
+
+    def _best(self) -> Tensor:
+        return self._backpropagate(self._chosen(self.step.batch))
+
+    def _micro(self) -> Tensor:
+        total, size, head = torch.zeros(()), self.step.micro_batch, self.net.heads[-1]
+        segments = self._chosen(size)
         for images, labels in zip(self.x.split(size), self.y.split(size), strict=True):
             total += backpropagate(segments, head, images, labels, len(images) / len(self.x))
         return total
@@ -110,7 +113,11 @@ class _RealStep:
             raise ValueError("a unit is cut: PyTorch has no module for its parts")
         return segments
 
-    def _local(self) -> Tensor:
+    def _local(self) -> int:
+        """All blocks in turn, the state of all in RAM."""
+        return self._count(self.net, self.net.parameters(), self._all_blocks)
+
+    def _all_blocks(self) -> Tensor:
         x, loss = self.x, self.x
         for index in range(len(self.net)):
             x, loss = block_step(self.net, index, x, self.y)

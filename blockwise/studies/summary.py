@@ -8,8 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from blockwise.studies.records import ended
-from blockwise.training import INTEGER_REGIMES
-from devices.program.integer import is_local
+from devices.program.regimes import find
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,7 @@ def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> floa
 
 def float_twin(regime: str) -> str:
     """The float regime that cuts and goes back as an integer one does; any other regime itself."""
-    if regime in INTEGER_REGIMES:
-        return "local" if is_local(regime) else "bp"
-    return regime
+    return find(regime).float_twin or regime
 
 
 def _place(row: dict[str, Any]) -> tuple[Any, ...]:

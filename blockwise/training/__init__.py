@@ -8,10 +8,10 @@ from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from blockwise.training.loop import Run
 from blockwise.training.options import TrainOptions, Watcher
-from blockwise.training.phase import Regime
+from blockwise.training.phase import Procedure
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
-from devices.program.integer import FORMS, LOCAL_SUFFIX
+from devices.program.regimes import DEFAULT_REGIMES, find
 from devices.program.regimes import INTEGER_REGIMES as PLANNED
 
 __all__ = [
@@ -23,14 +23,14 @@ __all__ = [
     "REGIMES",
     "SCHEDULES",
     "WEIGHT_DECAY",
-    "Regime",
+    "Procedure",
     "Run",
     "TrainOptions",
     "Watcher",
     "make_regime",
 ]
 
-REGIMES: dict[str, Regime] = {
+REGIMES: dict[str, Procedure] = {
     regime.name: regime
     for regime in (
         Backpropagation(),
@@ -43,18 +43,15 @@ REGIMES: dict[str, Regime] = {
         ResidentLocalLearning(),
     )
 }
-INTEGER_REGIMES: dict[str, Regime] = {
-    regime.name: regime
-    for name in FORMS
-    for regime in (IntegerBackpropagation(name), IntegerLocalLearning(f"{name}{LOCAL_SUFFIX}"))
-    if regime.name in PLANNED
+INTEGER_REGIMES: dict[str, Procedure] = {
+    name: IntegerLocalLearning(name) if regime.heads else IntegerBackpropagation(name)
+    for name, regime in PLANNED.items()
 }
 """On integers alone."""
 ALL_REGIMES = REGIMES | INTEGER_REGIMES
-DEFAULT_REGIMES = ("bp", "bp-best", "local", "local-paged", "local-resident")
-"""What is compared unless the user says otherwise: plain and best-engineered, global and local."""
+"""How each regime of the catalogue (:mod:`devices.program.regimes`) makes its gradients."""
 
 
-def make_regime(name: str, micro_batch: int) -> Regime:
-    """The regime ``name``, with so many images at a time where that matters."""
-    return MicroBatchBackpropagation(micro_batch) if name == "bp-micro" else ALL_REGIMES[name]
+def make_regime(name: str, micro_batch: int) -> Procedure:
+    """That of the regime ``name``, with so many images at a time where that matters."""
+    return MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else ALL_REGIMES[name]

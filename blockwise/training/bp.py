@@ -18,10 +18,6 @@ class Backpropagation:
 
     name: str = "bp"
 
-    def same_as(self, *, compiled: bool) -> str:
-        """These passes are those of ``bp``."""
-        return "bp"
-
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""
         return whole(net, heads=(len(net) - 1,))

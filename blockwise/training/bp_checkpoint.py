@@ -12,10 +12,6 @@ class CheckpointedBackpropagation:
 
     name = "bp-checkpoint"
 
-    def same_as(self, *, compiled: bool) -> str:
-        """As ``bp``, unless blocks without a graph, with one, and run again are compiled each for itself."""
-        return self.name if compiled else "bp"
-
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""
         return whole(net, heads=(len(net) - 1,))

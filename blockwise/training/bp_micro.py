@@ -26,10 +26,6 @@ class MicroBatchBackpropagation:
     size: int = 1
     name: str = "bp-micro"
 
-    def same_as(self, *, compiled: bool) -> str:
-        """Itself: sums over micro-batches round otherwise."""
-        return self.name
-
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""
         return whole(net, heads=(len(net) - 1,))

@@ -19,10 +19,6 @@ class IntegerBackpropagation:
 
     name: str
 
-    def same_as(self, *, compiled: bool) -> str:
-        """Itself."""
-        return self.name
-
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
         """All blocks, under the last head's loss."""
         return whole(net, heads=(len(net) - 1,))
@@ -43,10 +39,6 @@ class IntegerLocalLearning:
     """Blocks in turn within each batch, each under its own head; nothing crosses a block going back."""
 
     name: str
-
-    def same_as(self, *, compiled: bool) -> str:
-        """Itself."""
-        return self.name
 
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
         """All blocks, each under its own head."""

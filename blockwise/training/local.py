@@ -35,10 +35,6 @@ class LocalLearning:
 
     name: str = "local"
 
-    def same_as(self, *, compiled: bool) -> str:
-        """These passes are those of ``local``."""
-        return "local"
-
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """All blocks, each under its own head."""
         return whole(net, heads=tuple(range(len(net))))

@@ -12,10 +12,6 @@ class ResidentLocalLearning:
 
     name = "local-resident"
 
-    def same_as(self, *, compiled: bool) -> str:
-        """Itself."""
-        return self.name
-
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
         """One phase per block."""
         return tuple(Phase(name, i, i + 1, (i,)) for i, name in enumerate(net.names))

@@ -27,7 +27,7 @@ from blockwise.training.features import LAYOUT, FeatureCache, cache_features, la
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import TrainableNet, numerics_of
 from blockwise.training.options import TrainOptions
-from blockwise.training.phase import Phase, Regime
+from blockwise.training.phase import Phase, Procedure
 from blockwise.training.start import first_images
 
 
@@ -56,7 +56,7 @@ class Progress:
 class Run:
     """One regime's training of one network on one data set."""
 
-    def __init__(self, net: TrainableNet, data: Dataset, regime: Regime, options: TrainOptions) -> None:
+    def __init__(self, net: TrainableNet, data: Dataset, regime: Procedure, options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
         self.net: Any = net.to(options.accelerator).to(memory_format=LAYOUT)
         self.numerics = numerics_of(net)

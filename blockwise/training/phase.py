@@ -1,4 +1,4 @@
-"""What a regime is: the phases of its training, and one step of a phase."""
+"""What a training does: its phases, and one step of a phase."""
 
 from collections.abc import Sized
 from dataclasses import dataclass
@@ -20,20 +20,12 @@ class Phase:
     heads: tuple[int, ...]
 
 
-class Regime(Protocol):
-    """How gradients are made. Stateless: all state is in the network and its updater."""
+class Procedure(Protocol):
+    """How a regime makes gradients. Stateless: all state is in the network and its updater."""
 
     @property
     def name(self) -> str:
         """As users name it."""
-        ...
-
-    def same_as(self, *, compiled: bool) -> str:
-        """The regime that ends with the same bits; itself if there is none simpler.
-
-        Eager operations round alike wherever they are run. A compiler fuses them, and what it fuses
-        follows from all that is traced with them: ``compiled``, only the same passes end alike.
-        """
         ...
 
     def phases(self, net: Any) -> tuple[Phase, ...]:

@@ -70,16 +70,6 @@ FORMS: dict[str, IntegerForm] = {
 LOCAL_SUFFIX = "-local"
 
 
-def form_name(regime: str) -> str:
-    """The name in FORMS: ``niti`` of ``niti`` and of ``niti-local``."""
-    return regime.removesuffix(LOCAL_SUFFIX)
-
-
-def is_local(regime: str) -> bool:
-    """Whether an integer regime goes block by block."""
-    return regime.endswith(LOCAL_SUFFIX)
-
-
 def integer_network(network: Network) -> Network:
     """The network as integer training has it: no biases, requantized logits, 8 bits at its end."""
     relus = [layer.name for layer in network.layers if layer.kind == "relu"]

@@ -6,7 +6,7 @@ residual sums, windows, classes, and sums of products that do not fit 32 bits.
 """
 
 from devices.network import Network
-from devices.program.regimes import INTEGER_REGIMES
+from devices.program.regimes import find
 from devices.trainability.images import one_alone
 from devices.trainability.integers import integer_obstacle
 from devices.trainability.outcome import Obstacle
@@ -19,6 +19,6 @@ def obstacle(network: Network, regime: str, batch: int, micro_batch: int = 1) ->
 
     Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro.
     """
-    if regime in INTEGER_REGIMES:
+    if find(regime).is_integer:
         return integer_obstacle(network, regime, batch)
     return one_alone(network, regime, batch, micro_batch)

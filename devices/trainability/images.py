@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 
 from devices.network import Layer, Network
+from devices.program.regimes import find
 from devices.trainability.outcome import Obstacle, trained_layers
 
 
 def fewest_images(regime: str, batch: int, micro_batch: int) -> int:
     """Images in the smallest pass of a step: what is left over makes a micro-batch of its own."""
-    if regime != "bp-micro" or micro_batch >= batch:
+    if not find(regime).micro_batches or micro_batch >= batch:
         return batch
     return batch % micro_batch or micro_batch
 

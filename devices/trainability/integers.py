@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
-from devices.program.integer import FORMS, IntegerForm, form_name, integer_network
-from devices.program.regimes import ALL_REGIMES
+from devices.program.integer import IntegerForm, integer_network
+from devices.program.regimes import find
 from devices.trainability.outcome import Obstacle, trained_layers
 
 INTEGER_KINDS = ("conv", "linear", "relu", "view", "max_pool", "avg_pool", "cross_entropy")
@@ -26,9 +26,10 @@ def integer_obstacle(network: Network, regime: str, batch: int) -> Obstacle | No
 
 
 def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
-    form, layers = FORMS[form_name(regime)], trained_layers(network, regime)
+    form, layers = find(regime).form, trained_layers(network, regime)
+    assert form is not None
     yield from _kinds(network, regime)
-    if ALL_REGIMES[regime].heads:
+    if find(regime).heads:
         yield from _heads(network)
     yield from _pools(network, layers)
     if form.one_layer:
@@ -123,7 +124,7 @@ def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacl
 
 def _sums(network: Network, regime: str, form: IntegerForm) -> Iterator[Obstacle]:
     """Sums over a layer's inputs going forward, and over its outputs where an error goes back to them."""
-    local = ALL_REGIMES[regime].heads
+    local = find(regime).heads
     blocks = integer_network(network).blocks
     makers = {layer.name: layer for block in blocks for layer in (*block.layers, *block.head)}
     for block in blocks:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from devices.errors import InputError
 from devices.network import Layer, Network
-from devices.program.regimes import ALL_REGIMES
+from devices.program.regimes import find
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class Obstacle:
 
 def trained_layers(network: Network, regime: str) -> tuple[Layer, ...]:
     """The layers that a step of ``regime`` passes: with all heads, or with the last one, the loss."""
-    return network.all_layers if ALL_REGIMES[regime].heads else (*network.layers, *network.blocks[-1].head)
+    return network.all_layers if find(regime).heads else (*network.layers, *network.blocks[-1].head)

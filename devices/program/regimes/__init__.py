@@ -13,14 +13,15 @@
 ``nitro-local``     NITRO-D's arithmetic, one layer a block
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from devices.errors import unknown_name
+from devices.errors import InputError, unknown_name
 from devices.network import Network
-from devices.program.integer import FORMS, LOCAL_SUFFIX
+from devices.program.integer import FORMS, LOCAL_SUFFIX, IntegerForm
 from devices.program.regimes.bp import bp
 from devices.program.regimes.bp_best import bp_best
 from devices.program.regimes.bp_checkpoint import bp_checkpoint
@@ -34,11 +35,16 @@ from devices.program.schedule import Schedule
 
 __all__ = [
     "ALL_REGIMES",
+    "BEST",
+    "DEFAULT_REGIMES",
     "INTEGER_REGIMES",
+    "LEANEST",
+    "PLAIN",
     "REGIMES",
     "Describable",
     "Regime",
     "Step",
+    "find",
     "schedule",
     "update_of",
 ]
@@ -54,38 +60,100 @@ class Describable(Protocol):
 
 @dataclass(frozen=True)
 class Regime:
-    """A regime as the catalogue lists it."""
+    """All that sets a regime apart. Plans, trainings, searches, studies and reports ask it here."""
 
+    name: str
     schedule: Callable[[Network, Step], Schedule]
     update: str  # when gradients are applied unless the user says otherwise: "end" or "fused"
     summary: str
-    baseline: bool = False  # global backpropagation, plain or engineered
-    heads: bool = False  # whether each block trains under a local head of its own
     fixed_update: bool = False  # no other update is possible, or it would be another regime
 
+    # what a step is made of
+    arithmetic: str = ""  # of integer regimes: the name of their form
+    heads: bool = False  # local: each block trains under a head of its own
+    one_by_one: bool = False  # whether one block is trained to the end before the next
+    cuts: bool = False  # whether another cut into blocks makes another step
+    looks_at_ram: bool = False  # whether it chooses what to recompute by the bytes that are left
+    keeps_batch: bool = False  # whether a training on this computer holds every layer's output of a batch
+    in_one_pass: str = ""  # of those that pass micro-batches: what they are where one holds the batch
+    in_one_block: str = ""  # what it is where the network is a single block
+    variant_of: str = ""  # the regime that it is under one of its updates
 
-REGIMES: dict[str, Regime] = {
-    "bp": Regime(bp, "end", "everything is kept", baseline=True),
-    "bp-fused": Regime(
-        bp, "fused", "parameters are updated in the backward pass", baseline=True, fixed_update=True
-    ),
-    "bp-checkpoint": Regime(bp_checkpoint, "fused", "each block is recomputed", baseline=True),
-    "bp-best": Regime(
-        bp_best, "fused", "fused, and the best set of layers is recomputed", baseline=True, fixed_update=True
-    ),
-    "bp-micro": Regime(
-        bp_micro,
-        "end",
-        "as bp-best on micro-batches, gradients accumulated",
-        baseline=True,
-        fixed_update=True,
-    ),
-    "local": Regime(local, "fused", "each block steps by its own head", heads=True),
-    "local-paged": Regime(local_paged, "fused", "as local, the state of other blocks in flash", heads=True),
-    "local-resident": Regime(
-        local_resident, "fused", "one block is trained at a time, the others packed", heads=True
-    ),
-}
+    # what it is compared with
+    baseline: bool = False  # global backpropagation, plain or engineered
+    plain: bool = False  # the baseline that all are measured against
+    float_twin: str = ""  # of integer regimes: the float one that cuts and goes back alike
+    bits_of: str = ""  # the regime with whose bits it ends
+    compiled_too: bool = True  # whether it does so where a compiler fuses what is traced together
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it trains on integers alone."""
+        return bool(self.arithmetic)
+
+    @property
+    def form(self) -> IntegerForm | None:
+        """Its numbers; None in float."""
+        return FORMS[self.arithmetic] if self.arithmetic else None
+
+    @property
+    def micro_batches(self) -> bool:
+        """Whether it passes a few images at a time and adds up their gradients."""
+        return bool(self.in_one_pass)
+
+    def same_as(self, *, compiled: bool) -> str:
+        """The regime that ends with the same bits; itself if there is none simpler.
+
+        Eager operations round alike wherever they are run. A compiler fuses them, and what it fuses
+        follows from all that is traced with them: ``compiled``, only the same passes end alike.
+        """
+        return self.bits_of if self.bits_of and (self.compiled_too or not compiled) else self.name
+
+
+def _named(regimes: Iterable[Regime]) -> dict[str, Regime]:
+    """By name. Raises ValueError for one that is there twice."""
+    found: dict[str, Regime] = {}
+    for regime in regimes:
+        if regime.name in found:
+            raise ValueError(f"two regimes are called {regime.name}")
+        found[regime.name] = regime
+    return found
+
+
+REGIMES: dict[str, Regime] = _named(
+    (
+        Regime("bp", bp, "end", "everything is kept", keeps_batch=True, baseline=True, plain=True),
+        Regime(
+            "bp-fused", bp, "fused", "parameters are updated in the backward pass", fixed_update=True,
+            keeps_batch=True, variant_of="bp", baseline=True, bits_of="bp",
+        ),
+        Regime(
+            "bp-checkpoint", bp_checkpoint, "fused", "each block is recomputed", cuts=True,
+            in_one_block="bp", baseline=True, bits_of="bp",
+            compiled_too=False,  # each form of a block, with a graph or without, is compiled for itself
+        ),
+        Regime(
+            "bp-best", bp_best, "fused", "fused, and the best set of layers is recomputed",
+            fixed_update=True, looks_at_ram=True, keeps_batch=True, baseline=True, bits_of="bp",
+        ),
+        Regime(
+            "bp-micro", bp_micro, "end", "as bp-best on micro-batches, gradients accumulated",
+            fixed_update=True, looks_at_ram=True, in_one_pass="bp-best", baseline=True,
+        ),
+        Regime(
+            "local", local, "fused", "each block steps by its own head", heads=True, cuts=True,
+            in_one_block="bp",
+        ),
+        Regime(
+            "local-paged", local_paged, "fused", "as local, the state of other blocks in flash", heads=True,
+            cuts=True, bits_of="local",
+        ),
+        Regime(
+            "local-resident", local_resident, "fused", "one block is trained at a time, the others packed",
+            heads=True, one_by_one=True, cuts=True,
+        ),
+    )
+)  # fmt: skip
 
 WAYS = {
     "niti": "int8 weights, activations, errors and updates",
@@ -93,29 +161,60 @@ WAYS = {
     "niti4-jump": "4-bit weights that jump between states, 4-bit activations, 8-bit errors",
     "nitro": "NITRO-D: 32-bit weights and errors, 8-bit activations",
 }
-INTEGER_REGIMES: dict[str, Regime] = {
-    f"{name}{suffix}": Regime(
-        partial(run, form=form), "fused", f"{WAYS[name]}{how}", heads=bool(suffix), fixed_update=True
-    )
+
+
+def _integer(arithmetic: str, *, blockwise: bool) -> Regime:
+    """An arithmetic, trained globally or block by block."""
+    run = partial(integer_local if blockwise else integer_bp, form=FORMS[arithmetic])
+    name, how = (f"{arithmetic}{LOCAL_SUFFIX}", ", block by block") if blockwise else (arithmetic, "")
+    return Regime(
+        name, run, "fused", f"{WAYS[arithmetic]}{how}", fixed_update=True, arithmetic=arithmetic,
+        heads=blockwise, cuts=blockwise, float_twin="local" if blockwise else "bp",
+    )  # fmt: skip
+
+
+INTEGER_REGIMES: dict[str, Regime] = _named(
+    _integer(name, blockwise=blockwise)
     for name, form in FORMS.items()
-    for suffix, run, how in (("", integer_bp, ""), (LOCAL_SUFFIX, integer_local, ", block by block"))
-    if suffix or not form.one_layer
-}
+    for blockwise in (False, True)
+    if blockwise or not form.one_layer
+)
 """On integers alone."""
 
 ALL_REGIMES: dict[str, Regime] = REGIMES | INTEGER_REGIMES
 
+DEFAULT_REGIMES = ("bp", "bp-best", "local", "local-paged", "local-resident")
+"""What is compared unless the user says otherwise: plain and best-engineered, global and local."""
+
+PLAIN = next(regime.name for regime in REGIMES.values() if regime.plain)
+"""What all others are measured against."""
+
+BEST = "bp-best"
+"""The best-engineered backpropagation: shown as low as it gets, too."""
+
+LEANEST = "local-resident"
+"""By which a head is chosen, unless other local regimes are asked for without it."""
+
+
+def find(name: str) -> Regime:
+    """The regime ``name``. Raises InputError for an unknown one, and for bits that no integer regime has."""
+    if name in ALL_REGIMES:
+        return ALL_REGIMES[name]
+    bits = re.fullmatch(r"niti:?(\d+)(-\w+)*", name)
+    if bits:
+        raise InputError(
+            f"regime {name}", got=f"{bits[1]} bits", wanted="8 or 4 bits in integer regimes",
+            do=f"choose of {', '.join(INTEGER_REGIMES)}",
+        )  # fmt: skip
+    raise unknown_name("regime", name, ALL_REGIMES)
+
 
 def update_of(regime: str, asked: str | None = None) -> str:
     """When ``regime`` applies gradients: as ``asked``, unless it is fixed or nothing was asked."""
-    if regime not in ALL_REGIMES:
-        raise unknown_name("regime", regime, ALL_REGIMES)
-    found = ALL_REGIMES[regime]
+    found = find(regime)
     return found.update if asked is None or found.fixed_update else asked
 
 
 def schedule(regime: str, network: Network, step: Step) -> Schedule:
     """One training step of ``network`` under ``regime``. Raises InputError for an unknown regime."""
-    if regime not in ALL_REGIMES:
-        raise unknown_name("regime", regime, ALL_REGIMES)
-    return ALL_REGIMES[regime].schedule(network, step)
+    return find(regime).schedule(network, step)

@@ -3,7 +3,7 @@
 import pytest
 
 from blockwise import quant
-from blockwise.fit.measure import LOOK_AT_RAM, Limits, Task, measure, peak_of
+from blockwise.fit.measure import Limits, Task, measure, peak_of
 from blockwise.fit.networks import Model, survey
 from blockwise.fit.space import Space, candidates
 from devices import load, plan
@@ -52,7 +52,7 @@ def test_regimes_that_look_at_ram_are_those_whose_program_changes_with_it():
             schedule(regime, network, Step(8, micro_batch=4, limit_bytes=limit)).operations
             for limit in (10_000, 30_000, 60_000, 10**9)
         ]
-        assert (len(set(programs)) > 1) == (regime in LOOK_AT_RAM)
+        assert (len(set(programs)) > 1) == REGIMES[regime].looks_at_ram
 
 
 def test_the_peak_is_the_ledgers():

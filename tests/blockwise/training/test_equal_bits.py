@@ -14,7 +14,7 @@ from blockwise.nets import blocks as net_blocks
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions
-from devices.program.regimes import Step
+from devices.program.regimes import Step, find
 
 OPTIONS = TrainOptions(
     epochs=1, batch_size=8, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3, digest=True
@@ -67,7 +67,7 @@ def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monke
     """
     monkeypatch.setattr(net_blocks, "_compile", lambda module: torch.compile(module, backend="aot_eager"))
     for regime, twins in TWINS.items():
-        claim = [name for name in twins if REGIMES[name].same_as(compiled=True) == regime]
+        claim = [name for name in twins if find(name).same_as(compiled=True) == regime]
         said = [name for name in claim if name != "bp-best"]
         found = {name: digest(method, blocks, name, compile=True) for name in (regime, *said)}
         assert said and len(set(found.values())) == 1, found
