@@ -13,3 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--overwrite`` renews golden files instead of comparing with them."""
     parser.addoption("--overwrite", action="store_true", help="rewrite golden files")
+
+
+@pytest.fixture(autouse=True)
+def _the_same_draws() -> None:
+    """A test draws the same numbers alone and after any others."""
+    torch.manual_seed(0)

@@ -82,7 +82,9 @@ class Quantizer(nn.Module, ABC):
         """Quantize ``x`` of any shape; activations have the batch first."""
         if self.bits == FLOAT_BITS or not x.numel():
             return x if self.role == "weight" else self.float_form(x)
-        if not self._is_ready and not x.is_meta:
+        if x.is_meta:
+            return x  # only shapes are asked for
+        if not self._is_ready:
             self.set_up(x)
         return gradients_laid_out(self.quantize(x))
 

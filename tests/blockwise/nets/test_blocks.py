@@ -1,9 +1,11 @@
 """Blocks learn alone: no gradient crosses a cut, whatever the head, the method and the regime."""
 
 import copy
+import itertools
 
 import pytest
 import torch
+from inner import inner
 from torch.nn import functional as F
 
 from blockwise import heads, models, quant
@@ -17,9 +19,10 @@ from blockwise.training.phase import Phase
 from devices.errors import InputError
 
 REGIMES = [LocalLearning(), ResidentLocalLearning()]
+NETWORKS = ["resnet20", "vgg8b", "mlp", "cnn"]
 every_head = pytest.mark.parametrize("head", heads.CATALOGUE)
 every_regime = pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.name)
-every_network = pytest.mark.parametrize("name", ["resnet20", "vgg8b", "mlp", "cnn"])
+every_network = pytest.mark.parametrize("name", NETWORKS)
 every_method = pytest.mark.parametrize("method", quant.METHODS)
 
 
@@ -72,29 +75,33 @@ def test_a_blocks_step_gives_gradients_to_that_block_alone(regime, head, method)
         assert reached == own(net, index).keys()
 
 
-@every_network
 @every_head
 @every_regime
-def test_the_input_of_every_block_is_cut_from_the_graph(regime, head, name):
-    net = build(name, head)
-    seen = watch_inputs(net)
-    x, y = batch()
-    for phase in regime.phases(net):
-        starts = [x] if phase.first == 0 else inputs_of_blocks(net, x)[phase.first : phase.first + 1]
-        seen.clear()
-        regime.step(net, phase, starts[0], y)
-        assert len(seen) == phase.last - phase.first
-        assert all(tensor.grad_fn is None and not tensor.requires_grad for tensor in seen)
+def test_the_input_of_every_block_is_cut_from_the_graph(regime, head):
+    for name in NETWORKS:
+        net = build(name, head)
+        seen = watch_inputs(net)
+        x, y = batch()
+        for phase in regime.phases(net):
+            with inner(network=name, phase=phase):
+                starts = [x] if phase.first == 0 else inputs_of_blocks(net, x)[phase.first : phase.first + 1]
+                seen.clear()
+                regime.step(net, phase, starts[0], y)
+                assert len(seen) == phase.last - phase.first
+                assert all(tensor.grad_fn is None and not tensor.requires_grad for tensor in seen)
 
 
-@every_network
-@every_head
 @every_method
-def test_a_local_step_gives_the_gradients_of_each_blocks_own_loss(method, head, name):
+def test_a_local_step_gives_the_gradients_of_each_blocks_own_loss(method):
     """torch.autograd.grad of each loss with respect to its own block, one block at a time."""
-    net = build(name, head, method)
-    x, y = batch()
-    twin = copy.deepcopy(net)
+    for name, head in itertools.product(NETWORKS, heads.CATALOGUE):
+        with inner(network=name, head=head):
+            net = build(name, head, method)
+            compare_with_own_losses(net, copy.deepcopy(net), *batch())
+
+
+def compare_with_own_losses(net: BlockNet, twin: BlockNet, x: torch.Tensor, y: torch.Tensor) -> None:
+    """A local step of ``net`` beside the gradients that ``twin`` finds block by block."""
     (phase,) = LocalLearning().phases(net)
     LocalLearning().step(net, phase, x, y)
     for index, body in enumerate(twin.bodies):
@@ -157,17 +164,17 @@ def test_the_phases_train_every_block_once_in_order(regime):
 # ------------------------------------------------------------- the network
 
 
-@every_network
 @every_method
-@pytest.mark.parametrize("blocks", ["stages", "layers", "1"])
-def test_blocks_in_a_row_are_the_network(blocks, method, name):
-    torch.manual_seed(0)
-    chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method).eval()
-    net = BlockNet(chain, cut(chain.stages, blocks, lambda *_: 0), "gap").eval()
+def test_blocks_in_a_row_are_the_network(method):
     x, _ = batch()
-    assert torch.equal(net(x), chain(x))
-    middle = len(net) // 2
-    assert torch.equal(net.run(net.run(x, 0, middle), middle, len(net)), chain(x))
+    for name, blocks in itertools.product(NETWORKS, ("stages", "layers", "1")):
+        with inner(network=name, blocks=blocks):
+            torch.manual_seed(0)
+            chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method).eval()
+            net = BlockNet(chain, cut(chain.stages, blocks, lambda *_: 0), "gap").eval()
+            assert torch.equal(net(x), chain(x))
+            middle = len(net) // 2
+            assert torch.equal(net.run(net.run(x, 0, middle), middle, len(net)), chain(x))
 
 
 def test_blocks_share_the_parameters_of_the_network_they_cut():
