@@ -9,28 +9,31 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from devices.network import DROPOUTS, Layer
-from devices.network.trace import kind_of_module
-
-BEHIND = (*DROPOUTS, "max_pool")
-"""Kinds of layers that stand behind the activation."""
+from devices.network import Layer
+from devices.network.ops import MaxPool, Op
+from devices.network.trace import op_class
 
 
 def split(unit: nn.Module) -> tuple[nn.Module, nn.Sequential]:
     """The unit up to its activation, and what stands behind it; only rows of layers can be split."""
     if not isinstance(unit, nn.Sequential):
         return unit, nn.Sequential()
-    place = _place([kind_of_module(module) for module in unit])
+    place = _place([op_class(module) for module in unit])
     return unit[:place], unit[place:]
 
 
 def read_layer(layers: Sequence[Layer]) -> Layer:
     """The layer of a unit whose output the head reads."""
-    return layers[_place([layer.kind for layer in layers]) - 1]
+    return layers[_place([type(layer.op) for layer in layers]) - 1]
 
 
-def _place(kinds: Sequence[str | None]) -> int:
-    place = len(kinds)
-    while place > 1 and kinds[place - 1] in BEHIND:
+def _place(ops: Sequence[type[Op] | None]) -> int:
+    place = len(ops)
+    while place > 1 and _stands_behind(ops[place - 1]):
         place -= 1
     return place
+
+
+def _stands_behind(op: type[Op] | None) -> bool:
+    """Whether it may follow the activation."""
+    return op is not None and (op.drops or issubclass(op, MaxPool))

@@ -22,12 +22,10 @@ from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 from blockwise.nets.blocks import BlockNet
 from devices.errors import InputError
-from devices.network.trace import kind_of_module
+from devices.network.trace import op_class
 
 FIRST_STREAM = 1
 """Layer i draws its first weights, then its steps, from stream 1 + i of the seed."""
-NO_LAYER = (None, "cross_entropy")
-"""Kinds of modules that compute nothing of their own here: containers, and the float loss."""
 
 
 class IntegerHead(nn.Module):
@@ -113,7 +111,7 @@ class _Builder:
 
     def layers(self, module: nn.Module, *, in_head: bool = False) -> list[IntegerLayer]:
         """The integer form of ``module``."""
-        leaves = [(n, m) for n, m in module.named_modules() if kind_of_module(m) not in NO_LAYER]
+        leaves = [(n, m) for n, m in module.named_modules() if _computes(m)]
         return list(self._convert([x for x in leaves if not isinstance(x[1], nn.Identity)], in_head))
 
     def _convert(self, leaves: list[tuple[str, nn.Module]], in_head: bool) -> Iterator[IntegerLayer]:
@@ -145,6 +143,12 @@ class _Builder:
         )
         self.count += 1
         return Weighted(self.arithmetic, place, Xorshift32(self.seed, FIRST_STREAM + self.count - 1))
+
+
+def _computes(module: nn.Module) -> bool:
+    """Whether it does something of its own here: not a container, nor the float loss."""
+    op = op_class(module)
+    return op is not None and not op.is_loss
 
 
 def _side(module: nn.AdaptiveAvgPool2d) -> int:

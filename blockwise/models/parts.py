@@ -18,11 +18,11 @@ class PadShortcut(nn.Module):
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         extra = channels - in_channels
-        self.padding = (0, 0, 0, 0, extra // 2, extra - extra // 2)
+        self.stride, self.added_channels = 2, (extra // 2, extra - extra // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Subsample in space, pad in channels."""
-        return nn.functional.pad(x[:, :, ::2, ::2], self.padding)
+        return nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, *self.added_channels))
 
 
 def conv3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:

@@ -12,11 +12,9 @@ from blockwise.heads.place import split
 from blockwise.models import Chain
 from blockwise.nets.anatomy import block_name
 from blockwise.nets.cuts import Cut
+from blockwise.nets.norms import BATCH_NORMS
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantLinear
-from devices.network.trace import MODULE_KINDS
-
-NORMS = tuple(kind for kind, name in MODULE_KINDS.items() if name == "batch_norm")
 
 
 class BlockNet(nn.Module):
@@ -90,7 +88,7 @@ class frozen_statistics:
     """Within this context, norms and quantizers leave what follows the data as it is."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.norms = [m for m in module.modules() if isinstance(m, NORMS)]
+        self.norms = [m for m in module.modules() if isinstance(m, BATCH_NORMS)]
         self.quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
 
     def __enter__(self) -> None:
@@ -101,7 +99,7 @@ class frozen_statistics:
 
     def _set(self, track: bool) -> None:
         for norm in self.norms:
-            norm.track_running_stats = track  # type: ignore[assignment]
+            norm.track_running_stats = track
         for quantizer in self.quantizers:
             quantizer.tracks = track
 

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from devices.network import DROPOUTS, skipping
-from devices.network.trace import kind_of_module, links
-
-PASSIVE = ("view", "max_pool", *DROPOUTS)
-"""Kinds of layers that hand codes on as they are."""
+from devices.network import skipping
+from devices.network.ops import Op, ReLU
+from devices.network.trace import links, op_class
 
 
 @dataclass(frozen=True)
@@ -25,15 +23,20 @@ class Edges:
 
 def edges(model: nn.Module) -> Edges:
     """Find the edges of a model whose modules are registered in the order of execution."""
-    kinds = {name: kind_of_module(module) for name, module in model.named_modules()}
-    leaves = [(name, kind) for name, kind in kinds.items() if kind is not None]
-    weighted = [i for i, (_, kind) in enumerate(leaves) if kind in ("conv", "linear")]
+    found = {name: op_class(module) for name, module in model.named_modules()}
+    leaves = [(name, op) for name, op in found.items() if op is not None]
+    weighted = [i for i, (_, op) in enumerate(leaves) if op.accumulates]
     first, last = weighted[0], weighted[-1]
     before = last - 1
-    while before > first and leaves[before][1] in PASSIVE:
+    while before > first and _passes(leaves[before][1]):
         before -= 1
-    name, kind = leaves[before]
-    return Edges((leaves[first][0], leaves[last][0]), name if kind == "relu" else None)
+    name, op = leaves[before]
+    return Edges((leaves[first][0], leaves[last][0]), name if issubclass(op, ReLU) else None)
+
+
+def _passes(op: type[Op]) -> bool:
+    """Whether it hands the codes of a tensor on as they are."""
+    return op.passes_codes and op.skips
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,11 @@ def skips(model: nn.Module) -> Skips:
     """Find the skip paths of a model. Raises InputError if torch.fx cannot trace it."""
     layers = links(model, type(model).__name__)
     makers, floats = {layer.name: layer for layer in layers}, skipping(layers)
-    activations = frozenset(name for name in floats if name in makers and makers[name].kind == "relu")
+    activations = frozenset(name for name in floats if name in makers and isinstance(makers[name].op, ReLU))
     readers = set()
     for layer in layers:
         source = layer.inputs[0] if layer.weights else ""
-        while source in makers and makers[source].kind in PASSIVE:
+        while source in makers and _passes(type(makers[source].op)):
             source = makers[source].inputs[0]
         if source in activations:
             readers.add(layer.name)

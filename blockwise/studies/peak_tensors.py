@@ -4,8 +4,9 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass
 
-from blockwise.studies.terms import ACTIVATION, BIASES, CODES, WEIGHTS, Key
+from blockwise.studies.terms import ACTIVATION, BIASES, WEIGHTS, Key
 from devices.network import Network
+from devices.network.ops import OPS
 from devices.program import categories as cat
 from devices.program.ledger import Ledger
 from devices.program.operation import Operation
@@ -14,6 +15,7 @@ from devices.program.schedule import Tensor
 IMAGES, LABELS, MADE_BACKWARD = "images", "labels", "made backward"
 ACTIVATIONS = (cat.SAVED_ACTIVATIONS, cat.WORKING_TENSORS)
 FORWARD = " forward"
+CODES = tuple(op.kind for op in OPS if op.makes_codes)
 PARTS = {"weight": WEIGHTS, "codes": WEIGHTS, "bias": BIASES, "folded": BIASES, "out": ACTIVATION}
 """What a tensor's name says behind its layer -> what the study calls it, where it counts it."""
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from devices.network import Layer, Network
+from devices.network.ops import Conv
 from devices.program.accountings import FLOAT_BITS
 
 ACTIVATION, WEIGHTS, BIASES = "activation", "weights", "biases"
 STATE = "state"
-CODES = ("relu", "quantize")
-"""Layers that write what the next layer with weights reads."""
 
 
 class Key(NamedTuple):
@@ -64,7 +63,7 @@ def _activations(network: Network) -> Iterator[tuple[Key, int]]:
     yield Key(network.source, ACTIVATION), math.prod(network.in_shape)
     layers, taken = network.layers, set[str]()
     for index, layer in enumerate(layers):
-        if layer.kind == "conv":
+        if isinstance(layer.op, Conv):
             codes = _codes_of(layer, layers[index + 1 :])
             name = layer.name if codes in taken else codes  # two convolutions may meet in one sum
             taken.add(name)
@@ -76,9 +75,9 @@ def _codes_of(layer: Layer, behind: Sequence[Layer]) -> str:
     name = layer.name
     for reader in behind:
         if name in reader.inputs:
-            if reader.kind in CODES:
+            if reader.op.makes_codes:
                 return reader.name
-            if reader.weights and reader.kind in ("conv", "linear"):
+            if reader.op.accumulates:
                 break
             name = reader.name
     return layer.name

@@ -16,7 +16,7 @@ from blockwise.nets.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, whole
 from blockwise.training.segments import Segment, backpropagate
-from devices.network import DROPOUTS, Layer
+from devices.network import Layer
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def difference(layers: Iterable[Layer], method: Method, bits: int, size: int) ->
     ``method`` and ``bits`` are those of activations, ``size`` the images of a micro-batch.
     """
     layers, causes = tuple(layers), []
-    if any(layer.kind.startswith("batch_norm") for layer in layers):
+    if any(layer.op.batch_statistics for layer in layers):
         causes.append("batch norm")
     quantizer = method.quantizer("activation")
     if bits < FLOAT_BITS and quantizer is not None and quantizer.follows:
@@ -56,6 +56,6 @@ def difference(layers: Iterable[Layer], method: Method, bits: int, size: int) ->
     if causes:
         plural = "s" * (len(causes) == 1)
         found.append(f"{' and '.join(causes)} see{plural} {size} image{'s' * (size > 1)} at a time")
-    if any(layer.kind in DROPOUTS for layer in layers):
+    if any(layer.op.drops for layer in layers):
         found.append("dropout draws in another order")
     return ", and ".join(found)

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from devices.network import Network
+from devices.network.ops import Conv
 from devices.program.accountings import FLOAT_BITS
 
 
@@ -41,7 +42,7 @@ def paper_figures(
     """The study's figures with ``bits`` for weights and, unless given apart, activations."""
     width = bits if activation_bits is None else activation_bits
     sizes = [math.prod(network.in_shape)]
-    sizes += [layer.elements for layer in network.layers if layer.kind == "conv"]
+    sizes += [layer.elements for layer in network.layers if isinstance(layer.op, Conv)]
     return PaperFigures(
         inference_activations=_bytes(max(sizes), width),
         inference_parameters=_bytes(network.parameters, bits),

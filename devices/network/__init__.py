@@ -1,10 +1,8 @@
 """A network as the hardware side sees it: layers with shapes, grouped into blocks with local heads."""
 
 from devices.network.layers import (
-    DROPOUTS,
     IMAGES,
     LABELS,
-    PASSING,
     Block,
     Layer,
     Network,
@@ -14,10 +12,8 @@ from devices.network.layers import (
 )
 
 __all__ = [
-    "DROPOUTS",
     "IMAGES",
     "LABELS",
-    "PASSING",
     "Block",
     "Layer",
     "Network",

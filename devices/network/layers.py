@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from devices.network.ops import Add, CrossEntropy, Op
+
 IMAGES = "images"
 """The network's input: one batch of images, one byte per channel and pixel."""
 LABELS = "labels"
 """The targets of the batch: one class number per image, counted from 0."""
-
-DROPOUTS = ("dropout", "channel_dropout")
-"""Kinds of layers that drop elements, or whole channels of an image, in training; at rest they do nothing."""
 
 Precision = Literal["inner", "skip", "edge", "float"]
 """Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
@@ -24,26 +23,21 @@ Precision = Literal["inner", "skip", "edge", "float"]
 Residual = Literal["codes", "float"]
 """What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""
 
-PASSING = ("view", "shortcut", "max_pool", *DROPOUTS)
-"""Layers of one input that a skip path may lead through."""
-
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: what it reads, what shape it writes and how many parameters it has."""
+    """One layer: what it computes, what it reads and what shape it writes."""
 
     name: str
-    kind: str  # a row of devices.program.accountings
+    op: Op
     inputs: tuple[str, ...]  # names of layers, IMAGES or LABELS
     shape: tuple[int, ...]  # of the output, without the batch
-    weights: int = 0  # elements of the weight tensor; quantized in training
-    biases: int = 0  # bias elements, and scale and shift of a norm; never quantized
-    buffers: int = 0  # running statistics of a norm, in elements
-    filter_size: int = 0  # weight elements of one output channel
-    kernel: int = 1  # positions of a convolution's kernel
-    window: int = 0  # elements of a pooling window
-    groups: int = 0  # of a group norm
     precision: Precision = "inner"
+
+    @property
+    def kind(self) -> str:
+        """The name of its operation."""
+        return self.op.kind
 
     @property
     def elements(self) -> int:
@@ -51,17 +45,49 @@ class Layer:
         return math.prod(self.shape)
 
     @property
+    def weights(self) -> int:
+        """Elements of the weight tensor; quantized in training."""
+        return self.op.weights
+
+    @property
+    def biases(self) -> int:
+        """Bias elements, and scale and shift of a norm; never quantized."""
+        return self.op.biases
+
+    @property
+    def buffers(self) -> int:
+        """Running statistics or constants of a norm, in elements."""
+        return self.op.buffers
+
+    @property
+    def filter_size(self) -> int:
+        """Weight elements of one output channel."""
+        return self.op.filter_size
+
+    @property
+    def kernel(self) -> int:
+        """Positions of a convolution's kernel."""
+        return self.op.kernel_positions
+
+    @property
+    def window(self) -> int:
+        """Elements of a pooling window; 0 where it follows from the output."""
+        return self.op.window
+
+    @property
+    def groups(self) -> int:
+        """Of a group norm."""
+        return self.op.norm_groups
+
+    @property
     def code_block(self) -> int:
-        """Weights to a code where one code stands for several: a kernel, or 4 (Stock et al. 2020)."""
-        if self.kernel > 1:
-            return self.kernel
-        return 4 if self.filter_size % 4 == 0 else 1
+        """Weights to a code where one code stands for several."""
+        return self.op.code_block
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the forward pass per sample (convolution and linear layers)."""
-        positions = math.prod(self.shape[1:]) if self.kind == "conv" else 1
-        return self.weights * positions
+        return self.op.macs(self.shape)
 
 
 @dataclass(frozen=True)
@@ -112,7 +138,7 @@ class Network:
     def classes(self) -> int:
         """How many classes its losses tell apart: as many as there are logits. 0 without such a loss."""
         elements = {layer.name: layer.elements for layer in self.all_layers}
-        losses = (layer for layer in self.all_layers if layer.kind == "cross_entropy")
+        losses = (layer for layer in self.all_layers if isinstance(layer.op, CrossEntropy))
         return max((elements[layer.inputs[0]] for layer in losses), default=0)
 
     @property
@@ -128,8 +154,8 @@ def skipping(layers: Sequence[Layer]) -> frozenset[str]:
     """
     makers = {layer.name: layer for layer in layers}
     found = set()
-    for name in (source for layer in layers if layer.kind == "add" for source in layer.inputs):
-        while name in makers and makers[name].kind in PASSING:
+    for name in (source for layer in layers if isinstance(layer.op, Add) for source in layer.inputs):
+        while name in makers and makers[name].op.skips:
             found.add(name)
             name = makers[name].inputs[0]
         found.add(name)

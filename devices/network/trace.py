@@ -6,10 +6,8 @@ The module is traced symbolically (torch.fx) and its shapes are found on an empt
 import contextlib
 import copy
 import io
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -17,60 +15,24 @@ from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from devices.errors import InputError
+from devices.network import ops
 from devices.network.layers import Layer
+from devices.network.ops import Call, Op, Unknown
 
-MODULE_KINDS: dict[type[nn.Module], str] = {
-    nn.Conv2d: "conv",
-    nn.Linear: "linear",
-    nn.BatchNorm1d: "batch_norm",
-    nn.BatchNorm2d: "batch_norm",
-    nn.GroupNorm: "group_norm",
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu",
-    nn.Hardtanh: "relu",
-    nn.LeakyReLU: "leaky_relu",
-    nn.SiLU: "swish",
-    nn.Hardswish: "swish",
-    nn.Sigmoid: "sigmoid",
-    nn.Hardsigmoid: "sigmoid",
-    nn.Dropout: "dropout",
-    nn.Dropout2d: "channel_dropout",
-    nn.MaxPool2d: "max_pool",
-    nn.AvgPool2d: "avg_pool",
-    nn.AdaptiveAvgPool2d: "avg_pool",
-    nn.Flatten: "view",
-    nn.Identity: "view",
-}
-FUNCTION_KINDS: dict[str, str] = {
-    "add": "add",
-    "iadd": "add",
-    "mul": "mul",
-    "imul": "mul",
-    "cat": "cat",
-    "flatten": "view",
-    "relu": "relu",
-    "relu6": "relu",
-    "adaptive_avg_pool2d": "avg_pool",
-    "stochastic_depth": "view",  # a factor per sample, folded into what reads it
-}
-"""Functions and methods of tensors, by name."""
 PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
 
 
-def kind_of_module(module: nn.Module) -> str | None:
-    """The cost row of a module: its own ``op_kind``, or that of the PyTorch class it derives from."""
-    own = getattr(module, "op_kind", None)
-    if own is not None:
-        return str(own)
-    return next((kind for base, kind in MODULE_KINDS.items() if isinstance(module, base)), None)
+def op_class(module: nn.Module) -> type[Op] | None:
+    """The operation of a module: that of its own ``op_kind``, or of the PyTorch class it derives from."""
+    return ops.of_module_class(type(module), getattr(module, "op_kind", None))
 
 
 class _Tracer(fx.Tracer):
-    """Stops at every module that has a cost row, quantized layers included."""
+    """Stops at every module that is an operation, quantized layers included."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return kind_of_module(m) is not None
+        return op_class(m) is not None
 
 
 def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str) -> tuple[Layer, ...]:
@@ -78,7 +40,7 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
 
     ``inputs`` gives, for each argument of ``module.forward``, the name of the layer it comes from
     and its shape without the batch (an empty shape stands for class labels). Raises InputError
-    naming the operation that has no cost row.
+    naming what is none of the known operations.
     """
     abstract = any(parameter.is_meta for parameter in module.parameters())
     twin = (copy.deepcopy(module) if abstract else copy.deepcopy(module).cpu()).eval()
@@ -98,7 +60,7 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
 
 
 def symbolic(module: nn.Module, name: str) -> fx.Graph:
-    """The graph of ``module``, with every module that has a cost row as a leaf.
+    """The graph of ``module``, with every module that is an operation as a leaf.
 
     Raises InputError if torch.fx cannot trace it.
     """
@@ -112,19 +74,17 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
 
 
 def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
-    """The layers of ``module`` by path, in execution order, with their kinds and what each reads.
+    """The layers of ``module`` by path, in execution order, with their operations and what each reads.
 
-    Without shapes, and with a weight only to tell those that have any. An operation that has no cost row
-    is a layer of its own kind. Raises InputError if torch.fx cannot trace the module called ``name``.
+    Without shapes. What is none of the known operations is an :class:`~devices.network.ops.Unknown`.
+    Raises InputError if torch.fx cannot trace the module called ``name``.
     """
     layers, names = [], {}
     for node in symbolic(module, name).nodes:
         names[node] = str(node.target) if node.op == "call_module" else node.name
         if node.op not in ("placeholder", "output"):
-            called, kind, found = _called(node, module)
             sources = tuple(names[source] for source in node.all_input_nodes)
-            has_weights = kind in ("conv", "linear") and found is not None
-            layers.append(Layer(names[node], kind or called, sources, (), weights=int(has_weights)))
+            layers.append(Layer(names[node], _op(node, module), sources, ()))
     return tuple(layers)
 
 
@@ -161,42 +121,27 @@ def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
 
 
 def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Layer:
-    called, kind, module = _called(node, root)
-    if kind is None:
+    op = _op(node, root)
+    if isinstance(op, Unknown):
         raise InputError(
-            f"layer {names[node]}", got=f"the operation {called!r}", wanted="one with a cost row",
-            do="add a row to devices/program/accountings.py",
+            f"layer {names[node]}", got=f"the operation {op.called!r}", wanted="one with a cost row",
+            do="add it to devices/network/ops",
         )  # fmt: skip
-    sources = tuple(names[source] for source in node.all_input_nodes)
-    shape = tuple(cast(Any, node.meta["tensor_meta"]).shape[1:])
-    return replace(Layer(names[node], kind, sources, shape), **_parameters(module))
+    return Layer(names[node], op, tuple(names[source] for source in node.all_input_nodes), _shape(node))
 
 
-def _called(node: fx.Node, root: nn.Module) -> tuple[str, str | None, nn.Module | None]:
-    """What a node calls, its cost row, and the module if it is one."""
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    """Of the node's output, without the batch; nothing where shapes were not found."""
+    found = node.meta.get("tensor_meta")
+    return tuple(cast(Any, found).shape[1:]) if found is not None else ()
+
+
+def _op(node: fx.Node, root: nn.Module) -> Op:
+    """The operation of a node, with the geometry of what it calls."""
     module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
     called = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target))
-    return called, kind_of_module(module) if module is not None else FUNCTION_KINDS.get(called), module
-
-
-def _parameters(module: nn.Module | None) -> dict[str, Any]:
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-        return {"window": math.prod(_pair(module.kernel_size))}
-    if module is not None and kind_of_module(module) == "frozen_norm":
-        return {"buffers": sum(b.numel() for b in module.buffers() if b.is_floating_point())}
-    weight = getattr(module, "weight", None)
-    if module is None or weight is None:
-        return {}
-    bias = module.bias.numel() if isinstance(module.bias, torch.Tensor) else 0
-    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        return {"biases": weight.numel() + bias, "buffers": 2 * weight.numel()}
-    if isinstance(module, nn.GroupNorm):
-        return {"biases": weight.numel() + bias, "groups": module.num_groups}
-    kernel = math.prod(weight.shape[2:])
-    return {
-        "weights": weight.numel(), "biases": bias, "filter_size": weight[0].numel(), "kernel": kernel,
-    }  # fmt: skip
-
-
-def _pair(value: int | Sequence[int]) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+    found = op_class(module) if module is not None else ops.of_function(called)
+    if found is None:
+        return Unknown(called)
+    shapes = tuple(_shape(source) for source in node.all_input_nodes)
+    return found.of(Call(called, module, node.args, node.kwargs, shapes, _shape(node)))

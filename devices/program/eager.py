@@ -11,14 +11,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from devices.network import DROPOUTS, LABELS, Layer
+from devices.network import LABELS, Layer
+from devices.network.ops import Row
 from devices.program import categories as cat
-from devices.program.accountings import FLOAT_BITS, Row
+from devices.program.accountings import FLOAT_BITS
 from devices.program.lower import Lowering
 from devices.program.operation import Stored, tensors_of
 from devices.program.schedule import ACTIVATION
 from devices.program.state import Parameter
-from devices.program.traits import ENDS, LOSSES
+from devices.program.traits import DROPOUTS, ENDS, LOSSES
 from devices.program.updates import update_roles
 
 BOOL_BITS = 8

@@ -7,16 +7,19 @@ that its reader evaluates.
 from collections import Counter
 from collections.abc import Sequence
 
-from devices.network import DROPOUTS, LABELS, Layer, Network
+from devices.network import LABELS, Layer, Network
+from devices.network.ops import Row
 from devices.program import categories as cat
-from devices.program.accountings import CODE_MAKERS, FLOAT_BITS, CostTable, Row
+from devices.program.accountings import FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, tensors_of
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.state import Bits, Parameter
 from devices.program.traits import (
     ACCUMULATORS,
     ACTIVATIONS,
+    CODE_MAKERS,
     CODE_SCRATCH_BITS,
+    DROPOUTS,
     ELEMENTWISE,
     ENDS,
     PASSIVE,

@@ -8,9 +8,9 @@ NITRO-D divides by a constant: no sum has to wait.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from devices.network import Block, Layer, Network
+from devices.network.ops import Quantize, ReLU
 from devices.program import categories as cat
 from devices.program.accountings import INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
@@ -55,8 +55,8 @@ class IntegerForm:
     @property
     def table(self) -> CostTable:
         """The rows of its layers."""
-        relu = replace(INTEGER.rows["relu"], mask_bits=self.mask_bits)
-        return replace(INTEGER, rows=MappingProxyType({**INTEGER.rows, "relu": relu}))
+        relu = replace(ReLU.costs[INTEGER.name], mask_bits=self.mask_bits)
+        return replace(INTEGER, changed={ReLU.kind: relu})
 
 
 FORMS: dict[str, IntegerForm] = {
@@ -89,7 +89,9 @@ def _layers(layers: Sequence[Layer], wide: str, *, head: bool = False) -> tuple[
     for layer in layers:
         edge = head or layer.name == wide or layer.kind == "avg_pool" or layer.precision == "edge"
         inputs = tuple(renamed.get(name, name) for name in layer.inputs)
-        found.append(replace(layer, biases=0, inputs=inputs, precision="edge" if edge else "inner"))
+        found.append(
+            replace(layer, op=layer.op.without_bias(), inputs=inputs, precision="edge" if edge else "inner")
+        )
         if head and layer.kind == "linear":
             found.append(_requantized(layer))
             renamed[layer.name] = found[-1].name
@@ -97,7 +99,7 @@ def _layers(layers: Sequence[Layer], wide: str, *, head: bool = False) -> tuple[
 
 
 def _requantized(layer: Layer) -> Layer:
-    return Layer(f"{layer.name}.logits", "quantize", (layer.name,), layer.shape, precision="edge")
+    return Layer(f"{layer.name}.logits", Quantize(), (layer.name,), layer.shape, precision="edge")
 
 
 class IntegerState(State):

@@ -7,8 +7,8 @@ One :class:`Lowering` turns layers into operations under one cost table. The reg
 from collections.abc import Iterable, Sequence
 
 from devices.network import Layer
+from devices.network.ops import Row
 from devices.program import categories as cat
-from devices.program.accountings import Row
 from devices.program.forward import Roles
 from devices.program.operation import Operand, Stored, tensors_of
 from devices.program.state import Parameter

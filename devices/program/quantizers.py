@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from devices.network import IMAGES, Layer, Precision, skipping
-from devices.program.accountings import CODE_MAKERS, FLOAT_BITS
+from devices.network.ops import Quantize
+from devices.program.accountings import FLOAT_BITS
 from devices.program.state import Bits
-from devices.program.traits import PASSIVE
 
 
 def with_quantizers(
@@ -29,11 +29,11 @@ def with_quantizers(
             key = source, layer.precision
             if key not in made:
                 name, shape = f"{layer.name}.input", shapes[source]
-                made[key] = Layer(name, "quantize", (source,), shape, precision=layer.precision)
+                made[key] = Layer(name, Quantize(), (source,), shape, precision=layer.precision)
                 result.append(made[key])
             layer = replace(layer, inputs=(made[key].name, *layer.inputs[1:]))
         result.append(layer)
-        inherits = layer.kind in PASSIVE and reads_codes
+        inherits = layer.op.passes_codes and reads_codes
         is_float = layer.precision == "skip" and bits.skips_floats
-        codes[layer.name] = inherits or (layer.kind in CODE_MAKERS and not is_float)
+        codes[layer.name] = inherits or (layer.op.makes_codes and not is_float)
     return tuple(result)

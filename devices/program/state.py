@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 from devices.errors import InputError, unknown_name
 from devices.network import Layer, Residual
+from devices.network.ops import FrozenNorm
 from devices.program import categories as cat
-from devices.program.accountings import CODE_MAKERS, FLOAT_BITS
+from devices.program.accountings import FLOAT_BITS
 from devices.program.schedule import Program
 
 OPTIMIZER_STATES: dict[str, int] = {"sgd": 0, "sgd-momentum": 1, "adam": 2}
@@ -74,7 +75,7 @@ class Bits:
         if layer.weights:
             own = self.edge_weights if layer.precision == "edge" else None
             return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
-        makes_codes = layer.kind in CODE_MAKERS and self.activation_of(layer) < FLOAT_BITS
+        makes_codes = layer.op.makes_codes and self.activation_of(layer) < FLOAT_BITS
         return self.activations if makes_codes else FIXED_LEVELS
 
     def weight_of(self, layer: Layer) -> int:
@@ -181,9 +182,9 @@ class State:
             ("running", layer.buffers, FLOAT_BITS), ("levels", kept, FLOAT_BITS),
             ("settled", layer.weights if quantizer.mask_bits else 0, quantizer.mask_bits),
         ]  # fmt: skip
-        if self.counts and layer.kind.startswith("batch_norm"):
+        if self.counts and layer.op.batch_statistics:
             rows.append(("batches", 1, COUNTER_BITS))
-        if self.counts and layer.kind == "frozen_norm":
+        if self.counts and isinstance(layer.op, FrozenNorm):
             rows.append(("ready", 1, FLAG_BITS))
         declare, category = self.program.tensor, cat.NORM_AND_QUANTIZER
         return tuple(

@@ -1,33 +1,30 @@
 """Kinds of layers by what a program may do with them."""
 
-from devices.network import DROPOUTS
-from devices.program.accountings import CODE_MAKERS
+from devices.network.ops import OPS
 
 CODE_SCRATCH_BITS = 8
 """One filter's codes are unpacked to bytes (or to what wider codes take) before they are multiplied."""
 
-ACCUMULATORS = ("conv", "linear")
+CODE_MAKERS = tuple(op.kind for op in OPS if op.makes_codes)
+"""Layers whose output is quantized to codes."""
+
+DROPOUTS = tuple(op.kind for op in OPS if op.drops)
+"""Layers that drop elements, or whole channels of an image, in training; at rest they do nothing."""
+
+ACCUMULATORS = tuple(op.kind for op in OPS if op.accumulates)
 """Layers whose output a norm or a loss may overwrite."""
 
-PASSIVE = ("view", "max_pool", *DROPOUTS, "cat")
+PASSIVE = tuple(op.kind for op in OPS if op.passes_codes)
 """Layers that hand codes on as codes."""
 
-LOSSES = ("cross_entropy", "similarity_loss")
+LOSSES = tuple(op.kind for op in OPS if op.is_loss)
 """Layers that end a run: their gradient starts from what they saved."""
 
-ENDS = (*LOSSES, "weighted_sum")
+ENDS = tuple(op.kind for op in OPS if op.ends)
 """Layers behind which there is no gradient to wait for."""
 
-ACTIVATIONS = ("relu", "leaky_relu")
+ACTIVATIONS = tuple(op.kind for op in OPS if op.overwritable)
 """Layers that a dropout may overwrite: what it drops has no gradient."""
 
-ELEMENTWISE = (
-    *CODE_MAKERS,
-    "leaky_relu",
-    "add",
-    "batch_norm",
-    "batch_norm_recompute",
-    "group_norm",
-    "frozen_norm",
-)
+ELEMENTWISE = tuple(op.kind for op in OPS if op.elementwise)
 """Layers that can evaluate a streamed input on the fly."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from devices.network import Layer, Network
+from devices.network.ops import SimilarityLoss
 from devices.program.regimes import find
 from devices.trainability.outcome import Obstacle, trained_layers
 
@@ -39,9 +40,9 @@ def _comparing(layers: Sequence[Layer]) -> str:
 
 
 def _reason(layer: Layer) -> str:
-    if layer.kind == "similarity_loss":
+    if isinstance(layer.op, SimilarityLoss):
         return "the similarity loss compares samples"
-    if layer.kind.startswith("batch_norm") and math.prod(layer.shape[1:]) == 1:
+    if layer.op.batch_statistics and math.prod(layer.shape[1:]) == 1:
         features = "maps of one pixel" if len(layer.shape) == 3 else "flat features"
         return f"the norm of {features} compares samples"
     return ""

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
+from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool, ReLU, SimilarityLoss
+from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm, integer_network
 from devices.program.regimes import find
 from devices.trainability.outcome import Obstacle, trained_layers
 
-INTEGER_KINDS = ("conv", "linear", "relu", "view", "max_pool", "avg_pool", "cross_entropy")
-HEAD_KINDS = ("view", "avg_pool", "linear", "cross_entropy")
 INT32_MAX = (1 << 31) - 1
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
@@ -46,8 +46,8 @@ def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
     for layer in network.layers:
-        if layer.kind not in INTEGER_KINDS:
-            spelt = {"add": "a residual sum"}.get(layer.kind, layer.kind.replace("_", " "))
+        if layer.op.row(INTEGER.name) is None:
+            spelt = layer.op.words
             yield Obstacle(
                 f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
                 "layers in a row without norms, dropout and slopes below zero",
@@ -57,9 +57,8 @@ def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
 
 def _heads(network: Network) -> Iterator[Obstacle]:
     for block in network.blocks[:-1]:
-        kinds = {layer.kind for layer in block.head}
-        if not kinds <= set(HEAD_KINDS):
-            similar = "similarity_loss" in kinds
+        if not all(layer.op.integer_head for layer in block.head):
+            similar = any(isinstance(layer.op, SimilarityLoss) for layer in block.head)
             what = "a similarity loss" if similar else "convolutions, norms or activations"
             yield Obstacle(
                 f"{what} in a head on integers", "--head", f"{what} in the head of {block.name}",
@@ -77,12 +76,12 @@ def _pools(network: Network, layers: Sequence[Layer]) -> Iterator[Obstacle]:
     """Means over windows of a power of two are shifts; the largest is found of four."""
     shapes = {layer.name: layer.shape for layer in network.all_layers}
     for layer in layers:
-        if layer.kind == "max_pool" and layer.window != POOLED:
+        if isinstance(layer.op, MaxPool) and layer.window != POOLED:
             yield Obstacle(
                 "another max pool than 2x2 on integers", f"max pool {layer.name}",
                 f"a window of {layer.window} values", "2x2 in integer regimes", "use another --model",
             )  # fmt: skip
-        if layer.kind != "avg_pool":
+        if not isinstance(layer.op, AvgPool | AdaptiveAvgPool):
             continue
         side, pooled = shapes.get(layer.inputs[0], network.in_shape)[1:], layer.shape[1:]
         window, rest = divmod(side[0], pooled[0])
@@ -142,9 +141,9 @@ def _sums(network: Network, regime: str, form: IntegerForm) -> Iterator[Obstacle
 def _largest_input(layer: Layer, makers: dict[str, Layer], form: IntegerForm) -> int:
     """The largest magnitude of what the layer reads, which pools of maxima and views hand on."""
     maker = makers.get(layer.inputs[0])
-    while maker is not None and maker.kind in ("view", "max_pool"):
+    while maker is not None and maker.op.passes_codes:
         maker = makers.get(maker.inputs[0])
-    narrow = form.narrow and maker is not None and maker.kind == "relu" and maker.precision == "inner"
+    narrow = form.narrow and maker is not None and isinstance(maker.op, ReLU) and maker.precision == "inner"
     return NIBBLE if narrow else BYTE
 
 

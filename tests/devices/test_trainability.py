@@ -16,6 +16,7 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.training import make_regime
 from devices.errors import InputError
 from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.ops import CrossEntropy, Linear, ReLU
 from devices.program.integer import FORMS
 from devices.program.regimes import INTEGER_REGIMES as INTEGER
 from devices.program.regimes import REGIMES, Step
@@ -112,13 +113,13 @@ def test_integer_layers_end_where_a_sum_is_refused(regime, pixels):
 
 def three_linear_layers(features: int) -> Network:
     layers = (
-        Layer("a", "linear", (IMAGES,), (features,), weights=features, filter_size=1, precision="edge"),
-        Layer("relu_a", "relu", ("a",), (features,)),
-        Layer("b", "linear", ("relu_a",), (2,), weights=2 * features, filter_size=features),
-        Layer("relu_b", "relu", ("b",), (2,)),
-        Layer("c", "linear", ("relu_b",), (10,), weights=20, filter_size=2, precision="edge"),
+        Layer("a", Linear(1, features), (IMAGES,), (features,), precision="edge"),
+        Layer("relu_a", ReLU(), ("a",), (features,)),
+        Layer("b", Linear(features, 2), ("relu_a",), (2,)),
+        Layer("relu_b", ReLU(), ("b",), (2,)),
+        Layer("c", Linear(2, 10), ("relu_b",), (10,), precision="edge"),
     )
-    loss = Layer("loss", "cross_entropy", ("c", LABELS), (), precision="float")
+    loss = Layer("loss", CrossEntropy(), ("c", LABELS), (), precision="float")
     return Network((1, 1, 1), (Block("all", layers, (loss,)),))
 
 

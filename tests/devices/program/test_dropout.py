@@ -3,6 +3,18 @@
 import pytest
 
 from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.ops import (
+    AdaptiveAvgPool,
+    ChannelDropout,
+    Conv,
+    CrossEntropy,
+    Dropout,
+    LeakyReLU,
+    Linear,
+    MaxPool,
+    Op,
+    View,
+)  # fmt: skip
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
@@ -11,32 +23,33 @@ from devices.program.state import Bits
 
 BATCH = 2
 FLOAT = Bits(32, 32, 32)
+DROP, LEAKY = ChannelDropout(), LeakyReLU()
 
 # conv 3 -> 8 on 4x4, bias, leaky ReLU, dropout, 2x2 max pool: 2 x 8 x 16 = 256 elements, pooled 64.
 MAP, POOLED = 256 * 4, 64 * 4
 
 
-def network(drop: str = "channel_dropout", read: str = "act", act: str = "leaky_relu") -> Network:
+def network(drop: Op = DROP, read: str = "act", act: Op = LEAKY) -> Network:
     """Two blocks; the first one's head reads the layer ``read``."""
     front = (
-        Layer("conv", "conv", (IMAGES,), (8, 4, 4), weights=216, biases=8, filter_size=27, kernel=9),
+        Layer("conv", Conv.square(3, 8, bias=True), (IMAGES,), (8, 4, 4)),
         Layer("act", act, ("conv",), (8, 4, 4)),
         Layer("drop", drop, ("act",), (8, 4, 4)),
-        Layer("pool", "max_pool", ("drop",), (8, 2, 2), window=4),
+        Layer("pool", MaxPool.square(), ("drop",), (8, 2, 2)),
     )
     shape = {layer.name: layer.shape for layer in front}[read]
     head = (
-        Layer("head.avg", "avg_pool", (read,), (8, 1, 1)),
-        Layer("head.flat", "view", ("head.avg",), (8,)),
-        Layer("head.linear", "linear", ("head.flat",), (5,), weights=40, biases=5, filter_size=8),
-        Layer("head.loss", "cross_entropy", ("head.linear", LABELS), ()),
+        Layer("head.avg", AdaptiveAvgPool((1, 1)), (read,), (8, 1, 1)),
+        Layer("head.flat", View(), ("head.avg",), (8,)),
+        Layer("head.linear", Linear(8, 5, bias=True), ("head.flat",), (5,)),
+        Layer("head.loss", CrossEntropy(), ("head.linear", LABELS), ()),
     )
     assert shape[0] == 8
     back = (
-        Layer("flat", "view", ("pool",), (32,)),
-        Layer("linear", "linear", ("flat",), (5,), weights=160, biases=5, filter_size=32),
+        Layer("flat", View(), ("pool",), (32,)),
+        Layer("linear", Linear(32, 5, bias=True), ("flat",), (5,)),
     )
-    loss = (Layer("loss", "cross_entropy", ("linear", LABELS), ()),)
+    loss = (Layer("loss", CrossEntropy(), ("linear", LABELS), ()),)
     return Network((3, 4, 4), (Block("front", front, head), Block("back", back, loss)))
 
 
@@ -46,8 +59,8 @@ def saved(regime: str, net: Network) -> dict[str, int]:
 
 
 def test_dropout_keeps_a_bit_for_each_element_or_for_each_channel_of_an_image():
-    assert saved("bp", network("dropout"))["drop.kept"] == 256 // 8
-    assert saved("bp", network("channel_dropout"))["drop.kept"] == BATCH * 8 // 8
+    assert saved("bp", network(Dropout()))["drop.kept"] == 256 // 8
+    assert saved("bp", network(ChannelDropout()))["drop.kept"] == BATCH * 8 // 8
 
 
 def test_a_leaky_relu_keeps_the_signs_and_dropout_overwrites_its_map():

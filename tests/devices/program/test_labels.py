@@ -8,6 +8,7 @@ from tiny import NETWORK
 from blockwise import models
 from blockwise.studies.real_step import compare
 from devices.network import Block, Network
+from devices.network.ops import Linear
 from devices.program.accountings import DEVICE, PYTORCH
 from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule
 
@@ -23,8 +24,8 @@ def with_classes(classes: int) -> Network:
         sources = {layer.name: layer.inputs[0] for layer in layers if layer.kind == "batch_norm"}
         kept = [replace(x, inputs=tuple(sources.get(i, i) for i in x.inputs)) for x in kept]
         return tuple(
-            replace(x, shape=(classes,), weights=x.filter_size * classes, biases=classes)
-            if x.kind == "linear"
+            replace(x, shape=(classes,), op=Linear(x.filter_size, classes, bias=True))
+            if isinstance(x.op, Linear)
             else x
             for x in kept
         )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from blockwise import models
 from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.ops import Add, BatchNorm, Conv, CrossEntropy, Linear, MaxPool, Op, ReLU, View
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
 from devices.program.regimes.builder import Builder
@@ -23,22 +24,22 @@ def chain(*channels: int, norm: bool = True, pool: bool = False, flat: bool = Fa
     for i, width in enumerate(channels):
         shape = (width, side, side)
         layers += [
-            Layer(f"conv{i}", "conv", (source,), shape, weights=9 * before * width, filter_size=9 * before),
-            Layer(f"norm{i}", "batch_norm", (f"conv{i}",), shape, biases=2 * width, buffers=2 * width)
-            if norm else Layer(f"norm{i}", "view", (f"conv{i}",), shape),
-            Layer(f"relu{i}", "relu", (f"norm{i}",), shape),
+            Layer(f"conv{i}", Conv.square(before, width), (source,), shape),
+            Layer(f"norm{i}", BatchNorm(width), (f"conv{i}",), shape)
+            if norm else Layer(f"norm{i}", View(), (f"conv{i}",), shape),
+            Layer(f"relu{i}", ReLU(), (f"norm{i}",), shape),
         ]  # fmt: skip
         source, before = f"relu{i}", width
         if pool and side > 1:
             side //= 2
-            layers.append(Layer(f"pool{i}", "max_pool", (source,), (width, side, side), window=4))
+            layers.append(Layer(f"pool{i}", MaxPool.square(), (source,), (width, side, side)))
             source = f"pool{i}"
     features = before * side * side
     if flat:
-        layers.append(Layer("flat", "view", (source,), (features,)))
+        layers.append(Layer("flat", View(), (source,), (features,)))
         source = "flat"
-    layers.append(Layer("linear", "linear", (source,), (3,), weights=3 * features, filter_size=features))
-    loss = Layer("loss", "cross_entropy", ("linear", LABELS), (), precision="float")
+    layers.append(Layer("linear", Linear(features, 3), (source,), (3,)))
+    loss = Layer("loss", CrossEntropy(), ("linear", LABELS), (), precision="float")
     return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
 
 
@@ -48,24 +49,18 @@ def residual(channels: int, blocks: int, norm: bool = True) -> Network:
     shape = (channels, 4, 4)
 
     def convolution(i: int, source: str, before: int) -> str:
-        weights = {"weights": 9 * before * channels, "filter_size": 9 * before}
-        layers.append(Layer(f"conv{i}", "conv", (source,), shape, **weights))
-        kind = {"kind": "batch_norm", "biases": 2 * channels, "buffers": 2 * channels}
-        layers.append(
-            Layer(f"norm{i}", inputs=(f"conv{i}",), shape=shape, **kind if norm else {"kind": "view"})
-        )
+        layers.append(Layer(f"conv{i}", Conv.square(before, channels), (source,), shape))
+        layers.append(Layer(f"norm{i}", BatchNorm(channels) if norm else View(), (f"conv{i}",), shape))
         return f"norm{i}"
 
-    layers.append(Layer("relu0", "relu", (convolution(0, IMAGES, 2),), shape))
+    layers.append(Layer("relu0", ReLU(), (convolution(0, IMAGES, 2),), shape))
     for i in range(1, blocks + 1):
-        layers.append(Layer(f"skip{i}", "view", (f"relu{i - 1}",), shape))
-        layers.append(Layer(f"add{i}", "add", (convolution(i, f"relu{i - 1}", channels), f"skip{i}"), shape))
-        layers.append(Layer(f"relu{i}", "relu", (f"add{i}",), shape))
+        layers.append(Layer(f"skip{i}", View(), (f"relu{i - 1}",), shape))
+        layers.append(Layer(f"add{i}", Add(), (convolution(i, f"relu{i - 1}", channels), f"skip{i}"), shape))
+        layers.append(Layer(f"relu{i}", ReLU(), (f"add{i}",), shape))
     features = channels * 16
-    layers.append(
-        Layer("linear", "linear", (f"relu{blocks}",), (3,), weights=3 * features, filter_size=features)
-    )
-    loss = Layer("loss", "cross_entropy", ("linear", LABELS), (), precision="float")
+    layers.append(Layer("linear", Linear(features, 3), (f"relu{blocks}",), (3,)))
+    loss = Layer("loss", CrossEntropy(), ("linear", LABELS), (), precision="float")
     return Network((2, 4, 4), (Block("all", tuple(layers), (loss,)),))
 
 
@@ -151,12 +146,13 @@ def test_a_limit_that_cannot_be_met_gives_the_lowest_peak():
 
 
 def test_a_residual_sum_is_never_cut():
-    def layer(name: str, kind: str, *inputs: str) -> Layer:
-        return Layer(name, kind, inputs, (2, 4, 4))
+    def layer(name: str, op: Op, *inputs: str) -> Layer:
+        return Layer(name, op, inputs, (2, 4, 4))
 
+    conv = Conv.square(2, 2)
     layers = (
-        layer("conv", "conv", IMAGES), layer("relu", "relu", "conv"), layer("skip", "view", "relu"),
-        layer("conv1", "conv", "relu"), layer("relu1", "relu", "conv1"), layer("conv2", "conv", "relu1"),
-        layer("add", "add", "conv2", "skip"), layer("relu2", "relu", "add"), layer("end", "conv", "relu2"),
+        layer("conv", conv, IMAGES), layer("relu", ReLU(), "conv"), layer("skip", View(), "relu"),
+        layer("conv1", conv, "relu"), layer("relu1", ReLU(), "conv1"), layer("conv2", conv, "relu1"),
+        layer("add", Add(), "conv2", "skip"), layer("relu2", ReLU(), "add"), layer("end", conv, "relu2"),
     )  # fmt: skip
     assert boundaries(layers, IMAGES) == (0, 2, 8, 9)

@@ -8,6 +8,7 @@ from blockwise import models, quant
 from blockwise.nets.anatomy import Anatomy
 from devices.errors import InputError
 from devices.network import Layer, Network, skipping
+from devices.network.ops import Add, Conv, MaxPool, ReLU, View
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.quantizers import with_quantizers
@@ -40,12 +41,12 @@ def outputs(found: Schedule) -> dict[str, int]:
 
 def test_skipping_names_what_a_sum_reads_and_what_lies_on_the_way():
     layers = [
-        Layer("relu", "relu", ("images",), (2, 4, 4)),
-        Layer("pool", "max_pool", ("relu",), (2, 2, 2), window=4),
-        Layer("conv", "conv", ("pool",), (2, 2, 2), weights=36),
-        Layer("view", "view", ("pool",), (2, 2, 2)),
-        Layer("add", "add", ("conv", "view"), (2, 2, 2)),
-        Layer("after", "relu", ("add",), (2, 2, 2)),
+        Layer("relu", ReLU(), ("images",), (2, 4, 4)),
+        Layer("pool", MaxPool.square(), ("relu",), (2, 2, 2)),
+        Layer("conv", Conv.square(2, 2), ("pool",), (2, 2, 2)),
+        Layer("view", View(), ("pool",), (2, 2, 2)),
+        Layer("add", Add(), ("conv", "view"), (2, 2, 2)),
+        Layer("after", ReLU(), ("add",), (2, 2, 2)),
     ]
     assert skipping(layers) == {"conv", "view", "pool", "relu"}
     assert skipping(layers[3:]) == {"conv", "view", "pool"}  # in a block that reads the pool of another
@@ -130,10 +131,10 @@ def test_in_float32_there_is_nothing_to_choose(regime):
 def test_readers_of_one_tensor_share_one_set_of_codes():
     """A downsampling convolution reads what the block's first one reads."""
     layers = (
-        Layer("relu", "relu", ("images",), (2, 4, 4), precision="skip"),
-        Layer("a", "conv", ("relu",), (2, 4, 4), weights=36, filter_size=18, kernel=9),
-        Layer("b", "conv", ("relu",), (2, 4, 4), weights=4, filter_size=2),
-        Layer("add", "add", ("a", "b", "relu"), (2, 4, 4)),
+        Layer("relu", ReLU(), ("images",), (2, 4, 4), precision="skip"),
+        Layer("a", Conv.square(2, 2), ("relu",), (2, 4, 4)),
+        Layer("b", Conv.square(2, 2, 1), ("relu",), (2, 4, 4)),
+        Layer("add", Add(), ("a", "b", "relu"), (2, 4, 4)),
     )
     shapes = {layer.name: layer.shape for layer in layers}
     bits = Bits(3, 3, residual="float", activations=QuantizerMemory())

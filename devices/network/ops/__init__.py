@@ -1,0 +1,125 @@
+"""The operations that layers can have, one family a file.
+
+An operation is added by a file of its own and a line of :data:`OPS`, or from outside by :func:`register`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from devices.network.ops.activations import LeakyReLU, ReLU, Sigmoid, Swish
+from devices.network.ops.add import Add
+from devices.network.ops.call import Call
+from devices.network.ops.cat import Cat
+from devices.network.ops.conv import Conv
+from devices.network.ops.dropout import ChannelDropout, Dropout
+from devices.network.ops.linear import Linear
+from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
+from devices.network.ops.mul import Mul
+from devices.network.ops.norms import BatchNorm, FrozenNorm, GroupNorm, RecomputedBatchNorm
+from devices.network.ops.op import Op, Unknown
+from devices.network.ops.pad import Shortcut
+from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
+from devices.network.ops.quantize import Quantize
+from devices.network.ops.row import Row
+from devices.network.ops.spread import SpatialStd
+from devices.network.ops.view import View
+
+__all__ = [
+    "OPS",
+    "AdaptiveAvgPool",
+    "Add",
+    "AvgPool",
+    "BatchNorm",
+    "Call",
+    "Cat",
+    "ChannelDropout",
+    "Conv",
+    "CrossEntropy",
+    "Dropout",
+    "FrozenNorm",
+    "GroupNorm",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool",
+    "Mul",
+    "Op",
+    "Quantize",
+    "ReLU",
+    "RecomputedBatchNorm",
+    "Row",
+    "Shortcut",
+    "Sigmoid",
+    "SimilarityLoss",
+    "SpatialStd",
+    "Swish",
+    "Unknown",
+    "View",
+    "WeightedSum",
+    "of_function",
+    "of_module_class",
+    "register",
+]  # fmt: skip
+
+OPS: list[type[Op]] = [
+    Conv,
+    Linear,
+    BatchNorm,
+    RecomputedBatchNorm,
+    GroupNorm,
+    FrozenNorm,
+    ReLU,
+    LeakyReLU,
+    Swish,
+    Sigmoid,
+    Quantize,
+    MaxPool,
+    AvgPool,
+    AdaptiveAvgPool,
+    Add,
+    Mul,
+    Cat,
+    View,
+    Shortcut,
+    Dropout,
+    ChannelDropout,
+    CrossEntropy,
+    SimilarityLoss,
+    WeightedSum,
+    SpatialStd,
+]
+FRAMEWORK = "torch.nn."
+
+
+def register(op: type[Op]) -> type[Op]:
+    """Add an operation from outside; also a decorator. Raises ValueError for a name that is taken."""
+    for taken in OPS:
+        same = {*op.modules, *op.functions}.intersection((*taken.modules, *taken.functions))
+        if op.kind == taken.kind or same:
+            raise ValueError(f"operation {op.kind!r} is there already: {taken.__name__}")
+    OPS.append(op)
+    return op
+
+
+def of_module_class(module_class: type, op_kind: str | None = None) -> type[Op] | None:
+    """The operation of a class of modules: by its own ``op_kind``, else by what it derives from."""
+    if op_kind is not None:
+        return next((op for op in OPS if op.kind == op_kind), None)
+    by_class = {known: op for op in OPS for known in op.modules}
+    return next((by_class[key] for key in _keys(module_class) if key in by_class), None)
+
+
+def _keys(module_class: type) -> Iterator[type | str]:
+    """A class and its bases, the nearest first; those of the framework also by name."""
+    for base in module_class.__mro__:
+        yield base
+        if base.__module__.startswith(FRAMEWORK):
+            yield base.__name__
+
+
+def of_function(name: str) -> type[Op] | None:
+    """The operation that a function or a method of tensors computes."""
+    return next((op for op in OPS if name in op.functions), None)
+
+
+def named(accounting: str, ops: Iterable[type[Op]] = OPS) -> tuple[str, ...]:
+    """The kinds of operations that an accounting has."""
+    return tuple(dict.fromkeys(op.kind for op in ops if accounting in op.costs))

@@ -1,0 +1,109 @@
+"""Activations: those that end in codes, and those that do not."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+from devices.network.ops.call import Call
+from devices.network.ops.op import Op
+from devices.network.ops.row import Row
+
+
+@dataclass(frozen=True)
+class ReLU(Op):
+    """x between ``low`` and ``high``: max(x, 0) by default, 0 and 6 for a ReLU6."""
+
+    low: float = 0.0
+    high: float | None = None
+
+    kind = "relu"
+    modules = ("ReLU", "ReLU6", "Hardtanh")
+    functions = ("relu", "relu6")
+    makes_codes = True
+    elementwise = True
+    overwritable = True
+    costs = MappingProxyType(
+        {
+            # Whether a code at the end of its range was clipped cannot be told from the code.
+            "device": Row(width="codes", saves=("mask",), gradient="in_place"),
+            # A sum may be positive and its code zero: the code does not tell the mask.
+            "integer": Row(width="codes", saves=("mask",), gradient="in_place"),
+            "pytorch": Row(saves=("output",)),
+        }
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """A module of torch.nn with its limits; of functions, relu6 has 6."""
+        if call.called == "relu6":
+            return cls(high=6.0)
+        return cls(call.option("min_val", 1 << 10, 0.0), call.option("max_val", 1 << 10, None))
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Op):
+    """x, or ``slope`` times x below zero."""
+
+    slope: float = 0.01
+
+    kind = "leaky_relu"
+    modules = ("LeakyReLU",)
+    functions = ("leaky_relu",)
+    elementwise = True
+    overwritable = True
+    costs = MappingProxyType(
+        {
+            # Its output tells the sign, but its reader may keep another map, or none.
+            "device": Row(saves=("sign",), gradient="in_place"),
+            "pytorch": Row(saves=("input",)),
+        }
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """With its slope."""
+        return cls(call.option("negative_slope", 1, cls.slope))
+
+
+@dataclass(frozen=True)
+class Swish(Op):
+    """x sigmoid(x) (SiLU), or ``hard``: x min(max(x + 3, 0), 6) / 6."""
+
+    hard: bool = False
+
+    kind = "swish"
+    modules = ("SiLU", "Hardswish")
+    functions = ("silu", "hardswish")
+    makes_codes = True
+    elementwise = True
+    costs = MappingProxyType(
+        {
+            # The derivative of a smooth activation is read off its argument.
+            "device": Row(width="codes", saves=("input",), gradient="in_place"),
+            "pytorch": Row(saves=("input",)),
+        }
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """By the name of what is called."""
+        return cls(call.called.lower().startswith("hard"))
+
+
+@dataclass(frozen=True)
+class Sigmoid(Op):
+    """1 / (1 + exp(-x)), or ``hard``: min(max(x + 3, 0), 6) / 6."""
+
+    hard: bool = False
+
+    kind = "sigmoid"
+    modules = ("Sigmoid", "Hardsigmoid")
+    functions = ("sigmoid", "hardsigmoid")
+    costs = MappingProxyType(
+        {"device": Row(saves=("output",), gradient="in_place"), "pytorch": Row(saves=("output",))}
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """By the name of what is called."""
+        return cls(call.called.lower().startswith("hard"))

@@ -1,0 +1,132 @@
+"""What all operations have: their kind, what tells them, their traits, costs and what can be counted.
+
+One operation is one frozen dataclass, in a file of its family. Its fields are its geometry, with one number
+for every dimension of space, so that signals, images and volumes are alike. A trait answers a question that
+the accountings, the schedules and the quantizers ask of a layer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Self
+
+from devices.network.ops.call import Call, Shape
+from devices.network.ops.row import Row
+
+NO_COSTS: Mapping[str, Row] = MappingProxyType({})
+BLOCK = 4
+"""Weights to a code where several share one and there is no kernel (Stock et al. 2020)."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation of a layer."""
+
+    kind: ClassVar[str] = ""
+    """Its name in reports, and what a module's own ``op_kind`` says."""
+    modules: ClassVar[tuple[str | type, ...]] = ()
+    """The classes of modules that compute it: classes, or names of classes of torch.nn."""
+    functions: ClassVar[tuple[str, ...]] = ()
+    """Functions and methods of tensors that compute it, by name."""
+    costs: ClassVar[Mapping[str, Row]] = NO_COSTS
+    """Accounting -> its row there; an accounting that is missing cannot have the operation."""
+
+    accumulates: ClassVar[bool] = False
+    """Its output are sums of products, which a norm or a loss may overwrite."""
+    makes_codes: ClassVar[bool] = False
+    """Its output is quantized to codes."""
+    passes_codes: ClassVar[bool] = False
+    """It hands codes on as codes, and floats as floats."""
+    skips: ClassVar[bool] = False
+    """A skip path may lead through it."""
+    elementwise: ClassVar[bool] = False
+    """It can evaluate a streamed input on the fly, and belongs to the layer before it."""
+    drops: ClassVar[bool] = False
+    """It drops elements in training; at rest it does nothing."""
+    overwritable: ClassVar[bool] = False
+    """A dropout may overwrite its output: what is dropped has no gradient."""
+    is_loss: ClassVar[bool] = False
+    """It ends a run of layers: its gradient starts from what it saved."""
+    ends: ClassVar[bool] = False
+    """No gradient waits behind it: a loss, or a sum of losses."""
+    batch_statistics: ClassVar[bool] = False
+    """It normalises by statistics of the batch, and keeps running ones."""
+    integer_head: ClassVar[bool] = False
+    """It may stand in a head of an integer regime: a pooled linear layer."""
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """The operation with the geometry that ``call`` has."""
+        return cls()
+
+    def row(self, accounting: str) -> Row | None:
+        """Its costs under an accounting; None if it cannot be there."""
+        return self.costs.get(accounting)
+
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence."""
+        return self.kind.replace("_", " ")
+
+    @property
+    def reads_sums(self) -> bool:
+        """Whether a cut before it would keep an accumulator that it could overwrite."""
+        return self.elementwise
+
+    @property
+    def weights(self) -> int:
+        """Elements of the weight tensor; quantized in training."""
+        return 0
+
+    @property
+    def biases(self) -> int:
+        """Bias elements, and scale and shift of a norm; never quantized."""
+        return 0
+
+    @property
+    def buffers(self) -> int:
+        """Running statistics or constants of a norm, in elements."""
+        return 0
+
+    @property
+    def filter_size(self) -> int:
+        """Weight elements of one output channel."""
+        return 0
+
+    @property
+    def kernel_positions(self) -> int:
+        """Positions of a convolution's kernel."""
+        return 1
+
+    @property
+    def window(self) -> int:
+        """Elements of a pooling window; 0 for none, or one that follows from the output."""
+        return 0
+
+    @property
+    def norm_groups(self) -> int:
+        """Groups of channels that a norm normalises together; 0 if it does not."""
+        return 0
+
+    @property
+    def code_block(self) -> int:
+        """Weights to a code where one code stands for several: a kernel, or 4."""
+        if self.kernel_positions > 1:
+            return self.kernel_positions
+        return BLOCK if self.filter_size % BLOCK == 0 else 1
+
+    def macs(self, shape: Shape) -> int:
+        """Multiply-accumulates of the forward pass per sample, for an output of this shape."""
+        return 0
+
+    def without_bias(self) -> "Op":
+        """The same with no bias."""
+        return self
+
+
+@dataclass(frozen=True)
+class Unknown(Op):
+    """An operation of a traced network that none of the known ones is."""
+
+    called: str = ""
+    kind = "unknown"
