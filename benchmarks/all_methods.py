@@ -1,19 +1,17 @@
 """Train every quantization method for a few steps, globally and block by block: none may end in NaN.
 
-    python benchmarks/all_methods.py PATH [--steps 40]
+    python benchmarks/all_methods.py PATH [--steps 40] [--record]
 
 ResNet-20 at width 8 on an image folder or named set at 16x16, at three bits or the method's own, and
-at two bits where it has them. Prints the mean loss of the first and of the last steps, and writes
-results/all_methods.json.
+at two bits where it has them. Prints the mean loss of the first and of the last steps, and keeps
+all_methods.json.
 """
 
-import argparse
-import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
+import output
 import torch
 
 from blockwise import data, quant
@@ -21,13 +19,11 @@ from blockwise.experiment.config import Config, Data, Network, Quantization, Tra
 from blockwise.experiment.prepare import Setup
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
-from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices.boards import profile
 
-RESULT = Path(__file__).parents[1] / "results" / "all_methods.json"
 BATCH, WINDOW = 64, 5
 
 
@@ -70,7 +66,7 @@ def losses(setup: Setup, regime: str, steps: int) -> list[float]:
 
 def main() -> int:
     """Train all, print and write; 1 if one of them broke."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("data")
     parser.add_argument("--data-name", default="", help="what to call the data in the record")
     parser.add_argument("--steps", type=int, default=40)
@@ -102,7 +98,7 @@ def main() -> int:
         "torch": torch.__version__,
         "rows": rows,
     }
-    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    output.keep("all_methods", record, record=arguments.record)
     broken = [row for row in rows if not math.isfinite(row["last"])]
     print(f"{len(rows) - len(broken)} of {len(rows)} are finite")
     return bool(broken)

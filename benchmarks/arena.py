@@ -1,17 +1,16 @@
 """Arenas: how far above the peak of live bytes they end, and how long the plan takes.
 
-    python benchmarks/arena.py [--instances FOLDER] [--time-limit 30] [--workers 2]
+    python benchmarks/arena.py [--instances FOLDER] [--time-limit 30] [--workers 2] [--record]
 
 First the schedules of training steps, model by model and regime by regime, and a synthetic step of
 2,000 tensors, planned without a time limit. Then, each within the time limit: twenty generated
 instances that are hard (rectangles cut recursively, so that a plan without a gap is known to exist,
 and heavy-tailed lifetimes and sizes as in compiler traces), larger cut rectangles, and with
 ``--instances`` the files A.csv to K.csv of google/minimalloc in that folder, which have to fit into
-1,048,576 bytes. Every plan passes the verifier. The result goes to stdout and to results/arena.json.
+1,048,576 bytes. Every plan passes the verifier. The result goes to stdout and
+to arena.json.
 """
 
-import argparse
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -19,16 +18,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import output
+
 import devices
 from blockwise import models
 from blockwise.experiment.compare import processor
-from blockwise.system.files import atomic_write
 from devices.memory.arena import Arena, Buffer, buffers_of, csv_form, pack, solver, violations
 from devices.program.regimes import REGIMES
 from devices.program.schedule import Program, Schedule
 from devices.trainability import obstacle
 
-RESULT = Path(__file__).parents[1] / "results" / "arena.json"
 MODELS = ("resnet20", "resnet56", "vgg8b", "vgg11b", "mlp", "cnn")
 LARGE, LARGE_SHAPE, CLASSES = "torchvision:resnet50", (3, 224, 224), 1000
 CHAINS = ("vgg8b", "vgg11b", "mlp", "cnn")
@@ -70,7 +69,7 @@ def synthetic_step(layers: int) -> Schedule:
         program.tensor(f"a{i}", (sizes[i],), 8, "saved activations", "b")
         program.tensor(f"e{i}", (sizes[i],), 32, "working tensors", "b")
     for i in range(layers):
-        reads = (f"a{i - 1}", f"w{i}") if i else (f"w{i}",)
+        reads: tuple[str, ...] = (f"a{i - 1}", f"w{i}") if i else (f"w{i}",)
         program.emit(f"forward {i}", "forward", "b", reads=reads, writes=(f"a{i}", f"s{i}"))
     for i in reversed(range(layers)):
         reads = (f"e{i + 1}",) if i + 1 < layers else ()
@@ -190,7 +189,7 @@ def public_rows(folder: Path, **options: Any) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Plan, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("--instances", type=Path, help="folder of MiniMalloc's A.csv to K.csv")
     parser.add_argument("--time-limit", type=float, default=30.0)
     parser.add_argument("--workers", type=int, default=2)
@@ -212,7 +211,7 @@ def main() -> None:
         "ortools": solver.available(),
     }  # fmt: skip
     record = {"conditions": conditions, "training": training, "hard": hard, "large": large, "public": public}
-    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    output.keep("arena", record, record=arguments.record)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """Every regime and every engineered backpropagation on ResNet-20 in float32, by three routes.
 
-    python benchmarks/baselines.py
+    python benchmarks/baselines.py [--record]
 
-Prints a table and writes results/baselines.json: the peak of a direct C program (the ``device`` cost
+Prints a table and keeps baselines.json: the peak of a direct C program (the ``device`` cost
 table) with its arena, the peak of the schedule under the ``pytorch`` table, and the storages that a
 dispatch mode counts in a real step of PyTorch. The last two must be equal.
 """
 
-import json
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+import output
 import torch
 from rich.table import Table
 
@@ -20,10 +19,8 @@ from blockwise import models
 from blockwise.experiment.compare import processor
 from blockwise.report import make_console
 from blockwise.studies.real_step import compare
-from blockwise.system.files import atomic_write
 from devices.program.regimes import REGIMES
 
-RESULTS = Path(__file__).parents[1] / "results" / "baselines.json"
 MODEL, WIDTH, BLOCKS, HEAD, BATCHES, OPTIMIZER = "resnet20", 16, "residual", "gap", (1, 32), "sgd-momentum"
 
 
@@ -59,13 +56,14 @@ def measure(regime: str, batch: int) -> Row:
 
 def main() -> int:
     """Measure, print, record; exit code 1 if two routes differ."""
+    arguments = output.parser(__doc__).parse_args()
     rows = [measure(regime, batch) for batch in BATCHES for regime in REGIMES]
     conditions = {
         "model": MODEL, "width": WIDTH, "blocks": BLOCKS, "head": HEAD, "optimizer": OPTIMIZER,
         "in_shape": [3, 32, 32], "bits": 32, "torch": torch.__version__, "processor": processor(),
     }  # fmt: skip
-    text = json.dumps({"conditions": conditions, "rows": [asdict(row) for row in rows]}, indent=1)
-    atomic_write(RESULTS, text + "\n")
+    record = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
+    output.keep("baselines", record, record=arguments.record)
     table = Table(title=f"{MODEL} at width {WIDTH}, float32, KiB")
     for name in ("batch", "regime", "device", "arena", "pytorch", "counted", "MMAC/image", "flash/step"):
         table.add_column(name, justify="left" if name == "regime" else "right")

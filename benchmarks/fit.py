@@ -1,27 +1,25 @@
 """Candidates per second of ``run.py fit``: an even sample of its own space, on a stated board.
 
-    python benchmarks/fit.py [--candidates 1000] [--jobs 2] [--rounds 3]
+    python benchmarks/fit.py [--candidates 1000] [--jobs 2] [--rounds 3] [--record]
 
 Every round is a whole search: tracing, cutting, counting, confirming the front. Nothing is kept from
-one round to the next. Quoted is the median; the result goes to stdout and to results/fit.json.
+one round to the next. Quoted is the median; the result goes to stdout and to fit.json.
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
+
+import output
 
 from blockwise.experiment.compare import processor
 from blockwise.fit import Model, Space, search
-from blockwise.system.files import atomic_write
 from devices import load
 
-RESULT = Path(__file__).parents[1] / "results" / "fit.json"
 DEVICE, MODEL = "stm32", Model("resnet20", 8)
 LIMIT_SECONDS = 10.0  # for 1,000 candidates on two cores
 
@@ -52,7 +50,7 @@ def in_new_process(candidates: int, jobs: int) -> dict[str, Any]:
 
 def main() -> None:
     """Time, print and write; no rounds: search once here and print its JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("--candidates", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
@@ -84,7 +82,7 @@ def main() -> None:
         "load_average_after": load_average, "seconds_per_1000": 1000 / rate,
         "limit_seconds_per_1000": LIMIT_SECONDS,
     }  # fmt: skip
-    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    output.keep("fit", record, record=arguments.record)
 
 
 if __name__ == "__main__":

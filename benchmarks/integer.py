@@ -1,21 +1,19 @@
 """Training on integers alone: accuracy on the bundled digits, and the time of a step beside float32.
 
-    python benchmarks/integer.py [--seeds 0 1 2] [--rounds 9]
+    python benchmarks/integer.py [--seeds 0 1 2] [--rounds 9] [--record]
 
 Every integer regime trains plain4 at width 16 on the digits, the epoch chosen on validation images.
 The step of plain6 at width 16, batch 64, 3x32x32, is timed against the float32 step of the same net in
-the same rounds. Everything is written to results/integer.json.
+the same rounds. Everything is kept in integer.json.
 """
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+import output
 import torch
 
 from blockwise import data, models
@@ -27,14 +25,12 @@ from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.system.files import atomic_write
 from blockwise.training import ALL_REGIMES, TrainOptions
 from blockwise.training.features import LAYOUT
 from blockwise.training.numerics import numerics_of
 from devices.boards import profile
 from devices.program.regimes import INTEGER_REGIMES, Step, find
 
-RESULT = Path(__file__).parents[1] / "results" / "integer.json"
 EPOCHS, BATCH = 10, 32
 TIMED_BATCH, TIMED_SHAPE = 64, (3, 32, 32)
 GOALS = {"niti": 0.95, "niti-local": 0.93}
@@ -111,11 +107,14 @@ def verdict(regime: str, met: bool) -> str:
 
 def main() -> None:
     """Train, time, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    rows, times, conditions, images = [], {}, {}, ()
+    rows: list[dict[str, Any]] = []
+    times: dict[str, float] = {}
+    conditions: dict[str, Any] = {}
+    images: tuple[int, ...] = ()
     for regime in INTEGER_REGIMES:
         for seed in arguments.seeds:
             row, conditions, images = trained(regime, seed)
@@ -131,7 +130,7 @@ def main() -> None:
         "epochs": EPOCHS, "batch": BATCH, "rounds": arguments.rounds, "images": images, "rivals": RIVALS,
         "environment": conditions, "rows": rows, "step_times": times,
     }  # fmt: skip
-    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    output.keep("integer", record, record=arguments.record)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
 """Training-step times of every quantization method relative to float32, on ResNet-20.
 
     python benchmarks/quantizers.py [--methods lsq dorefa] [--compile] [--rounds 9] [--threads 2]
+        [--record]
 
 Each method is timed against float32 in the same process, one step each in turn, forward, backward and
 update; quoted are medians of the ratios within a round. With ``--compile`` both are compiled (a minute
 a method). Where brevitas is installed, its W3A3 network stands in the same table. Every method's ratio
-is written to results/quantizers.json as soon as it is known; others recorded there under the same
-conditions stay.
+is kept in quantizers.json as soon as it is known; others that are there under the same conditions stay.
 """
 
-import argparse
 import gc
 import json
 import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+import output
 import torch
 from torch import nn
 
@@ -28,14 +27,12 @@ from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
-from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES, calibration
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices.program.regimes import Step
 
-BATCH, SHAPE = 128, [3, 32, 32]
-RESULT = Path(__file__).parents[1] / "results" / "quantizers.json"
+BATCH, SHAPE = 128, (3, 32, 32)
 LIMITS = {"eager": 2.5, "compiled": 1.2}
 COMPILED_WITHIN_LIMIT = ("lsq", "dorefa", "pact", "sat")
 """The methods that have to be fast when compiled; the others are measured."""
@@ -114,15 +111,23 @@ def timed(step: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def record(mode: str, method: str, found: dict[str, Any], conditions: dict[str, Any]) -> None:
-    """Add one figure to the result file."""
+def add(mode: str, method: str, found: dict[str, Any], conditions: dict[str, Any], *, record: bool) -> None:
+    """Add one figure to those that are kept."""
     tables: dict[str, Any] = {}
     with suppress(OSError, ValueError):
-        tables = json.loads(RESULT.read_text("utf-8"))
+        tables = json.loads(output.file_of("quantizers", record=record).read_text("utf-8"))
     if tables.get(mode, {}).get("conditions") != conditions:
         tables[mode] = {"conditions": conditions, "methods": {}}
     tables[mode]["methods"][method] = found
-    atomic_write(RESULT, json.dumps(tables, indent=1) + "\n")
+    output.keep("quantizers", tables, record=record)
+
+
+def conditions_of(threads: int, rounds: int) -> dict[str, Any]:
+    """What figures of one table share, as JSON gives it back."""
+    return {
+        "torch": torch.__version__, "threads": threads, "rounds": rounds, "processor": processor(),
+        "batch": BATCH, "shape": list(SHAPE),
+    }  # fmt: skip
 
 
 def names(asked: list[str]) -> list[str]:
@@ -139,7 +144,7 @@ def names(asked: list[str]) -> list[str]:
 
 def main() -> None:
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("--methods", nargs="*", default=[])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--compile", action="store_true")
@@ -147,16 +152,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     mode = "compiled" if arguments.compile else "eager"
-    conditions = {
-        "torch": torch.__version__, "threads": arguments.threads, "rounds": arguments.rounds,
-        "processor": processor(), "batch": BATCH, "shape": SHAPE,
-    }  # fmt: skip
+    conditions = conditions_of(arguments.threads, arguments.rounds)
     for method in names(arguments.methods):
         found, seconds = ratio(method, arguments.rounds, compile=arguments.compile)
         limited = not arguments.compile or method in COMPILED_WITHIN_LIMIT
         verdict = ("met" if found <= LIMITS[mode] else "NOT met") if limited and method != BREVITAS else "-"
         print(f"{mode:9}{method:16}{found:6.2f}x fp32   {seconds * 1e3:7.1f} ms   {verdict}", flush=True)
-        record(mode, method, {"ratio": round(found, 3), "seconds": round(seconds, 4)}, conditions)
+        figure = {"ratio": round(found, 3), "seconds": round(seconds, 4)}
+        add(mode, method, figure, conditions, record=arguments.record)
         gc.collect()
 
 

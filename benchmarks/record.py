@@ -1,8 +1,8 @@
-"""Keep a finished run's figures in results/, without its timeline and without local paths.
+"""Keep a finished run's figures in results/benchmarks/, without its timeline and without local paths.
 
     python benchmarks/record.py RUN_FOLDER NAME ["name of the data"]
 
-writes results/NAME.json from RUN_FOLDER/result.json, and its picture of the memory to results/NAME.png.
+writes NAME.json from RUN_FOLDER/result.json, and its picture of the memory to NAME.png.
 """
 
 import json
@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import output
+
 from blockwise.report.pictures import PNG_NAME
 from blockwise.system.files import atomic_write
-
-RESULTS = Path(__file__).parents[1] / "results"
 
 
 def slim(result: dict[str, Any], data_name: str | None) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> None:
     folder, name, *data_name = arguments
     result = json.loads((Path(folder) / "result.json").read_text("utf-8"))
     text = json.dumps(slim(result, data_name[0] if data_name else None), indent=1)
-    atomic_write(RESULTS / f"{name}.json", text + "\n")
-    atomic_write(RESULTS / f"{name}.png", (Path(folder) / PNG_NAME).read_bytes())
+    atomic_write(output.ROOT / output.RECORDS / f"{name}.json", text + "\n")
+    atomic_write(output.ROOT / output.RECORDS / f"{name}.png", (Path(folder) / PNG_NAME).read_bytes())
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
 """Training-step times of ResNet-20 (batch 128, 3x32x32), ours beside the plainest PyTorch loop.
 
-    python benchmarks/step_time.py [--rounds 11] [--compile] [--threads 2]
+    python benchmarks/step_time.py [--rounds 11] [--compile] [--threads 2] [--record]
 
 All variants run in one process, one step each in turn, so that a machine that slows down slows all
 of them; quoted are medians, and ratios as medians of the ratios within a round. With ``--compile``
 the compiled variants are timed as well (compiling takes a few minutes). The result goes to stdout
-and to results/step_time.json.
+and to step_time.json.
 """
 
-import argparse
-import json
 import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
+import output
 import torch
 from torch.nn import functional as F
 
@@ -23,14 +21,12 @@ from blockwise.data import Augment, Normalize, Split, batches
 from blockwise.experiment.compare import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, compiled
-from blockwise.system.files import atomic_write
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
 from devices.program.regimes import Step, update_of
 
 BATCH, SHAPE, IMAGES = 128, (3, 32, 32), 1280
-RESULT = Path(__file__).parents[1] / "results" / "step_time.json"
 LIMITS = {
     "images/s of fp32, ours : plain loop": ("plain fp32", "fp32 bp", 0.95, "at least"),
     "images/s of fp32, ours : plain loop in our layout": (
@@ -92,7 +88,7 @@ def data_loading() -> Callable[[], None]:
     split = Split(images, torch.arange(IMAGES) % 10)
     normalize, augment = Normalize((0.5,) * 3, (0.25,) * 3), Augment(4, True, fill=(127,) * 3)
     epoch = 0
-    loader = iter(())
+    loader: Iterator[tuple[torch.Tensor, torch.Tensor]] = iter(())
 
     def step() -> None:
         nonlocal loader, epoch
@@ -146,7 +142,7 @@ def ratio(times: dict[str, list[float]], over: str, under: str) -> float:
 
 def main() -> None:
     """Time, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = output.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
@@ -167,7 +163,7 @@ def main() -> None:
         "processor": processor(), "batch": BATCH, "shape": SHAPE,
     }  # fmt: skip
     record = {"conditions": conditions, "seconds": medians, "ratios": ratios}
-    atomic_write(RESULT, json.dumps(record, indent=1) + "\n")
+    output.keep("step_time", record, record=arguments.record)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sections.recorded import load
 
 def digits() -> str:
     """The default command, with the picture of its memory."""
-    picture = "![memory of every regime over one training step](results/digits.png)"
+    picture = "![memory of every regime over one training step](results/benchmarks/digits.png)"
     return f"{comparison('digits', timed=True)}\n\n{picture}"
 
 

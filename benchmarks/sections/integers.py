@@ -12,7 +12,7 @@ from sections.recorded import load, runs_of
 
 
 def integer() -> str:
-    """results/integer.json: the digits on integers alone."""
+    """results/benchmarks/integer.json: the digits on integers alone."""
     result = load("integer")
     host = result["environment"]
     train, validation, test = result["images"]
@@ -39,7 +39,7 @@ def integer() -> str:
 
 
 def integer_study() -> str:
-    """results/integer_short.jsonl: integers beside float32 and QAT on CIFAR-10."""
+    """results/studies/integer_short.jsonl: integers beside float32 and QAT on CIFAR-10."""
     runs = runs_of("integer_short")
     first = runs[0]
     train, validation, test = first["images"]

@@ -72,8 +72,8 @@ def _public(result: dict[str, Any]) -> str:
 
 
 def study_memory() -> str:
-    """results/study_memory.json: totals and the sum of their differences."""
-    result = load("study_memory")
+    """results/studies/memory.json: totals and the sum of their differences."""
+    result = load("memory", "studies")
     rows = [
         [
             f"{t['precision']} {t['phase']}", f"{t['total']['study']} MB", kib(t["total"]["formula_bytes"]),
@@ -91,7 +91,7 @@ def _largest(differences: list[dict[str, Any]]) -> str:
 
 
 def fit() -> str:
-    """results/fit.json: how fast candidates are looked at."""
+    """results/benchmarks/fit.json: how fast candidates are looked at."""
     result = load("fit")
     conditions = result["conditions"]
     return (

@@ -21,7 +21,7 @@ def methods() -> str:
 
 
 def all_methods() -> str:
-    """results/all_methods.json: how many trainings stay finite."""
+    """results/benchmarks/all_methods.json: how many trainings stay finite."""
     result = load("all_methods")
     rows = result["rows"]
     finite = sum(math.isfinite(row["last"]) for row in rows)
@@ -34,7 +34,7 @@ def all_methods() -> str:
 
 
 def precision() -> str:
-    """results/precision_short.jsonl: width and error per budget and bits, and the figure."""
+    """results/studies/precision_short.jsonl: width and error per budget and bits, and the figure."""
     runs = runs_of("precision_short")
     first = runs[0]
     compressions = sorted({r["compression"] for r in runs})
@@ -58,7 +58,7 @@ def precision() -> str:
 
 
 def qat_runs() -> list[dict[str, Any]]:
-    """results/qat_short.jsonl."""
+    """results/studies/qat_short.jsonl."""
     return runs_of("qat_short")
 
 

@@ -24,7 +24,7 @@ def speed() -> str:
 
 
 def quantizers() -> str:
-    """results/quantizers.json: times relative to float32."""
+    """results/benchmarks/quantizers.json: times relative to float32."""
     result = load("quantizers")
     found = {mode: result.get(mode, {}).get("methods", {}) for mode in ("eager", "compiled")}
     names = list(dict.fromkeys([*found["eager"], *found["compiled"]]))

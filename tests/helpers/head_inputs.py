@@ -1,6 +1,7 @@
 """Inputs for local heads: maps and flat features of many shapes, with labels; and their gradients."""
 
 import torch
+from leaves import gradients_of
 
 from blockwise import heads
 
@@ -20,5 +21,4 @@ def gradients(head: heads.Head, h: torch.Tensor, y: torch.Tensor) -> list[torch.
     assert loss.shape == ()
     assert loss.isfinite()
     loss.backward()
-    assert all(p.grad is not None for p in head.parameters())
-    return [h.grad, *(p.grad for p in head.parameters())]
+    return gradients_of((h, *head.parameters()))

@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
     protocol = _protocol(options)
-    path = options.record("integer", options.preset)
+    path = options.file("integer", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     space = Space(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)

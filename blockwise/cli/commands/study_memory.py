@@ -11,11 +11,12 @@ from tyro.conf import arg
 
 from blockwise import report
 from blockwise.cli import flags
+from blockwise.cli.commands.studying import RECORDS, Record, recorded_file
 from blockwise.experiment.sizes import MOST_IMAGES, check_size
 from blockwise.report import memory_study
 from blockwise.studies.memory import measure
 from blockwise.system.exit_codes import FITS
-from blockwise.system.files import atomic_write, check_file
+from blockwise.system.files import atomic_write, check_file, make_folder
 from blockwise.system.streams import print_json, tell_then_write
 from devices.boards import profile
 
@@ -35,12 +36,17 @@ class Options:
     out: Annotated[
         Path | None, arg(metavar="FILE", help="Also write the JSON to this file.", help_behavior_hint="")
     ] = None
+    record: Record = False
+
+    def file(self) -> Path | None:
+        """Where the JSON goes. Raises InputError if two files are asked for."""
+        return recorded_file("memory.json", self.out) if self.record else self.out
 
 
 def run(arguments: Sequence[str]) -> int:
     """Measure, print and, if asked, write; returns the exit code."""
     options = flags.parse(Options(), arguments, prog="run.py study memory", description=DESCRIPTION)
-    _check(options)
+    out = _check(options)
     device = profile.load(options.device)
     study = measure(device, options.batch_size)
     text = json.dumps(study.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -51,13 +57,17 @@ def run(arguments: Sequence[str]) -> int:
         else:
             report.show(memory_study.render(study), report.make_console())
 
-    write = None if options.out is None else partial(atomic_write, options.out, text + "\n")
+    write = None if out is None else partial(atomic_write, out, text + "\n")
     tell_then_write(tell, write)
     return FITS
 
 
-def _check(options: Options) -> None:
-    """Refuse what cannot be, before any work. Raises InputError."""
+def _check(options: Options) -> Path | None:
+    """The file to write; refuses what cannot be, before any work. Raises InputError."""
     check_size("--batch-size", options.batch_size, most=MOST_IMAGES)
-    if options.out is not None:
-        check_file(options.out, "--out")
+    out = options.file()
+    if options.record:
+        make_folder(RECORDS, "--record")
+    if out is not None:
+        check_file(out, "--record" if options.record else "--out")
+    return out

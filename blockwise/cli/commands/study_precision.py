@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     """Solve, train what is missing, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study precision", description=DESCRIPTION)
     protocol = _check(options)
-    path = options.record("precision", options.preset)
+    path = options.file("precision", options.preset)
     records.read(path, FIGURES)  # an unreadable record is refused before hours of work
     family = precision_runs.family(options.model, options.data, protocol)
     base = protocol.base_width or models.CATALOGUE[options.model].width

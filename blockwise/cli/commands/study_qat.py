@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
     options = flags.parse(Options(), arguments, prog="run.py study qat", description=DESCRIPTION)
     protocol = _protocol(options)
-    path = options.record("qat", options.preset)
+    path = options.file("qat", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     jobs = qat.jobs(_space(options), protocol)
     if options.dry_run:

@@ -19,6 +19,21 @@ SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 """Conditions that all lines of one table share, beside the data."""
 
 
+TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
+
+Record = Annotated[bool, arg(help=f"Keep what is found in {RECORDS}/, from where documents show it.")]
+
+
+def recorded_file(name: str, out: Path | None) -> Path:
+    """The file ``name`` of the records. Raises InputError if ``--out`` names another."""
+    if out is not None:
+        raise InputError(
+            "--record", got=f"--out {out} too", wanted=f"one file: {RECORDS / name} or that of --out",
+            do="leave one of them out",
+        )  # fmt: skip
+    return RECORDS / name
+
+
 @dataclass(frozen=True)
 class TrainingStudy:
     """The flags that all of them have."""
@@ -36,18 +51,20 @@ class TrainingStudy:
         Path | None,
         arg(
             metavar="FILE.jsonl",
-            help="Where runs are recorded; the figure stands beside it.",
-            help_behavior_hint="(default: results/STUDY_PRESET.jsonl)",
+            help="Where runs are kept; the figure stands beside it.",
+            help_behavior_hint=f"(default: {TRIALS}/STUDY_PRESET.jsonl)",
         ),
     ] = None
+    record: Record = False
     dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_name", as_text(self.data_name))  # figures show it
 
-    def record(self, study: str, preset: str) -> Path:
-        """The file of the finished runs."""
-        return self.out or Path("results") / f"{study}_{preset}.jsonl"
+    def file(self, study: str, preset: str) -> Path:
+        """The file of the finished runs. Raises InputError if two are asked for."""
+        name = f"{study}_{preset}.jsonl"
+        return recorded_file(name, self.out) if self.record else self.out or TRIALS / name
 
 
 @dataclass(frozen=True)

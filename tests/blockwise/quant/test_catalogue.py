@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from quantizers import every_quantizing
+from quantizer_cases import every_quantizing
 
 from blockwise import quant
 from devices.errors import InputError

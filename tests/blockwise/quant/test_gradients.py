@@ -5,7 +5,7 @@ import itertools
 
 import torch
 from inner import inner
-from quantizers import EXTREMES, cases, every, every_quantizing, gradients, kind, new, over, values
+from quantizer_cases import EXTREMES, cases, every, every_quantizing, gradients, kind, new, over, values
 
 every_activation = over(cases(roles=("activation",)))  # the ends of weights may follow the largest
 

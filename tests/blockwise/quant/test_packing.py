@@ -4,7 +4,7 @@ import math
 
 import torch
 from inner import inner
-from quantizers import EXTREMES, every_weight, new, values
+from quantizer_cases import EXTREMES, every_weight, new, values
 
 from blockwise import quant
 

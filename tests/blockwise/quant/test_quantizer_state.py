@@ -4,7 +4,7 @@ import copy
 
 import torch
 from inner import inner
-from quantizers import every, new, values
+from quantizer_cases import every, new, values
 
 
 @every

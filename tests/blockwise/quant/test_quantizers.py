@@ -4,7 +4,7 @@ import itertools
 
 import torch
 from inner import inner
-from quantizers import cases, every, every_quantizing, kind, new, over, values
+from quantizer_cases import cases, every, every_quantizing, kind, new, over, values
 
 from blockwise import quant
 

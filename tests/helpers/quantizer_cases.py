@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from leaves import gradients_of
 
 from blockwise import quant
 
@@ -61,7 +62,7 @@ def gradients(quantizer: quant.Quantizer, x: torch.Tensor) -> list[torch.Tensor]
     x = x.detach().requires_grad_()
     y = quantizer(x)
     (y * values(9, tuple(y.shape)).to(y.dtype)).sum().backward()
-    return [x.grad, *(p.grad for p in quantizer.parameters())]
+    return gradients_of((x, *quantizer.parameters()))
 
 
 EXTREMES: dict[str, torch.Tensor] = {
