@@ -1,15 +1,27 @@
 """Blockwise: can this network be trained on this microcontroller, how, and how well?"""
 
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blockwise.api import from_module, plan, train
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "from_module", "plan", "train"]
 
+_FUNCTIONS = ("from_module", "plan", "train")
 _SUBMODULES = ("data", "heads", "integer", "models", "quant", "report", "training")
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a public submodule on first use: ``import blockwise`` need not wait for PyTorch."""
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: ``import blockwise`` need not wait for PyTorch."""
+    if name in _FUNCTIONS:
+        return getattr(import_module("blockwise.api"), name)
     if name in _SUBMODULES:
         return import_module(f"blockwise.{name}")
     raise AttributeError(f"module 'blockwise' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *_FUNCTIONS, *_SUBMODULES})

@@ -134,6 +134,11 @@ def plan(
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     if requantize not in REQUANTIZE:
         raise unknown_name("requantize", requantize, REQUANTIZE)
+    if not isinstance(model, Network | Describable):
+        raise InputError(
+            "model", got=f"a {type(model).__name__}", wanted="a network that describes its layers",
+            do="make one of a torch.nn module: blockwise.from_module(module, in_shape=(C, H, W))",
+        )  # fmt: skip
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -14,6 +16,7 @@ from devices.errors import InputError
 
 Options = TypeVar("Options")
 ONE_OF_A_KIND: dict[Any, str] = {int: "a whole number", float: "a number"}
+STARTED_AS = {"__main__": "python -m blockwise", "blockwise": "blockwise"}
 SEVERAL_OF_A_KIND: dict[Any, str] = {int: "whole numbers", float: "numbers"}
 
 
@@ -27,13 +30,19 @@ def parse(default: Options, arguments: Sequence[str], *, prog: str, description:
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.cli(
-                type(default), prog=prog, description=description, args=list(arguments), default=default,
-                config=(tyro.conf.OmitArgPrefixes,),
+                type(default), prog=_started_as(prog), description=description, args=list(arguments),
+                default=default, config=(tyro.conf.OmitArgPrefixes,),
             )  # fmt: skip
     except SystemExit as stop:
         if not stop.code:
             raise  # --help
         raise bad_usage(complaint.getvalue(), type(default), arguments) from None
+
+
+def _started_as(prog: str) -> str:
+    """``prog`` as the user started it: by run.py, as the installed command, or as a module."""
+    first = Path(sys.argv[0]).stem
+    return prog.replace("run.py", STARTED_AS.get(first, "run.py"))
 
 
 def check(arguments: Sequence[str]) -> None:

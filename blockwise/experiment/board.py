@@ -1,18 +1,19 @@
 """A board as the command line names it: a profile, and perhaps another reserve."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from devices.boards import profile
 from devices.boards.profile import Device
 from devices.errors import InputError
 
 
-def load(name: str, reserve_kib: int | None = None) -> Device:
-    """The board of this name or profile path, ``reserve_kib`` of its RAM kept free if given.
+def load(board: str | Path | Device, reserve_kib: int | None = None) -> Device:
+    """The board, or that of this name or profile path, ``reserve_kib`` of its RAM kept free if given.
 
     Raises InputError for an unknown board, or a reserve that leaves no room in its longest run.
     """
-    device = profile.load(name)
+    device = board if isinstance(board, Device) else profile.load(board)
     if reserve_kib is None:
         return device
     if reserve_kib < 0:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from torch import nn
 
 from blockwise import data, models, quant
 from blockwise.experiment import board
@@ -42,14 +43,18 @@ class Setup:
     config: Config
     device: Device
     dataset: data.Dataset
+    own: Chain | None = None  # a network that no name builds
 
     @classmethod
-    def of(cls, config: Config) -> "Setup":
-        """Load the board and the data. Raises InputError for what does not exist or fit together."""
+    def of(cls, config: Config, own: nn.Module | None = None, device: Device | None = None) -> "Setup":
+        """Load the board and the data. Raises InputError for what does not exist or fit together.
+
+        ``own`` is a network to take instead of the one that the configuration names, ``device`` a board.
+        """
         config.validate()
-        device = board.load(config.board.device, config.board.reserve_kib)
+        device = board.load(device or config.board.device, config.board.reserve_kib)
         dataset = _dataset(config)
-        setup = cls(config, device, dataset)
+        setup = cls(config, device, dataset, _fitting(own, dataset))
         setup.check()
         return setup
 
@@ -99,6 +104,8 @@ class Setup:
         """The network in float, freshly initialised from the seed."""
         network = self.config.network
         torch.manual_seed(self.config.training.seed)
+        if self.own is not None:
+            return models.replica(self.own, network.norm, network.style, network.width)
         shape, classes = self.dataset.in_shape, len(self.dataset.classes)
         return models.build(network.model, shape, classes, self.width, network.norm, network.style)
 
@@ -229,6 +236,21 @@ class Setup:
                 wanted="a device that PyTorch sees", do="use --accelerator cpu",
             )  # fmt: skip
         return "cuda" if available and asked != "cpu" else "cpu"
+
+
+def _fitting(own: nn.Module | None, dataset: data.Dataset) -> Chain | None:
+    """The chain of a network of one's own, for the images and classes of ``dataset``."""
+    if own is None:
+        return None
+    chain = own if isinstance(own, Chain) else models.from_module(own, dataset.in_shape)
+    takes, given = (chain.in_shape, chain.num_classes), (dataset.in_shape, len(dataset.classes))
+    if takes != given:
+        raise InputError(
+            f"data {dataset.name}", got=f"images of {given[0]} in {given[1]} classes",
+            wanted=f"{takes[0]} in {takes[1]}, as {chain.name} has them",
+            do="use other data or another network",
+        )  # fmt: skip
+    return chain
 
 
 def _dataset(config: Config) -> data.Dataset:

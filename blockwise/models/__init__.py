@@ -6,6 +6,7 @@ from functools import partial
 
 from blockwise.models.chain import Chain, Unit, count_parameters
 from blockwise.models.cnn import cnn
+from blockwise.models.imported import OWN, from_module, replica
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
@@ -20,6 +21,7 @@ __all__ = [
     "CATALOGUE",
     "DEFAULT_WIDTH",
     "INITS",
+    "OWN",
     "PLAIN",
     "PREFIX",
     "Chain",
@@ -28,7 +30,9 @@ __all__ = [
     "build",
     "check_name",
     "count_parameters",
+    "from_module",
     "has_skips",
+    "replica",
     "width_of",
 ]
 
@@ -94,22 +98,22 @@ def build(
 
 
 def check_name(name: str) -> None:
-    """Raise InputError unless ``name`` is in the catalogue or one of torchvision's classifiers."""
+    """Raise InputError unless ``name`` is in the catalogue, one of torchvision's, or a module's own."""
     if name.startswith(PREFIX):
         check_torchvision(name.removeprefix(PREFIX))
-    elif name not in CATALOGUE:
+    elif name not in CATALOGUE and not name.startswith(OWN):
         do = f"did you mean '{PREFIX}{name}'?" if is_torchvision(name) else ""
         raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"), do)
 
 
 def has_skips(name: str) -> bool:
-    """Whether a network has residual sums; torchvision's may."""
-    return name.startswith(PREFIX) or CATALOGUE[name].skips
+    """Whether a network has residual sums; torchvision's, and modules of one's own, may."""
+    return name.startswith((PREFIX, OWN)) or CATALOGUE[name].skips
 
 
 def width_of(name: str, width: int | None) -> int | None:
     """The width as asked for; otherwise the default, or None for a network that does not scale."""
-    return width if width is not None or name.startswith(PREFIX) else DEFAULT_WIDTH
+    return width if width is not None or name.startswith((PREFIX, OWN)) else DEFAULT_WIDTH
 
 
 def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None) -> Chain:
@@ -117,6 +121,11 @@ def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | 
         if width is not None:
             raise InputError("--width", got=width, wanted="none with torchvision models", do="leave it out")
         return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes)
+    if name.startswith(OWN):
+        raise InputError(
+            f"model {name}", got="a name alone", wanted="the module itself, which no name can build",
+            do="call blockwise.plan or blockwise.train with it",
+        )  # fmt: skip
     family = CATALOGUE[name]
     width = family.width if width is None else width
     if width < 1:

@@ -28,11 +28,11 @@ def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> 
     training units i .. j-1 as one block; a number of blocks is placed where the largest cost is
     smallest. Raises InputError for anything else, or more blocks than there are units.
     """
-    bodies = len(stages) - 1
+    bodies = max(len(stages) - 1, 1)  # a network that cannot be cut is one block
     if blocks == "stages":
         starts = [i for i in range(bodies) if i == 0 or stages[i] != stages[i - 1]]
     elif blocks in NAMED_CUTS:
-        starts = list(range(bodies + (blocks == EACH)))
+        starts = list(range(len(stages) if blocks == EACH else bodies))
     else:
         starts = list(balanced(len(stages), _count(blocks, bodies), cost))
     ends = [*starts[1:], len(stages)]

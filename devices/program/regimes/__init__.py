@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from devices.errors import InputError, unknown_name
 from devices.network import Network
@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 
+@runtime_checkable
 class Describable(Protocol):
     """Anything that can tell its layers: the models of blockwise do."""
 

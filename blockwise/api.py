@@ -1,0 +1,109 @@
+"""The front door: plan a network on a board, train it, or bring a module of one's own.
+
+``blockwise.plan``, ``blockwise.train`` and ``blockwise.from_module`` are these functions. Every flag of
+the command line is a setting by its name, with the same default: ``weight_bits=4`` is ``--weight-bits 4``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from blockwise import report
+from blockwise.experiment import run_folder
+from blockwise.experiment.compare import compare
+from blockwise.experiment.config import Data
+from blockwise.experiment.prepare import Setup
+from blockwise.experiment.result import Result
+from blockwise.experiment.settings import config_of
+from blockwise.models import OWN, Chain, from_module
+from blockwise.training import DEFAULT_REGIMES
+from devices.boards.profile import Device
+from devices.errors import InputError
+from devices.planning import Plan
+
+__all__ = ["from_module", "plan", "train"]
+
+Board = str | Path | Device
+IN_SHAPE = (3, 32, 32)
+"""Of the images that a network by name is planned for, unless told."""
+
+
+def plan(
+    network: str | nn.Module,
+    board: Board = "stm32",
+    *,
+    regime: str = "bp",
+    in_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    **settings: Any,
+) -> Plan:
+    """What one training step of ``network`` under ``regime`` holds in the RAM of ``board``, and when.
+
+    ``network`` is a name (as ``--model``), a chain, or a module, which then needs ``in_shape``, (C, H, W);
+    for a name it is (3, 32, 32) and ``classes`` 10. ``settings`` are flags by name. Bytes are in
+    ``.peak_bytes``, ``.by_category`` and ``.timeline``; ``.fits`` says whether every tensor has a place.
+
+    Raises InputError for what does not exist, and for what the regime cannot train.
+    """
+    if isinstance(network, nn.Module):
+        network = _chain(network, in_shape)
+        in_shape = in_shape or network.in_shape  # type: ignore[assignment]
+        classes = network.num_classes if classes is None else classes
+    asked = {
+        "regimes": (regime,), "in_shape": in_shape or IN_SHAPE, "dry_run": True,
+        "classes": Data.classes if classes is None else classes,
+    }  # fmt: skip
+    return _setup(network, board, asked, settings).plan(regime)
+
+
+def train(
+    network: str | nn.Module,
+    board: Board = "stm32",
+    *,
+    data: str | Path = "digits",
+    regimes: Sequence[str] = DEFAULT_REGIMES,
+    out: str | Path | None = None,
+    **settings: Any,
+) -> Result:
+    """Train ``network`` on ``data`` under each of ``regimes``, and plan the memory of its step on ``board``.
+
+    ``network`` is a name (as ``--model``), or a module or chain, which starts from the weights that it has
+    and stays as it is. ``settings`` are flags by name, as ``epochs=5`` or ``method="lsq"``. The result's
+    ``.regimes`` has a row each: ``.test_accuracy``, ``.peak_bytes``, ``.fits``. With ``out`` all that the
+    command line writes is in that folder.
+
+    Raises InputError for what does not exist or fit together; WriteError on a full disk.
+    """
+    asked = {"data": str(data), "regimes": tuple(regimes), "out": out}
+    setup = _setup(network, board, asked, settings)
+    if out is None:
+        return compare(setup)
+    folder = run_folder.prepare(setup.config)
+    result = report.named(compare(setup, folder / run_folder.CHECKPOINTS))
+    return report.write_all(result, folder)
+
+
+def _chain(network: nn.Module, in_shape: tuple[int, int, int] | None) -> Chain:
+    if isinstance(network, Chain):
+        return network
+    if in_shape is None:
+        raise InputError(
+            type(network).__name__, got="no in_shape", wanted="(channels, height, width) of its images",
+            do="add it, as in_shape=(3, 32, 32)",
+        )  # fmt: skip
+    return from_module(network, in_shape)
+
+
+def _setup(network: str | nn.Module, board: Board, asked: dict[str, Any], settings: dict[str, Any]) -> Setup:
+    own = network if isinstance(network, nn.Module) else None
+    name = network if isinstance(network, str) else f"{OWN}{type(network).__name__}"
+    device = board if isinstance(board, Device) else None
+    named = {"model": name, "device": board.name if isinstance(board, Device) else board}
+    for name in settings.keys() & (asked | named).keys():
+        raise InputError(
+            f"setting {name}", got=repr(settings[name]), wanted="what the arguments before say already",
+            do="leave it out",
+        )  # fmt: skip
+    return Setup.of(config_of(settings | asked | named), own, device)

@@ -1,0 +1,134 @@
+"""A module of one's own as a chain of units, cut wherever a single tensor crosses."""
+
+import copy
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+
+from torch import fx, nn
+
+from blockwise.models.calls import in_modules
+from blockwise.models.chain import Chain, Unit
+from blockwise.models.style import PLAIN, Style
+from blockwise.models.units import unit_module, unit_name
+from blockwise.nets.norms import BATCH_NORMS, replace_norms
+from devices.errors import InputError
+from devices.network import IMAGES, Layer
+from devices.network.trace import symbolic, trace
+from devices.program.regimes.segments import boundaries
+
+OWN = "module:"
+"""Before the name of a module's class: the model of a configuration that no name can build."""
+
+DEFAULT_NORM = "batch"
+"""Leaves the norms of a network as they are."""
+
+OPENS_UNIT = ("view", "dropout")
+"""Kinds of layers that begin a unit, if the first of them is a view."""
+OPENS_CLASSIFIER = ("view", "dropout", "channel_dropout", "avg_pool")
+"""And the classifier."""
+Atom = tuple[int, int]  # layers start .. end - 1 between two possible cuts
+
+
+def from_module(module: nn.Module, in_shape: tuple[int, int, int]) -> Chain:
+    """``module`` as a chain that plans under every regime and trains from the weights that it has.
+
+    It takes images (B, *in_shape), in_shape = (C, H, W), and gives logits (B, classes). It is copied; two
+    parts of it are units of their own wherever a single tensor crosses between them, so that a residual
+    block stays whole and nn.Sequential is cut between its layers with weights.
+
+    Raises InputError for what torch.fx cannot trace, an operation that no layer computes, weights shared
+    between layers, images that it does not take, and an output that is not logits.
+    """
+    name = type(module).__name__
+    _check_shape(name, in_shape)
+    whole = in_modules(module, name, tuple(in_shape))
+    layers = trace(whole, {IMAGES: tuple(in_shape)}, name)
+    classes = _classes(name, layers)
+    chain = Chain(f"{OWN}{name}", _units(whole, layers), tuple(in_shape), classes, None)
+    if not any(isinstance(found, BATCH_NORMS) for found in chain.modules()):
+        chain.norm = "none"
+    return chain
+
+
+def _units(whole: fx.GraphModule, layers: Sequence[Layer]) -> list[Unit]:
+    graph = symbolic(whole, "")
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+    source = next(node for node in graph.nodes if node.op == "placeholder")
+    units: list[Unit] = []
+    stage, size = -1, None
+    for start, end in _cuts(layers):
+        part, own = nodes[start:end], layers[start:end]
+        shape = own[-1].shape
+        if len(shape) == 3 and shape[1:] != size:  # a resolution of its own is a stage
+            stage, size = stage + 1, shape[1:]
+        last = end == len(nodes)
+        name = "classifier" if last else unit_name(part, own, [unit.name for unit in units])
+        units.append(Unit(name, unit_module(part, own, source, whole), max(stage, 0)))
+        source = part[-1]
+    return units
+
+
+def replica(chain: Chain, norm: str, style: Style, width: int | None) -> Chain:
+    """``chain`` with the weights that it has and other norms, if any, for a training of its own.
+
+    Raises InputError for a style or a width, of which it has its own.
+    """
+    if style != PLAIN or width is not None:
+        raise InputError(
+            chain.name, got="a width, activation, dropout, biases or first weights",
+            wanted="the network as it is", do="leave them out, or change the module",
+        )  # fmt: skip
+    twin = copy.deepcopy(chain)
+    replace_norms(twin, norm)
+    if norm != DEFAULT_NORM:
+        twin.norm = norm
+    return twin
+
+
+def _check_shape(name: str, in_shape: Sequence[int]) -> None:
+    if len(in_shape) != 3 or not all(type(size) is int and size > 0 for size in in_shape):
+        raise InputError(
+            f"{name}: in_shape", got=in_shape, wanted="(channels, height, width) of its images",
+            do="name them, as in_shape=(3, 32, 32)",
+        )  # fmt: skip
+
+
+def _classes(name: str, layers: Sequence[Layer]) -> int:
+    if not any(layer.weights for layer in layers):
+        raise InputError(name, got="no layer with weights", wanted="a network to train", do="add a layer")
+    shape = layers[-1].shape
+    if len(shape) != 1 or shape[0] < 2:
+        raise InputError(
+            name, got=f"an output of shape {shape} per image", wanted="the logits of 2 classes or more",
+            do="end it in a linear layer, behind a flatten",
+        )  # fmt: skip
+    return shape[0]
+
+
+def _cuts(layers: Sequence[Layer]) -> list[Atom]:
+    """The layers of each unit: every possible cut that leaves weights, and what belongs to them, whole."""
+    atoms = list(pairwise(boundaries(layers, IMAGES)))
+    weighted = [i for i, atom in enumerate(atoms) if _has_weights(layers, atom)]
+    starts = [0]
+    for before, atom in pairwise(weighted):
+        kinds = OPENS_CLASSIFIER if atom == weighted[-1] else OPENS_UNIT
+        starts.append(atoms[_opening(layers, atoms, before + 1, atom, kinds)][0])
+    return list(pairwise([*starts, len(layers)]))
+
+
+def _has_weights(layers: Sequence[Layer], atom: Atom) -> bool:
+    return any(layer.weights for layer in layers[slice(*atom)])
+
+
+def _opening(
+    layers: Sequence[Layer], atoms: Sequence[Atom], first: int, atom: int, kinds: tuple[str, ...]
+) -> int:
+    """Of the atoms without weights from ``first`` on, the one with which the unit of ``atom`` begins."""
+    own = list(takewhile(lambda i: _all_of(layers, atoms[i], kinds), range(atom - 1, first - 1, -1)))
+    while own and kinds is OPENS_UNIT and layers[atoms[own[-1]][0]].kind != "view":
+        own.pop()
+    return own[-1] if own else atom
+
+
+def _all_of(layers: Sequence[Layer], atom: Atom, kinds: tuple[str, ...]) -> bool:
+    return all(layer.kind in kinds for layer in layers[slice(*atom)])

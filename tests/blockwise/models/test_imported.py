@@ -1,0 +1,214 @@
+"""Modules of one's own as chains: the same function, sensible units, and plans of the built-in networks."""
+
+import copy
+
+import own_modules as own
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import devices
+from blockwise import models
+from blockwise.models import from_module
+from devices.errors import InputError
+from devices.program.regimes import REGIMES
+
+SHAPE = (1, 8, 8)
+BITS = {"weight_bits": 3, "activation_bits": 3, "batch_size": 4, "head": "lookahead:8"}
+
+
+class Wrapped(nn.Module):
+    """A function of the images as a module, with whatever modules it needs."""
+
+    def __init__(self, function, **modules):
+        super().__init__()
+        self.function = function
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def classified(function, channels=4, **modules):
+    """``function`` of a map of 4 channels, between a convolution and a classifier of ``channels``."""
+    return Wrapped(
+        lambda m, x: m.fc(torch.flatten(F.adaptive_avg_pool2d(function(m, m.conv(x)), 1), 1)),
+        conv=nn.Conv2d(1, 4, 3, padding=1),
+        fc=nn.Linear(channels, 10),
+        **modules,
+    )
+
+
+@pytest.mark.parametrize("make", [own.Functions, own.Residuals, own.Branches, own.row])
+def test_a_chain_computes_and_differentiates_what_its_module_does_to_the_bit(make):
+    module, x = make(), torch.randn(4, *SHAPE)
+    chain = from_module(module, SHAPE)
+    assert torch.equal(chain.eval()(x), module.eval()(x))
+    for net in (chain, module):
+        net.train()
+        torch.manual_seed(0)  # dropout
+        net(x).square().sum().backward()
+    of_module = sorted(p.grad.double().square().sum().item() for p in module.parameters())
+    of_chain = sorted(p.grad.double().square().sum().item() for p in chain.parameters())
+    assert of_chain == of_module
+    assert len(of_chain) == len(list(module.parameters()))
+
+
+def test_a_module_stays_as_it_is():
+    module = own.Residuals()
+    before = copy.deepcopy(module.state_dict())
+    chain = from_module(module, SHAPE)
+    chain(torch.randn(4, *SHAPE)).sum().backward()
+    assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
+    assert all(p.grad is None for p in module.parameters())
+    assert module.layers[0].relu.inplace
+
+
+def test_units_are_cut_between_layers_with_weights_and_never_through_a_residual_block():
+    chain = from_module(own.Residuals(), SHAPE)
+    assert chain.unit_names == ("stem", "layers_0", "layers_1", "layers_2", "classifier")
+    assert chain.stages == (0, 0, 1, 1, 1)
+    assert (chain.norm, chain.num_classes) == ("batch", 10)
+
+
+def test_pools_end_a_unit_and_views_begin_one():
+    chain = from_module(own.Functions(), SHAPE)
+    assert chain.unit_names == ("c1", "c2", "f1", "classifier")
+    assert list(dict(chain.units["c1"].named_children())) == ["c1", "relu", "max_pool2d", "drop"]
+    assert list(dict(chain.units["f1"].named_children())) == ["view", "drop_1", "f1", "relu_2"]
+    assert chain.norm == "none"  # local heads then have group norms
+
+
+def test_branches_stay_whole_and_the_pool_behind_them_is_seen_by_heads():
+    chain = from_module(own.Branches(), SHAPE)
+    assert chain.unit_names == ("stem_0", "wide", "classifier")
+    assert list(dict(chain.units["wide"].named_children())) == ["body", "max_pool2d_1"]
+    assert chain.unit_shapes() == ((8, 8, 8), (16, 4, 4), (10,))
+    assert chain.unit_shapes(before_pool=True) == ((8, 8, 8), (16, 8, 8), (10,))
+
+
+def test_numbers_alone_name_no_unit():
+    assert from_module(own.row(), SHAPE).unit_names == ("conv_0", "conv_4", "classifier")
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("cnn", "layers"), ("resnet20", "residual"), ("plain4", "2")])
+def test_a_built_in_network_given_as_a_module_has_the_plans_of_the_built_in_one(name, blocks):
+    built_in = models.build(name, SHAPE, 10, 8)
+    imported = from_module(nn.Sequential(*built_in.units.values()), SHAPE)
+    imported.norm = built_in.norm
+    for regime in REGIMES:
+        plans = [devices.plan(c, "stm32", regime=regime, blocks=blocks, **BITS) for c in (built_in, imported)]
+        assert plans[0].peak_bytes == plans[1].peak_bytes
+        assert [m.live_bytes for m in plans[0].timeline] == [m.live_bytes for m in plans[1].timeline]
+
+
+def test_a_network_that_cannot_be_cut_is_one_block_whose_local_step_is_that_of_bp_fused():
+    around = Wrapped(
+        lambda m, x: m.fc(torch.flatten(F.relu(m.b(F.relu(m.a(x))) + x), 1)),
+        a=nn.Conv2d(1, 4, 3, padding=1), b=nn.Conv2d(4, 1, 3, padding=1), fc=nn.Linear(64, 10),
+    )  # fmt: skip
+    whole = Wrapped(lambda m, x: m.net(x) + m.net2(x), net=nn.Sequential(nn.Flatten(), nn.Linear(64, 10)),
+                    net2=nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))  # fmt: skip
+    assert len(from_module(around, SHAPE).unit_names) == 2
+    chain = from_module(whole, SHAPE)
+    assert chain.unit_names == ("classifier",)
+    for blocks in ("auto", "layers", "each", "stages"):
+        peaks = {
+            regime: devices.plan(chain, "stm32", regime=regime, blocks=blocks, head="gap").peak_bytes
+            for regime in ("bp-fused", "local")
+        }
+        assert peaks["local"] == peaks["bp-fused"]
+
+
+FORMS = {
+    "relu": lambda m, x: F.relu(x),
+    "torch.relu": lambda m, x: torch.relu(x),
+    "x.relu": lambda m, x: x.relu(),
+    "leaky": lambda m, x: F.leaky_relu(x, 0.2),
+    "silu": lambda m, x: F.silu(x),
+    "hardswish": lambda m, x: F.hardswish(x),
+    "sigmoid": lambda m, x: torch.sigmoid(x),
+    "relu6": lambda m, x: F.relu6(x),
+    "max pool with a stride": lambda m, x: F.max_pool2d(x, 3, stride=2, padding=1),
+    "max pool of torch": lambda m, x: torch.max_pool2d(x, 2),
+    "average pool": lambda m, x: F.avg_pool2d(x, 2),
+    "average over all": lambda m, x: F.avg_pool2d(x, x.size(3)),
+    "mean that keeps pixels": lambda m, x: x.mean((2, 3), keepdim=True),
+    "sum": lambda m, x: torch.add(F.relu(x), x),
+    "product": lambda m, x: x * torch.sigmoid(F.adaptive_avg_pool2d(x, 1)),
+    "nothing": lambda m, x: F.dropout(x.clone().contiguous(), 0.5, training=False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_functions_are_the_modules_that_do_the_same(form):
+    module, x = classified(FORMS[form]), torch.randn(3, *SHAPE)
+    chain = from_module(module, SHAPE)
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-6, atol=1e-6)
+    assert devices.plan(chain, "stm32", blocks="1", head="gap").peak_bytes > 0
+
+
+REFUSED = {
+    "a loop over values": (Wrapped(lambda m, x: x if x.sum() > 0 else -x), "leave out branches and loops"),
+    "a layer of another kind": (
+        classified(lambda m, x: m.up(x), up=nn.ConvTranspose2d(4, 4, 3)),
+        "layer up of Wrapped: got ConvTranspose2d, wanted layers that can be planned and trained",
+    ),
+    "an activation": (classified(lambda m, x: F.gelu(x)), "layer gelu of Wrapped: got the operation 'gelu'"),
+    "a class of torch.nn": (
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1)), "layer 2 of Sequential: got Softmax",
+    ),
+    "a constant": (classified(lambda m, x: x + 1), "got 'add' of a tensor and a constant"),
+    "twice the same": (classified(lambda m, x: x + x), "a constant, or of one with itself"),
+    "maps of two sizes": (classified(lambda m, x: x + F.adaptive_avg_pool2d(x, 1)), "got a sum of maps of"),
+    "images one behind the other": (classified(lambda m, x: torch.cat([x, x])), "along dimension 0"),
+    "other shapes": (classified(lambda m, x: x.view(-1, 2, 16, 8), 2), "got the operation 'view'"),
+    "weights of two layers": (
+        Wrapped(lambda m, x: m.fc(m.conv(m.conv(x)).flatten(1)), conv=nn.Conv2d(1, 1, 3, padding=1),
+                fc=nn.Linear(64, 10)), "layer conv of Wrapped: got weights that two layers share",
+    ),
+    "no weights": (nn.Flatten(), "Flatten: got no layer with weights"),
+    "a map at the end": (nn.Conv2d(1, 4, 3), "got an output of shape (4, 6, 6) per image, wanted the logits"),
+    "one class": (nn.Sequential(nn.Flatten(), nn.Linear(64, 1)), "got an output of shape (1,) per image"),
+    "other images": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2)), "on 1x8x8: got Given"),
+    "two inputs": (Wrapped(None), "got 2 inputs, wanted one"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_planned_is_refused_in_one_line(case):
+    module, words = REFUSED[case]
+    if case == "two inputs":
+        module = type("Two", (nn.Module,), {"forward": lambda self, x, y: x + y})()
+    with pytest.raises(InputError) as refusal:
+        from_module(module, SHAPE)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("in_shape", [(8, 8), (1, 8), (1, 8, 0), (1, 8, 8, 8), (1, 8, 8.0)])
+def test_a_shape_that_is_none_of_images_is_refused(in_shape):
+    with pytest.raises(InputError, match=r"in_shape: got .*wanted \(channels, height, width\)"):
+        from_module(own.row(), in_shape)
+
+
+def test_tied_weights_are_named():
+    tied = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    tied[3].weight = tied[1].weight
+    with pytest.raises(InputError, match=r"Sequential.3.weight: got weights that two layers share"):
+        from_module(tied, SHAPE)
+
+
+def test_a_free_parameter_is_named():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.fc = nn.Parameter(torch.ones(1)), nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.fc(x.flatten(1) * self.scale)
+
+    with pytest.raises(InputError, match="got the parameter scale outside a layer"):
+        from_module(Scaled(), SHAPE)

@@ -1,0 +1,164 @@
+"""The front door: its plans are the command line's, and its trainings those of the built-in networks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import own_modules as own
+import pytest
+import torch
+from torch import nn
+
+import blockwise
+import devices
+from blockwise import models
+from blockwise.cli import main as cli
+from blockwise.experiment.prepare import HEAD_CANDIDATES
+from devices.errors import InputError
+from devices.program.regimes import REGIMES
+
+ROOT = Path(__file__).parents[2]
+SHAPE = (1, 8, 8)
+SMALL = {"width": 4, "batch_size": 8}
+
+
+def test_a_plan_by_name_is_that_of_the_command_line(capsys, tmp_path):
+    flags = ["--model", "cnn", "--width", "4", "--in-shape", "1", "8", "8", "--weight-bits", "4", "--dry-run"]
+    cli.main([*flags, "--regimes", "bp", "local-resident", "--json", "--out", str(tmp_path / "run")])
+    rows = {row["regime"]: row for row in json.loads(capsys.readouterr().out)["regimes"]}
+    for regime, row in rows.items():
+        plan = blockwise.plan("cnn", "stm32", regime=regime, in_shape=SHAPE, width=4, weight_bits=4)
+        assert (plan.peak_bytes, plan.by_category) == (row["peak_bytes"], row["by_category"])
+        assert [moment.live_bytes for moment in plan.timeline] == [m["live_bytes"] for m in row["timeline"]]
+
+
+def test_a_plan_of_a_module_is_that_of_devices_with_the_same_settings():
+    chain = blockwise.from_module(own.Residuals(), SHAPE)
+    for regime in REGIMES:
+        ours = blockwise.plan(own.Residuals(), "stm32", regime=regime, in_shape=SHAPE, blocks="layers",
+                              head="gap", batch_size=8, weight_bits=2, optimizer="adam")  # fmt: skip
+        theirs = devices.plan(chain, "stm32", regime=regime, blocks="layers", head="gap", batch_size=8,
+                              weight_bits=2, optimizer="adam")  # fmt: skip
+        assert ours.peak_bytes == theirs.peak_bytes
+        assert ours.by_category == theirs.by_category
+
+
+def test_boards_are_names_profiles_and_devices():
+    device = devices.load("rp2040")
+    profile = ROOT / "devices" / "boards" / "profiles" / "rp2040.toml"
+    plans = [blockwise.plan("cnn", board, in_shape=SHAPE, **SMALL) for board in ("rp2040", device, profile)]
+    assert len({plan.peak_bytes for plan in plans}) == 1
+    assert {plan.device.name for plan in plans} == {"rp2040"}
+
+
+def test_the_head_that_is_chosen_for_a_module_is_the_first_that_fits():
+    module = own.row()
+    chain = blockwise.from_module(module, SHAPE)
+    plans = [
+        devices.plan(chain, "stm32", regime="local-resident", head=head, batch_size=16)
+        for head in HEAD_CANDIDATES
+    ]
+    first = next(plan for plan in plans if plan.fits)
+    assert first is not plans[0]
+    found = blockwise.plan(module, "stm32", regime="local-resident", in_shape=SHAPE)
+    assert found.by_category == first.by_category
+
+
+def test_a_module_is_trained_to_the_bits_of_the_built_in_network_with_its_weights():
+    torch.manual_seed(0)
+    weights = models.build("cnn", SHAPE, 10, 4)  # as a run of seed 0 starts
+    module = nn.Sequential(*weights.units.values())
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    how = {"epochs": 1, "batch_size": 32, "digest": True, "blocks": "layers", "head": "gap"}
+    built_in = blockwise.train("cnn", regimes=("bp",), width=4, **how).regimes[0]
+    imported = blockwise.train(module, regimes=("bp",), **how).regimes[0]
+    assert imported.training.digest == built_in.training.digest
+    assert imported.test_accuracy == built_in.test_accuracy
+    assert imported.peak_bytes == built_in.peak_bytes
+    assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize(("make", "epochs"), [(own.Functions, 3), (own.Residuals, 1), (own.Branches, 3)])
+def test_a_module_of_ones_own_learns_the_digits_globally_and_block_by_block(make, epochs):
+    torch.manual_seed(0)  # of the module's weights
+    result = blockwise.train(make(), "stm32", regimes=("bp", "local"), epochs=epochs)
+    chance = 0.1
+    assert [row.regime for row in result.regimes] == ["bp", "local"]
+    assert all(row.test_accuracy > 4 * chance for row in result.regimes)
+    assert result.model.name == f"module:{make.__name__}"
+
+
+def test_a_training_is_written_where_it_is_asked_to(tmp_path):
+    out = tmp_path / "run"
+    result = blockwise.train("cnn", regimes=["bp"], out=out, epochs=1, **SMALL)
+    written = json.loads((out / "result.json").read_text("utf-8"))
+    assert written["regimes"][0]["test_accuracy"] == result.regimes[0].test_accuracy
+    assert {"report.html", "timeline.svg", "config.json"} <= {path.name for path in out.iterdir()}
+    with pytest.raises(InputError, match="got a folder that holds a run"):
+        blockwise.train("cnn", regimes=["bp"], out=out, epochs=1, **SMALL)
+
+
+def of_three_classes():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: blockwise.plan(own.row()), "Sequential: got no in_shape, wanted (channels, height, width)"),
+        (lambda: blockwise.plan("cnn", heads="gap"), "setting: got 'heads'; did you mean 'head'"),
+        (lambda: blockwise.plan("cnn", batch_size="8"), "batch_size: got '8', wanted int"),
+        (lambda: blockwise.plan("cnn", batch_size=True), "batch_size: got True, wanted int"),
+        (lambda: blockwise.plan("cnn", regimes=("bp",)), "setting regimes: got ('bp',), wanted what the"),
+        (lambda: blockwise.plan("cnn", regime="loca"), "regime: got 'loca'; did you mean 'local'"),
+        (lambda: blockwise.plan("cnn", "stm3"), "device: got 'stm3'; did you mean 'stm32'"),
+        (lambda: blockwise.plan("module:row"), "model module:row: got a name alone"),
+        (lambda: blockwise.plan(own.row(), in_shape=SHAPE, width=8), "module:Sequential: got a width"),
+        (lambda: blockwise.plan(own.row(), in_shape=SHAPE, classes=3), "images of (1, 8, 8) in 3 classes"),
+        (lambda: blockwise.train(own.row(), blocks="9", regimes=("local",)), "--blocks: got '9'"),
+        (lambda: blockwise.train(nn.Linear(3, 2)), "Linear on 1x8x8: got "),
+        (
+            lambda: blockwise.train(blockwise.from_module(of_three_classes(), SHAPE)),
+            "data digits: got images of (1, 8, 8) in 10 classes, wanted (1, 8, 8) in 3",
+        ),
+        (lambda: devices.plan(own.row(), "stm32"), "model: got a Sequential"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told_in_one_line(call, words):
+    with pytest.raises(InputError) as refusal:
+        call()
+    text = str(refusal.value)
+    assert all(part in text for part in words.split("; "))
+    assert "\n" not in text
+
+
+def test_the_command_line_refuses_a_module_by_name(capsys):
+    assert cli.main(["--model", "module:Net", "--dry-run"]) == 2
+    assert "call blockwise.plan or blockwise.train with it" in capsys.readouterr().err
+
+
+def test_importing_the_package_waits_for_no_library():
+    code = "import blockwise, sys; print(*[m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def _as_a_module(*arguments, cwd):
+    command = [sys.executable, "-m", "blockwise", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_python_m_blockwise_is_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    told = _as_a_module("--help", cwd=tmp_path)
+    assert told.returncode == 0
+    assert told.stdout.startswith("usage: python -m blockwise [-h]")
+    dry = ["--model", "cnn", "--width", "4", "--regimes", "bp", "--dry-run", "--quiet", "--out", "run"]
+    planned = _as_a_module(*dry, cwd=tmp_path)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert planned.stdout.startswith("bp fits the board")
+    assert (tmp_path / "run" / "result.json").exists()
+    refused = _as_a_module("--model", "cmm", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.count("\n") == 1

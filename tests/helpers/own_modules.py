@@ -1,0 +1,78 @@
+"""Networks as people write them, for images of 1x8x8 in 10 classes."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Functions(nn.Module):
+    """Operations as functions, one dropout for all, a reshape by the size of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c1, self.c2 = nn.Conv2d(1, 6, 3, padding=1), nn.Conv2d(6, 16, 3)
+        self.f1, self.f2 = nn.Linear(16, 32), nn.Linear(32, 10)
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(F.max_pool2d(F.relu(self.c1(x)), 2))
+        x = F.max_pool2d(F.relu(self.c2(x)), 2)
+        x = self.drop(x.view(x.size(0), -1))
+        return self.f2(F.relu(self.f1(x)))
+
+
+class Residual(nn.Module):
+    """One in-place ReLU for both places, a sum in place."""
+
+    def __init__(self, channels: int, out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(out), nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+        self.shortcut = shortcut if channels != out else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.relu(self.bn1(self.conv1(x)))
+        h = self.bn2(self.conv2(h))
+        h += self.shortcut(x)
+        return self.relu(h)
+
+
+class Residuals(nn.Module):
+    """Residual blocks between a stem and a mean over space; an argument that nobody gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.relu = nn.Conv2d(1, 8, 3, padding=1), nn.ReLU()
+        self.layers = nn.Sequential(Residual(8, 8), Residual(8, 16, 2), Residual(16, 16))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor, features: object = None) -> Tensor:
+        return self.head(self.layers(self.relu(self.stem(x))).mean((2, 3)))
+
+
+class Branches(nn.Module):
+    """Two branches, one of which begins with a pool, and a pool behind their concatenation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU())
+        self.wide, self.pooled = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        pooled = F.max_pool2d(x, 3, stride=1, padding=1)
+        x = torch.cat([F.relu(self.wide(x)), F.relu(self.pooled(pooled))], 1)
+        return self.head(F.max_pool2d(x, 2))
+
+
+def row() -> nn.Sequential:
+    """Layers in a row, in a flat nn.Sequential."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
