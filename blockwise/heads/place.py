@@ -29,11 +29,11 @@ def read_layer(layers: Sequence[Layer]) -> Layer:
 
 def _place(ops: Sequence[type[Op] | None]) -> int:
     place = len(ops)
-    while place > 1 and _stands_behind(ops[place - 1]):
+    while place > 1 and stands_behind(ops[place - 1]):
         place -= 1
     return place
 
 
-def _stands_behind(op: type[Op] | None) -> bool:
-    """Whether it may follow the activation."""
+def stands_behind(op: type[Op] | None) -> bool:
+    """Whether it may follow the activation at the end of a unit."""
     return op is not None and (op.drops or issubclass(op, MaxPool))

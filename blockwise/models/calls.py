@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.operator_schemas import normalize_function
 
 from devices.errors import InputError
+from devices.network.ops import of_module_class
 from devices.network.trace import symbolic
 
 Shape = tuple[int, ...]
@@ -39,14 +40,12 @@ RESHAPES = ("flatten", "view", "reshape", "squeeze")
 INPUTS = ("input", "inplace", "training", "return_indices")
 """Arguments of functions that the module of that name has not."""
 
-MODULES: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU, "relu_": nn.ReLU, "relu6": nn.ReLU6, "hardtanh": nn.Hardtanh,
-    "leaky_relu": nn.LeakyReLU, "leaky_relu_": nn.LeakyReLU,
-    "silu": nn.SiLU, "hardswish": nn.Hardswish, "sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid,
-    "dropout": nn.Dropout, "dropout2d": nn.Dropout2d,
-    "max_pool2d": nn.MaxPool2d, "avg_pool2d": nn.AvgPool2d, "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
-}  # fmt: skip
-"""Functions and methods of one tensor by name."""
+TORCH: dict[str, type[nn.Module]] = {
+    name.lower(): kind
+    for name, kind in vars(nn).items()
+    if isinstance(kind, type) and issubclass(kind, nn.Module)
+}
+"""Modules of torch.nn by the names of the functions that do the same, without underscores."""
 
 
 def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
@@ -194,9 +193,11 @@ class _Rewriting:
             return nn.Flatten()
         if called == "mean" and source is not None and len(source) == 3:
             return _mean(source, made)
-        if called not in MODULES:
+        kind = TORCH.get(called.replace("_", ""))
+        readers = [source for source in node.all_input_nodes if source.meta["shape"] is not None]
+        if kind is None or of_module_class(kind) is None or len(readers) != 1:
             return None
-        return _made(MODULES[called], _arguments(node), made)
+        return _made(kind, _arguments(node), made)
 
     def _put(self, node: fx.Node, module: nn.Module, path: str) -> None:
         """Let ``node`` call ``module``, which stands at ``path``, or with a number if that is taken."""

@@ -9,10 +9,11 @@ from torch import fx, nn
 from blockwise.models.calls import in_modules
 from blockwise.models.chain import Chain, Unit
 from blockwise.models.style import PLAIN, Style
-from blockwise.models.units import unit_module, unit_name
+from blockwise.models.units import begins_classifier, unit_module, unit_name
 from blockwise.nets.norms import BATCH_NORMS, replace_norms
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
+from devices.network.ops import View
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
 
@@ -22,10 +23,6 @@ OWN = "module:"
 DEFAULT_NORM = "batch"
 """Leaves the norms of a network as they are."""
 
-OPENS_UNIT = ("view", "dropout")
-"""Kinds of layers that begin a unit, if the first of them is a view."""
-OPENS_CLASSIFIER = ("view", "dropout", "channel_dropout", "avg_pool")
-"""And the classifier."""
 Atom = tuple[int, int]  # layers start .. end - 1 between two possible cuts
 
 
@@ -111,8 +108,9 @@ def _cuts(layers: Sequence[Layer]) -> list[Atom]:
     weighted = [i for i, atom in enumerate(atoms) if _has_weights(layers, atom)]
     starts = [0]
     for before, atom in pairwise(weighted):
-        kinds = OPENS_CLASSIFIER if atom == weighted[-1] else OPENS_UNIT
-        starts.append(atoms[_opening(layers, atoms, before + 1, atom, kinds)][0])
+        between = [layers[slice(*atoms[i])] for i in range(before + 1, atom)]
+        opening = _opening_classifier(between) if atom == weighted[-1] else _opening_unit(between)
+        starts.append(atoms[atom - opening][0])
     return list(pairwise([*starts, len(layers)]))
 
 
@@ -120,15 +118,19 @@ def _has_weights(layers: Sequence[Layer], atom: Atom) -> bool:
     return any(layer.weights for layer in layers[slice(*atom)])
 
 
-def _opening(
-    layers: Sequence[Layer], atoms: Sequence[Atom], first: int, atom: int, kinds: tuple[str, ...]
-) -> int:
-    """Of the atoms without weights from ``first`` on, the one with which the unit of ``atom`` begins."""
-    own = list(takewhile(lambda i: _all_of(layers, atoms[i], kinds), range(atom - 1, first - 1, -1)))
-    while own and kinds is OPENS_UNIT and layers[atoms[own[-1]][0]].kind != "view":
+def _opening_classifier(between: Sequence[Sequence[Layer]]) -> int:
+    """How many of the parts without weights before it belong to the classifier."""
+    own = takewhile(lambda part: all(begins_classifier(layer) for layer in part), reversed(between))
+    return len(list(own))
+
+
+def _opening_unit(between: Sequence[Sequence[Layer]]) -> int:
+    """How many of them belong to any other unit: from a view on, where no pool follows."""
+
+    def may_follow(part: Sequence[Layer]) -> bool:
+        return all(layer.op.drops or isinstance(layer.op, View) for layer in part)
+
+    own = list(takewhile(may_follow, reversed(between)))
+    while own and not isinstance(own[-1][0].op, View):
         own.pop()
-    return own[-1] if own else atom
-
-
-def _all_of(layers: Sequence[Layer], atom: Atom, kinds: tuple[str, ...]) -> bool:
-    return all(layer.kind in kinds for layer in layers[slice(*atom)])
+    return len(own)

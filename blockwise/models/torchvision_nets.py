@@ -14,18 +14,15 @@ import torch
 from torch import fx, nn
 
 from blockwise.models.chain import Chain, Unit
+from blockwise.models.units import begins_classifier
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
-from devices.network.ops import AdaptiveAvgPool, AvgPool, View
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
 
 PREFIX = "torchvision:"
 STAGE_AND_BLOCK = 2
 """Components of a module's path that name its unit; a number behind them is one more."""
-
-LAST_FEATURES = (AvgPool, AdaptiveAvgPool, View)
-"""Layers with which a classifier begins."""
 
 
 def _known() -> list[str]:
@@ -114,7 +111,7 @@ def _cuts(nodes: Sequence[fx.Node], layers: Sequence[Layer]) -> list[int]:
     possible = boundaries(layers, IMAGES)
     weighted = [i for i, layer in enumerate(layers) if layer.weights]
     head = max((cut for cut in possible[:-1] if cut <= weighted[-1]), default=0)
-    while head - 1 in possible and _begins_classifier(layers[head - 1]):
+    while head - 1 in possible and begins_classifier(layers[head - 1]):
         head -= 1
     cuts = [0]
     for cut in possible[1:-1]:
@@ -123,10 +120,6 @@ def _cuts(nodes: Sequence[fx.Node], layers: Sequence[Layer]) -> list[int]:
         if cut == head or (cut < head and new_block and has_weights):
             cuts.append(cut)
     return [*cuts, len(nodes)]
-
-
-def _begins_classifier(layer: Layer) -> bool:
-    return layer.op.drops or isinstance(layer.op, LAST_FEATURES)
 
 
 def _block(node: fx.Node) -> str:

@@ -6,12 +6,19 @@ from itertools import takewhile
 
 from torch import fx, nn
 
+from blockwise.heads.place import stands_behind
 from devices.network import Layer
-
-BEHIND = ("max_pool", "dropout", "channel_dropout")
-"""What a head may stand before, at the end of a unit: see :mod:`blockwise.heads.place`."""
+from devices.network.ops import AdaptiveAvgPool, AvgPool, View
 
 Path = list[str]
+
+LAST_FEATURES = (AvgPool, AdaptiveAvgPool, View)
+"""Layers with which a classifier begins."""
+
+
+def begins_classifier(layer: Layer) -> bool:
+    """Whether a layer without weights before the last layer belongs to the classifier."""
+    return layer.op.drops or isinstance(layer.op, LAST_FEATURES)
 
 
 def unit_name(part: Sequence[fx.Node], layers: Sequence[Layer], taken: Sequence[str]) -> str:
@@ -30,7 +37,7 @@ def unit_module(
 ) -> nn.Module:
     """The nodes as a module of one argument: a row of layers, or a graph and what stands behind it."""
     row = len(part)
-    while row and layers[row - 1].kind in BEHIND and _continues(part, row - 1, source):
+    while row and stands_behind(type(layers[row - 1].op)) and _continues(part, row - 1, source):
         row -= 1
     if all(_continues(part, i, source) for i in range(len(part))):
         row = 0

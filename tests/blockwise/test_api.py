@@ -65,6 +65,7 @@ def test_the_head_that_is_chosen_for_a_module_is_the_first_that_fits():
     assert found.by_category == first.by_category
 
 
+@pytest.mark.slow
 def test_a_module_is_trained_to_the_bits_of_the_built_in_network_with_its_weights():
     torch.manual_seed(0)
     weights = models.build("cnn", SHAPE, 10, 4)  # as a run of seed 0 starts
@@ -79,6 +80,7 @@ def test_a_module_is_trained_to_the_bits_of_the_built_in_network_with_its_weight
     assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "epochs"), [(own.Functions, 3), (own.Residuals, 1), (own.Branches, 3)])
 def test_a_module_of_ones_own_learns_the_digits_globally_and_block_by_block(make, epochs):
     torch.manual_seed(0)  # of the module's weights
@@ -149,6 +151,7 @@ def _as_a_module(*arguments, cwd):
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_python_m_blockwise_is_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     told = _as_a_module("--help", cwd=tmp_path)

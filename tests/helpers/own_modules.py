@@ -1,5 +1,7 @@
 """Networks as people write them, for images of 1x8x8 in 10 classes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +16,7 @@ class Functions(nn.Module):
         self.f1, self.f2 = nn.Linear(16, 32), nn.Linear(32, 10)
         self.drop = nn.Dropout(0.2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = self.drop(F.max_pool2d(F.relu(self.c1(x)), 2))
         x = F.max_pool2d(F.relu(self.c2(x)), 2)
         x = self.drop(x.view(x.size(0), -1))
@@ -33,7 +35,7 @@ class Residual(nn.Module):
         shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
         self.shortcut = shortcut if channels != out else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         h = self.relu(self.bn1(self.conv1(x)))
         h = self.bn2(self.conv2(h))
         h += self.shortcut(x)
@@ -49,7 +51,7 @@ class Residuals(nn.Module):
         self.layers = nn.Sequential(Residual(8, 8), Residual(8, 16, 2), Residual(16, 16))
         self.head = nn.Linear(16, 10)
 
-    def forward(self, x: Tensor, features: object = None) -> Tensor:
+    def forward(self, x: Tensor, features: object = None) -> Any:
         return self.head(self.layers(self.relu(self.stem(x))).mean((2, 3)))
 
 
@@ -62,7 +64,7 @@ class Branches(nn.Module):
         self.wide, self.pooled = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = self.stem(x)
         pooled = F.max_pool2d(x, 3, stride=1, padding=1)
         x = torch.cat([F.relu(self.wide(x)), F.relu(self.pooled(pooled))], 1)
