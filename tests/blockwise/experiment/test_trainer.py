@@ -45,7 +45,7 @@ def test_a_study_trains_the_update_order_that_it_plans_in_the_same_row(regime, t
 def test_the_order_of_updates_changes_no_bit_of_what_a_study_has_recorded(regime):
     ends = []
     for update in ("end", "fused"):
-        setup = Setup.of(config(regime, update=update))
+        setup = Setup.of(config(regime, update=update, micro_batch=57))
         run = trainer.run_of(setup, regime, trainer.options_of(setup, regime))
         run.train()
         ends.append(run.net.state_dict())
