@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,8 +15,8 @@ import torch
 from blockwise import heads
 from blockwise.heads.place import read_layer
 from blockwise.nets.cuts import Cut, cut
-from blockwise.quant.precision import edges
-from devices.network import IMAGES, LABELS, Block, Layer, Network, skipping
+from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.precision import with_precision
 from devices.network.trace import trace
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
@@ -71,15 +72,12 @@ class Anatomy:
         return Network(self.chain.in_shape, tuple(self._block(g[0], g[-1] + 1) for g in groups))
 
     def _trace_units(self) -> tuple[tuple[Layer, ...], ...]:
-        rim = edges(self.chain.units)
         source, shape, units = IMAGES, self.chain.in_shape, []
         for name, module in self.chain.units.items():
-            layers = trace(module, {source: shape}, name)
-            edge = (*rim.weights, rim.activation)
-            units.append(tuple(replace(x, precision="edge") if x.name in edge else x for x in layers))
-            source, shape = layers[-1].name, layers[-1].shape
-        skips = skipping([layer for layers in units for layer in layers])
-        return tuple(tuple(_in_skip_path(layer, skips) for layer in layers) for layers in units)
+            units.append(trace(module, {source: shape}, name))
+            source, shape = units[-1][-1].name, units[-1][-1].shape
+        layers = iter(with_precision([layer for unit in units for layer in unit]))
+        return tuple(tuple(islice(layers, len(unit))) for unit in units)
 
     def _block(self, start: int, end: int) -> Block:
         layers = tuple(layer for unit in self.units[start:end] for layer in unit)
@@ -117,12 +115,6 @@ class Anatomy:
         source = self.units[start - 1][-1].name if start else IMAGES
         alone = Network(shape, (block,), source)
         return Ledger(schedule("local", alone, step)).peak_bytes
-
-
-def _in_skip_path(layer: Layer, skips: frozenset[str]) -> Layer:
-    """What a residual sum reads is marked, but for the sums of layers with weights."""
-    marked = layer.name in skips and layer.precision == "inner" and not layer.weights
-    return replace(layer, precision="skip") if marked else layer
 
 
 def block_name(units: tuple[str, ...]) -> str:

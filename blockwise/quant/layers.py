@@ -6,14 +6,15 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blockwise.quant.quantizer import Quantizer
+from blockwise.quant.quantizer import FLOAT_BITS, Quantizer
+from devices.network.ops import Op
 
 
 class QuantConv2d(nn.Conv2d):
     """A convolution whose weight, and its input where that is not codes already, are quantized."""
 
     def __init__(
-        self, conv: nn.Conv2d, weight_quantizer: Quantizer, input_quantizer: Quantizer | None = None
+        self, conv: nn.Conv2d, weight_quantizer: Quantizer, input_quantizer: nn.Module | None = None
     ) -> None:
         """Take over the parameters of a float convolution."""
         options: dict[str, Any] = {
@@ -37,7 +38,7 @@ class QuantLinear(nn.Linear):
     """A linear layer whose weight, and its input where that is not codes already, are quantized."""
 
     def __init__(
-        self, linear: nn.Linear, weight_quantizer: Quantizer, input_quantizer: Quantizer | None
+        self, linear: nn.Linear, weight_quantizer: Quantizer, input_quantizer: nn.Module | None
     ) -> None:
         """Take over the parameters of a float linear layer."""
         super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
@@ -63,6 +64,61 @@ class QuantReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Quantized max(x, 0), same shape."""
         return self.quantizer(x)  # type: ignore[no-any-return]
+
+
+class QuantActivation(nn.Module):
+    """Another activation and the quantizer behind it: what lies below zero is read as zero."""
+
+    def __init__(self, form: nn.Module, op: Op, quantizer: nn.Module) -> None:
+        """``form`` computes the operation ``op``."""
+        super().__init__()
+        self.form, self.op, self.quantizer = form, op, quantizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantized values of the activation, same shape."""
+        return self.quantizer(self.form(x))  # type: ignore[no-any-return]
+
+
+class Signed(nn.Module):
+    """A quantizer of values on both sides of zero: their sign, and their magnitude as another one has it."""
+
+    def __init__(self, magnitude: Quantizer) -> None:
+        super().__init__()
+        self.magnitude = magnitude
+
+    @property
+    def bits(self) -> int:
+        """One more than those of the magnitude; 32 while that passes floats."""
+        return min(self.magnitude.bits + 1, FLOAT_BITS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantized values, same shape; the straight-through estimator is that of the magnitude."""
+        return x.sign() * self.magnitude(x.abs())  # type: ignore[no-any-return]
+
+
+class Shared(nn.Module):
+    """A quantizer of a tensor that several layers read: its codes are made once."""
+
+    def __init__(self, quantizer: Quantizer | Signed, readers: int) -> None:
+        super().__init__()
+        self.quantizer, self.readers = quantizer, readers
+        self._source: Tensor | None = None
+        self._codes: Tensor | None = None
+        self._left = 0
+
+    @property
+    def bits(self) -> int:
+        """Those of the quantizer."""
+        return self.quantizer.bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantized values, same shape; the last reader lets go of them."""
+        if self._codes is None or self._source is not x:
+            self._source, self._codes, self._left = x, self.quantizer(x), self.readers
+        codes, self._left = self._codes, self._left - 1
+        if not self._left:
+            self._source = self._codes = None
+        return codes
 
 
 class FloatReLU(nn.Module):

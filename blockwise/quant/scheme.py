@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from blockwise.quant.quantizer import FLOAT_BITS, Method, Role
+from blockwise.quant.layers import Signed
+from blockwise.quant.methods import bnn, lsq
+from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
 from blockwise.quant.stages import Stages
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
@@ -52,6 +54,24 @@ class Scheme:
         allowed = (self.weight if role == "weight" else self.activation).bits(role)
         return USUAL_BITS if USUAL_BITS in allowed else allowed[-1]
 
+    def activation_at(self, bits: int) -> Method:
+        """The method of activations at a width; LSQ where it has none, as at the edge of a binary network."""
+        return self.activation if bits in self.activation.activation_bits else lsq.METHOD
+
+    def activations(self, bits: int) -> Quantizer:
+        """A quantizer of activations."""
+        return made(self.activation_at(bits), "activation", bits)
+
+    def floats(self, bits: int, *, signed: bool) -> Quantizer | Signed:
+        """One of floats that no activation made; of ``signed`` ones a bit is the sign."""
+        if not signed:
+            return self.activations(bits)
+        return made(bnn.METHOD, "activation", bits) if bits == 1 else Signed(self.activations(bits - 1))
+
+    def weights(self, bits: int, shape: tuple[int, ...], *, edge: bool) -> Quantizer:
+        """A quantizer of weights of this shape."""
+        return made(self.edge if edge else self.weight, "weight", bits, shape)
+
     def check(
         self, weight_bits: int, activation_bits: int, weight_flag: str = "--weight-bits",
         activation_flag: str = "--activation-bits",
@@ -76,7 +96,21 @@ class Scheme:
             memory(self.activation, "activation", activation_bits),
             None if edge == FLOAT_BITS else memory(self.edge, "weight", edge),
             residual,
+            self._edge_activations(max(activation_bits, self.edge_bits)),
         )
+
+    def _edge_activations(self, bits: int) -> QuantizerMemory | None:
+        """Where the first and last layer's activations have another quantizer."""
+        chosen = self.activation_at(bits)
+        return None if bits == FLOAT_BITS or chosen is self.activation else memory(chosen, "activation", bits)
+
+
+def made(method: Method, role: Role, bits: int, shape: tuple[int, ...] = ()) -> Quantizer:
+    """A quantizer of a method that has one. Raises InputError for a width that it does not have."""
+    check_bits(method, role, bits, f"{role} bits")
+    kind = method.quantizer(role)
+    assert kind is not None
+    return kind(bits, role, shape)
 
 
 def memory(method: Method, role: Role, bits: int) -> QuantizerMemory:

@@ -24,6 +24,11 @@ Residual = Literal["codes", "float"]
 """What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""
 
 
+Reads = Literal["codes", "skip", "floats", "signed"]
+"""What a layer's input is where activations are quantized: codes; what a skip path holds, codes or floats;
+floats that are not below zero, but for what an activation leaves there; or floats of both signs."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer: what it computes, what it reads and what shape it writes."""
@@ -33,6 +38,7 @@ class Layer:
     inputs: tuple[str, ...]  # names of layers, IMAGES or LABELS
     shape: tuple[int, ...]  # of the output, without the batch
     precision: Precision = "inner"
+    reads: Reads = "codes"  # its first input
 
     @property
     def kind(self) -> str:

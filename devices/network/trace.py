@@ -24,7 +24,10 @@ EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch 
 
 
 def op_class(module: nn.Module) -> type[Op] | None:
-    """The operation of a module: that of its own ``op_kind``, or of the PyTorch class it derives from."""
+    """The operation of a module: its own ``op``, that of its ``op_kind``, or of the class it derives from."""
+    own = getattr(module, "op", None)
+    if isinstance(own, Op):
+        return type(own)
     return ops.of_module_class(type(module), getattr(module, "op_kind", None))
 
 
@@ -79,9 +82,11 @@ def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
     Without shapes. What is none of the known operations is an :class:`~devices.network.ops.Unknown`.
     Raises InputError if torch.fx cannot trace the module called ``name``.
     """
-    layers, names = [], {}
+    layers: list[Layer] = []
+    names: dict[fx.Node, str] = {}
     for node in symbolic(module, name).nodes:
-        names[node] = str(node.target) if node.op == "call_module" else node.name
+        path = str(node.target) if node.op == "call_module" else node.name
+        names[node] = node.name if path in names.values() else path  # a module that is called twice
         if node.op not in ("placeholder", "output"):
             sources = tuple(names[source] for source in node.all_input_nodes)
             layers.append(Layer(names[node], _op(node, module), sources, ()))
@@ -143,5 +148,8 @@ def _op(node: fx.Node, root: nn.Module) -> Op:
     found = op_class(module) if module is not None else ops.of_function(called)
     if found is None:
         return Unknown(called)
+    own = getattr(module, "op", None)
+    if isinstance(own, Op):
+        return own
     shapes = tuple(_shape(source) for source in node.all_input_nodes)
     return found.of(Call(called, module, node.args, node.kwargs, shapes, _shape(node)))

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from devices.errors import InputError
 from devices.network import Layer, ops
 from devices.network.ops import Row
-
-FLOAT_BITS = 32
-"""Accumulators, error gradients, latent weights and optimizer state are 32 bits wide."""
+from devices.network.precision import FLOAT_BITS as FLOAT_BITS  # its home for those that plan
 
 LABEL_BITS = (8, 16, 32)
 """Labels are integers of whole bytes: nobody packs one number per image."""

@@ -6,9 +6,9 @@ scale and one shift, and a tensor is freed after its last reader.
 """
 
 from devices.network import Block, Network
+from devices.network.precision import with_quantizers
 from devices.program.lower import Lowering
 from devices.program.operation import Stored
-from devices.program.quantizers import with_quantizers
 from devices.program.regimes import Step
 from devices.program.schedule import ACTIVATION, Program, Schedule
 from devices.program.state import State

@@ -56,6 +56,7 @@ class Bits:
     activations: QuantizerMemory = ONE_STEP
     edge_weights: QuantizerMemory | None = None  # where first and last layer have another quantizer
     residual: Residual = "codes"  # what skip paths hold, where activations are codes
+    edge_activations: QuantizerMemory | None = None  # as edge_weights
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
@@ -76,7 +77,8 @@ class Bits:
             own = self.edge_weights if layer.precision == "edge" else None
             return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
         makes_codes = layer.op.makes_codes and self.activation_of(layer) < FLOAT_BITS
-        return self.activations if makes_codes else FIXED_LEVELS
+        own = self.edge_activations if layer.precision == "edge" else None
+        return (own or self.activations) if makes_codes else FIXED_LEVELS
 
     def weight_of(self, layer: Layer) -> int:
         """Bits of the layer's weight codes."""

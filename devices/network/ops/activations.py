@@ -20,6 +20,7 @@ class ReLU(Op):
     modules = ("ReLU", "ReLU6", "Hardtanh")
     functions = ("relu", "relu6")
     makes_codes = True
+    both_signs = False
     elementwise = True
     overwritable = True
     costs = MappingProxyType(
@@ -75,6 +76,7 @@ class Swish(Op):
     modules = ("SiLU", "Hardswish")
     functions = ("silu", "hardswish")
     makes_codes = True
+    both_signs = False  # but for values above -0.38, which codes read as 0
     elementwise = True
     costs = MappingProxyType(
         {
@@ -99,6 +101,7 @@ class Sigmoid(Op):
     kind = "sigmoid"
     modules = ("Sigmoid", "Hardsigmoid")
     functions = ("sigmoid", "hardsigmoid")
+    both_signs = False
     costs = MappingProxyType(
         {"device": Row(saves=("output",), gradient="in_place"), "pytorch": Row(saves=("output",))}
     )

@@ -12,6 +12,7 @@ class Add(Op):
     """The sum of its inputs, element by element: where a skip path ends."""
 
     kind = "add"
+    keeps_sign = True
     functions = ("add", "iadd", "add_")
     elementwise = True
     costs = MappingProxyType({"device": Row("stream", gradient="share"), "pytorch": Row(gradient="share")})

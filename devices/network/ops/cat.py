@@ -16,6 +16,7 @@ class Cat(Op):
     dim: int = 1
 
     kind = "cat"
+    keeps_sign = True
     functions = ("cat", "concat", "concatenate")
     passes_codes = True
     costs = MappingProxyType({"device": Row(width="input", gradient="share")})

@@ -16,6 +16,7 @@ class _Dropping(Op):
     rate: float = 0.5
 
     passes_codes = True
+    keeps_sign = True
     skips = True
     drops = True
     costs = MappingProxyType(

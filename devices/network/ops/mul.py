@@ -12,5 +12,6 @@ class Mul(Op):
     """The product of its inputs, element by element; one value may stand for a whole channel."""
 
     kind = "mul"
+    keeps_sign = True
     functions = ("mul", "imul", "mul_")
     costs = MappingProxyType({"device": Row(saves=("input",)), "pytorch": Row(saves=("input",))})

@@ -41,6 +41,10 @@ class Op:
     """A skip path may lead through it."""
     elementwise: ClassVar[bool] = False
     """It can evaluate a streamed input on the fly, and belongs to the layer before it."""
+    both_signs: ClassVar[bool] = True
+    """Its values lie on both sides of zero; codes of others count from zero."""
+    keeps_sign: ClassVar[bool] = False
+    """Its values are below zero only where one of its inputs is."""
     drops: ClassVar[bool] = False
     """It drops elements in training; at rest it does nothing."""
     overwritable: ClassVar[bool] = False

@@ -18,6 +18,7 @@ class Shortcut(Op):
     channels_behind: int
 
     kind = "shortcut"
+    keeps_sign = True
     skips = True
     costs = MappingProxyType({"device": Row("stream"), "pytorch": Row()})
 

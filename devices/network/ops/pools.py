@@ -25,6 +25,7 @@ class MaxPool(Op):
     dilation: tuple[int, ...]
 
     kind = "max_pool"
+    keeps_sign = True
     modules = ("MaxPool1d", "MaxPool2d", "MaxPool3d")
     functions = ("max_pool1d", "max_pool2d", "max_pool3d")
     passes_codes = True
@@ -64,6 +65,7 @@ class AvgPool(Op):
     counts_padding: bool = True
 
     kind = "avg_pool"
+    keeps_sign = True
     modules = ("AvgPool1d", "AvgPool2d", "AvgPool3d")
     functions = ("avg_pool1d", "avg_pool2d", "avg_pool3d")
     integer_head = True
@@ -91,6 +93,7 @@ class AdaptiveAvgPool(Op):
     output: tuple[int, ...]
 
     kind = "avg_pool"
+    keeps_sign = True
     modules = ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d")
     functions = ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
     integer_head = True

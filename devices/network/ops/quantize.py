@@ -9,7 +9,9 @@ from devices.network.ops.row import Row
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """Makes codes of what no activation has made codes of."""
+    """Makes codes of what no activation has made codes of: of ``signed`` values, or of none below zero."""
+
+    signed: bool = False
 
     kind = "quantize"
     makes_codes = True

@@ -12,6 +12,7 @@ class SpatialStd(Op):
     """(C, ...) -> (C): the standard deviation of each channel over space."""
 
     kind = "spatial_std"
+    both_signs = False
     costs = MappingProxyType(
         {"device": Row(saves=("input", "output")), "pytorch": Row(saves=("input", "output"))}
     )

@@ -12,6 +12,7 @@ class View(Op):
     """Moves nothing: the layer's shape says all."""
 
     kind = "view"
+    keeps_sign = True
     modules = ("Flatten", "Identity")
     functions = (
         "flatten",

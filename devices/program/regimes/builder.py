@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from devices.network import Block, Layer, Network
+from devices.network.precision import with_quantizers
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.eager import EagerLowering
 from devices.program.lower import Lowering
-from devices.program.quantizers import with_quantizers
 from devices.program.schedule import Program, Schedule
 from devices.program.state import Bits, State
 

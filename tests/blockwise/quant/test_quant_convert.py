@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from blockwise import models, quant
 from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
-from blockwise.quant.precision import skips
 from devices.errors import InputError
-from devices.program.quantizers import with_quantizers
+from devices.network.precision import with_precision, with_quantizers
+from devices.network.trace import links
 from devices.program.state import Bits
 
 NETWORKS = [("resnet20", (3, 16, 16)), ("vgg8b", (3, 16, 16)), ("mlp", (1, 8, 8)), ("cnn", (1, 8, 8))]
@@ -309,8 +309,10 @@ def test_the_layers_behind_a_pool_of_floats_quantize_their_input():
             x = self.pool(self.relu(self.first(x)))
             return self.last((self.conv(x) + x).mean((2, 3)))
 
-    assert skips(Block()).activations == {"relu"}
-    assert skips(Block()).readers == {"conv"}
+    layers = {layer.name: layer for layer in with_precision(links(Block(), "block"))}
+    assert [name for name, layer in layers.items() if layer.op.makes_codes] == ["relu"]
+    assert layers["relu"].precision == layers["pool"].precision == "skip"
+    assert [name for name, layer in layers.items() if layer.weights and layer.reads == "skip"] == ["conv"]
 
 
 def test_float_weights_can_stand_beside_activations_that_are_codes():

@@ -9,9 +9,9 @@ from blockwise.nets.anatomy import Anatomy
 from devices.errors import InputError
 from devices.network import Layer, Network, skipping
 from devices.network.ops import Add, Conv, MaxPool, ReLU, View
+from devices.network.precision import with_quantizers
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
-from devices.program.quantizers import with_quantizers
 from devices.program.regimes import Step, schedule
 from devices.program.schedule import Schedule
 from devices.program.state import Bits, QuantizerMemory
@@ -132,8 +132,8 @@ def test_readers_of_one_tensor_share_one_set_of_codes():
     """A downsampling convolution reads what the block's first one reads."""
     layers = (
         Layer("relu", ReLU(), ("images",), (2, 4, 4), precision="skip"),
-        Layer("a", Conv.square(2, 2), ("relu",), (2, 4, 4)),
-        Layer("b", Conv.square(2, 2, 1), ("relu",), (2, 4, 4)),
+        Layer("a", Conv.square(2, 2), ("relu",), (2, 4, 4), reads="skip"),
+        Layer("b", Conv.square(2, 2, 1), ("relu",), (2, 4, 4), reads="skip"),
         Layer("add", Add(), ("a", "b", "relu"), (2, 4, 4)),
     )
     shapes = {layer.name: layer.shape for layer in layers}
