@@ -63,7 +63,7 @@ class Network:
 
     model: Annotated[
         str,
-        arg(help=f"One of {_listed(models.CATALOGUE)}; or torchvision:NAME, which is planned only."),
+        arg(help=f"One of {_listed(models.CATALOGUE)}; or torchvision:NAME."),
     ] = "resnet20"
     width: Annotated[
         int | None,
@@ -366,11 +366,6 @@ class Config:
             raise InputError(
                 "--in-shape", got="a run that trains", wanted="a dry run: there are no images of that shape",
                 do="add --dry-run, or name --data",
-            )  # fmt: skip
-        if self.network.model.startswith(models.PREFIX):
-            raise InputError(
-                f"model {self.network.model}", got="a run that trains", wanted="a dry run: torchvision's "
-                "networks are planned, not trained", do="add --dry-run, or choose a built-in model",
             )  # fmt: skip
 
     def _check_chain(self) -> None:

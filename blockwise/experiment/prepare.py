@@ -100,14 +100,16 @@ class Setup:
         """Channels of the first stage; None for a network that does not scale."""
         return models.width_of(self.config.network.model, self.config.network.width)
 
-    def chain(self) -> Chain:
-        """The network in float, freshly initialised from the seed."""
+    def chain(self, *, trained: bool = True) -> Chain:
+        """The network in float, freshly initialised from the seed, or perhaps only its shapes."""
         network = self.config.network
         torch.manual_seed(self.config.training.seed)
         if self.own is not None:
             return models.replica(self.own, network.norm, network.style, network.width)
         shape, classes = self.dataset.in_shape, len(self.dataset.classes)
-        return models.build(network.model, shape, classes, self.width, network.norm, network.style)
+        return models.build(
+            network.model, shape, classes, self.width, network.norm, network.style, trained=trained
+        )
 
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of."""
@@ -131,7 +133,7 @@ class Setup:
         heads = self._candidates
         shape, classes = self.dataset.in_shape, len(self.dataset.classes)
         with shapes_alone(self.width or 0, classes, *shape):
-            anatomy, tried = Anatomy(self.chain(), heads[0]), []
+            anatomy, tried = Anatomy(self.chain(trained=False), heads[0]), []
         for head in heads:
             anatomy = anatomy.with_head(head)
             cut = anatomy.cut(self.config.network.blocks, self.step(LEANEST))

@@ -69,12 +69,13 @@ CATALOGUE: dict[str, Family] = {
 
 def build(
     name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None,
-    norm: str = "batch", style: Style = PLAIN,
+    norm: str = "batch", style: Style = PLAIN, *, trained: bool = False,
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
 
     ``norm`` is one of :data:`blockwise.nets.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
-    network of torchvision, on the meta device, at its own width and in its own style.
+    network of torchvision at its own width and in its own style: on the meta device, where no weight takes
+    memory, unless it is to be ``trained``.
 
     Weights come from PyTorch's global random generator. Raises InputError for an unknown name, a
     width below 1, fewer than two classes, or a style that the network cannot have.
@@ -84,7 +85,7 @@ def build(
         raise InputError("classes", got=num_classes, wanted="at least 2", do="use other data")
     if len(in_shape) != 3 or min(in_shape) < 1:
         raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
-    chain = _build(name, tuple(in_shape), num_classes, width)
+    chain = _build(name, tuple(in_shape), num_classes, width, trained)
     if style != PLAIN:
         if name.startswith(PREFIX):
             raise InputError(
@@ -116,11 +117,11 @@ def width_of(name: str, width: int | None) -> int | None:
     return width if width is not None or name.startswith((PREFIX, OWN)) else DEFAULT_WIDTH
 
 
-def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None) -> Chain:
+def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None, trained: bool) -> Chain:
     if name.startswith(PREFIX):
         if width is not None:
             raise InputError("--width", got=width, wanted="none with torchvision models", do="leave it out")
-        return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes)
+        return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes, trained=trained)
     if name.startswith(OWN):
         raise InputError(
             f"model {name}", got="a name alone", wanted="the module itself, which no name can build",

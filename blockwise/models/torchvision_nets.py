@@ -1,4 +1,4 @@
-"""Any classifier of torchvision as a chain of units, on meta tensors: no weight is allocated.
+"""Any classifier of torchvision as a chain of units: to be trained, or on meta tensors to be planned alone.
 
 The network is traced (torch.fx) and cut wherever a single tensor crosses; what lies between two cuts
 becomes a unit, named by where it stands in torchvision's own module tree ("layer1.0").
@@ -7,11 +7,14 @@ becomes a unit, named by where it stands in torchvision's own module tree ("laye
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn import functional as F
 
 from blockwise.models.chain import Chain, Unit
 from blockwise.models.units import begins_classifier
@@ -23,6 +26,10 @@ from devices.program.regimes.segments import boundaries
 PREFIX = "torchvision:"
 STAGE_AND_BLOCK = 2
 """Components of a module's path that name its unit; a number behind them is one more."""
+
+ACTIVATIONS: dict[Any, type[nn.Module]] = {
+    torch.relu: nn.ReLU, F.relu: nn.ReLU, F.relu6: nn.ReLU6, F.silu: nn.SiLU, F.hardswish: nn.Hardswish,
+}  # fmt: skip
 
 
 def _known() -> list[str]:
@@ -48,14 +55,17 @@ def check_torchvision(name: str) -> None:
         )  # fmt: skip
 
 
-def torchvision_chain(name: str, in_shape: tuple[int, ...], num_classes: int) -> Chain:
-    """The network ``name`` without the prefix, for images (C, H, W), on the meta device.
+def torchvision_chain(
+    name: str, in_shape: tuple[int, ...], num_classes: int, *, trained: bool = False
+) -> Chain:
+    """The network ``name`` without the prefix, for images (C, H, W).
 
+    Unless it is to be ``trained`` it is on the meta device: no weight is allocated.
     Where the images have other than three channels the first convolution is given as many inputs.
     Raises InputError for a name that torchvision does not have, a network that torch.fx cannot
     trace, or a layer that has no cost row or does not take this shape.
     """
-    root = _build(name, num_classes)
+    root = _build(name, num_classes, trained)
     _adapt_channels(root, in_shape[0])
     graph = symbolic(root, f"{PREFIX}{name}")
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
@@ -74,14 +84,18 @@ def torchvision_chain(name: str, in_shape: tuple[int, ...], num_classes: int) ->
     return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, None)
 
 
-def _build(name: str, num_classes: int) -> nn.Module:
+def _build(name: str, num_classes: int, trained: bool) -> nn.Module:
     import torchvision.models as zoo
 
     try:
-        with torch.device("meta"), warnings.catch_warnings(action="ignore"):  # of initialisation
+        place = nullcontext() if trained else torch.device("meta")
+        with place, warnings.catch_warnings(action="ignore"):  # of initialisation
             model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes)
     except (NotImplementedError, RuntimeError) as error:
         raise _untraceable(name, error) from error
+    for module in model.modules():
+        if hasattr(module, "inplace"):  # a map may be another block's input, or read again
+            setattr(module, "inplace", False)  # noqa: B010  (modules have attributes of any type)
     return model
 
 
@@ -101,7 +115,8 @@ def _adapt_channels(root: nn.Module, channels: int) -> None:
                     key: getattr(module, key) for key in ("kernel_size", "stride", "padding", "dilation")
                 }
                 bias = module.bias is not None
-                conv = nn.Conv2d(channels, module.out_channels, bias=bias, device="meta", **options)
+                where = module.weight.device
+                conv = nn.Conv2d(channels, module.out_channels, bias=bias, device=where, **options)
                 root.set_submodule(path, conv)
             return
 
@@ -143,19 +158,35 @@ def _names(parts: Sequence[Sequence[fx.Node]], weighted: set[fx.Node]) -> Iterat
 
 
 def _module(part: Sequence[fx.Node], source: fx.Node, root: nn.Module) -> nn.Module:
-    """The nodes as a module of one argument. A module used twice gets a twin: quantizers differ."""
+    """The nodes as a module of one argument.
+
+    A module used twice gets a twin, and the function of an activation becomes a module: its quantizer is
+    its own.
+    """
     holder, graph = nn.Module(), fx.Graph()
     known = {source: graph.placeholder("x")}
     for node in part:
         known[node] = graph.node_copy(node, known.__getitem__)
         if node.op == "call_module":
-            module, name = root.get_submodule(str(node.target)), _short(node)
-            if hasattr(holder, name):
-                module, name = copy.deepcopy(module), node.name
-            holder.add_module(name, module)
+            module, name = root.get_submodule(str(node.target)), _free(holder, _short(node), node.name)
+            twice = any(module is other for other in holder.children())
+            holder.add_module(name, copy.deepcopy(module) if twice else module)
             known[node].target = name
+        elif node.op == "call_function" and node.target in ACTIVATIONS:
+            name = _free(holder, node.name)
+            holder.add_module(name, ACTIVATIONS[node.target]())
+            function, known[node] = known[node], graph.call_module(name, (known[node.all_input_nodes[0]],))
+            graph.erase_node(function)
     graph.output(known[part[-1]])
     return fx.GraphModule(holder, graph)
+
+
+def _free(holder: nn.Module, *names: str) -> str:
+    """The first of ``names`` that ``holder`` does not have yet, or the last one with a mark behind it."""
+    name = next((name for name in names if not hasattr(holder, name)), names[-1])
+    while hasattr(holder, name):
+        name += "_"
+    return name
 
 
 def _short(node: fx.Node) -> str:

@@ -86,7 +86,8 @@ OPS: list[type[Op]] = [
     WeightedSum,
     SpatialStd,
 ]
-FRAMEWORK = "torch.nn."
+FRAMEWORKS = ("torch.nn.", "torchvision.ops.")
+"""Packages whose classes of modules go by name."""
 
 
 def register(op: type[Op]) -> type[Op]:
@@ -111,7 +112,7 @@ def _keys(module_class: type) -> Iterator[type | str]:
     """A class and its bases, the nearest first; those of the framework also by name."""
     for base in module_class.__mro__:
         yield base
-        if base.__module__.startswith(FRAMEWORK):
+        if base.__module__.startswith(FRAMEWORKS):
             yield base.__name__
 
 

@@ -25,7 +25,7 @@ class Op:
     kind: ClassVar[str] = ""
     """Its name in reports, and what a module's own ``op_kind`` says."""
     modules: ClassVar[tuple[str | type, ...]] = ()
-    """The classes of modules that compute it: classes, or names of classes of torch.nn."""
+    """The classes of modules that compute it; those of torch.nn and torchvision.ops by name."""
     functions: ClassVar[tuple[str, ...]] = ()
     """Functions and methods of tensors that compute it, by name."""
     costs: ClassVar[Mapping[str, Row]] = NO_COSTS

@@ -13,11 +13,9 @@ class View(Op):
 
     kind = "view"
     keeps_sign = True
-    modules = ("Flatten", "Identity")
-    functions = (
-        "flatten",
-        "stochastic_depth",  # a factor per sample, folded into what reads it
-    )
+    # Of a stochastic depth there is a factor per sample, folded into what reads it.
+    modules = ("Flatten", "Identity", "StochasticDepth")
+    functions = ("flatten", "stochastic_depth")
     passes_codes = True
     skips = True
     integer_head = True
