@@ -98,8 +98,9 @@ def test_a_width_that_torchvision_does_not_have_is_an_input_error():
 def test_a_network_of_torchvision_is_trained_when_it_is_asked_for(tmp_path, capsys):
     arguments = (
         "--model torchvision:squeezenet1_1 --image-size 32 --regimes bp local --blocks 2 --head gap "
-        "--epochs 1 --batch-size 256 --method lsq --json --quiet"
+        "--epochs 1 --batch-size 32 --method lsq --device stm32n657 --json --quiet"
     )
     assert cli.main([*arguments.split(), "--out", str(tmp_path / "run")]) in (0, 3)
     found = json.loads(capsys.readouterr().out)
-    assert all(0 <= row["accuracy"] <= 1 for row in found["regimes"])
+    assert [row["regime"] for row in found["regimes"]] == ["bp", "local"]
+    assert all(0 <= row["test_accuracy"] <= 1 for row in found["regimes"])

@@ -191,7 +191,7 @@ def test_a_convolution_behind_another_one_quantizes_its_input_with_both_signs():
     x = torch.linspace(-4, 4, 9)
     y = model.relu(x)
     assert y.min() == 0  # what a SiLU leaves below zero is read as zero
-    half = float(model.relu.quantizer.step) / 2 + 1e-6
+    half = model.relu.quantizer.step.item() / 2 + 1e-6
     torch.testing.assert_close(y, nn.functional.silu(x).relu(), atol=half, rtol=0)
 
 
