@@ -12,14 +12,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from devices.network import LABELS, Layer
-from devices.network.ops import Row
+from devices.network.ops import Linear, MaxPool, Row, SimilarityLoss, SpatialStd, WeightedSum
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.lower import Lowering
 from devices.program.operation import Stored, tensors_of
 from devices.program.schedule import ACTIVATION
 from devices.program.state import Parameter
-from devices.program.traits import DROPOUTS, ENDS, LOSSES
 from devices.program.updates import update_roles
 
 BOOL_BITS = 8
@@ -51,13 +50,13 @@ class EagerLowering(Lowering):
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         extras = super()._extras(layer, row)
         owner = self._owners[layer.name]
-        if layer.kind in ENDS:
+        if layer.op.ends:
             name = self.program.fresh(f"{layer.name}.loss")
             # mse_loss allots a value for every pair of samples, and gives one of them back.
-            shape = (self.batch, self.batch) if layer.kind == "similarity_loss" else ()
+            shape = (self.batch, self.batch) if isinstance(layer.op, SimilarityLoss) else ()
             self._loss = self.program.tensor(name, shape, FLOAT_BITS, cat.WORKING_TENSORS, owner)
             extras["loss"] = (self._loss,)
-        if layer.kind == "similarity_loss":
+        if isinstance(layer.op, SimilarityLoss):
             extras |= self._similarities(layer, owner)
         return extras
 
@@ -77,7 +76,7 @@ class EagerLowering(Lowering):
 
     def _passing(self, layer: Layer, row: Row) -> tuple[tuple[str, str], ...]:
         """A dropout draws its factors first; a max pool finds positions whether or not they are read."""
-        if layer.kind not in (*DROPOUTS, "max_pool"):
+        if not (layer.op.drops or isinstance(layer.op, MaxPool)):
             return ()
         return tuple((what, name) for what, names in self._extras(layer, row).items() for name in names)
 
@@ -89,7 +88,7 @@ class EagerLowering(Lowering):
         """Backward pass; what the caller holds is let go at its end."""
         last, owner = layers[-1], self._owners[layers[-1].name]
         roots = [t for name in held for t in self._tensors_of(name)]
-        if last.kind in ENDS:
+        if last.op.ends:
             seed = self._declare(f"{last.name}.seed", (), FLOAT_BITS, cat.WORKING_TENSORS, owner)
             self.program.emit(
                 "seed", "backward", owner, subject=last.name, reads=(self._loss,), writes=(seed,)
@@ -104,7 +103,7 @@ class EagerLowering(Lowering):
 
     def _incoming(self, layer: Layer) -> str:
         """The gradient of the layer's output; that of a loss is its log-probabilities' gradient."""
-        if layer.kind not in LOSSES:
+        if not layer.op.is_loss:
             return self.gradients.pop(layer.name)
         saved, owner = self._saved_tensors(layer), self._owners[layer.name]
         if layer.name in self._shares:
@@ -117,7 +116,7 @@ class EagerLowering(Lowering):
 
     def _backward_layer(self, layer: Layer, targets: list[str], fused: bool) -> None:
         """A sum of losses gives each its gradient first; they wait until their turn."""
-        if layer.kind != "weighted_sum":
+        if not isinstance(layer.op, WeightedSum):
             return super()._backward_layer(layer, targets, fused)
         owner = self._owners[layer.name]
         for name in reversed(targets):
@@ -138,7 +137,7 @@ class EagerLowering(Lowering):
         """All gradients of a node at once; then they go where they belong."""
         owner = self._owners[layer.name]
         grads = self._parameter_gradients(layer, owner)
-        if layer.kind == "linear":
+        if isinstance(layer.op, Linear):
             grads.reverse()  # the bias has its gradient first; that of the weight is transposed yet
         new = {name: self._new_gradient(name, owner) for name in targets}
         self.program.emit(
@@ -160,7 +159,7 @@ class EagerLowering(Lowering):
 
     def _temporaries(self, layer: Layer, owner: str) -> tuple[str, ...]:
         """What the backward formula of a standard deviation makes: the centred input and three rows."""
-        if layer.kind != "spatial_std":
+        if not isinstance(layer.op, SpatialStd):
             return ()
         shapes = (self._shapes[layer.inputs[0]], *[layer.shape] * 3)
         return tuple(

@@ -8,22 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from devices.network import LABELS, Layer, Network
-from devices.network.ops import Row
+from devices.network.ops import ChannelDropout, CrossEntropy, Row
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, tensors_of
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.state import Bits, Parameter
-from devices.program.traits import (
-    ACCUMULATORS,
-    ACTIVATIONS,
-    CODE_MAKERS,
-    CODE_SCRATCH_BITS,
-    DROPOUTS,
-    ELEMENTWISE,
-    ENDS,
-    PASSIVE,
-)
+from devices.program.traits import CODE_MAKERS, CODE_SCRATCH_BITS, PASSIVE
 from devices.program.values import Values, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
@@ -83,12 +74,13 @@ class ForwardLowering:
         kept = leading_to(layers[-1], layers) if keep else frozenset()
         readers = Counter(source for layer in layers for source in layer.inputs)
         makers = {layer.name: layer for layer in layers}
-        heirs = {source: layer.kind for layer in layers for source in layer.inputs}
+        heirs = {source: layer.op for layer in layers for source in layer.inputs}
         for layer in layers:
             row = self.table.row(layer)
             only_reader = heirs.get(layer.name) if readers[layer.name] == 1 else None
-            idle = layer.kind in DROPOUTS and not training
-            if idle or row.output == "view" or (row.output == "stream" and only_reader in ELEMENTWISE):
+            idle = layer.op.drops and not training
+            streams = row.output == "stream" and only_reader is not None and only_reader.elementwise
+            if idle or streams or row.output == "view":
                 self._pass_on(layer, idle)
                 continue
             sources = self.values.of(layer.inputs)
@@ -135,8 +127,10 @@ class ForwardLowering:
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
         """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""
         source = layer.inputs[0]
-        over = (*ACCUMULATORS, *ACTIVATIONS) if layer.kind in DROPOUTS else ACCUMULATORS
-        return readers[source] == 1 and source in makers and makers[source].kind in over
+        if readers[source] != 1 or source not in makers:
+            return False
+        before = makers[source].op
+        return before.accumulates or (layer.op.drops and before.overwritable)
 
     def _passing(self, layer: Layer, row: Row) -> tuple[tuple[str, str], ...]:
         """What a layer makes beside its output even if nothing is saved; nothing on a device."""
@@ -206,8 +200,8 @@ class ForwardLowering:
         codes = self.bits.activation_of(layer) if self.table.packs else FLOAT_BITS
         bits = {"float": FLOAT_BITS, "codes": codes, "input": source.bits}[row.width]
         shape = (self.batch, *layer.shape)
-        if layer.kind in ENDS:  # cross entropy keeps as many probabilities as it reads logits
-            shape = source.shape if layer.kind == "cross_entropy" else (1,)
+        if layer.op.ends:  # cross entropy keeps as many probabilities as it reads logits
+            shape = source.shape if isinstance(layer.op, CrossEntropy) else (1,)
         return self._declare(f"{layer.name}.out", shape, bits, ACTIVATION, owner)
 
     def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
@@ -234,7 +228,7 @@ def leading_to(end: Layer, layers: Sequence[Layer]) -> frozenset[str]:
 
 def _drawn(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     """What a dropout draws: one number for each element, or for each channel of an image."""
-    return shape[:2] if layer.kind == "channel_dropout" else shape
+    return shape[:2] if isinstance(layer.op, ChannelDropout) else shape
 
 
 def inputs_of(sources: Sequence[Operand]) -> Roles:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from devices.network import Block, Layer, Network
-from devices.network.ops import Quantize, ReLU
+from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU
 from devices.program import categories as cat
 from devices.program.accountings import INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
 from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
-from devices.program.traits import ACCUMULATORS, CODE_SCRATCH_BITS
+from devices.program.traits import CODE_SCRATCH_BITS
 from devices.program.values import with_roles
 
 EDGE_BITS = 8
@@ -72,7 +72,7 @@ LOCAL_SUFFIX = "-local"
 
 def integer_network(network: Network) -> Network:
     """The network as integer training has it: no biases, requantized logits, 8 bits at its end."""
-    relus = [layer.name for layer in network.layers if layer.kind == "relu"]
+    relus = [layer.name for layer in network.layers if isinstance(layer.op, ReLU)]
     wide = relus[-1] if relus else ""
     *early, last = network.blocks
     blocks = [Block(b.name, _layers(b.layers, wide), _layers(b.head, wide, head=True)) for b in early]
@@ -87,12 +87,13 @@ def _layers(layers: Sequence[Layer], wide: str, *, head: bool = False) -> tuple[
     found: list[Layer] = []
     renamed: dict[str, str] = {}
     for layer in layers:
-        edge = head or layer.name == wide or layer.kind == "avg_pool" or layer.precision == "edge"
+        mean = isinstance(layer.op, AvgPool | AdaptiveAvgPool)
+        edge = head or mean or layer.name == wide or layer.precision == "edge"
         inputs = tuple(renamed.get(name, name) for name in layer.inputs)
         found.append(
             replace(layer, op=layer.op.without_bias(), inputs=inputs, precision="edge" if edge else "inner")
         )
-        if head and layer.kind == "linear":
+        if head and isinstance(layer.op, Linear):
             found.append(_requantized(layer))
             renamed[layer.name] = found[-1].name
     return tuple(found)
@@ -146,9 +147,9 @@ class IntegerLowering(Lowering):
                 self._pass_on(layer, idle=False)
                 continue
             sources = self.values.of(layer.inputs)
-            sums = self.unbuffered and layer.kind in ACCUMULATORS
+            sums = self.unbuffered and layer.op.accumulates
             maker = makers.get(layer.inputs[0])
-            again = maker if self.unbuffered and maker and maker.kind in ACCUMULATORS else None
+            again = maker if self.unbuffered and maker and maker.op.accumulates else None
             output = "" if sums else self._output_of(layer, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
@@ -162,7 +163,7 @@ class IntegerLowering(Lowering):
             )  # fmt: skip
 
     def _output_of(self, layer: Layer, sources: Sequence[Operand]) -> str:
-        if layer.kind not in ACCUMULATORS:
+        if not layer.op.accumulates:
             return self._new_output(layer, self.table.row(layer), sources)
         return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
 

@@ -12,7 +12,6 @@ from devices.program import categories as cat
 from devices.program.forward import Roles
 from devices.program.operation import Operand, Stored, tensors_of
 from devices.program.state import Parameter
-from devices.program.traits import ENDS, LOSSES
 from devices.program.updates import UpdateLowering
 from devices.program.values import replaced
 
@@ -29,7 +28,7 @@ class Lowering(UpdateLowering):
         """
         needed = self._needing_gradient(layers, set(until))
         for layer in reversed(layers):
-            if layer.name in needed and (layer.kind in ENDS or layer.name in self.gradients):
+            if layer.name in needed and (layer.op.ends or layer.name in self.gradients):
                 targets = [name for name in layer.inputs if name in needed]
                 self._backward_layer(layer, targets, fused)
 
@@ -56,7 +55,7 @@ class Lowering(UpdateLowering):
 
     def _incoming(self, layer: Layer) -> str:
         """The gradient of the layer's output; a loss starts from what it saved."""
-        if layer.kind not in LOSSES:
+        if not layer.op.is_loss:
             return self.gradients.pop(layer.name)
         (start,) = tensors_of(self.saved[layer.name][0][1])
         self._sharers[start] += 1

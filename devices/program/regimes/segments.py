@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.network import Layer
+from devices.network.ops import View
 from devices.program.regimes.builder import Builder
-from devices.program.traits import ACCUMULATORS, ELEMENTWISE
-
-READS_ACCUMULATORS = (*ELEMENTWISE, "cross_entropy")
-"""Layers that belong to the one before them: a cut there would keep an accumulator."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,9 @@ def boundaries(layers: Sequence[Layer], source: str) -> tuple[int, ...]:
     last_reader = {name: i for i, layer in enumerate(layers) for name in layer.inputs}
     found, reach, holds_sums = [0], last_reader[source], False
     for i in range(1, len(layers)):
-        passes_on = layers[i - 1].kind == "view"  # what it passes on may still be an accumulator
-        holds_sums = layers[i - 1].kind in ACCUMULATORS or (passes_on and holds_sums)
-        if reach < i and layers[i].kind not in READS_ACCUMULATORS and not holds_sums:
+        passes_on = isinstance(layers[i - 1].op, View)  # what it passes on may still be an accumulator
+        holds_sums = layers[i - 1].op.accumulates or (passes_on and holds_sums)
+        if reach < i and not layers[i].op.reads_sums and not holds_sums:
             found.append(i)
         reach = max(reach, last_reader.get(layers[i - 1].name, 0))
     return (*found, len(layers))

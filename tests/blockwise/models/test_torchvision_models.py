@@ -95,6 +95,7 @@ def test_a_width_that_torchvision_does_not_have_is_an_input_error():
         models.build("torchvision:resnet18", width=4)
 
 
+@pytest.mark.slow
 def test_a_network_of_torchvision_is_trained_when_it_is_asked_for(tmp_path, capsys):
     arguments = (
         "--model torchvision:squeezenet1_1 --image-size 32 --regimes bp local --blocks 2 --head gap "
