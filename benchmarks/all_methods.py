@@ -15,8 +15,14 @@ import output
 import torch
 
 from blockwise import data, quant
-from blockwise.experiment.config import Config, Data, Network, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.quant import Treatment
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES
@@ -36,20 +42,20 @@ def config(method: str, bits: int | None, regime: str, source: str) -> Config:
         for role in quant.ROLES
     ]  # fmt: skip
     return Config(
-        network=Network("resnet20", 8, blocks="stages", head="gap"),
-        images=Data(source, image_size=16),
-        quantization=Quantization(method, weight_bits=own[0], activation_bits=own[1]),
-        training=Training((regime,), batch_size=BATCH),
+        network=NetworkSettings("resnet20", 8, blocks="stages", head="gap"),
+        images=ImageSettings(source, image_size=16),
+        quantization=QuantizationSettings(method, weight_bits=own[0], activation_bits=own[1]),
+        training=TrainingSettings((regime,), batch_size=BATCH),
     )
 
 
-def losses(setup: Setup, regime: str, steps: int) -> list[float]:
+def losses(prepared: Prepared, regime: str, steps: int) -> list[float]:
     """The loss of each step at a constant learning rate; stages pass in their shares of the steps."""
-    net = setup.build().to(memory_format=LAYOUT).train()
+    net = prepared.build().to(memory_format=LAYOUT).train()
     updater = Updater(net.parameters(), "sgd-momentum", fused=False, treatment=Treatment.of(net))
     updater.set_learning_rate(0.02)
-    phase, stages = REGIMES[regime].phases(net)[0], setup.config.stages
-    loader = data.batches(setup.dataset.train, BATCH, normalize=setup.dataset.normalize, shuffle=True)
+    phase, stages = REGIMES[regime].phases(net)[0], prepared.config.stages
+    loader = data.batches(prepared.dataset.train, BATCH, normalize=prepared.dataset.normalize, shuffle=True)
     found: list[float] = []
     stage = -1
     for index, (x, y) in zip(range(steps), loader, strict=False):
@@ -80,8 +86,8 @@ def main() -> int:
                 widths = chosen.weight_bits, chosen.activation_bits
                 if (method, regime, *widths) in {(r["method"], r["regime"], *r["bits"]) for r in rows}:
                     continue  # it has no two bits
-                setup = Setup(chosen, profile.load("stm32"), images)
-                found = losses(setup, regime, arguments.steps)
+                prepared = Prepared(chosen, profile.load("stm32"), images)
+                found = losses(prepared, regime, arguments.steps)
                 first, last = (sum(part) / WINDOW for part in (found[:WINDOW], found[-WINDOW:]))
                 rows.append(
                     {"method": method, "bits": widths, "regime": regime, "first": first, "last": last}

@@ -16,7 +16,7 @@ from rich.table import Table
 
 import devices
 from blockwise import models
-from blockwise.experiment.compare import processor
+from blockwise.experiment.provenance import processor
 from blockwise.report import make_console
 from blockwise.studies.real_step import compare
 from devices.program.regimes import REGIMES

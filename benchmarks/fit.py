@@ -16,7 +16,7 @@ from typing import Any
 
 import output
 
-from blockwise.experiment.compare import processor
+from blockwise.experiment.provenance import processor
 from blockwise.fit import Model, Space, search
 from devices import load
 

@@ -16,10 +16,16 @@ from typing import Any
 import output
 import torch
 
-from blockwise import data, models
-from blockwise.experiment.compare import environment
-from blockwise.experiment.config import Config, Data, Network, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise import models
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.provenance import environment
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
@@ -28,7 +34,6 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.training import ALL_REGIMES, TrainOptions
 from blockwise.training.features import LAYOUT
 from blockwise.training.numerics import numerics_of
-from devices.boards import profile
 from devices.program.regimes import INTEGER_REGIMES, Step, find
 
 EPOCHS, BATCH = 10, 32
@@ -43,22 +48,26 @@ RIVALS = tuple(name for name, regime in INTEGER_REGIMES.items() if regime.arithm
 def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str], tuple[int, ...]]:
     """One training on the digits, what it ran on, and on how many images of each split."""
     config = Config(
-        network=Network("plain4", 16, blocks="layers", head="pred-pooled"),
-        images=Data("digits"),
-        quantization=Quantization("fp32"),
-        training=Training((regime,), epochs=EPOCHS, batch_size=BATCH, seed=seed),
+        network=NetworkSettings("plain4", 16, blocks="layers", head="pred-pooled"),
+        images=ImageSettings("digits"),
+        quantization=QuantizationSettings("fp32"),
+        training=TrainingSettings((regime,), epochs=EPOCHS, batch_size=BATCH, seed=seed),
     )
-    setup = Setup(config, profile.load("stm32"), data.load("digits", seed=seed))
-    options = replace(options_of(setup, regime), digest=True)
-    found, _ = run_of(setup, regime, options).train()
+    prepared = prepare(config)
+    options = replace(options_of(prepared, regime), digest=True)
+    found, _ = run_of(prepared, regime, options).train()
     row = {
         "regime": regime, "seed": seed, "test_accuracy": found.test_accuracy,
         "validation_accuracy": found.validation_accuracy, "best_epoch": found.best_epoch,
         "seconds": round(found.seconds, 1), "digest": found.digest,
-        "peak_bytes": setup.plan(regime).peak_bytes, "fits": setup.plan(regime).fits,
+        "peak_bytes": prepared.plan(regime).peak_bytes, "fits": prepared.plan(regime).fits,
     }  # fmt: skip
-    images = setup.dataset
-    return row, environment(setup), (len(images.train), len(images.validation), len(images.test))
+    images = prepared.dataset
+    return (
+        row,
+        environment(prepared.accelerator),
+        (len(images.train), len(images.validation), len(images.test)),
+    )
 
 
 def stepper(regime: str) -> Callable[[], object]:

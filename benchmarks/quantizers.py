@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from blockwise import models, quant
-from blockwise.experiment.compare import processor
+from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import Treatment

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from blockwise import models, quant
 from blockwise.data import Augment, Normalize, Split, batches
-from blockwise.experiment.compare import processor
+from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.training import REGIMES

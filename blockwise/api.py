@@ -13,10 +13,11 @@ from torch import nn
 from blockwise import report
 from blockwise.experiment import run_folder
 from blockwise.experiment.compare import compare
-from blockwise.experiment.config import Data
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.keywords import config_of
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
-from blockwise.experiment.settings import config_of
+from blockwise.experiment.settings import ImageSettings
 from blockwise.models import OWN, Chain, from_module
 from blockwise.training import DEFAULT_REGIMES
 from devices.boards.profile import Device
@@ -53,9 +54,9 @@ def plan(
         classes = network.num_classes if classes is None else classes
     asked = {
         "regimes": (regime,), "in_shape": in_shape or IN_SHAPE, "dry_run": True,
-        "classes": Data.classes if classes is None else classes,
+        "classes": ImageSettings.classes if classes is None else classes,
     }  # fmt: skip
-    return _setup(network, board, asked, settings).plan(regime)
+    return _prepared(network, board, asked, settings).plan(regime)
 
 
 def train(
@@ -77,11 +78,11 @@ def train(
     Raises InputError for what does not exist or fit together; WriteError on a full disk.
     """
     asked = {"data": str(data), "regimes": tuple(regimes), "out": out}
-    setup = _setup(network, board, asked, settings)
+    prepared = _prepared(network, board, asked, settings)
     if out is None:
-        return compare(setup)
-    folder = run_folder.prepare(setup.config)
-    result = report.named(compare(setup, folder / run_folder.CHECKPOINTS))
+        return compare(prepared)
+    folder = run_folder.prepare(prepared.config)
+    result = report.named(compare(prepared, folder / run_folder.CHECKPOINTS))
     return report.write_all(result, folder)
 
 
@@ -96,7 +97,9 @@ def _chain(network: nn.Module, in_shape: tuple[int, int, int] | None) -> Chain:
     return from_module(network, in_shape)
 
 
-def _setup(network: str | nn.Module, board: Board, asked: dict[str, Any], settings: dict[str, Any]) -> Setup:
+def _prepared(
+    network: str | nn.Module, board: Board, asked: dict[str, Any], settings: dict[str, Any]
+) -> Prepared:
     own = network if isinstance(network, nn.Module) else None
     name = network if isinstance(network, str) else f"{OWN}{type(network).__name__}"
     device = board if isinstance(board, Device) else None
@@ -106,4 +109,4 @@ def _setup(network: str | nn.Module, board: Board, asked: dict[str, Any], settin
             f"setting {name}", got=repr(settings[name]), wanted="what the arguments before say already",
             do="leave it out",
         )  # fmt: skip
-    return Setup.of(config_of(settings | asked | named), own, device)
+    return prepare(config_of(settings | asked | named), own=own, device=device)

@@ -20,7 +20,7 @@ from blockwise.data import blank
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.exported import CODES, FORMAT
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
@@ -57,7 +57,7 @@ def export(folder: Path, regime: str | None = None, path: Path | None = None) ->
     _check_input(found, folder)
     model = found["model"]
     images = blank(tuple(model["in_shape"]), model["num_classes"])
-    chain, net = Setup(config, profile.load(config.board.device), images).build_parts()
+    chain, net = Prepared(config, profile.load(config.board.device), images).build_parts()
     config.stages.enter(net.bodies, config.stages.last)
     name = row["regime"]
     _load(net, folder / outfolder.CHECKPOINTS / f"{row['trained_as'] or name}.pt", config.scheme.name)

@@ -10,12 +10,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from blockwise import quant
-from blockwise.data import Normalize, blank
+from blockwise.data import Normalize
 from blockwise.experiment import run_folder as outfolder
-from blockwise.experiment.config import Board, Config, Network, Quantization
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.networks import float_chain, quantize
+from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
 from blockwise.quant.layers import QuantConv2d, QuantLinear
-from devices.boards import profile
 from devices.errors import InputError
 
 FORMAT = "blockwise-2"
@@ -46,13 +45,11 @@ def load(path: Path) -> Exported:
     tensors, header = read(path)
     groups, images = json.loads(header["config"]), json.loads(header["input"])
     classes = tuple(json.loads(header["class_names"]))
-    config = Config(
-        network=outfolder.group(Network, groups["network"]),
-        quantization=outfolder.group(Quantization, groups["quantization"]),
-    )
-    shape: tuple[int, int, int] = tuple(images["shape"])
-    units = Setup(config, profile.load(Board().device), blank(shape, len(classes))).quantized_chain()
-    config.stages.enter(units, config.stages.last)
+    network = outfolder.group(NetworkSettings, groups["network"])
+    quantization = outfolder.group(QuantizationSettings, groups["quantization"])
+    chain = float_chain(network, tuple(images["shape"]), len(classes), seed=0)
+    units = quantize(chain, quantization, network.model)
+    quantization.stages.enter(units, quantization.stages.last)
     for module in units.modules():
         if isinstance(module, QuantConv2d | QuantLinear):
             module.weight_quantizer = nn.Identity()  # type: ignore[assignment]  # they are quantized

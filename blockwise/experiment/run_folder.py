@@ -10,7 +10,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from blockwise.experiment.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    OutputSettings,
+)
 from blockwise.system.files import atomic_write, make_folder
 from devices.errors import InputError
 
@@ -54,11 +57,9 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
     path = folder / CONFIG_FILE
     try:
         groups = json.loads(path.read_text("utf-8"))
-        return Config(
-            group(Board, groups["board"]), group(Network, groups["network"]), group(Data, groups["images"]),
-            group(Quantization, groups["quantization"]), group(Training, groups["training"]),
-            replace(_kept(group(Output, groups["output"])), resume=folder),
-        )  # fmt: skip
+        made = {name: group(kind, groups[name]) for name, kind in get_type_hints(Config).items()}
+        output = replace(_kept(made.pop("output")), resume=folder)
+        return Config(**made, output=output)
     except FileNotFoundError as error:
         got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
         raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
@@ -90,6 +91,6 @@ def _groups(config: Config) -> dict[str, object]:
     return asdict(replace(config, output=_kept(config.output)))
 
 
-def _kept(output: Output) -> Output:
+def _kept(output: OutputSettings) -> OutputSettings:
     """What goes on when a run is resumed; the rest is asked for each time."""
-    return Output(dry_run=output.dry_run, digest=output.digest)
+    return OutputSettings(dry_run=output.dry_run, digest=output.digest)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import blockwise
-from blockwise.experiment.compare import git_commit
+from blockwise.experiment.provenance import git_commit
 from blockwise.fit.networks import BALANCING_HEAD, Model
 from blockwise.fit.space import Space
 from devices.boards.profile import Device

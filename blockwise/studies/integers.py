@@ -7,7 +7,14 @@ questions, training on integers and local losses; this joins them, each globally
 from dataclasses import dataclass
 from itertools import product
 
-from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.studies.jobs import Job
 from blockwise.training import INTEGER_REGIMES, REGIMES
 
@@ -61,19 +68,18 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
     for seed, regime in product(protocol.seeds, space.regimes):
         for method in FLOAT_METHODS if regime in REGIMES else ("fp32",):
             config = _config(space, protocol, regime, method, seed)
-            config.validate()
             found.append(Job("integer", protocol.name, config))
     return tuple(found)
 
 
 def _config(space: Space, protocol: Protocol, regime: str, method: str, seed: int) -> Config:
     return Config(
-        network=Network(model=protocol.model, width=protocol.width, blocks=CUT, head=HEAD),
-        images=Data(data=space.source),
-        quantization=Quantization(method=method),
-        training=Training(
+        network=NetworkSettings(model=protocol.model, width=protocol.width, blocks=CUT, head=HEAD),
+        images=ImageSettings(data=space.source),
+        quantization=QuantizationSettings(method=method),
+        training=TrainingSettings(
             regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
             mu=protocol.mu, seed=seed, accelerator=space.accelerator,
         ),
-        output=Output(quiet=True),
+        output=OutputSettings(quiet=True),
     )  # fmt: skip

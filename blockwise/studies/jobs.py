@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from blockwise import data
-from blockwise.experiment.compare import environment
 from blockwise.experiment.config import Config
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.provenance import environment
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.studies import records
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
-from devices.boards import profile
 from devices.boards.profile import KIB
 from devices.program.regimes import find
 
@@ -98,10 +98,9 @@ class Job:
         config = self.config
         return dataset(config.images.data, config.images.image_size, config.training.seed)
 
-    @property
-    def setup(self) -> Setup:
-        """Its board, images and network."""
-        return Setup(self.config, profile.load(self.config.board.device), self.images)
+    def prepare(self) -> Prepared:
+        """Its board, images and network. Raises InputError for what cannot be trained."""
+        return prepare(self.config, self.images)
 
     @property
     def key(self) -> str:
@@ -149,14 +148,14 @@ def run_all(
 def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[str, Any]:
     """Train one job, from its checkpoint if there is one; its line for the record."""
     config = job.config
-    config.validate()
-    images, setup = job.images, job.setup
+    images = job.images
+    prepared = job.prepare()
     options = replace(
-        options_of(setup, job.regime), checkpoint=checkpoint, fingerprint=job.key, watcher=lambda: watcher
+        options_of(prepared, job.regime), checkpoint=checkpoint, fingerprint=job.key, watcher=lambda: watcher
     )
-    run = run_of(setup, job.regime, options)
+    run = run_of(prepared, job.regime, options)
     training, host = run.train()
-    plan = setup.plan(job.regime)
+    plan = prepared.plan(job.regime)
     return {
         "key": job.key,
         **job.conditions,
@@ -165,20 +164,20 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "divergence": asdict(training.divergence) if training.divergence else None,
         "best_epoch": training.best_epoch,
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
-        "parameters": setup.network.parameters,
-        "weights": sum(layer.weights for layer in setup.network.layers),
+        "parameters": prepared.network.parameters,
+        "weights": sum(layer.weights for layer in prepared.network.layers),
         "stored_bytes": run.numerics.stored_bytes(run.net),
         "board": config.board.device,
         "update": plan.update,
         "peak_kib": round(plan.peak_bytes / KIB, 1),
-        "peak_kib_of_one": round(setup.plan(job.regime, 1).peak_bytes / KIB, 1),
+        "peak_kib_of_one": round(prepared.plan(job.regime, 1).peak_bytes / KIB, 1),
         "host_tensor_bytes": host.peak_tensor_bytes,
         "images_per_second": round(training.images_per_second, 1),
         "data": data_name or images.name,
         "in_shape": images.in_shape,
         "images": [len(images.train), len(images.validation), len(images.test)],
         "seconds": round(training.seconds, 1),
-        "environment": environment(setup),
+        "environment": environment(prepared.accelerator),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -15,7 +15,7 @@ import torch
 
 import blockwise
 from blockwise import models, quant
-from blockwise.experiment.compare import git_commit
+from blockwise.experiment.provenance import git_commit
 from blockwise.studies.differences import inference_differences, training_differences
 from blockwise.studies.digits import printed, printed_total
 from blockwise.studies.memory_result import Difference, Entry, MemoryStudy, MemoryTable

@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.studies.jobs import Job, dataset
 from blockwise.studies.precision import Family, Point, Protocol, activation_bits
 from devices.program.accountings import FLOAT_BITS
@@ -37,15 +44,15 @@ def jobs(
 def _config(point: Point, model: str, source: str, protocol: Protocol, seed: int, accelerator: str) -> Config:
     is_float = point.bits == FLOAT_BITS
     return Config(
-        network=Network(model=model, width=point.width, blocks="stages", head="gap"),
-        images=Data(data=source, image_size=protocol.image_size),
-        quantization=Quantization(
+        network=NetworkSettings(model=model, width=point.width, blocks="stages", head="gap"),
+        images=ImageSettings(data=source, image_size=protocol.image_size),
+        quantization=QuantizationSettings(
             method="fp32" if is_float else METHOD, weight_bits=point.bits,
             activation_bits=activation_bits(point.bits),
         ),
-        training=Training(
+        training=TrainingSettings(
             regimes=(REGIME,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
             seed=seed, accelerator=accelerator,
         ),
-        output=Output(quiet=True),
+        output=OutputSettings(quiet=True),
     )  # fmt: skip

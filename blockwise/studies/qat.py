@@ -10,7 +10,15 @@ from itertools import product
 from typing import Any
 
 from blockwise import quant
-from blockwise.experiment.config import PAPER, Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    PAPER,
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.studies import summary
 from blockwise.studies.jobs import Job
 from blockwise.studies.summary import Summary
@@ -93,7 +101,6 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
         pairs = product(space.heads, space.blocks) if find(regime).heads else [("gap", "stages")]
         for head, blocks in pairs:
             config = _config(space, protocol, method, regime, head, blocks, seed)
-            config.validate()
             found.append(Job("qat", protocol.name, config))
     return tuple(found)
 
@@ -106,17 +113,17 @@ def _config(
     weight = _available(scheme, "weight", space.weight_bits)
     activation = _available(scheme, "activation", space.activation_bits)
     return Config(
-        network=Network(model=space.model, width=protocol.width, blocks=blocks, head=head),
-        images=Data(data=space.source, image_size=protocol.image_size),
-        quantization=Quantization(
+        network=NetworkSettings(model=space.model, width=protocol.width, blocks=blocks, head=head),
+        images=ImageSettings(data=space.source, image_size=protocol.image_size),
+        quantization=QuantizationSettings(
             method=method, activation_method=other, weight_bits=weight, activation_bits=activation,
             bit_chain=_chain(scheme, weight) if protocol.recipe else (), residual=space.residual,
         ),
-        training=Training(
+        training=TrainingSettings(
             regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
             seed=seed, accelerator=space.accelerator, compile=space.compile,
         ),
-        output=Output(quiet=True),
+        output=OutputSettings(quiet=True),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import blockwise
 import devices
 from blockwise import models
 from blockwise.cli import main as cli
-from blockwise.experiment.prepare import HEAD_CANDIDATES
+from blockwise.experiment.choice import HEAD_CANDIDATES
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 

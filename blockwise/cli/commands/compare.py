@@ -17,7 +17,8 @@ from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.compare import compare
 from blockwise.experiment.config import Config
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.presets import PRESETS
 from blockwise.experiment.result import Result
 from blockwise.system import exit_codes
@@ -45,11 +46,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _compare(config: Config) -> int:
-    setup = Setup.of(config)
+    prepared = prepare(config)
     out = outfolder.prepare(config)
     stderr = report.make_console(stderr=True)
     try:
-        result = report.named(_train(setup, out, stderr, quiet=config.output.quiet))
+        result = report.named(_train(prepared, out, stderr, quiet=config.output.quiet))
         tell_then_write(partial(_show, result, config, out), partial(report.write_all, result, out))
     except KeyboardInterrupt as stop:
         raise type(stop)(f"go on with --resume {out}") from stop
@@ -60,12 +61,12 @@ def _compare(config: Config) -> int:
     return exit_codes.FITS if result.fits else exit_codes.NONE_FITS
 
 
-def _train(setup: Setup, out: Path, stderr: Console, *, quiet: bool) -> Result:
+def _train(prepared: Prepared, out: Path, stderr: Console, *, quiet: bool) -> Result:
     checkpoints = out / outfolder.CHECKPOINTS
-    if quiet or setup.config.output.dry_run:
-        return compare(setup, checkpoints)
-    with ConsoleWatcher(stderr, setup.config.training.epochs) as watcher:
-        return compare(setup, checkpoints, watcher)
+    if quiet or prepared.config.output.dry_run:
+        return compare(prepared, checkpoints)
+    with ConsoleWatcher(stderr, prepared.config.training.epochs) as watcher:
+        return compare(prepared, checkpoints, watcher)
 
 
 def _show(result: Result, config: Config, out: Path) -> None:

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     space = Space(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)
     for job in jobs[: len(jobs) // len(protocol.seeds)]:
-        job.setup.check()  # what cannot be trained is refused before hours of work
+        job.prepare()  # what cannot be trained is refused before hours of work
     if options.dry_run:
         tell_recorded(jobs, path)
     else:

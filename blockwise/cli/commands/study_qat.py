@@ -9,7 +9,7 @@ from tyro.conf import arg
 from blockwise import models, quant, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
-from blockwise.experiment.config import PAPER
+from blockwise.experiment.settings import PAPER
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, Protocol, Space
 from blockwise.studies.summary import NEEDED

@@ -3,20 +3,22 @@
 import dataclasses
 
 from blockwise import report
-from blockwise.experiment.compare import BATCHES, compare
-from blockwise.experiment.config import Config, Data, Network, Output, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.compare import compare
+from blockwise.experiment.config import Config
+from blockwise.experiment.planned import BATCHES
+from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
+from blockwise.experiment.settings import ImageSettings, NetworkSettings, OutputSettings, TrainingSettings
 
 
 def planned(regimes: tuple[str, ...] = ("bp", "local"), batch: int = 32, **network: object) -> Result:
     config = Config(
-        network=Network(**{"model": "vgg8b", "width": 8, "blocks": "2", "head": "gap"} | network),
-        images=Data(in_shape=(3, 16, 16)),
-        training=Training(regimes, batch_size=batch),
-        output=Output(dry_run=True),
+        network=NetworkSettings(**{"model": "vgg8b", "width": 8, "blocks": "2", "head": "gap"} | network),
+        images=ImageSettings(in_shape=(3, 16, 16)),
+        training=TrainingSettings(regimes, batch_size=batch),
+        output=OutputSettings(dry_run=True),
     )
-    return compare(Setup.of(config))
+    return compare(prepare(config))
 
 
 def lines_of(result: Result) -> list[str]:
@@ -76,10 +78,10 @@ def test_integer_limits_are_known_at_other_batch_sizes():
     (regime,) = planned(("niti",), 32, model="plain4", head="auto").regimes
     assert not regime.obstacle_by_batch
     config = Config(
-        network=Network("plain4", 8), images=Data(in_shape=(3, 64, 64)),
-        training=Training(("niti",), batch_size=8), output=Output(dry_run=True),
+        network=NetworkSettings("plain4", 8), images=ImageSettings(in_shape=(3, 64, 64)),
+        training=TrainingSettings(("niti",), batch_size=8), output=OutputSettings(dry_run=True),
     )  # fmt: skip
-    (regime,) = compare(Setup.of(config)).regimes
+    (regime,) = compare(prepare(config)).regimes
     assert list(regime.peak_by_batch) == [1, 8, 32]  # 133,144 products over 4,096 positions
     assert "more than 32 images" in regime.obstacle_by_batch[128]
 

@@ -4,13 +4,19 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from blockwise.experiment.config import Config, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    BoardSettings,
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.training import DEFAULT_LEARNING_RATE, OPTIMIZERS
 from devices.errors import InputError
 
-
-def test_the_defaults_are_valid():
-    Config().validate()
+ONE_EPOCH = TrainingSettings(epochs=1)
 
 
 def test_a_configuration_cannot_be_changed():
@@ -19,24 +25,48 @@ def test_a_configuration_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("config", "subject"),
+    ("group", "settings", "subject"),
     [
-        (Config(network=Network(model="x")), "model"),
-        (Config(network=Network(width=0)), "--width"),
-        (Config(network=Network(head="lookahead:")), "--head"),
-        (Config(quantization=Quantization(method="x")), "method"),
-        (Config(quantization=Quantization(weight_bits=9)), "--weight-bits"),
-        (Config(quantization=Quantization(activation_bits=0)), "--activation-bits"),
-        (Config(training=Training(regimes=())), "--regimes"),
-        (Config(training=Training(regimes=("bp", "bp"))), "--regimes"),
-        (Config(training=Training(lr=float("nan"))), "--lr"),
-        (Config(training=Training(lr=float("inf"))), "--lr"),
-        (Config(training=Training(seed=2**63)), "--seed"),
+        (NetworkSettings, {"model": "x"}, "model"),
+        (NetworkSettings, {"width": 0}, "--width"),
+        (NetworkSettings, {"head": "x"}, "head"),
+        (NetworkSettings, {"head": "lookahead:"}, "--head"),
+        (NetworkSettings, {"norm": "x"}, "norm"),
+        (NetworkSettings, {"activation": "x"}, "activation"),
+        (NetworkSettings, {"dropout": 1.0}, "--dropout"),
+        (ImageSettings, {"image_size": 0}, "--image-size"),
+        (ImageSettings, {"in_shape": (3, 0, 8)}, "--in-shape"),
+        (ImageSettings, {"in_shape": (3, 8, 8), "classes": 1}, "--classes"),
+        (QuantizationSettings, {"method": "x"}, "method"),
+        (QuantizationSettings, {"weight_bits": 9}, "--weight-bits"),
+        (QuantizationSettings, {"activation_bits": 0}, "--activation-bits"),
+        (QuantizationSettings, {"residual": "x"}, "--residual"),
+        (QuantizationSettings, {"bit_chain": (4, 8)}, "--bit-chain"),
+        (TrainingSettings, {"regimes": ()}, "--regimes"),
+        (TrainingSettings, {"regimes": ("bp", "bp")}, "--regimes"),
+        (TrainingSettings, {"regimes": ("x",)}, "regime"),
+        (TrainingSettings, {"lr": float("nan")}, "--lr"),
+        (TrainingSettings, {"lr": float("inf")}, "--lr"),
+        (TrainingSettings, {"weight_decay": -1.0}, "--weight-decay"),
+        (TrainingSettings, {"mu": 99}, "--mu"),
+        (TrainingSettings, {"seed": 2**63}, "--seed"),
+        (TrainingSettings, {"epochs": 0}, "--epochs"),
+        (TrainingSettings, {"batch_size": 0}, "--batch-size"),
+        (TrainingSettings, {"micro_batch": 0}, "--micro-batch"),
+        (TrainingSettings, {"optimizer": "x"}, "optimizer"),
+        (TrainingSettings, {"schedule": "x"}, "--schedule"),
+        (TrainingSettings, {"update": "x"}, "--update"),
+        (TrainingSettings, {"requantize": "x"}, "--requantize"),
+        (TrainingSettings, {"accelerator": "x"}, "--accelerator"),
+        (BoardSettings, {"reserve_kib": -1}, "--reserve-kib"),
+        (Config, {"images": ImageSettings(in_shape=(1, 8, 8))}, "--in-shape"),
+        (Config, {"network": NetworkSettings(activation="leaky-relu")}, "--activation leaky-relu"),
+        (Config, {"quantization": QuantizationSettings("inq"), "training": ONE_EPOCH}, "--epochs"),
     ],
-)
-def test_an_error_names_what_is_wrong_and_what_to_do(config, subject):
+)  # fmt: skip
+def test_nothing_that_cannot_be_is_made_and_the_error_says_what_to_do(group, settings, subject):
     with pytest.raises(InputError) as raised:
-        config.validate()
+        group(**settings)
     assert raised.value.subject == subject
     assert raised.value.wanted
     assert raised.value.do
@@ -44,15 +74,14 @@ def test_an_error_names_what_is_wrong_and_what_to_do(config, subject):
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
 def test_every_width_from_1_to_8_bits_is_valid(bits):
-    Config(quantization=Quantization(weight_bits=bits, activation_bits=bits)).validate()
+    assert QuantizationSettings(weight_bits=bits, activation_bits=bits).trained_weight_bits == bits
 
 
 def test_in_float_all_bits_are_32_and_no_others_can_be_asked_for():
-    config = Config(quantization=Quantization("fp32"))
-    config.validate()
+    config = Config(quantization=QuantizationSettings("fp32"))
     assert (config.weight_bits, config.activation_bits) == (32, 32)
     with pytest.raises(InputError, match="--weight-bits: got 3, wanted 32 with fp32"):
-        Config(quantization=Quantization("fp32", weight_bits=3)).validate()
+        Config(quantization=QuantizationSettings("fp32", weight_bits=3))
 
 
 @pytest.mark.parametrize(
@@ -65,23 +94,21 @@ def test_in_float_all_bits_are_32_and_no_others_can_be_asked_for():
 )
 def test_a_chain_has_only_widths_of_its_method(method, chain, wanted):
     with pytest.raises(InputError, match=f"--bit-chain: got .*{wanted}"):
-        Config(quantization=Quantization(method, bit_chain=chain)).validate()
+        Config(quantization=QuantizationSettings(method, bit_chain=chain))
 
 
 def test_a_chain_of_widths_that_the_method_has_is_valid():
-    Config(
-        quantization=Quantization("apot", weight_bits=2, activation_bits=2, bit_chain=(32, 4, 3))
-    ).validate()
+    Config(quantization=QuantizationSettings("apot", weight_bits=2, activation_bits=2, bit_chain=(32, 4, 3)))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_each_optimizer_brings_its_learning_rate_unless_one_is_given(optimizer):
-    assert Config(training=Training(optimizer=optimizer)).learning_rate == DEFAULT_LEARNING_RATE[optimizer]
-    assert Config(training=Training(optimizer=optimizer, lr=0.25)).learning_rate == 0.25
+    assert TrainingSettings(optimizer=optimizer).learning_rate == DEFAULT_LEARNING_RATE[optimizer]
+    assert Config(training=TrainingSettings(optimizer=optimizer, lr=0.25)).learning_rate == 0.25
 
 
 def test_the_fingerprint_depends_on_what_is_learnt_and_not_on_where_it_is_shown():
-    config = Config()
-    assert config.fingerprint("bp") == replace(config, output=Output(json=True, quiet=True)).fingerprint("bp")
+    config, shown = Config(), OutputSettings(json=True, quiet=True)
+    assert config.fingerprint("bp") == replace(config, output=shown).fingerprint("bp")
     assert config.fingerprint("bp") != config.fingerprint("local")
-    assert config.fingerprint("bp") != Config(training=Training(seed=1)).fingerprint("bp")
+    assert config.fingerprint("bp") != Config(training=TrainingSettings(seed=1)).fingerprint("bp")

@@ -10,7 +10,7 @@ from blockwise.cli import main as cli
 from blockwise.data import blank, load
 from blockwise.experiment import export, exported
 from blockwise.experiment import run_folder as outfolder
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.prepared import Prepared
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.training import checkpoint
 from devices.boards import profile
@@ -28,7 +28,7 @@ def run(request, tmp_path_factory):
 
 def trained_weights(folder, regime: str) -> dict[str, torch.Tensor]:
     config = outfolder.saved_config(folder)
-    setup = Setup(config, profile.load(config.board.device), blank((1, 8, 8), 10))
+    setup = Prepared(config, profile.load(config.board.device), blank((1, 8, 8), 10))
     chain, net = setup.build_parts()
     net.load_state_dict(checkpoint.load(folder / "checkpoints" / f"{regime}.pt", None)["net"])
     layers = (

@@ -7,20 +7,30 @@ import pytest
 import torch
 from torch import nn
 
-from blockwise.experiment.config import Board, Config, Network, Output, Quantization, Training
-from blockwise.experiment.prepare import HEAD_CANDIDATES, LEANEST, Setup
+from blockwise.experiment.choice import HEAD_CANDIDATES
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.settings import (
+    BoardSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.models import CATALOGUE, count_parameters
 from blockwise.nets.anatomy import Anatomy
 from blockwise.training import DEFAULT_REGIMES
 from devices.errors import InputError
-from devices.program.regimes import Step
+from devices.program.regimes import LEANEST, Step
 
 
 def setup(
     board: str = "stm32", batch: int = 16, regimes: tuple[str, ...] = DEFAULT_REGIMES, **network: object
-) -> Setup:
-    settings = {"model": "cnn", "width": 4} | network
-    return Setup.of(Config(Board(board), Network(**settings), training=Training(regimes, batch_size=batch)))
+) -> Prepared:
+    settings = NetworkSettings(**({"model": "cnn", "width": 4} | network))
+    training = TrainingSettings(regimes, batch_size=batch)
+    return prepare(Config(BoardSettings(board), settings, training=training))
 
 
 def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
@@ -101,8 +111,8 @@ def test_a_single_image_is_refused_where_images_are_compared(model, head):
 
 
 def test_float_networks_are_planned_at_32_bits():
-    config = Config(network=Network("cnn", 4), quantization=Quantization("fp32"))
-    bits = Setup.of(config).step("bp").bits
+    config = Config(network=NetworkSettings("cnn", 4), quantization=QuantizationSettings("fp32"))
+    bits = prepare(config).step("bp").bits
     assert (bits.weight, bits.activation) == (32, 32)
 
 
@@ -112,22 +122,22 @@ def test_an_integer_regime_without_local_heads_is_not_refused_for_one_that_it_do
     assert len(found.build("niti")) == len(found.cut)
 
 
-@pytest.mark.parametrize("regime", ["bp", "local"])
+@pytest.mark.parametrize("regime", ["bp", "bp-best", "local"])
 def test_a_batch_is_refused_when_what_its_layers_put_out_exceeds_the_memory(regime, monkeypatch):
     config = Config(
-        network=Network("cnn", 4, "layers", "gap"), training=Training((regime,), batch_size=1368),
-        output=Output(quiet=True),
+        network=NetworkSettings("cnn", 4, "layers", "gap"), output=OutputSettings(quiet=True),
+        training=TrainingSettings((regime,), batch_size=1368),
     )  # fmt: skip
     outputs = []
-    chain = Setup.of(config).chain()
+    chain = prepare(config).chain()
     for module in chain.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(lambda module, x, y: outputs.append(y.numel()))
     chain(torch.zeros(1368, 1, 8, 8))
-    needed = 4 * (sum(outputs) if regime == "bp" else max(outputs))
+    needed = 4 * (max(outputs) if regime == "local" else sum(outputs))
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=needed))
-    Setup.of(config)
+    prepare(config)
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=needed - 1))
     with pytest.raises(InputError, match="--batch-size: got 1,368 images at a time"):
-        Setup.of(config)
-    Setup.of(replace(config, output=Output(quiet=True, dry_run=True)))
+        prepare(config)
+    prepare(replace(config, output=OutputSettings(quiet=True, dry_run=True)))

@@ -8,18 +8,27 @@ from pathlib import Path
 import pytest
 
 from blockwise.experiment import run_folder as outfolder
-from blockwise.experiment.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    BoardSettings,
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from devices.errors import InputError
 
 EVERYTHING = Config(
-    Board("rp2040", 4),
-    Network("cnn", 4, blocks="2", head="gap", norm="group"),
-    Data("digits", 16, (3, 8, 8), 5),
-    Quantization("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 4)),
-    Training(
+    BoardSettings("rp2040", 4),
+    NetworkSettings("cnn", 4, blocks="2", head="gap", norm="group"),
+    ImageSettings("digits", 16, (3, 8, 8), 5),
+    QuantizationSettings("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 4)),
+    TrainingSettings(
         ("local", "bp"), epochs=2, batch_size=8, optimizer="adam", lr=0.5, weight_decay=0.25, update="end",
         micro_batch=2, seed=7, accelerator="cpu", compile=True,
     ),
+    OutputSettings(dry_run=True),
 )  # fmt: skip
 
 
@@ -32,7 +41,7 @@ def test_a_configuration_comes_back_as_it_was_written():
     out = outfolder.prepare(EVERYTHING)
     saved = outfolder.saved_config(out)
     assert saved.learning() == EVERYTHING.learning()
-    assert saved.output == Output(resume=out)
+    assert saved.output == OutputSettings(resume=out, dry_run=True)
     assert (out / outfolder.CHECKPOINTS).is_dir()
 
 
@@ -43,32 +52,33 @@ def test_runs_without_a_name_of_their_own_get_different_folders():
 
 
 def test_the_folder_is_named_after_a_profile_and_not_its_path():
-    assert outfolder.default_out(Config(Board("/boards/mine.toml"))).name.endswith("-mine-resnet20")
+    assert outfolder.default_out(Config(BoardSettings("/boards/mine.toml"))).name.endswith("-mine-resnet20")
 
 
 def test_every_file_system_takes_the_name_of_a_folder_of_its_own():
-    config = Config(Board(os.fsdecode(b"/boards/caf\xe9: my board?.toml")), Network("torchvision:resnet18"))
+    board, network = os.fsdecode(b"/boards/caf\xe9: my board?.toml"), NetworkSettings("torchvision:resnet18")
+    config = Config(BoardSettings(board), network, output=OutputSettings(dry_run=True))
     name = outfolder.default_out(config).name
     assert name.endswith("-caf---my-board--torchvision-resnet18")
     assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
 
 
 def test_a_folder_with_a_run_is_resumed_but_not_taken_for_another():
-    out = outfolder.prepare(Config(output=Output(out=Path("run"))))
+    out = outfolder.prepare(Config(output=OutputSettings(out=Path("run"))))
     with pytest.raises(InputError, match="a folder that holds a run"):
-        outfolder.prepare(Config(output=Output(out=out)))
+        outfolder.prepare(Config(output=OutputSettings(out=out)))
     assert outfolder.prepare(outfolder.saved_config(out)) == out
 
 
 def test_a_dry_run_is_resumed_as_one():
-    out = outfolder.prepare(Config(output=Output(dry_run=True)))
+    out = outfolder.prepare(Config(output=OutputSettings(dry_run=True)))
     assert outfolder.saved_config(out).output.dry_run
 
 
 def test_digests_go_on_when_a_run_is_resumed():
-    out = outfolder.prepare(Config(output=Output(digest=True, quiet=True)))
+    out = outfolder.prepare(Config(output=OutputSettings(digest=True, quiet=True)))
     saved = outfolder.saved_config(out).output
-    assert saved == Output(resume=out, digest=True)
+    assert saved == OutputSettings(resume=out, digest=True)
 
 
 def damaged(change: dict[str, object]) -> str:

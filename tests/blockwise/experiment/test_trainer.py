@@ -6,8 +6,14 @@ import pytest
 import torch
 
 from blockwise.experiment import compare, trainer
-from blockwise.experiment.config import Config, Data, Network, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.studies.jobs import Job, train
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
@@ -16,17 +22,17 @@ from blockwise.training.options import Silent
 def config(regime: str, **training: object) -> Config:
     integer = regime in INTEGER_REGIMES
     return Config(
-        network=Network("plain4" if integer else "cnn", 4, head="pred-pooled", blocks="layers"),
-        images=Data("digits"),
-        quantization=Quantization("fp32" if integer else "lsq"),
-        training=Training((regime,), epochs=1, batch_size=456, **training),
+        network=NetworkSettings("plain4" if integer else "cnn", 4, head="pred-pooled", blocks="layers"),
+        images=ImageSettings("digits"),
+        quantization=QuantizationSettings("fp32" if integer else "lsq"),
+        training=TrainingSettings((regime,), epochs=1, batch_size=456, **training),
     )
 
 
 @pytest.mark.parametrize("update", ["auto", "end", "fused"])
 @pytest.mark.parametrize("regime", ALL_REGIMES)
 def test_gradients_are_applied_when_the_plan_of_the_regime_applies_them(regime, update):
-    setup = Setup.of(config(regime, update=update))
+    setup = prepare(config(regime, update=update))
     assert trainer.options_of(setup, regime).fused == (setup.plan(regime).update == "fused")
 
 
@@ -36,7 +42,7 @@ def test_a_study_trains_the_update_order_that_it_plans_in_the_same_row(regime, t
     real = Run.train
     monkeypatch.setattr(Run, "train", lambda run: (seen.append(run.options), real(run))[1])
     told = config(regime, micro_batch=228)
-    row, setup = train(Job("s", "p", told), tmp_path / "state.pt", Silent(), ""), Setup.of(told)
+    row, setup = train(Job("s", "p", told), tmp_path / "state.pt", Silent(), ""), prepare(told)
     assert row["update"] == setup.plan(regime).update == ("fused" if seen[0].fused else "end")
     assert row["peak_kib"] == round(setup.plan(regime).peak_bytes / 1024, 1)
 
@@ -45,7 +51,7 @@ def test_a_study_trains_the_update_order_that_it_plans_in_the_same_row(regime, t
 def test_the_order_of_updates_changes_no_bit_of_what_a_study_has_recorded(regime):
     ends = []
     for update in ("end", "fused"):
-        setup = Setup.of(config(regime, update=update, micro_batch=57))
+        setup = prepare(config(regime, update=update, micro_batch=57))
         run = trainer.run_of(setup, regime, trainer.options_of(setup, regime))
         run.train()
         ends.append(run.net.state_dict())
@@ -53,7 +59,7 @@ def test_the_order_of_updates_changes_no_bit_of_what_a_study_has_recorded(regime
 
 
 def test_micro_batches_are_trained_at_the_size_that_is_planned():
-    setup = Setup.of(config("bp-micro", micro_batch=228))
+    setup = prepare(config("bp-micro", micro_batch=228))
     run = trainer.run_of(setup, "bp-micro", trainer.options_of(setup, "bp-micro"))
     assert run.regime.size == setup.step("bp-micro").micro_batch == 228
 
@@ -68,7 +74,7 @@ def test_only_what_ends_with_equal_bits_is_not_trained_again(compiles, trained, 
     monkeypatch.setattr(compare, "_trained", lambda setup, row, *rest: (seen.append(row.regime), row)[1])
     told = config("bp", compile=compiles)
     regimes = ("bp", "bp-fused", "bp-checkpoint", "bp-best", "local", "local-paged")
-    result = compare.compare(Setup.of(replace(told, training=replace(told.training, regimes=regimes))))
+    result = compare.compare(prepare(replace(told, training=replace(told.training, regimes=regimes))))
     assert seen == trained
     twins = {row.regime: row.trained_as for row in result.regimes if row.trained_as}
     assert twins == {

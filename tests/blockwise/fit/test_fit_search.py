@@ -6,7 +6,7 @@ from itertools import pairwise, product
 import pytest
 
 from blockwise.cli.commands.compare import parse
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.prepare import prepare
 from blockwise.fit import Model, Space, pareto, search
 from blockwise.fit.confirm import Confirmed, limits_of, planned
 from blockwise.fit.measure import Measured
@@ -41,7 +41,7 @@ def test_the_front_is_what_the_comparison_shows_for_the_same_flags(balanced):
     for choice in balanced.front:
         found = choice.confirmed
         flags = [*found.candidate.flags, "--model", "cnn", "--width", "4", "--data", "digits"]
-        setup = Setup.of(parse(flags))
+        setup = prepare(parse(flags))
         assert setup.dataset.in_shape == MODEL.in_shape
         plan = setup.plan(found.candidate.regime)
         assert plan.peak_bytes == found.measured.peak_bytes

@@ -9,8 +9,9 @@ from inner import inner
 from torch.nn import functional as F
 
 from blockwise import heads, models, quant
-from blockwise.experiment import config
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.settings import NetworkSettings, TrainingSettings
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.cuts import cut
 from blockwise.training.local import LocalLearning, block_step
@@ -193,8 +194,8 @@ def test_blocks_are_named_after_their_first_and_last_unit():
 @every_head
 def test_a_batch_of_one_is_refused_exactly_where_a_step_on_one_image_fails(head, name):
     """Tried on digits: norms of 1x1 maps in a network or a head, and heads that compare samples."""
-    network, training = config.Network(name, 4, "layers", head), config.Training(batch_size=2)
-    setup = Setup.of(config.Config(network=network, training=training))
+    network, training = NetworkSettings(name, 4, "layers", head), TrainingSettings(batch_size=2)
+    setup = prepare(Config(network=network, training=training))
     net, regime = setup.build().train(), LocalLearning()
     try:
         regime.step(net, regime.phases(net)[0], *batch(1))
@@ -202,12 +203,12 @@ def test_a_batch_of_one_is_refused_exactly_where_a_step_on_one_image_fails(head,
         works = False
     else:
         works = True
-    alone = config.Config(network=network, training=config.Training(batch_size=1))
+    alone = Config(network=network, training=TrainingSettings(batch_size=1))
     if works:
-        assert Setup.of(alone).config is alone
+        assert prepare(alone).config is alone
     else:
         with pytest.raises(InputError, match="--batch-size: got 1, wanted at least 2"):
-            Setup.of(alone)
+            prepare(alone)
 
 
 # ------------------------------------------------------- frozen statistics

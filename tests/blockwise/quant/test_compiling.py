@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from blockwise import models, quant
-from blockwise.experiment import prepare as setup
-from blockwise.experiment.config import Config, Data, Output, Training
+from blockwise.experiment import prepare
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import ImageSettings, OutputSettings, TrainingSettings
 from blockwise.quant.compiling import check_compiled
 from blockwise.quant.methods import lsq
 from devices.errors import InputError
@@ -65,9 +66,9 @@ def test_a_network_without_quantizers_has_nothing_to_check():
 @pytest.mark.parametrize(
     ("training", "output", "checked"),
     [
-        (Training(("bp",), compile=True), Output(), True),
-        (Training(("bp",)), Output(), False),
-        (Training(("bp",), compile=True), Output(dry_run=True), False),
+        (TrainingSettings(("bp",), compile=True), OutputSettings(), True),
+        (TrainingSettings(("bp",)), OutputSettings(), False),
+        (TrainingSettings(("bp",), compile=True), OutputSettings(dry_run=True), False),
     ],
     ids=["compiled", "eager", "dry run"],
 )
@@ -75,6 +76,6 @@ def test_only_what_is_to_be_trained_compiled_is_checked_and_before_any_work(
     training, output, checked, monkeypatch
 ):
     seen: list[torch.nn.Module] = []
-    monkeypatch.setattr(setup, "check_compiled", seen.append)
-    setup.Setup.of(Config(images=Data("digits"), training=training, output=output))
+    monkeypatch.setattr(prepare, "check_compiled", seen.append)
+    prepare.prepare(Config(images=ImageSettings("digits"), training=training, output=output))
     assert [any(isinstance(m, quant.Quantizer) for m in net.modules()) for net in seen] == [True] * checked

@@ -2,12 +2,13 @@
 
 import pytest
 
-from blockwise.experiment.config import Config, Training
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import TrainingSettings
 from blockwise.report.facts import integers, settings
 
 
 def lines(*regimes: str, requantize: str = "buffered") -> tuple[str, str]:
-    config = Config(training=Training(regimes=regimes, requantize=requantize)).learning()
+    config = Config(training=TrainingSettings(regimes=regimes, requantize=requantize)).learning()
     config |= {"weight_bits": 3, "activation_bits": 3}
     return settings(config), integers(config)
 

@@ -6,8 +6,9 @@ import pytest
 from command_lines import changed
 
 from blockwise.cli import main as cli
-from blockwise.experiment.config import Config, Data, Network, Output, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.settings import ImageSettings, NetworkSettings, OutputSettings, TrainingSettings
 from blockwise.report.integers import integer_rows
 from blockwise.studies import integers, jobs, records
 from blockwise.studies.summary import summaries
@@ -90,12 +91,12 @@ def test_what_cannot_be_trained_on_integers_is_refused_before_anything_is_traine
 def test_the_preset_of_niti_fits_its_accumulators():
     protocol = integers.PROTOCOLS["niti"]
     config = Config(
-        network=Network(protocol.model, protocol.width, blocks="layers", head="pred-pooled"),
-        images=Data(in_shape=(3, 32, 32)),
-        training=Training(tuple(INTEGER_REGIMES), batch_size=protocol.batch_size),
-        output=Output(dry_run=True),
+        network=NetworkSettings(protocol.model, protocol.width, blocks="layers", head="pred-pooled"),
+        images=ImageSettings(in_shape=(3, 32, 32)),
+        training=TrainingSettings(tuple(INTEGER_REGIMES), batch_size=protocol.batch_size),
+        output=OutputSettings(dry_run=True),
     )
-    assert Setup.of(config).integer_regimes == tuple(INTEGER_REGIMES)
+    assert prepare(config).integer_regimes == tuple(INTEGER_REGIMES)
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,30 @@ import torch
 
 from blockwise.experiment import trainer
 from blockwise.experiment.compare import compare
-from blockwise.experiment.config import Config, Data, Network, Output, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 
 STEPS, BATCH, MICRO = 4, 16, 4
 
 
 def setup(
     regime: str, method: str = "lsq", norm: str = "none", model: str = "cnn", micro: int = MICRO
-) -> Setup:
-    made = Setup.of(
+) -> Prepared:
+    made = prepare(
         Config(
-            network=Network(model, 4, head="gap", norm=norm),
-            images=Data("digits"),
-            quantization=Quantization(method),
-            training=Training((regime,), epochs=1, batch_size=BATCH, lr=0.05, micro_batch=micro),
-            output=Output(dry_run=True),
+            network=NetworkSettings(model, 4, head="gap", norm=norm),
+            images=ImageSettings("digits"),
+            quantization=QuantizationSettings(method),
+            training=TrainingSettings((regime,), epochs=1, batch_size=BATCH, lr=0.05, micro_batch=micro),
+            output=OutputSettings(dry_run=True),
         )
     )
     few = made.dataset.train.select(torch.arange(STEPS * BATCH))

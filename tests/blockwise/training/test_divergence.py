@@ -9,9 +9,15 @@ import torch
 
 from blockwise.cli import main as cli
 from blockwise.experiment import trainer
-from blockwise.experiment.config import Config, Data, Network, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Divergence
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
 from blockwise.studies import jobs, records
 from blockwise.training import Run
 from blockwise.training.divergence import Losses, Place, first_broken
@@ -25,12 +31,12 @@ STEPS = 3  # of an epoch
 
 def run_of(regime: str, **options: object) -> Run:
     config = Config(
-        network=Network("cnn", 4, head="gap", blocks="layers"),
-        images=Data("digits"),
-        quantization=Quantization("fp32"),
-        training=Training((regime,), epochs=EPOCHS, batch_size=BATCH, lr=PEAK),
+        network=NetworkSettings("cnn", 4, head="gap", blocks="layers"),
+        images=ImageSettings("digits"),
+        quantization=QuantizationSettings("fp32"),
+        training=TrainingSettings((regime,), epochs=EPOCHS, batch_size=BATCH, lr=PEAK),
     )
-    setup = Setup.of(config)
+    setup = prepare(config)
     return trainer.run_of(setup, regime, replace(trainer.options_of(setup, regime), digest=True, **options))
 
 

@@ -9,9 +9,11 @@ from torch.nn import functional as F
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
-from blockwise.experiment.config import Config, Network
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.presets import PRESETS
+from blockwise.experiment.settings import NetworkSettings
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.cuts import cut
 from blockwise.training import REGIMES, Run, TrainOptions
@@ -218,11 +220,11 @@ def test_a_resumed_training_with_dropout_ends_with_the_bits_of_an_uninterrupted_
 # ------------------------------------------------------------------ preset
 
 
-def setup(**network: object) -> Setup:
+def setup(**network: object) -> Prepared:
     preset = PRESETS["local-loss"]
     images = replace(preset.images, data="digits")
     chosen = replace(preset.network, width=2, **network)  # type: ignore[arg-type]
-    return Setup.of(replace(preset, network=chosen, images=images))
+    return prepare(replace(preset, network=chosen, images=images))
 
 
 def test_the_output_layer_starts_at_zero_where_it_learns_by_itself_and_not_in_backpropagation():
@@ -254,4 +256,4 @@ def test_a_bias_alone_leaves_the_weights_as_they_were():
 
 
 def test_the_default_network_is_the_plain_one():
-    assert Config().network.style == models.PLAIN == Network().style
+    assert Config().network.style == models.PLAIN == NetworkSettings().style

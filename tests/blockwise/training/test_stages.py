@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from blockwise import quant
-from blockwise.experiment.config import Config, Network, Quantization, Training
-from blockwise.experiment.prepare import Setup
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.settings import NetworkSettings, QuantizationSettings, TrainingSettings
 from blockwise.experiment.trainer import options_of
 from blockwise.quant import Quantizer, Stages
 from blockwise.training import REGIMES, Run, TrainOptions
@@ -17,9 +19,9 @@ from devices.errors import InputError
 
 def config(chain: tuple[int, ...], epochs: int, method: str = "lsq") -> Config:
     return Config(
-        network=Network("cnn", 4, blocks="2", head="gap"),
-        quantization=Quantization(method, weight_bits=2, activation_bits=2, bit_chain=chain),
-        training=Training(epochs=epochs, batch_size=256),
+        network=NetworkSettings("cnn", 4, blocks="2", head="gap"),
+        quantization=QuantizationSettings(method, weight_bits=2, activation_bits=2, bit_chain=chain),
+        training=TrainingSettings(epochs=epochs, batch_size=256),
     )
 
 
@@ -49,7 +51,7 @@ class Watch:
             raise Stop
 
 
-def train(setup: Setup, regime: str, watch: Watch, checkpoint=None) -> tuple[torch.nn.Module, object]:
+def train(setup: Prepared, regime: str, watch: Watch, checkpoint=None) -> tuple[torch.nn.Module, object]:
     net = setup.build()
     watch.net = net
     training = setup.config.training
@@ -84,7 +86,7 @@ def rates(method: str, epochs: int, monkeypatch) -> list[float]:
     monkeypatch.setattr(
         Updater, "set_learning_rate", lambda self, rate: (seen.append(rate), tell(self, rate))
     )
-    setup = Setup.of(config((), epochs, method))
+    setup = prepare(config((), epochs, method))
     train(setup, "bp", Watch())
     return seen
 
@@ -99,13 +101,13 @@ def test_inq_trains_in_float_and_after_each_freezing_through_a_whole_schedule(mo
 
 def test_integer_regimes_know_no_stages_of_quantizers():
     regimes = ("bp", "niti")
-    setup = Setup(replace(config((), 5, "inq"), training=Training(regimes, 5)), None, None)
+    setup = Prepared(replace(config((), 5, "inq"), training=TrainingSettings(regimes, 5)), None, None)
     assert options_of(setup, "bp").stages.last == 4
     assert options_of(setup, "niti").stages == quant.ONE_STAGE
 
 
 def test_bits_fall_and_only_the_last_stage_can_be_chosen():
-    setup, watch = Setup.of(config((32, 4, 1), 3)), Watch()
+    setup, watch = prepare(config((32, 4, 1), 3)), Watch()
     net, outcome = train(setup, "bp", watch)
     assert watch.seen == [{32}, {8, 4}, {8, 2}]  # first and last layer at 8 bits, as LSQ has them
     assert outcome.best_epoch == 3
@@ -115,7 +117,7 @@ def test_bits_fall_and_only_the_last_stage_can_be_chosen():
 @pytest.mark.parametrize("regime", ["bp", "local-resident"])
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_training_stopped_in_any_stage_ends_with_the_bits_of_one_that_was_not(regime, stop, tmp_path):
-    setup = Setup.of(config((32, 1), 2))
+    setup = prepare(config((32, 1), 2))
     whole, _ = train(setup, regime, Watch())
     with pytest.raises(Stop):
         train(setup, regime, Watch(stop), tmp_path / "state.pt")
@@ -141,4 +143,4 @@ def test_at_32_bits_weights_pass_as_they_are_and_activations_through_a_relu():
 )
 def test_a_chain_that_does_not_fall_is_refused(chain, message):
     with pytest.raises(InputError, match=message):
-        config(chain, 4).validate()
+        config(chain, 4)

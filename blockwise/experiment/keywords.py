@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from blockwise.experiment.config import Board, Config, Data, Network, Output, Quantization, Training
+from blockwise.experiment.config import Config
 from devices.errors import InputError, unknown_name
 
 
@@ -16,15 +16,11 @@ class _Setting:
     hint: Any
 
 
-GROUPS: dict[str, type] = {
-    "board": Board, "network": Network, "images": Data, "quantization": Quantization, "training": Training,
-    "output": Output,
-}  # fmt: skip
 ASKED_OF_THE_COMMAND = ("json", "quiet", "resume", "preset", "list_devices", "version")
 """Flags that say what to print, or where the others come from."""
 SETTINGS: dict[str, _Setting] = {
     name: _Setting(group, hint)
-    for group, kind in GROUPS.items()
+    for group, kind in get_type_hints(Config).items()
     for name, hint in get_type_hints(kind).items()
     if name not in ASKED_OF_THE_COMMAND
 }

@@ -1,0 +1,53 @@
+"""What the memory figures of a comparison take for granted, in words."""
+
+from blockwise import quant
+from blockwise.experiment.prepared import Prepared
+from devices.boards.profile import KIB
+
+INTEGER_ASSUMPTION: dict[str, str] = {
+    "buffered": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
+    "niti's sums wait in a buffer of 32 bits until the largest is known",
+    "twice": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
+    "niti's sums are computed twice, the first time for the largest alone",
+}
+
+NORM_ASSUMPTIONS: dict[str, str] = {
+    "batch": "batch norm works in place and keeps its normalised values, ",
+    "batch-recompute": "batch norm's input is computed again going back, ",
+    "group": "group norm works in place and keeps its normalised values, ",
+    "frozen": "frozen norms scale and shift in place, ",
+    "none": "",
+}
+
+
+def assumptions(prepared: Prepared) -> tuple[str, ...]:
+    """What the memory figures take for granted, one line each."""
+    found = _float_assumptions(prepared)
+    return (
+        (*found, INTEGER_ASSUMPTION[prepared.config.training.requantize])
+        if prepared.integer_regimes
+        else found
+    )
+
+
+def _float_assumptions(prepared: Prepared) -> tuple[str, ...]:
+    return (
+        f"{_edges(prepared)}latent weights, gradients, optimizer state and accumulators are 32 bits wide; "
+        "local heads are float32",
+        f"a direct C implementation without im2col: {NORM_ASSUMPTIONS[prepared.config.network.norm]}"
+        "element-wise layers are evaluated on the fly"
+        + ("" if prepared.config.is_float else ", one filter is unpacked at a time"),
+        f"tensors are padded to {prepared.device.alignment_bytes} bytes; "
+        f"{prepared.device.reserve_bytes / KIB:g} KiB of RAM are kept for stack and system, code is in flash",
+        "images arrive as 8-bit values; packed blocks stay in RAM; in local-resident finished blocks run "
+        "one image at a time",
+    )
+
+
+def _edges(prepared: Prepared) -> str:
+    """The convention of first and last layers."""
+    if prepared.config.is_float:
+        return ""
+    width = {quant.FLOAT_BITS: "in float", 1: "as the others"}
+    edge = prepared.config.scheme.edge_bits
+    return f"first and last layer {width.get(edge, f'at {edge} bits')}; "

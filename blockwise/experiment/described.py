@@ -1,0 +1,66 @@
+"""What was compared, as a result has it: the board, the network, the images and the configuration."""
+
+from typing import Any
+
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.result import DataInfo, DeviceInfo, ModelInfo, PaperAccounting
+from devices.memory.paper import paper_figures
+
+
+def device_of(prepared: Prepared) -> DeviceInfo:
+    device = prepared.device
+    return DeviceInfo(
+        device.name, device.title, device.core, device.clock_mhz, device.ram_bytes,
+        device.largest_contiguous_bytes, device.reserve_bytes, device.flash_bytes, dict(device.sources),
+    )  # fmt: skip
+
+
+def model_of(prepared: Prepared) -> ModelInfo:
+    network = prepared.network
+    sizes = {b.name: sum(x.weights + x.biases for x in b.layers) for b in network.blocks}
+    heads = {b.name: sum(x.weights + x.biases for x in b.head) for b in network.blocks}
+    return ModelInfo(
+        prepared.config.network.model, prepared.width, network.parameters,
+        network.in_shape, len(prepared.dataset.classes), sizes, prepared.head, heads,
+    )  # fmt: skip
+
+
+def data_of(prepared: Prepared) -> DataInfo:
+    dataset = prepared.dataset
+    augment = dataset.policy
+    parts = [
+        f"crop with {augment.crop_padding} pixels of padding" if augment.crop_padding else "",
+        "horizontal flip" if augment.flip else "",
+        f"cutout {augment.cutout}" if augment.cutout else "",
+    ]
+    text = ", ".join(part for part in parts if part) or "no augmentation"
+    sizes = (len(dataset.train), len(dataset.validation), len(dataset.test))
+    moments = (dataset.mean, dataset.std) if len(dataset.train) else ((), ())
+    return DataInfo(dataset.name, *sizes, text, dataset.classes, *moments)
+
+
+def config_of(prepared: Prepared) -> dict[str, Any]:
+    """The configuration with everything chosen: no "auto" head, methods and bits as trained."""
+    config = prepared.config
+    scheme = config.scheme
+    chosen = {
+        "head": prepared.head, "lr": config.learning_rate, "method": scheme.name,
+        "weight_method": scheme.weight.name, "activation_method": scheme.activation.name,
+        "residual": config.residual,
+    }  # fmt: skip
+    bits = {"weight_bits": config.weight_bits, "activation_bits": config.activation_bits}
+    return config.learning() | chosen | bits
+
+
+def paper_accounting(prepared: Prepared) -> PaperAccounting:
+    config = prepared.config
+    figures = paper_figures(
+        prepared.network,
+        bits=config.weight_bits,
+        activation_bits=config.activation_bits,
+        batch_size=config.training.batch_size,
+    )
+    return PaperAccounting(
+        figures.inference_activations, figures.inference_parameters, figures.training_activations,
+        figures.training_parameters, figures.training_optimizer,
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""The planned half of a result: a row for every regime, and every form of backpropagation beside them."""
+
+from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.result import (
+    ArenaInfo,
+    Baseline,
+    MomentRow,
+    PagingInfo,
+    RegimeResult,
+    TensorRow,
+)
+from blockwise.training.bp_micro import difference
+from devices.planning import Plan
+from devices.program.ledger import Moment
+from devices.program.regimes import BEST, REGIMES, find
+from devices.program.schedule import Tensor
+
+BATCHES = (1, 8, 32, 128)
+
+
+def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
+    plan = prepared.plan(regime)
+    obstacles = {batch: prepared.obstacle(regime, batch) for batch in BATCHES}
+    operation = plan.ledger.peak.operation
+    return RegimeResult(
+        regime=regime,
+        peak_bytes=plan.peak_bytes,
+        fits=plan.fits,
+        by_category=plan.by_category,
+        peak_operation=operation.name,
+        peak_phase=operation.phase,
+        peak_block=operation.block,
+        tensors_at_peak=tuple(_tensor(plan, tensor) for tensor in plan.tensors_at_peak),
+        peak_by_batch={b: prepared.plan(regime, b).peak_bytes for b, found in obstacles.items() if not found},
+        obstacle_by_batch={batch: found.reason for batch, found in obstacles.items() if found},
+        peak_by_block=plan.peak_by_block,
+        macs_per_step=plan.schedule.macs,
+        update=plan.update,
+        timeline=tuple(_moment(moment) for moment in plan.timeline),
+        arena=_arena(plan),
+        paging=_paging(plan),
+    )
+
+
+def baselines(prepared: Prepared) -> tuple[Baseline, ...]:
+    """Every form of backpropagation. One that only has to fit is also shown as low as it gets."""
+    rows = [_baseline(prepared, name) for name, regime in REGIMES.items() if regime.baseline]
+    lowest = prepared.lowest_backpropagation()
+    if lowest.peak_bytes < min(row.peak_bytes for row in rows if not row.obstacle):
+        note = f"{BEST} without regard to the operations it repeats"
+        macs = lowest.schedule.macs
+        rows.append(Baseline(f"{BEST}, lowest", lowest.peak_bytes, lowest.fits, macs, note))
+    return tuple(rows)
+
+
+def _arena(plan: Plan) -> ArenaInfo:
+    arena, placement = plan.arena, plan.placement
+    return ArenaInfo(
+        arena.height, arena.bound, arena.gap, arena.method, arena.proven, placement.fits,
+        placement.missing_bytes,
+    )  # fmt: skip
+
+
+def _paging(plan: Plan) -> PagingInfo | None:
+    found = plan.paging
+    if found is None:
+        return None
+    return PagingInfo(
+        found.read_bytes, found.written_bytes, found.read_seconds, found.write_seconds, found.life_steps,
+        found.ring_bytes, found.flash_bytes, found.fits,
+    )  # fmt: skip
+
+
+def _baseline(prepared: Prepared, regime: str) -> Baseline:
+    plan, found = prepared.plan(regime), prepared.obstacle(regime)
+    peak, macs = plan.peak_bytes, plan.schedule.macs
+    if found:
+        return Baseline(regime, peak, False, macs, f"cannot run: {found.reason}", found.reason)
+    return Baseline(regime, peak, plan.fits, macs, _baseline_note(prepared, regime))
+
+
+def _baseline_note(prepared: Prepared, regime: str) -> str:
+    """What sets the regime apart, in a few words."""
+    if not find(regime).micro_batches:
+        return REGIMES[regime].summary
+    size, batch = prepared.config.training.micro_batch, prepared.config.training.batch_size
+    if size >= batch:
+        return "one micro-batch: as bp-best"
+    config = prepared.config
+    found = difference(prepared.network.layers, config.scheme.activation, config.activation_bits, size)
+    effect = f"{found}: other results than bp" if found else "the gradients of bp"
+    return f"{REGIMES[regime].summary}; {effect}"
+
+
+def _tensor(plan: Plan, t: Tensor) -> TensorRow:
+    size = t.aligned_bytes(plan.device.alignment_bytes)
+    return TensorRow(t.name, t.owner, t.category, t.shape, t.bits, size)
+
+
+def _moment(moment: Moment) -> MomentRow:
+    operation = moment.operation
+    return MomentRow(operation.name, operation.phase, operation.block, moment.live_bytes, moment.by_category)

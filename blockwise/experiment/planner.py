@@ -1,0 +1,52 @@
+"""How a configuration plans any network on its board."""
+
+from dataclasses import dataclass, replace
+
+from blockwise.experiment.config import Config
+from devices.boards.profile import Device
+from devices.network import Network
+from devices.planning import Plan
+from devices.program.accountings import DEVICE
+from devices.program.regimes import BEST, Step, schedule, update_of
+from devices.trainability import Obstacle, obstacle
+
+
+@dataclass(frozen=True)
+class Planner:
+    """A configuration and the board that it names."""
+
+    config: Config
+    device: Device
+
+    def step(self, regime: str, batch: int | None = None) -> Step:
+        """What a training step of ``regime`` is made of, at the run's batch size or another."""
+        config, training = self.config, self.config.training
+        bits = config.scheme.bits(config.weight_bits, config.activation_bits, config.residual)
+        return Step(
+            training.batch_size if batch is None else batch, training.optimizer, bits,
+            self.update(regime) == "fused", DEVICE, micro_batch=training.micro_batch,
+            limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
+            twice=training.requantize == "twice",
+        )  # fmt: skip
+
+    def update(self, regime: str) -> str:
+        """When gradients are applied in ``regime``: in its plan, and in its training."""
+        return update_of(regime, self.config.training.asked_update)
+
+    def plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
+        """The memory plan of ``regime``."""
+        return self._plan(network, regime, self.step(regime, batch))
+
+    def lowest(self, network: Network) -> Plan:
+        """The best-engineered backpropagation as low as it gets, even if one that repeats less would fit."""
+        return self._plan(network, BEST, replace(self.step(BEST), limit_bytes=None))
+
+    def obstacle(self, network: Network, regime: str, batch: int | None = None) -> Obstacle | None:
+        """Why ``regime`` cannot be trained; None if it can."""
+        training = self.config.training
+        return obstacle(
+            network, regime, training.batch_size if batch is None else batch, training.micro_batch
+        )
+
+    def _plan(self, network: Network, regime: str, step: Step) -> Plan:
+        return Plan(self.device, regime, step.batch, self.update(regime), schedule(regime, network, step))

@@ -1,0 +1,134 @@
+"""What a configuration names, ready to plan and to train: network, cut, head, memory plans."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from blockwise import data, models
+from blockwise.experiment.choice import INTEGER_HEADS, Chosen, choose
+from blockwise.experiment.config import Config
+from blockwise.experiment.networks import float_chain, quantize, width_of
+from blockwise.experiment.planner import Planner
+from blockwise.integer.arithmetics import arithmetic_of
+from blockwise.integer.net import IntegerNet
+from blockwise.models import Chain
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.cuts import Cut
+from devices.boards.profile import Device
+from devices.errors import InputError
+from devices.network import Network
+from devices.planning import Plan
+from devices.program.regimes import PLAIN, Step, find
+from devices.trainability import Obstacle
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A configuration with its board and its images, as ``prepare`` gives it."""
+
+    config: Config
+    device: Device
+    dataset: data.Dataset
+    own: Chain | None = None  # a network that no name builds
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Plans any network on the board."""
+        return Planner(self.config, self.device)
+
+    @property
+    def width(self) -> int | None:
+        """Channels of the first stage; None for a network that does not scale."""
+        return width_of(self.config.network)
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        sizes = (self.width or 0, len(self.dataset.classes), *self.dataset.in_shape)
+        return choose(self.planner, lambda: self.chain(trained=False), *sizes)
+
+    @property
+    def head(self) -> str:
+        """The local head."""
+        return self._chosen.head
+
+    @property
+    def cut(self) -> Cut:
+        """Groups of unit numbers, one per block."""
+        return self._chosen.cut
+
+    @property
+    def network(self) -> Network:
+        """The network as the hardware side sees it."""
+        return self._chosen.network
+
+    # ------------------------------------------------------------------ plans
+
+    def step(self, regime: str, batch: int | None = None) -> Step:
+        """What a training step of ``regime`` is made of."""
+        return self.planner.step(regime, batch)
+
+    def update(self, regime: str) -> str:
+        """When gradients are applied in ``regime``."""
+        return self.planner.update(regime)
+
+    def plan(self, regime: str, batch: int | None = None) -> Plan:
+        """The memory plan of ``regime`` at the run's batch size, or another."""
+        return self.planner.plan(self.network, regime, batch)
+
+    def lowest_backpropagation(self) -> Plan:
+        """The best-engineered with the lowest peak, whether or not one that repeats less would fit."""
+        return self.planner.lowest(self.network)
+
+    def obstacle(self, regime: str, batch: int | None = None) -> Obstacle | None:
+        """Why ``regime`` cannot be trained at the run's batch size, or another; None if it can."""
+        return self.planner.obstacle(self.network, regime, batch)
+
+    # --------------------------------------------------------------- networks
+
+    def chain(self, *, trained: bool = True) -> Chain:
+        """The network in float, freshly initialised from the seed, or perhaps only its shapes."""
+        network, seed = self.config.network, self.config.training.seed
+        if self.own is not None:
+            torch.manual_seed(seed)
+            return models.replica(self.own, network.norm, network.style, network.width)
+        shape, classes = self.dataset.in_shape, len(self.dataset.classes)
+        return float_chain(network, shape, classes, seed, trained=trained)
+
+    def quantized_chain(self) -> Chain:
+        """The network with its quantizers, freshly initialised from the seed."""
+        return quantize(self.chain(), self.config.quantization, self.config.network.model)
+
+    def build_parts(self) -> tuple[Chain, BlockNet]:
+        """The quantized network by its own names, and the same modules in blocks with heads."""
+        chain = self.quantized_chain()
+        return chain, BlockNet(chain, self.cut, self.head)
+
+    def build(self, regime: str = PLAIN) -> BlockNet | IntegerNet:
+        """The network with its heads as ``regime`` trains it, initialised from the seed."""
+        found = find(regime)
+        if not found.is_integer:
+            net = self.build_parts()[1]
+            if found.heads:
+                net.zero_output()
+            return net
+        # Without local heads any will do that has an integer form: none of them is trained or counted.
+        head = self.head if found.heads else INTEGER_HEADS[-1]
+        net = BlockNet(self.chain(), self.cut, head)
+        return IntegerNet(net, arithmetic_of(regime), self.config.training.seed)
+
+    @property
+    def integer_regimes(self) -> tuple[str, ...]:
+        """Those of the configuration that train on integers alone."""
+        return tuple(r for r in self.config.training.regimes if find(r).is_integer)
+
+    @cached_property
+    def accelerator(self) -> str:
+        """The torch device to train on. Raises InputError if CUDA is asked for and absent."""
+        asked, available = self.config.training.accelerator, torch.cuda.is_available()
+        if asked == "cuda" and not available:
+            raise InputError(
+                "--accelerator", got="cuda, which this computer does not offer",
+                wanted="a device that PyTorch sees", do="use --accelerator cpu",
+            )  # fmt: skip
+        return "cuda" if available and asked != "cpu" else "cpu"

@@ -1,0 +1,46 @@
+"""What a result came from: versions, hardware and the commit of the source tree."""
+
+import contextlib
+import platform
+import subprocess
+from pathlib import Path
+
+import psutil
+import torch
+
+import blockwise
+
+
+def environment(accelerator: str) -> dict[str, str]:
+    """Versions and hardware behind the accuracies and timings of trainings on ``accelerator``."""
+    return {
+        "blockwise": blockwise.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": processor(),
+        "cores": str(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1),
+        "threads": str(torch.get_num_threads()),
+        "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
+        "git_commit": git_commit(),
+    }
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        if names:
+            return f"{names[0]} ({platform.machine()})"
+    return platform.processor() or platform.machine()
+
+
+def git_commit() -> str:
+    """Commit of the source tree, "unknown" outside a checkout."""
+    root = Path(__file__).parents[2]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()

@@ -1,0 +1,88 @@
+"""Which network, how it is cut, and under which heads."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise import heads, models
+from blockwise.experiment.settings.words import AUTO, check_name, listed
+from blockwise.experiment.sizes import check_size
+from blockwise.nets import norms
+from devices.errors import InputError
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network, how it is cut, and the local heads."""
+
+    model: Annotated[
+        str,
+        arg(help=f"One of {listed(models.CATALOGUE)}; or torchvision:NAME."),
+    ] = "resnet20"
+    width: Annotated[
+        int | None,
+        arg(
+            metavar="CHANNELS",
+            help="Channels of the first stage; scales every layer.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+        ),
+    ] = None
+    blocks: Annotated[
+        str,
+        arg(
+            help="Where to cut: stages, residual, layers, each (layers, and the classifier a block of its "
+            "own), a number of memory-balanced blocks, or auto: 8, or as many as there are layers."
+        ),
+    ] = AUTO
+    head: Annotated[
+        str,
+        arg(
+            help=f"Local head: {listed(heads.CATALOGUE)}, lookahead:WIDTH, pred:FEATURES, or auto: the "
+            "widest lookahead head with which local-resident (or one of the local regimes asked for, if it "
+            "is not among them) fits the board, else gap; if nothing fits, the head with the lowest peak. "
+            "With local integer regimes pred-pooled, else gap."
+        ),
+    ] = AUTO
+
+    norm: Annotated[
+        str,
+        arg(
+            help=f"Norm layers: {listed(norms.NORMS)}. batch-recompute saves memory, not accuracy; group "
+            "does without statistics of the batch; frozen sets constants on the first images."
+        ),
+    ] = "batch"
+    activation: Annotated[
+        str,
+        arg(help=f"One of {listed(models.ACTIVATIONS)}; leaky-relu has slope 0.01 and is not quantized."),
+    ] = models.PLAIN.activation
+    dropout: Annotated[
+        float,
+        arg(
+            metavar="RATE",
+            help="Dropout behind every activation, of whole channels behind convolutions; in networks of "
+            "layers in a row.",
+        ),
+    ] = models.PLAIN.dropout
+    bias: Annotated[bool, arg(help="Give every layer a bias, before a norm as well.")] = models.PLAIN.bias
+    init: Annotated[
+        str,
+        arg(help="First weights of convolutions: he (normal, by fan-out) or pytorch (uniform, by fan-in)."),
+    ] = models.PLAIN.init
+
+    def __post_init__(self) -> None:
+        models.check_name(self.model)
+        if self.width is not None:
+            check_size("--width", self.width)
+        check_name("norm", self.norm, norms.NORMS)
+        check_name("head", self.head.partition(":")[0], {AUTO, *heads.CATALOGUE})
+        if self.head.endswith(":"):
+            raise InputError(
+                "--head", got=repr(self.head), wanted="a width behind the colon", do="try lookahead:32"
+            )
+        _ = self.style
+
+    @property
+    def style(self) -> models.Style:
+        """What stands around the weights. Raises InputError for what cannot be."""
+        return models.Style(self.activation, self.dropout, self.bias, self.init)

@@ -1,0 +1,46 @@
+"""What to do, and where the results go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What to do and where the results go."""
+
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="DIR",
+            help="Folder for the results.",
+            help_behavior_hint="(default: a new one under runs/)",
+        ),
+    ] = None
+    json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
+    quiet: Annotated[bool, arg(help="No progress and no report, only the verdict.")] = False
+    dry_run: Annotated[bool, arg(help="Memory without training.")] = False
+    digest: Annotated[
+        bool,
+        arg(
+            help="Add a checksum of all weights to each regime, and write that after every step to "
+            "checkpoints/REGIME.digests."
+        ),
+    ] = False
+    resume: Annotated[
+        Path | None,
+        arg(metavar="DIR", help="Go on with the interrupted run in this folder.", help_behavior_hint=""),
+    ] = None
+    preset: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help="Start from a published set-up instead of the defaults; other flags change it. local-loss: "
+            "VGG8B with predsim heads on CIFAR-10 as Nøkland & Eidnes 2019 train it, for an accelerator.",
+            help_behavior_hint="",
+        ),
+    ] = None
+    list_devices: Annotated[bool, arg(help="List the boards and stop.")] = False
+    version: Annotated[bool, arg(help="Print the version and stop.")] = False

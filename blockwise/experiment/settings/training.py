@@ -1,0 +1,121 @@
+"""How to train."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise.experiment.settings.words import AUTO, check_name, listed
+from blockwise.experiment.sizes import MOST_IMAGES, check_size
+from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
+from blockwise.training.schedules import SCHEDULES
+from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
+from devices.errors import InputError
+from devices.planning import REQUANTIZE, UPDATES
+from devices.program.regimes import ALL_REGIMES, DEFAULT_REGIMES, find
+
+LEAST_MU = SMALLEST_MU + STATE_BITS + 2
+"""mu falls by 2 in a training, and counts less for states of 4 bits."""
+LARGEST_SEED = 2**63 - 1
+"""PyTorch keeps seeds in 64 bits."""
+MOST_EPOCHS = 10**6
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train."""
+
+    regimes: Annotated[
+        tuple[str, ...], arg(metavar="REGIME ...", help=f"What to compare: {listed(ALL_REGIMES)}.")
+    ] = DEFAULT_REGIMES
+    epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
+    batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
+    optimizer: Annotated[str, arg(help=f"One of {listed(OPTIMIZERS)}.")] = "sgd-momentum"
+    lr: Annotated[
+        float | None,
+        arg(
+            metavar="RATE",
+            help="Highest learning rate of the schedule.",
+            help_behavior_hint="(default: "
+            + ", ".join(f"{rate:g} for {name}" for name, rate in DEFAULT_LEARNING_RATE.items())
+            + ")",
+        ),
+    ] = None
+    schedule: Annotated[
+        str,
+        arg(
+            help="How the learning rate goes: one-cycle (up for a fifth of the training, then down to 0) or "
+            "steps (a quarter of it from 50, 75, 89 and 94 % of the training on)."
+        ),
+    ] = "one-cycle"
+    weight_decay: Annotated[
+        float, arg(metavar="RATE", help="Of convolution and linear weights; methods may have their own.")
+    ] = WEIGHT_DECAY
+    update: Annotated[
+        str, arg(help="When gradients are applied: end (of the step), fused (in backward), auto (by regime).")
+    ] = AUTO
+    micro_batch: Annotated[
+        int, arg(help="Images at a time in bp-micro, also where it is listed only as a baseline.")
+    ] = 1
+    mu: Annotated[
+        int,
+        arg(
+            metavar="BITS",
+            help="First learning rate of integer regimes: the largest gradient moves its 8-bit weight by "
+            "2^BITS; one bit less after a half and after three quarters of the training.",
+        ),
+    ] = FIRST_MU
+    requantize: Annotated[
+        str,
+        arg(
+            help="In integer regimes, for the memory figures: sums are buffered, or computed twice to spare "
+            "the buffer. The results are the same."
+        ),
+    ] = REQUANTIZE[0]
+    seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
+    accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
+    compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
+
+    def __post_init__(self) -> None:
+        self._check_regimes()
+        check_name("optimizer", self.optimizer, OPTIMIZERS)
+        check_name("--schedule", self.schedule, SCHEDULES)
+        check_name("--update", self.update, {AUTO, *UPDATES})
+        check_name("--requantize", self.requantize, REQUANTIZE)
+        check_name("--accelerator", self.accelerator, {AUTO, "cpu", "cuda"})
+        check_size("--epochs", self.epochs, most=MOST_EPOCHS)
+        check_size("--batch-size", self.batch_size, most=MOST_IMAGES)
+        check_size("--micro-batch", self.micro_batch, most=MOST_IMAGES)
+        check_size("--seed", self.seed, 0, LARGEST_SEED)
+        self._check_rates()
+
+    def _check_regimes(self) -> None:
+        for regime in self.regimes:
+            find(regime)
+        if not self.regimes or len(set(self.regimes)) < len(self.regimes):
+            got = " ".join(self.regimes) or "none"
+            raise InputError(
+                "--regimes", got=got, wanted="each regime once", do=f"choose of {listed(ALL_REGIMES)}"
+            )
+
+    def _check_rates(self) -> None:
+        if not LEAST_MU <= self.mu <= LARGEST_MU:
+            raise InputError(
+                "--mu", got=self.mu, wanted=f"{LEAST_MU} to {LARGEST_MU}", do="try 5, NITI's own"
+            )
+        if self.lr is not None and not 0 < self.lr < float("inf"):
+            raise InputError("--lr", got=self.lr, wanted="a number above 0", do="leave it out")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise InputError(
+                "--weight-decay", got=self.weight_decay, wanted="a number from 0", do="leave it out"
+            )
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak learning rate: as asked for, or the optimizer's."""
+        return DEFAULT_LEARNING_RATE[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def asked_update(self) -> str | None:
+        """When gradients are to be applied; None where each regime decides."""
+        return None if self.update == AUTO else self.update
