@@ -1,0 +1,130 @@
+"""docs/extending.md: every change that it shows is made in a copy of the packages, and used there."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "extending.md").read_text("utf-8")
+CHANGE = re.compile(
+    r"^New, `(?P<new>[\w/.-]+)`|^In `(?P<old>[\w/.-]+)`|```(?P<kind>\w+)\n(?P<body>.*?)```", flags=re.S | re.M
+)
+
+
+def section(title: str) -> str:
+    """The text under a heading."""
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, flags=re.S | re.M)[1]
+
+
+def perform(title: str, root: Path) -> None:
+    """Make the changes of a section under ``root``: new files as they are, differences where they fit."""
+    target = root
+    for found in CHANGE.finditer(section(title)):
+        if name := found["new"] or found["old"]:
+            target = root / name
+            assert target.exists() == bool(found["old"]), target
+        elif found["kind"] == "diff":
+            lines = found["body"].splitlines(keepends=True)
+            before = "".join(line[1:] for line in lines if line[0] in " -")
+            after = "".join(line[1:] for line in lines if line[0] in " +")
+            text = target.read_text("utf-8")
+            assert text.count(before) == 1, f"{target.name} has {text.count(before)} times:\n{before}"
+            target.write_text(text.replace(before, after), "utf-8")
+        else:
+            assert found["kind"] in ("python", "toml")
+            target.write_text(found["body"], "utf-8")
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the packages, to be changed."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for package in ("blockwise", "devices"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    return tmp_path
+
+
+def run(house: Path, *arguments: str) -> str:
+    """What Python prints with these arguments in the copy."""
+    environment = os.environ | {"PYTHONPATH": str(house), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=house, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+TRAINED = """
+import json, blockwise
+from pathlib import Path
+from blockwise.report import dumps
+told = blockwise.train("cnn", width=4, epochs=1, blocks="layers", out=Path("run"), **{settings!r})
+print(dumps(told))
+"""
+
+
+def trained(house: Path, **settings: object) -> dict[str, dict]:
+    """The regimes of a comparison on a small network, by name."""
+    told = run(house, "-c", TRAINED.format(settings=settings))
+    return {row["regime"]: row for row in json.loads(told)["regimes"]}
+
+
+@pytest.mark.slow
+def test_a_quantizer_passes_the_invariants_and_is_trained_and_exported(house):
+    perform("A quantizer", house)
+    shutil.copytree(ROOT / "tests", house / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", house)
+    invariants = ["tests/blockwise/quant/test_quantizers.py", "tests/blockwise/quant/test_packing.py"]
+    run(
+        house,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-k",
+        "minmax and not ptq",
+        *invariants,
+    )
+    rows = trained(house, method="minmax", weight_bits=4, regimes=("bp", "local"), head="gap")
+    assert all(row["test_accuracy"] > 0.2 for row in rows.values())
+    run(house, "-m", "blockwise", "export", "run")
+    (file,) = (house / "run").glob("*.safetensors")
+    assert b"minmax" in file.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_head_is_planned_and_trained(house):
+    perform("A local head", house)
+    rows = trained(house, head="hidden:8", regimes=("local",))
+    names = {tensor["name"] for tensor in rows["local"]["tensors_at_peak"]}
+    assert "conv1.head.classify.hidden.weight" in names
+    assert rows["local"]["test_accuracy"] > 0.2
+
+
+def test_a_board_is_found_by_name_and_by_path(house):
+    perform("A board", house)
+    code = (
+        "import devices; board = devices.load('example');"
+        "print(board.name, board.usable_bytes, len(board.runs));"
+        "print(devices.load('devices/boards/profiles/example-board.toml') == board)"
+    )
+    assert run(house, "-c", code).split() == ["example-board", str(184 * 1024), "2", "True"]
+
+
+@pytest.mark.slow
+def test_a_regime_is_planned_and_trained(house):
+    perform("A regime", house)
+    rows = trained(house, regimes=("bp", "last-block"), head="gap")
+    bp, last = rows["bp"], rows["last-block"]
+    assert last["peak_bytes"] < bp["peak_bytes"]
+    assert last["test_accuracy"] > 0.15  # behind blocks of random weights
+    assert last["by_category"]["packed weights"] > 0
+    assert list(last["training"]["block_accuracies"]) == ["conv3"]
