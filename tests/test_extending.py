@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from devices.program.regimes import REGIMES
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "extending.md").read_text("utf-8")
 CHANGE = re.compile(
@@ -128,3 +130,43 @@ def test_a_regime_is_planned_and_trained(house):
     assert last["test_accuracy"] > 0.15  # behind blocks of random weights
     assert last["by_category"]["packed weights"] > 0
     assert list(last["training"]["block_accuracies"]) == ["conv3"]
+
+
+OWN_LAYER = """
+import elu, blockwise
+from torch import nn
+from torch.nn import functional as F
+from devices.errors import InputError
+from devices.program.regimes import REGIMES
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1, self.n1, self.c2 = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3)
+        self.act, self.fc = nn.ELU(), nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.fc(F.elu(self.c2(self.act(self.n1(self.c1(x))))).mean((2, 3)))
+
+for regime in REGIMES:
+    plan = blockwise.plan(Net(), regime=regime, in_shape=(1, 8, 8), blocks="layers", head="gap")
+    saved = [t for t in plan.schedule.tensors.values() if t.name == "c1.act.out"]
+    print(regime, plan.fits, [(t.shape, t.bits) for t in saved])
+rows = blockwise.train(Net(), regimes=("bp", "local"), epochs=1, blocks="layers", head="gap").regimes
+print(all(row.test_accuracy > 0.2 for row in rows))
+try:
+    blockwise.plan(Net(), regime="niti", in_shape=(1, 8, 8), norm="none")
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_layer_from_outside_is_planned_trained_and_refused_on_integers(house):
+    perform("A layer", house)
+    *plans, trained, refused = run(house, "-c", OWN_LAYER).splitlines()
+    assert len(plans) == len(REGIMES)
+    assert all(" True " in line for line in plans)
+    assert plans[0] == "bp True [((16, 8, 6, 6), 32)]"  # the output that its derivative is read off
+    assert trained == "True"
+    assert "elu" in refused
