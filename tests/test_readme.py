@@ -26,7 +26,7 @@ def test_the_documents_show_what_results_hold():
 def test_the_files_that_a_document_names_exist(document):
     text = document.read_text("utf-8")
     linked = [document.parent / name for name in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)]
-    named = [ROOT / name for name in re.findall(rf"`((?:{FOLDERS})/[\w/.-]*)`", text)]
+    named = [ROOT / name for name in re.findall(rf"(?<!New, )`((?:{FOLDERS})/[\w/.-]*)`", text)]
     assert [str(path) for path in (*linked, *named) if not path.exists()] == []
 
 
