@@ -1,9 +1,13 @@
 """Options shared by all tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
+
+# Assertions in helpers show their values too.
+pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("helpers/*.py")))
 
 # On tensors this small, threads mostly wait for each other: here and in the commands that tests start.
 torch.set_num_threads(1)

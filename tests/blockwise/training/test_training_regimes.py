@@ -6,43 +6,19 @@ from itertools import pairwise
 
 import pytest
 import torch
+from small_cnn import OPTIONS, build, same
 from torch.nn import functional as F
 
 from blockwise import models, quant
-from blockwise.data import Dataset, Split, batches, load
+from blockwise.data import Dataset, Split, batches
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.training import REGIMES, Run, TrainOptions, features, make_regime, segments
+from blockwise.training import REGIMES, Run, TrainOptions, make_regime, segments
 from blockwise.training import loop as loop_module
-from blockwise.training.features import cache_features, pays
-from blockwise.training.host import StorageCounter
 from blockwise.training.schedules import one_cycle
 from blockwise.training.updater import WEIGHT_DECAY, Updater
 from devices.errors import InputError
 from devices.program.regimes import Step, find
-
-OPTIONS = TrainOptions(
-    epochs=2, batch_size=32, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=3
-)
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    full = load("digits", seed=0)
-    part = torch.arange(160)
-    return replace(full, train=full.train.select(part), test=full.test.select(part[:100]))
-
-
-def build(method: str = "lsq", head: str = "gap", blocks: str = "layers", norm: str = "batch") -> BlockNet:
-    torch.manual_seed(0)
-    chain = models.build("cnn", (1, 8, 8), 10, 4, norm)
-    groups = Anatomy(chain, head).cut(blocks, Step())
-    quant.quantize(chain, method)
-    return BlockNet(chain, groups, head)
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def plain_loop(net: BlockNet, data: Dataset, options: TrainOptions) -> BlockNet:
@@ -232,150 +208,6 @@ def test_without_validation_images_the_last_epoch_counts(digits):
     outcome, _ = Run(build(), data, REGIMES["bp"], OPTIONS).train()
     assert outcome.best_epoch == OPTIONS.epochs
     assert outcome.validation_accuracy is None
-
-
-def test_cached_features_are_the_features_to_the_bit_in_one_byte_each(digits):
-    net = build().eval()
-    cache = cache_features(net, 2, digits.train, 32, digits.normalize)
-    index = torch.tensor([5, 0, 99])
-    x = digits.normalize(digits.train.images[:32])
-    assert cache.codes.dtype == torch.uint8
-    assert len(cache.codebook) <= 8
-    assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 2))
-    assert cache.take(index).shape == (3, *net.run(x, 0, 2).shape[1:])
-
-
-def test_features_in_float_are_cached_as_floats(digits):
-    net = build("fp32").eval()
-    cache = cache_features(net, 1, digits.train, 32, digits.normalize)
-    x = digits.normalize(digits.train.images[:32])
-    assert cache.codebook is None
-    assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 1))
-
-
-@pytest.mark.parametrize("method", ["fp32", "lsq", "bnn", "quant-noise", "uniq"])
-def test_features_cached_or_not_the_training_ends_with_the_same_bits(digits, monkeypatch, method):
-    ends = []
-    for limit in (0, 1 << 30):
-        monkeypatch.setattr(features, "LARGEST_BYTES", limit)
-        run = Run(build(method), digits, REGIMES["local-resident"], OPTIONS)
-        run.train()
-        ends.append(run.net.state_dict())
-    assert same(*ends)
-
-
-def test_zeros_of_either_sign_are_cached_apart():
-    net, images = build("fp32").eval(), torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
-    values = torch.tensor([0.0, -0.0, 1.0, -1.0]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
-    net.bodies[0] = torch.nn.Identity()
-    cache = cache_features(net, 1, Split(images, torch.arange(4)), 3, lambda x: values[: len(x)])
-    assert torch.equal(cache.take(torch.arange(3)).view(torch.int32), values[:3].view(torch.int32))
-    assert len(cache.codebook) == 3
-
-
-def test_whether_features_are_cached_follows_from_sizes_alone(digits, monkeypatch):
-    """By hand: 4 channels of 4x4 floats behind block 1 and its pool."""
-    per_image = 4 * 4 * 4 * features.BYTES_WHILE_CODING
-    most = features.LARGEST_BYTES // per_image
-    for count, expected in ((most, True), (most + 1, False)):
-        monkeypatch.setattr(Split, "__len__", lambda _, count=count: count)
-        assert pays(build().eval(), 1, digits.train, 2, augmented=False) is expected
-
-
-def test_a_cache_pays_only_for_later_blocks_that_see_the_same_images_again(digits):
-    net = build()
-    assert pays(net, 1, digits.train, 2, augmented=False)
-    assert not pays(net, 0, digits.train, 2, augmented=False)
-    assert not pays(net, 1, digits.train, 1, augmented=False)
-    assert not pays(net, 1, digits.train, 2, augmented=True)
-
-
-def test_the_storage_counter_counts_each_storage_once_and_frees_it():
-    held = torch.zeros(1000)
-    with StorageCounter([held, held.view(10, 100)]) as counter:
-        assert counter.live_bytes == 4000
-        a = torch.ones(500)
-        b = a.view(5, 100)
-        assert counter.live_bytes == 6000
-        c = b + 1
-        assert counter.live_bytes == 8000
-        del a, b
-        assert counter.live_bytes == 6000
-        del c
-    assert counter.live_bytes == 4000
-    assert counter.peak_bytes == 8000
-
-
-def test_the_host_ledger_orders_the_regimes_as_the_device_ledger_does(digits):
-    peaks = {}
-    for name, regime in REGIMES.items():
-        options = replace(OPTIONS, epochs=1, fused=name != "bp")
-        peaks[name] = Run(build(), digits, regime, options).train()[1].peak_tensor_bytes
-    assert peaks["bp"] > peaks["bp-checkpoint"]
-    assert peaks["bp"] > peaks["local"] >= peaks["local-resident"]
-
-
-def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero():
-    assert one_cycle(0.1) == pytest.approx(0.5)
-    assert one_cycle(0.2) == pytest.approx(1.0)
-    assert one_cycle(0.6) == pytest.approx(0.5)
-    assert one_cycle(1.0) == 0.0
-
-
-def rates(steps: int, peak: float = 1.0) -> list[float]:
-    """The learning rate of every step of a training."""
-    updater, found = Updater([torch.nn.Parameter(torch.zeros(1))], "sgd", fused=False, peak=peak), []
-    for done in range(steps):
-        updater.set_progress(done, steps)
-        found.append(updater.optimizers[0].param_groups[0]["lr"])
-    return found
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5, 10, 35, 1000])
-def test_every_step_learns_at_the_rate_that_torchs_one_cycle_has_in_its_middle(steps):
-    """Torch's schedule begins and ends near 0; every second of its points is the middle of a step."""
-    points = 2 * steps + 1
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.1, total_steps=points, pct_start=(0.4 * steps + 1) / points,
-        anneal_strategy="linear", cycle_momentum=False, div_factor=1e12,
-    )  # fmt: skip
-    expected = []
-    for point in range(points):
-        expected += [cycle.get_last_lr()[0]] * (point % 2)
-        optimizer.step()
-        cycle.step() if point < points - 1 else None
-    assert rates(steps, peak=0.1) == pytest.approx(expected)
-    assert min(rates(steps)) > 0
-
-
-@pytest.mark.parametrize("steps", [5, 10, 35, 1000])
-def test_the_mean_rate_is_half_the_peak_and_the_highest_lies_within_a_step_of_it(steps):
-    found = rates(steps)
-    assert sum(found) / steps == pytest.approx(0.5)
-    assert 1 - 2.5 / steps <= max(found) <= 1
-
-
-def test_a_training_of_one_step_learns_at_five_eighths_of_the_peak():
-    assert rates(1, peak=0.8) == [pytest.approx(0.5)]
-
-
-def test_the_last_step_moves_the_weights_and_so_does_the_only_one(digits):
-    """With a single step the rate decides where it ends; with two the second adds to the first."""
-    data, ends = replace(digits, train=digits.train.select(torch.arange(64))), []
-    for size, rate in ((64, 0.1), (64, 0.2), (32, 0.1)):
-        told = replace(OPTIONS, epochs=1, batch_size=size, learning_rate=rate)
-        run = Run(build("fp32"), data, REGIMES["bp"], told)
-        before, seen = run.net.bodies[0][0].conv.weight.detach().clone(), []
-        real = run._step
-        run._step = lambda *a, real=real, seen=seen, run=run, **k: (  # type: ignore[method-assign]
-            real(*a, **k),
-            seen.append(run.net.bodies[0][0].conv.weight.detach().clone()),
-        )[0]
-        run.train()
-        assert all(not torch.equal(a, b) for a, b in pairwise([before, *seen]))
-        ends.append(seen[-1] - before)
-    torch.testing.assert_close(ends[1], 2 * ends[0], rtol=1e-3, atol=1e-6)
 
 
 def test_an_unknown_optimizer_names_the_nearest_match():

@@ -1,0 +1,151 @@
+"""Full disks, closed pipes, interrupted and killed runs: nothing is lost."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from command_runs import DRY, ROOT, TINY, refusal
+
+from blockwise import report
+from blockwise.cli import main as cli
+from blockwise.cli.commands import compare
+from blockwise.system import files
+
+
+def full_disk(monkeypatch, name: str) -> None:
+    """No room for the file of this name, once."""
+    written = files._write_new
+
+    def write(path, payload):
+        if f".{name}." in path:
+            monkeypatch.setattr(files, "_write_new", written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        written(path, payload)
+
+    monkeypatch.setattr(files, "_write_new", write)
+
+
+def test_a_full_disk_at_the_end_leaves_the_answer_and_says_how_to_write_it(capsys, monkeypatch):
+    full_disk(monkeypatch, "report.html")
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert "blockwise: run/report.html: got No space left on device, wanted room for " in err
+    assert err.endswith("; free some, then go on with --resume run\n")
+    assert not Path("run/result.json").exists()
+    assert cli.main(["--resume", "run", "--json"]) == 0
+    again, err = capsys.readouterr()
+    assert err == ""
+    first, second = (json.loads(text)["regimes"][0] for text in (out, again))
+    assert first["test_accuracy"] == second["test_accuracy"] is not None
+    assert json.loads(again) == json.loads(Path("run/result.json").read_text("utf-8"))
+
+
+def test_a_full_disk_in_the_middle_costs_the_last_epoch_alone(capsys, monkeypatch):
+    full_disk(monkeypatch, "bp.pt")
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run"]) == 1
+    assert "blockwise: run/checkpoints/bp.pt: got No space left" in capsys.readouterr().err
+    assert cli.main(["--resume", "run"]) == 0
+
+
+def test_a_reader_that_leaves_costs_no_file(capsys, monkeypatch):
+    monkeypatch.setattr(report, "print_report", lambda *_: (_ for _ in ()).throw(BrokenPipeError))
+    assert cli.main([*DRY, "--out", "run"]) == 1
+    assert capsys.readouterr() == ("", "")
+    assert Path("run/result.json").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_an_answer_that_cannot_be_printed_is_told_in_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, str(ROOT / "run.py"), "--version"]
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert found.stderr == (
+        "blockwise: standard output: got No space left on device, wanted room for the answer; "
+        "print it elsewhere\n"
+    )
+    assert found.returncode == 1
+
+
+def interrupt(monkeypatch, after: int) -> None:
+    """Ctrl-C after that many epochs, once."""
+    epochs = iter(range(1, 1_000))
+    shown = compare.ConsoleWatcher.epoch
+
+    def stop(self, regime, epoch):
+        shown(self, regime, epoch)
+        if next(epochs) == after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare.ConsoleWatcher, "epoch", stop)
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on_to_the_same_result(capsys, monkeypatch):
+    arguments = (*TINY, "--epochs", "2", "--json", "--digest")
+    assert cli.main([*arguments, "--out", "whole"]) == 0
+    whole = json.loads(capsys.readouterr().out)["regimes"][0]
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*arguments, "--out", "halves"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == "blockwise: interrupted; go on with --resume halves"
+    assert cli.main(["--resume", "halves", "--json"]) == 0
+    halves = json.loads(capsys.readouterr().out)["regimes"][0]
+    assert halves["test_accuracy"] == whole["test_accuracy"]
+    losses = [[epoch["train_loss"] for epoch in row["training"]["history"]] for row in (whole, halves)]
+    assert losses[0] == losses[1]
+    assert halves["training"]["digest"] == whole["training"]["digest"] is not None
+    logs = [Path(run, "checkpoints", "bp.digests").read_text() for run in ("halves", "whole")]
+    assert logs[0] == logs[1]
+
+
+def test_a_run_is_not_resumed_under_another_configuration(capsys, monkeypatch):
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*TINY, "--epochs", "2", "--out", "run"]) == 130
+    capsys.readouterr()
+    assert "another --epochs than the run has" in refusal(capsys, "--resume", "run", "--epochs", "3")
+    assert "got --out new beside it" in refusal(capsys, "--resume", "run", "--out", "new")
+
+
+def test_damaged_files_of_a_run_are_named(capsys, monkeypatch):
+    interrupt(monkeypatch, after=1)
+    assert cli.main([*TINY, "--epochs", "2", "--out", "run"]) == 130
+    capsys.readouterr()
+    shutil.copytree("run", "other")
+    config = json.loads(Path("other/config.json").read_text("utf-8"))
+    config["training"]["seed"] = 1
+    Path("other/config.json").write_text(json.dumps(config), "utf-8")
+    assert "bp.pt: got the state of another configuration" in refusal(capsys, "--resume", "other")
+    Path("run/checkpoints/bp.pt").write_bytes(b"torn")
+    assert "bp.pt: got an unreadable file" in refusal(capsys, "--resume", "run")
+    Path("run/config.json").write_text("{", "utf-8")
+    assert "config.json: got no valid configuration" in refusal(capsys, "--resume", "run")
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
+    command = (sys.executable, str(ROOT / "run.py"))
+    environment = os.environ | {"NO_COLOR": "1"}
+    run = subprocess.Popen(
+        [*command, *TINY, "--epochs", "10", "--out", "run"],
+        stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert run.stderr is not None
+    first = run.stderr.readline()
+    run.kill()
+    run.communicate()
+    assert first.startswith("bp: epoch 1/10")
+    assert not Path("run/result.json").exists()
+    state = torch.load(Path("run/checkpoints/bp.pt"), weights_only=True)
+    assert state["progress"]["epoch"] >= 1
+    done = subprocess.run(
+        [*command, "--resume", "run", "--json"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    history = json.loads(done.stdout)["regimes"][0]["training"]["history"]
+    assert [epoch["epoch"] for epoch in history] == list(range(1, 11))
+    assert "epoch 1/10" not in done.stderr

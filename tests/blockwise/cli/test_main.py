@@ -1,0 +1,162 @@
+"""The command line as a user meets it: streams, exit codes and help."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_runs import DRY, ROOT, TINY, image_folder
+from PIL import Image
+
+from blockwise import __version__
+from blockwise.cli import main as cli
+from devices.boards import profile
+
+FLAGS = [
+    "device", "model", "width", "data", "image-size", "method", "weight-bits", "activation-bits",
+    "regimes", "blocks", "head", "optimizer", "lr", "epochs", "batch-size", "update", "seed",
+    "accelerator", "compile", "out", "json", "dry-run", "resume", "quiet", "version", "list-devices",
+]  # fmt: skip
+
+
+def test_json_prints_the_result_file_and_nothing_else_on_stdout(capsys):
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result == json.loads(Path("run/result.json").read_text("utf-8"))
+    (row,) = result["regimes"]
+    assert row["regime"] == "bp"
+    assert sum(row["by_category"].values()) == row["peak_bytes"]
+    assert 0 <= row["test_accuracy"] <= 1
+    assert "bp: epoch 1/1" in err
+    assert "\x1b" not in out + err
+
+
+def test_quiet_prints_the_verdict_alone(capsys):
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "fits" in out
+    assert err == ""
+
+
+def test_the_report_is_plain_text_where_there_is_no_terminal(capsys):
+    assert cli.main([*DRY, "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    assert "Verdict" in out
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_exit_code_3_tells_that_no_regime_fits(capsys):
+    assert cli.main(["--device", "stm32f103", "--regimes", "bp", "--dry-run", "--out", "run"]) == 3
+    assert "does not fit" in capsys.readouterr().out
+
+
+def test_float_training_needs_no_bits_and_reports_32(capsys):
+    assert cli.main([*DRY, "--method", "fp32", "--out", "run", "--json"]) == 0
+    config = json.loads(capsys.readouterr().out)["config"]
+    assert (config["weight_bits"], config["activation_bits"]) == (32, 32)
+
+
+def test_a_folder_of_images_is_known_by_its_own_name(capsys, workplace):
+    image_folder(workplace / "pictures" / "birds")
+    assert cli.main([*DRY, "--data", str(workplace / "pictures" / "birds"), "--out", "run", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["name"], data["test"]) == ("birds", 4)
+
+
+def test_a_folder_named_like_a_set_is_reached_by_its_path(capsys, workplace):
+    image_folder(workplace / "digits")
+    assert cli.main([*DRY, "--data", "./digits", "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["test"] == 4
+
+
+def test_folders_whose_names_are_not_utf_8_are_trained_from_written_resumed_and_exported(capsys, workplace):
+    data, out = image_folder(workplace / os.fsdecode(b"caf\xe9")), os.fsdecode(b"r\xfcn")
+    (data / "train" / "b").rename(data / "train" / os.fsdecode(b"\xff"))
+    (data / "test" / "b").rename(data / "test" / os.fsdecode(b"\xff"))
+    command = [*TINY, "--epochs", "1", "--batch-size", "8", "--data", str(data), "--out", out]
+    assert cli.main(command) == 0
+    assert "caf\\xe9, 1x8x8" in capsys.readouterr().out
+    written = json.loads(Path(out, "result.json").read_bytes())
+    assert (written["config"]["data"], written["data"]["name"]) == (str(data), "caf\\xe9")
+    assert {path.name for path in Path(out).iterdir()} >= {"report.html", "timeline.svg", "timeline.png"}
+    assert cli.main(["--resume", out, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["config"] == written["config"]
+    assert again["regimes"][0]["test_accuracy"] == written["regimes"][0]["test_accuracy"]
+    assert cli.main(["export", out]) == 0
+    assert Path(out, "bp.safetensors").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_console_prints_json_that_reads_back(encoding, workplace):
+    data = image_folder(workplace / "名é" / os.fsdecode(b"\xe9"))
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *DRY, "--batch-size", "8", "--data", str(data), "--json"],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert json.loads(found.stdout.decode(encoding))["config"]["data"] == str(data)
+
+
+def test_warnings_of_libraries_do_not_reach_the_console(capsys, workplace, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # and a picture of 64 for 108 million
+    text = (Path(profile.__file__).parent / "profiles" / "nrf52840.toml").read_text("utf-8")
+    Path("board.toml").write_text(re.sub(r"(?m)^title.*", 'title = "开发板"', text), "utf-8")
+    data = str(image_folder(workplace / "pictures"))
+    arguments = [*TINY, "--epochs", "1", "--batch-size", "8", "--data", data, "--device", "board.toml"]
+    assert cli.main([*arguments, "--quiet", "--out", "run"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "开发板" in Path("run/timeline.svg").read_text("utf-8")
+
+
+def test_a_note_is_one_line_on_stderr_and_python_shows_the_rest_if_it_is_asked(capsys):
+    for options, count in (([], 1), (["-Wdefault"], 2)):
+        code = "import warnings; from blockwise.system.notes import *\nwith told_in_lines():\n"
+        code += " note('two\\nlines'); warnings.warn('of a library')"
+        command = [sys.executable, *options, "-c", code]
+        found = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        first, *rest = found.stderr.splitlines()
+        assert first == r"blockwise: two\nlines"
+        assert len(rest) >= count - 1 and ("of a library" in found.stderr) == (count == 2)
+
+
+def test_images_take_the_size_that_is_asked_for(capsys):
+    assert cli.main([*DRY, "--image-size", "16", "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["in_shape"] == [1, 16, 16]
+
+
+def test_the_version_and_the_boards_are_printed_without_a_run(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"blockwise {__version__}\n"
+    assert cli.main(["--list-devices"]) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in profile.catalogue())
+    assert not Path("runs").exists()
+
+
+def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert not stop.value.code
+    assert [flag for flag in FLAGS if not re.search(rf"--{flag}\b", text)] == []
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 200
+
+
+def test_the_start_waits_for_no_compiler_and_no_solver():
+    """Importing them takes as long as all else together."""
+    slow = ("torch._dynamo", "sklearn", "ortools")
+    code = (
+        f"import blockwise.experiment.config, sys; print(*[name for name in {slow} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
