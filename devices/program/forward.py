@@ -15,7 +15,7 @@ from devices.program.operation import Derived, Operand, Phase, Stored, tensors_o
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.state import Bits, Parameter
 from devices.program.traits import CODE_MAKERS, CODE_SCRATCH_BITS, PASSIVE
-from devices.program.values import Values, with_roles
+from devices.program.values import Values, maker_of, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
 """Operands by role."""
@@ -96,7 +96,7 @@ class ForwardLowering:
                 "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *self._held(layer)),
                 results=(("output", output), *extras, *moved), scratch=self._filter_scratch(layer),
-                macs=layer.macs * self.images,
+                macs=layer.macs * self.images, at_rest=not training,
             )  # fmt: skip
 
     def _pass_on(self, layer: Layer, idle: bool) -> None:
@@ -122,7 +122,8 @@ class ForwardLowering:
         if not self.table.packs:
             return ()
         found = with_roles(layer, self.held.get(layer.name, ()))
-        return tuple((role, tensors_of(t)[0]) for role, t in found if role in ("running", "levels"))
+        moving = ("levels",) if layer.kind == "frozen_norm" else ("running", "levels")
+        return tuple((role, tensors_of(t)[0]) for role, t in found if role in moving)
 
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
         """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""
@@ -144,8 +145,11 @@ class ForwardLowering:
         if layer.kind in PASSIVE:
             names = (name for source in sources for name in tensors_of(source))
             levels[output] = tuple(dict.fromkeys(s for name in names for s in levels.get(name, ())))
-        elif layer.kind in CODE_MAKERS and self.bits.quantizer_of(layer).levels != 0:
-            levels[output] = self.held.get(layer.name, ())
+            self.values.makers[output] = next(filter(None, map(maker_of, sources)), "")
+        elif layer.kind in CODE_MAKERS:
+            self.values.makers[output] = layer.name if self.bits.activation_of(layer) < FLOAT_BITS else ""
+            if self.bits.quantizer_of(layer).levels != 0:
+                levels[output] = self.held.get(layer.name, ())
 
     def _save(
         self, layer: Layer, row: Row, sources: Sequence[Operand], output: str

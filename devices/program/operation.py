@@ -15,10 +15,11 @@ Phase = Literal["load", "forward", "recompute", "backward", "update", "pack", "p
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor; ``levels`` are the tensors that give codes their values."""
+    """A tensor; ``levels`` are the tensors that give codes their values, by the quantizer of ``maker``."""
 
     tensor: str
     levels: tuple[str, ...] = ()
+    maker: str = ""  # the layer whose quantizer made the codes, if they are codes of one
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Operation:
     scratch: tuple[str, ...] = ()
     adds: tuple[str, ...] = ()  # those of the results that are added to what is there
     macs: int = 0  # multiply-accumulates, whole batch
+    at_rest: bool = False  # as deployed: norms by their running statistics
 
     @property
     def name(self) -> str:

@@ -71,6 +71,10 @@ class Schedule:
         for index, operation in enumerate(self.operations):
             for name in (*operation.reads, *operation.writes):
                 spans[name] = (spans[name][0] if name in spans else index, index)
+        for loop in self.loops:  # what was there before its first pass is read by the last one, too
+            for name, (first, last) in spans.items():
+                if first < loop.first <= last <= loop.last:
+                    spans[name] = (first, loop.last)
         whole = (0, len(self.operations) - 1)
         return {name: whole if t.resident else spans[name] for name, t in self.tensors.items()}
 
@@ -127,14 +131,24 @@ class Program:
         self, action: str, phase: Phase, block: str, *, subject: str = "", layer: str = "",
         operands: Iterable[tuple[str, Operand]] = (), results: Iterable[tuple[str, str]] = (),
         reads: Iterable[str] = (), writes: Iterable[str] = (), scratch: Iterable[str] = (),
-        adds: Iterable[str] = (), macs: int = 0,
+        adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False,
     ) -> None:  # fmt: skip
         """Append an operation; ``reads`` and ``writes`` are operands and results without a role."""
         given = (*operands, *(("", Stored(name)) for name in reads))
         made = (*results, *(("", name) for name in writes))
         self._operations.append(
             Operation(
-                action, phase, block, subject or layer, layer, given, made, tuple(scratch), tuple(adds), macs
+                action,
+                phase,
+                block,
+                subject or layer,
+                layer,
+                given,
+                made,
+                tuple(scratch),
+                tuple(adds),
+                macs,
+                at_rest,
             )
         )
 

@@ -16,6 +16,7 @@ class Values:
     def __init__(self) -> None:
         self.outputs: dict[str, Operand] = {}
         self.levels: dict[str, tuple[str, ...]] = {}  # codes -> levels
+        self.makers: dict[str, str] = {}  # codes -> the layer whose quantizer made them
         self.applied: dict[str, tuple[str, ...]] = {}  # norm -> the scale and shift that its reader applies
         self._outlived: dict[str, int] = {}  # what the next block reads by -> how many of its elements
 
@@ -26,7 +27,8 @@ class Values:
     def now(self, operand: Operand) -> Operand:
         """The operand with what is to be read with it as matters stand."""
         if isinstance(operand, Stored):
-            return Stored(operand.tensor, self.levels.get(operand.tensor, ()))
+            name = operand.tensor
+            return Stored(name, self.levels.get(name, ()), self.makers.get(name, ""))
         inputs = tuple(map(self.now, operand.inputs))
         return Derived(operand.layer, inputs, self.applied.get(operand.layer, ()))
 
@@ -55,6 +57,13 @@ class Values:
         for table in (self.levels, self.applied):
             for key, found in table.items():
                 table[key] = tuple(new if name == old else name for name in found)
+
+
+def maker_of(operand: Operand) -> str:
+    """The layer whose quantizer made the codes of an operand; "" if it is none of codes."""
+    if isinstance(operand, Stored):
+        return operand.maker
+    return next((maker for source in operand.inputs if (maker := maker_of(source))), "")
 
 
 def levels_of(operand: Operand) -> tuple[str, ...]:

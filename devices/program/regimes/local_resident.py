@@ -10,7 +10,7 @@ from devices.program.accountings import FLOAT_BITS
 from devices.program.operation import Stored
 from devices.program.regimes.builder import Builder, Step, Tensors, names_of
 from devices.program.schedule import ACTIVATION, Schedule
-from devices.program.values import levels_of
+from devices.program.values import levels_of, maker_of
 
 
 def local_resident(network: Network, step: Step) -> Schedule:
@@ -75,6 +75,7 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
         )  # fmt: skip
     build.lowering.values.outputs[output] = Stored(inputs)
     build.lowering.values.levels[inputs] = levels_of(made)
+    build.lowering.values.makers[inputs] = maker_of(made)
 
 
 def _in_float(build: Builder) -> Schedule:

@@ -1,0 +1,142 @@
+"""What a kernel sees: the operands of its operation by role, and where to put the results."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from devices.network import Layer
+from devices.program.categories import SAVED_ACTIVATIONS, WORKING_TENSORS
+from devices.program.execute.memory import Memory, Misread
+from devices.program.operation import Operand, Operation, Stored
+from devices.program.schedule import Loop, Schedule
+
+Found = TypeVar("Found")
+ACTIVATIONS = (SAVED_ACTIVATIONS, WORKING_TENSORS)
+
+
+class Machine(Protocol):
+    """The arithmetic of a step, and what comes from outside the RAM."""
+
+    @property
+    def integers(self) -> bool:
+        """Whether words of 32 bits are integers."""
+        ...
+
+    def initial(self, name: str) -> Tensor | None:
+        """What a resident tensor holds before the step, or one that is read from flash; None: nothing."""
+        ...
+
+    def kernel(self, operation: Operation, layer: Layer | None) -> "Kernel":
+        """What performs an operation."""
+        ...
+
+    def meaning(self, stored: Stored, value: Tensor, levels: list[Tensor]) -> Tensor:
+        """What a tensor's elements stand for: codes by their levels."""
+        ...
+
+    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+        """What a layer that is never stored makes of its inputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One operation, in one pass of the loop around it if there is one."""
+
+    schedule: Schedule
+    operation: Operation
+    memory: Memory
+    machine: Machine
+    loop: Loop | None = None
+    turn: int = 0  # which pass of the loop
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that the operation works on."""
+        return self.schedule.layers[self.operation.layer]
+
+    def has(self, role: str) -> bool:
+        """Whether there is an operand of this role."""
+        return any(found == role for found, _ in self.operation.operands)
+
+    def makes(self, role: str) -> bool:
+        """Whether there is a result of this role."""
+        return any(found == role for found, _ in self.operation.results)
+
+    def values(self, role: str) -> list[Tensor]:
+        """The operands of this role, as the numbers that they stand for."""
+        return [self._value(operand) for found, operand in self.operation.operands if found == role]
+
+    def value(self, role: str) -> Tensor:
+        """The only operand of this role. Raises Misread if there is none."""
+        return _only(self.values(role), role, self.operation)
+
+    def raws(self, role: str) -> list[Tensor]:
+        """The operands of this role as they lie in memory."""
+        return [
+            self._load(operand.tensor)
+            for found, operand in self.operation.operands
+            if found == role and isinstance(operand, Stored)
+        ]
+
+    def raw(self, role: str) -> Tensor:
+        """The only operand of this role, as it lies in memory."""
+        return _only(self.raws(role), role, self.operation)
+
+    def operand(self, role: str) -> Operand:
+        """The first operand of this role."""
+        return _only([x for found, x in self.operation.operands if found == role], role, self.operation)
+
+    def result(self, role: str) -> str:
+        """The tensor of the first result of this role."""
+        return _only([name for found, name in self.operation.results if found == role], role, self.operation)
+
+    def put(self, role: str, value: Tensor) -> None:
+        """Write the result of this role, or add to it."""
+        for name in [name for found, name in self.operation.results if found == role]:
+            self.store(name, value)
+
+    def store(self, name: str, value: Tensor) -> None:
+        """Write, or add to, one of the results or the scratch."""
+        if name not in self.operation.writes:
+            raise Misread(f"{self.operation.name} writes {name}, which is none of its results")
+        if name in self.operation.adds:
+            there = self.memory.load(name)
+            value = there + value.reshape(there.shape).to(there.dtype)
+        if self._is_row(name):
+            whole = self.memory.load(name)
+            whole[self.turn : self.turn + 1] = value.reshape(whole[:1].shape)
+            value = whole
+        self.memory.store(name, value)
+
+    def _value(self, operand: Operand) -> Tensor:
+        if isinstance(operand, Stored):
+            levels = [self.memory.load(name) for name in operand.levels]
+            return self.machine.meaning(operand, self._load(operand.tensor), levels)
+        inputs = [self._value(source) for source in operand.inputs]
+        parameters = [self.memory.load(name) for name in operand.parameters]
+        return self.machine.derived(self.schedule.layers[operand.layer], inputs, parameters)
+
+    def _load(self, name: str) -> Tensor:
+        found = self.memory.load(name)
+        return found[self.turn : self.turn + 1] if self._is_row(name) else found
+
+    def _is_row(self, name: str) -> bool:
+        """Whether each pass of the loop takes one image of a tensor that outlives the passes."""
+        tensor = self.schedule.tensors[name]
+        if self.loop is None or tensor.category not in ACTIVATIONS:
+            return False
+        return self.schedule.lifetimes[name][0] < self.loop.first and tensor.shape[:1] == (self.loop.passes,)
+
+
+Kernel = Callable[[Frame], None]
+Kernels = Mapping[tuple[str, str], Kernel]
+"""(kind of layer, or "" for none; action) -> what performs it."""
+
+
+def _only(found: list[Found], role: str, operation: Operation) -> Found:
+    if not found:
+        raise Misread(f"{operation.name} needs {role!r}, which is not among its operands or results")
+    return found[0]

@@ -1,0 +1,81 @@
+"""RAM as bytes: tensors at planned offsets, codes packed, dead bytes poisoned."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from devices.program.schedule import Tensor
+
+POISON = 0xFF
+"""A float of such bytes is not a number, a code the highest there is."""
+
+WORD_BITS = 32
+
+
+class Misread(RuntimeError):
+    """An operation touches what its schedule does not say it touches."""
+
+
+class Memory:
+    """One stretch of bytes and where each tensor lies in it.
+
+    32-bit tensors are float32, or int32 if ``integers``; narrower ones are unsigned codes of their width,
+    low bits first, one behind the other.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, Tensor], offsets: Mapping[str, int], *, integers: bool = False
+    ) -> None:
+        size = max((offsets[name] + t.bytes for name, t in tensors.items()), default=0)
+        self.tensors, self.offsets, self.integers = tensors, offsets, integers
+        self.bytes = np.full(size, POISON, np.uint8)
+
+    def load(self, name: str) -> torch.Tensor:
+        """The elements of a tensor, in its shape: float32 or int32 words, or int64 codes."""
+        tensor = self.tensors[name]
+        if tensor.bits == WORD_BITS:
+            kind = np.int32 if self.integers else np.float32
+            return torch.from_numpy(self._bytes(name).view(kind).copy()).view(tensor.shape)
+        return torch.from_numpy(_unpacked(self._bytes(name), tensor.bits, tensor.elements)).view(tensor.shape)
+
+    def store(self, name: str, value: torch.Tensor) -> None:
+        """Write all elements of a tensor; codes must fit its width."""
+        tensor = self.tensors[name]
+        flat = value.detach().reshape(-1).contiguous()
+        if flat.numel() != tensor.elements:
+            raise Misread(f"{name} has {tensor.elements} elements, {flat.numel()} are written")
+        if tensor.bits == WORD_BITS:
+            kind = torch.int32 if self.integers else torch.float32
+            self._bytes(name)[:] = flat.to(kind).numpy().view(np.uint8)
+        else:
+            self._bytes(name)[:] = _packed(flat.numpy().astype(np.int64), tensor.bits)
+
+    def raw(self, name: str) -> NDArray[np.uint8]:
+        """A copy of a tensor's bytes."""
+        return self._bytes(name).copy()
+
+    def restore(self, name: str, payload: NDArray[np.uint8]) -> None:
+        """Put bytes where a tensor lies."""
+        self._bytes(name)[:] = payload
+
+    def poison(self, name: str) -> None:
+        """The tensor is dead: whoever reads it gets nonsense."""
+        self._bytes(name)[:] = POISON
+
+    def _bytes(self, name: str) -> NDArray[np.uint8]:
+        start = self.offsets[name]
+        return self.bytes[start : start + self.tensors[name].bytes]
+
+
+def _packed(codes: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
+    if codes.size and (codes.min() < 0 or codes.max() >> bits):
+        raise Misread(f"codes {codes.min()} .. {codes.max()} do not fit {bits} bits")
+    planes = (codes[:, None] >> np.arange(bits)) & 1
+    return np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little")
+
+
+def _unpacked(payload: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.int64]:
+    planes = np.unpackbits(payload, bitorder="little", count=count * bits).reshape(count, bits)
+    return planes.astype(np.int64) @ (1 << np.arange(bits, dtype=np.int64))
