@@ -28,6 +28,7 @@ class BlockNet(nn.Module):
         super().__init__()
         units, names, kind = list(chain.units.values()), chain.unit_names, heads.kind(head)
         self.names = tuple(block_name(tuple(names[i] for i in group)) for group in groups)
+        self.last_units = tuple(names[group[-1]] for group in groups)
         parts = [_parts([units[i] for i in group], published=kind.published) for group in groups]
         self.bodies = nn.ModuleList(body for body, _ in parts)
         self.tails = nn.ModuleList(tail for _, tail in parts)

@@ -139,6 +139,20 @@ class Quantizer(nn.Module, ABC):
         """The weights of ``shape`` that codes and constants stand for: those of ``forward`` to the bit."""
         raise TypeError(f"{cls.__name__} has no codes")
 
+    # --------------------------------------------------------------- on a board
+
+    def board_codes(self, x: Tensor) -> Tensor:
+        """The codes of this pass, in training as well: those of :meth:`codes` unless levels have moved."""
+        return self.codes(x)
+
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """The floats that activation codes mean; ``levels`` are what whoever reads them needs, flat."""
+        raise TypeError(f"{type(self).__name__} does not say what its activation codes mean")
+
+    def gradient_of_codes(self, gradient: Tensor, mask: Tensor, codes: Tensor | None) -> Tensor:
+        """The gradient of the parameters, flat, where the values before rounding are gone."""
+        raise TypeError(f"{type(self).__name__} needs the values before rounding")
+
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
         """What one such quantizer holds beside codes, in training and deployed."""

@@ -7,7 +7,7 @@ that its reader evaluates.
 from collections import Counter
 from collections.abc import Sequence
 
-from devices.network import LABELS, Layer, Network
+from devices.network import IMAGES, LABELS, Layer, Network
 from devices.network.ops import ChannelDropout, CrossEntropy, Row
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS, CostTable
@@ -61,6 +61,7 @@ class ForwardLowering:
         images = self._declare("batch.images", shape, self.table.image_bits, ACTIVATION, block)
         labels = self._declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block)
         self.values.outputs |= {self._source: Stored(images), LABELS: Stored(labels)}
+        self.values.makers |= {images: IMAGES, labels: LABELS}
         self.program.emit("load batch", "load", block, results=(("images", images), ("labels", labels)))
 
     def forward(
@@ -175,7 +176,9 @@ class ForwardLowering:
             return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
         if self.bits.activation_of(layer) == FLOAT_BITS:
             return ("output",)  # a float ReLU's output tells its mask
-        return ("mask", "input", "output") if reads_value else ("mask",)
+        if reads_value:
+            return ("mask", "input", "output")
+        return ("mask", "output") if self.bits.activations.reads_codes else ("mask",)
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
         """Tensors that exist only to be saved."""

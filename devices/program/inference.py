@@ -5,7 +5,7 @@ The counterpart of :mod:`devices.program.regimes` for a board that only runs the
 scale and one shift, and a tensor is freed after its last reader.
 """
 
-from devices.network import Block, Network
+from devices.network import IMAGES, Block, Network
 from devices.network.precision import with_quantizers
 from devices.program.lower import Lowering
 from devices.program.operation import Stored
@@ -37,7 +37,7 @@ def inference(network: Network, step: Step) -> Schedule:
     images = program.tensor(
         "batch.images", (step.batch, *network.in_shape), step.table.image_bits, ACTIVATION, OWNER
     )
-    lowering.values.outputs[network.source] = Stored(images)
+    lowering.values.outputs[network.source], lowering.values.makers[images] = Stored(images), IMAGES
     program.emit("deployed network", "pack", OWNER, writes=deployed)
     program.emit("load batch", "load", OWNER, writes=(images,))
     lowering.forward(layers, keep=False, training=False)

@@ -32,6 +32,12 @@ class Values:
         inputs = tuple(map(self.now, operand.inputs))
         return Derived(operand.layer, inputs, self.applied.get(operand.layer, ()))
 
+    def take_over(self, other: "Values", name: str) -> None:
+        """The output of ``name`` is where it is in ``other``."""
+        self.outputs[name] = operand = other.now(other.outputs[name])
+        if isinstance(operand, Stored):
+            self.levels[operand.tensor], self.makers[operand.tensor] = operand.levels, operand.maker
+
     def hand_on(self, name: str, count: int | None, sizes: Mapping[str, int]) -> None:
         """The output of ``name`` will be read after what it is read by has changed.
 

@@ -96,6 +96,10 @@ class DoReFaActivation(Quantizer):
         """Codes 0 .. 2^bits - 1."""
         return (x.clamp(0, 1) * ((1 << self.bits) - 1)).round().long()
 
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """Code / (2^b - 1)."""
+        return codes.float() / ((1 << self.bits) - 1)
+
 
 METHOD = Method(
     "dorefa",

@@ -120,6 +120,16 @@ class _LQNet(Quantizer):
         levels, order = self._ascending(self.basis, x)
         return unrows(lookup(order.reshape(-1), nearest(self.values(x), levels)), x)
 
+    def board_codes(self, x: Tensor) -> Tensor:
+        """By the basis of this pass, from which the present one has moved."""
+        levels, order = self._ascending(self.used, x)
+        return unrows(lookup(order.reshape(-1), nearest(self.values(x), levels)), x)
+
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """By the basis of this pass, the latter of the two."""
+        assert levels is not None
+        return _levels(levels[-self.bits :].view(1, -1), self.bit_values)[0][codes]
+
     def constants(self, x: Tensor) -> dict[str, Tensor]:
         """The bases."""
         return {"basis": self.basis}

@@ -99,6 +99,11 @@ class LSQ(Quantizer):
         stride = high - low if bits == 1 else 1
         return (codes * stride + low).float() * constants["step"]
 
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """Step times code."""
+        assert levels is not None
+        return codes.float() * above_zero(levels[0])
+
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
         """The step; its gradient needs values before rounding."""

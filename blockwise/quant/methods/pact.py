@@ -73,10 +73,20 @@ class PACT(Quantizer):
         """Codes 0 .. 2^bits - 1."""
         return (x / (self._end() / self.levels)).clamp(0, self.levels).round().long()
 
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """Code times alpha / n."""
+        assert levels is not None
+        return codes.float() * (above_zero(levels[0]) / self.levels)
+
+    def gradient_of_codes(self, gradient: Tensor, mask: Tensor, codes: Tensor | None) -> Tensor:
+        """The sum over what lies at alpha or above: there the code is the highest, and nothing passes."""
+        assert codes is not None
+        return torch.where(~mask & (codes == self.levels), gradient, 0).sum().view(1)
+
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
         """Alpha. A mask tells which values pass, and the code on which side the others lie."""
-        return QuantizerMemory(trained=1, packed=1)
+        return QuantizerMemory(trained=1, packed=1, reads_codes=True)
 
 
 METHOD = Method(

@@ -59,7 +59,7 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
     shape = (build.step.batch, *blocks[index - 1].layers[-1].shape)
     one = build.lower(1)
     source = build.network.source
-    one.values.outputs[source] = build.lowering.values.outputs[source]
+    one.values.take_over(build.lowering.values, source)
     name = program.fresh(f"{owner}.inputs")
     bits = build.step.bits.activation_of(blocks[index - 1].layers[-1])
     inputs = program.tensor(name, shape, bits, ACTIVATION, owner)

@@ -1,0 +1,145 @@
+"""A quantizer as a board has it: without state of its own, its values passed in as they lie in memory."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.quant.quantizer import Quantizer
+from devices.program.kernels.quantization import Encoded, Weights
+
+
+class QuantizerOnBoard:
+    """Computes by a copy of ``quantizer``, whose parameters and buffers are set before each use.
+
+    ``trained`` are its parameters and ``kept`` its floating-point buffers, one behind the other in the order
+    in which they are registered.
+    """
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        self.quantizer = copy.deepcopy(quantizer).cpu().train()
+        self.keeps = quantizer.memory(quantizer.bits).kept > 0
+
+    @staticmethod
+    def trained(quantizer: Quantizer) -> Tensor:
+        """Its parameters, flat."""
+        return torch.cat([torch.empty(0), *(p.detach().flatten() for p in quantizer.parameters())])
+
+    @staticmethod
+    def kept(quantizer: Quantizer) -> Tensor:
+        """Its floating-point buffers, flat."""
+        buffers = (b.flatten() for b in quantizer.buffers() if b.is_floating_point())
+        return torch.cat([torch.empty(0), *buffers])
+
+    def weights(self, latent: Tensor, trained: Tensor | None, kept: Tensor | None, *, moves: bool) -> Weights:
+        """By the levels as they are; with ``moves`` they follow afterwards."""
+        quantizer = self._set(trained, kept, moves)
+        x = latent.view(quantizer.shape)
+        floats, after = quantizer(x).detach(), self._kept(kept)
+        self._set(trained, after)
+        return Weights(quantizer.board_codes(x), floats.flatten(), after)
+
+    def weight_gradient(
+        self, gradient: Tensor, latent: Tensor, trained: Tensor | None, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Through the quantizer's own backward pass."""
+        quantizer = self._set(trained, kept)
+        shape = quantizer.shape
+        found, step = self._pulled(gradient.view(shape), latent.view(shape))
+        return found.flatten(), step
+
+    def packed(
+        self, latent: Tensor, trained: Tensor | None, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As deployed: by the levels that it would use at rest."""
+        quantizer = self._set(trained, kept).eval()
+        x = latent.view(quantizer.shape)
+        codes = quantizer.codes(x)
+        constants = [t.detach().float().flatten() for t in quantizer.constants(x).values()]
+        quantizer.train()
+        return codes, torch.cat(constants) if constants else None
+
+    def unpacked(self, codes: Tensor, constants: Tensor | None) -> Tensor:
+        """The floats of deployed codes."""
+        quantizer = self.quantizer
+        names = quantizer.constants(torch.zeros(quantizer.shape))
+        found, start = {}, 0
+        for name, like in names.items():
+            assert constants is not None
+            found[name] = constants[start : start + like.numel()].view(like.shape)
+            start += like.numel()
+        shape = quantizer.shape
+        whole = codes.view(shape) if codes.numel() == torch.Size(shape).numel() else codes
+        return type(quantizer).decode(whole, found, quantizer.bits, shape).flatten()
+
+    def encode(self, x: Tensor, trained: Tensor | None, kept: Tensor | None, *, moves: bool) -> Encoded:
+        """Codes by the levels as they are, and where a gradient of one comes through."""
+        quantizer = self._set(trained, kept, moves)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (passed,) = torch.autograd.grad(quantizer(x).sum(), x)
+        after = self._kept(kept)
+        self._set(trained, after)
+        return Encoded(quantizer.board_codes(x.detach()), passed != 0, after)
+
+    def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Codes by what is packed beside the codes of weights."""
+        quantizer = self._set(None, None)
+        if levels is not None:
+            if self.keeps:
+                quantizer = self._set(None, levels.repeat(2))
+            else:
+                whole = torch.full((sum(p.numel() for p in quantizer.parameters()),), torch.nan)
+                whole[: len(levels)] = levels
+                quantizer = self._set(whole, None)
+        quantizer.eval()
+        codes = quantizer.codes(x)
+        quantizer.train()
+        return codes
+
+    def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """By the values that the codes are read with."""
+        return self.quantizer.decode_activations(codes, levels)
+
+    def gradient(
+        self, gradient: Tensor, mask: Tensor, codes: Tensor | None, x: Tensor | None,
+        trained: Tensor | None, kept: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """From the values before rounding where they were read again, else from mask and codes alone."""
+        quantizer = self._set(trained, kept)
+        if x is not None:
+            return self._pulled(gradient, x)
+        step = quantizer.gradient_of_codes(gradient, mask, codes) if trained is not None else None
+        return torch.where(mask, gradient, 0), step
+
+    def _pulled(self, gradient: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        parameters = list(self.quantizer.parameters())
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            out = self.quantizer(x)
+            found, *steps = torch.autograd.grad(out, [x, *parameters], gradient, materialize_grads=True)
+        return found, torch.cat([s.flatten() for s in steps]) if steps else None
+
+    def _set(self, trained: Tensor | None, kept: Tensor | None, moves: bool = False) -> Quantizer:
+        """The quantizer with these values, and with none that it was not given."""
+        quantizer = self.quantizer
+        with torch.no_grad():
+            _fill(list(quantizer.parameters()), trained)
+            if self.keeps:
+                _fill([b for b in quantizer.buffers() if b.is_floating_point()], kept)
+        quantizer.tracks = moves
+        return quantizer
+
+    def _kept(self, kept: Tensor | None) -> Tensor | None:
+        return None if kept is None else self.kept(self.quantizer).clone()
+
+
+def _fill(tensors: list[Tensor] | list[nn.Parameter], values: Tensor | None) -> None:
+    """Values that were not given are no numbers."""
+    start = 0
+    for tensor in tensors:
+        if values is None:
+            tensor.fill_(torch.nan)
+        else:
+            tensor.copy_(values[start : start + tensor.numel()].view(tensor.shape))
+        start += tensor.numel()

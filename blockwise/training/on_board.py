@@ -1,0 +1,155 @@
+"""The simulation's state as a board would hold it: what a planned step starts from, and must end with."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.models import Chain
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.norms import FrozenNorm
+from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.numeric.ranges import SMALLEST_STEP
+from blockwise.quant.on_board import QuantizerOnBoard
+from blockwise.quant.quantizer import Quantizer
+from blockwise.training.sizes import SHARE
+from blockwise.training.updater import Updater
+from devices.network import Layer
+from devices.program.kernels.machine import FloatMachine
+from devices.program.kernels.updates import Optimizer, Pace
+
+INPUT = ".input"
+"""Behind the name of a layer: the quantizer of what it reads."""
+
+STATES: dict[str, tuple[str, ...]] = {
+    "sgd": (), "sgd-momentum": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"),
+}  # fmt: skip
+"""torch.optim's names of the values that each optimizer keeps for a parameter."""
+
+
+def machine_of(
+    chain: Chain, net: BlockNet, updater: Updater, optimizer: str, batch: tuple[Tensor, Tensor],
+    normalize: Callable[[Tensor], Tensor], layers: Mapping[str, Layer],
+) -> FloatMachine:  # fmt: skip
+    """A float machine that starts where ``net`` and ``updater`` stand; they stay as they are.
+
+    ``layers`` are those of the schedule, ``batch`` uint8 images (B, C, H, W) and labels (B,).
+    """
+    modules = dict(modules_of(chain, net, layers))
+    steps, states = _optimizer_state(updater, STATES[optimizer])
+    start, paces = {}, {}
+    constraints: dict[str, Callable[[Tensor], Tensor]] = {}
+    for name, module in modules.items():
+        for what, value in tensors_of(module).items():
+            start[f"{name}.{what}"] = value
+        for what, parameters in parameters_of(module).items():
+            key = f"{name}.{what}"
+            paces[key] = _pace(updater, parameters[0])
+            for i in range(len(STATES[optimizer])):
+                start[f"{key}.state{i + 1}"] = torch.cat([states(p, i) for p in parameters])
+        quantizer = _weight_quantizer(module)
+        if quantizer is not None and type(quantizer).constrain is not Quantizer.constrain:
+            constraints[f"{name}.weight"] = partial(_constrained, quantizer)
+    found = {name: q for name, m in modules.items() if (q := _own_quantizer(m)) is not None}
+    return FloatMachine(
+        start, batch, normalize, {name: QuantizerOnBoard(q) for name, q in found.items()},
+        Optimizer(optimizer, steps), paces,
+        {name: m.form for name, m in modules.items() if isinstance(m, FloatReLU)}, constraints,
+    )  # fmt: skip
+
+
+def modules_of(chain: Chain, net: BlockNet, layers: Mapping[str, Layer]) -> Iterator[tuple[str, nn.Module]]:
+    """The module of each layer that has one; a quantizer of what a layer reads is its layer's."""
+    roots = {name: unit for name, unit in chain.units.items()}
+    for index in range(len(net)):
+        roots[f"{net.last_units[index]}.head"] = net.head(index)
+    for name in layers:
+        path = name.removesuffix(INPUT)
+        root = max((r for r in roots if path.startswith(f"{r}.")), key=len, default=None)
+        if root is None:
+            continue
+        try:
+            module = roots[root].get_submodule(path[len(root) + 1 :])
+        except AttributeError:  # a function, as a sum
+            continue
+        yield name, module.input_quantizer if name != path else module  # type: ignore[misc]
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """What a board holds of a layer, by the names that plans have for it; flat copies."""
+    found = {
+        what: torch.cat([p.detach().flatten() for p in ps]) for what, ps in parameters_of(module).items()
+    }
+    if isinstance(module, FrozenNorm):
+        found["running"] = torch.cat([module.scale, module.shift]).clone()
+    elif getattr(module, "running_mean", None) is not None:
+        found["running"] = torch.cat([module.running_mean, module.running_var])  # type: ignore[list-item]
+    quantizer = _own_quantizer(module)
+    if quantizer is not None and len(kept := QuantizerOnBoard.kept(quantizer)):
+        found["levels"] = kept.clone()
+    return found
+
+
+def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The trained tensors of a layer by what plans call them: scale and shift of a norm are its bias."""
+    quantizer = _own_quantizer(module)
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    is_norm = weight is not None and not isinstance(module, nn.Conv2d | nn.Linear)
+    rows: dict[str, list[nn.Parameter | None]] = {
+        "weight": [] if is_norm else [weight],
+        "bias": [weight, bias] if is_norm else [bias],
+        "step": list(quantizer.parameters()) if quantizer is not None else [],
+    }
+    return {what: ps for what, found in rows.items() if (ps := [p for p in found if p is not None])}
+
+
+def _own_quantizer(module: nn.Module) -> Quantizer | None:
+    if isinstance(module, Quantizer):
+        return module
+    return module.quantizer if isinstance(module, QuantReLU) else _weight_quantizer(module)
+
+
+def _weight_quantizer(module: nn.Module) -> Quantizer | None:
+    return module.weight_quantizer if isinstance(module, QuantConv2d | QuantLinear) else None
+
+
+def _pace(updater: Updater, parameter: nn.Parameter) -> Pace:
+    for optimizer in updater.optimizers:
+        for group in optimizer.param_groups:
+            if any(p is parameter for p in group["params"]):
+                size = group["size_decay"]
+                if size is not None:
+                    return Pace(group["lr"], size, SHARE, SMALLEST_STEP)
+                return Pace(group["lr"], group["weight_decay"])
+    return Pace(0.0)
+
+
+def _optimizer_state(
+    updater: Updater, names: tuple[str, ...]
+) -> tuple[int, Callable[[nn.Parameter, int], Tensor]]:
+    """How many steps were made, and the i-th state of a parameter."""
+    found = {p: dict(state) for o in updater.optimizers for p, state in o.state.items()}
+
+    def state(parameter: nn.Parameter, index: int) -> Tensor:
+        value = found.get(parameter, {}).get(names[index])
+        return torch.zeros(parameter.numel()) if value is None else value.detach().flatten().clone()
+
+    counts = [int(s["step"]) if "step" in s else 1 for s in found.values()]
+    return max(counts, default=0), state
+
+
+def _constrained(quantizer: Quantizer, value: Tensor) -> Tensor:
+    latent = value.clone().view(quantizer.shape)
+    copy.deepcopy(quantizer).constrain(latent)
+    return latent.flatten()
+
+
+def difference(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], board: Mapping[str, Tensor]
+) -> float:
+    """|board - after| / |after - before|, over all tensors of ``after``."""
+    error = torch.cat([(board[name] - value).double() for name, value in after.items()]).norm()
+    update = torch.cat([(value - before[name]).double() for name, value in after.items()]).norm()
+    return float(error / update)

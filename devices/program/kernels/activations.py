@@ -1,0 +1,74 @@
+"""Activations and the quantizers behind them: codes and a mask, or floats."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from devices.network.ops import LeakyReLU, ReLU
+from devices.program.execute.frame import Frame
+
+if TYPE_CHECKING:
+    from devices.program.kernels.machine import FloatMachine
+
+
+def forward(machine: "FloatMachine", frame: Frame) -> None:
+    """Codes where the layer has a quantizer, else floats."""
+    (x,) = frame.values("input")
+    quantizer = machine.quantizers.get(frame.operation.layer)
+    if quantizer is None:
+        out = machine.float_form(frame.layer, x)
+        frame.put("output", out)
+        frame.put("mask", (out > 0).long())
+        return
+    if frame.operation.at_rest:
+        frame.put("output", quantizer.encode_at_rest(x, frame.raw("step") if frame.has("step") else None))
+        return
+    _, trained, kept = machine.state_of(frame)
+    moves = frame.makes("levels")
+    found = quantizer.encode(x, trained, kept, moves=moves)
+    frame.put("output", found.codes)
+    frame.put("mask", found.mask.long())
+    if moves and found.kept is not None:
+        frame.put("levels", found.kept)
+
+
+def backward(machine: "FloatMachine", frame: Frame) -> None:
+    """In place on the gradient; a trained quantizer has its own."""
+    g = frame.raw("gradient")
+    quantizer = machine.quantizers.get(frame.operation.layer)
+    if quantizer is None:
+        passes = frame.value("saved output") > 0 if frame.has("saved output") else frame.raw("saved mask") > 0
+        frame.put("input gradient", torch.where(passes.view(g.shape), g, 0))
+        return
+    _, trained, kept = machine.state_of(frame)
+    mask = frame.raw("saved mask").bool()
+    x = frame.value("saved input") if frame.has("saved input") else None
+    codes = frame.raw("saved output") if frame.has("saved output") else None
+    found, step = quantizer.gradient(g.view(mask.shape), mask, codes, x, trained, kept)
+    frame.put("input gradient", found)
+    if step is not None:
+        frame.put("step gradient", step)
+
+
+def leaky(machine: "FloatMachine", frame: Frame) -> None:
+    """x, or a slope times x; the sign of each element is kept."""
+    (x,), op = frame.values("input"), frame.layer.op
+    assert isinstance(op, LeakyReLU)
+    frame.put("output", F.leaky_relu(x, op.slope))
+    frame.put("sign", (x < 0).long())
+
+
+def leaky_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """By the signs."""
+    g, op = frame.raw("gradient"), frame.layer.op
+    assert isinstance(op, LeakyReLU)
+    negative = frame.raw("saved sign").bool().view(g.shape)
+    frame.put("input gradient", torch.where(negative, op.slope * g, g))
+
+
+def limited(op: object, x: Tensor) -> Tensor:
+    """A float ReLU between its limits."""
+    assert isinstance(op, ReLU)
+    return x.clamp(op.low, op.high)

@@ -1,0 +1,185 @@
+"""The float machine: finds the kernel of each operation, and knows what comes from outside the RAM."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from devices.network import IMAGES, LABELS, Layer
+from devices.program.execute.frame import Frame, Kernel
+from devices.program.execute.memory import Misread
+from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
+from devices.program.kernels.quantization import OnBoard
+from devices.program.kernels.updates import Optimizer, Pace
+from devices.program.operation import Operation, Stored
+
+FloatKernel = Callable[["FloatMachine", Frame], None]
+
+LAYERS: dict[tuple[str, str], FloatKernel] = {
+    ("conv", "forward"): weighted.forward,
+    ("conv", "again"): weighted.again,
+    ("conv", "backward (input)"): weighted.input_gradient,
+    ("conv", "backward (weight)"): weighted.weight_gradient,
+    ("linear", "forward"): weighted.forward,
+    ("linear", "again"): weighted.again,
+    ("linear", "backward (input)"): weighted.input_gradient,
+    ("linear", "backward (weight)"): weighted.weight_gradient,
+    ("batch_norm", "forward"): norms.forward,
+    ("batch_norm", "backward"): norms.backward,
+    ("batch_norm_recompute", "forward"): norms.forward,
+    ("batch_norm_recompute", "again"): norms.again,
+    ("batch_norm_recompute", "backward"): norms.backward,
+    ("group_norm", "forward"): norms.forward,
+    ("group_norm", "backward"): norms.backward,
+    ("frozen_norm", "forward"): norms.forward,
+    ("frozen_norm", "backward"): norms.backward,
+    ("relu", "forward"): activations.forward,
+    ("relu", "backward"): activations.backward,
+    ("quantize", "forward"): activations.forward,
+    ("quantize", "backward"): activations.backward,
+    ("leaky_relu", "forward"): activations.leaky,
+    ("leaky_relu", "backward"): activations.leaky_backward,
+    ("max_pool", "forward"): pools.max_forward,
+    ("max_pool", "backward"): pools.max_backward,
+    ("avg_pool", "forward"): elementwise.forward,
+    ("avg_pool", "backward"): elementwise.backward,
+    ("add", "forward"): elementwise.forward,
+    ("shortcut", "forward"): elementwise.forward,
+    ("shortcut", "backward"): elementwise.backward,
+    ("cross_entropy", "forward"): losses.forward,
+    ("cross_entropy", "backward"): losses.backward,
+}
+"""(kind of layer, action) -> what performs it."""
+
+OTHERS: dict[str, FloatKernel] = {
+    "load batch": moves.load,
+    "page in": moves.page_in,
+    "page out": moves.page_out,
+    "deployed network": moves.deployed,
+    "unpack": moves.unpack,
+    "pack": moves.pack,
+    "gather inputs": moves.gather,
+    "store input": moves.store_input,
+    "begins": moves.page_in,
+    "ends": moves.page_out,
+    "update": updates.update,
+    "kept": updates.keep,
+    "zero gradients": updates.zero,
+    "copy gradient": updates.copy_gradient,
+    "add gradients": updates.copy_gradient,
+}
+
+
+@dataclass(eq=False)
+class FloatMachine:
+    """What a float step starts from. ``start`` is what tensors hold before: latent weights, states, ...
+
+    ``batch`` are uint8 images (B, C, ...) and labels (B,); ``normalize`` makes floats of images.
+    """
+
+    start: Mapping[str, Tensor]
+    batch: tuple[Tensor, Tensor]
+    normalize: Callable[[Tensor], Tensor]
+    quantizers: Mapping[str, OnBoard]
+    optimizer: Optimizer
+    paces: Mapping[str, Pace]
+    forms: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    constraints: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    flash: dict[str, Tensor] = field(default_factory=dict)  # what has left RAM
+    integers = False
+
+    @property
+    def images(self) -> int:
+        """Of the whole step."""
+        return len(self.batch[1])
+
+    def initial(self, name: str) -> Tensor | None:
+        """What a tensor holds before the step."""
+        return self.start.get(name)
+
+    def kernel(self, operation: Operation, layer: Layer | None) -> Kernel:
+        """Raises Misread where there is none."""
+        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
+        found = found or OTHERS.get(operation.action)
+        if found is None:
+            raise Misread(f"{operation.name}: no kernel for {layer.kind if layer else 'no layer'}")
+        return partial(found, self)
+
+    def meaning(self, stored: Stored, value: Tensor, levels: list[Tensor]) -> Tensor:
+        """Codes by their levels, images normalised, floats as they are."""
+        if stored.maker == IMAGES:
+            return self.normalize(value.to(torch.uint8))
+        if stored.maker in ("", LABELS):
+            return value
+        return self.quantizers[stored.maker].decode(value, torch.cat(levels) if levels else None)
+
+    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+        """Norms apply scale and shift; all else is linear."""
+        if "norm" in layer.kind:
+            return norms.derived(layer, inputs, parameters)
+        return elementwise.computed(layer, inputs)
+
+    def float_form(self, layer: Layer, x: Tensor) -> Tensor:
+        """An activation that makes no codes."""
+        form = self.forms.get(layer.name)
+        return form(x) if form is not None else activations.limited(layer.op, x)
+
+    def state_of(self, frame: Frame) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Latent weights, trained values and kept ones of the operation's layer."""
+        latent = frame.raw("weight") if frame.has("weight") else torch.empty(0)
+        trained = frame.raw("step") if frame.has("step") else None
+        return latent, trained, frame.raw("levels") if frame.has("levels") else None
+
+    def pace(self, name: str) -> Pace:
+        """Of a parameter."""
+        return self.paces[name]
+
+    def constrained(self, name: str, value: Tensor) -> Tensor:
+        """Back into range, where the method has one."""
+        bring = self.constraints.get(name)
+        return bring(value) if bring is not None else value
+
+    def as_read(self, name: str, value: Tensor, count: int) -> Tensor:
+        """The part of a quantizer's values by which its codes of this step are read."""
+        return value[-count:] if name.endswith(".levels") else value[:count]
+
+    def packed(self, layer: Layer, name: str, frame: Frame) -> Tensor:
+        """A tensor of the deployed form of a layer."""
+        what, state = name[len(layer.name) + 1 :].split(".")[0], _by_role(frame)
+        if what == "folded":
+            return _folded(layer, state)
+        if what == "bias":
+            return state["bias"]
+        quantizer = self.quantizers.get(layer.name)
+        if layer.op.accumulates:
+            if quantizer is None:
+                return state["weight"]
+            codes, constants = quantizer.packed(state["weight"], state.get("step"), state.get("levels"))
+            return codes if what == "codes" else _given(constants, name)
+        parts = [state[role] for role in ("step", "levels") if role in state]
+        return self.as_read("", torch.cat(parts), frame.memory.tensors[name].elements)
+
+
+def _given(value: Tensor | None, name: str) -> Tensor:
+    if value is None:
+        raise Misread(f"{name} is planned, but the quantizer has no constants")
+    return value
+
+
+def _by_role(frame: Frame) -> dict[str, Tensor]:
+    prefix, found = len(frame.operation.layer) + 1, {}
+    for name in frame.operation.reads:
+        found[name[prefix:]] = frame.memory.load(name)
+    return found
+
+
+def _folded(layer: Layer, state: Mapping[str, Tensor]) -> Tensor:
+    """Running statistics and the affine pair as one scale and one shift."""
+    if layer.kind == "frozen_norm":
+        return state["running"]
+    mean, variance = state["running"].view(2, -1)
+    gamma, beta = state["bias"].view(2, -1)
+    scale = gamma * (variance + layer.op.eps).rsqrt()  # type: ignore[attr-defined]
+    return torch.cat([scale, beta - mean * scale])

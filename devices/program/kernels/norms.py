@@ -1,0 +1,111 @@
+"""Norms: in place on the accumulator; whoever reads the normalised values applies scale and shift."""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from devices.network import Layer
+from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm
+from devices.program.execute.frame import Frame
+
+if TYPE_CHECKING:
+    from devices.program.kernels.machine import FloatMachine
+
+
+def forward(machine: "FloatMachine", frame: Frame) -> None:
+    """Normalise; in training by statistics of the batch, or of groups of channels."""
+    (x,) = frame.values("input")
+    op = frame.layer.op
+    if frame.has("folded"):
+        frame.put("output", affine(x, frame.raw("folded")))
+    elif isinstance(op, FrozenNorm):
+        frame.put("output", affine(x, frame.raw("running")))
+    elif isinstance(op, BatchNorm) and frame.operation.at_rest:
+        frame.put("output", affine(_by_running(x, frame.raw("running"), op.eps), frame.raw("bias")))
+    else:
+        _normalise(frame, x)
+
+
+def _normalise(frame: Frame, x: Tensor) -> None:
+    op = frame.layer.op
+    assert isinstance(op, BatchNorm | GroupNorm)
+    rows, dims = _rows(x, op)
+    variance, mean = torch.var_mean(rows, dims, correction=0, keepdim=True)
+    scale = (variance + op.eps).rsqrt()
+    out = ((rows - mean) * scale).view(x.shape)
+    if frame.operation.at_rest:  # of groups: nobody is left to apply scale and shift
+        out = affine(out, frame.raw("bias"))
+    frame.put("output", out)
+    if frame.makes("statistics"):
+        kept = [mean.flatten()] if _statistics(frame) == 2 * scale.numel() else []
+        frame.put("statistics", torch.cat([*kept, scale.flatten()]))
+    if frame.makes("running"):
+        assert isinstance(op, BatchNorm)
+        assert op.momentum is not None
+        count = x.numel() // op.channels
+        unbiased = variance.flatten() * (count / max(count - 1, 1))
+        now = torch.cat([mean.flatten(), unbiased])
+        frame.put("running", torch.lerp(frame.raw("running"), now, op.momentum))
+
+
+def _statistics(frame: Frame) -> int:
+    return frame.memory.tensors[frame.result("statistics")].elements
+
+
+def again(machine: "FloatMachine", frame: Frame) -> None:
+    """Normalise once more, by mean and 1/std as they were."""
+    x = frame.raw("input")
+    mean, scale = frame.raw("saved statistics").view(2, -1, *[1] * (x.ndim - 2))
+    frame.put("output", (x - mean) * scale)
+
+
+def backward(machine: "FloatMachine", frame: Frame) -> None:
+    """In place on the gradient: g -> scale (g' - mean g' - y mean g' y), where g' = gamma g."""
+    g, op = frame.raw("gradient"), frame.layer.op
+    g = g.view(len(g), *frame.layer.shape)
+    if isinstance(op, FrozenNorm):
+        frame.put("input gradient", g * _channels(frame.raw("running"), g)[0])
+        return
+    y, bias = frame.raw("saved output").view(g.shape), frame.raw("bias")
+    dims = [d for d in range(g.ndim) if d != 1]
+    if frame.makes("bias gradient"):
+        frame.put("bias gradient", torch.cat([(g * y).sum(dims), g.sum(dims)]))
+    g = g * _channels(bias, g)[0]
+    rows, around = _rows(g, op)
+    out, _ = _rows(y, op)
+    shape = [1 if d in around else n for d, n in enumerate(rows.shape)]
+    scale = frame.raw("saved statistics")[-math.prod(shape) :]
+    found = rows - rows.mean(around, keepdim=True) - out * (rows * out).mean(around, keepdim=True)
+    if frame.makes("input gradient"):
+        frame.put("input gradient", found * scale.view(shape))
+
+
+def derived(layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+    """Scale and shift, by the reader."""
+    (y,) = inputs
+    return affine(y, parameters[0]) if parameters else y
+
+
+def affine(x: Tensor, pair: Tensor) -> Tensor:
+    """x times the first half of ``pair`` plus the second, channel by channel."""
+    scale, shift = _channels(pair, x)
+    return torch.addcmul(shift, x, scale)
+
+
+def _channels(pair: Tensor, x: Tensor) -> Tensor:
+    return pair.view(2, -1, *[1] * (x.ndim - 2))
+
+
+def _by_running(x: Tensor, running: Tensor, eps: float) -> Tensor:
+    mean, variance = _channels(running, x)
+    found: Tensor = (x - mean) * (variance + eps).rsqrt()
+    return found
+
+
+def _rows(x: Tensor, op: object) -> tuple[Tensor, list[int]]:
+    """x in the form in which one mean is taken over the dimensions given with it."""
+    if isinstance(op, GroupNorm):
+        return x.reshape(len(x), op.groups, -1), [2]
+    return x, [d for d in range(x.ndim) if d != 1]

@@ -1,0 +1,62 @@
+"""Pools: maxima of codes or floats with their positions, and means."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool
+from devices.program.execute.frame import Frame
+
+if TYPE_CHECKING:
+    from devices.program.kernels.machine import FloatMachine
+
+
+def max_forward(machine: "FloatMachine", frame: Frame) -> None:
+    """The largest of each window as it lies in memory, and where in the window it stood."""
+    (x,), op = frame.values("input"), frame.layer.op
+    assert isinstance(op, MaxPool)
+    _, index = F.max_pool2d(x, op.kernel, op.stride, op.padding, return_indices=True)
+    source = frame.raws("input")
+    whole = source[0].view(x.shape) if source else x
+    frame.put("output", whole.flatten(2).gather(2, index.flatten(2)).view(index.shape))
+    if frame.makes("argmax"):
+        frame.put("argmax", _in_window(index, x.shape, op))
+
+
+def max_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """To where the largest stood."""
+    g, op = frame.raw("gradient"), frame.layer.op
+    assert isinstance(op, MaxPool)
+    shape = frame.memory.tensors[frame.result("input gradient")].shape
+    where = _in_map(frame.raw("saved argmax"), shape, op).flatten(2)
+    found = torch.zeros(shape).flatten(2)
+    found.scatter_add_(2, where, g.view(where.shape))
+    frame.put("input gradient", found)
+
+
+def _in_window(index: Tensor, shape: Sequence[int], op: MaxPool) -> Tensor:
+    """Positions in the map as positions in each window."""
+    row, column = _corner(index.shape, op)
+    return (index // shape[3] - row) * op.kernel[1] + index % shape[3] - column
+
+
+def _in_map(inside: Tensor, shape: Sequence[int], op: MaxPool) -> Tensor:
+    row, column = _corner(inside.shape, op)
+    return (inside // op.kernel[1] + row) * shape[3] + inside % op.kernel[1] + column
+
+
+def _corner(shape: Sequence[int], op: MaxPool) -> tuple[Tensor, Tensor]:
+    """Row and column of the first element of each window."""
+    rows = torch.arange(shape[2]).view(-1, 1) * op.stride[0] - op.padding[0]
+    return rows, torch.arange(shape[3]) * op.stride[1] - op.padding[1]
+
+
+def mean(op: object, x: Tensor) -> Tensor:
+    """Means over windows, or of as many windows as are asked for."""
+    if isinstance(op, AvgPool):
+        return F.avg_pool2d(x, op.kernel, op.stride, op.padding, count_include_pad=op.counts_padding)
+    assert isinstance(op, AdaptiveAvgPool)
+    return F.adaptive_avg_pool2d(x, (op.output[0], op.output[-1]))

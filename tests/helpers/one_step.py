@@ -1,0 +1,145 @@
+"""One step of a float regime twice: by the simulation, and on bytes at planned addresses."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from blockwise import models, quant
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet, frozen_statistics
+from blockwise.training import make_regime
+from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.updater import Updater
+from devices.memory.arena import buffers_of, pack
+from devices.program.execute import Memory, execute
+from devices.program.regimes import Step, schedule, update_of
+from devices.program.schedule import Schedule
+
+MEAN, STD = 0.4, 0.3
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    return (images.float() / 255 - MEAN) / STD
+
+
+@dataclass
+class OneStep:
+    regime: str = "bp"
+    model: str = "cnn"
+    norm: str = "batch"
+    method: str = "fp32"
+    optimizer: str = "sgd-momentum"
+    fused: bool = True
+    batch: int = 4
+    micro_batch: int = 2
+    width: int = 4
+    in_shape: tuple[int, ...] = (1, 8, 8)
+    blocks: str = "2"
+    head: str = "lookahead:4"
+    residual: str = "codes"
+    before: int = 1  # steps of plain training that come first
+    flips: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
+        torch.manual_seed(0)
+        bits = (32, 32) if self.method == "fp32" else (None, None)
+        scheme = quant.scheme(self.method, None, None, *bits)
+        self.bits = [32 if self.method == "fp32" else scheme.usual_bits(r) for r in ("weight", "activation")]
+        chain = models.build(self.model, self.in_shape, 3, self.width, self.norm)
+        self.step = Step(
+            self.batch,
+            self.optimizer,
+            scheme.bits(*self.bits, self.residual),
+            self.fused,
+            micro_batch=self.micro_batch,
+            limit_bytes=None,
+        )
+        anatomy = Anatomy(chain, self.head)
+        groups = anatomy.cut(self.blocks, self.step)
+        self.network = anatomy.network(groups)
+        quant.quantize(chain, scheme, *self.bits, self.residual)
+        self.chain, self.net = chain, BlockNet(chain, groups, self.head)
+        g = torch.Generator().manual_seed(1)
+        self.images = torch.randint(0, 256, (self.batch, *self.in_shape), dtype=torch.uint8, generator=g)
+        self.labels = torch.randint(0, 3, (self.batch,), generator=g)
+        self.procedure = make_regime(self.regime, self.micro_batch)
+        with torch.no_grad(), frozen_statistics(self.net):  # quantizers set themselves up
+            self.net.train()
+            self.net.run(normalize(self.images.repeat(4, 1, 1, 1)), 0, len(self.net))
+        for norm in self.net.modules():  # so that statistics and scales are nobody's defaults
+            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
+                nn.init.uniform_(norm.weight, 0.5, 1.5)
+                nn.init.uniform_(norm.bias, -0.3, 0.3)
+
+    @cached_property
+    def plan(self) -> Schedule:
+        return schedule(self.regime, self.network, self.step)
+
+    def updater(self, net: BlockNet) -> Updater:
+        updater = Updater(
+            [p for p in net.parameters() if p.requires_grad],
+            self.optimizer,
+            fused=self.fused,
+            treatment=quant.Treatment.of(net),
+            peak=0.05,
+        )
+        updater.set_learning_rate(0.05)
+        return updater
+
+    def simulated(self, net: BlockNet, updater: Updater, phase) -> None:
+        net.eval()
+        for index in range(phase.first, phase.last):
+            for part in (net.bodies, net.tails, net.heads):
+                part[index].train()
+        with torch.no_grad():
+            x = net.run(normalize(self.images), 0, phase.first)
+        self.procedure.step(net, phase, x, self.labels)
+        updater.finish_step()
+
+    def run(self, plan: Schedule | None = None, offsets=None) -> float:
+        plan = plan or self.plan
+        chain, net = self.chain, self.net
+        updater = self.updater(net)
+        phases = self.procedure.phases(net)
+        for _ in range(self.before if len(phases) == 1 else 0):
+            self.simulated(net, updater, phases[0])
+        machine = machine_of(
+            chain, net, updater, self.optimizer, (self.images, self.labels), normalize, plan.layers
+        )
+        modules = dict(modules_of(chain, net, plan.layers))
+        start = _state(modules)
+        for phase in phases:
+            if len(phases) > 1:
+                for index in range(len(net)):
+                    net.bodies[index].requires_grad_(phase.first <= index < phase.last)
+                    net.heads[index].requires_grad_(phase.first <= index < phase.last)
+                updater.close()
+                updater = self.updater(net)
+            self.simulated(net, updater, phase)
+        updater.close()
+        after = {name: v for name, v in _state(modules).items() if name in plan.tensors}
+        offsets = offsets or pack(buffers_of(plan, 8), 8).offsets
+        memory = execute(plan, offsets, machine)
+        board = {name: _read(machine, memory, name) for name in after}
+        self.after, self.board, self.start = after, board, start
+        return difference(start, after, board)
+
+    def worst(self) -> list[tuple[str, float]]:
+        found = [
+            (n, float((self.board[n] - v).abs().max()), float((v - self.start[n]).abs().max()))
+            for n, v in self.after.items()
+        ]
+        return sorted(found, key=lambda r: -r[1])[:8]
+
+
+def _state(modules) -> dict[str, torch.Tensor]:
+    return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
+
+
+def _read(machine, memory: Memory, name: str) -> torch.Tensor:
+    if name in machine.flash:
+        return machine.flash[name].flatten()
+    return memory.load(name).flatten()
