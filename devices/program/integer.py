@@ -6,7 +6,7 @@ are. Two programs do that: one buffers the sums, the other computes them twice, 
 NITRO-D divides by a constant: no sum has to wait.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devices.network import Block, Layer, Network
@@ -18,7 +18,7 @@ from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
 from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
 from devices.program.traits import CODE_SCRATCH_BITS
-from devices.program.values import with_roles
+from devices.program.values import maker_of, with_roles
 
 EDGE_BITS = 8
 """At least so many for weights and activations of the first and last layer and of heads, in every form."""
@@ -103,6 +103,14 @@ def _requantized(layer: Layer) -> Layer:
     return Layer(f"{layer.name}.logits", Quantize(), (layer.name,), layer.shape, precision="edge")
 
 
+def _sums_behind(layer: Layer, makers: Mapping[str, Layer]) -> Layer | None:
+    """The layer whose sums the layer requantizes, which views may stand between."""
+    maker = makers.get(layer.inputs[0])
+    while maker is not None and maker.kind == "view":
+        maker = makers.get(maker.inputs[0])
+    return maker if maker is not None and maker.op.accumulates else None
+
+
 class IntegerState(State):
     """Weights in the form in which they are trained and deployed."""
 
@@ -143,16 +151,16 @@ class IntegerLowering(Lowering):
         makers = {layer.name: layer for layer in layers}
         for layer in layers:
             row = self.table.row(layer)
-            if row.output == "view":
-                self._pass_on(layer, idle=False)
+            again = _sums_behind(layer, makers) if self.unbuffered else None
+            if row.output == "view":  # behind sums that are not kept: whoever makes them again reads on
+                self._pass_on(layer, idle=again is not None)
                 continue
             sources = self.values.of(layer.inputs)
             sums = self.unbuffered and layer.op.accumulates
-            maker = makers.get(layer.inputs[0])
-            again = maker if self.unbuffered and maker and maker.op.accumulates else None
             output = "" if sums else self._output_of(layer, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
+            self.values.makers[output] = maker_of(sources[0]) if layer.op.passes_codes else layer.name
             if sums and self.scaled:
                 continue
             results = () if sums else (("output", output), *extras)
@@ -168,7 +176,7 @@ class IntegerLowering(Lowering):
         return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
 
     def _sums(self, name: str, shape: tuple[int, ...], owner: str) -> str:
-        return self._declare(f"{name}.sums", shape, SUM_BITS, cat.SCRATCH, owner)
+        return self._declare(f"{name}.sums", shape, SUM_BITS, cat.WORKING_TENSORS, owner)
 
     def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
         """Only packed weights are unpacked; a byte is read as it is."""

@@ -1,27 +1,45 @@
 """One step of a float regime twice: by the simulation, and on bytes at planned addresses."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import nn
 
 from blockwise import models, quant
+from blockwise.models import Chain
+from blockwise.models.resnet import resnet
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
+from blockwise.nets.norms import replace_norms
 from blockwise.training import make_regime
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
+from devices.network import Residual
 from devices.program.execute import Memory, execute
+from devices.program.kernels.machine import FloatMachine
 from devices.program.regimes import Step, schedule, update_of
 from devices.program.schedule import Schedule
 
 MEAN, STD = 0.4, 0.3
+USUAL_SQUARE = 1e-4
 
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - MEAN) / STD
+
+
+def built(name: str, in_shape: tuple[int, ...], classes: int, width: int, norm: str) -> Chain:
+    """A model of the catalogue, or ``resnet8``: a block for each of the three stages."""
+    if name != "resnet8":
+        return models.build(name, in_shape, classes, width, norm)
+    chain = resnet(8, in_shape, classes, width)
+    replace_norms(chain, norm)
+    chain.norm = norm
+    return chain
 
 
 @dataclass
@@ -38,21 +56,23 @@ class OneStep:
     in_shape: tuple[int, ...] = (1, 8, 8)
     blocks: str = "2"
     head: str = "lookahead:4"
-    residual: str = "codes"
+    residual: Residual = "codes"
     before: int = 1  # steps of plain training that come first
-    flips: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
         torch.manual_seed(0)
         bits = (32, 32) if self.method == "fp32" else (None, None)
         scheme = quant.scheme(self.method, None, None, *bits)
-        self.bits = [32 if self.method == "fp32" else scheme.usual_bits(r) for r in ("weight", "activation")]
-        chain = models.build(self.model, self.in_shape, 3, self.width, self.norm)
+        if self.method == "fp32":
+            weight, activation = 32, 32
+        else:
+            weight, activation = scheme.usual_bits("weight"), scheme.usual_bits("activation")
+        chain = built(self.model, self.in_shape, 3, self.width, self.norm)
         self.step = Step(
             self.batch,
             self.optimizer,
-            scheme.bits(*self.bits, self.residual),
+            scheme.bits(weight, activation, self.residual),
             self.fused,
             micro_batch=self.micro_batch,
             limit_bytes=None,
@@ -60,7 +80,7 @@ class OneStep:
         anatomy = Anatomy(chain, self.head)
         groups = anatomy.cut(self.blocks, self.step)
         self.network = anatomy.network(groups)
-        quant.quantize(chain, scheme, *self.bits, self.residual)
+        quant.quantize(chain, scheme, weight, activation, self.residual)
         self.chain, self.net = chain, BlockNet(chain, groups, self.head)
         g = torch.Generator().manual_seed(1)
         self.images = torch.randint(0, 256, (self.batch, *self.in_shape), dtype=torch.uint8, generator=g)
@@ -89,7 +109,22 @@ class OneStep:
         updater.set_learning_rate(0.05)
         return updater
 
-    def simulated(self, net: BlockNet, updater: Updater, phase) -> None:
+    def settle(self, updater: Updater) -> None:
+        """Adam divides by what a gradient usually is: where that is zero, it steps by rounding errors.
+
+        So no parameter's second moment is near zero here, as it is none behind many steps.
+        """
+        if self.optimizer != "adam":
+            return
+        for optimizer in updater.optimizers:
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    state = optimizer.state[p]
+                    state.setdefault("step", torch.tensor(1.0))
+                    state.setdefault("exp_avg", torch.zeros_like(p))
+                    state["exp_avg_sq"] = state.get("exp_avg_sq", torch.zeros_like(p)) + USUAL_SQUARE
+
+    def simulated(self, net: BlockNet, updater: Updater, phase: Phase) -> None:
         net.eval()
         for index in range(phase.first, phase.last):
             for part in (net.bodies, net.tails, net.heads):
@@ -99,13 +134,14 @@ class OneStep:
         self.procedure.step(net, phase, x, self.labels)
         updater.finish_step()
 
-    def run(self, plan: Schedule | None = None, offsets=None) -> float:
+    def run(self, plan: Schedule | None = None, offsets: Mapping[str, int] | None = None) -> float:
         plan = plan or self.plan
         chain, net = self.chain, self.net
         updater = self.updater(net)
         phases = self.procedure.phases(net)
         for _ in range(self.before if len(phases) == 1 else 0):
             self.simulated(net, updater, phases[0])
+        self.settle(updater)
         machine = machine_of(
             chain, net, updater, self.optimizer, (self.images, self.labels), normalize, plan.layers
         )
@@ -118,6 +154,7 @@ class OneStep:
                     net.heads[index].requires_grad_(phase.first <= index < phase.last)
                 updater.close()
                 updater = self.updater(net)
+                self.settle(updater)
             self.simulated(net, updater, phase)
         updater.close()
         after = {name: v for name, v in _state(modules).items() if name in plan.tensors}
@@ -127,7 +164,7 @@ class OneStep:
         self.after, self.board, self.start = after, board, start
         return difference(start, after, board)
 
-    def worst(self) -> list[tuple[str, float]]:
+    def worst(self) -> list[tuple[str, float, float]]:
         found = [
             (n, float((self.board[n] - v).abs().max()), float((v - self.start[n]).abs().max()))
             for n, v in self.after.items()
@@ -135,11 +172,11 @@ class OneStep:
         return sorted(found, key=lambda r: -r[1])[:8]
 
 
-def _state(modules) -> dict[str, torch.Tensor]:
+def _state(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
     return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
 
 
-def _read(machine, memory: Memory, name: str) -> torch.Tensor:
+def _read(machine: FloatMachine, memory: Memory, name: str) -> torch.Tensor:
     if name in machine.flash:
         return machine.flash[name].flatten()
     return memory.load(name).flatten()

@@ -1,0 +1,289 @@
+"""What each operation of an integer step computes."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from blockwise.integer import ops
+from blockwise.integer.arithmetic import Error, Place
+from blockwise.integer.niti import Niti
+from blockwise.integer.nitro import conv_scale, linear_scale, relu, scale
+from blockwise.integer.pointwise import relu_gradient
+from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
+from blockwise.integer.rounding import bit_length, half_up, largest_magnitude, largest_value, nearest
+from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
+from blockwise.integer.xorshift import Xorshift32
+from devices.program.execute import Frame
+
+if TYPE_CHECKING:
+    from blockwise.integer.on_board.machine import IntegerMachine
+
+RANGES = (-1, 0, 127)
+"""Of what stands before NITRO-D's activation: below 0, within, and at the limit; one of each."""
+
+
+def load(machine: "IntegerMachine", frame: Frame) -> None:
+    """Images and labels as bytes."""
+    frame.put("images", machine.batch[0])
+    frame.put("labels", machine.batch[1])
+
+
+# ---------------------------------------------------------------- forward
+
+
+def sums(machine: "IntegerMachine", frame: Frame) -> None:
+    """Sums of 32 bits that wait in a buffer until the largest is known."""
+    machine.put(frame, "output", _sums(machine, frame, frame.operation.layer))
+
+
+def largest_sum(machine: "IntegerMachine", frame: Frame) -> None:
+    """Only the largest is kept: with a sign and without."""
+    _note(machine, frame.operation.layer, _sums(machine, frame, frame.operation.layer).mantissa)
+
+
+def requantize_forward(machine: "IntegerMachine", frame: Frame) -> None:
+    """Sums to few bits, as the activation or the logits want them; sums are in a buffer or made again."""
+    layer, maker = frame.layer, _maker(frame)
+    if frame.has("weight"):
+        found = _sums(machine, frame, maker)
+    else:
+        (source,) = frame.operation.reads
+        found = Accumulator(frame.value("input"), machine.exponents[source])
+        _note(machine, maker, found.mantissa)
+    if machine.scaled:
+        _scaled(machine, frame, found, machine.places[maker])
+        return
+    bits = frame.memory.tensors[frame.result("output")].bits
+    if layer.kind != "relu":
+        machine.put(frame, "output", _shifted(machine, maker, found, INT8))
+        return
+    format = machine.output_format(layer, bits)
+    machine.put(frame, "output", _shifted(machine, maker, found, format.behind_relu, half_up))
+    if frame.makes("mask"):
+        frame.put("mask", (found.mantissa > 0).long())
+
+
+def _maker(frame: Frame) -> str:
+    """The layer whose sums the operation's layer requantizes, behind views."""
+    layers, name = frame.schedule.layers, frame.layer.inputs[0]
+    while layers[name].kind == "view":
+        name = layers[name].inputs[0]
+    return name
+
+
+def _scaled(machine: "IntegerMachine", frame: Frame, found: Accumulator, place: Place) -> None:
+    shape = place.shape
+    factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
+    scaled = scale(found.mantissa, factor)
+    if frame.layer.kind != "relu":
+        machine.put(frame, "output", IntTensor(scaled, 0))
+        return
+    machine.put(frame, "output", IntTensor(relu(scaled), 0))
+    if frame.makes("mask"):
+        frame.put("mask", (scaled >= 0).long() + (scaled == RANGES[2]).long())
+
+
+def _sums(machine: "IntegerMachine", frame: Frame, layer: str) -> Accumulator:
+    x, place = machine.activation(frame, "input"), machine.places[layer]
+    weights = machine.weights(frame, layer)
+    if machine.scaled:
+        if len(place.shape) == 2:
+            return Accumulator(ops.linear_sums(x.mantissa, weights), 0)
+        return Accumulator(ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding), 0)
+    operand = _operand(machine, weights, place)
+    if len(place.shape) == 2:
+        return ops.linear(x, operand)
+    return ops.conv2d(x, operand, place.stride, place.padding)
+
+
+def _operand(machine: "IntegerMachine", weights: Tensor, place: Place) -> IntTensor:
+    arithmetic = machine.arithmetic
+    assert isinstance(arithmetic, Niti)
+    return (arithmetic.edge if place.edge else arithmetic.inner).operand(weights)
+
+
+def _note(machine: "IntegerMachine", what: str, values: Tensor) -> None:
+    machine.largest[what], machine.largest[f"|{what}|"] = largest_value(values), largest_magnitude(values)
+
+
+def _shifted(
+    machine: "IntegerMachine", what: str, x: Accumulator, to: Format, rounding: object = nearest
+) -> IntTensor:
+    """Requantized by the largest that was noted before."""
+    largest = machine.largest[what if to.low == 0 else f"|{what}|"]
+    shift, values = bit_length(largest) - to.magnitude_bits, x.mantissa
+    if shift > 0:
+        values = rounding(values, shift).clamp_(to.low, to.high)  # type: ignore[operator]
+    elif to.low == 0:
+        values = values.clamp_min(0)
+    return IntTensor(values.to(torch.int8), x.exponent + max(shift, 0), to)
+
+
+def max_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
+    """The largest of four, and its place."""
+    out, which = max_pool(machine.activation(frame, "input"))
+    machine.put(frame, "output", out)
+    if frame.makes("argmax"):
+        frame.put("argmax", which.long())
+
+
+def avg_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
+    """Means as int8."""
+    x = machine.activation(frame, "input")
+    machine.put(frame, "output", wide_avg_pool(x, x.shape[2] // frame.layer.shape[1]))
+
+
+def loss(machine: "IntegerMachine", frame: Frame) -> None:
+    """The error of the logits overwrites them."""
+    labels = frame.values("input")[1]
+    found = machine.arithmetic.loss(machine.activation(frame, "input"), labels.long())
+    machine.put(frame, "output", found.error)
+
+
+# --------------------------------------------------------------- backward
+
+
+def loss_backward(machine: "IntegerMachine", frame: Frame) -> None:
+    """It is there already."""
+    name, target = frame.operation.operands[0][1], frame.result("input gradient")
+    exponent = machine.exponents[name.tensor]  # type: ignore[union-attr]
+    frame.store(target, frame.raw("saved output"))
+    machine.exponents[target] = exponent
+
+
+def pass_back(machine: "IntegerMachine", frame: Frame) -> None:
+    """The error of requantized logits is that of their sums."""
+    machine.put(frame, "input gradient", machine.error(frame))
+
+
+def relu_backward(machine: "IntegerMachine", frame: Frame) -> None:
+    """The error where the sums were positive; in NITRO-D by the slope of each range."""
+    error, mask = machine.error(frame), frame.raw("saved mask")
+    mask = mask.view(error.mantissa.shape)
+    if not machine.scaled:
+        machine.put(frame, "input gradient", relu_gradient(error, mask.bool()))
+        return
+    before = torch.tensor(RANGES, dtype=torch.int8)[mask]
+    place = machine.places[_maker(frame)]
+    machine.put(frame, "input gradient", machine.arithmetic.activated(error, before, place))
+
+
+def max_pool_backward(machine: "IntegerMachine", frame: Frame) -> None:
+    """To the largest."""
+    shape = frame.memory.tensors[frame.result("input gradient")].shape
+    which = frame.raw("saved argmax").to(torch.uint8)
+    machine.put(frame, "input gradient", max_pool_gradient(machine.error(frame), which, shape))
+
+
+def avg_pool_backward(machine: "IntegerMachine", frame: Frame) -> None:
+    """To all of the window."""
+    shape = frame.memory.tensors[frame.result("input gradient")].shape
+    error = machine.error(frame)
+    size = shape[2] // frame.layer.shape[1]
+    machine.put(frame, "input gradient", avg_pool_gradient(error, size, shape))
+
+
+def input_error(machine: "IntegerMachine", frame: Frame) -> None:
+    """Sums into a buffer; or, their largest being known, requantized at once; NITRO-D's as they are."""
+    found = _input_sums(machine, frame)
+    if frame.makes("sums"):
+        machine.put(frame, "sums", found)
+        _note(machine, frame.result("sums"), found.mantissa)
+    elif machine.scaled:
+        machine.put(frame, "input gradient", found)
+    else:
+        machine.put(frame, "input gradient", _shifted(machine, _before(frame), found, INT8))
+
+
+def largest_input_error(machine: "IntegerMachine", frame: Frame) -> None:
+    """Only the largest is kept."""
+    _note(machine, _before(frame), _input_sums(machine, frame).mantissa)
+
+
+def requantize_error(machine: "IntegerMachine", frame: Frame) -> None:
+    """To int8, by the largest."""
+    (source,) = frame.operation.reads
+    found = Accumulator(frame.raw("sums"), machine.exponents[source])
+    machine.put(frame, "input gradient", _shifted(machine, source, found, INT8))
+
+
+def _before(frame: Frame) -> str:
+    return f"{frame.operation.layer} error"
+
+
+def _input_sums(machine: "IntegerMachine", frame: Frame) -> Accumulator:
+    layer = frame.operation.layer
+    place, error, weights = machine.places[layer], machine.error(frame), machine.weights(frame, layer)
+    shape = (len(machine.batch[1]), *_input_shape(frame))
+    if machine.scaled:
+        if len(place.shape) == 2:
+            return Accumulator(ops.linear_input_sums(error.mantissa, weights), 0)
+        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
+        return Accumulator(sums, 0)
+    operand, e = _operand(machine, weights, place), _int8(error)
+    if len(place.shape) == 2:
+        return ops.linear_input_gradient(e, operand)
+    return ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
+
+
+def _input_shape(frame: Frame) -> tuple[int, ...]:
+    return frame.schedule.layers[frame.layer.inputs[0]].shape
+
+
+# ----------------------------------------------------------------- weights
+
+
+def weight_sums(machine: "IntegerMachine", frame: Frame) -> None:
+    """The gradient, into a buffer."""
+    machine.put(frame, "sums", _gradient(machine, frame))
+
+
+def largest_weight_sum(machine: "IntegerMachine", frame: Frame) -> None:
+    """Only the largest is kept: what follows makes the gradient again."""
+    _gradient(machine, frame)
+
+
+def update_by_sums(machine: "IntegerMachine", frame: Frame) -> None:
+    """The gradient is made, and moves the weights at once."""
+    _move(machine, frame, _gradient(machine, frame))
+
+
+def update(machine: "IntegerMachine", frame: Frame) -> None:
+    """By the gradient that waited in a buffer."""
+    name = frame.operation.operands[0][1].tensor  # type: ignore[union-attr]
+    _, place = machine.update_place(frame)
+    _move(machine, frame, Accumulator(frame.raw("gradient").view(place.shape), machine.exponents[name]))
+
+
+def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
+    place, error = machine.places[frame.operation.layer], machine.error(frame)
+    x = machine.activation(frame, "saved input")
+    if machine.scaled:
+        mantissa = (
+            ops.linear_weight_sums(error.mantissa, x.mantissa)
+            if len(place.shape) == 2
+            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
+        )
+        return Accumulator(mantissa, 0)
+    if len(place.shape) == 2:
+        return ops.linear_weight_gradient(_int8(error), x)
+    return ops.conv2d_weight_gradient(_int8(error), x, place.shape, place.stride, place.padding)
+
+
+def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> None:
+    layer, place = machine.update_place(frame)
+    role = "value" if frame.has("value") else "weight"
+    stored, bits = frame.raw(role), frame.memory.tensors[f"{layer}.weight"].bits
+    weights = machine.stored(stored, bits).view(place.shape)
+    states = "state" if frame.has("state") else "generator"
+    rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
+    moved = machine.moved(weights, gradient, place, rng)
+    machine.put_weights(frame, f"{layer}.weight", moved)
+    if frame.has(states):
+        frame.put(states, torch.tensor([rng.word], dtype=torch.int32))
+
+
+def _int8(error: Error) -> IntTensor:
+    assert isinstance(error, IntTensor)
+    return error

@@ -1,0 +1,219 @@
+"""The integer machine: exponents and largest sums, which are a board's variables, and the kernels' table."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from blockwise.integer.arithmetic import Arithmetic, Error, Place
+from blockwise.integer.images import from_pixels
+from blockwise.integer.layers import Layers, Weighted, weighted
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.niti import Niti
+from blockwise.integer.nitro import Nitro, optimizer_of
+from blockwise.integer.on_board import kernels
+from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
+from blockwise.integer.xorshift import Xorshift32
+from devices.network import IMAGES, Layer, Network
+from devices.program.execute import Frame, Misread
+from devices.program.execute.frame import Kernel
+from devices.program.execute.memory import WORD_BITS
+from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
+from devices.program.schedule import Schedule
+
+IntegerKernel = Callable[["IntegerMachine", Frame], None]
+
+LAYERS: dict[tuple[str, str], IntegerKernel] = {
+    ("conv", "forward"): kernels.sums,
+    ("conv", "largest sum"): kernels.largest_sum,
+    ("linear", "forward"): kernels.sums,
+    ("linear", "largest sum"): kernels.largest_sum,
+    ("relu", "forward"): kernels.requantize_forward,
+    ("relu", "backward"): kernels.relu_backward,
+    ("quantize", "forward"): kernels.requantize_forward,
+    ("quantize", "backward"): kernels.pass_back,
+    ("max_pool", "forward"): kernels.max_pool_forward,
+    ("max_pool", "backward"): kernels.max_pool_backward,
+    ("avg_pool", "forward"): kernels.avg_pool_forward,
+    ("avg_pool", "backward"): kernels.avg_pool_backward,
+    ("cross_entropy", "forward"): kernels.loss,
+    ("cross_entropy", "backward"): kernels.loss_backward,
+}
+OTHERS: dict[str, IntegerKernel] = {
+    "load batch": kernels.load,
+    "backward (input)": kernels.input_error,
+    "backward (input, largest)": kernels.largest_input_error,
+    "backward (requantize)": kernels.requantize_error,
+    "backward (weight)": kernels.weight_sums,
+    "backward (weight, largest)": kernels.largest_weight_sum,
+    "backward (weight) and update": kernels.update_by_sums,
+    "update": kernels.update,
+}
+
+
+@dataclass(eq=False)
+class IntegerMachine:
+    """What an integer step starts from: ``start`` are weights and generators as they are stored.
+
+    ``places`` say where each layer with weights stands; ``batch`` are uint8 images (B, C, H, W) and labels.
+    """
+
+    arithmetic: Arithmetic
+    places: Mapping[str, Place]
+    start: Mapping[str, Tensor]
+    batch: tuple[Tensor, Tensor]
+    mu: int
+    exponents: dict[str, int] = field(default_factory=dict)  # of tensors in memory
+    largest: dict[str, int] = field(default_factory=dict)  # of sums that are computed twice
+    integers = True
+
+    def initial(self, name: str) -> Tensor | None:
+        """Weights and generators."""
+        return self.start.get(name)
+
+    def kernel(self, operation: Operation, layer: Layer | None) -> Kernel:
+        """Raises Misread where there is none."""
+        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
+        found = found or OTHERS.get(operation.action)
+        if found is None:
+            raise Misread(f"{operation.name}: no integer kernel")
+        return partial(found, self)
+
+    def meaning(self, stored: Stored, value: Tensor, levels: list[Tensor]) -> Tensor:
+        """Integers mean themselves."""
+        return value
+
+    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+        """Views."""
+        return inputs[0].reshape(len(inputs[0]), *layer.shape)
+
+    # ---------------------------------------------------------------- numbers
+
+    def activation(self, frame: Frame, role: str) -> IntTensor:
+        """An operand as an integer tensor: images centred, codes in the format of whoever made them."""
+        operand = frame.operand(role)
+        value = frame.value(role)
+        stored = _leaf(operand)
+        if stored.maker == IMAGES:
+            return from_pixels(value.to(torch.uint8))
+        format = self.format_of(frame.schedule, stored)
+        return IntTensor(_signed(value, format.bits, format), self.exponents[stored.tensor], format)
+
+    def format_of(self, schedule: Schedule, stored: Stored) -> Format:
+        """Of codes: what stands behind an activation is not negative."""
+        maker = schedule.layers[stored.maker]
+        return self.output_format(maker, schedule.tensors[stored.tensor].bits)
+
+    def output_format(self, layer: Layer, bits: int) -> Format:
+        """Of what a layer makes in so many bits."""
+        inner = getattr(self.arithmetic, "activations", INT8)
+        return inner if layer.kind == "relu" and bits == inner.bits and inner.bits < INT8.bits else INT8
+
+    def error(self, frame: Frame, role: str = "gradient") -> Error:
+        """An error as it lies in memory."""
+        name = tensors_of(frame.operand(role))[0]
+        value, bits = frame.raw(role), frame.memory.tensors[name].bits
+        shape = (len(self.batch[1]), *frame.layer.shape) if frame.layer.shape else value.shape
+        value = value.view(shape)
+        if bits == WORD_BITS:
+            return Accumulator(value.to(torch.int32), self.exponents[name])
+        return IntTensor(_signed(value, bits, INT8), self.exponents[name])
+
+    def put(self, frame: Frame, role: str, number: IntTensor | Accumulator) -> None:
+        """Write an integer tensor, and note its exponent."""
+        name = frame.result(role)
+        bits = frame.memory.tensors[name].bits
+        value = number.mantissa.contiguous()
+        frame.store(name, value if bits == WORD_BITS else value.to(torch.int64) & (1 << bits) - 1)
+        self.exponents[name] = number.exponent
+
+    def weights(self, frame: Frame, layer: str) -> Tensor:
+        """Weights as stored, in their shape; packed ones pass through the scratch filter by filter."""
+        place, raw = self.places[layer], frame.raw("weight")
+        bits = frame.memory.tensors[f"{layer}.weight"].bits
+        if bits == WORD_BITS:
+            return raw.view(place.shape)
+        if frame.operation.scratch:
+            raw = _through(frame, raw.view(place.shape[0], -1))
+        return _signed(raw, bits, INT8).view(place.shape)
+
+    def stored(self, raw: Tensor, bits: int) -> Tensor:
+        """Weights as they are stored, with their signs."""
+        return raw if bits == WORD_BITS else _signed(raw, bits, INT8)
+
+    def moved(self, weights: Tensor, gradient: Accumulator, place: Place, rng: Xorshift32) -> Tensor:
+        """Weights after the step of their form."""
+        if isinstance(self.arithmetic, Niti):
+            form = self.arithmetic.edge if place.edge else self.arithmetic.inner
+            return form.updated(weights, gradient, self.mu, rng)
+        return optimizer_of(place, self.mu).update(weights, gradient.mantissa)
+
+    def put_weights(self, frame: Frame, name: str, weights: Tensor) -> None:
+        """Write weights as they are stored."""
+        bits = frame.memory.tensors[name].bits
+        weights = weights.contiguous()
+        frame.store(name, weights if bits == WORD_BITS else weights.to(torch.int64) & (1 << bits) - 1)
+
+    def update_place(self, frame: Frame) -> tuple[str, Place]:
+        """The layer whose weights an update moves."""
+        layer = frame.operation.layer or frame.operation.subject.removesuffix(".weight")
+        return layer, self.places[layer]
+
+    @property
+    def scaled(self) -> bool:
+        """Whether sums are divided by constants instead of shifted."""
+        return isinstance(self.arithmetic, Nitro)
+
+
+def _leaf(operand: Operand) -> Stored:
+    while isinstance(operand, Derived):
+        (operand,) = operand.inputs
+    return operand
+
+
+def _signed(value: Tensor, bits: int, format: Format) -> Tensor:
+    """Codes as mantissas: two's complement, unless nothing is negative."""
+    if format.low < 0:
+        value = value - ((value >> bits - 1) << bits)
+    return value.to(torch.int8)
+
+
+def _through(frame: Frame, rows: Tensor) -> Tensor:
+    (scratch,) = frame.operation.scratch
+    found = []
+    for row in rows:
+        frame.store(scratch, row)
+        found.append(frame.memory.load(scratch))
+    return torch.stack(found)
+
+
+def placed_layers(net: IntegerNet, network: Network) -> Iterator[tuple[str, Weighted]]:
+    """The layers with weights of an integer network by the names of the planned one."""
+    for index, block in enumerate(network.blocks):
+        classify = net.head(index).classify
+        assert isinstance(classify, Layers)
+        for layers, module in ((block.layers, net.body(index)), (block.head, classify)):
+            names = [layer.name for layer in layers if layer.weights]
+            yield from zip(names, weighted(module), strict=True)
+
+
+def machine_of(net: IntegerNet, network: Network, batch: tuple[Tensor, Tensor]) -> IntegerMachine:
+    """A machine that starts where ``net`` stands, which stays as it is."""
+    start, places = {}, {}
+    for name, layer in placed_layers(net, network):
+        bits = INT8.bits if layer.weight.dtype == torch.int8 else WORD_BITS
+        stored = layer.weight.flatten().clone()
+        if bits < WORD_BITS:
+            form = getattr(net.arithmetic, "inner", None)
+            width = form.deployed.bits if form is not None and _alone(form) and not layer.place.edge else bits
+            stored = stored.to(torch.int64) & (1 << width) - 1
+        start[f"{name}.weight"], places[name] = stored, layer.place
+        start[f"{name}.generator"] = layer.random_state.view(1).clone()
+    return IntegerMachine(net.arithmetic, places, start, batch, net.mu)
+
+
+def _alone(form: object) -> bool:
+    """Whether states are stored without a residue."""
+    return hasattr(form, "format")

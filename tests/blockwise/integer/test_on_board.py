@@ -1,0 +1,25 @@
+"""Integer regimes executed on bytes end with the bits of the simulation."""
+
+import pytest
+from integer_steps import IntegerSteps
+
+from devices.program.regimes import INTEGER_REGIMES
+
+pytestmark = pytest.mark.floats  # the float network from which an integer one is made
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["buffered", "twice"])
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice, integers_only):
+    for model in ("plain4", "cnn"):
+        for batch in (1, 4):
+            steps = IntegerSteps(regime, model, batch, twice)
+            with integers_only():
+                assert steps.run(3) == [], (model, batch)
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti-local", "niti4-jump-local"])
+def test_so_do_steps_of_a_network_of_more_layers_in_larger_blocks(regime, integers_only):
+    steps = IntegerSteps(regime, "plain6", 3, in_shape=(3, 16, 16), blocks="2")
+    with integers_only():
+        assert steps.run(2) == []

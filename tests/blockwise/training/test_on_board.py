@@ -1,0 +1,57 @@
+"""Float regimes executed on bytes, at planned addresses and with dead bytes poisoned, against the simulation.
+
+The whole product of the settings is the work of benchmarks/executor.py; here every pair of settings occurs.
+"""
+
+from itertools import combinations, product
+
+import pytest
+from one_step import OneStep
+
+from devices.program.regimes import REGIMES, find
+
+METHODS = ("fp32", "lsq", "dorefa", "pact", "twn", "lq-net")
+OPTIMIZERS = ("sgd", "sgd-momentum", "adam")
+NORMS = ("batch", "batch-recompute", "group", "frozen", "none")
+MODELS = ("resnet8", "plain4", "cnn")
+TOLERANCE = 1e-5
+"""Of the length of the update."""
+
+CHOICES = {
+    "method": METHODS, "optimizer": OPTIMIZERS, "norm": NORMS, "fused": (True, False), "model": MODELS,
+}  # fmt: skip
+
+
+def all_pairs() -> list[dict[str, object]]:
+    """Settings in which every two choices occur together: greedily, in a fixed order."""
+    names = list(CHOICES)
+    missing = {
+        ((a, x), (b, y)) for a, b in combinations(names, 2) for x, y in product(CHOICES[a], CHOICES[b])
+    }
+    rows = [dict(zip(names, values, strict=True)) for values in product(*CHOICES.values())]
+    found = []
+    while missing:
+        row = max(rows, key=lambda r: len(missing.intersection(combinations(r.items(), 2))))
+        missing -= set(combinations(row.items(), 2))
+        found.append(row)
+    return found
+
+
+PAIRS = all_pairs()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
+    for row in PAIRS:
+        if row["method"] != method or (find(regime).fixed_update and not row["fused"]):
+            continue
+        step = OneStep(regime, **row)
+        assert step.run() < TOLERANCE, (row, step.worst())
+
+
+@pytest.mark.parametrize("regime", ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"])
+def test_so_it_is_where_skip_paths_hold_floats(regime):
+    for method in ("lsq", "dorefa", "lq-net"):
+        step = OneStep(regime, method=method, model="resnet8", residual="float", optimizer="adam")
+        assert step.run() < TOLERANCE, (method, step.worst())

@@ -1,0 +1,61 @@
+"""Steps of an integer regime twice: by the simulation, and on bytes at planned addresses."""
+
+from dataclasses import dataclass
+
+import torch
+
+from blockwise import models
+from blockwise.integer.arithmetics import arithmetic_of
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.on_board import machine_of, placed_layers
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.training import make_regime
+from devices.memory.arena import buffers_of, pack
+from devices.program.execute import execute
+from devices.program.integer import integer_network
+from devices.program.regimes import Step, schedule
+from devices.program.schedule import Schedule
+
+
+@dataclass
+class IntegerSteps:
+    regime: str
+    model: str = "plain4"
+    batch: int = 4
+    twice: bool = False
+    width: int = 4
+    in_shape: tuple[int, ...] = (1, 8, 8)
+    blocks: str = "layers"
+
+    def __post_init__(self) -> None:
+        chain = models.build(self.model, self.in_shape, 3, self.width, "none")
+        self.step = Step(self.batch, twice=self.twice)
+        anatomy = Anatomy(chain, "gap")
+        groups = anatomy.cut(self.blocks, self.step)
+        network = anatomy.network(groups)
+        self.plan: Schedule = schedule(self.regime, network, self.step)
+        self.network = integer_network(network)
+        self.net = IntegerNet(BlockNet(chain, groups, "gap"), arithmetic_of(self.regime), 7)
+        self.procedure = make_regime(self.regime, 1)
+        self.offsets = pack(buffers_of(self.plan, 8), 8).offsets
+
+    def run(self, steps: int = 3) -> list[str]:
+        """The layers whose weights or generators differ after any step, with the number of the step."""
+        generator = torch.Generator().manual_seed(1)
+        wrong, net = [], self.net
+        for count in range(steps):
+            shape = (self.batch, *self.in_shape)
+            images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+            labels = torch.randint(0, 3, (self.batch,), generator=generator)
+            machine = machine_of(net, self.network, (images, labels))
+            memory = execute(self.plan, self.offsets, machine)
+            net.train()
+            (phase,) = self.procedure.phases(net)
+            self.procedure.step(net, phase, images, labels)
+            after = machine_of(net, self.network, (images, labels)).start
+            for name, _ in placed_layers(net, self.network):
+                for key in (f"{name}.weight", f"{name}.generator"):
+                    if key in memory.tensors and not torch.equal(memory.load(key).flatten(), after[key]):
+                        wrong.append(f"{key} in step {count}")
+        return wrong
