@@ -1,7 +1,7 @@
 """An integer network made from a float one: the same layers in the same blocks with the same heads."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,7 +22,11 @@ from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 from blockwise.nets.blocks import BlockNet
 from devices.errors import InputError
-from devices.network.trace import op_class
+from devices.network import Block, Layer, Network, ops
+from devices.network.ops import Conv, Linear, Quantize, ReLU
+from devices.network.precision import with_precision
+from devices.network.trace import links
+from devices.program.integer import integer_network
 
 FIRST_STREAM = 1
 """Layer i draws its first weights, then its steps, from stream 1 + i of the seed."""
@@ -65,11 +69,11 @@ class IntegerNet(nn.Module):
         super().__init__()
         self.names, self.arithmetic, self.mu = float_net.names, arithmetic, FIRST_MU
         build = _Builder(arithmetic, float_net, seed)
-        bodies = [build.layers(body) for body in float_net.bodies]
+        bodies = [build.body(index) for index in range(len(float_net))]
         self.bodies = nn.ModuleList(Layers(layers) for layers in ([Pixels(), *bodies[0]], *bodies[1:]))
         self.tails = nn.ModuleList(nn.Sequential() for _ in bodies)  # heads read what blocks give
         self.heads = nn.ModuleList(
-            IntegerHead(arithmetic, build.layers(head, in_head=True)) for head in float_net.heads
+            IntegerHead(arithmetic, build.head(index)) for index in range(len(float_net))
         )
 
     def __len__(self) -> int:
@@ -101,56 +105,87 @@ class IntegerNet(nn.Module):
 
 
 class _Builder:
-    """Turns the leaves of a float network into integer layers, in order."""
+    """Turns the layers of a float network into integer ones, in order, as the plan has them."""
 
     def __init__(self, arithmetic: Arithmetic, net: BlockNet, seed: int) -> None:
         self.arithmetic, self.seed, self.count = arithmetic, seed, 0
-        weighted = [m for m in net.bodies.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-        self.first, self.last = weighted[0], weighted[-1]
-        self.before_last = weighted[-2] if len(weighted) > 1 else None
+        self.modules, self.planned = dict(net.named_modules()), integer_network(_described(net))
+        self.last = [layer for layer in self.planned.layers if layer.weights][-1]
+        self.relus = self._relus()
 
-    def layers(self, module: nn.Module, *, in_head: bool = False) -> list[IntegerLayer]:
-        """The integer form of ``module``."""
-        leaves = [(n, m) for n, m in module.named_modules() if _computes(m)]
-        return list(self._convert([x for x in leaves if not isinstance(x[1], nn.Identity)], in_head))
+    def _relus(self) -> dict[str, Layer]:
+        """Layer with weights -> the activation behind it, perhaps behind a norm that is none."""
+        makers = {layer.name: layer for layer in self.planned.all_layers}
+        found = {}
+        for layer in makers.values():
+            if isinstance(layer.op, ReLU):
+                source = makers.get(layer.inputs[0])
+                while source is not None and isinstance(source.op, ops.View):
+                    source = makers.get(source.inputs[0])
+                if source is not None:
+                    found[source.name] = layer
+        return found
 
-    def _convert(self, leaves: list[tuple[str, nn.Module]], in_head: bool) -> Iterator[IntegerLayer]:
-        for (name, module), (_, follower) in pairwise([*leaves, ("", nn.Identity())]):
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                yield self._weighted(module, isinstance(follower, nn.ReLU), in_head)
-            elif isinstance(module, nn.MaxPool2d):
+    def body(self, index: int) -> list[IntegerLayer]:
+        """The integer form of a block."""
+        return list(self._convert(self.planned.blocks[index].layers, in_head=False))
+
+    def head(self, index: int) -> list[IntegerLayer]:
+        """The integer form of a block's head, without the loss."""
+        return list(self._convert(self.planned.blocks[index].head, in_head=True))
+
+    def _convert(self, layers: Sequence[Layer], *, in_head: bool) -> Iterator[IntegerLayer]:
+        for layer in layers:
+            op = layer.op
+            if isinstance(op, Conv | Linear):
+                yield self._weighted(layer, in_head)
+            elif isinstance(op, ops.MaxPool):
                 yield MaxPool()
-            elif isinstance(module, nn.Flatten):
-                yield Flatten()
-            elif isinstance(module, nn.AdaptiveAvgPool2d):
-                yield AvgPool(_side(module))
-            elif not isinstance(module, nn.ReLU):
+            elif isinstance(op, ops.View):
+                if not isinstance(self.modules.get(layer.name), nn.Identity):
+                    yield Flatten()
+            elif isinstance(op, ops.AdaptiveAvgPool):
+                yield AvgPool(op.output[0])
+            elif not (isinstance(op, ReLU | Quantize) or op.is_loss):
+                module = self.modules.get(layer.name)
                 raise InputError(
-                    f"layer {name}", got=type(module).__name__, wanted="a layer with an integer form",
-                    do="use --norm none and a plain network",
+                    f"layer {layer.name}", got=op.words if module is None else type(module).__name__,
+                    wanted="a layer with an integer form", do="use --norm none and a plain network",
                 )  # fmt: skip
 
-    def _weighted(self, module: nn.Conv2d | nn.Linear, relu: bool, in_head: bool) -> Weighted:
+    def _weighted(self, layer: Layer, in_head: bool) -> Weighted:
+        op, relu, last = layer.op, self.relus.get(layer.name), self.last
+        assert isinstance(op, Conv | Linear)
+        conv = op if isinstance(op, Conv) else None
         place = Place(
-            shape=tuple(module.weight.shape),
-            stride=module.stride[0] if isinstance(module, nn.Conv2d) else 1,
-            padding=int(module.padding[0]) if isinstance(module, nn.Conv2d) else 0,
-            relu=relu,
-            edge=in_head or module in (self.first, self.last),
-            wide=module is self.before_last,
-            head=in_head or module is self.last,
-            classes=self.last.weight.shape[0],
+            shape=(layer.weights // layer.filter_size, *_filter(op)),
+            stride=conv.stride[0] if conv else 1,
+            padding=conv.padding[0] if conv else 0,
+            relu=relu is not None,
+            edge=layer.precision == "edge",
+            wide=relu is not None and relu.precision == "edge",
+            head=in_head or layer is last,
+            classes=last.weights // last.filter_size,
         )
         self.count += 1
         return Weighted(self.arithmetic, place, Xorshift32(self.seed, FIRST_STREAM + self.count - 1))
 
 
-def _computes(module: nn.Module) -> bool:
-    """Whether it does something of its own here: not a container, nor the float loss."""
-    op = op_class(module)
-    return op is not None and not op.is_loss
+def _filter(op: Conv | Linear) -> tuple[int, ...]:
+    """The shape of the weights of one output."""
+    return (op.in_channels // op.groups, *op.kernel) if isinstance(op, Conv) else (op.in_features,)
 
 
-def _side(module: nn.AdaptiveAvgPool2d) -> int:
-    size: Any = module.output_size
-    return size if isinstance(size, int) else int(size[0])
+def _described(net: BlockNet) -> Network:
+    """The network as the hardware side sees it, without shapes; layers have the names of their modules."""
+    layers = with_precision(links(net, "the network"))
+    blocks = []
+    for index, head in enumerate(net.heads):
+        body = tuple(layer for layer in layers if layer.name.startswith(f"bodies.{index}."))
+        inside = links(head, f"the head of block {net.names[index]}")
+        names = {layer.name: f"heads.{index}.{layer.name}" for layer in inside}
+        renamed = tuple(
+            replace(x, name=names[x.name], inputs=tuple(names.get(i, i) for i in x.inputs)) for x in inside
+        )
+        blocks.append(Block(net.names[index], body, renamed))
+    return Network((), tuple(blocks))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
-from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool, ReLU, SimilarityLoss
+from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, Op, ReLU, SimilarityLoss
 from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm, integer_network
 from devices.program.regimes import find
@@ -16,8 +16,6 @@ from devices.trainability.outcome import Obstacle, trained_layers
 INT32_MAX = (1 << 31) - 1
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
-POOLED = 4
-"""Elements of a max pool's window: 2x2."""
 
 
 def integer_obstacle(network: Network, regime: str, batch: int) -> Obstacle | None:
@@ -46,13 +44,26 @@ def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
     for layer in network.layers:
-        if layer.op.row(INTEGER.name) is None:
-            spelt = layer.op.words
+        spelt = _without_form(layer.op)
+        if spelt:
             yield Obstacle(
                 f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
                 "layers in a row without norms, dropout and slopes below zero",
                 "use --model plain6, or --norm none, --dropout 0 and --activation relu",
             )  # fmt: skip
+
+
+def _without_form(op: Op) -> str:
+    """What an operation of a block is called if it has no integer form; empty if it has one."""
+    if op.row(INTEGER.name) is None:
+        return op.words
+    if isinstance(op, Conv) and op != Conv.square(
+        op.in_channels, op.channels, op.kernel[0], stride=op.stride[0], padding=op.padding[0], bias=op.bias
+    ):
+        return "a grouped, dilated or oblong convolution"
+    if isinstance(op, ReLU) and op != ReLU():
+        return "an activation with limits"
+    return "means over given windows" if isinstance(op, AvgPool) else ""
 
 
 def _heads(network: Network) -> Iterator[Obstacle]:
@@ -76,10 +87,11 @@ def _pools(network: Network, layers: Sequence[Layer]) -> Iterator[Obstacle]:
     """Means over windows of a power of two are shifts; the largest is found of four."""
     shapes = {layer.name: layer.shape for layer in network.all_layers}
     for layer in layers:
-        if isinstance(layer.op, MaxPool) and layer.window != POOLED:
+        if isinstance(layer.op, MaxPool) and layer.op != MaxPool.square():
             yield Obstacle(
                 "another max pool than 2x2 on integers", f"max pool {layer.name}",
-                f"a window of {layer.window} values", "2x2 in integer regimes", "use another --model",
+                f"windows of {_sides(layer.op.kernel)}, {_sides(layer.op.stride)} apart",
+                "2x2 side by side in integer regimes", "use another --model",
             )  # fmt: skip
         if not isinstance(layer.op, AvgPool | AdaptiveAvgPool):
             continue
@@ -92,6 +104,10 @@ def _pools(network: Network, layers: Sequence[Layer]) -> Iterator[Obstacle]:
                 "square windows of a power of two in integer regimes: a shift divides",
                 "use another --image-size or --head",
             )  # fmt: skip
+
+
+def _sides(lengths: Sequence[int]) -> str:
+    return "x".join(map(str, lengths))
 
 
 def _blocks(network: Network, regime: str) -> Iterator[Obstacle]:

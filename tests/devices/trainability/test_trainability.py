@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 import devices
 from blockwise import models
@@ -11,6 +12,7 @@ from blockwise.integer.loss import MOST_CLASSES
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import optimizer_of
 from blockwise.integer.update import FIRST_MU
+from blockwise.models import from_module
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import make_regime
@@ -161,3 +163,25 @@ def test_a_plan_in_python_computes_sums_twice_where_asked():
     assert twice.schedule.macs == 2 * once.schedule.macs
     with pytest.raises(InputError, match="requantize: got 'often'"):
         devices.plan(model, "stm32", regime="niti", requantize="often")
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (nn.Conv2d(4, 4, 3, padding=1, groups=2), "a grouped, dilated or oblong convolution"),
+        (nn.Conv2d(4, 4, 3, padding=2, dilation=2), "a grouped, dilated or oblong convolution"),
+        (nn.Conv2d(4, 4, (3, 1), padding=(1, 0)), "a grouped, dilated or oblong convolution"),
+        (nn.ReLU6(), "an activation with limits"),
+        (nn.SiLU(), "swish"),
+        (nn.MaxPool2d(2, 1), "another max pool than 2x2"),
+        (nn.MaxPool2d(4, 4), "another max pool than 2x2"),
+        (nn.AvgPool2d(2), "means over given windows"),
+        (nn.MaxPool2d(2), ""),
+        (nn.Conv2d(4, 4, 3, stride=2, padding=1), ""),
+    ],
+)
+def test_integers_refuse_a_layer_whose_geometry_they_do_not_compute(module, reason):
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), module, nn.Flatten())
+    layers.append(nn.Linear(layers(torch.zeros(1, *SHAPE)).shape[1], 10))
+    found = obstacle(from_module(layers, SHAPE).describe(blocks="1", head="gap"), "niti", 4)
+    assert (found.reason if found else "") == (f"{reason} on integers" if reason else "")
