@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sections import comparison, integers, memory, methods, speed
+from sections import comparison, integers, memory, methods, rooms, speed
 from sections.recorded import ROOT
 
 from blockwise.system.files import atomic_write
@@ -19,6 +19,7 @@ Sections = Mapping[str, Callable[[], str]]
 
 DOCUMENTS: dict[str, Sections] = {
     "README.md": {"digits": comparison.digits},
+    "docs/architecture.md": {"rooms": rooms.rooms},
     "docs/results.md": {
         "baselines": memory.baselines,
         "cifar": comparison.cifar,

@@ -14,7 +14,7 @@ SIGNATURES = {
     "'local-paged', 'local-resident'), out=None, **settings)",
     "blockwise.from_module": "(module, in_shape)",
     "blockwise.models.build": "(name, in_shape=(3, 32, 32), num_classes=10, width=None, norm='batch', "
-    "style=Style(activation='relu', dropout=0.0, bias=False, init='he'))",
+    "style=PLAIN, *, trained=False)",
     "blockwise.quant.make": "(name, bits=3, role='weight', shape=())",
     "blockwise.quant.quantize": "(model, by, weight_bits=None, activation_bits=None, residual='codes')",
     "blockwise.heads.make": "(name, in_shape, num_classes=10, width=None, *, norm='batch')",
@@ -34,7 +34,8 @@ def test_a_function_that_scripts_call_has_its_arguments_and_defaults(name):
     *path, function = name.split(".")
     found = inspect.signature(getattr(OWN[path[-1]], function))
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
-    assert str(inspect.Signature(bare)) == SIGNATURES[name]
+    told = str(inspect.Signature(bare)).replace(str(models.PLAIN), "PLAIN")
+    assert told == SIGNATURES[name]
 
 
 def test_devices_plan_takes_a_model_a_device_and_settings_by_name():
