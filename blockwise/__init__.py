@@ -4,6 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blockwise import data as data
+    from blockwise import heads as heads
+    from blockwise import integer as integer
+    from blockwise import models as models
+    from blockwise import quant as quant
+    from blockwise import report as report
+    from blockwise import training as training
     from blockwise.api import from_module, plan, train
 
 __version__ = "0.1.0"

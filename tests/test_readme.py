@@ -45,10 +45,12 @@ def test_the_readme_is_read_in_one_go():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
 
 
-def test_the_python_of_the_readme_runs(capsys):
-    text = (ROOT / "README.md").read_text("utf-8")
-    for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
-        exec(compile(code, "README.md", "exec"), {})
+def test_the_python_of_the_documents_runs(capsys):
+    for document in ("docs/usage.md", "README.md"):
+        text = (ROOT / document).read_text("utf-8")
+        for code in re.findall(r"```python\n(.*?)```", text, flags=re.S):
+            exec(compile(code, document, "exec"), {})
     printed = capsys.readouterr().out.splitlines()
-    assert re.match(r"\d+ True \{'packed weights': ", printed[0])
+    assert re.match(r"\d+ \[0\.\d+, 0\.\d+\]", printed[0])
+    assert re.match(r"\d+ True \{'packed weights': ", printed[1])
     assert re.match(r"\{'bp': 0\.\d+, 'local': 0\.\d+\}", printed[-1])
