@@ -127,6 +127,7 @@ def test_damaged_files_of_a_run_are_named(capsys, monkeypatch):
     assert "config.json: got no valid configuration" in refusal(capsys, "--resume", "run")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
     command = (sys.executable, str(ROOT / "run.py"))
     environment = os.environ | {"NO_COLOR": "1"}

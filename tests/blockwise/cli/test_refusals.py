@@ -192,6 +192,7 @@ def test_a_training_that_no_memory_holds_is_refused_before_it_is_allocated(capsy
     assert words in line and "parameters to train: " in line and "GiB of this computer" in line
 
 
+@pytest.mark.slow
 def test_planning_takes_no_memory_for_weights(capsys):
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)); "
     code += "from blockwise.cli.main import main; sys.exit(main())"

@@ -66,7 +66,10 @@ def test_micro_batches_are_trained_at_the_size_that_is_planned():
 
 @pytest.mark.parametrize(
     ("compiles", "trained"),
-    [(False, ["bp", "local"]), (True, ["bp", "bp-checkpoint", "local"])],
+    [
+        (False, ["bp", "local"]),
+        pytest.param(True, ["bp", "bp-checkpoint", "local"], marks=pytest.mark.slow),
+    ],
     ids=["eager", "compiled"],
 )
 def test_only_what_ends_with_equal_bits_is_not_trained_again(compiles, trained, monkeypatch):

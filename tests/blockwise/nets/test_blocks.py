@@ -6,6 +6,7 @@ import itertools
 import pytest
 import torch
 from inner import inner
+from tiers import quick
 from torch.nn import functional as F
 
 from blockwise import heads, models, quant
@@ -24,7 +25,7 @@ NETWORKS = ["resnet20", "vgg8b", "mlp", "cnn"]
 every_head = pytest.mark.parametrize("head", heads.CATALOGUE)
 every_regime = pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.name)
 every_network = pytest.mark.parametrize("name", NETWORKS)
-every_method = pytest.mark.parametrize("method", quant.METHODS)
+every_method = pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "twn"))
 
 
 def build(name: str, head: str = "gap", method: str = "fp32", blocks: str = "stages") -> BlockNet:

@@ -1,6 +1,7 @@
 """Every regime's peak by two independent routes, equal to the byte: schedule and counted storages."""
 
 import pytest
+from tiers import quick
 
 from blockwise import models
 from blockwise.studies.real_step import compare
@@ -10,14 +11,14 @@ WITHIN_UNITS = ("bp-best", "bp-micro")
 """Their best cuts may lie within a unit of a plain chain, where PyTorch has no module to call."""
 
 
-@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("batch", quick([1, 32], 1))
 @pytest.mark.parametrize("regime", REGIMES)
 def test_resnet20_as_published_in_residual_blocks(regime, batch):
     found = compare(regime, models.build("resnet20", width=16), "residual", "gap", batch)
     assert found.scheduled == found.counted
 
 
-@pytest.mark.parametrize("batch", [2, 7])
+@pytest.mark.parametrize("batch", quick([2, 7], 2))
 @pytest.mark.parametrize(
     ("name", "width", "norm", "cut", "head", "optimizer"),
     [
@@ -37,7 +38,7 @@ def test_other_networks_norms_cuts_heads_and_optimizers(name, width, norm, cut, 
     assert [c for c in found if not c.equal] == []
 
 
-@pytest.mark.parametrize("batch", [2, 7])
+@pytest.mark.parametrize("batch", quick([2, 7], 2))
 @pytest.mark.parametrize("head", ["pred", "sim", "predsim"])
 def test_the_published_heads_with_dropout_leaky_relus_and_biases(head, batch):
     regimes = [r for r in REGIMES if r not in WITHIN_UNITS]

@@ -71,6 +71,7 @@ def test_a_run_that_goes_on_as_it_began_is_told_nothing(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_run_resumed_where_fewer_threads_are_asked_for_ends_with_the_bits_of_the_first(
     tmp_path, monkeypatch, threads, capsys
 ):

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+from tiers import quick
 
 from blockwise import quant
 from blockwise.data import Dataset, load
@@ -51,7 +52,7 @@ def digest(method: str, blocks: str, regime: str, *, compile: bool = False) -> s
 
 
 @pytest.mark.parametrize("blocks", ["residual", "stages"])
-@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "twn"))
 @pytest.mark.parametrize("regime", TWINS)
 def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, method, blocks):
     found = {name: digest(method, blocks, name) for name in (regime, *TWINS[regime])}
@@ -59,7 +60,7 @@ def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, met
 
 
 @pytest.mark.parametrize("blocks", ["residual", "stages"])
-@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq"))
 def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monkeypatch):
     """Traced and differentiated as for --compile, without the minutes that its C++ compiler takes.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiers import quick
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
@@ -90,7 +91,7 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(digits, tmp_pa
     ]
 
 
-@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "quant-noise"))
 @pytest.mark.parametrize("regime", ["bp-checkpoint", "local-resident"])
 def test_every_method_goes_on_from_where_it_was(digits, tmp_path, regime, method):
     """What follows the data, and what noise comes next, is in the checkpoint."""
