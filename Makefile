@@ -16,7 +16,7 @@ format: ## mend what can be mended by itself
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-types: ## check the types of the packages, the benchmarks and the helpers of tests
+types: ## check the types of the packages, benchmarks, examples and helpers of tests
 	$(RUN) mypy
 
 test-fast: ## the tests that take a moment each: under two minutes on two cores
