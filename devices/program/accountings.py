@@ -14,6 +14,9 @@ from devices.network import Layer, ops
 from devices.network.ops import Row
 from devices.network.precision import FLOAT_BITS as FLOAT_BITS  # its home for those that plan
 
+CODE_SCRATCH_BITS = 8
+"""One filter's codes are unpacked to bytes (or to what wider codes take) before they are multiplied."""
+
 LABEL_BITS = (8, 16, 32)
 """Labels are integers of whole bytes: nobody packs one number per image."""
 

@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from devices.network import IMAGES, LABELS, Layer, Network
-from devices.network.ops import ChannelDropout, CrossEntropy, Row
+from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Row
 from devices.program import categories as cat
-from devices.program.accountings import FLOAT_BITS, CostTable
+from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, tensors_of
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.state import Bits, Parameter
-from devices.program.traits import CODE_MAKERS, CODE_SCRATCH_BITS, PASSIVE
 from devices.program.values import Values, maker_of, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
@@ -123,7 +122,7 @@ class ForwardLowering:
         if not self.table.packs:
             return ()
         found = with_roles(layer, self.held.get(layer.name, ()))
-        moving = ("levels",) if layer.kind == "frozen_norm" else ("running", "levels")
+        moving = ("levels",) if isinstance(layer.op, FrozenNorm) else ("running", "levels")
         return tuple((role, tensors_of(t)[0]) for role, t in found if role in moving)
 
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
@@ -143,11 +142,11 @@ class ForwardLowering:
         if not self.table.packs:
             return
         levels = self.values.levels
-        if layer.kind in PASSIVE:
+        if layer.op.passes_codes:
             names = (name for source in sources for name in tensors_of(source))
             levels[output] = tuple(dict.fromkeys(s for name in names for s in levels.get(name, ())))
             self.values.makers[output] = next(filter(None, map(maker_of, sources)), "")
-        elif layer.kind in CODE_MAKERS:
+        elif layer.op.makes_codes:
             self.values.makers[output] = layer.name if self.bits.activation_of(layer) < FLOAT_BITS else ""
             if self.bits.quantizer_of(layer).levels != 0:
                 levels[output] = self.held.get(layer.name, ())

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devices.network import Block, Layer, Network
-from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU
+from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU, View
 from devices.program import categories as cat
-from devices.program.accountings import INTEGER, CostTable
+from devices.program.accountings import CODE_SCRATCH_BITS, INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
 from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
-from devices.program.traits import CODE_SCRATCH_BITS
 from devices.program.values import maker_of, with_roles
 
 EDGE_BITS = 8
@@ -106,7 +105,7 @@ def _requantized(layer: Layer) -> Layer:
 def _sums_behind(layer: Layer, makers: Mapping[str, Layer]) -> Layer | None:
     """The layer whose sums the layer requantizes, which views may stand between."""
     maker = makers.get(layer.inputs[0])
-    while maker is not None and maker.kind == "view":
+    while maker is not None and isinstance(maker.op, View):
         maker = makers.get(maker.inputs[0])
     return maker if maker is not None and maker.op.accumulates else None
 

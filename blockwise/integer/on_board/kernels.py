@@ -14,6 +14,7 @@ from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradien
 from blockwise.integer.rounding import bit_length, half_up, largest_magnitude, largest_value, nearest
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from blockwise.integer.xorshift import Xorshift32
+from devices.network.ops import ReLU, View
 from devices.program.execute import Frame
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def requantize_forward(machine: "IntegerMachine", frame: Frame) -> None:
         _scaled(machine, frame, found, machine.places[maker])
         return
     bits = frame.memory.tensors[frame.result("output")].bits
-    if layer.kind != "relu":
+    if not isinstance(layer.op, ReLU):
         machine.put(frame, "output", _shifted(machine, maker, found, INT8))
         return
     format = machine.output_format(layer, bits)
@@ -67,7 +68,7 @@ def requantize_forward(machine: "IntegerMachine", frame: Frame) -> None:
 def _maker(frame: Frame) -> str:
     """The layer whose sums the operation's layer requantizes, behind views."""
     layers, name = frame.schedule.layers, frame.layer.inputs[0]
-    while layers[name].kind == "view":
+    while isinstance(layers[name].op, View):
         name = layers[name].inputs[0]
     return name
 
@@ -76,7 +77,7 @@ def _scaled(machine: "IntegerMachine", frame: Frame, found: Accumulator, place: 
     shape = place.shape
     factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
     scaled = scale(found.mantissa, factor)
-    if frame.layer.kind != "relu":
+    if not isinstance(frame.layer.op, ReLU):
         machine.put(frame, "output", IntTensor(scaled, 0))
         return
     machine.put(frame, "output", IntTensor(relu(scaled), 0))

@@ -17,6 +17,7 @@ from blockwise.integer.on_board import kernels
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.network import IMAGES, Layer, Network
+from devices.network.ops import ReLU
 from devices.program.execute import Frame, Misread
 from devices.program.execute.frame import Kernel
 from devices.program.execute.memory import WORD_BITS
@@ -109,7 +110,8 @@ class IntegerMachine:
     def output_format(self, layer: Layer, bits: int) -> Format:
         """Of what a layer makes in so many bits."""
         inner = getattr(self.arithmetic, "activations", INT8)
-        return inner if layer.kind == "relu" and bits == inner.bits and inner.bits < INT8.bits else INT8
+        narrow = isinstance(layer.op, ReLU) and bits == inner.bits < INT8.bits
+        return inner if narrow else INT8
 
     def error(self, frame: Frame, role: str = "gradient") -> Error:
         """An error as it lies in memory."""

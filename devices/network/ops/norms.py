@@ -26,6 +26,7 @@ class BatchNorm(Op):
     kind = "batch_norm"
     modules: ClassVar[tuple[str | type, ...]] = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d")
     elementwise = True
+    normalises = True
     batch_statistics = True
     costs = MappingProxyType(
         {
@@ -83,6 +84,7 @@ class GroupNorm(Op):
     kind = "group_norm"
     modules = ("GroupNorm",)
     elementwise = True
+    normalises = True
     costs = MappingProxyType(
         {
             "device": Row("in_place", saves=("output", "statistics"), gradient="in_place", statistics=1),
@@ -115,6 +117,7 @@ class FrozenNorm(Op):
 
     kind = "frozen_norm"
     elementwise = True
+    normalises = True
     costs = MappingProxyType({"device": Row("in_place", gradient="in_place"), "pytorch": Row()})
 
     @classmethod

@@ -53,6 +53,8 @@ class Op:
     """It ends a run of layers: its gradient starts from what it saved."""
     ends: ClassVar[bool] = False
     """No gradient waits behind it: a loss, or a sum of losses."""
+    normalises: ClassVar[bool] = False
+    """A norm: its reader applies its scale and shift."""
     batch_statistics: ClassVar[bool] = False
     """It normalises by statistics of the batch, and keeps running ones."""
     integer_head: ClassVar[bool] = False

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from devices.network import Layer
-from devices.network.ops import Shortcut
+from devices.network.ops import Add, Shortcut, View
 from devices.program.execute.frame import Frame
 from devices.program.kernels import pools
 
@@ -33,12 +33,12 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
 def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
     """What the layer makes of its inputs."""
     first, op = inputs[0], layer.op
-    if layer.kind == "add":
+    if isinstance(op, Add):
         total = inputs[0]
         for other in inputs[1:]:
             total = total + other
         return total
-    if layer.kind == "view":
+    if isinstance(op, View):
         return first.reshape(len(first), *layer.shape)
     if isinstance(op, Shortcut):
         taken = first[:, :, :: op.stride, :: op.stride]

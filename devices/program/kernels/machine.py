@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from devices.network import IMAGES, LABELS, Layer
+from devices.network.ops import FrozenNorm
 from devices.program.execute.frame import Frame, Kernel
 from devices.program.execute.memory import Misread
 from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
@@ -117,7 +118,7 @@ class FloatMachine:
 
     def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
         """Norms apply scale and shift; all else is linear."""
-        if "norm" in layer.kind:
+        if layer.op.normalises:
             return norms.derived(layer, inputs, parameters)
         return elementwise.computed(layer, inputs)
 
@@ -177,7 +178,7 @@ def _by_role(frame: Frame) -> dict[str, Tensor]:
 
 def _folded(layer: Layer, state: Mapping[str, Tensor]) -> Tensor:
     """Running statistics and the affine pair as one scale and one shift."""
-    if layer.kind == "frozen_norm":
+    if isinstance(layer.op, FrozenNorm):
         return state["running"]
     mean, variance = state["running"].view(2, -1)
     gamma, beta = state["bias"].view(2, -1)
