@@ -18,7 +18,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import ImageSettings
-from blockwise.models import OWN, Chain, from_module
+from blockwise.models import OWN, Chain, as_chain, from_module
 from blockwise.training import DEFAULT_REGIMES
 from devices.boards.profile import Device
 from devices.errors import InputError
@@ -77,6 +77,11 @@ def train(
 
     Raises InputError for what does not exist or fit together; WriteError on a full disk.
     """
+    if isinstance(network, nn.Module) and any(p.is_meta for p in network.parameters()):
+        raise InputError(
+            _name(network), got="weights without values", wanted="weights to start from",
+            do="make it on a device, or models.build(..., trained=True)",
+        )  # fmt: skip
     asked = {"data": str(data), "regimes": tuple(regimes), "out": out}
     prepared = _prepared(network, board, asked, settings)
     if out is None:
@@ -87,21 +92,25 @@ def train(
 
 
 def _chain(network: nn.Module, in_shape: tuple[int, int, int] | None) -> Chain:
-    if isinstance(network, Chain):
-        return network
-    if in_shape is None:
+    if in_shape is None and not isinstance(network, Chain):
         raise InputError(
             type(network).__name__, got="no in_shape", wanted="(channels, height, width) of its images",
             do="add it, as in_shape=(3, 32, 32)",
         )  # fmt: skip
-    return from_module(network, in_shape)
+    return as_chain(network, in_shape or IN_SHAPE)
+
+
+def _name(network: nn.Module) -> str:
+    """Of a configuration whose network no name builds."""
+    own = network.name if isinstance(network, Chain) else type(network).__name__
+    return f"{OWN}{own.removeprefix(OWN)}"
 
 
 def _prepared(
     network: str | nn.Module, board: Board, asked: dict[str, Any], settings: dict[str, Any]
 ) -> Prepared:
     own = network if isinstance(network, nn.Module) else None
-    name = network if isinstance(network, str) else f"{OWN}{type(network).__name__}"
+    name = network if isinstance(network, str) else _name(network)
     device = board if isinstance(board, Device) else None
     named = {"model": name, "device": board.name if isinstance(board, Device) else board}
     for name in settings.keys() & (asked | named).keys():

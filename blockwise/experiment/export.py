@@ -22,6 +22,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.exported import CODES, FORMAT
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
+from blockwise.models import as_chain
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.report import json_report
@@ -45,11 +46,14 @@ class Export:
     file_bytes: int
 
 
-def export(folder: Path, regime: str | None = None, path: Path | None = None) -> Export:
+def export(
+    folder: Path, regime: str | None = None, path: Path | None = None, own: nn.Module | None = None
+) -> Export:
     """Write the weights that ``regime`` ended with in the run of ``folder``.
 
     By default the regime is the verdict's (the most accurate of those that fit the board) and the file
-    REGIME.safetensors in ``folder``. Raises InputError if there is no such run, it is not finished, nothing
+    REGIME.safetensors in ``folder``. ``own`` is the network of a run that was given one, which no name
+    builds. Raises InputError if there is no such run, it is not finished, nothing
     in it was trained, or its files do not fit together.
     """
     config, found = outfolder.saved_config(folder, "export"), _result(folder)
@@ -57,7 +61,8 @@ def export(folder: Path, regime: str | None = None, path: Path | None = None) ->
     _check_input(found, folder)
     model = found["model"]
     images = blank(tuple(model["in_shape"]), model["num_classes"])
-    chain, net = Prepared(config, profile.load(config.board.device), images).build_parts()
+    network = None if own is None else as_chain(own, images.in_shape)
+    chain, net = Prepared(config, profile.load(config.board.device), images, network).build_parts()
     config.stages.enter(net.bodies, config.stages.last)
     name = row["regime"]
     _load(net, folder / outfolder.CHECKPOINTS / f"{row['trained_as'] or name}.pt", config.scheme.name)

@@ -14,6 +14,7 @@ from blockwise.data import Normalize
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.networks import float_chain, quantize
 from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
+from blockwise.models import as_chain, replica
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from devices.errors import InputError
 
@@ -37,9 +38,10 @@ class Exported:
         return logits
 
 
-def load(path: Path) -> Exported:
+def load(path: Path, own: nn.Module | None = None) -> Exported:
     """The trained network with its weights as decoded, in evaluation mode.
 
+    ``own`` is the module of which a network was trained that no name builds; its weights do not count.
     Raises InputError for a file that :func:`blockwise.experiment.export.export` did not write.
     """
     tensors, header = read(path)
@@ -47,7 +49,11 @@ def load(path: Path) -> Exported:
     classes = tuple(json.loads(header["class_names"]))
     network = outfolder.group(NetworkSettings, groups["network"])
     quantization = outfolder.group(QuantizationSettings, groups["quantization"])
-    chain = float_chain(network, tuple(images["shape"]), len(classes), seed=0)
+    shape = tuple(images["shape"])
+    if own is None:
+        chain = float_chain(network, shape, len(classes), seed=0)
+    else:
+        chain = replica(as_chain(own, shape), network.norm, network.style, network.width)
     units = quantize(chain, quantization, network.model)
     quantization.stages.enter(units, quantization.stages.last)
     for module in units.modules():

@@ -49,7 +49,7 @@ def prepare(
 
 def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:
     """The chain of a network of one's own, for the images and classes of ``dataset``."""
-    chain = own if isinstance(own, Chain) else models.from_module(own, dataset.in_shape)
+    chain = models.as_chain(own, dataset.in_shape)
     takes, given = (chain.in_shape, chain.num_classes), (dataset.in_shape, len(dataset.classes))
     if takes != given:
         raise InputError(

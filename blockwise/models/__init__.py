@@ -6,7 +6,7 @@ from functools import partial
 
 from blockwise.models.chain import Chain, Unit, count_parameters
 from blockwise.models.cnn import cnn
-from blockwise.models.imported import OWN, from_module, replica
+from blockwise.models.imported import OWN, as_chain, from_module, replica
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
@@ -27,6 +27,7 @@ __all__ = [
     "Chain",
     "Style",
     "Unit",
+    "as_chain",
     "build",
     "check_name",
     "count_parameters",

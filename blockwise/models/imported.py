@@ -65,6 +65,11 @@ def _units(whole: fx.GraphModule, layers: Sequence[Layer]) -> list[Unit]:
     return units
 
 
+def as_chain(network: nn.Module, in_shape: tuple[int, int, int]) -> Chain:
+    """A chain as it is; any other module by :func:`from_module`."""
+    return network if isinstance(network, Chain) else from_module(network, in_shape)
+
+
 def replica(chain: Chain, norm: str, style: Style, width: int | None) -> Chain:
     """``chain`` with the weights that it has and other norms, if any, for a training of its own.
 

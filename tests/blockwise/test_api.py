@@ -12,9 +12,11 @@ from torch import nn
 
 import blockwise
 import devices
-from blockwise import models
+from blockwise import data, models
 from blockwise.cli import main as cli
+from blockwise.experiment import exported
 from blockwise.experiment.choice import HEAD_CANDIDATES
+from blockwise.experiment.export import export
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 
@@ -105,6 +107,28 @@ def of_three_classes():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
 
 
+@pytest.mark.slow
+def test_the_trained_weights_of_a_module_are_exported_and_give_back_its_accuracy(tmp_path):
+    torch.manual_seed(0)
+    module, out = own.Residuals(), tmp_path / "run"
+    row = blockwise.train(module, regimes=("bp",), out=out, epochs=1, weight_bits=4).regimes[0]
+    with pytest.raises(InputError, match="model module:Residuals: got a name alone"):
+        export(out)
+    file = export(out, own=module)
+    again, images = exported.load(file.path, own.Residuals()), data.load("digits", seed=0).test
+    right = again(images.images).argmax(1) == images.labels
+    assert right.double().mean().item() == pytest.approx(row.test_accuracy, abs=1e-9)
+    assert file.weights == sum(p.numel() for p in module.parameters() if p.ndim > 1)
+
+
+def test_a_chain_is_called_what_it_was_made_of():
+    chain = blockwise.from_module(own.Residuals(), SHAPE)
+    of_name = models.build("cnn", SHAPE, 10, 4)
+    how = {"regimes": ("bp",), "epochs": 1, "batch_size": 64, "head": "gap"}
+    assert blockwise.train(chain, **how).model.name == "module:Residuals"
+    assert blockwise.train(of_name, **how).model.name == "module:cnn"
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -119,6 +143,10 @@ def of_three_classes():
         (lambda: blockwise.plan(own.row(), in_shape=SHAPE, width=8), "module:Sequential: got a width"),
         (lambda: blockwise.plan(own.row(), in_shape=SHAPE, classes=3), "images of (1, 8, 8) in 3 classes"),
         (lambda: blockwise.train(own.row(), blocks="9", regimes=("local",)), "--blocks: got '9'"),
+        (
+            lambda: blockwise.train(nn.Sequential(nn.Flatten(), nn.Linear(64, 10, device="meta"))),
+            "module:Sequential: got weights without values, wanted weights to start from",
+        ),
         (lambda: blockwise.train(nn.Linear(3, 2)), "Linear on 1x8x8: got "),
         (
             lambda: blockwise.train(blockwise.from_module(of_three_classes(), SHAPE)),
