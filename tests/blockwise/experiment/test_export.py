@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from tiers import quick
 
 from blockwise.cli import main as cli
 from blockwise.data import blank, load
@@ -19,7 +20,7 @@ RUN = ["--model", "cnn", "--width", "4", "--epochs", "1", "--batch-size", "64", 
 BRIEF = ["--regimes", "bp", "bp-fused", "local", "--blocks", "2", "--head", "gap"]
 
 
-@pytest.fixture(scope="module", params=["lsq", "dorefa", "fp32"])
+@pytest.fixture(scope="module", params=quick(["lsq", "dorefa", "fp32"], "lsq"))
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / request.param
     assert cli.main([*RUN, *BRIEF, "--method", request.param, "--out", str(folder)]) in (0, 3)
@@ -70,7 +71,9 @@ def test_the_file_alone_predicts_as_well_as_the_run_tested(run, regime):
     assert torch.allclose(images.normalize(images.train.images[:1]).double(), by_hand, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["ptq-mse", "lq-net", "twn", "inq", "apot", "uniq", "log2"])
+@pytest.mark.parametrize(
+    "method", quick(["ptq-mse", "lq-net", "twn", "inq", "apot", "uniq", "log2"], "ptq-mse", "twn")
+)
 def test_files_of_other_methods_predict_as_well_as_the_run_tested(method, tmp_path, capsys):
     arguments = [*RUN, "--regimes", "bp", "--method", method, "--out", str(tmp_path / "run")]
     if method == "inq":

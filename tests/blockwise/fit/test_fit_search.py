@@ -85,6 +85,7 @@ def whole():
     return search(WIDE, MODEL, load("stm32"))
 
 
+@pytest.mark.slow
 def test_a_search_that_may_look_at_a_part_finds_the_front_of_the_whole(whole):
     assert whole.closed and not whole.sampled
     part = search(WIDE, MODEL, load("stm32"), most=whole.possible // 3)
@@ -161,6 +162,7 @@ def test_the_nearest_miss_is_the_lowest_peak_and_tells_its_tensors(missed):
     assert min(c.confirmed.measured.peak_bytes for c in others.front) == plan.peak_bytes
 
 
+@pytest.mark.slow
 def test_the_smallest_board_fits_and_no_smaller_one_does(missed):
     found, model = missed.smallest_board, Model("cnn", 16, (1, 8, 8))
     board = load(found.name)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiers import quick
 
 from blockwise import heads, models
 from blockwise.experiment.presets import PRESETS
@@ -205,7 +206,9 @@ def parameters(head: heads.Head) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-@pytest.mark.parametrize("shape", [(8, 8, 8), (256, 4, 4), (300, 7, 7), (20,)], ids=str)
+@pytest.mark.parametrize(
+    "shape", quick([(8, 8, 8), (256, 4, 4), (300, 7, 7), (20,)], (8, 8, 8), (256, 4, 4), (20,)), ids=str
+)
 def test_the_loss_is_that_of_the_paper_and_its_gradient_a_finite_difference_of_it(name, shape):
     torch.manual_seed(3)
     head = heads.make(name, shape, 10).double()

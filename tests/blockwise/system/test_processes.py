@@ -53,6 +53,7 @@ def test_no_worker_outlives_a_parent_that_is_killed():
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
+@pytest.mark.slow
 def test_a_terminated_comparison_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command, _ = started(*RUN, *LONG_RUN, workers=0)

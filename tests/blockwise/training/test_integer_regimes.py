@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiers import quick
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models
@@ -135,7 +136,7 @@ def test_globally_the_error_reaches_the_first_layer(digits, regime):
     assert not torch.equal(weights_of(nets[0])[0], weights_of(nets[1])[0])
 
 
-@pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if r != "nitro-local"])
+@pytest.mark.parametrize("regime", quick((r for r in INTEGER_REGIMES if r != "nitro-local"), "niti"))
 def test_every_regime_learns_the_digits(digits, regime):
     found = train(digits, regime)
     assert found.test_accuracy > 0.8
@@ -176,7 +177,7 @@ class Interrupting(Silent):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("regime", ["niti", "niti4-jump-local"])
+@pytest.mark.parametrize("regime", quick(["niti", "niti4-jump-local"], "niti"))
 def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path, regime):
     def told(name: str) -> TrainOptions:
         path: Path = tmp_path / name
@@ -195,6 +196,7 @@ def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path
     assert log.count("\n") == 4 * (len(digits.train) // 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["niti-local", "niti4-jump"])
 def test_one_and_two_threads_end_with_the_same_bits(digits, regime):
     threads = torch.get_num_threads()

@@ -1,6 +1,7 @@
 """An interrupted and resumed run ends with the bits of an uninterrupted one, in every regime."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,26 @@ def train(
     return Run(build(method=method), data, REGIMES[regime], told).train()[0]
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(digits, tmp_path_factory):
+    """What a training that nothing interrupts ends with, and its checkpoint: each trained once."""
+    folder = tmp_path_factory.mktemp("whole")
+
+    @cache
+    def whole(regime: str, optimizer: str, method: str) -> tuple[Training, dict[str, object]]:
+        path = folder / f"{regime}-{optimizer}-{method}.pt"
+        return train(digits, regime, options(regime, path, optimizer), method=method), state(path)
+
+    return whole
+
+
 def state(path: Path) -> dict[str, object]:
     return torch.load(path, weights_only=True)  # type: ignore[no-any-return]
 
 
 # Block-resident training has 3 blocks of 3 epochs: 1, 3 and 9 are the ends of an epoch, of a block and
 # of the run, 4 and 5 lie in the middle block.
-@pytest.mark.parametrize("optimizer", ["sgd-momentum", "adam"])
+@pytest.mark.parametrize("optimizer", quick(["sgd-momentum", "adam"], "adam"))
 @pytest.mark.parametrize(
     ("regime", "stops"),
     [
@@ -76,11 +90,12 @@ def state(path: Path) -> dict[str, object]:
         *(("local-resident", stops) for stops in ((1,), (3,), (4,), (5,), (9,), (2, 3, 1))),
     ],
 )
-def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(digits, tmp_path, regime, stops, optimizer):
-    paths = tmp_path / "whole.pt", tmp_path / "parts.pt"
-    whole = train(digits, regime, options(regime, paths[0], optimizer))
-    parts = train(digits, regime, options(regime, paths[1], optimizer), stops)
-    ours, reference = state(paths[1]), state(paths[0])
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
+    digits, uninterrupted, tmp_path, regime, stops, optimizer
+):
+    whole, reference = uninterrupted(regime, optimizer, "lsq")
+    parts = train(digits, regime, options(regime, tmp_path / "parts.pt", optimizer), stops)
+    ours = state(tmp_path / "parts.pt")
     for group in ("net", "best"):
         assert ours[group].keys() == reference[group].keys()
         assert all(ours[group][name].equal(tensor) for name, tensor in reference[group].items())
@@ -93,13 +108,12 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(digits, tmp_pa
 
 @pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "quant-noise"))
 @pytest.mark.parametrize("regime", ["bp-checkpoint", "local-resident"])
-def test_every_method_goes_on_from_where_it_was(digits, tmp_path, regime, method):
+def test_every_method_goes_on_from_where_it_was(digits, uninterrupted, tmp_path, regime, method):
     """What follows the data, and what noise comes next, is in the checkpoint."""
-    paths = tmp_path / "whole.pt", tmp_path / "parts.pt"
-    train(digits, regime, options(regime, paths[0], "sgd"), method=method)
-    train(digits, regime, options(regime, paths[1], "sgd"), (1, 1), method=method)
-    ours, reference = state(paths[1])["net"], state(paths[0])["net"]
-    assert all(ours[name].equal(tensor) for name, tensor in reference.items())
+    _, reference = uninterrupted(regime, "sgd", method)
+    train(digits, regime, options(regime, tmp_path / "parts.pt", "sgd"), (1, 1), method=method)
+    ours = state(tmp_path / "parts.pt")
+    assert all(ours["net"][name].equal(tensor) for name, tensor in reference["net"].items())
 
 
 def test_a_finished_run_is_not_trained_again(digits, tmp_path):

@@ -254,6 +254,7 @@ def test_a_block_trained_alone_passes_through_all_stages(digits, tmp_path):
             assert torch.equal(quant.unpack(type(module.weight_quantizer), packed), module.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("regime", "stop"), [("bp", 1), ("bp", 3), ("bp", 5), ("local-resident", 7)])
 def test_a_training_resumed_in_any_stage_ends_with_the_same_bits(digits, tmp_path, regime, stop):
     train(digits, tmp_path / "whole.pt", regime)
