@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.quant.quantizer import Quantizer
+from devices.network.ops import weights_to_a_code
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,5 @@ def _stored(layer: nn.Conv2d | nn.Linear) -> int:
 
 
 def code_block(shape: tuple[int, ...]) -> int:
-    """Weights to a code where one code stands for several; as ``devices.network.layers.Layer.code_block``."""
-    kernel = math.prod(shape[2:])
-    if kernel > 1:
-        return kernel
-    return 4 if math.prod(shape[1:]) % 4 == 0 else 1
+    """Weights to a code where one code stands for several, for weights of this shape."""
+    return weights_to_a_code(math.prod(shape[1:]), math.prod(shape[2:]))

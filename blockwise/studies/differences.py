@@ -22,6 +22,7 @@ from blockwise.studies.terms import (
     training_claims,
 )
 from devices.network import Layer, Network
+from devices.network.ops import Op
 from devices.program import categories as cat
 from devices.program.ledger import Ledger
 
@@ -107,10 +108,10 @@ def _entries(network: Network, alive: Iterable[Held], claims: dict[Key, Claim]) 
 def _other_width(held: Held, claim: Claim, layer: Layer | None) -> str:
     at = f"at {held.tensor.bits} bits instead of {claim.width}"
     if held.key.what == ACTIVATION:
-        return f"{'images' if held.kind == IMAGES else 'activations'} {at}"
+        return f"{'images' if held.made_by == IMAGES else 'activations'} {at}"
     if held.key.what == WEIGHTS and layer is not None and layer.precision == "edge":
         return f"weights of the first and last layer {at}"
-    if held.key.what == BIASES and held.kind.endswith("norm"):
+    if held.key.what == BIASES and held.normalised:
         return f"scales and shifts of norms {at}"
     return f"{held.key.what} {at}"
 
@@ -123,9 +124,13 @@ def _left_out(held: Held) -> str:
         return LEFT_OUT[what]
     if held.is_codes:
         return FURTHER
-    maker = held.kind.replace("_", " ")
-    if category == cat.SAVED_ACTIVATIONS and maker.endswith("norm"):
-        return f"{maker} keeps its normalised input, at {held.tensor.bits} bits"
-    if category in ACTIVATIONS and (maker.endswith("norm") or maker in ("conv", "linear")):
+    if category == cat.SAVED_ACTIVATIONS and held.normalised:
+        return f"{held.maker} keeps its normalised input, at {held.tensor.bits} bits"
+    if category in ACTIVATIONS and (held.normalised or _sums(held)):
         return ACCUMULATORS
-    return f"{category}: {what} of {maker}"
+    return f"{category}: {what} of {held.maker}"
+
+
+def _sums(held: Held) -> bool:
+    """Whether it holds sums of products."""
+    return isinstance(held.made_by, Op) and held.made_by.accumulates

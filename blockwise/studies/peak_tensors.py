@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from blockwise.studies.terms import ACTIVATION, BIASES, WEIGHTS, Key
 from devices.network import Network
-from devices.network.ops import OPS
+from devices.network.ops import Op
 from devices.program import categories as cat
 from devices.program.ledger import Ledger
 from devices.program.operation import Operation
@@ -14,8 +14,6 @@ from devices.program.schedule import Tensor
 
 IMAGES, LABELS, MADE_BACKWARD = "images", "labels", "made backward"
 ACTIVATIONS = (cat.SAVED_ACTIVATIONS, cat.WORKING_TENSORS)
-FORWARD = " forward"
-CODES = tuple(op.kind for op in OPS if op.makes_codes)
 PARTS = {"weight": WEIGHTS, "codes": WEIGHTS, "bias": BIASES, "folded": BIASES, "out": ACTIVATION}
 """What a tensor's name says behind its layer -> what the study calls it, where it counts it."""
 
@@ -26,7 +24,7 @@ class Held:
 
     tensor: Tensor
     key: Key
-    kind: str  # of the layer that made the values it holds; "images", "labels" or "made backward"
+    made_by: Op | str  # what made the values it holds: an operation; images, labels, or something backward
 
     @property
     def bits(self) -> int:
@@ -36,16 +34,24 @@ class Held:
     @property
     def is_codes(self) -> bool:
         """Whether it is what a layer with weights reads."""
-        return self.key.what == ACTIVATION and self.kind in (*CODES, IMAGES)
+        codes = isinstance(self.made_by, Op) and self.made_by.makes_codes
+        return self.key.what == ACTIVATION and (codes or self.made_by == IMAGES)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a norm made it, or it belongs to one."""
+        return isinstance(self.made_by, Op) and self.made_by.normalises
+
+    @property
+    def maker(self) -> str:
+        """What made it, in words."""
+        return self.made_by.kind.replace("_", " ") if isinstance(self.made_by, Op) else self.made_by
 
 
 def held_at_peak(network: Network, ledger: Ledger) -> tuple[Held, ...]:
     """All of them, largest first; their tensors add up to the peak."""
     operations = ledger.schedule.operations
-    kinds = {layer.name: layer.kind for layer in network.all_layers}
-    for operation in operations:  # quantizers that the schedule has put in
-        if operation.name.endswith(FORWARD):
-            kinds.setdefault(operation.name.removesuffix(FORWARD), "quantize")
+    ops = {name: layer.op for name, layer in ledger.schedule.layers.items()}
     writers = {
         name: operation
         for operation in operations[: ledger.peak_index + 1]
@@ -53,22 +59,22 @@ def held_at_peak(network: Network, ledger: Ledger) -> tuple[Held, ...]:
         for name in operation.writes
     }
     alive = ledger.tensors_at(ledger.peak_index)
-    return tuple(_held(tensor, writers.get(tensor.name), network, kinds) for tensor in alive)
+    return tuple(_held(tensor, writers.get(tensor.name), network, ops) for tensor in alive)
 
 
-def _held(tensor: Tensor, writer: Operation | None, network: Network, kinds: dict[str, str]) -> Held:
-    layer, *parts = _split(tensor.name, kinds.keys())
+def _held(tensor: Tensor, writer: Operation | None, network: Network, ops: dict[str, Op]) -> Held:
+    layer, *parts = _split(tensor.name, ops.keys())
     what = " ".join([PARTS.get(parts[0], parts[0]), *(p for p in parts[1:] if p.startswith("state"))])
     if tensor.category not in ACTIVATIONS:
-        return Held(tensor, Key(layer, what), kinds.get(layer, ""))
+        return Held(tensor, Key(layer, what), ops.get(layer, ""))
     if writer is None:
         return Held(tensor, Key(layer, MADE_BACKWARD), MADE_BACKWARD)
     if writer.phase == "load":
         if tensor.shape[1:] == network.in_shape:
             return Held(tensor, Key(network.source, ACTIVATION), IMAGES)
         return Held(tensor, Key(layer, LABELS), LABELS)
-    maker = writer.name.removesuffix(FORWARD)  # a norm or a loss may have overwritten its input
-    return Held(tensor, Key(maker, what), kinds.get(maker, ""))
+    maker = writer.layer  # a norm or a loss may have overwritten its input
+    return Held(tensor, Key(maker, what), ops.get(maker, ""))
 
 
 def _split(name: str, layers: Set[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from blockwise.quant.numeric.codebook import Codebook, fill, moments
 from blockwise.quant.quantizer import Method
+from devices.network.ops import weights_to_a_code
 from devices.program.state import QuantizerMemory
 
 ITERATIONS = 25
@@ -14,9 +15,6 @@ ITERATIONS = 25
 
 CHUNK = 1 << 15
 """Blocks that are compared with the codebook at a time: with 2^8 codewords that takes 32 MiB."""
-
-BLOCK = 4
-"""Weights to a block where a kernel has one position."""
 
 
 class ProductQuantizer(Codebook):
@@ -34,11 +32,8 @@ class ProductQuantizer(Codebook):
 
     @property
     def block(self) -> int:
-        """As devices.network.layers.Layer.code_block has it."""
-        kernel = math.prod(self.shape[2:])
-        if kernel > 1:
-            return kernel
-        return BLOCK if self.shape and math.prod(self.shape[1:]) % BLOCK == 0 else 1
+        """Weights to a code, as the plan counts them."""
+        return weights_to_a_code(math.prod(self.shape[1:]), math.prod(self.shape[2:]))
 
     @staticmethod
     def assign(blocks: Tensor, table: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from devices.network.ops.linear import Linear
 from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
 from devices.network.ops.mul import Mul
 from devices.network.ops.norms import BatchNorm, FrozenNorm, GroupNorm, RecomputedBatchNorm
-from devices.network.ops.op import Op, Unknown
+from devices.network.ops.op import Op, Unknown, weights_to_a_code
 from devices.network.ops.pad import Shortcut
 from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from devices.network.ops.quantize import Quantize
@@ -57,6 +57,7 @@ __all__ = [
     "of_function",
     "of_module_class",
     "register",
+    "weights_to_a_code",
 ]  # fmt: skip
 
 OPS: list[type[Op]] = [

@@ -18,6 +18,13 @@ BLOCK = 4
 """Weights to a code where several share one and there is no kernel (Stock et al. 2020)."""
 
 
+def weights_to_a_code(filter_size: int, kernel_positions: int) -> int:
+    """Where one code stands for several weights of an output: those of a kernel, or 4, or one."""
+    if kernel_positions > 1:
+        return kernel_positions
+    return BLOCK if filter_size % BLOCK == 0 else 1
+
+
 @dataclass(frozen=True)
 class Op:
     """An operation of a layer."""
@@ -116,10 +123,8 @@ class Op:
 
     @property
     def code_block(self) -> int:
-        """Weights to a code where one code stands for several: a kernel, or 4."""
-        if self.kernel_positions > 1:
-            return self.kernel_positions
-        return BLOCK if self.filter_size % BLOCK == 0 else 1
+        """Weights to a code where one code stands for several."""
+        return weights_to_a_code(self.filter_size, self.kernel_positions)
 
     def macs(self, shape: Shape) -> int:
         """Multiply-accumulates of the forward pass per sample, for an output of this shape."""
