@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from blockwise import models, quant
+from blockwise import quant
 from blockwise.experiment.settings import (
     BoardSettings,
     ImageSettings,
@@ -35,12 +35,6 @@ class Config:
             raise InputError(
                 "--in-shape", got="a run that trains", wanted="a dry run: there are no images of that shape",
                 do="add --dry-run, or name --data",
-            )  # fmt: skip
-        if self.network.activation != models.PLAIN.activation and self.activation_bits < quant.FLOAT_BITS:
-            raise InputError(
-                f"--activation {self.network.activation}", got=f"{self.activation_bits}-bit activations",
-                wanted="activations in float: codes start at zero", do="use --activation relu, --method fp32 "
-                "or --activation-method fp32",
             )  # fmt: skip
         self.stages.check(self.training.epochs)
 

@@ -54,7 +54,7 @@ class NetworkSettings:
     ] = "batch"
     activation: Annotated[
         str,
-        arg(help=f"One of {listed(models.ACTIVATIONS)}; leaky-relu has slope 0.01 and is not quantized."),
+        arg(help=f"One of {listed(models.ACTIVATIONS)}; leaky-relu has slope 0.01."),
     ] = models.PLAIN.activation
     dropout: Annotated[
         float,

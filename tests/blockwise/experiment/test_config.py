@@ -60,7 +60,6 @@ def test_a_configuration_cannot_be_changed():
         (TrainingSettings, {"accelerator": "x"}, "--accelerator"),
         (BoardSettings, {"reserve_kib": -1}, "--reserve-kib"),
         (Config, {"images": ImageSettings(in_shape=(1, 8, 8))}, "--in-shape"),
-        (Config, {"network": NetworkSettings(activation="leaky-relu")}, "--activation leaky-relu"),
         (Config, {"quantization": QuantizationSettings("inq"), "training": ONE_EPOCH}, "--epochs"),
     ],
 )  # fmt: skip

@@ -45,10 +45,6 @@ def test_a_resumed_run_takes_no_preset(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (
-            "--model cnn --activation leaky-relu",
-            "--activation leaky-relu: got 3-bit activations, wanted activations in",
-        ),
         ("--activation relo", "activation: got 'relo'.*did you mean 'relu'"),
         ("--init hee", "--init: got 'hee'.*did you mean 'he'"),
         ("--dropout 1", "--dropout: got 1.0, wanted a rate from 0 to below 1"),

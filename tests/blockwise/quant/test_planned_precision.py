@@ -208,3 +208,16 @@ def test_what_cannot_be_replaced_is_refused_and_nothing_is_converted():
     with pytest.raises(InputError, match="got the function relu"):
         quant.quantize(model, "lsq", 3, 3)
     assert type(model.first) is nn.Linear
+
+
+@pytest.mark.parametrize("method", ["lsq", "dorefa", "lq-net"])
+def test_a_network_of_leaky_relus_is_trained_with_the_precision_that_is_planned(method):
+    style = models.Style("leaky-relu", 0.1)
+    chain = models.build("vgg8b", (1, 8, 8), 10, 2, style=style)
+    layers = chain.describe(blocks="stages", head="gap").layers
+    bits = quant.scheme(method).bits(3, 3)
+    found = trained(quant.quantize(chain, method, 3, 3), layers)
+    assert planned(layers, bits) == found
+    assert list(found.values()).count(("input", 3, True)) == 6  # all that read what a leaky ReLU leaves
+    chain(torch.randn(4, 1, 8, 8)).sum().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in chain.parameters())
