@@ -1,6 +1,6 @@
 """A module's own code as a graph in which every operation with a layer is a module of its own.
 
-``F.relu(x)``, ``x.view(len(x), -1)`` and ``x.mean((2, 3))`` become the modules of torch.nn that do the
+``F.relu(x)``, ``x.view(x.size(0), -1)`` and ``x.mean((2, 3))`` become the modules of torch.nn that do the
 same, and a module that is called twice becomes two, so that each place can have a quantizer of its own.
 """
 
@@ -32,7 +32,7 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 """Functions of several tensors, which stay functions."""
 
-ASIDE = ("size", "getattr", "getitem", "len")
+ASIDE = ("size", "getattr", "getitem")
 """What only reads sizes: nobody asks for it once reshapes are modules."""
 
 SAME = ("contiguous", "clone")

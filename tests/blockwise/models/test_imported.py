@@ -5,6 +5,7 @@ import copy
 import own_modules as own
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -102,6 +103,21 @@ def test_a_built_in_network_given_as_a_module_has_the_plans_of_the_built_in_one(
         plans = [devices.plan(c, "stm32", regime=regime, blocks=blocks, **BITS) for c in (built_in, imported)]
         assert plans[0].peak_bytes == plans[1].peak_bytes
         assert [m.live_bytes for m in plans[0].timeline] == [m.live_bytes for m in plans[1].timeline]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "efficientnet_b0"])
+def test_a_network_of_torchvision_given_as_a_module_needs_what_the_named_one_needs(name):
+    shape = (3, 64, 64)
+    module = torchvision.models.get_model(name, weights=None, num_classes=10).eval()
+    imported, named = from_module(module, shape), models.build(f"torchvision:{name}", shape, 10)
+    with torch.no_grad():
+        x = torch.randn(2, *shape)
+        torch.testing.assert_close(imported.eval()(x), module(x), rtol=1e-4, atol=1e-5)
+    for regime in ("bp", "bp-fused"):  # cuts change nothing in them
+        plans = [devices.plan(c, "stm32", regime=regime, blocks="1", head="gap") for c in (imported, named)]
+        assert plans[0].by_category == plans[1].by_category
+        assert plans[0].schedule.macs == plans[1].schedule.macs
 
 
 def test_a_network_that_cannot_be_cut_is_one_block_whose_local_step_is_that_of_bp_fused():
