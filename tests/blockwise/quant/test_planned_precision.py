@@ -3,6 +3,7 @@
 import copy
 from functools import cache
 
+import own_modules as own
 import pytest
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from devices.program.regimes import Step
 from devices.program.state import Bits
 
 TORCHVISION = ("mobilenet_v2", "resnet18", "efficientnet_b0")
+OWN = {"functions": own.Functions, "residuals": own.Residuals, "branches": own.Branches, "row": own.row}
 FLOAT = 32
 Precisions = dict[str, tuple[object, ...]]
 """Layer -> what it is, its bits, and for a quantizer whether it has both signs."""
@@ -32,6 +34,8 @@ def built(name: str) -> tuple[models.Chain, tuple[Layer, ...]]:
     torch.manual_seed(0)
     if name in TORCHVISION:
         chain = models.build(f"torchvision:{name}", (3, 32, 32), 4, trained=True)
+    elif name in OWN:
+        chain = models.from_module(OWN[name](), (1, 8, 8))
     else:
         chain = models.build(name, (1, 8, 8), 10, 2)
     return chain, chain.describe(blocks="stages", head="gap").layers
@@ -100,6 +104,13 @@ def test_every_built_in_network_is_trained_with_the_precision_that_is_planned(me
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_networks_of_torchvision_are_trained_with_the_precision_that_is_planned(name):
     for method in quant.METHODS if name == "resnet18" else ("lsq", "dorefa", "bnn", "ptq-mse", "lsq-plus"):
+        for residual in ("codes", "float"):
+            agree(name, method, residual)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_modules_of_ones_own_are_trained_with_the_precision_that_is_planned(name):
+    for method in quant.METHODS:
         for residual in ("codes", "float"):
             agree(name, method, residual)
 
