@@ -51,7 +51,7 @@ def config(method: str, bits: int | None, regime: str, source: str) -> Config:
 
 def losses(prepared: Prepared, regime: str, steps: int) -> list[float]:
     """The loss of each step at a constant learning rate; stages pass in their shares of the steps."""
-    net = prepared.build().to(memory_format=LAYOUT).train()
+    net = prepared.build_parts()[1].to(memory_format=LAYOUT).train()
     updater = Updater(net.parameters(), "sgd-momentum", fused=False, treatment=Treatment.of(net))
     updater.set_learning_rate(0.02)
     phase, stages = REGIMES[regime].phases(net)[0], prepared.config.stages

@@ -11,7 +11,7 @@ from blockwise.data.dataset import (
     split_validation,
 )
 from blockwise.data.folder import load_folder
-from blockwise.data.loader import batch_count, batch_indices, batches, generator, permutation
+from blockwise.data.loader import ToInput, batch_count, batch_indices, batches, generator, permutation
 from blockwise.data.progress import ProgressCallback, silent
 from blockwise.data.sources import SOURCES, Source, load
 
@@ -24,6 +24,7 @@ __all__ = [
     "RawSet",
     "Source",
     "Split",
+    "ToInput",
     "batch_count",
     "batch_indices",
     "batches",

@@ -4,13 +4,16 @@ Nothing is carried from one epoch to the next, so a run that was interrupted and
 epoch e sees the very bits that it would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor
 
-from blockwise.data.augment import Augment, Normalize
+from blockwise.data.augment import Augment
 from blockwise.data.dataset import Split
+
+ToInput = Callable[[Tensor], Tensor]
+"""Makes a network's input of uint8 images (B, C, H, W)."""
 
 _MASK = (1 << 64) - 1
 _PERMUTATION_STREAM = 0
@@ -62,7 +65,7 @@ def batches(
     split: Split,
     batch_size: int,
     *,
-    normalize: Normalize,
+    normalize: ToInput,
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = False,

@@ -1,8 +1,10 @@
 """The training of a regime of what is prepared: what is trained is the program that is planned."""
 
 from blockwise.experiment.prepared import Prepared
+from blockwise.integer.net import IntegerNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.quant import ONE_STAGE
-from blockwise.training import Run, TrainOptions, make_regime
+from blockwise.training import INTEGER_REGIMES, Run, TrainOptions, float_regime
 from devices.program.regimes import find
 
 
@@ -26,7 +28,10 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
     )
 
 
-def run_of(prepared: Prepared, regime: str, options: TrainOptions) -> Run:
+def run_of(prepared: Prepared, regime: str, options: TrainOptions) -> Run[BlockNet] | Run[IntegerNet]:
     """The training of ``regime`` from the start, on a network of its own."""
-    made = make_regime(regime, prepared.config.training.micro_batch)
-    return Run(prepared.build(regime), prepared.dataset, made, options)
+    net = prepared.build(regime)
+    if isinstance(net, IntegerNet):
+        return Run(net, prepared.dataset, INTEGER_REGIMES[regime], options)
+    made = float_regime(regime, prepared.config.training.micro_batch)
+    return Run(net, prepared.dataset, made, options)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 from blockwise.nets.blocks import BlockNet
+from blockwise.nets.trainable import TrainableNet
 from devices.errors import InputError
 from devices.network import Block, Layer, Network, ops
 from devices.network.ops import Conv, Linear, Quantize, ReLU
@@ -55,7 +55,7 @@ class IntegerHead(nn.Module):
         return scores.mantissa
 
 
-class IntegerNet(nn.Module):
+class IntegerNet(TrainableNet):
     """Blocks of integer layers with integer heads; takes uint8 images (B, C, H, W).
 
     ``mu`` is the learning rate of the steps to come, in bits.
@@ -75,15 +75,6 @@ class IntegerNet(nn.Module):
         self.heads = nn.ModuleList(
             IntegerHead(arithmetic, build.head(index)) for index in range(len(float_net))
         )
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def run(self, x: Any, start: int, end: int) -> Any:
-        """Pass x through the blocks ``start`` .. ``end`` - 1."""
-        for body in self.bodies[start:end]:
-            x = body(x)
-        return x
 
     def head(self, index: int) -> IntegerHead:
         """The head of block ``index``."""

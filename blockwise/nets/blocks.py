@@ -13,11 +13,12 @@ from blockwise.models import Chain
 from blockwise.nets.anatomy import block_name
 from blockwise.nets.cuts import Cut
 from blockwise.nets.norms import BATCH_NORMS
+from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantLinear
 
 
-class BlockNet(nn.Module):
+class BlockNet(TrainableNet):
     """Bodies, heads and tails of all blocks. The last head is the loss of the network's own output.
 
     A head reads what the body gives. The tail is what only the next block reads: dropout and max pool,
@@ -41,18 +42,10 @@ class BlockNet(nn.Module):
         self.published_output = kind.published and len(groups[-1]) == 1
         self.output_weight = kind.output_weight if self.published_output else 1.0
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W)."""
-        return self.run(x, 0, len(self))
-
-    def run(self, x: Tensor, start: int, end: int) -> Tensor:
-        """Pass x through the blocks ``start`` .. ``end`` - 1."""
-        for body, tail in zip(self.bodies[start:end], self.tails[start:end], strict=True):
-            x = tail(body(x))
-        return x
+        logits: Tensor = self.run(x, 0, len(self))
+        return logits
 
     def head(self, index: int) -> Head:
         """The head of block ``index``."""

@@ -166,7 +166,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": prepared.network.parameters,
         "weights": sum(layer.weights for layer in prepared.network.layers),
-        "stored_bytes": run.numerics.stored_bytes(run.net),
+        "stored_bytes": run.stored_bytes,
         "board": config.board.device,
         "update": plan.update,
         "peak_kib": round(plan.peak_bytes / KIB, 1),

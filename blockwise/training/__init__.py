@@ -1,14 +1,16 @@
 """Training: one regime per file over one shared loop."""
 
+from blockwise.integer.net import IntegerNet
+from blockwise.nets.blocks import BlockNet
 from blockwise.training.bp import Backpropagation
 from blockwise.training.bp_checkpoint import CheckpointedBackpropagation
 from blockwise.training.bp_micro import MicroBatchBackpropagation
 from blockwise.training.integer import IntegerBackpropagation, IntegerLocalLearning
 from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
-from blockwise.training.loop import Run
 from blockwise.training.options import TrainOptions, Watcher
 from blockwise.training.phase import Procedure
+from blockwise.training.run import Run
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
 from devices.program.regimes import DEFAULT_REGIMES, find
@@ -27,10 +29,11 @@ __all__ = [
     "Run",
     "TrainOptions",
     "Watcher",
+    "float_regime",
     "make_regime",
 ]
 
-REGIMES: dict[str, Procedure] = {
+REGIMES: dict[str, Procedure[BlockNet]] = {
     regime.name: regime
     for regime in (
         Backpropagation(),
@@ -43,15 +46,21 @@ REGIMES: dict[str, Procedure] = {
         ResidentLocalLearning(),
     )
 }
-INTEGER_REGIMES: dict[str, Procedure] = {
+INTEGER_REGIMES: dict[str, Procedure[IntegerNet]] = {
     name: IntegerLocalLearning(name) if regime.heads else IntegerBackpropagation(name)
     for name, regime in PLANNED.items()
 }
 """On integers alone."""
-ALL_REGIMES = REGIMES | INTEGER_REGIMES
+AnyProcedure = Procedure[BlockNet] | Procedure[IntegerNet]
+ALL_REGIMES: dict[str, AnyProcedure] = {**REGIMES, **INTEGER_REGIMES}
 """How each regime of the catalogue (:mod:`devices.program.regimes`) makes its gradients."""
 
 
-def make_regime(name: str, micro_batch: int) -> Procedure:
-    """That of the regime ``name``, with so many images at a time where that matters."""
-    return MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else ALL_REGIMES[name]
+def float_regime(name: str, micro_batch: int) -> Procedure[BlockNet]:
+    """That of the float regime ``name``, with so many images at a time where that matters."""
+    return MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else REGIMES[name]
+
+
+def make_regime(name: str, micro_batch: int) -> AnyProcedure:
+    """That of any regime."""
+    return INTEGER_REGIMES[name] if find(name).is_integer else float_regime(name, micro_batch)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from blockwise.data import Normalize, Split
-from blockwise.nets.blocks import BlockNet
+from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from devices.errors import InputError
@@ -45,7 +45,7 @@ def check(net: nn.Module, split: Split) -> None:
         )  # fmt: skip
 
 
-def calibrate(net: BlockNet, split: Split, normalize: Normalize) -> None:
+def calibrate(net: TrainableNet, split: Split, normalize: Normalize) -> None:
     """Quantize, in place, a network trained in float; leaves it in evaluation mode."""
     net.eval()
     with torch.no_grad():

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from blockwise.data import Normalize, Split, batches
-from blockwise.nets.blocks import BlockNet
+from blockwise.data import Split, ToInput, batches
+from blockwise.nets.trainable import TrainableNet
 
 BATCH = 256
 
@@ -19,14 +19,14 @@ class Evaluation:
 
 
 def evaluate(
-    net: BlockNet, split: Split, heads: tuple[int, ...], normalize: Normalize, device: str
+    net: TrainableNet, split: Split, heads: tuple[int, ...], inputs: ToInput, device: str
 ) -> Evaluation:
     """Pass ``split`` through the network once, up to the last of ``heads``."""
     net.eval()
     correct: dict[int, int | None] = dict.fromkeys(heads, 0)
     total = 0.0
     with torch.inference_mode():
-        for x, y in batches(split, BATCH, normalize=normalize, device=device):
+        for x, y in batches(split, BATCH, normalize=inputs, device=device):
             for index in range(heads[-1] + 1):
                 h = net.bodies[index](x)
                 if index in correct:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blockwise.data import Normalize, Split
-from blockwise.nets.blocks import BlockNet
+from blockwise.data import Split, ToInput
+from blockwise.nets.trainable import TrainableNet
 
 LAYOUT = torch.channels_last
 """Convolutions are fastest on it, on processors and accelerators alike."""
@@ -46,7 +46,7 @@ def laid_out(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=LAYOUT) if x.ndim == 4 else x
 
 
-def pays(net: BlockNet, index: int, split: Split, epochs: int, *, augmented: bool) -> bool:
+def pays(net: TrainableNet, index: int, split: Split, epochs: int, *, augmented: bool) -> bool:
     """Whether to cache the input of block ``index``: it stays the same, is reused, and has room."""
     if index == 0 or augmented or epochs < 2:
         return False
@@ -58,7 +58,7 @@ def pays(net: BlockNet, index: int, split: Split, epochs: int, *, augmented: boo
 
 
 def cache_features(
-    net: BlockNet, index: int, split: Split, batch_size: int, normalize: Normalize
+    net: TrainableNet, index: int, split: Split, batch_size: int, inputs: ToInput
 ) -> FeatureCache:
     """Run the blocks before ``index`` (in evaluation mode) over a whole split, once.
 
@@ -71,7 +71,7 @@ def cache_features(
         first = min(end, count) - size
         images = split.images[first : first + size].to(device)
         with torch.no_grad():
-            out = net.run(laid_out(normalize(images)), 0, index)
+            out = net.run(laid_out(inputs(images)), 0, index)
         parts.append(out[max(0, end - count) :].contiguous().view(torch.int32))
     codebook = _codebook(parts)
     if codebook is None:

@@ -1,41 +1,76 @@
 """What the shared loop does otherwise with floats than with integers."""
 
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
-from blockwise.data import Dataset
+from blockwise.data import Dataset, ToInput
 from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
-from blockwise.nets.blocks import BlockNet
+from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import Treatment, stored_bytes
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
+from blockwise.training.phase import Net
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import Updater
 
-TrainableNet = BlockNet | IntegerNet
+
+class WeightUpdater(Protocol):
+    """Moves the weights that are to be trained; one for each phase of a training."""
+
+    def set_progress(self, done: int, total: int) -> None:
+        """``done`` of ``total`` steps are behind the next one."""
+        ...
+
+    def finish_step(self) -> None:
+        """Apply what waits for the end of a step."""
+        ...
+
+    def forget_resized(self) -> None:
+        """Drop the state of weights that have changed their size."""
+        ...
+
+    def tensors(self) -> list[Tensor]:
+        """The state that it keeps."""
+        ...
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The same, for a checkpoint."""
+        ...
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        ...
+
+    def close(self) -> None:
+        """Leave the weights alone."""
+        ...
 
 
-class Numerics(Protocol):
+class Numerics(Protocol[Net]):
     """Inputs, updates, losses and weights of one kind of network."""
 
     def check(self, device: str) -> None:
         """Refuse a device that computes otherwise than is assumed."""
         ...
 
-    def inputs(self, data: Dataset) -> Any:
+    def inputs(self, data: Dataset) -> ToInput:
         """What makes a network's input of uint8 images."""
         ...
 
-    def updater(self, net: Any, options: TrainOptions) -> Any:
+    def updater(self, net: Net, options: TrainOptions) -> WeightUpdater:
         """What moves the weights that are to be trained."""
         ...
 
-    def mean_loss(self, net: Any, total: float, steps: int, batch_size: int) -> float:
+    def compiled(self, net: Net) -> Net:
+        """The network whose blocks and heads are compiled, where they can be; it shares all state."""
+        ...
+
+    def mean_loss(self, net: Net, total: float, steps: int, batch_size: int) -> float:
         """Per image, of the sum over all steps of what the regime returned."""
         ...
 
@@ -51,7 +86,7 @@ class Numerics(Protocol):
         """The learning rate of the step that has ``done`` of its schedule's ``total`` behind it."""
         ...
 
-    def stored_bytes(self, net: Any) -> int:
+    def stored_bytes(self, net: Net) -> int:
         """Bytes of all weights of the blocks as deployed, with what decodes them."""
         ...
 
@@ -62,7 +97,7 @@ class FloatNumerics:
     def check(self, device: str) -> None:
         """Any will do."""
 
-    def inputs(self, data: Dataset) -> Any:
+    def inputs(self, data: Dataset) -> ToInput:
         """Zero mean and unit variance per channel."""
         return data.normalize
 
@@ -73,6 +108,10 @@ class FloatNumerics:
             parameters, options.optimizer, fused=options.fused, treatment=Treatment.of(net),
             peak=options.learning_rate, schedule=options.schedule, weight_decay=options.weight_decay,
         )  # fmt: skip
+
+    def compiled(self, net: BlockNet) -> BlockNet:
+        """By torch.compile, each for itself."""
+        return compiled(net)
 
     def mean_loss(self, net: BlockNet, total: float, steps: int, batch_size: int) -> float:
         """A step returns its mean."""
@@ -102,13 +141,17 @@ class IntegerNumerics:
         """RuntimeError unless sums of products are exact, over the full range; tried once a program."""
         _check_exact(device)
 
-    def inputs(self, data: Dataset) -> Any:
+    def inputs(self, data: Dataset) -> ToInput:
         """uint8: the network's first layer centres them."""
         return lambda images: images
 
     def updater(self, net: IntegerNet, options: TrainOptions) -> IntegerUpdater:
         """The schedule of mu."""
         return IntegerUpdater(net, NITI_SCHEDULE.starting_at(options.mu))
+
+    def compiled(self, net: IntegerNet) -> IntegerNet:
+        """As it is: integer layers choose their way by the values they meet."""
+        return net
 
     def mean_loss(self, net: IntegerNet, total: float, steps: int, batch_size: int) -> float:
         """A step returns the sum over its images."""
@@ -136,6 +179,6 @@ def _check_exact(device: str) -> None:
     check_exact(device)
 
 
-def numerics_of(net: TrainableNet) -> Numerics:
+def numerics_of(net: Net) -> Numerics[Net]:
     """By the kind of network."""
-    return IntegerNumerics() if isinstance(net, IntegerNet) else FloatNumerics()
+    return cast(Numerics[Net], IntegerNumerics() if isinstance(net, IntegerNet) else FloatNumerics())

@@ -1,10 +1,11 @@
 """What a training does: its phases, and one step of a phase."""
 
-from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor
+
+from blockwise.nets.trainable import TrainableNet
 
 
 @dataclass(frozen=True)
@@ -19,20 +20,30 @@ class Phase:
     last: int
     heads: tuple[int, ...]
 
+    @property
+    def blocks(self) -> range:
+        """The blocks that are trained."""
+        return range(self.first, self.last)
 
-class Procedure(Protocol):
+
+Net = TypeVar("Net", bound=TrainableNet)
+Given = TypeVar("Given", bound=TrainableNet, contravariant=True)
+"""The kind of network that a regime trains: BlockNet in float, IntegerNet on integers."""
+
+
+class Procedure(Protocol[Given]):
     """How a regime makes gradients. Stateless: all state is in the network and its updater."""
 
     @property
     def name(self) -> str:
-        """As users name it."""
+        """The regime's, as users name it."""
         ...
 
-    def phases(self, net: Any) -> tuple[Phase, ...]:
-        """What is trained, in order. Integer regimes take an IntegerNet, all others a BlockNet."""
+    def phases(self, net: Given) -> tuple[Phase, ...]:
+        """What is trained, in order."""
         ...
 
-    def step(self, net: Any, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+    def step(self, net: Given, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward and backward passes for one batch; returns the losses of ``phase.heads``, detached.
 
         (heads,), or a scalar where there is one. Integer regimes, which cannot diverge, return the last.
@@ -42,6 +53,6 @@ class Procedure(Protocol):
         ...
 
 
-def whole(net: Sized, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
+def whole(net: TrainableNet, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
     """One phase that trains everything."""
     return (Phase("", 0, len(net), heads),)

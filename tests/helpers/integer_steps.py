@@ -10,7 +10,7 @@ from blockwise.integer.net import IntegerNet
 from blockwise.integer.on_board import machine_of, placed_layers
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.training import make_regime
+from blockwise.training import INTEGER_REGIMES
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute import execute
 from devices.program.integer import integer_network
@@ -37,7 +37,7 @@ class IntegerSteps:
         self.plan: Schedule = schedule(self.regime, network, self.step)
         self.network = integer_network(network)
         self.net = IntegerNet(BlockNet(chain, groups, "gap"), arithmetic_of(self.regime), 7)
-        self.procedure = make_regime(self.regime, 1)
+        self.procedure = INTEGER_REGIMES[self.regime]
         self.offsets = pack(buffers_of(self.plan, 8), 8).offsets
 
     def run(self, steps: int = 3) -> list[str]:

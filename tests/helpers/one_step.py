@@ -13,7 +13,7 @@ from blockwise.models.resnet import resnet
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.norms import replace_norms
-from blockwise.training import make_regime
+from blockwise.training import float_regime
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
 from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
@@ -85,7 +85,7 @@ class OneStep:
         g = torch.Generator().manual_seed(1)
         self.images = torch.randint(0, 256, (self.batch, *self.in_shape), dtype=torch.uint8, generator=g)
         self.labels = torch.randint(0, 3, (self.batch,), generator=g)
-        self.procedure = make_regime(self.regime, self.micro_batch)
+        self.procedure = float_regime(self.regime, self.micro_batch)
         with torch.no_grad(), frozen_statistics(self.net):  # quantizers set themselves up
             self.net.train()
             self.net.run(normalize(self.images.repeat(4, 1, 1, 1)), 0, len(self.net))

@@ -43,7 +43,7 @@ def ended(regime: str, method: str, norm: str, first: int = BATCH) -> dict[str, 
     run = trainer.run_of(made, regime, trainer.options_of(made, regime))
     run.net.double()
     normalize, inputs = run.inputs, run._inputs
-    run.inputs = lambda images: normalize(images).double()
+    run.inputs = run.selection.inputs = lambda images: normalize(images).double()
     prepare = run._prepare
 
     def shortened(phase, cache):

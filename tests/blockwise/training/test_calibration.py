@@ -129,8 +129,8 @@ def test_training_is_that_of_the_float_network_and_quantized_in_the_end(digits, 
     outcomes = [run.train()[0] for run in (late, plain)]
     losses = [[(epoch.train_loss, epoch.validation_accuracy) for epoch in o.history] for o in outcomes]
     assert losses[0] == losses[1]
-    for key, tensor in plain.best.items():
-        assert torch.equal(late.best[key], tensor), key
+    for key, tensor in plain.session.best.items():
+        assert torch.equal(late.session.best[key], tensor), key
     for module in late.net.modules():
         if isinstance(module, quant.Quantizer):
             assert module.bits == module.target_bits

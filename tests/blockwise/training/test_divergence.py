@@ -104,7 +104,7 @@ def test_finite_weights_whose_evaluation_is_not_finite_give_no_accuracy(split, m
     def evaluate(net, part, heads, normalize, device):
         return Evaluation(dict.fromkeys(heads, 0.1), float("nan") if len(part) == size else 2.0)
 
-    monkeypatch.setattr("blockwise.training.loop.evaluate", evaluate)
+    monkeypatch.setattr("blockwise.training.selection.evaluate", evaluate)
     outcome, _ = run.train()
     assert (outcome.divergence.what, outcome.divergence.step) == (f"{split} loss", None)
     assert outcome.divergence.epoch == (1 if split == "validation" else outcome.best_epoch)

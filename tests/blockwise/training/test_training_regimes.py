@@ -13,8 +13,7 @@ from blockwise import models, quant
 from blockwise.data import Dataset, Split, batches
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.training import REGIMES, Run, TrainOptions, make_regime, segments
-from blockwise.training import loop as loop_module
+from blockwise.training import REGIMES, Run, TrainOptions, make_regime, segments, selection
 from blockwise.training.schedules import one_cycle
 from blockwise.training.updater import WEIGHT_DECAY, Updater
 from devices.errors import InputError
@@ -186,7 +185,7 @@ def test_the_best_epoch_is_the_one_that_is_best_on_validation_data_and_the_test_
 ):
     scores = iter([0.3, 0.9, 0.9, 0.5])
     tested: list[Split] = []
-    real = loop_module.evaluate
+    real = selection.evaluate
 
     def evaluate(net, split, heads, normalize, device):
         found = real(net, split, heads, normalize, device)
@@ -195,7 +194,7 @@ def test_the_best_epoch_is_the_one_that_is_best_on_validation_data_and_the_test_
             return found
         return replace(found, accuracies=dict.fromkeys(found.accuracies, next(scores)))
 
-    monkeypatch.setattr(loop_module, "evaluate", evaluate)
+    monkeypatch.setattr(selection, "evaluate", evaluate)
     outcome, _ = Run(build(), digits, REGIMES["bp"], replace(OPTIONS, epochs=4)).train()
     assert outcome.best_epoch == 3  # of the two at 0.9 the later
     assert outcome.validation_accuracy == 0.9

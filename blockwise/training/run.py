@@ -1,75 +1,51 @@
-"""The loop that all regimes share: phases, epochs, batches, validation, checkpoints.
+"""The loop that all regimes share: phases, epochs and steps."""
 
-A checkpoint after every epoch holds all that the next one depends on; order and augmentation
-depend on (seed, epoch) alone. An interrupted run therefore ends with the bits of an uninterrupted
-one.
-"""
-
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.data import Dataset, batch_count, batch_indices, batches, generator
+from blockwise.data import Dataset, batch_count, batch_indices, batches
 from blockwise.experiment.result import Divergence, Epoch, Host, Training
-from blockwise.nets.blocks import BlockNet, compiled, frozen_statistics
-from blockwise.training import calibration, checkpoint
-from blockwise.training.circumstances import Circumstances
-from blockwise.training.digest import StepLog, digest
+from blockwise.nets.blocks import frozen_statistics
+from blockwise.training import calibration
+from blockwise.training.digest import digest
 from blockwise.training.divergence import Diverged, Losses, first_broken
-from blockwise.training.draws import random_state, set_random_state
-from blockwise.training.evaluate import Evaluation, evaluate
 from blockwise.training.features import LAYOUT, FeatureCache, cache_features, laid_out, pays
 from blockwise.training.host import PeakRSS, StorageCounter
-from blockwise.training.numerics import TrainableNet, numerics_of
+from blockwise.training.numerics import WeightUpdater, numerics_of
 from blockwise.training.options import TrainOptions
-from blockwise.training.phase import Phase, Procedure
+from blockwise.training.phase import Net, Phase, Procedure
+from blockwise.training.selection import Selection
+from blockwise.training.session import Progress, Session
 from blockwise.training.start import first_images
 
 
-@dataclass
-class Progress:
-    """What a checkpoint holds beside weights and optimizer state."""
-
-    phase: int = 0
-    epoch: int = 0  # epochs of the phase that are finished
-    stage: int = -1  # that the quantizers of the phase are in; -1 before the first
-    best_epoch: int = 0
-    best_score: float = float("-inf")
-    history: list[dict[str, Any]] = field(default_factory=list)
-    accuracies: dict[str, float] = field(default_factory=dict)
-    tensor_bytes: int = 0
-    rss_bytes: int = 0
-    seconds: float = 0.0
-    images: int = 0
-    training_seconds: float = 0.0
-    logged: int = 0  # lines of the digest log
-    calibrated: bool = False  # whether what is quantized after the training is so
-    test_accuracy: float | None = None
-    divergence: dict[str, Any] | None = None
-
-
-class Run:
+class Run(Generic[Net]):
     """One regime's training of one network on one data set."""
 
-    def __init__(self, net: TrainableNet, data: Dataset, regime: Procedure, options: TrainOptions) -> None:
+    def __init__(self, net: Net, data: Dataset, regime: Procedure[Net], options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
-        self.net: Any = net.to(options.accelerator).to(memory_format=LAYOUT)
+        self.net: Net = net.to(options.accelerator).to(memory_format=LAYOUT)
         self.numerics = numerics_of(net)
         self.inputs = self.numerics.inputs(data)
         calibration.pass_floats(net)
         self.phases = regime.phases(net)
-        self.progress = Progress()
-        self.best: dict[str, Tensor] = {}
         self.watcher = options.watcher()
         self.splits = {
             name: getattr(data, name).to(options.accelerator) for name in ("train", "validation", "test")
         }
         self.augment = data.augment if data.augmentable else None
+        self.session = Session(self.net, self.phases, options)
+        self.selection = Selection(self.net, self.splits, self.inputs, self.session)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self.session.progress
 
     # ---------------------------------------------------------------- phases
 
@@ -80,17 +56,15 @@ class Run:
         """
         self.numerics.check(self.options.accelerator)
         calibration.check(self.net, self.splits["train"])
-        updater_state = self._resume()
-        log = self.options.digest_log
-        self.log = StepLog(log, self.progress.logged) if log else None
+        updater_state = self.session.begin()
         with PeakRSS() as rss:
             if self.progress.divergence is None:
                 try:
                     self._train_on(updater_state, rss)
                 except Diverged as stop:
                     self.progress.divergence = asdict(stop.found)
-            self._note(rss)
-        self._save(None)
+            self.session.note(rss)
+        self.session.save(None)
         return self._outcome(), self._host()
 
     def _train_on(self, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
@@ -98,9 +72,9 @@ class Run:
             self._train_phase(self.phases[index], updater_state, rss)
             updater_state = None
         if not self.progress.calibrated:
-            self._calibrate()
+            self.selection.calibrate(self.data.normalize)
         if self.progress.test_accuracy is None:
-            self._test()
+            self.selection.test()
 
     def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
         started = time.perf_counter()
@@ -110,45 +84,30 @@ class Run:
             updater.load_state_dict(updater_state)
         cache = self._cache(phase)
         self.watcher.phase(self.regime.name, phase.block, self._steps * self.options.epochs)
-        net = self._compiled()
+        net = self.numerics.compiled(self.net) if self.options.compile else self.net
         while self.progress.epoch < self.options.epochs:
-            if self._enter_stage(phase) or self.progress.epoch == 0:
+            if self.session.enter_stage(phase) or self.progress.epoch == 0:
                 updater.forget_resized()
                 self._prepare(phase, cache)
-            self._train_epoch(phase, net, updater, cache)
+            epoch = self._train_epoch(phase, net, updater, cache)
             now = time.perf_counter()
             self.progress.seconds, started = self.progress.seconds + now - started, now
-            self._note(rss)
-            self._save(updater)
-            self.watcher.epoch(self.regime.name, Epoch(**self.progress.history[-1]))
+            self.session.note(rss)
+            self.session.save(updater)
+            self.watcher.epoch(self.regime.name, epoch)
         updater.close()
         self._finish_phase()
 
     def _finish_phase(self) -> None:
         """Go back to the best epoch, and on to the next phase."""
-        self.net.load_state_dict(self.best)
-        self.progress.phase += 1
-        self.progress.epoch, self.progress.best_score = 0, float("-inf")
-        self.progress.stage = -1
+        self.selection.restore()
+        self.session.next_phase()
 
     def _freeze(self, phase: Phase) -> None:
         for index in range(len(self.net)):
-            trained = phase.first <= index < phase.last
+            trained = index in phase.blocks
             self.net.bodies[index].requires_grad_(trained)
             self.net.heads[index].requires_grad_(trained and index in phase.heads)
-
-    def _enter_stage(self, phase: Phase) -> bool:
-        """Tell the quantizers of the blocks in training which stage comes; whether it is a new one."""
-        stage = self.options.stages.at(self.progress.epoch, self.options.epochs)
-        if stage == self.progress.stage:
-            return False
-        self.progress.stage = stage
-        self._tell_stage(phase, stage)
-        return True
-
-    def _tell_stage(self, phase: Phase, stage: int) -> None:
-        for index in range(phase.first, phase.last):
-            self.options.stages.enter(self.net.bodies[index], stage)
 
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
@@ -164,31 +123,24 @@ class Run:
         with torch.no_grad(), frozen_statistics(self.net):
             self.net.run(x, phase.first, phase.last)
 
-    def _compiled(self) -> Any:
-        """The network whose blocks and heads are compiled, if asked for; it shares all state.
-
-        Integer layers choose their way by the values they meet: they are not compiled.
-        """
-        compiles = self.options.compile and isinstance(self.net, BlockNet)
-        return compiled(self.net) if compiles else self.net
-
     # ---------------------------------------------------------------- epochs
 
     @property
     def _steps(self) -> int:
         return batch_count(len(self.splits["train"]), self.options.batch_size, drop_last=True)
 
-    @property
-    def _schedule(self) -> tuple[int, int]:
-        """The first epoch, and the one after the last, of the learning rate's present schedule."""
-        return self.options.stages.span(self.progress.epoch, self.options.epochs)
+    def _behind(self, count: int) -> tuple[int, int]:
+        """Steps of the learning rate's present schedule behind step ``count`` of the epoch, and all of it."""
+        first, last = self.options.stages.span(self.progress.epoch, self.options.epochs)
+        done = (self.progress.epoch - first) * self._steps + count - 1
+        return done, (last - first) * self._steps
 
     def _mode(self, phase: Phase) -> None:
         """Blocks in training mode are those being trained; finished ones use their statistics."""
         self.net.eval()
-        for index in range(phase.first, phase.last):
-            for part in (self.net.bodies, self.net.tails, self.net.heads):
-                part[index].train()
+        for index in phase.blocks:
+            for part in self.net.parts(index):
+                part.train()
 
     def _inputs(self, phase: Phase, cache: FeatureCache | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs of block ``phase.first`` and labels, one epoch."""
@@ -211,21 +163,20 @@ class Run:
                 x = self.net.run(laid_out(x), 0, phase.first)
             yield laid_out(x), y
 
-    def _train_epoch(self, phase: Phase, net: Any, updater: Any, cache: FeatureCache | None) -> None:
+    def _train_epoch(
+        self, phase: Phase, net: Net, updater: WeightUpdater, cache: FeatureCache | None
+    ) -> Epoch:
         started = time.perf_counter()
         self._mode(phase)
         total: Tensor | int = 0
-        losses = Losses()
-        done = self.progress.epoch * self._steps
-        first, last = (epoch * self._steps for epoch in self._schedule)
+        losses, done = Losses(), self.progress.epoch * self._steps
         for count, (x, y) in enumerate(self._inputs(phase, cache), start=1):
-            updater.set_progress(done + count - 1 - first, last - first)
+            updater.set_progress(*self._behind(count))
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
             found = self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
             total = total + found[-1]
-            if self.log:
-                self.log.add(self._weights())
+            self.session.log(self._weights)
             self.watcher.batch(done + count)
             if losses.add(found):
                 break
@@ -234,9 +185,11 @@ class Run:
         self.progress.images += self._steps * self.options.batch_size
         self.progress.epoch += 1
         loss = self.numerics.mean_loss(self.net, float(total), self._steps, self.options.batch_size)
-        self._validate(phase, loss, time.perf_counter() - started)
+        return self.selection.validate(phase, loss, time.perf_counter() - started)
 
-    def _step(self, phase: Phase, net: Any, updater: Any, x: Tensor, y: Tensor, *, watched: bool) -> Tensor:
+    def _step(
+        self, phase: Phase, net: Net, updater: WeightUpdater, x: Tensor, y: Tensor, *, watched: bool
+    ) -> Tensor:
         """One step, which gives the losses of all heads; a watched one counts what PyTorch holds."""
         if not watched:
             loss = self.regime.step(net, phase, x, y)
@@ -262,101 +215,21 @@ class Run:
 
     def _diverged(self, what: str, block: str, step: int) -> Diverged:
         """In this step, from 1, of the present epoch."""
-        first, last = (epoch * self._steps for epoch in self._schedule)
-        done = self.progress.epoch * self._steps + step - 1
-        rate = self.numerics.rate(self.options, done - first, last - first)
+        rate = self.numerics.rate(self.options, *self._behind(step))
         return Diverged(Divergence(what, block, self.progress.epoch + 1, step, rate))
 
-    def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
-        """Raises Diverged where weights are finite and their loss is not."""
-        found = evaluate(self.net, self.splits[split], heads, self.inputs, self.options.accelerator)
-        if not math.isfinite(found.loss):
-            epoch = self.progress.epoch or self.progress.best_epoch
-            block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
-            raise Diverged(Divergence(f"{split} loss", block, epoch, None, None))
-        return found
-
-    def _accuracies(self, found: Evaluation) -> dict[str, float]:
-        """By the name of the block, of the heads that predict something."""
-        return {self.net.names[i]: a for i, a in found.accuracies.items() if a is not None}
-
-    def _validate(self, phase: Phase, loss: float, seconds: float) -> None:
-        accuracy, score = None, float(self.progress.epoch)  # without validation data: the last epoch
-        names: dict[str, float] = {}
-        if len(self.splits["validation"]):
-            found = self._evaluate("validation", phase.heads)
-            accuracy = found.accuracies[phase.heads[-1]]
-            score = -found.loss if accuracy is None else accuracy
-            names = self._accuracies(found)
-        epoch = Epoch(self.progress.epoch, phase.block, loss, accuracy, seconds)
-        self.progress.history.append(asdict(epoch))
-        final = self.progress.stage == self.options.stages.last  # before it: not what is deployed
-        if final and score >= self.progress.best_score:  # of equal epochs the later one, more trained
-            self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch
-            self.progress.accuracies |= names
-            self.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
-
-    def _calibrate(self) -> None:
-        """Quantize what waits for the end of the training, and validate what that leaves."""
-        if calibration.late_quantizers(self.net):
-            calibration.calibrate(self.net, self.splits["train"], self.data.normalize)
-            heads = tuple(i for i, name in enumerate(self.net.names) if name in self.progress.accuracies)
-            if heads:
-                self.progress.accuracies |= self._accuracies(self._evaluate("validation", heads))
-        self.progress.calibrated = True
-
-    def _test(self) -> None:
-        last = len(self.net) - 1
-        self.progress.test_accuracy = self._evaluate("test", (last,)).accuracies[last]
-
-    # ------------------------------------------------------------ checkpoints
-
-    def _save(self, updater: Any) -> None:
-        if self.log:
-            self.progress.logged = self.log.write()
-        if self.options.checkpoint is None:
-            return
-        state = {
-            "progress": asdict(self.progress),
-            "net": self.net.state_dict(),
-            "best": self.best,
-            "updater": updater.state_dict() if updater else None,
-            "rng": random_state(),
-            "circumstances": asdict(Circumstances.now()),
-        }
-        checkpoint.save(self.options.checkpoint, state, self.options.fingerprint)
-
-    def _resume(self) -> list[dict[str, Any]] | None:
-        """Load the checkpoint; returns the optimizer state of the phase that goes on."""
-        path = self.options.checkpoint
-        state = checkpoint.load(path, self.options.fingerprint) if path else None
-        if state is None:
-            torch.set_rng_state(generator(self.options.seed, 0).get_state())
-            return None
-        self.progress = Progress(**state["progress"])
-        for index, phase in enumerate(self.phases[: self.progress.phase + 1]):
-            current = index == self.progress.phase
-            if not current or self.progress.stage >= 0:
-                stage = self.progress.stage if current else self.options.stages.last
-                self._tell_stage(phase, stage)
-        if self.progress.calibrated:
-            calibration.take_up(self.net)
-        self.net.load_state_dict(state["net"])
-        self.best = state["best"]
-        set_random_state(state["rng"])
-        updater: list[dict[str, Any]] | None = state["updater"]
-        return updater
-
     # ---------------------------------------------------------------- outcome
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all weights of the blocks as deployed, with what decodes them."""
+        return self.numerics.stored_bytes(self.net)
 
     def _weights(self) -> list[Tensor]:
         """All that the regime trains: bodies, then the heads that give a loss."""
         heads = sorted({index for phase in self.phases for index in phase.heads})
         modules = (*self.net.bodies, *(self.net.heads[index] for index in heads))
         return [weight for module in modules for weight in self.numerics.weights(module)]
-
-    def _note(self, rss: PeakRSS) -> None:
-        self.progress.rss_bytes = max(self.progress.rss_bytes, rss.bytes)
 
     def _outcome(self) -> Training:
         progress = self.progress

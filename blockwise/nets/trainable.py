@@ -1,0 +1,45 @@
+"""What a training loop knows of a network: blocks in a row, each with its head."""
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+class ScoringHead(Protocol):
+    """What gives a block its loss, and perhaps class scores."""
+
+    minimum_batch: int
+    """Smallest batch at which the loss says anything."""
+
+    def logits(self, h: Any) -> Tensor | None:
+        """Class scores (B, K) of the block's output, or None if the head does not classify."""
+        ...
+
+
+class TrainableNet(nn.Module):
+    """Bodies, tails and heads of all blocks; the last head is the loss of the network's own output.
+
+    What passes from block to block is the network's own affair: floats, or integers with an exponent.
+    """
+
+    names: tuple[str, ...]
+    bodies: nn.ModuleList
+    tails: nn.ModuleList
+    heads: nn.ModuleList
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def run(self, x: Any, start: int, end: int) -> Any:
+        """Pass x through the blocks ``start`` .. ``end`` - 1."""
+        for body, tail in zip(self.bodies[start:end], self.tails[start:end], strict=True):
+            x = tail(body(x))
+        return x
+
+    def head(self, index: int) -> ScoringHead:
+        """The head of block ``index``."""
+        raise NotImplementedError
+
+    def parts(self, index: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Body, tail and head of block ``index``."""
+        return self.bodies[index], self.tails[index], self.heads[index]
