@@ -102,13 +102,15 @@ class QuantizerOnBoard:
         return self.quantizer.decode_activations(codes, levels)
 
     def gradient(
-        self, gradient: Tensor, mask: Tensor, codes: Tensor | None, x: Tensor | None,
+        self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,
         trained: Tensor | None, kept: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """From the values before rounding where they were read again, else from mask and codes alone."""
         quantizer = self._set(trained, kept)
         if x is not None:
             return self._pulled(gradient, x)
+        if mask is None:
+            raise TypeError("neither mask nor values were saved")
         step = quantizer.gradient_of_codes(gradient, mask, codes) if trained is not None else None
         return torch.where(mask, gradient, 0), step
 

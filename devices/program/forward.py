@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from devices.network import IMAGES, LABELS, Layer, Network
-from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Row
+from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
-from devices.program.operation import Derived, Operand, Phase, Stored, tensors_of
+from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.state import Bits, Parameter
 from devices.program.values import Values, maker_of, with_roles
@@ -74,12 +74,12 @@ class ForwardLowering:
         kept = leading_to(layers[-1], layers) if keep else frozenset()
         readers = Counter(source for layer in layers for source in layer.inputs)
         makers = {layer.name: layer for layer in layers}
-        heirs = {source: layer.op for layer in layers for source in layer.inputs}
+        heirs = self._heirs(layers, readers)
         for layer in layers:
             row = self.table.row(layer)
-            only_reader = heirs.get(layer.name) if readers[layer.name] == 1 else None
+            only_reader = heirs.get(layer.name)
             idle = layer.op.drops and not training
-            streams = row.output == "stream" and only_reader is not None and only_reader.elementwise
+            streams = only_reader is not None and self._streams(layer, row, only_reader, training)
             if idle or streams or row.output == "view":
                 self._pass_on(layer, idle)
                 continue
@@ -95,15 +95,49 @@ class ForwardLowering:
             self.program.emit(
                 "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *self._held(layer)),
-                results=(("output", output), *extras, *moved), scratch=self._filter_scratch(layer),
-                macs=layer.macs * self.images, at_rest=not training,
+                results=(("output", output), *extras, *moved), scratch=self._scratch(layer, sources),
+                macs=self._macs(layer, sources) * self.images, at_rest=not training,
             )  # fmt: skip
+
+    def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
+        """The only reader of each layer that has but one, behind views."""
+        heirs: dict[str, Op] = {}
+        for layer in reversed(layers):
+            passes = self.table.row(layer).output == "view" and not layer.op.ends
+            for source in layer.inputs:
+                found = heirs.get(layer.name) if passes else layer.op
+                if readers[source] == 1 and found is not None:
+                    heirs[source] = found
+        return heirs
+
+    def _streams(self, layer: Layer, row: Row, reader: Op, training: bool) -> bool:
+        """Whether an element-wise reader evaluates the layer instead of reading its output.
+
+        At rest sums, and what norms make of them, need not be stored: the reader has each when it is
+        complete. A group norm looks at all of its group first.
+        """
+        if not reader.elementwise or row.output == "stream":
+            return reader.elementwise
+        at_rest = self.table.packs and not training
+        looks_ahead = layer.op.norm_groups or reader.norm_groups
+        return at_rest and not looks_ahead and (layer.op.accumulates or row.output == "in_place")
+
+    def _scratch(self, layer: Layer, sources: Sequence[Operand]) -> tuple[str, ...]:
+        """Of the layer, and of those whose sums it evaluates."""
+        layers = [self.program.layers[name] for source in sources for name in layers_of(source)]
+        return tuple(name for x in (layer, *layers) for name in self._filter_scratch(x))
+
+    def _macs(self, layer: Layer, sources: Sequence[Operand]) -> int:
+        """For an image, with those of the layers that it evaluates."""
+        layers = [self.program.layers[name] for source in sources for name in layers_of(source)]
+        return sum(x.macs for x in (layer, *layers))
 
     def _pass_on(self, layer: Layer, idle: bool) -> None:
         """What is never stored: its readers evaluate it."""
         outputs = self.values.outputs
         inputs = tuple(outputs[name] for name in layer.inputs)
         outputs[layer.name] = inputs[0] if idle else Derived(layer.name, inputs)
+        self.values.applied.setdefault(layer.name, self.held.get(layer.name, ()))
 
     def _set_output(self, layer: Layer, sources: Sequence[Operand], output: str, training: bool) -> None:
         """Where the output is. A norm in training leaves scale and shift to whoever reads it."""
@@ -176,7 +210,7 @@ class ForwardLowering:
         if self.bits.activation_of(layer) == FLOAT_BITS:
             return ("output",)  # a float ReLU's output tells its mask
         if reads_value:
-            return ("mask", "input", "output")
+            return ("input",)  # which tells mask and codes once more
         return ("mask", "output") if self.bits.activations.reads_codes else ("mask",)
 
     def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:

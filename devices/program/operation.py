@@ -41,6 +41,14 @@ def tensors_of(operand: Operand) -> tuple[str, ...]:
     return tuple(name for source in operand.inputs for name in tensors_of(source))
 
 
+def layers_of(operand: Operand) -> Iterator[str]:
+    """The layers that the reader of an operand evaluates."""
+    if isinstance(operand, Derived):
+        yield operand.layer
+        for source in operand.inputs:
+            yield from layers_of(source)
+
+
 def everything_of(operand: Operand) -> Iterator[str]:
     """The tensors that an operand is read from and by."""
     if isinstance(operand, Stored):

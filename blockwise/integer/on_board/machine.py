@@ -86,7 +86,9 @@ class IntegerMachine:
         """Integers mean themselves."""
         return value
 
-    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
+    def derived(
+        self, frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Mapping[str, Tensor]
+    ) -> Tensor:
         """Views."""
         return inputs[0].reshape(len(inputs[0]), *layer.shape)
 

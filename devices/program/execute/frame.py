@@ -11,8 +11,10 @@ from devices.program.categories import SAVED_ACTIVATIONS, WORKING_TENSORS
 from devices.program.execute.memory import Memory, Misread
 from devices.program.operation import Operand, Operation, Stored
 from devices.program.schedule import Loop, Schedule
+from devices.program.values import with_roles
 
 Found = TypeVar("Found")
+Parameters = Mapping[str, Tensor]
 ACTIVATIONS = (SAVED_ACTIVATIONS, WORKING_TENSORS)
 
 
@@ -36,8 +38,8 @@ class Machine(Protocol):
         """What a tensor's elements stand for: codes by their levels."""
         ...
 
-    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
-        """What a layer that is never stored makes of its inputs."""
+    def derived(self, frame: "Frame", layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:
+        """What a layer that is never stored makes of its inputs; its parameters go by role."""
         ...
 
 
@@ -116,8 +118,10 @@ class Frame:
             levels = [self.memory.load(name) for name in operand.levels]
             return self.machine.meaning(operand, self._load(operand.tensor), levels)
         inputs = [self._value(source) for source in operand.inputs]
-        parameters = [self.memory.load(name) for name in operand.parameters]
-        return self.machine.derived(self.schedule.layers[operand.layer], inputs, parameters)
+        layer = self.schedule.layers[operand.layer]
+        roles = [role for role, _ in with_roles(layer, operand.parameters)]
+        loaded = [self.memory.load(name) for name in operand.parameters]
+        return self.machine.derived(self, layer, inputs, dict(zip(roles, loaded, strict=True)))
 
     def _load(self, name: str) -> Tensor:
         found = self.memory.load(name)

@@ -22,10 +22,10 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
         frame.put("output", out)
         frame.put("mask", (out > 0).long())
         return
-    if frame.operation.at_rest:
-        frame.put("output", quantizer.encode_at_rest(x, frame.raw("step") if frame.has("step") else None))
-        return
     _, trained, kept = machine.state_of(frame)
+    if frame.operation.at_rest:
+        frame.put("output", quantizer.encode_at_rest(x, trained if kept is None else kept[: len(kept) // 2]))
+        return
     moves = frame.makes("levels")
     found = quantizer.encode(x, trained, kept, moves=moves)
     frame.put("output", found.codes)
@@ -43,10 +43,11 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
         frame.put("input gradient", torch.where(passes.view(g.shape), g, 0))
         return
     _, trained, kept = machine.state_of(frame)
-    mask = frame.raw("saved mask").bool()
-    x = frame.value("saved input") if frame.has("saved input") else None
+    g = g.view(len(g), *frame.layer.shape)
+    mask = frame.raw("saved mask").bool() if frame.has("saved mask") else None
+    x = frame.value("saved input").view(g.shape) if frame.has("saved input") else None
     codes = frame.raw("saved output") if frame.has("saved output") else None
-    found, step = quantizer.gradient(g.view(mask.shape), mask, codes, x, trained, kept)
+    found, step = quantizer.gradient(g, mask, codes, x, trained, kept)
     frame.put("input gradient", found)
     if step is not None:
         frame.put("step gradient", step)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from devices.network import IMAGES, LABELS, Layer
 from devices.network.ops import FrozenNorm
-from devices.program.execute.frame import Frame, Kernel
+from devices.program.execute.frame import Frame, Kernel, Parameters
 from devices.program.execute.memory import Misread
 from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
 from devices.program.kernels.quantization import OnBoard
@@ -116,8 +116,10 @@ class FloatMachine:
             return value
         return self.quantizers[stored.maker].decode(value, torch.cat(levels) if levels else None)
 
-    def derived(self, layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
-        """Norms apply scale and shift; all else is linear."""
+    def derived(self, frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:
+        """Norms apply scale and shift, layers at rest make their sums; all else is linear."""
+        if layer.op.accumulates:
+            return weighted.derived(self, frame, layer, inputs, parameters)
         if layer.op.normalises:
             return norms.derived(layer, inputs, parameters)
         return elementwise.computed(layer, inputs)

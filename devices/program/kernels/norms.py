@@ -8,7 +8,7 @@ from torch import Tensor
 
 from devices.network import Layer
 from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm
-from devices.program.execute.frame import Frame
+from devices.program.execute.frame import Frame, Parameters
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -82,10 +82,17 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
         frame.put("input gradient", found * scale.view(shape))
 
 
-def derived(layer: Layer, inputs: list[Tensor], parameters: list[Tensor]) -> Tensor:
-    """Scale and shift, by the reader."""
-    (y,) = inputs
-    return affine(y, parameters[0]) if parameters else y
+def derived(layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:
+    """Scale and shift by the reader; of a layer at rest all that it does."""
+    (x,), op = inputs, layer.op
+    if "folded" in parameters:
+        return affine(x, parameters["folded"])
+    if isinstance(op, FrozenNorm):
+        return affine(x, parameters["running"])
+    if "running" in parameters:
+        assert isinstance(op, BatchNorm)
+        x = _by_running(x, parameters["running"], op.eps)
+    return affine(x, parameters["bias"]) if "bias" in parameters else x
 
 
 def affine(x: Tensor, pair: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class OnBoard(Protocol):
         ...
 
     def gradient(
-        self, gradient: Tensor, mask: Tensor, codes: Tensor | None, x: Tensor | None,
+        self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,
         trained: Tensor | None, kept: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """The gradients of the activations before, and of ``trained``; codes and x where they were saved."""

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from devices.network import Layer
 from devices.network.ops import Conv, Linear
-from devices.program.execute.frame import Frame
+from devices.program.execute.frame import Frame, Parameters
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -17,18 +18,14 @@ if TYPE_CHECKING:
 def forward(machine: "FloatMachine", frame: Frame) -> None:
     """Sums of products, into an accumulator of 32 bits."""
     (x,) = frame.values("input")
-    out = _product(frame, x, _weights(machine, frame, moves=frame.makes("levels")))
-    if frame.has("bias"):
-        out = out + frame.raw("bias").view(-1, *[1] * (out.ndim - 2))
-    frame.put("output", out)
+    out = _product(frame.layer, x, _weights(machine, frame, moves=frame.makes("levels")))
+    frame.put("output", _biased(out, frame.raw("bias") if frame.has("bias") else None))
 
 
 def again(machine: "FloatMachine", frame: Frame) -> None:
     """The accumulator of a norm that did not keep it."""
-    out = _product(frame, frame.value("saved input"), _weights(machine, frame))
-    if frame.has("bias"):
-        out = out + frame.raw("bias").view(-1, *[1] * (out.ndim - 2))
-    frame.put("output", out)
+    out = _product(frame.layer, frame.value("saved input"), _weights(machine, frame))
+    frame.put("output", _biased(out, frame.raw("bias") if frame.has("bias") else None))
 
 
 def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
@@ -36,7 +33,7 @@ def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
     shape = frame.memory.tensors[frame.result("input gradient")].shape
     weights = _weights(machine, frame)
     g = frame.raw("gradient")
-    found = _pulled(lambda x: _product(frame, x, weights), torch.zeros(shape), g)
+    found = _pulled(lambda x: _product(frame.layer, x, weights), torch.zeros(shape), g)
     frame.put("input gradient", found)
 
 
@@ -44,8 +41,8 @@ def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
     (x,), g = frame.values("saved input"), frame.raw("gradient")
     latent, trained, kept = machine.state_of(frame)
-    start = torch.zeros(_shape(frame))
-    found = _pulled(lambda w: _product(frame, x, w), start, g)
+    start = torch.zeros(_shape(frame.layer))
+    found = _pulled(lambda w: _product(frame.layer, x, w), start, g)
     if frame.has("bias"):
         frame.put("bias gradient", _maps(frame, g).sum([d for d in range(_maps(frame, g).ndim) if d != 1]))
     quantizer = machine.quantizers.get(frame.operation.layer)
@@ -58,58 +55,77 @@ def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
         frame.put("step gradient", step)
 
 
+def derived(
+    machine: "FloatMachine", frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Parameters
+) -> Tensor:
+    """Of a layer at rest, whose sums its reader takes one by one."""
+    if "codes" in parameters:
+        weights = _deployed(machine, frame, layer, parameters["codes"], parameters.get("step"))
+    else:
+        weights = parameters["weight"].view(_shape(layer))
+    return _biased(_product(layer, inputs[0], weights), parameters.get("bias"))
+
+
 def _weights(machine: "FloatMachine", frame: Frame, *, moves: bool = False) -> Tensor:
     """The weights that are multiplied; each filter's codes pass through the scratch."""
-    name, shape = frame.operation.layer, _shape(frame)
-    quantizer = machine.quantizers.get(name)
+    layer, shape = frame.layer, _shape(frame.layer)
+    quantizer = machine.quantizers.get(layer.name)
     if frame.has("codes"):
-        codes, constants = frame.raw("codes"), frame.raw("step") if frame.has("step") else None
-        if quantizer is None:
-            return codes.view(shape)
-        codes = _through_scratch(frame, codes, shape)
-        return quantizer.unpacked(codes, constants).view(shape)
+        constants = frame.raw("step") if frame.has("step") else None
+        return _deployed(machine, frame, layer, frame.raw("codes"), constants)
     latent, trained, kept = machine.state_of(frame)
     if quantizer is None:
         return latent.view(shape)
     found = quantizer.weights(latent, trained, kept, moves=moves and not frame.turn)
     if found.codes is not None:
-        _through_scratch(frame, found.codes, shape)
+        _through_scratch(frame, layer, found.codes)
     if moves and not frame.turn and found.kept is not None:
         frame.put("levels", found.kept)
     return found.floats.view(shape)
 
 
-def _through_scratch(frame: Frame, codes: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _deployed(
+    machine: "FloatMachine", frame: Frame, layer: Layer, codes: Tensor, constants: Tensor | None
+) -> Tensor:
+    """Packed weights as floats."""
+    quantizer = machine.quantizers.get(layer.name)
+    if quantizer is None:
+        return codes.view(_shape(layer))
+    return quantizer.unpacked(_through_scratch(frame, layer, codes), constants).view(_shape(layer))
+
+
+def _through_scratch(frame: Frame, layer: Layer, codes: Tensor) -> Tensor:
     """Codes one filter at a time, as bytes that are written and read."""
-    if not frame.operation.scratch:
-        return codes
-    (scratch,) = frame.operation.scratch
-    rows = codes.reshape(shape[0], -1) if codes.numel() == torch.Size(shape).numel() else None
-    if rows is None:  # a code for several weights
+    own = [name for name in frame.operation.scratch if name.startswith(f"{layer.name}.filter")]
+    if not own or codes.numel() != layer.weights:  # a code for several weights
         return codes
     found = []
-    for row in rows:
-        frame.store(scratch, row)
-        found.append(frame.memory.load(scratch))
+    for row in codes.reshape(-1, layer.filter_size):
+        frame.store(own[0], row)
+        found.append(frame.memory.load(own[0]))
     return torch.stack(found).reshape(codes.shape)
 
 
-def _shape(frame: Frame) -> tuple[int, ...]:
-    op = frame.layer.op
+def _shape(layer: Layer) -> tuple[int, ...]:
+    op = layer.op
     if isinstance(op, Conv):
         return (op.channels, op.in_channels // op.groups, *op.kernel)
     assert isinstance(op, Linear)
     return (op.features, op.in_features)
 
 
-def _product(frame: Frame, x: Tensor, weights: Tensor) -> Tensor:
-    op = frame.layer.op
+def _product(layer: Layer, x: Tensor, weights: Tensor) -> Tensor:
+    op = layer.op
     if isinstance(op, Linear):
         return F.linear(x, weights)
     assert isinstance(op, Conv)
     conv = (F.conv1d, F.conv2d, F.conv3d)[len(op.kernel) - 1]
     found: Tensor = conv(x, weights, None, op.stride, op.padding, op.dilation, op.groups)
     return found
+
+
+def _biased(out: Tensor, bias: Tensor | None) -> Tensor:
+    return out if bias is None else out + bias.view(-1, *[1] * (out.ndim - 2))
 
 
 def _maps(frame: Frame, g: Tensor) -> Tensor:
