@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 import devices
 from blockwise import models
-from blockwise.models import from_module
+from blockwise.models import from_module, rewriting
+from blockwise.nets.norms import FrozenNorm
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 
@@ -189,6 +190,21 @@ REFUSED = {
     "a map at the end": (nn.Conv2d(1, 4, 3), "got an output of shape (4, 6, 6) per image, wanted the logits"),
     "one class": (nn.Sequential(nn.Flatten(), nn.Linear(64, 1)), "got an output of shape (1,) per image"),
     "other images": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2)), "on 1x8x8: got Given"),
+    "a linear layer of pixels": (
+        classified(lambda m, x: m.mix(x), mix=nn.Linear(8, 8)), "got a linear layer on each place of",
+    ),
+    "a flatten of pixels": (
+        classified(lambda m, x: m.flat(x).view(-1, 4, 8, 8), flat=nn.Flatten(2)),
+        "got a flatten of (4, 8, 8) to (4, 64)",
+    ),
+    "a mean over channels": (
+        Wrapped(lambda m, x: m.fc(m.conv(x).mean((1, 2))), conv=nn.Conv2d(1, 8, 3, padding=1),
+                fc=nn.Linear(8, 10)), "got the operation 'mean'",
+    ),
+    "a scaled sum": (classified(lambda m, x: torch.add(F.relu(x), x, alpha=0.5)), "got 'add' with a factor"),
+    "two outputs": (
+        Wrapped(lambda m, x: (m.fc(x.flatten(1)), x), fc=nn.Linear(64, 10)), "got a tuple as output",
+    ),
     "two inputs": (Wrapped(None), "got 2 inputs, wanted one"),
 }  # fmt: skip
 
@@ -215,6 +231,40 @@ def test_tied_weights_are_named():
     tied[3].weight = tied[1].weight
     with pytest.raises(InputError, match=r"Sequential.3.weight: got weights that two layers share"):
         from_module(tied, SHAPE)
+
+
+def test_frozen_weights_are_named():
+    module = own.Residuals()
+    module.stem.weight.requires_grad_(False)
+    with pytest.raises(InputError, match=r"Residuals.stem.weight: got frozen weights"):
+        from_module(module, SHAPE)
+
+
+def test_values_show_what_was_taken_for_something_else(monkeypatch):
+    monkeypatch.setitem(rewriting.TORCH, "relu", nn.ReLU6)
+    module = classified(lambda m, x: F.relu(x))
+    module.conv.bias.data.fill_(20)
+    with pytest.raises(InputError, match="got other values from its layers than from its own code"):
+        from_module(module, SHAPE)
+
+
+def test_norms_that_take_their_constants_from_the_first_images_wait_for_real_ones():
+    frozen = models.build("cnn", SHAPE, 10, 4, norm="frozen")
+    chain = from_module(nn.Sequential(*frozen.units.values()), SHAPE)
+    norms = [m for m in chain.modules() if isinstance(m, FrozenNorm)]
+    assert len(norms) == 3
+    assert not any(bool(norm.ready) for norm in norms)
+
+
+def test_a_module_in_double_precision_is_trained_in_single():
+    chain = from_module(own.Residuals().double(), SHAPE)
+    assert {p.dtype for p in chain.parameters()} == {torch.float32}
+
+
+def test_norms_without_parameters_or_statistics_are_planned():
+    for norm in (nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, track_running_stats=False)):
+        chain = from_module(classified(lambda m, x: F.relu(m.norm(x)), norm=norm), SHAPE)
+        assert devices.plan(chain, "stm32", batch_size=2, blocks="1", head="gap").peak_bytes > 0
 
 
 def test_a_free_parameter_is_named():
