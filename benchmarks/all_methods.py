@@ -23,7 +23,7 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
-from blockwise.quant import Treatment
+from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
@@ -52,7 +52,7 @@ def config(method: str, bits: int | None, regime: str, source: str) -> Config:
 def losses(prepared: Prepared, regime: str, steps: int) -> list[float]:
     """The loss of each step at a constant learning rate; stages pass in their shares of the steps."""
     net = prepared.build_parts()[1].to(memory_format=LAYOUT).train()
-    updater = Updater(net.parameters(), "sgd-momentum", fused=False, treatment=Treatment.of(net))
+    updater = Updater(net.parameters(), "sgd-momentum", fused=False, rules=ParameterRules.of(net))
     updater.set_learning_rate(0.02)
     phase, stages = REGIMES[regime].phases(net)[0], prepared.config.stages
     loader = data.batches(prepared.dataset.train, BATCH, normalize=prepared.dataset.normalize, shuffle=True)

@@ -25,7 +25,7 @@ from blockwise import models, quant
 from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, compiled
-from blockwise.quant import Treatment
+from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES, calibration
 from blockwise.training.features import LAYOUT
@@ -56,7 +56,7 @@ def stepper(method: str, *, compile: bool) -> Callable[[], None]:
     phase = regime.phases(net)[0]
     with torch.no_grad():
         net(x)
-    updater = Updater(net.parameters(), "sgd-momentum", fused=False, treatment=Treatment.of(net))
+    updater = Updater(net.parameters(), "sgd-momentum", fused=False, rules=ParameterRules.of(net))
     updater.set_learning_rate(0.01)
     stepped = compiled(net) if compile else net
 

@@ -69,7 +69,7 @@ class Decoded(NamedTuple):
     """How many of them are transparent in places."""
 
 
-class Images(NamedTuple):
+class DecodedImages(NamedTuple):
     """All images (N, 3, H, W), whether every one of them is grey, and what became of them in words."""
 
     pixels: Pixels
@@ -85,7 +85,7 @@ def readable_suffixes() -> frozenset[str]:
 
 def decode_all(
     paths: Sequence[str], image_size: int | None, progress: ProgressCallback, training: int | None = None
-) -> Images:
+) -> DecodedImages:
     """All images, or InputError.
 
     With ``image_size`` the shorter side is scaled to it and the centre cropped to a square;
@@ -102,7 +102,7 @@ def decode_all(
             raise bad.as_input_error() from bad
 
 
-def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback) -> Images:
+def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback) -> DecodedImages:
     shape = (len(paths), 3, target.height, target.width)
     flag = "--image-size" if target.resize else "images"
     check_room(flag, f"{len(paths):,} images of {target.width}x{target.height}", math.prod(shape))
@@ -121,7 +121,7 @@ def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback)
     if target.span is not None:
         low, high = target.span
         notes.append(f"values from {low:g} to {high:g}, the range of the training images, become 0 to 255")
-    return Images(images, grey, tuple(notes))
+    return DecodedImages(images, grey, tuple(notes))
 
 
 def _target(path: str, image_size: int | None) -> Target:

@@ -19,7 +19,7 @@ WHOLE = (None, None)
 """Head and cut of a network that is one block."""
 
 
-class Key(NamedTuple):
+class NetworkKey(NamedTuple):
     """What decides a network's layers and blocks, beside the model."""
 
     norm: str
@@ -68,8 +68,8 @@ class Balance:
 class Atlas:
     """Networks by key; ``same`` maps every key of the space to the first with the same cut."""
 
-    networks: dict[Key, Network]
-    same: dict[Key, Key]
+    networks: dict[NetworkKey, Network]
+    same: dict[NetworkKey, NetworkKey]
 
 
 def survey(model: Model, norm: str, head: str, blocks: tuple[str, ...], balance: Balance) -> Atlas:
@@ -80,27 +80,27 @@ def survey(model: Model, norm: str, head: str, blocks: tuple[str, ...], balance:
     """
     anatomy = _anatomy(model, norm, head)
     cuts = dict(zip(blocks, _cuts(model, norm, head, blocks, balance), strict=True))
-    networks = {Key(norm, *WHOLE): anatomy.network(_whole(anatomy))}
-    same: dict[Key, Key] = {}
+    networks = {NetworkKey(norm, *WHOLE): anatomy.network(_whole(anatomy))}
+    same: dict[NetworkKey, NetworkKey] = {}
     for label in (head, None) if head == BALANCING_HEAD else (head,):
-        first = {_whole(anatomy): Key(norm, *WHOLE)}
+        first = {_whole(anatomy): NetworkKey(norm, *WHOLE)}
         for name, cut in cuts.items():
-            key = same[Key(norm, label, name)] = first.setdefault(cut, Key(norm, label, name))
+            key = same[NetworkKey(norm, label, name)] = first.setdefault(cut, NetworkKey(norm, label, name))
             networks[key] = anatomy.network(cut)
     return Atlas(networks, same)
 
 
 def merged(atlases: Iterable[Atlas]) -> Atlas:
     """One atlas of several."""
-    networks: dict[Key, Network] = {}
-    same: dict[Key, Key] = {}
+    networks: dict[NetworkKey, Network] = {}
+    same: dict[NetworkKey, NetworkKey] = {}
     for atlas in atlases:
         networks |= atlas.networks
         same |= atlas.same
     return Atlas(networks, same)
 
 
-def network_of(model: Model, key: Key, balance: Balance) -> Network:
+def network_of(model: Model, key: NetworkKey, balance: Balance) -> Network:
     """The network of a key, its blocks balanced for this very step."""
     anatomy = _anatomy(model, key.norm, key.head or BALANCING_HEAD)
     if key.blocks is None:

@@ -10,7 +10,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Choice:
+class FrontRow:
     """A candidate on the front, and how many others have the same figures."""
 
     confirmed: Confirmed
@@ -60,7 +60,7 @@ class FitResult:
     fitting: int  # of those looked at, by the sum of live bytes and the size of the flash
     dropped: int  # of those fitting that do not once cut for their own step and placed
     seconds: float
-    front: tuple[Choice, ...]
+    front: tuple[FrontRow, ...]
     nearest: Miss | None
     smallest_board: SmallestBoard | None
     closed: bool = True  # whether all was looked at that differs from a row of the front in one setting

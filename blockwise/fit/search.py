@@ -18,9 +18,9 @@ from blockwise.fit.confirm import Confirmed, confirm, limits_of
 from blockwise.fit.looked import Looked
 from blockwise.fit.measure import Limits, Measured, Task, measure
 from blockwise.fit.nearest_miss import nearest_miss, smallest_board
-from blockwise.fit.networks import BALANCING_HEAD, Atlas, Key, Model, bodies, merged, survey
+from blockwise.fit.networks import BALANCING_HEAD, Atlas, Model, NetworkKey, bodies, merged, survey
 from blockwise.fit.pareto_front import pareto
-from blockwise.fit.result import Choice, FitResult
+from blockwise.fit.result import FitResult, FrontRow
 from blockwise.fit.space import Candidate, Space, candidates
 from blockwise.fit.workers import Workers, workers
 from blockwise.nets.norms import NORMS
@@ -107,7 +107,7 @@ def _measure_all(
     watch: Watch = unwatched,
 ) -> list[Measured]:  # fmt: skip
     """Figures in the order of the candidates; those of a network stay together."""
-    by_network: dict[Key, list[Candidate]] = defaultdict(list)
+    by_network: dict[NetworkKey, list[Candidate]] = defaultdict(list)
     for candidate in chosen:
         by_network[candidate.key].append(candidate)
     tasks = [
@@ -122,7 +122,7 @@ def _measure_all(
 
 def _front(
     fitting: Sequence[Measured], confirm_all: Confirm, grow: Grow = lambda candidates: []
-) -> tuple[tuple[Choice, ...], int]:
+) -> tuple[tuple[FrontRow, ...], int]:
     """The confirmed front, and how many candidates found no place on the way."""
     alive = {m.candidate: m for m in fitting}
     confirmed: dict[Candidate, Confirmed] = {}
@@ -137,7 +137,7 @@ def _front(
             continue
         if not unknown:
             ties = (len(group) - 1 for group in groups)
-            return tuple(map(Choice, (confirmed[c] for c in best), ties)), dropped
+            return tuple(map(FrontRow, (confirmed[c] for c in best), ties)), dropped
         for found in confirm_all(unknown):
             if found.fits:
                 confirmed[found.candidate], alive[found.candidate] = found, found.measured

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from blockwise.experiment.sizes import MOST_IMAGES, check_size
-from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, Key
+from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, NetworkKey
 from blockwise.heads import CATALOGUE
 from blockwise.nets.norms import NORMS
 from blockwise.quant import FLOAT_BITS
@@ -58,9 +58,9 @@ class Candidate:
         return tuple(str(part) for pair in pairs for part in pair)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> NetworkKey:
         """The network it trains, as an atlas lists it."""
-        return Key(self.norm, self.head, self.blocks)
+        return NetworkKey(self.norm, self.head, self.blocks)
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,18 @@ def candidates(space: Space, atlas: Atlas) -> Iterator[Candidate]:
                     )  # fmt: skip
 
 
-def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[Key]:
+def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[NetworkKey]:
     """Different networks only."""
     found = REGIMES[regime]
     if not found.cuts:
-        return (Key(norm, *WHOLE),)
+        return (NetworkKey(norm, *WHOLE),)
     heads = space.heads if found.heads else (None,)
     return tuple(
-        dict.fromkeys(atlas.same[Key(norm, head, blocks)] for head in heads for blocks in space.blocks)
+        dict.fromkeys(atlas.same[NetworkKey(norm, head, blocks)] for head in heads for blocks in space.blocks)
     )
 
 
-def _updates(space: Space, regime: str, key: Key) -> tuple[str, ...]:
+def _updates(space: Space, regime: str, key: NetworkKey) -> tuple[str, ...]:
     """Without those under which the same step is listed as another regime's."""
     updates = dict.fromkeys(update_of(regime, update) for update in space.updates)
     same = (key.blocks is None and REGIMES[regime].in_one_block) or regime

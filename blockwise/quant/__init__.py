@@ -3,8 +3,8 @@
 from blockwise.quant.catalogue import METHODS, make, method, name_of, scheme
 from blockwise.quant.convert import quantize
 from blockwise.quant.packing import Packed, code_block, pack, stored_bytes, unpack
-from blockwise.quant.parameter_rules import Treatment
-from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, Quantizer, Role, Rule
+from blockwise.quant.parameter_rules import ParameterRules
+from blockwise.quant.quantizer import BITS, FLOAT_BITS, ROLES, Method, ParameterRule, Quantizer, Role
 from blockwise.quant.scheme import Scheme
 from blockwise.quant.stages import ONE_STAGE, Stages
 
@@ -16,12 +16,12 @@ __all__ = [
     "ROLES",
     "Method",
     "Packed",
+    "ParameterRule",
+    "ParameterRules",
     "Quantizer",
     "Role",
-    "Rule",
     "Scheme",
     "Stages",
-    "Treatment",
     "code_block",
     "make",
     "method",

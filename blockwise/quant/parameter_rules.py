@@ -7,22 +7,22 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.layers import QuantConv2d, QuantLinear
-from blockwise.quant.quantizer import Quantizer, Rule
+from blockwise.quant.quantizer import ParameterRule, Quantizer
 
 Constraint = Callable[[Tensor], None]
 
 
 @dataclass(frozen=True)
-class Treatment:
+class ParameterRules:
     """``rules`` of parameters that differ from the rest; ``constraints`` on parameters after a step."""
 
-    rules: dict[Tensor, Rule] = field(default_factory=dict)
+    rules: dict[Tensor, ParameterRule] = field(default_factory=dict)
     constraints: dict[Tensor, Constraint] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: nn.Module) -> "Treatment":
+    def of(cls, model: nn.Module) -> "ParameterRules":
         """What the quantizers of ``model`` ask for."""
-        rules: dict[Tensor, Rule] = {}
+        rules: dict[Tensor, ParameterRule] = {}
         constraints: dict[Tensor, Constraint] = {}
         for module in model.modules():
             if isinstance(module, QuantConv2d | QuantLinear):
@@ -33,7 +33,7 @@ class Treatment:
                     constraints[module.weight] = quantizer.constrain
             elif isinstance(module, Quantizer):
                 for name, parameter in module.named_parameters(recurse=False):
-                    rules[parameter] = module.rules.get(name, Rule())
+                    rules[parameter] = module.rules.get(name, ParameterRule())
         return cls(rules, constraints)
 
     def constrain(self, parameters: Iterable[Tensor]) -> None:

@@ -24,7 +24,7 @@ BITS = (*range(1, 9), 16)
 
 
 @dataclass(frozen=True)
-class Rule:
+class ParameterRule:
     """How the optimizer treats a parameter: its learning rate relative to the others', its decay.
 
     A ``size``, as that of a step or a range, moves by shares of itself, so that it keeps its sign
@@ -36,7 +36,7 @@ class Rule:
     size: bool = False
 
 
-SIZE = Rule(size=True)
+SIZE = ParameterRule(size=True)
 """Of a step, a scale, or the end of a range from zero or around it."""
 
 
@@ -52,13 +52,13 @@ class Quantizer(nn.Module, ABC):
     """
 
     needs_data: ClassVar[bool] = False  # whether the levels start from the first tensor
-    rules: ClassVar[Mapping[str, Rule]] = {}  # of its own parameters; Rule() for those not named
+    rules: ClassVar[Mapping[str, ParameterRule]] = {}  # of its own parameters; Rule() for those not named
     symmetric: ClassVar[bool] = False  # whether -l is a level wherever l is
     idempotent: ClassVar[bool] = True  # whether levels are quantized to themselves
     elementwise: ClassVar[bool] = True  # whether elements are quantized one by one, by one rule per tensor
     after_training: ClassVar[bool] = False  # whether training is in float and levels are chosen after it
     follows: ClassVar[bool] = False  # whether levels of activations move with every batch in training
-    weight_rule: ClassVar[Rule | None] = None  # of the latent weights, if the method wants its own
+    weight_rule: ClassVar[ParameterRule | None] = None  # of the latent weights, if the method wants its own
     ready: Tensor
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:

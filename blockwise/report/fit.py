@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from blockwise.fit.networks import BALANCING_HEAD
-from blockwise.fit.result import Choice, FitResult, Miss
+from blockwise.fit.result import FitResult, FrontRow, Miss
 from blockwise.fit.space import Candidate
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, broken, duration, join, kib, shape, short_category, size
@@ -74,7 +74,7 @@ def subject(result: FitResult) -> str:
     )
 
 
-def front_sentence(result: FitResult, rows: tuple[Choice, ...]) -> str:
+def front_sentence(result: FitResult, rows: tuple[FrontRow, ...]) -> str:
     """What the rows are, what they agree in, and how many are not shown."""
     agreed = [s.sentence(s.cell(rows[0].confirmed.candidate)) for s in SETTINGS if not _differs(s, rows)]
     same = f" All: {join(agreed)}." if agreed else ""
@@ -94,7 +94,7 @@ def _claim(result: FitResult) -> str:
     return f"{found}; others may be, also such as differ from a row in one setting."
 
 
-def front_table(result: FitResult, rows: tuple[Choice, ...]) -> Ruled:
+def front_table(result: FitResult, rows: tuple[FrontRow, ...]) -> Ruled:
     """One row per candidate of the front, the lowest peak first."""
     settings = [s for s in SETTINGS if _differs(s, rows)]
     table = ruled_table()
@@ -111,7 +111,7 @@ def front_table(result: FitResult, rows: tuple[Choice, ...]) -> Ruled:
     return Ruled(table)
 
 
-def _figures(result: FitResult, choice: Choice) -> tuple[str, ...]:
+def _figures(result: FitResult, choice: FrontRow) -> tuple[str, ...]:
     measured = choice.confirmed.measured
     return (
         kib(measured.peak_bytes), f"{measured.peak_bytes / result.usable_bytes:.0%}",
@@ -198,7 +198,7 @@ def bits(candidate: Candidate) -> str:
     return f"W{candidate.weight_bits}A{candidate.activation_bits}"
 
 
-def _differs(setting: Setting, rows: tuple[Choice, ...]) -> bool:
+def _differs(setting: Setting, rows: tuple[FrontRow, ...]) -> bool:
     return len({setting.cell(row.confirmed.candidate) for row in rows}) > 1
 
 

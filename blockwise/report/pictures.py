@@ -40,19 +40,19 @@ STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Images:
+class Renderings:
     """The same picture as vectors and as pixels."""
 
     svg: str
     png: bytes
 
 
-def timeline_images(result: Result) -> Images:
+def timeline_images(result: Result) -> Renderings:
     """Draw the timeline of every regime; byte-identical for equal results."""
     return draw(lambda: _figure(result))
 
 
-def draw(make: Callable[[], Figure]) -> Images:
+def draw(make: Callable[[], Figure]) -> Renderings:
     """The figure that ``make`` makes, byte-identical for equal figures."""
     # A reader's matplotlibrc must not change the picture, nor the picture their settings.
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -64,7 +64,7 @@ def draw(make: Callable[[], Figure]) -> Images:
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
         figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
-    return Images(svg.getvalue().decode("utf-8"), png.getvalue())
+    return Renderings(svg.getvalue().decode("utf-8"), png.getvalue())
 
 
 def timeline_svg_png(result: Result, folder: str | os.PathLike[str]) -> tuple[str, str]:

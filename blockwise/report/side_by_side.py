@@ -18,7 +18,7 @@ GAP = 2
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A label and one cell per regime."""
 
     label: str
@@ -55,7 +55,7 @@ def ruled_table() -> Table:
 class SideBySide:
     """The renderable: as many regimes beside each other as the width allows."""
 
-    def __init__(self, corner: str, regimes: Sequence[str], rows: Sequence[Row]) -> None:
+    def __init__(self, corner: str, regimes: Sequence[str], rows: Sequence[TableRow]) -> None:
         self.corner, self.regimes, self.rows = corner, regimes, rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from blockwise.experiment.result import Host, RegimeResult, Result, Training
 from blockwise.report.facts import plain_backpropagation
-from blockwise.report.side_by_side import Row, Ruled, SideBySide, ruled_table
+from blockwise.report.side_by_side import Ruled, SideBySide, TableRow, ruled_table
 from blockwise.report.text import (
     ABSENT,
     DIVERGED,
@@ -130,19 +130,19 @@ def _tensor_rows(regime: RegimeResult) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(corner: str, result: Result, rows: list[Row]) -> SideBySide:
+def _table(corner: str, result: Result, rows: list[TableRow]) -> SideBySide:
     return SideBySide(corner, [regime.regime for regime in result.regimes], rows)
 
 
-def _row(label: str, result: Result, cell: Cell, style: str = "", ruled: bool = False) -> Row:
-    return Row(label, tuple(cell(regime) for regime in result.regimes), style, ruled)
+def _row(label: str, result: Result, cell: Cell, style: str = "", ruled: bool = False) -> TableRow:
+    return TableRow(label, tuple(cell(regime) for regime in result.regimes), style, ruled)
 
 
-def _category_rows(result: Result) -> list[Row]:
+def _category_rows(result: Result) -> list[TableRow]:
     tables = [regime.by_category for regime in result.regimes]
     names = ordered_categories(*tables)
     return [
-        Row(
+        TableRow(
             short_category(name),
             tuple(kib(table.get(name, 0)) for table in tables),
             ruled=name == names[-1],
@@ -151,7 +151,7 @@ def _category_rows(result: Result) -> list[Row]:
     ]
 
 
-def _total_rows(result: Result) -> list[Row]:
+def _total_rows(result: Result) -> list[TableRow]:
     rows = [
         _row("total", result, lambda r: kib(r.peak_bytes), "bold"),
         _row("in bytes", result, lambda r: f"{r.peak_bytes:,}"),
@@ -164,7 +164,7 @@ def _total_rows(result: Result) -> list[Row]:
     return rows
 
 
-def _arena_rows(result: Result) -> list[Row]:
+def _arena_rows(result: Result) -> list[TableRow]:
     """Where a program would put the tensors; the total is the arena's lower bound."""
     rows = [
         _row("arena", result, lambda r: kib(r.arena.arena_bytes)),
@@ -176,13 +176,13 @@ def _arena_rows(result: Result) -> list[Row]:
     return [*rows, placed]
 
 
-def _moment_rows(result: Result) -> list[Row]:
+def _moment_rows(result: Result) -> list[TableRow]:
     cells: dict[str, Cell] = {
         "peak operation": lambda r: operation_words(r) or ABSENT,
         "peak block": lambda r: r.peak_block or ABSENT,
     }
     return [
-        Row(
+        TableRow(
             label,
             tuple(cell(regime) for regime in result.regimes),
             ruled=label == "peak block",
@@ -192,7 +192,7 @@ def _moment_rows(result: Result) -> list[Row]:
     ]
 
 
-def _batch_rows(result: Result) -> list[Row]:
+def _batch_rows(result: Result) -> list[TableRow]:
     """Peak per batch size, with the verdict beside it."""
     batches = sorted({b for r in result.regimes for b in (*r.peak_by_batch, *r.obstacle_by_batch)})
     ram = result.device.usable_bytes
@@ -202,7 +202,8 @@ def _batch_rows(result: Result) -> list[Row]:
         return ABSENT if peak is None else f"{kib(peak)} {'fits' if peak <= ram else 'over'}"
 
     return [
-        Row(f"at batch {batch}", tuple(cell(regime, batch) for regime in result.regimes)) for batch in batches
+        TableRow(f"at batch {batch}", tuple(cell(regime, batch) for regime in result.regimes))
+        for batch in batches
     ]
 
 
@@ -243,7 +244,7 @@ def _work(regime: RegimeResult) -> str:
     return f"{macs / 1e9:,.1f}" if macs else ABSENT
 
 
-def _work_rows(result: Result) -> list[Row]:
+def _work_rows(result: Result) -> list[TableRow]:
     """Work beside plain backpropagation's: as many epochs of all blocks, or of each in turn."""
     plain = plain_backpropagation(result)
     if plain is None:

@@ -17,7 +17,7 @@ from blockwise.studies.terms import (
     STATE,
     WEIGHTS,
     Claim,
-    Key,
+    TermKey,
     inference_claims,
     training_claims,
 )
@@ -62,12 +62,12 @@ def inference_differences(network: Network, ledger: Ledger, *, bits: int) -> tup
     claims, largest = inference_claims(network, bits)
     as_large = [h for h in alive if h.is_codes and h.tensor.elements == largest.elements]
     closest = min(as_large, key=lambda h: abs(h.tensor.bits - largest.width), default=None)
-    key = closest.key if closest else Key("", ACTIVATION)
+    key = closest.key if closest else TermKey("", ACTIVATION)
     return _differences(network, alive, {**claims, key: largest}, ledger.alignment)
 
 
 def _differences(
-    network: Network, alive: tuple[Held, ...], claims: dict[Key, Claim], alignment: int
+    network: Network, alive: tuple[Held, ...], claims: dict[TermKey, Claim], alignment: int
 ) -> tuple[Difference, ...]:
     bits: Counter[str] = Counter()
     for words, more in _entries(network, alive, claims):
@@ -80,7 +80,7 @@ def _differences(
     return tuple(line for line in (*lines, Difference(rounding, padding // 8)) if line.bytes)
 
 
-def _study_padding(claims: dict[Key, Claim]) -> int:
+def _study_padding(claims: dict[TermKey, Claim]) -> int:
     """Bits by which the study's sums (activations, parameters, optimizer) fill up to bytes."""
     sums: Counter[str] = Counter()
     for key, claim in claims.items():
@@ -90,7 +90,9 @@ def _study_padding(claims: dict[Key, Claim]) -> int:
     return sum(-total % 8 for total in sums.values())
 
 
-def _entries(network: Network, alive: Iterable[Held], claims: dict[Key, Claim]) -> Iterator[tuple[str, int]]:
+def _entries(
+    network: Network, alive: Iterable[Held], claims: dict[TermKey, Claim]
+) -> Iterator[tuple[str, int]]:
     """Words and bits: each living tensor once, and each claim once."""
     layers = {layer.name: layer for layer in network.all_layers}
     open_claims = dict(claims)

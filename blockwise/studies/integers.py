@@ -26,7 +26,7 @@ CUT = "layers"
 
 
 @dataclass(frozen=True)
-class Protocol:
+class IntegerProtocol:
     """How every regime is trained."""
 
     name: str
@@ -40,12 +40,12 @@ class Protocol:
     mu: int = 5  # of integer regimes: NITI's own
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "short": Protocol(
+PROTOCOLS: dict[str, IntegerProtocol] = {
+    "short": IntegerProtocol(
         "short", "plain4 at width 16 (62,896 parameters), 10 epochs: hours on two cores",
         model="plain4", width=16, epochs=10, batch_size=64, seeds=(0,), lr=0.05,
     ),
-    "niti": Protocol(
+    "niti": IntegerProtocol(
         "niti", "NITI's own, VGG-small-7, 200 epochs, but batches of 128, whose sums surely fit 32 bits: for "
         "an accelerator",
         model="vgg-small-7", width=128, epochs=200, batch_size=128, seeds=(0,), lr=0.05,
@@ -54,7 +54,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 @dataclass(frozen=True)
-class Space:
+class IntegerSpace:
     """What is trained: float regimes under every method, integer regimes as they are."""
 
     regimes: tuple[str, ...] = (*FLOAT_REGIMES, *INTEGER_REGIMES)
@@ -62,7 +62,7 @@ class Space:
     accelerator: str = "auto"
 
 
-def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
+def jobs(space: IntegerSpace, protocol: IntegerProtocol) -> tuple[Job, ...]:
     """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
     found = []
     for seed, regime in product(protocol.seeds, space.regimes):
@@ -72,7 +72,7 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
     return tuple(found)
 
 
-def _config(space: Space, protocol: Protocol, regime: str, method: str, seed: int) -> Config:
+def _config(space: IntegerSpace, protocol: IntegerProtocol, regime: str, method: str, seed: int) -> Config:
     return Config(
         network=NetworkSettings(model=protocol.model, width=protocol.width, blocks=CUT, head=HEAD),
         images=ImageSettings(data=space.source),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass
 
-from blockwise.studies.terms import ACTIVATION, BIASES, WEIGHTS, Key
+from blockwise.studies.terms import ACTIVATION, BIASES, WEIGHTS, TermKey
 from devices.network import Network
 from devices.network.ops import Op
 from devices.program import categories as cat
@@ -23,7 +23,7 @@ class Held:
     """A tensor alive at the peak."""
 
     tensor: Tensor
-    key: Key
+    key: TermKey
     made_by: Op | str  # what made the values it holds: an operation; images, labels, or something backward
 
     @property
@@ -66,15 +66,15 @@ def _held(tensor: Tensor, writer: Operation | None, network: Network, ops: dict[
     layer, *parts = _split(tensor.name, ops.keys())
     what = " ".join([PARTS.get(parts[0], parts[0]), *(p for p in parts[1:] if p.startswith("state"))])
     if tensor.category not in ACTIVATIONS:
-        return Held(tensor, Key(layer, what), ops.get(layer, ""))
+        return Held(tensor, TermKey(layer, what), ops.get(layer, ""))
     if writer is None:
-        return Held(tensor, Key(layer, MADE_BACKWARD), MADE_BACKWARD)
+        return Held(tensor, TermKey(layer, MADE_BACKWARD), MADE_BACKWARD)
     if writer.phase == "load":
         if tensor.shape[1:] == network.in_shape:
-            return Held(tensor, Key(network.source, ACTIVATION), IMAGES)
-        return Held(tensor, Key(layer, LABELS), LABELS)
+            return Held(tensor, TermKey(network.source, ACTIVATION), IMAGES)
+        return Held(tensor, TermKey(layer, LABELS), LABELS)
     maker = writer.layer  # a norm or a loss may have overwritten its input
-    return Held(tensor, Key(maker, what), ops.get(maker, ""))
+    return Held(tensor, TermKey(maker, what), ops.get(maker, ""))
 
 
 def _split(name: str, layers: Set[str]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ WIDEST = 1 << 14
 
 
 @dataclass(frozen=True)
-class Protocol:
+class PrecisionProtocol:
     """How each point is trained; ``base_width`` is the width at which M0 is counted."""
 
     name: str
@@ -42,12 +42,12 @@ class Protocol:
     lr: float = 0.1  # peak of the one-cycle schedule
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "short": Protocol(
+PROTOCOLS: dict[str, PrecisionProtocol] = {
+    "short": PrecisionProtocol(
         "short", "2 epochs at 16x16, budgets of the default width 8: a few hours on two cores",
         epochs=2, batch_size=64, image_size=16, base_width=8, seeds=(0,),
     ),
-    "reference": Protocol(
+    "reference": PrecisionProtocol(
         "reference", "200 epochs at full size, budgets of the published width, 3 seeds",
         epochs=200, batch_size=128, image_size=None, base_width=None, seeds=(0, 1, 2),
     ),
@@ -82,7 +82,7 @@ class Point:
     budget_bits: int
 
 
-class Family:
+class ScalableModel:
     """A model whose width scales, for images (C, H, W) and a number of classes."""
 
     def __init__(self, model: str, in_shape: tuple[int, ...], num_classes: int) -> None:
@@ -115,14 +115,14 @@ class Family:
 
 
 def points(
-    family: Family, base_width: int, compressions: tuple[int, ...], bits: tuple[int, ...]
+    family: ScalableModel, base_width: int, compressions: tuple[int, ...], bits: tuple[int, ...]
 ) -> tuple[Point, ...]:
     """The networks to train, tightest budget first. Raises InputError where no width fits."""
     return tuple(_points(family, base_width, compressions, bits))
 
 
 def _points(
-    family: Family, base_width: int, compressions: tuple[int, ...], bits: tuple[int, ...]
+    family: ScalableModel, base_width: int, compressions: tuple[int, ...], bits: tuple[int, ...]
 ) -> Iterator[Point]:
     full = family.sizes(base_width).bits(FLOAT_BITS)
     for compression in sorted(compressions, reverse=True):

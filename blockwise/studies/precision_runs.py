@@ -12,21 +12,21 @@ from blockwise.experiment.settings import (
     TrainingSettings,
 )
 from blockwise.studies.jobs import Job, dataset
-from blockwise.studies.precision import Family, Point, Protocol, activation_bits
+from blockwise.studies.precision import Point, PrecisionProtocol, ScalableModel, activation_bits
 from devices.program.accountings import FLOAT_BITS
 
 METHOD = "lsq"
 REGIME = "bp"
 
 
-def family(model: str, source: str, protocol: Protocol) -> Family:
+def family(model: str, source: str, protocol: PrecisionProtocol) -> ScalableModel:
     """The model for the images of ``source`` under ``protocol``."""
     found = dataset(source, protocol.image_size, protocol.seeds[0])
-    return Family(model, found.in_shape, len(found.classes))
+    return ScalableModel(model, found.in_shape, len(found.classes))
 
 
 def jobs(
-    points: Iterable[Point], model: str, source: str, protocol: Protocol, accelerator: str
+    points: Iterable[Point], model: str, source: str, protocol: PrecisionProtocol, accelerator: str
 ) -> tuple[Job, ...]:
     """Every point under every seed."""
     return tuple(
@@ -41,7 +41,9 @@ def jobs(
     )
 
 
-def _config(point: Point, model: str, source: str, protocol: Protocol, seed: int, accelerator: str) -> Config:
+def _config(
+    point: Point, model: str, source: str, protocol: PrecisionProtocol, seed: int, accelerator: str
+) -> Config:
     is_float = point.bits == FLOAT_BITS
     return Config(
         network=NetworkSettings(model=model, width=point.width, blocks="stages", head="gap"),

@@ -40,7 +40,7 @@ REFERENCE_ERRORS: dict[str, float] = {
 
 
 @dataclass(frozen=True)
-class Protocol:
+class QatProtocol:
     """How every method is trained."""
 
     name: str
@@ -54,16 +54,16 @@ class Protocol:
     recipe: bool = False  # whether a training starts in float and goes down in bits
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "short": Protocol(
+PROTOCOLS: dict[str, QatProtocol] = {
+    "short": QatProtocol(
         "short", "5 epochs at 16x16: a night on two cores for the whole catalogue",
         epochs=5, batch_size=128, image_size=16, width=16, seeds=(0,),
     ),
-    "reference": Protocol(
+    "reference": QatProtocol(
         "reference", "200 epochs at full size, 10 seeds",
         epochs=200, batch_size=128, image_size=None, width=16, seeds=tuple(range(10)),
     ),
-    "best": Protocol(
+    "best": QatProtocol(
         "best", "as reference, from float over falling widths in stages of equal length, 3 seeds",
         epochs=300, batch_size=128, image_size=None, width=16, seeds=(0, 1, 2), recipe=True,
     ),
@@ -77,7 +77,7 @@ def catalogue() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Space:
+class QatSpace:
     """What is trained: every method under every regime; heads and cuts matter to local regimes only."""
 
     methods: tuple[str, ...]
@@ -94,7 +94,7 @@ class Space:
     residual: str = PAPER  # what skip paths hold: each method's convention
 
 
-def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
+def jobs(space: QatSpace, protocol: QatProtocol) -> tuple[Job, ...]:
     """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
     found = []
     for seed, regime, method in product(protocol.seeds, space.regimes, space.methods):
@@ -106,7 +106,7 @@ def jobs(space: Space, protocol: Protocol) -> tuple[Job, ...]:
 
 
 def _config(
-    space: Space, protocol: Protocol, method: str, regime: str, head: str, blocks: str, seed: int
+    space: QatSpace, protocol: QatProtocol, method: str, regime: str, head: str, blocks: str, seed: int
 ) -> Config:
     other = None if method == "fp32" else space.activation_method
     scheme = quant.scheme(method, activation_method=other)

@@ -18,7 +18,7 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.nets.cuts import Cut
 from blockwise.training.host import StorageCounter
 from blockwise.training.local import block_step
-from blockwise.training.segments import Segment, backpropagate
+from blockwise.training.segments import ModuleSegment, backpropagate
 from blockwise.training.updater import Updater
 from devices.network import Network
 from devices.program.accountings import PYTORCH
@@ -80,15 +80,15 @@ class _RealStep:
         by_block = {"local": self._local, "local-paged": self._paged, "local-resident": self._resident}
         return by_block[regime]()
 
-    def _backpropagate(self, segments: Sequence[Segment]) -> Tensor:
+    def _backpropagate(self, segments: Sequence[ModuleSegment]) -> Tensor:
         return backpropagate(segments, self.net.heads[-1], self.x, self.y)
 
     def _plain(self) -> Tensor:
-        return self._backpropagate([Segment(self.net, False)])
+        return self._backpropagate([ModuleSegment(self.net, False)])
 
     def _checkpointed(self) -> Tensor:
         last = len(self.net) - 1
-        return self._backpropagate([Segment(self.net.block(i), i < last) for i in range(last + 1)])
+        return self._backpropagate([ModuleSegment(self.net.block(i), i < last) for i in range(last + 1)])
 
     def _best(self) -> Tensor:
         return self._backpropagate(self._chosen(self.step.batch))
@@ -100,7 +100,7 @@ class _RealStep:
             total += backpropagate(segments, head, images, labels, len(images) / len(self.x))
         return total
 
-    def _chosen(self, batch: int) -> list[Segment]:
+    def _chosen(self, batch: int) -> list[ModuleSegment]:
         """The device's best segments, as modules. Raises ValueError if a cut is within a unit."""
         layers = (*self.network.layers, *self.network.blocks[-1].head)
         segments, count = [], 0
@@ -108,7 +108,7 @@ class _RealStep:
             names = {layer.name.partition(".")[0] for layer in segment.layers}
             units = [unit for name, unit in self.units.items() if name in names]
             count += len(units)
-            segments.append(Segment(nn.Sequential(*units), segment.recompute))
+            segments.append(ModuleSegment(nn.Sequential(*units), segment.recompute))
         if count != len(self.units):
             raise ValueError("a unit is cut: PyTorch has no module for its parts")
         return segments

@@ -17,7 +17,7 @@ ACTIVATION, WEIGHTS, BIASES = "activation", "weights", "biases"
 STATE = "state"
 
 
-class Key(NamedTuple):
+class TermKey(NamedTuple):
     """Which values of which layer: its activation, weights, biases (or norm), or their state."""
 
     layer: str
@@ -37,37 +37,37 @@ class Claim:
         return self.elements * self.width
 
 
-def training_claims(network: Network, bits: int, batch: int) -> dict[Key, Claim]:
+def training_claims(network: Network, bits: int, batch: int) -> dict[TermKey, Claim]:
     """All activations for every image; float parameters with one momentum each."""
     activations = {key: Claim(batch * elements, bits) for key, elements in _activations(network)}
     parameters = dict(_parameters(network, FLOAT_BITS))
-    momenta = {Key(key.layer, f"{key.what} {STATE}1"): claim for key, claim in parameters.items()}
+    momenta = {TermKey(key.layer, f"{key.what} {STATE}1"): claim for key, claim in parameters.items()}
     return activations | parameters | momenta
 
 
-def inference_claims(network: Network, bits: int) -> tuple[dict[Key, Claim], Claim]:
+def inference_claims(network: Network, bits: int) -> tuple[dict[TermKey, Claim], Claim]:
     """Parameters at ``bits`` bits, and the largest activation, whichever it is."""
     largest = max(elements for _, elements in _activations(network))
     return dict(_parameters(network, bits)), Claim(largest, bits)
 
 
-def _parameters(network: Network, bits: int) -> Iterator[tuple[Key, Claim]]:
+def _parameters(network: Network, bits: int) -> Iterator[tuple[TermKey, Claim]]:
     for layer in network.layers:
         for what, elements in ((WEIGHTS, layer.weights), (BIASES, layer.biases)):
             if elements:
-                yield Key(layer.name, what), Claim(elements, bits)
+                yield TermKey(layer.name, what), Claim(elements, bits)
 
 
-def _activations(network: Network) -> Iterator[tuple[Key, int]]:
+def _activations(network: Network) -> Iterator[tuple[TermKey, int]]:
     """The images, and each convolution's output under the name of the layer that makes it codes."""
-    yield Key(network.source, ACTIVATION), math.prod(network.in_shape)
+    yield TermKey(network.source, ACTIVATION), math.prod(network.in_shape)
     layers, taken = network.layers, set[str]()
     for index, layer in enumerate(layers):
         if isinstance(layer.op, Conv):
             codes = _codes_of(layer, layers[index + 1 :])
             name = layer.name if codes in taken else codes  # two convolutions may meet in one sum
             taken.add(name)
-            yield Key(name, ACTIVATION), layer.elements
+            yield TermKey(name, ACTIVATION), layer.elements
 
 
 def _codes_of(layer: Layer, behind: Sequence[Layer]) -> str:

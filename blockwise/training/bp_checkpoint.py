@@ -4,7 +4,7 @@ from torch import Tensor
 
 from blockwise.nets.blocks import BlockNet
 from blockwise.training.phase import Phase, whole
-from blockwise.training.segments import Segment, backpropagate
+from blockwise.training.segments import ModuleSegment, backpropagate
 
 
 class CheckpointedBackpropagation:
@@ -19,5 +19,5 @@ class CheckpointedBackpropagation:
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One segment per block; the last one goes back at once."""
         last = len(net) - 1
-        segments = [Segment(net.block(i), recompute=i < last) for i in range(len(net))]
+        segments = [ModuleSegment(net.block(i), recompute=i < last) for i in range(len(net))]
         return backpropagate(segments, net.heads[-1], x, y)

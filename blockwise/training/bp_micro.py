@@ -15,7 +15,7 @@ from torch import Tensor
 from blockwise.nets.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, whole
-from blockwise.training.segments import Segment, backpropagate
+from blockwise.training.segments import ModuleSegment, backpropagate
 from devices.network import Layer
 
 
@@ -37,7 +37,7 @@ class MicroBatchBackpropagation:
         for number, (images, labels) in enumerate(parts):
             with settled_weights(net) if number else nullcontext():
                 part = len(images) / len(x)
-                total += backpropagate([Segment(net, False)], net.heads[-1], images, labels, part)
+                total += backpropagate([ModuleSegment(net, False)], net.heads[-1], images, labels, part)
         return total
 
 

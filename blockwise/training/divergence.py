@@ -18,7 +18,7 @@ class Diverged(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class FirstBadLoss:
     """Where the first loss that is not finite was met: a step, from 1, and the number of its head."""
 
     step: int
@@ -40,13 +40,13 @@ class Losses:
         self._steps.append(losses)
         return losses.device.type == "cpu" and not bool(losses.isfinite().all())
 
-    def first_bad(self) -> Place | None:
+    def first_bad(self) -> FirstBadLoss | None:
         """The first loss that is not finite, of its step the one of the first head."""
         bad = torch.stack(self._steps).isfinite().logical_not()
         if not bool(bad.any()):
             return None
         step, head = bad.nonzero()[0].tolist()
-        return Place(step + 1, head)
+        return FirstBadLoss(step + 1, head)
 
 
 def first_broken(modules: Iterable[nn.Module]) -> int | None:

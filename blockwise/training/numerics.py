@@ -11,7 +11,7 @@ from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.nets.blocks import BlockNet, compiled
-from blockwise.quant import Treatment, stored_bytes
+from blockwise.quant import ParameterRules, stored_bytes
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Net
@@ -105,7 +105,7 @@ class FloatNumerics:
         """Of the parameters that want gradients."""
         parameters = (p for p in net.parameters() if p.requires_grad)
         return Updater(
-            parameters, options.optimizer, fused=options.fused, treatment=Treatment.of(net),
+            parameters, options.optimizer, fused=options.fused, rules=ParameterRules.of(net),
             peak=options.learning_rate, schedule=options.schedule, weight_decay=options.weight_decay,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from blockwise.training.draws import Draws
 
 
 @dataclass(frozen=True)
-class Segment:
+class ModuleSegment:
     """A module that follows the one before it; ``recompute`` means that only its input is kept."""
 
     module: nn.Module
@@ -23,7 +23,7 @@ class Segment:
 
 
 def backpropagate(
-    segments: Sequence[Segment], head: nn.Module, x: Tensor, y: Tensor, weight: float = 1.0
+    segments: Sequence[ModuleSegment], head: nn.Module, x: Tensor, y: Tensor, weight: float = 1.0
 ) -> Tensor:
     """Forward through all segments and back; returns ``weight`` times the loss, detached.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from blockwise.quant import Rule, Treatment
+from blockwise.quant import ParameterRule, ParameterRules
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.sizes import step
 from devices.errors import unknown_name
@@ -37,7 +37,7 @@ class Updater:
         optimizer: str,
         *,
         fused: bool,
-        treatment: Treatment | None = None,
+        rules: ParameterRules | None = None,
         peak: float = 0.0,
         schedule: str = "one-cycle",
         weight_decay: float = WEIGHT_DECAY,
@@ -47,7 +47,7 @@ class Updater:
             raise unknown_name("optimizer", optimizer, OPTIMIZERS)
         make, self._peak, self._share = OPTIMIZERS[optimizer], peak, SCHEDULES[schedule]
         self._weight_decay = weight_decay
-        self._treatment = treatment or Treatment()
+        self._rules = rules or ParameterRules()
         self._parameters = list(parameters)
         groups = [self._group(p) for p in self._parameters]
         self.fused = fused
@@ -60,7 +60,7 @@ class Updater:
         def apply(parameter: Tensor) -> None:
             step(optimizer)
             parameter.grad = None
-            self._treatment.constrain([parameter])
+            self._rules.constrain([parameter])
 
         return parameter.register_post_accumulate_grad_hook(apply)
 
@@ -79,7 +79,7 @@ class Updater:
         if not self.fused:
             step(self.optimizers[0])
             self.optimizers[0].zero_grad(set_to_none=True)
-            self._treatment.constrain(self._parameters)
+            self._rules.constrain(self._parameters)
 
     def forget_resized(self) -> None:
         """Drop the state of parameters that have changed their size, as codebooks do in a bit chain."""
@@ -104,9 +104,9 @@ class Updater:
             optimizer.load_state_dict(state)
 
     def _group(self, parameter: nn.Parameter) -> dict[str, Any]:
-        rule = self._treatment.rules.get(parameter)
+        rule = self._rules.rules.get(parameter)
         if rule is None:
-            rule = Rule(weight_decay=self._weight_decay if parameter.ndim > 1 else 0.0)
+            rule = ParameterRule(weight_decay=self._weight_decay if parameter.ndim > 1 else 0.0)
         decay = {"weight_decay": rule.weight_decay, "size_decay": None}
         if rule.size:
             decay = {"weight_decay": 0.0, "size_decay": rule.weight_decay}

@@ -103,7 +103,7 @@ class OneStep:
             [p for p in net.parameters() if p.requires_grad],
             self.optimizer,
             fused=self.fused,
-            treatment=quant.Treatment.of(net),
+            rules=quant.ParameterRules.of(net),
             peak=0.05,
         )
         updater.set_learning_rate(0.05)

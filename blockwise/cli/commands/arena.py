@@ -26,7 +26,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options:
+class ArenaOptions:
     """What is placed, in how much memory, and how long may be searched."""
 
     file: Annotated[Path, tyro.conf.Positional]
@@ -108,7 +108,7 @@ class Outcome:
 def run(arguments: Sequence[str]) -> int:
     """Place, write and print as ``arguments`` say; returns the exit code."""
     options = flags.parse(
-        Options(tyro.MISSING, tyro.MISSING), arguments, prog="run.py arena", description=DESCRIPTION
+        ArenaOptions(tyro.MISSING, tyro.MISSING), arguments, prog="run.py arena", description=DESCRIPTION
     )
     table = _checked(options)
     targets = [_target(options, suffix) for suffix in (".csv", ".svg")]
@@ -125,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     return exit_codes.FITS if outcome.fits else exit_codes.NONE_FITS
 
 
-def _checked(options: Options) -> csv_form.Table:
+def _checked(options: ArenaOptions) -> csv_form.Table:
     """The file's buffers. Raises InputError for flags out of range and for what cannot be placed."""
     if not 1 <= options.capacity < MAX_NUMBER:
         raise InputError("--capacity", got=options.capacity, wanted="1 to 2^48 bytes", do="change it")
@@ -140,7 +140,7 @@ def _checked(options: Options) -> csv_form.Table:
     return table
 
 
-def _target(options: Options, suffix: str) -> Path:
+def _target(options: ArenaOptions, suffix: str) -> Path:
     """Where a result goes. Raises InputError if that is the input, or cannot be written."""
     target = options.out / f"{options.file.stem}-with-offsets{suffix}"
     if target.resolve() == options.file.resolve():
@@ -153,7 +153,7 @@ def _target(options: Options, suffix: str) -> Path:
     return target
 
 
-def _show(outcome: Outcome, options: Options) -> None:
+def _show(outcome: Outcome, options: ArenaOptions) -> None:
     """Before anything is written: a full disk must not take the answer along."""
     if options.json:
         print_json(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False))

@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options:
+class ExportOptions:
     """Which weights, and where to."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -45,7 +45,9 @@ class Options:
 
 def run(arguments: Sequence[str]) -> int:
     """Export; returns the exit code."""
-    options = flags.parse(Options(tyro.MISSING), arguments, prog="run.py export", description=DESCRIPTION)
+    options = flags.parse(
+        ExportOptions(tyro.MISSING), arguments, prog="run.py export", description=DESCRIPTION
+    )
     if options.out is not None:
         check_file(options.out, "--out")
     from blockwise.experiment.export import export  # safetensors and the training code: only when needed

@@ -50,7 +50,7 @@ def _several(metavar: str, what: str, names: Iterable[str] = (), more: str = "",
 
 
 @dataclass(frozen=True)
-class Options:
+class FitOptions:
     """Flags of the command. Settings with one value are pinned."""
 
     device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
@@ -127,7 +127,7 @@ class Options:
 
 def run(arguments: Sequence[str]) -> int:
     """Search, print and, if asked, write; returns the exit code."""
-    options = flags.parse(Options(), arguments, prog="run.py fit", description=DESCRIPTION)
+    options = flags.parse(FitOptions(), arguments, prog="run.py fit", description=DESCRIPTION)
     _check(options)
     device = board.load(options.device, options.reserve_kib)
     width = models.width_of(options.model, options.width)
@@ -161,7 +161,7 @@ def _watched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Mea
     return track(results, "Counting", total, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _space(options: Options, model: Model) -> Space:
+def _space(options: FitOptions, model: Model) -> Space:
     blocks = options.blocks
     if blocks is None:
         most = bodies(model)
@@ -180,7 +180,7 @@ def _widths(text: str) -> tuple[int, int]:
     return int(weight), int(activation)
 
 
-def _check(options: Options) -> None:
+def _check(options: FitOptions) -> None:
     """Refuse what cannot be, before any work. Raises InputError."""
     models.check_name(options.model)
     sizes = {"--width": options.width, "--classes": options.classes}

@@ -10,7 +10,15 @@ from blockwise import report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.studies import integers, records
-from blockwise.studies.integers import CUT, FLOAT_METHODS, FLOAT_REGIMES, HEAD, PROTOCOLS, Protocol, Space
+from blockwise.studies.integers import (
+    CUT,
+    FLOAT_METHODS,
+    FLOAT_REGIMES,
+    HEAD,
+    PROTOCOLS,
+    IntegerProtocol,
+    IntegerSpace,
+)
 from blockwise.studies.summary import NEEDED, summaries
 from blockwise.system.exit_codes import FITS
 from blockwise.training import INTEGER_REGIMES
@@ -26,7 +34,7 @@ REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
 
 
 @dataclass(frozen=True)
-class Options(EpochsStudy):
+class IntegerStudyOptions(EpochsStudy):
     """The study."""
 
     regimes: Annotated[
@@ -44,11 +52,13 @@ class Options(EpochsStudy):
 
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
-    options = flags.parse(Options(), arguments, prog="run.py study integer", description=DESCRIPTION)
+    options = flags.parse(
+        IntegerStudyOptions(), arguments, prog="run.py study integer", description=DESCRIPTION
+    )
     protocol = _protocol(options)
     path = options.file("integer", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
-    space = Space(options.regimes, options.data, options.accelerator)
+    space = IntegerSpace(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)
     for job in jobs[: len(jobs) // len(protocol.seeds)]:
         job.prepare()  # what cannot be trained is refused before hours of work
@@ -70,7 +80,7 @@ def _told(row: dict[str, Any]) -> str:
     return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}"
 
 
-def _protocol(options: Options) -> Protocol:
+def _protocol(options: IntegerStudyOptions) -> IntegerProtocol:
     """The preset with what was asked for instead. Raises InputError for what cannot be."""
     if options.preset not in PROTOCOLS:
         raise unknown_name("--preset", options.preset, PROTOCOLS)

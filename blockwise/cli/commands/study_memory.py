@@ -27,7 +27,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options:
+class MemoryStudyOptions:
     """Flags of the command."""
 
     device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = "stm32"
@@ -45,7 +45,9 @@ class Options:
 
 def run(arguments: Sequence[str]) -> int:
     """Measure, print and, if asked, write; returns the exit code."""
-    options = flags.parse(Options(), arguments, prog="run.py study memory", description=DESCRIPTION)
+    options = flags.parse(
+        MemoryStudyOptions(), arguments, prog="run.py study memory", description=DESCRIPTION
+    )
     out = _check(options)
     device = profile.load(options.device)
     study = measure(device, options.batch_size)
@@ -62,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     return FITS
 
 
-def _check(options: Options) -> Path | None:
+def _check(options: MemoryStudyOptions) -> Path | None:
     """The file to write; refuses what cannot be, before any work. Raises InputError."""
     check_size("--batch-size", options.batch_size, most=MOST_IMAGES)
     out = options.file()

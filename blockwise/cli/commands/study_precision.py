@@ -10,7 +10,7 @@ from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import TrainingStudy, train_missing
 from blockwise.studies import precision, precision_runs, records
-from blockwise.studies.precision import PROTOCOLS, Protocol
+from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
 from blockwise.system.exit_codes import FITS
 from devices.errors import InputError, unknown_name
 
@@ -26,7 +26,7 @@ FIGURES = ("key", "compression", "bits", "test_error", "seed", "model", "data", 
 
 
 @dataclass(frozen=True)
-class Options(TrainingStudy):
+class PrecisionStudyOptions(TrainingStudy):
     """The study."""
 
     compression: Annotated[
@@ -43,7 +43,9 @@ class Options(TrainingStudy):
 
 def run(arguments: Sequence[str]) -> int:
     """Solve, train what is missing, draw."""
-    options = flags.parse(Options(), arguments, prog="run.py study precision", description=DESCRIPTION)
+    options = flags.parse(
+        PrecisionStudyOptions(), arguments, prog="run.py study precision", description=DESCRIPTION
+    )
     protocol = _check(options)
     path = options.file("precision", options.preset)
     records.read(path, FIGURES)  # an unreadable record is refused before hours of work
@@ -66,7 +68,7 @@ def _told(row: dict[str, Any]) -> str:
     return f"C = {row['compression']}, {row['bits']} bits, width {row['width']}"
 
 
-def _check(options: Options) -> Protocol:
+def _check(options: PrecisionStudyOptions) -> PrecisionProtocol:
     if options.preset not in PROTOCOLS:
         raise unknown_name("--preset", options.preset, PROTOCOLS)
     if options.model not in models.CATALOGUE:

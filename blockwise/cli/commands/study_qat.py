@@ -11,7 +11,7 @@ from blockwise.cli import flags
 from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.experiment.settings import PAPER
 from blockwise.studies import qat, records
-from blockwise.studies.qat import PROTOCOLS, Protocol, Space
+from blockwise.studies.qat import PROTOCOLS, QatProtocol, QatSpace
 from blockwise.studies.summary import NEEDED
 from blockwise.system.exit_codes import FITS
 from blockwise.training import REGIMES
@@ -25,7 +25,7 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
-class Options(EpochsStudy):
+class QatStudyOptions(EpochsStudy):
     """The study."""
 
     methods: Annotated[
@@ -81,7 +81,8 @@ class Options(EpochsStudy):
 
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
-    options = flags.parse(Options(), arguments, prog="run.py study qat", description=DESCRIPTION)
+    asked = QatStudyOptions()
+    options = flags.parse(asked, arguments, prog="run.py study qat", description=DESCRIPTION)
     protocol = _protocol(options)
     path = options.file("qat", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
@@ -105,15 +106,15 @@ def _told(row: dict[str, Any]) -> str:
     return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}{skips}, {row['regime']}{place}"
 
 
-def _space(options: Options) -> Space:
-    return Space(
+def _space(options: QatStudyOptions) -> QatSpace:
+    return QatSpace(
         options.methods or qat.catalogue(), options.regimes, options.heads, options.blocks,
         options.weight_bits, options.activation_bits, options.model, options.data, options.accelerator,
         options.compile, options.activation_method, options.residual,
     )  # fmt: skip
 
 
-def _protocol(options: Options) -> Protocol:
+def _protocol(options: QatStudyOptions) -> QatProtocol:
     """The preset with what was asked for instead. Raises InputError for what cannot be."""
     named = (
         ("--preset", (options.preset,), PROTOCOLS),

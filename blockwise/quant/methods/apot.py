@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.numeric.level_sets import LevelSet, scaled_levels
 from blockwise.quant.numeric.ranges import above_zero
-from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import FLOAT_BITS, Method, ParameterRule, Quantizer, Role
 from devices.program.state import ONE_STEP, QuantizerMemory
 
 WORDS: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -49,7 +49,7 @@ class APoTActivation(Quantizer):
     The threshold moves by shares of itself here (blockwise/training/sizes.py).
     """
 
-    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(weight_decay=DECAY, size=True)}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"scale": ParameterRule(weight_decay=DECAY, size=True)}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -89,7 +89,7 @@ class APoTWeight(APoTActivation):
 
     symmetric = True
     idempotent = False  # quantized weights have another deviation
-    rules: ClassVar[Mapping[str, Rule]] = {"scale": Rule(WEIGHT_RATE, DECAY, size=True)}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"scale": ParameterRule(WEIGHT_RATE, DECAY, size=True)}
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize weights of any shape."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blockwise.quant.numeric.estimators import within
-from blockwise.quant.quantizer import Method, Quantizer, Rule, signs
+from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, signs
 
 
 class _SignFunction(torch.autograd.Function):
@@ -53,7 +53,7 @@ class BNNWeight(Sign):
     Decay would pull latent weights to zero, where their signs flip, and change no value: there is none.
     """
 
-    weight_rule = Rule()
+    weight_rule = ParameterRule()
 
     def constrain(self, latent: Tensor) -> None:
         """Clip to [-1, 1], where the gradient still passes."""

@@ -66,7 +66,7 @@ class DoReFaWeight(Quantizer):
         return QuantizerMemory(packed=1) if bits == 1 else FIXED_LEVELS
 
 
-class _ClipFunction(torch.autograd.Function):
+class _DorefaClip(torch.autograd.Function):
     """y = R(n C(x, 0, 1)) / n with dx = g 1{0 <= x <= 1}.
 
     C - C is 0. With it a compiler keeps x between the passes, or makes it again; with 0 it would keep the
@@ -90,7 +90,7 @@ class DoReFaActivation(Quantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize activations of any shape."""
-        return _ClipFunction.apply(x, (1 << self.bits) - 1)  # type: ignore[no-any-return]
+        return _DorefaClip.apply(x, (1 << self.bits) - 1)  # type: ignore[no-any-return]
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1."""

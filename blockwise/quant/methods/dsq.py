@@ -13,14 +13,14 @@ from blockwise.quant.numeric.ranges import (
     least_error_end,
     offset_and_step_gradients,
 )
-from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, Role
 from devices.program.state import QuantizerMemory
 
 START = 0.2
 SOFTEST, HARDEST = 0.9, 1e-3
 """Limits of alpha: at 1 the soft function is a straight line, at 0 it has the hard one's infinite slope."""
 
-END_RULE = Rule(lr_scale=0.01, size=True)
+END_RULE = ParameterRule(lr_scale=0.01, size=True)
 """Every element moves an end, which is why they learn at a hundredth of the weights' rate."""
 
 
@@ -81,7 +81,7 @@ class _Soft(Quantizer):
     """
 
     needs_data = True
-    rules: ClassVar[Mapping[str, Rule]] = {"lower": END_RULE, "upper": END_RULE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"lower": END_RULE, "upper": END_RULE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

@@ -22,7 +22,7 @@ UPPER_QUARTILE = 0.6745
 """Of the standard normal distribution; the bases start from it."""
 
 
-class _LookUp(torch.autograd.Function):
+class _BasisLookUp(torch.autograd.Function):
     """The levels at ``index``; the gradient passes, but where ``x`` is below 0 or above ``top``."""
 
     @staticmethod
@@ -89,7 +89,7 @@ class _LQNet(Quantizer):
         index = nearest(values, levels)
         if self.training and self.tracks:
             self._follow(values, index, order)
-        return _LookUp.apply(x, levels, index, self.top(levels))  # type: ignore[no-any-return]
+        return _BasisLookUp.apply(x, levels, index, self.top(levels))  # type: ignore[no-any-return]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)

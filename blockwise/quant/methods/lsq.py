@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero, inner
-from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule, signs
+from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role, signs
 from devices.program.state import ONE_STEP, QuantizerMemory
 
 
@@ -52,7 +52,7 @@ class LSQ(Quantizer):
     """
 
     needs_data = True
-    rules: ClassVar[Mapping[str, Rule]] = {"step": SIZE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"step": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

@@ -14,7 +14,7 @@ from blockwise.quant.numeric.ranges import (
     least_error_end,
     offset_and_step_gradients,
 )
-from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role
 from devices.program.state import QuantizerMemory
 
 
@@ -68,7 +68,7 @@ class LSQPlusActivation(Quantizer):
     """
 
     needs_data = True
-    rules: ClassVar[Mapping[str, Rule]] = {"step": SIZE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"step": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import above_zero, inner
-from blockwise.quant.quantizer import Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, Role
 from devices.program.state import QuantizerMemory
 
 DECAY = 2e-4
 """L2 penalty on alpha: that of the weights in the paper's CIFAR-10 training."""
 
 
-class _ClipFunction(torch.autograd.Function):
+class _PactClip(torch.autograd.Function):
     """y = R(C(x, 0, alpha) n / alpha) alpha / n with dx = g 1{0 <= x < alpha}.
 
     PACT: d alpha = sum g 1{x >= alpha}, which leaves the rounding out, written as
@@ -51,7 +51,7 @@ class PACT(Quantizer):
 
     start: ClassVar[float] = 4.0
     complete: ClassVar[bool] = False  # whether alpha's gradient counts the rounding error
-    rules: ClassVar[Mapping[str, Rule]] = {"alpha": Rule(weight_decay=DECAY, size=True)}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"alpha": ParameterRule(weight_decay=DECAY, size=True)}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)
@@ -64,7 +64,7 @@ class PACT(Quantizer):
 
     def quantize(self, x: Tensor) -> Tensor:
         """Quantize activations of any shape."""
-        return _ClipFunction.apply(x, self._end(), self.levels, self.complete)  # type: ignore[no-any-return]
+        return _PactClip.apply(x, self._end(), self.levels, self.complete)  # type: ignore[no-any-return]
 
     def _end(self) -> Tensor:
         return above_zero(self.alpha)

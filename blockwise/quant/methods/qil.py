@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero, inner, least_error_end
-from blockwise.quant.quantizer import BITS, Method, Quantizer, Role, Rule, round_ste, signs
+from blockwise.quant.quantizer import BITS, Method, ParameterRule, Quantizer, Role, round_ste, signs
 from devices.program.state import QuantizerMemory
 
 SMALLEST_SHARE = 1e-6
 """Below it a value counts as pruned: the slope of share^gamma may be infinite at 0."""
 
-INTERVAL_RULE, DISTANCE_RULE = Rule(lr_scale=0.01), Rule(lr_scale=0.01, size=True)
+INTERVAL_RULE, DISTANCE_RULE = ParameterRule(lr_scale=0.01), ParameterRule(lr_scale=0.01, size=True)
 """Every element moves the interval, which is why it learns at a hundredth of the weights' rate."""
 
 
@@ -36,7 +36,7 @@ class _Interval(Quantizer):
 
     needs_data = True
     idempotent = False  # levels lie in [-1, 1] wherever the interval lies
-    rules: ClassVar[Mapping[str, Rule]] = {"center": INTERVAL_RULE, "distance": DISTANCE_RULE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"center": INTERVAL_RULE, "distance": DISTANCE_RULE}
     levels: int
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
@@ -63,7 +63,7 @@ class QILWeight(_Interval):
     """
 
     symmetric = True
-    rules: ClassVar[Mapping[str, Rule]] = {**_Interval.rules, "gamma": DISTANCE_RULE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {**_Interval.rules, "gamma": DISTANCE_RULE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

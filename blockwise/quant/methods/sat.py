@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blockwise.quant.methods.dorefa import squash
 from blockwise.quant.methods.pact import PACT
-from blockwise.quant.quantizer import SIZE, Method, Quantizer, Rule, round_ste
+from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, round_ste
 from devices.program.state import ONE_STEP, QuantizerMemory
 
 SMALLEST_DEVIATION = 1e-6
@@ -124,7 +124,7 @@ class SATActivation(PACT):
 
     start = 8.0
     complete = True
-    rules: ClassVar[Mapping[str, Rule]] = {"alpha": SIZE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"alpha": SIZE}
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.numeric.level_sets import LevelSet, scaled_levels
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero
-from blockwise.quant.quantizer import FLOAT_BITS, SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import FLOAT_BITS, SIZE, Method, ParameterRule, Quantizer, Role
 from devices.program.state import ONE_STEP, QuantizerMemory
 
 CANDIDATES = 32
@@ -60,7 +60,7 @@ class STLQ(Quantizer):
 
     needs_data = True
     symmetric = True
-    rules: ClassVar[Mapping[str, Rule]] = {"scale": SIZE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"scale": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

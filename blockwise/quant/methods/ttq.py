@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.methods.twn import ternary_codes
 from blockwise.quant.numeric.ranges import above_zero
-from blockwise.quant.quantizer import SIZE, Method, Quantizer, Role, Rule
+from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role
 from devices.program.state import QuantizerMemory
 
 THRESHOLD = 0.05
@@ -46,7 +46,7 @@ class TTQ(Quantizer):
     """
 
     idempotent = False  # a level below 0.05 of the other is zero to the next pass
-    rules: ClassVar[Mapping[str, Rule]] = {"positive": SIZE, "negative": SIZE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"positive": SIZE, "negative": SIZE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

@@ -19,7 +19,7 @@ is given, by a complete tree search (:mod:`devices.memory.arena.search`) and, wi
 ortools is installed, by CP-SAT (:mod:`devices.memory.arena.solver`).
 """
 
-from devices.memory.arena.board import Place, Placement, Run, place_on, runs_of
+from devices.memory.arena.board import Location, Placement, RamRun, place_on, runs_of
 from devices.memory.arena.buffers import Arena, Buffer, buffers_of, peak_of
 from devices.memory.arena.planner import pack
 from devices.memory.arena.verify import violations
@@ -27,9 +27,9 @@ from devices.memory.arena.verify import violations
 __all__ = [
     "Arena",
     "Buffer",
-    "Place",
+    "Location",
     "Placement",
-    "Run",
+    "RamRun",
     "buffers_of",
     "pack",
     "peak_of",

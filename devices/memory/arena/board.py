@@ -27,7 +27,7 @@ ORDERS_OF_RUNS = 6
 
 
 @dataclass(frozen=True)
-class Run:
+class RamRun:
     """RAM regions that touch; ``start`` is the first address, None where the board's is not known."""
 
     name: str
@@ -45,7 +45,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where a buffer lies: its run, the offset there, and the address if the run's is known."""
 
     run: str
@@ -58,8 +58,8 @@ class Placement:
     """A place for every buffer. If it does not fit, the largest run is ``missing_bytes`` too short."""
 
     buffers: tuple[Buffer, ...]
-    runs: tuple[Run, ...]
-    places: dict[str, Place]
+    runs: tuple[RamRun, ...]
+    places: dict[str, Location]
     alignment: int
     bound: int  # peak of live bytes: as in Arena in one run, without padding in several
     missing_bytes: int  # beyond the largest run, in the best plan that was found
@@ -77,10 +77,10 @@ class Placement:
         return sum(run.room(self.alignment) for run in self.runs)
 
 
-def runs_of(device: Device, reserve_bytes: int = 0) -> tuple[Run, ...]:
+def runs_of(device: Device, reserve_bytes: int = 0) -> tuple[RamRun, ...]:
     """The board's runs, the reserve taken off. Raises InputError if no run holds the reserve."""
     runs = [
-        Run("+".join(r.name for r in run), run[0].start, sum(r.size_bytes for r in run))
+        RamRun("+".join(r.name for r in run), run[0].start, sum(r.size_bytes for r in run))
         for run in device.runs
     ]
     longest = max(run.size_bytes for run in runs)
@@ -123,20 +123,20 @@ def place_on(
     return _across(buffers, runs, alignment, time_limit, seed, workers)
 
 
-def _largest(runs: Sequence[Run], alignment: int) -> Run:
+def _largest(runs: Sequence[RamRun], alignment: int) -> RamRun:
     return max(runs, key=lambda run: run.room(alignment))
 
 
-def _place(run: Run, offset: int, alignment: int) -> Place:
+def _place(run: RamRun, offset: int, alignment: int) -> Location:
     offset += run.lead(alignment)
-    return Place(run.name, offset, None if run.start is None else run.start + offset)
+    return Location(run.name, offset, None if run.start is None else run.start + offset)
 
 
 @dataclass(frozen=True)
-class _Line:
+class _RunLine:
     """Runs end to end, a wall between any two that ends at an aligned place; the last has no end."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RamRun, ...]
     alignment: int
 
     @property
@@ -154,23 +154,23 @@ class _Line:
     def end(self) -> int:
         return self.starts[-1] + self.runs[-1].room(self.alignment)
 
-    def place(self, position: int) -> Place:
+    def place(self, position: int) -> Location:
         """Where this position of the line is on the board."""
         number = max(n for n, start in enumerate(self.starts) if start <= position)
         return _place(self.runs[number], position - self.starts[number], self.alignment)
 
 
-def _lines(runs: Sequence[Run], alignment: int) -> Iterator[_Line]:
+def _lines(runs: Sequence[RamRun], alignment: int) -> Iterator[_RunLine]:
     """The largest run last, the smaller ones before it from small to large and in other orders."""
     largest = _largest(runs, alignment)
     usable = (run for run in runs if run is not largest and run.room(alignment))
     smaller = sorted(usable, key=lambda run: run.room(alignment))
     for order in islice(permutations(smaller), ORDERS_OF_RUNS):
-        yield _Line((*order, largest), alignment)
+        yield _RunLine((*order, largest), alignment)
 
 
 def _across(
-    buffers: tuple[Buffer, ...], runs: tuple[Run, ...], alignment: int, time_limit: float, seed: int,
+    buffers: tuple[Buffer, ...], runs: tuple[RamRun, ...], alignment: int, time_limit: float, seed: int,
     workers: int,
 ) -> Placement:  # fmt: skip
     """Place ``buffers`` in several runs."""
@@ -178,7 +178,7 @@ def _across(
     items, lines = items_of(solid, alignment), list(_lines(runs, alignment))
     rooms, bound = [run.room(alignment) for run in runs], peak_of(buffers, 1)
     hopeless = bound > sum(rooms) or _hopeless(items, rooms)
-    best: tuple[int, _Line, Integers, str] | None = None
+    best: tuple[int, _RunLine, Integers, str] | None = None
     for line in lines[:1] if hopeless else lines:
         ceiling = best[0] + line.end if best else NOWHERE
         for method, offsets, height in rules.plans(items, line.end, line.walls, ceiling):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.memory.arena.items import Integers, Items
-from devices.memory.arena.limits import NOWHERE, Limits, Walls
+from devices.memory.arena.limits import NOWHERE, SearchLimits, Walls
 
 Choose = Callable[[Integers, Integers, int, int], int]
 """The offset for an item in one of the gaps, from their floors, their room, its size and its number."""
@@ -18,19 +18,19 @@ LARGE_PERCENT = 10
 """Of the items, by size, are large."""
 
 
-def first_fit(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def first_fit(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """Each item at the lowest offset that is free during its whole life."""
     offsets, count = _into_gaps(items, order, limits.ceiling - 1, limits.walls, _lowest)
     return offsets if count == len(items) else None
 
 
-def best_fit(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def best_fit(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """Each item into the smallest gap that holds it."""
     offsets, count = _into_gaps(items, order, limits.ceiling - 1, limits.walls, _tightest)
     return offsets if count == len(items) else None
 
 
-def halves(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def halves(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """Items of the first half of time from below, those of the second half from the target down.
 
     What dies early and what is born late then grow out of opposite ends, and leave one free stretch
@@ -39,18 +39,18 @@ def halves(items: Items, order: Integers, limits: Limits) -> Integers | None:
     return _two_ended(items, order, limits, items.lower + items.upper <= items.moments)
 
 
-def small_below(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def small_below(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """The largest tenth of the items from the target down, all others from below."""
     return _two_ended(items, order, limits, items.padded < np.percentile(items.padded, 100 - LARGE_PERCENT))
 
 
-def all_below(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def all_below(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """First fit with promotions."""
     return _two_ended(items, order, limits, np.ones(len(items), np.bool_))
 
 
 def _two_ended(
-    items: Items, order: Integers, limits: Limits, from_below: NDArray[np.bool_]
+    items: Items, order: Integers, limits: SearchLimits, from_below: NDArray[np.bool_]
 ) -> Integers | None:
     """The lowest or the highest gap below the target for each item; None if they do not suffice.
 

@@ -12,7 +12,7 @@ Their ends are aligned, their starts need not be."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class SearchLimits:
     """In bytes: there is nothing to gain below ``target``; a plan must end below ``ceiling``."""
 
     target: int

@@ -10,10 +10,10 @@ be moved there. The same holds from the right, and for a stretch on which nothin
 from collections.abc import Iterable
 
 from devices.memory.arena.limits import NOWHERE
-from devices.memory.arena.partial import Options, Partial, Stretch
+from devices.memory.arena.partial import NextOptions, Partial, SkylineStretch
 
 
-def options_at(plan: Partial, at: Stretch) -> Options:
+def options_at(plan: Partial, at: SkylineStretch) -> NextOptions:
     """The options of the side that has fewer. The one whose rim can waste less is counted first."""
     lift, from_right = _may_stay_empty(plan, at), plan.slack[at.end - 1] < plan.slack[at.start]
     kinds = _first(plan, at, from_right, NOWHERE)
@@ -21,10 +21,10 @@ def options_at(plan: Partial, at: Stretch) -> Options:
         others = _first(plan, at, not from_right, len(kinds))
         if len(others) < len(kinds):
             kinds, from_right = others, not from_right
-    return Options(kinds, from_right, lift)
+    return NextOptions(kinds, from_right, lift)
 
 
-def _first(plan: Partial, at: Stretch, from_right: bool, most: int) -> list[int]:
+def _first(plan: Partial, at: SkylineStretch, from_right: bool, most: int) -> list[int]:
     """Kinds that may lie on a stretch as the first from one side; enough to tell if there are ``most``."""
     starting, ending = plan.starting, plan.ending
     if from_right:
@@ -33,7 +33,7 @@ def _first(plan: Partial, at: Stretch, from_right: bool, most: int) -> list[int]
 
 
 def _inwards(
-    plan: Partial, at: Stretch, moments: Iterable[int], near: list[list[int]], far: list[list[int]],
+    plan: Partial, at: SkylineStretch, moments: Iterable[int], near: list[list[int]], far: list[list[int]],
     wall: int, most: int,
 ) -> list[int]:  # fmt: skip
     """The same, with ``moments`` from that side inwards and the height beside it.
@@ -71,7 +71,7 @@ def _inwards(
     return found
 
 
-def _may_stay_empty(plan: Partial, at: Stretch) -> bool:
+def _may_stay_empty(plan: Partial, at: SkylineStretch) -> bool:
     """Whether it may rise to its lower neighbour."""
     lift = min(at.left, at.right) - at.level
     if lift > min(plan.slack[at.start : at.end]):

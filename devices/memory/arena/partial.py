@@ -59,7 +59,7 @@ def _crossing(items: Items) -> list[int]:
     return crossing
 
 
-class Options(NamedTuple):
+class NextOptions(NamedTuple):
     """What may come next at a stretch: one of ``kinds`` as the first from one end of it, or nothing."""
 
     kinds: list[int]
@@ -72,7 +72,7 @@ class Options(NamedTuple):
         return len(self.kinds) + self.lift
 
 
-class Stretch(NamedTuple):
+class SkylineStretch(NamedTuple):
     """Moments of equal height with the heights beside them, NOWHERE at the rim of what is searched."""
 
     start: int
@@ -98,28 +98,28 @@ class Partial:
         self.slack, self.crossing = list(kinds.slack), list(kinds.crossing)
         size = kinds.moments + 1
         self.start, self.end, self.level = [0] * size, [0] * size, [0] * size
-        self.options: list[Options | None] = [None] * size
+        self.options: list[NextOptions | None] = [None] * size
         self.end[0] = kinds.moments
         self.trail: list[_Change | int | tuple[int, int, int]] = []
 
-    def stretch(self, start: int, first: int, last: int) -> Stretch:
+    def stretch(self, start: int, first: int, last: int) -> SkylineStretch:
         """The stretch that begins at ``start``, seen from within [first, last)."""
         end = self.end[start]
         left = self.level[self.start[start]] if start > first else NOWHERE
         right = self.level[end] if end < last else NOWHERE
-        return Stretch(start, end, self.level[start], left, right)
+        return SkylineStretch(start, end, self.level[start], left, right)
 
     def state(self, first: int, last: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """All that matters for what can still be done within these moments."""
         return tuple(self.waiting[self.kinds.span(first, last)]), tuple(self.slack[first:last])
 
-    def lift(self, at: Stretch) -> None:
+    def lift(self, at: SkylineStretch) -> None:
         """Let nothing lie on a stretch: it rises to its lower neighbour."""
         level = min(at.left, at.right)
         self._waste(at.start, at.end, level - at.level)
         self._put(at, [(at.start, at.end, level)])
 
-    def place(self, kind: int, at: Stretch, from_right: bool) -> list[int]:
+    def place(self, kind: int, at: SkylineStretch, from_right: bool) -> list[int]:
         """Put one of a kind on a stretch, as the first from an end; returns the cuts that this makes.
 
         What is left of the stretch on that side stays empty, and rises to its lower neighbour. A cut
@@ -190,7 +190,7 @@ class Partial:
                 self.slack[moment] -= lift
             self.trail.append((start, end, lift))
 
-    def _put(self, at: Stretch, segments: list[Segment]) -> None:
+    def _put(self, at: SkylineStretch, segments: list[Segment]) -> None:
         """Replace a stretch; what becomes as high as its neighbour grows together with it."""
         first, last = at.start, at.end
         if at.left != NOWHERE:
@@ -221,4 +221,4 @@ class Partial:
             self.level[start], self.options[start] = level, None
 
 
-_Change = list[tuple[int, int, int, Options | None]]
+_Change = list[tuple[int, int, int, NextOptions | None]]

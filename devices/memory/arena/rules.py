@@ -7,7 +7,7 @@ import numpy as np
 
 from devices.memory.arena.gaps import all_below, best_fit, first_fit, halves, small_below
 from devices.memory.arena.items import Integers, Items
-from devices.memory.arena.limits import NOWHERE, Limits, Walls
+from devices.memory.arena.limits import NOWHERE, SearchLimits, Walls
 from devices.memory.arena.skyline import skyline
 
 
@@ -16,9 +16,9 @@ class Rule:
     """An order of the items, and a way to place them one by one in that order."""
 
     order: Callable[[Items], Integers]
-    fill: Callable[[Items, Integers, Limits], Integers | None]
+    fill: Callable[[Items, Integers, SearchLimits], Integers | None]
 
-    def __call__(self, items: Items, limits: Limits) -> Integers | None:
+    def __call__(self, items: Items, limits: SearchLimits) -> Integers | None:
         """Offsets within the limits, or None."""
         return self.fill(items, self.order(items), limits)
 
@@ -32,7 +32,7 @@ def plans(
     """
     best = ceiling
     for name, rule in RULES.items():
-        offsets = rule(items, Limits(target, best, walls))
+        offsets = rule(items, SearchLimits(target, best, walls))
         if offsets is not None:
             best = items.height(offsets)
             yield name, offsets, best

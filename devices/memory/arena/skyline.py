@@ -8,13 +8,13 @@ from bisect import bisect_left
 import numpy as np
 
 from devices.memory.arena.items import Integers, Items
-from devices.memory.arena.limits import NOWHERE, Limits
+from devices.memory.arena.limits import NOWHERE, SearchLimits
 
 PLACED = -1
 """In place of an item's first moment: no stretch begins that early."""
 
 
-def skyline(items: Items, order: Integers, limits: Limits) -> Integers | None:
+def skyline(items: Items, order: Integers, limits: SearchLimits) -> Integers | None:
     """Fill the lowest stretch of the skyline with the first item of ``order`` that fits into it.
 
     A stretch into which nothing fits any more is lifted to its lower neighbour. ``items`` have dense

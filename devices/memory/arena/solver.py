@@ -49,14 +49,10 @@ def solve(
         model.add_no_overlap(spans[i] for i in living)
     for offset, size in zip(offsets, sizes, strict=True):
         model.add(step * offset + size <= height)
-    hint = (best // step).tolist()
     for alike in _alike(items):
-        starts = sorted(hint[i] for i in alike)
-        for item, start in zip(alike, starts, strict=True):
-            hint[item] = start
         for before, after in pairwise(alike):
             model.add(offsets[before] + padded[before] <= offsets[after])
-    for offset, start in zip(offsets, hint, strict=True):
+    for offset, start in zip(offsets, _hint(items, best), strict=True):
         model.add_hint(offset, start)
     model.minimize(height)
     solver = cp_model.CpSolver()
@@ -64,13 +60,21 @@ def solve(
     solver.parameters.num_workers = workers
     solver.parameters.random_seed = seed
     status = solver.solve(model)
+    bound = solver.best_objective_bound  # infinite where the time was up before there was any
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        found = step * np.array([solver.value(offset) for offset in offsets], np.int64)
-        return Answer(found, int(solver.best_objective_bound))
+        return Answer(step * np.array([solver.value(offset) for offset in offsets], np.int64), int(bound))
     if status == cp_model.INFEASIBLE:
         return Answer(None, high)
-    bound = solver.best_objective_bound  # infinite where the time was up before there was any
     return Answer(None, max(low, int(bound)) if math.isfinite(bound) else low)
+
+
+def _hint(items: Items, best: Integers) -> list[int]:
+    """The offsets of ``best`` in multiples of the alignment, items that are alike in their order."""
+    hint: list[int] = (best // items.alignment).tolist()
+    for alike in _alike(items):
+        for item, start in zip(alike, sorted(hint[i] for i in alike), strict=True):
+            hint[item] = start
+    return hint
 
 
 def _free(size: int, height: int, step: int, walls: Walls) -> list[tuple[int, int]]:

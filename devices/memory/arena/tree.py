@@ -18,7 +18,7 @@ from typing import NamedTuple
 from devices.memory.arena.items import Integers, Items
 from devices.memory.arena.limits import NOWHERE
 from devices.memory.arena.options import options_at
-from devices.memory.arena.partial import Kinds, Options, Partial, Stretch
+from devices.memory.arena.partial import Kinds, NextOptions, Partial, SkylineStretch
 
 CLOCK = 256
 """Steps between two looks at the clock."""
@@ -32,7 +32,7 @@ Part = tuple[int, int]
 Agenda = tuple[Part, int, "Agenda"] | None
 """Parts to be searched: the first, how many choices were open where it was cut off, and the others."""
 
-_Move = tuple[Part, Agenda, Stretch, int, bool]
+_Move = tuple[Part, Agenda, SkylineStretch, int, bool]
 """Where it is decided, what waits, at which stretch, a kind or NOTHING, from the right or the left."""
 
 
@@ -55,7 +55,7 @@ class _Choice(NamedTuple):
     length: int  # of the trail before it
     others: list[int]
     part: Part
-    at: Stretch
+    at: SkylineStretch
     from_right: bool
     agenda: Agenda
     state: int
@@ -125,7 +125,7 @@ class Tree:
             self._choices.pop()
         return None
 
-    def _act(self, part: Part, agenda: Agenda, at: Stretch, kind: int, from_right: bool) -> Agenda:
+    def _act(self, part: Part, agenda: Agenda, at: SkylineStretch, kind: int, from_right: bool) -> Agenda:
         """Carry an answer out; what is to be searched now, None if all is placed."""
         plan, choices = self._plan, len(self._choices)
         if kind == NOTHING:
@@ -140,11 +140,11 @@ class Tree:
             agenda = smaller, choices, agenda
         return agenda
 
-    def _tightest(self, part: Part) -> tuple[int, Options]:
+    def _tightest(self, part: Part) -> tuple[int, NextOptions]:
         """The stretch of ``part`` between higher ones that has the fewest options."""
         plan, (first, last) = self._plan, part
         end, level, known = plan.end, plan.level, plan.options
-        fewest, best, left, start = NOWHERE, (first, Options([], False, False)), NOWHERE, first
+        fewest, best, left, start = NOWHERE, (first, NextOptions([], False, False)), NOWHERE, first
         while start < last:
             here, stop = level[start], end[start]
             if here < left and (stop == last or here < level[stop]):
@@ -158,7 +158,7 @@ class Tree:
             left, start = here, stop
         return best
 
-    def _worst_first(self, kinds: list[int], at: Stretch) -> list[int]:
+    def _worst_first(self, kinds: list[int], at: SkylineStretch) -> list[int]:
         """Snug at the sides counts most; level with a neighbour leaves one stretch instead of two."""
         lower, upper, padded = self.kinds.lower, self.kinds.upper, self.kinds.padded
         flush = min(at.left, at.right) - at.level

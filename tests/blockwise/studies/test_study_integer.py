@@ -76,7 +76,7 @@ def test_times_are_against_float32_of_the_same_kind():
 
 
 def test_every_integer_regime_is_in_the_default_study():
-    found = integers.jobs(integers.Space(source="digits"), integers.PROTOCOLS["short"])
+    found = integers.jobs(integers.IntegerSpace(source="digits"), integers.PROTOCOLS["short"])
     assert [job.regime for job in found] == ["bp", "bp", "local", "local", *INTEGER_REGIMES]
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from blockwise import models
 from blockwise.cli import main as cli
 from blockwise.studies import jobs, precision, records
-from blockwise.studies.precision import Family, points
+from blockwise.studies.precision import ScalableModel, points
 from devices.errors import InputError
 
-RESNET = Family("resnet20", (3, 32, 32), 10)
-SMALL = Family("cnn", (1, 8, 8), 10)
+RESNET = ScalableModel("resnet20", (3, 32, 32), 10)
+SMALL = ScalableModel("cnn", (1, 8, 8), 10)
 
 
 def test_the_sizes_are_those_of_the_published_network():

@@ -80,7 +80,7 @@ def test_the_reference_rows_come_first_and_every_method_is_there():
 def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
     protocol = qat.PROTOCOLS["best"]
     found = {
-        j.conditions["method"]: j for j in qat.jobs(qat.Space(qat.catalogue(), source="digits"), protocol)
+        j.conditions["method"]: j for j in qat.jobs(qat.QatSpace(qat.catalogue(), source="digits"), protocol)
     }
     assert found["lsq"].conditions["bit_chain"] == [32, 4, 1]
     assert found["fp32"].conditions["bit_chain"] == []
@@ -113,7 +113,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, her
 
 
 def job(method: str, residual: str, model: str = "resnet20") -> jobs.Job:
-    space = qat.Space((method,), model=model, source="digits", residual=residual)
+    space = qat.QatSpace((method,), model=model, source="digits", residual=residual)
     (found,) = qat.jobs(space, qat.PROTOCOLS["short"])
     return found
 

@@ -20,7 +20,7 @@ from blockwise.experiment.settings import (
 )
 from blockwise.studies import jobs, records
 from blockwise.training import Run
-from blockwise.training.divergence import Losses, Place, first_broken
+from blockwise.training.divergence import FirstBadLoss, Losses, first_broken
 from blockwise.training.evaluate import Evaluation
 from blockwise.training.schedules import one_cycle
 
@@ -135,7 +135,7 @@ def test_the_first_loss_is_the_first_step_and_of_that_the_first_head():
     losses, inf = Losses(), float("inf")
     stops = [losses.add(torch.tensor(row)) for row in ([1.0, 2], [3, inf], [float("nan"), 1])]
     assert stops == [False, True, True]
-    assert losses.first_bad() == Place(step=2, head=1)
+    assert losses.first_bad() == FirstBadLoss(step=2, head=1)
     whole = Losses()
     whole.add(torch.tensor([1.0]))
     assert whole.first_bad() is None

@@ -14,7 +14,7 @@ from blockwise.data import Dataset, load
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.methods.lsq import LSQ
-from blockwise.quant.quantizer import SIZE, Rule
+from blockwise.quant.quantizer import SIZE, ParameterRule
 from blockwise.training import REGIMES, Run, TrainOptions, updater
 from blockwise.training.updater import OPTIMIZERS, Updater
 from devices.program.regimes import Step
@@ -30,11 +30,11 @@ SIZED = [
 ]
 
 
-def scalar(value: float, rule: Rule = SIZE, optimizer: str = "sgd", *, fused: bool = False):
+def scalar(value: float, rule: ParameterRule = SIZE, optimizer: str = "sgd", *, fused: bool = False):
     """A parameter, and what updates it."""
     parameter = torch.nn.Parameter(torch.tensor(value, dtype=torch.float64))
     return parameter, Updater(
-        [parameter], optimizer, fused=fused, treatment=quant.Treatment({parameter: rule})
+        [parameter], optimizer, fused=fused, rules=quant.ParameterRules({parameter: rule})
     )
 
 
@@ -65,13 +65,13 @@ def test_a_size_is_multiplied_by_e_to_its_step(fused, value, gradient, rate, cha
 
 def test_the_decay_of_a_size_is_that_of_its_value():
     """d/da (decay / 2) a^2 = decay a, which is the share ``decay`` of it."""
-    size, updater = scalar(2.0, Rule(weight_decay=0.01, size=True))
+    size, updater = scalar(2.0, ParameterRule(weight_decay=0.01, size=True))
     assert pull(size, updater, 0.1, 0.5) == pytest.approx(2 * math.exp(-0.5 * (0.1 / 2 + 0.01)), rel=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum"])
 def test_small_steps_of_a_size_are_those_of_torch_optim(optimizer):
-    (size, sized), (plain, free) = scalar(3.0, SIZE, optimizer), scalar(3.0, Rule(), optimizer)
+    (size, sized), (plain, free) = scalar(3.0, SIZE, optimizer), scalar(3.0, ParameterRule(), optimizer)
     for gradient in (0.05, -0.02, 0.08):
         a, b = pull(size, sized, gradient, 1e-3), pull(plain, free, gradient, 1e-3)
         assert a - 3 == pytest.approx(b - 3, rel=1e-3)
@@ -101,7 +101,7 @@ def test_every_trained_number_of_a_quantizer_is_a_size_or_said_not_to_be(entry):
         if entry.quantizer(role) is not None:
             made = quant.make(entry.name, entry.bits(role)[-1], role, (4, 4))
             numbers = {name for name, p in made.named_parameters() if not p.ndim}
-            sizes = {name for name in numbers if made.rules.get(name, Rule()).size}
+            sizes = {name for name in numbers if made.rules.get(name, ParameterRule()).size}
             assert numbers - sizes == FREE.get(entry.name, set()) & numbers
 
 
@@ -112,7 +112,7 @@ def test_a_size_near_zero_has_a_gradient_that_is_finite_and_not_zero(name, role,
     made = quant.make(name, quant.method(name).bits(role)[-1], role, (8, 6))
     made(x)
     for number in dict(made.named_parameters()):
-        if made.rules.get(number, Rule()).size:
+        if made.rules.get(number, ParameterRule()).size:
             twin = copy.deepcopy(made)
             with torch.no_grad():
                 twin.get_parameter(number).fill_(value)
@@ -168,5 +168,5 @@ def test_steps_that_cross_zero_by_the_optimizer_alone_stay_above_it(digits, opti
 
 def test_the_sizes_of_a_network_are_its_steps():
     net = lsq_network()
-    rules = quant.Treatment.of(net).rules
+    rules = quant.ParameterRules.of(net).rules
     assert {parameter for parameter, rule in rules.items() if rule.size} == {q.step for q in steps(net)}

@@ -96,8 +96,8 @@ def test_levels_start_at_the_size_of_the_data_and_learn_on_however_small_that_is
         (made(unit * scale) * g).sum().backward()
         sizes = [p for key, p in made.named_parameters() if made.rules.get(key) and made.rules[key].size]
         started = [p.detach().clone() / scale for p in sizes if p is not getattr(made, "gamma", None)]
-        rules = {p: quant.Rule(size=True) for p in sizes}
-        updater = Updater(sizes, "sgd", fused=False, treatment=quant.Treatment(rules))
+        rules = {p: quant.ParameterRule(size=True) for p in sizes}
+        updater = Updater(sizes, "sgd", fused=False, rules=quant.ParameterRules(rules))
         updater.set_learning_rate(1.0)
         before = [p.item() for p in sizes]
         updater.finish_step()

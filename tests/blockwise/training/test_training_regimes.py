@@ -93,8 +93,8 @@ def test_micro_batches_give_batch_norm_the_statistics_of_each():
 def test_any_choice_of_recomputed_segments_gives_the_bits_of_one_pass(again):
     x, y = torch.randn(8, 1, 8, 8), torch.arange(8)
     plain, parts = build(), build()
-    whole = segments.backpropagate([segments.Segment(plain, False)], plain.heads[-1], x, y)
-    chosen = [segments.Segment(body, flag) for body, flag in zip(parts.bodies, again, strict=True)]
+    whole = segments.backpropagate([segments.ModuleSegment(plain, False)], plain.heads[-1], x, y)
+    chosen = [segments.ModuleSegment(body, flag) for body, flag in zip(parts.bodies, again, strict=True)]
     loss = segments.backpropagate(chosen, parts.heads[-1], x, y)
     assert torch.equal(whole, loss)
     assert same(gradients(plain), gradients(parts))

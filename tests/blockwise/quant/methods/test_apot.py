@@ -231,8 +231,8 @@ def test_thresholds_decay_and_those_of_weights_go_at_a_fifth_of_the_rate():
     )
     model = quant.quantize(torch.nn.Sequential(*layers), "apot", 3, 3)
     inner, activation = model[2].weight_quantizer, model[1].quantizer
-    treatment = quant.Treatment.of(model)
-    updater = Updater([inner.scale, activation.scale], "sgd-momentum", fused=False, treatment=treatment)
+    rules = quant.ParameterRules.of(model)
+    updater = Updater([inner.scale, activation.scale], "sgd-momentum", fused=False, rules=rules)
     updater.set_learning_rate(0.1)
     for scale in (inner.scale, activation.scale):
         scale.grad = torch.tensor(0.1)

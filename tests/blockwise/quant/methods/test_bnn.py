@@ -46,8 +46,8 @@ def test_random_gradients_are_those_of_the_formula(role):
 def test_latent_weights_are_clipped_after_every_step_and_never_decay(optimizer, fused):
     layer = QuantConv2d(nn.Conv2d(2, 3, 3, bias=False), quant.make("bnn", 1, "weight", (3, 2, 3, 3)))
     nn.init.constant_(layer.weight, 0.9)
-    treatment = quant.Treatment.of(layer)
-    updater = Updater(layer.parameters(), optimizer, fused=fused, treatment=treatment)
+    rules = quant.ParameterRules.of(layer)
+    updater = Updater(layer.parameters(), optimizer, fused=fused, rules=rules)
     updater.set_learning_rate(0.5)
     upstream = torch.zeros(1, 3, 1, 1)
     upstream[0, 0], upstream[0, 1] = -9, 9  # filter 0 grows, filter 1 falls, filter 2 has no gradient

@@ -198,6 +198,6 @@ def test_the_range_starts_where_the_squared_error_is_least_and_alpha_at_a_fifth(
 def test_the_ends_learn_at_a_hundredth_of_the_rate():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     quantizer = quant.quantize(model, "dsq", 3, 3)[1].weight_quantizer
-    rules = quant.Treatment.of(model).rules
+    rules = quant.ParameterRules.of(model).rules
     scales = {name: rules[p].lr_scale for name, p in quantizer.named_parameters()}
     assert scales == {"lower": 0.01, "upper": 0.01, "alpha": 1}

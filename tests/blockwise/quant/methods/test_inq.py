@@ -146,7 +146,7 @@ def test_momentum_and_decay_cannot_move_a_frozen_weight(optimizer, fused):
     torch.manual_seed(0)
     linear = torch.nn.Linear(6, 4, bias=False)
     layer = QuantLinear(linear, quant.make("inq", 3, "weight", (4, 6)), None)
-    updater = Updater(layer.parameters(), optimizer, fused=fused, treatment=quant.Treatment.of(layer))
+    updater = Updater(layer.parameters(), optimizer, fused=fused, rules=quant.ParameterRules.of(layer))
     updater.set_learning_rate(0.1)
     layer.weight_quantizer.enter(0, 5)
 

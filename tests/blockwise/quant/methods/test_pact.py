@@ -76,7 +76,7 @@ def test_without_decay_alpha_would_stay_where_no_value_reaches_it():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     quant.quantize(model, "pact", 3, 3)
     alpha = model[1].quantizer.alpha
-    rule = quant.Treatment.of(model).rules[alpha]
+    rule = quant.ParameterRules.of(model).rules[alpha]
     optimizer = torch.optim.SGD([{"params": [alpha], "weight_decay": rule.weight_decay}], lr=0.1)
     model(torch.ones(2, 4)).sum().backward()
     optimizer.step()

@@ -169,7 +169,7 @@ def test_gamma_starts_at_one_and_only_weights_have_it():
 def test_the_interval_learns_at_a_hundredth_of_the_rate():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     quantizer = quant.quantize(model, "qil", 3, 3)[1].weight_quantizer
-    rules = quant.Treatment.of(model).rules
+    rules = quant.ParameterRules.of(model).rules
     assert {rules[p].lr_scale for p in quantizer.parameters()} == {0.01}
 
 

@@ -64,13 +64,13 @@ def test_weights_as_small_as_at_the_start_do_not_vanish(bits):
 def test_latent_weights_stay_where_they_can_learn():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     quant.quantize(model, "qnn", 2, 2)
-    treatment, weight = quant.Treatment.of(model), model[1].weight
+    rules, weight = quant.ParameterRules.of(model), model[1].weight
     with torch.no_grad():
         weight.copy_(torch.linspace(-3, 3, 16).view(4, 4))
     expected = weight.detach().clamp(-1, 1)
-    treatment.constrain(model.parameters())
+    rules.constrain(model.parameters())
     assert torch.equal(weight, expected)
-    assert list(treatment.constraints) == [weight]  # first and last layer are float
+    assert list(rules.constraints) == [weight]  # first and last layer are float
 
 
 def test_activations_are_clipped_to_the_unit_interval_and_rounded():

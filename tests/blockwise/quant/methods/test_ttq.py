@@ -102,7 +102,7 @@ def test_the_levels_learn_the_means_of_what_they_stand_for():
 def test_the_levels_are_trained_without_decay():
     model = quant.quantize(torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3))), "ttq")
     quantizer = model[1].weight_quantizer
-    rules = quant.Treatment.of(model).rules
+    rules = quant.ParameterRules.of(model).rules
     assert rules[quantizer.positive].weight_decay == rules[quantizer.negative].weight_decay == 0
     assert model[1].weight not in rules
 
