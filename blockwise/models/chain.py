@@ -1,16 +1,20 @@
 """A model as an ordered list of units: the form in which a network can be cut into blocks."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from blockwise.heads.place import split
-from blockwise.nets.anatomy import describe
 from devices.network import Network
-from devices.program.regimes import Step
+
+if TYPE_CHECKING:
+    from devices.program.regimes import Step
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Chain(nn.Module):
 
     def describe(self, *, blocks: str, head: str, step: Step | None = None) -> Network:
         """The network for the hardware side, cut into ``blocks``, each with its local ``head``."""
+        from blockwise.nets.anatomy import describe  # a network that is only trained needs no plans
+
         return describe(self, blocks, head, step)
 
     def unit_shapes(self, *, before_pool: bool = False) -> tuple[tuple[int, ...], ...]:

@@ -14,7 +14,7 @@ import torch
 
 from blockwise import heads
 from blockwise.heads.place import read_layer
-from blockwise.nets.cuts import Cut, cut
+from blockwise.nets.cuts import Cut, block_name, cut
 from devices.network import IMAGES, LABELS, Block, Layer, Network
 from devices.network.precision import with_precision
 from devices.network.trace import trace
@@ -115,9 +115,3 @@ class Anatomy:
         source = self.units[start - 1][-1].name if start else IMAGES
         alone = Network(shape, (block,), source)
         return Ledger(schedule("local", alone, step)).peak_bytes
-
-
-def block_name(units: tuple[str, ...]) -> str:
-    """The first and the last unit of a block; the classifier goes without saying."""
-    named = [unit for unit in units if unit != "classifier"] or list(units)
-    return named[0] if len(named) == 1 else f"{named[0]}..{named[-1]}"

@@ -10,8 +10,7 @@ from blockwise import heads
 from blockwise.heads import Head
 from blockwise.heads.place import split
 from blockwise.models import Chain
-from blockwise.nets.anatomy import block_name
-from blockwise.nets.cuts import Cut
+from blockwise.nets.cuts import Cut, block_name
 from blockwise.nets.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import Quantizer

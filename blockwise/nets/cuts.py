@@ -68,3 +68,9 @@ def balanced(units: int, count: int, cost: Callable[[int, int], int]) -> tuple[i
         return min(choices)
 
     return best(0, count)[2]
+
+
+def block_name(units: tuple[str, ...]) -> str:
+    """The first and the last unit of a block; the classifier goes without saying."""
+    named = [unit for unit in units if unit != "classifier"] or list(units)
+    return named[0] if len(named) == 1 else f"{named[0]}..{named[-1]}"
