@@ -197,7 +197,9 @@ class EagerLowering(Lowering):
         """A step of its own begins: nothing is kept from the one before."""
         self._kept = ()
 
-    def _parameter_gradients(self, layer: Layer, owner: str) -> list[tuple[Parameter, str]]:
+    def _parameter_gradients(
+        self, layer: Layer, owner: str, but: Parameter | None = None
+    ) -> list[tuple[Parameter, str]]:
         return [(p, self._new_parameter_gradient(p, owner)) for p in self.parameters.get(layer.name, ())]
 
     def _new_parameter_gradient(self, parameter: Parameter, owner: str) -> str:

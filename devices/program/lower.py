@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from devices.network import Layer
 from devices.network.ops import Row
 from devices.program import categories as cat
+from devices.program.accountings import FLOAT_BITS
 from devices.program.forward import Roles
 from devices.program.operation import Operand, Stored, tensors_of
 from devices.program.state import Parameter
@@ -82,19 +83,37 @@ class Lowering(UpdateLowering):
             self._emit_backward(
                 layer, "backward (input)", (arriving, *self._held(layer)), [target], [], scratch, macs
             )
-        saved = self._saved(layer)
-        grads = self._parameter_gradients(layer, owner)
-        operands = (arriving, *saved, *self._held(layer))
-        self._emit_backward(layer, "backward (weight)", operands, [], grads, macs=macs)
+        operands: Roles = (arriving, *self._saved(layer), *self._held(layer))
+        stepping = self._stepping(layer, fused)
+        grads = self._parameter_gradients(layer, owner, but=stepping)
+        states = [] if stepping is None else [("state", Stored(name)) for name in stepping.states]
+        one = () if stepping is None else (self._filter_gradient(layer, stepping),)
+        moved = [] if stepping is None else [("weight", stepping.latent), *(_ends(states))]
+        self._emit_backward(
+            layer, "backward (weight)", (*operands, *states), [], grads, one, macs, moved=moved
+        )
         self._settle(grads, owner, fused)
+
+    def _stepping(self, layer: Layer, fused: bool) -> Parameter | None:
+        """The weights, if each filter may take its step as soon as its gradient is there."""
+        if not fused or not self.bits.quantizer_of(layer).by_filter:
+            return None
+        name = f"{layer.name}.weight"
+        return next((p for p in self.parameters.get(layer.name, ()) if p.latent == name), None)
+
+    def _filter_gradient(self, layer: Layer, weights: Parameter) -> str:
+        """Room for the gradient of one filter."""
+        name, size = f"{weights.latent}.gradient", (layer.filter_size,)
+        return self._declare(name, size, FLOAT_BITS, cat.WEIGHT_GRADIENTS, weights.owner)
 
     def _emit_backward(
         self, layer: Layer, action: str, operands: Roles, targets: Sequence[tuple[str, bool]],
         grads: Sequence[tuple[Parameter, str]], scratch: tuple[str, ...] = (), macs: int = 0,
+        moved: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
-        """``targets`` are the gradients of inputs, and whether they are added to."""
+        """``targets`` are the gradients of inputs, and if they are added to; ``moved`` takes its step."""
         prefix = len(layer.name) + 1
-        results = [("input gradient", name) for name, _ in targets]
+        results = [*moved, *(("input gradient", name) for name, _ in targets)]
         results += [(f"{p.latent[prefix:]} gradient", name) for p, name in grads]
         added = [name for name, adds in targets if adds]
         added += [name for p, name in grads if p.latent in self.accumulators]
@@ -168,3 +187,8 @@ class Lowering(UpdateLowering):
 
     def next_step(self) -> None:
         """What follows is a step of its own: a device has nothing left from the one before."""
+
+
+def _ends(states: Roles) -> list[tuple[str, str]]:
+    """The same tensors as results."""
+    return [(role, name) for role, operand in states for name in tensors_of(operand)]

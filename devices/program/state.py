@@ -34,6 +34,7 @@ class QuantizerMemory:
     per_channel: bool = False  # whether ``kept`` and ``packed`` count for every output channel
     reads_value: bool = False  # whether its gradient needs the value before rounding
     reads_codes: bool = False  # whether its gradient needs the codes beside the mask
+    by_filter: bool = True  # of weights: whether a filter's gradient is made of its own weights' alone
     mask_bits: int = 0  # per weight in training: which of them are settled
     blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
     levels: int | None = None  # of activations: values in training that whoever reads codes needs; None: all

@@ -11,8 +11,11 @@ from devices.program.state import Parameter
 class UpdateLowering(ForwardLowering):
     """Gradients of parameters, what waits for its update, and what must outlive it."""
 
-    def _parameter_gradients(self, layer: Layer, owner: str) -> list[tuple[Parameter, str]]:
-        return [(p, self._gradient_of(p, owner)) for p in self.parameters.get(layer.name, ())]
+    def _parameter_gradients(
+        self, layer: Layer, owner: str, but: Parameter | None = None
+    ) -> list[tuple[Parameter, str]]:
+        """Room for the gradients of the layer's parameters, ``but`` one."""
+        return [(p, self._gradient_of(p, owner)) for p in self.parameters.get(layer.name, ()) if p != but]
 
     def _gradient_of(self, parameter: Parameter, owner: str) -> str:
         if parameter.latent in self.accumulators:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -117,6 +118,11 @@ class APoTWeight(APoTActivation):
     ) -> Tensor:
         """The level times the threshold."""
         return torch.tensor(LevelSet(signed_levels(bits)).values)[codes] * constants["scale"]
+
+    @classmethod
+    def memory(cls, bits: int) -> QuantizerMemory:
+        """The threshold; by mean and deviation all weights have a part in each one's gradient."""
+        return replace(ONE_STEP, by_filter=False)
 
 
 METHOD = Method(

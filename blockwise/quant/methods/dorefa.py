@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blockwise.quant.quantizer import Method, Quantizer, round_ste, signs
-from devices.program.state import FIXED_LEVELS, QuantizerMemory
+from devices.program.state import QuantizerMemory
 
 SMALLEST_WEIGHT = 1e-12
 """Weights whose largest is below this count as zero."""
@@ -62,8 +62,8 @@ class DoReFaWeight(Quantizer):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """One scale at 1 bit, made from the weights; nothing else."""
-        return QuantizerMemory(packed=1) if bits == 1 else FIXED_LEVELS
+        """One scale at 1 bit; else nothing, but all weights are in the gradient of the largest."""
+        return QuantizerMemory(packed=1) if bits == 1 else QuantizerMemory(by_filter=False)
 
 
 class _DorefaClip(torch.autograd.Function):

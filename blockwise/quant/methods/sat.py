@@ -65,8 +65,8 @@ class _ScaleAdjusted(Quantizer):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """One scale, made from the weights."""
-        return QuantizerMemory(packed=1)
+        """One scale, made from the weights, all of which have a part in each one's gradient."""
+        return QuantizerMemory(packed=1, by_filter=False)
 
 
 class SATWeight(_ScaleAdjusted):

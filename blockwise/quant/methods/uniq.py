@@ -56,8 +56,8 @@ class UNIQ(Noisy):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """Which noise comes next; mean and deviation."""
-        return QuantizerMemory(kept=1, packed=2)
+        """Which noise comes next; mean and deviation, by which all weights are in each one's gradient."""
+        return QuantizerMemory(kept=1, packed=2, by_filter=False)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -40,19 +40,54 @@ def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
 def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
     (x,), g = frame.values("saved input"), frame.raw("gradient")
-    latent, trained, kept = machine.state_of(frame)
     start = torch.zeros(_shape(frame.layer))
     found = _pulled(lambda w: _product(frame.layer, x, w), start, g)
     if frame.has("bias"):
         frame.put("bias gradient", _maps(frame, g).sum([d for d in range(_maps(frame, g).ndim) if d != 1]))
-    quantizer = machine.quantizers.get(frame.operation.layer)
-    if quantizer is None:
-        frame.put("weight gradient", found)
+    if frame.makes("weight"):
+        _step_by_filter(machine, frame, found.flatten(1))
         return
-    found, step = quantizer.weight_gradient(found.flatten(), latent, trained, kept)
+    found, step = _to_latent(machine, frame, found.flatten(), frame.raw("weight"))
     frame.put("weight gradient", found)
     if step is not None:
         frame.put("step gradient", step)
+
+
+def _to_latent(
+    machine: "FloatMachine", frame: Frame, gradient: Tensor, latent: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """From the gradient of quantized weights to that of latent ones, and of the quantizer's values."""
+    quantizer = machine.quantizers.get(frame.operation.layer)
+    if quantizer is None:
+        return gradient, None
+    _, trained, kept = machine.state_of(frame)
+    return quantizer.weight_gradient(gradient, latent, trained, kept)
+
+
+def _step_by_filter(machine: "FloatMachine", frame: Frame, gradients: Tensor) -> None:
+    """Each filter takes its step as soon as its gradient is there: no other filter reads it any more."""
+    (room,), name = frame.operation.scratch, f"{frame.operation.layer}.weight"
+    targets = [target for role, target in frame.operation.results if role == "state"]
+    whole, total = torch.zeros_like(gradients), torch.zeros(())
+    for i, row in enumerate(gradients):
+        whole[i] = row
+        found, step = _to_latent(machine, frame, whole.flatten(), frame.memory.load(name))
+        total = total + step if step is not None else total
+        frame.store(room, found.view(gradients.shape)[i])
+        whole[i] = 0
+        value, states = frame.memory.load(name), [frame.memory.load(target) for target in targets]
+        here = slice(i * len(row), (i + 1) * len(row))
+        mine, moved = machine.optimizer.step(
+            value[here], frame.memory.load(room), [state[here] for state in states], machine.pace(name)
+        )
+        value[here] = mine
+        frame.store(name, value)
+        for target, state, new in zip(targets, states, moved, strict=True):
+            state[here] = new
+            frame.store(target, state)
+    frame.store(name, machine.constrained(name, frame.memory.load(name)))
+    if frame.makes("step gradient"):
+        frame.put("step gradient", total)
 
 
 def derived(
