@@ -1,0 +1,39 @@
+"""Whether a filter's gradient is made of its own weights alone: then it may step before the next one."""
+
+import pytest
+import torch
+
+from blockwise import quant
+
+CASES = [
+    (name, bits)
+    for name, entry in quant.METHODS.items()
+    if entry.weight is not None and name != "fp32"
+    for bits in entry.bits("weight")
+    if bits <= 8
+]
+
+
+def gradient_of_first(quantizer: quant.Quantizer, weights: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    torch.manual_seed(5)  # of methods that draw
+    weights = weights.detach().requires_grad_()
+    (found,) = torch.autograd.grad(quantizer(weights), weights, g)
+    return found[0]
+
+
+@pytest.mark.parametrize(("name", "bits"), CASES)
+def test_it_is_exactly_where_the_method_says_so(name, bits):
+    for shape in ((6, 8, 3, 3), (6, 16)):
+        quantizer = quant.make(name, bits, "weight", shape).train()
+        generator = torch.Generator().manual_seed(0)
+        weights, g = (torch.randn(shape, generator=generator) for _ in range(2))
+        quantizer(0.1 * weights)
+        quantizer.tracks = False
+        before = gradient_of_first(quantizer, 0.1 * weights, g)
+        others = weights.clone()
+        others[1:] += 0.1 * torch.randn(shape, generator=generator)[1:]
+        elsewhere = g.clone()
+        elsewhere[1:] = torch.randn(shape, generator=generator)[1:]
+        after = gradient_of_first(quantizer, 0.1 * others, elsewhere)
+        alone = torch.allclose(before, after, rtol=1e-6, atol=0)
+        assert alone == quantizer.memory(bits).by_filter, shape
