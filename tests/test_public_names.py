@@ -1,6 +1,10 @@
 """The names that scripts use, and their signatures: whoever changes one changes this file."""
 
 import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ import blockwise
 import devices
 from blockwise import heads, models, quant
 
+ROOT = Path(__file__).parents[1]
 SIGNATURES = {
     "blockwise.plan": "(network, board='stm32', *, regime='bp', in_shape=None, classes=None, **settings)",
     "blockwise.train": "(network, board='stm32', *, data='digits', regimes=('bp', 'bp-best', 'local', "
@@ -77,3 +82,25 @@ def test_what_scripts_make_computes():
     assert models.build("cnn", (1, 8, 8), width=4)(x).shape == (4, 10)
     assert quant.make("lsq", 3)(x).unique().numel() <= 8
     assert heads.make("gap", (1, 8, 8))(x, torch.zeros(4, dtype=torch.long)).ndim == 0
+
+
+JSON = {
+    "assumptions", "baselines", "config", "created", "data", "device", "environment", "files", "fits",
+    "model", "paper", "regimes", "schema_version", "seconds", "seed",
+}  # fmt: skip
+JSON_REGIME = {
+    "arena", "by_category", "fits", "host", "macs_per_step", "obstacle_by_batch", "paging", "peak_block",
+    "peak_by_batch", "peak_by_block", "peak_bytes", "peak_operation", "peak_phase", "regime",
+    "tensors_at_peak", "test_accuracy", "timeline", "trained_as", "training", "update",
+}  # fmt: skip
+
+
+def test_run_py_prints_json_of_these_names(tmp_path):
+    flags = ["--model", "cnn", "--width", "4", "--regimes", "bp", "--dry-run", "--json"]
+    command = [sys.executable, str(ROOT / "run.py"), *flags, "--out", str(tmp_path / "run")]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert told["schema_version"] == 2
+    assert set(told) >= JSON
+    (row,) = told["regimes"]
+    assert set(row) >= JSON_REGIME
+    assert sum(row["by_category"].values()) == row["peak_bytes"]
