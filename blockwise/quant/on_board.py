@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from blockwise.quant.layers import Shared, Signed
 from blockwise.quant.quantizer import Quantizer
 from devices.program.kernels.quantization import Encoded, Weights
 
@@ -134,6 +135,54 @@ class QuantizerOnBoard:
 
     def _kept(self, kept: Tensor | None) -> Tensor | None:
         return None if kept is None else self.kept(self.quantizer).clone()
+
+
+class SignedOnBoard(QuantizerOnBoard):
+    """A :class:`~blockwise.quant.layers.Signed` one: the highest bit of a code is the sign."""
+
+    def __init__(self, signed: Signed) -> None:
+        super().__init__(signed.magnitude)
+        self.negative = 1 << signed.magnitude.bits
+
+    def encode(self, x: Tensor, trained: Tensor | None, kept: Tensor | None, *, moves: bool) -> Encoded:
+        """Zero has no sign, and no gradient."""
+        found = super().encode(x.abs(), trained, kept, moves=moves)
+        return Encoded(found.codes + self.negative * (x < 0), found.mask & (x != 0), found.kept)
+
+    def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Codes of magnitudes, and signs."""
+        return super().encode_at_rest(x.abs(), levels) + self.negative * (x < 0)
+
+    def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """The magnitude with its sign."""
+        return super().decode(codes % self.negative, levels) * self._signs(codes)
+
+    def gradient(
+        self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,
+        trained: Tensor | None, kept: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """That of the magnitude, on the side on which the value lies."""
+        if x is not None:
+            signs, x, codes = x.sign(), x.abs(), None
+        elif codes is not None:
+            signs, codes = self._signs(codes), codes % self.negative
+        else:  # the mask is all that is needed
+            return super().gradient(gradient, mask, None, None, trained, kept)
+        found, step = super().gradient(gradient * signs, mask, codes, x, trained, kept)
+        return found * signs, step
+
+    def _signs(self, codes: Tensor) -> Tensor:
+        return torch.where(codes >= self.negative, -1.0, 1.0)
+
+
+def on_board(quantizer: nn.Module) -> QuantizerOnBoard:
+    """The quantizer of a layer, or of what several layers read, as a board has it."""
+    if isinstance(quantizer, Shared):
+        return on_board(quantizer.quantizer)
+    if isinstance(quantizer, Signed):
+        return SignedOnBoard(quantizer)
+    assert isinstance(quantizer, Quantizer)
+    return QuantizerOnBoard(quantizer)
 
 
 def _fill(tensors: list[Tensor] | list[nn.Parameter], values: Tensor | None) -> None:

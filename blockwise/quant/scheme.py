@@ -97,7 +97,16 @@ class Scheme:
             None if edge == FLOAT_BITS else memory(self.edge, "weight", edge),
             residual,
             self._edge_activations(max(activation_bits, self.edge_bits)),
+            self._signed_activations(activation_bits),
         )
+
+    def _signed_activations(self, bits: int) -> QuantizerMemory | None:
+        """Of a magnitude, which has a bit less, if that holds something else."""
+        if bits == FLOAT_BITS:
+            return None
+        chosen = bnn.METHOD if bits == 1 else self.activation_at(bits - 1)
+        found = memory(chosen, "activation", max(bits - 1, 1))
+        return None if found == memory(self.activation, "activation", bits) else found
 
     def _edge_activations(self, bits: int) -> QuantizerMemory | None:
         """Where the first and last layer's activations have another quantizer."""

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from blockwise.models import Chain
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.norms import FrozenNorm
-from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU, Shared, Signed
 from blockwise.quant.numeric.ranges import SMALLEST_STEP
-from blockwise.quant.on_board import QuantizerOnBoard
+from blockwise.quant.on_board import QuantizerOnBoard, on_board
 from blockwise.quant.quantizer import Quantizer
 from blockwise.training.sizes import SHARE
 from blockwise.training.updater import Updater
@@ -52,10 +52,9 @@ def machine_of(
         quantizer = _weight_quantizer(module)
         if quantizer is not None and type(quantizer).constrain is not Quantizer.constrain:
             constraints[f"{name}.weight"] = partial(_constrained, quantizer)
-    found = {name: q for name, m in modules.items() if (q := _own_quantizer(m)) is not None}
+    found = {name: on_board(q) for name, m in modules.items() if (q := _quantizes(m)) is not None}
     return FloatMachine(
-        start, batch, normalize, {name: QuantizerOnBoard(q) for name, q in found.items()},
-        Optimizer(optimizer, steps), paces,
+        start, batch, normalize, found, Optimizer(optimizer, steps), paces,
         {name: m.form for name, m in modules.items() if isinstance(m, FloatReLU)}, constraints,
     )  # fmt: skip
 
@@ -106,7 +105,16 @@ def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def _own_quantizer(module: nn.Module) -> Quantizer | None:
-    if isinstance(module, Quantizer):
+    """What has the values: the quantizer of magnitudes, where there is a sign beside it."""
+    found = _quantizes(module)
+    found = found.quantizer if isinstance(found, Shared) else found
+    found = found.magnitude if isinstance(found, Signed) else found
+    assert found is None or isinstance(found, Quantizer)
+    return found
+
+
+def _quantizes(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, Quantizer | Signed | Shared):
         return module
     return module.quantizer if isinstance(module, QuantReLU) else _weight_quantizer(module)
 

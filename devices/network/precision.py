@@ -110,7 +110,7 @@ def with_quantizers(
             key = source, layer.precision
             if key not in made:
                 op, shape = Quantize(signed=layer.reads == "signed"), shapes.get(source, ())
-                made[key] = Layer(f"{layer.name}.input", op, (source,), shape, layer.precision)
+                made[key] = Layer(f"{layer.name}.input", op, (source,), shape, layer.precision, layer.reads)
                 result.append(made[key])
             layer = replace(layer, inputs=(made[key].name, *layer.inputs[1:]), reads="codes")
         result.append(layer)

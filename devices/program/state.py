@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from devices.errors import InputError, unknown_name
 from devices.network import Layer, Residual
-from devices.network.ops import FrozenNorm
+from devices.network.ops import FrozenNorm, Quantize
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.schedule import Program
@@ -59,6 +59,7 @@ class Bits:
     edge_weights: QuantizerMemory | None = None  # where first and last layer have another quantizer
     residual: Residual = "codes"  # what skip paths hold, where activations are codes
     edge_activations: QuantizerMemory | None = None  # as edge_weights
+    signed_activations: QuantizerMemory | None = None  # where floats of both signs have another quantizer
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
@@ -79,7 +80,9 @@ class Bits:
             own = self.edge_weights if layer.precision == "edge" else None
             return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
         makes_codes = layer.op.makes_codes and self.activation_of(layer) < FLOAT_BITS
+        signed = isinstance(layer.op, Quantize) and layer.op.signed
         own = self.edge_activations if layer.precision == "edge" else None
+        own = own or (self.signed_activations if signed else None)
         return (own or self.activations) if makes_codes else FIXED_LEVELS
 
     def weight_of(self, layer: Layer) -> int:

@@ -10,6 +10,7 @@ from torch import nn
 from blockwise import models, quant
 from blockwise.models import Chain
 from blockwise.models.resnet import resnet
+from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.norms import replace_norms
@@ -32,11 +33,19 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - MEAN) / STD
 
 
-def built(name: str, in_shape: tuple[int, ...], classes: int, width: int, norm: str) -> Chain:
+def built(
+    name: str,
+    in_shape: tuple[int, ...],
+    classes: int,
+    width: int,
+    norm: str,
+    style: models.Style = models.PLAIN,
+) -> Chain:
     """A model of the catalogue, or ``resnet8``: a block for each of the three stages."""
     if name != "resnet8":
-        return models.build(name, in_shape, classes, width, norm)
+        return models.build(name, in_shape, classes, width, norm, style)
     chain = resnet(8, in_shape, classes, width)
+    restyle(chain, style)
     replace_norms(chain, norm)
     chain.norm = norm
     return chain
@@ -57,6 +66,7 @@ class OneStep:
     blocks: str = "2"
     head: str = "lookahead:4"
     residual: Residual = "codes"
+    style: models.Style = models.PLAIN
     before: int = 1  # steps of plain training that come first
 
     def __post_init__(self) -> None:
@@ -68,7 +78,7 @@ class OneStep:
             weight, activation = 32, 32
         else:
             weight, activation = scheme.usual_bits("weight"), scheme.usual_bits("activation")
-        chain = built(self.model, self.in_shape, 3, self.width, self.norm)
+        chain = built(self.model, self.in_shape, 3, self.width, self.norm, self.style)
         self.step = Step(
             self.batch,
             self.optimizer,

@@ -61,7 +61,8 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
     source = build.network.source
     one.values.take_over(build.lowering.values, source)
     name = program.fresh(f"{owner}.inputs")
-    bits = build.step.bits.activation_of(blocks[index - 1].layers[-1])
+    floats = blocks[index].layers[0].reads in ("floats", "signed")
+    bits = FLOAT_BITS if floats else build.step.bits.activation_of(blocks[index - 1].layers[-1])
     inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
     program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
     with program.loop(build.step.batch):

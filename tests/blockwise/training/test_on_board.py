@@ -8,6 +8,7 @@ from itertools import combinations, product
 import pytest
 from one_step import OneStep
 
+from blockwise.models import Style
 from devices.program.regimes import REGIMES, find
 
 METHODS = ("fp32", "lsq", "dorefa", "pact", "twn", "lq-net")
@@ -48,6 +49,14 @@ def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
             continue
         step = OneStep(regime, **row)
         assert step.run() < TOLERANCE, (row, step.worst())
+
+
+@pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])
+def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
+    """Behind leaky ReLUs; without max pools, whose largest of equal sums is found by their rounding."""
+    for method in ("lsq", "dorefa", "pact", "lq-net"):
+        step = OneStep(regime, method=method, model="resnet8", style=Style("leaky-relu"))
+        assert step.run() < TOLERANCE, (method, step.worst())
 
 
 @pytest.mark.parametrize("regime", ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"])
