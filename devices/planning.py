@@ -11,14 +11,11 @@ from devices.memory.paging import Paging, paging
 from devices.network import Network, Residual
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.ledger import Ledger, Moment
-from devices.program.regimes import Describable, Step, schedule, update_of
+from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
 from devices.program.schedule import Schedule, Tensor
 from devices.program.state import ONE_STEP, Bits, QuantizerMemory
 from devices.trainability import obstacle
 
-UPDATES = ("end", "fused")
-REQUANTIZE = ("buffered", "twice")
-"""How sums of integer regimes become few bits: their largest must be known first."""
 DEFAULT_BLOCKS = "auto"
 DEFAULT_HEAD = "lookahead"
 

@@ -1,16 +1,21 @@
 """The local head with its cut: as asked for, the first that fits, or the leanest."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from blockwise.experiment.config import Config
-from blockwise.experiment.planner import Planner
 from blockwise.experiment.settings.words import AUTO
 from blockwise.models import Chain
 from blockwise.nets.anatomy import Anatomy, shapes_alone
 from blockwise.nets.cuts import Cut
 from devices.network import Network
 from devices.program.regimes import LEANEST, find
+
+if TYPE_CHECKING:
+    from blockwise.experiment.planner import Planner
 
 HEAD_CANDIDATES = ("lookahead:64", "lookahead:32", "lookahead:16", "lookahead:8", "gap")
 """From the most accurate head to the smallest, for ``--head auto``."""

@@ -13,8 +13,7 @@ from blockwise.nets.norms import NORMS
 from blockwise.quant import FLOAT_BITS
 from devices.errors import InputError, unknown_name
 from devices.network import Network
-from devices.planning import UPDATES
-from devices.program.regimes import REGIMES, update_of
+from devices.program.regimes import REGIMES, UPDATES, update_of
 from devices.program.state import OPTIMIZER_STATES
 from devices.trainability import obstacle
 

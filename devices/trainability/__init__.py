@@ -5,8 +5,8 @@ Refusals, rows that are only listed, rows at other batch sizes and the candidate
 residual sums, windows, classes, and sums of products that do not fit 32 bits.
 """
 
-from devices.network import Network
-from devices.program.regimes import find
+from devices.network import Layer, Network
+from devices.program.regimes import Regime, find
 from devices.trainability.images import one_alone
 from devices.trainability.integers import integer_obstacle
 from devices.trainability.outcome import Obstacle
@@ -19,6 +19,13 @@ def obstacle(network: Network, regime: str, batch: int, micro_batch: int = 1) ->
 
     Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro.
     """
-    if find(regime).is_integer:
-        return integer_obstacle(network, regime, batch)
-    return one_alone(network, regime, batch, micro_batch)
+    found = find(regime)
+    layers = _trained_layers(network, found)
+    if found.form:
+        return integer_obstacle(network, layers, regime, found.form, local=found.heads, batch=batch)
+    return one_alone(layers, batch, micro_batch if found.micro_batches else batch)
+
+
+def _trained_layers(network: Network, regime: Regime) -> tuple[Layer, ...]:
+    """The layers that a step of ``regime`` passes: with all heads, or with the last one, the loss."""
+    return network.all_layers if regime.heads else (*network.layers, *network.blocks[-1].head)

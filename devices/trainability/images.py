@@ -3,24 +3,21 @@
 import math
 from collections.abc import Sequence
 
-from devices.network import Layer, Network
+from devices.network import Layer
 from devices.network.ops import SimilarityLoss
-from devices.program.regimes import find
-from devices.trainability.outcome import Obstacle, trained_layers
+from devices.trainability.outcome import Obstacle
 
 
-def fewest_images(regime: str, batch: int, micro_batch: int) -> int:
+def fewest_images(batch: int, micro_batch: int) -> int:
     """Images in the smallest pass of a step: what is left over makes a micro-batch of its own."""
-    if not find(regime).micro_batches or micro_batch >= batch:
-        return batch
-    return batch % micro_batch or micro_batch
+    return batch if micro_batch >= batch else batch % micro_batch or micro_batch
 
 
-def one_alone(network: Network, regime: str, batch: int, micro_batch: int) -> Obstacle | None:
-    """Why a pass of one image cannot be; None if there is none, or nothing compares images."""
-    if fewest_images(regime, batch, micro_batch) > 1:
+def one_alone(layers: Sequence[Layer], batch: int, micro_batch: int) -> Obstacle | None:
+    """Why a pass of one image through ``layers`` cannot be; None if there is none, or it can."""
+    if fewest_images(batch, micro_batch) > 1:
         return None
-    reason = _comparing(trained_layers(network, regime))
+    reason = _comparing(layers)
     if not reason:
         return None
     alone = batch == 1

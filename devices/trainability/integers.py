@@ -10,24 +10,28 @@ from devices.network import Layer, Network
 from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, Op, ReLU, SimilarityLoss
 from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm, integer_network
-from devices.program.regimes import find
-from devices.trainability.outcome import Obstacle, trained_layers
+from devices.trainability.outcome import Obstacle
 
 INT32_MAX = (1 << 31) - 1
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
 
 
-def integer_obstacle(network: Network, regime: str, batch: int) -> Obstacle | None:
-    """The first reason why the integer ``regime`` cannot train ``network``; None if it can."""
-    return next(_obstacles(network, regime, batch), None)
+def integer_obstacle(
+    network: Network, layers: Sequence[Layer], regime: str, form: IntegerForm, *, local: bool, batch: int
+) -> Obstacle | None:
+    """The first reason why the integer ``regime`` cannot train ``network``; None if it can.
+
+    ``layers`` are those that its step passes, ``local`` whether each block learns under a head of its own.
+    """
+    return next(_obstacles(network, layers, regime, form, local, batch), None)
 
 
-def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
-    form, layers = find(regime).form, trained_layers(network, regime)
-    assert form is not None
+def _obstacles(
+    network: Network, layers: Sequence[Layer], regime: str, form: IntegerForm, local: bool, batch: int
+) -> Iterator[Obstacle]:
     yield from _kinds(network, regime)
-    if find(regime).heads:
+    if local:
         yield from _heads(network)
     yield from _pools(network, layers)
     if form.one_layer:
@@ -39,7 +43,7 @@ def _obstacles(network: Network, regime: str, batch: int) -> Iterator[Obstacle]:
         )  # fmt: skip
     yield from _batch(layers, regime, batch)
     if not form.scaled:  # unclipped weights: no shape can promise that its sums fit
-        yield from _sums(network, regime, form)
+        yield from _sums(network, regime, form, local)
 
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
@@ -137,9 +141,8 @@ def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacl
         )  # fmt: skip
 
 
-def _sums(network: Network, regime: str, form: IntegerForm) -> Iterator[Obstacle]:
+def _sums(network: Network, regime: str, form: IntegerForm, local: bool) -> Iterator[Obstacle]:
     """Sums over a layer's inputs going forward, and over its outputs where an error goes back to them."""
-    local = find(regime).heads
     blocks = integer_network(network).blocks
     makers = {layer.name: layer for block in blocks for layer in (*block.layers, *block.head)}
     for block in blocks:

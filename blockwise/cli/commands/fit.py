@@ -28,8 +28,7 @@ from blockwise.system.files import atomic_write, check_file
 from blockwise.system.processes import cores
 from blockwise.system.streams import print_json, tell_then_write
 from devices.errors import InputError
-from devices.planning import UPDATES
-from devices.program.regimes import REGIMES
+from devices.program.regimes import REGIMES, UPDATES
 from devices.program.state import OPTIMIZER_STATES
 
 DESCRIPTION = (

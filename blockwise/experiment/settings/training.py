@@ -11,8 +11,7 @@ from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BI
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
 from devices.errors import InputError
-from devices.planning import REQUANTIZE, UPDATES
-from devices.program.regimes import ALL_REGIMES, DEFAULT_REGIMES, find
+from devices.program.regimes import ALL_REGIMES, DEFAULT_REGIMES, REQUANTIZE, UPDATES, find
 
 LEAST_MU = SMALLEST_MU + STATE_BITS + 2
 """mu falls by 2 in a training, and counts less for states of 4 bits."""

@@ -41,6 +41,8 @@ __all__ = [
     "LEANEST",
     "PLAIN",
     "REGIMES",
+    "REQUANTIZE",
+    "UPDATES",
     "Describable",
     "Regime",
     "Step",
@@ -48,6 +50,12 @@ __all__ = [
     "schedule",
     "update_of",
 ]
+
+
+UPDATES = ("end", "fused")
+"""When gradients are applied: at the end of the step, or each in the backward pass."""
+REQUANTIZE = ("buffered", "twice")
+"""How sums of integer regimes become few bits: their largest must be known first."""
 
 
 @runtime_checkable
