@@ -120,7 +120,8 @@ def plan(
     ``update`` is "end" (all gradients wait for the end of the step), "fused" (each is applied and freed
     in the backward pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro
     passes at a time.
-    ``requantize`` says whether sums of integer regimes are "buffered" or computed "twice".
+    ``requantize`` says whether sums of integer regimes are "buffered", computed "twice", or
+    ("auto") computed twice where their buffers would not fit the board.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     if type(batch_size) is not int or batch_size < 1:
@@ -141,7 +142,7 @@ def plan(
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
-        device.alignment_bytes, requantize == "twice",
+        device.alignment_bytes, requantize == "twice", requantize == "auto",
     )  # fmt: skip
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)

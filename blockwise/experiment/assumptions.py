@@ -9,6 +9,8 @@ INTEGER_ASSUMPTION: dict[str, str] = {
     "niti's sums wait in a buffer of 32 bits until the largest is known",
     "twice": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
     "niti's sums are computed twice, the first time for the largest alone",
+    "auto": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
+    "niti's sums are computed twice where their buffers would not fit, the first time for the largest alone",
 }
 
 NORM_ASSUMPTIONS: dict[str, str] = {

@@ -26,7 +26,7 @@ class Planner:
             training.batch_size if batch is None else batch, training.optimizer, bits,
             self.update(regime) == "fused", DEVICE, micro_batch=training.micro_batch,
             limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
-            twice=training.requantize == "twice",
+            twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
         )  # fmt: skip
 
     def update(self, regime: str) -> str:

@@ -71,11 +71,18 @@ def settings(config: dict[str, Any]) -> str:
     return ", ".join([*(SETTINGS[key].format(config[key]) for key in shown), *skips])
 
 
+SUMS = {
+    "buffered": "sums buffered",
+    "twice": "sums computed twice",
+    "auto": "sums computed twice where their buffers would not fit",
+}
+
+
 def integers(config: dict[str, Any]) -> str:
     """The settings of integer regimes; empty if there is none."""
     if not any(regime in INTEGER_REGIMES for regime in config.get("regimes", ())):
         return ""
-    sums = {"buffered": "sums buffered", "twice": "sums computed twice"}[config["requantize"]]
+    sums = SUMS[config["requantize"]]
     return f"mu {config['mu']}, {sums}"
 
 

@@ -16,6 +16,7 @@ from devices.program.accountings import CODE_SCRATCH_BITS, INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
+from devices.program.schedule import Tensor
 from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
 from devices.program.values import maker_of, with_roles
 
@@ -110,6 +111,17 @@ def _sums_behind(layer: Layer, makers: Mapping[str, Layer]) -> Layer | None:
     return maker if maker is not None and maker.op.accumulates else None
 
 
+def sums_of(name: str) -> str:
+    """The buffer of the sums that become a tensor."""
+    return f"{name}.sums"
+
+
+def is_buffer_of_sums(tensor: Tensor) -> bool:
+    """Whether sums wait in it until the largest of them is known."""
+    waits = tensor.category in (cat.WORKING_TENSORS, cat.WEIGHT_GRADIENTS)
+    return waits and tensor.bits == SUM_BITS and tensor.name.endswith((".sums", ".gradient"))
+
+
 class IntegerState(State):
     """Weights in the form in which they are trained and deployed."""
 
@@ -134,14 +146,20 @@ class IntegerState(State):
 
 
 class IntegerLowering(Lowering):
-    """Sums are buffered as scratch, or computed twice, or scaled as they are made."""
+    """Sums are buffered, or computed twice, or scaled as they are made."""
 
-    twice = scaled = False
+    scaled = False
+    twice: bool | frozenset[str] = False  # all sums, or those of these names
 
-    @property
-    def unbuffered(self) -> bool:
-        """Whether sums are never held together."""
-        return self.twice or self.scaled
+    def _unbuffered(self, sums: str) -> bool:
+        """Whether these sums are never held together."""
+        return self.scaled or self._is_twice(sums)
+
+    def _is_twice(self, sums: str) -> bool:
+        """Whether they are made twice, the first time for the largest alone."""
+        if self.scaled:
+            return False
+        return sums in self.twice if isinstance(self.twice, frozenset) else self.twice
 
     def forward(
         self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
@@ -150,12 +168,13 @@ class IntegerLowering(Lowering):
         makers = {layer.name: layer for layer in layers}
         for layer in layers:
             row = self.table.row(layer)
-            again = _sums_behind(layer, makers) if self.unbuffered else None
+            again = _sums_behind(layer, makers)
+            again = again if again is not None and self._unbuffered(sums_of(again.name)) else None
             if row.output == "view":  # behind sums that are not kept: whoever makes them again reads on
                 self._pass_on(layer, idle=again is not None)
                 continue
             sources = self.values.of(layer.inputs)
-            sums = self.unbuffered and layer.op.accumulates
+            sums = layer.op.accumulates and self._unbuffered(sums_of(layer.name))
             output = "" if sums else self._output_of(layer, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
@@ -175,7 +194,7 @@ class IntegerLowering(Lowering):
         return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
 
     def _sums(self, name: str, shape: tuple[int, ...], owner: str) -> str:
-        return self._declare(f"{name}.sums", shape, SUM_BITS, cat.WORKING_TENSORS, owner)
+        return self._declare(sums_of(name), shape, SUM_BITS, cat.WORKING_TENSORS, owner)
 
     def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
         """Only packed weights are unpacked; a byte is read as it is."""
@@ -192,10 +211,11 @@ class IntegerLowering(Lowering):
     def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
         owner, arriving = self._owners[layer.name], (("gradient", Stored(gradient)), *self._held(layer))
         (target, _), macs = self._target(name, None, owner), layer.macs * self.images
-        if self.twice:
+        sums = sums_of(f"{name}.gradient")
+        if self._is_twice(sums):
             self._emit(layer, "backward (input, largest)", arriving, [], self._filter_scratch(layer), macs)
         scratch, made = self._filter_scratch(layer), [("input gradient", target)]
-        if self.unbuffered:
+        if self._unbuffered(sums):
             self._emit(layer, "backward (input)", arriving, made, scratch, macs)
             return
         sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), owner)
@@ -206,16 +226,15 @@ class IntegerLowering(Lowering):
         saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]
         (parameter,) = self.parameters[layer.name]
         operands: Roles = [("gradient", Stored(gradient)), *saved]
-        if self.twice:
+        sums = f"{parameter.latent}.gradient"
+        if self._is_twice(sums):
             self._emit(layer, "backward (weight, largest)", operands, [], macs=macs)
-        if self.unbuffered:
+        if self._unbuffered(sums):
             value, moved = with_roles(layer, parameter.tensors), parameter.tensors
             results = [(role, name) for (role, _), name in zip(value, moved, strict=True)]
             self._emit(layer, "backward (weight) and update", [*operands, *value], results, macs=macs)
             return
-        sums = self._declare(
-            f"{parameter.latent}.gradient", (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner
-        )
+        sums = self._declare(sums, (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner)
         self._emit(layer, "backward (weight)", operands, [("sums", sums)], macs=macs)
         self.pending.append((parameter, sums, owner))
         self.update()

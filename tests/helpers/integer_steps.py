@@ -27,10 +27,13 @@ class IntegerSteps:
     width: int = 4
     in_shape: tuple[int, ...] = (1, 8, 8)
     blocks: str = "layers"
+    limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
         chain = models.build(self.model, self.in_shape, 3, self.width, "none")
-        self.step = Step(self.batch, twice=self.twice)
+        self.step = Step(
+            self.batch, twice=self.twice, limit_bytes=self.limit_bytes, by_tensor=self.limit_bytes is not None
+        )
         anatomy = Anatomy(chain, "gap")
         groups = anatomy.cut(self.blocks, self.step)
         network = anatomy.network(groups)

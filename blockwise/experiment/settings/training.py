@@ -67,8 +67,8 @@ class TrainingSettings:
     requantize: Annotated[
         str,
         arg(
-            help="In integer regimes, for the memory figures: sums are buffered, or computed twice to spare "
-            "the buffer. The results are the same."
+            help="In integer regimes, for the memory figures: sums are buffered, computed twice to spare the "
+            "buffer, or (auto) computed twice where their buffers would not fit. The results are the same."
         ),
     ] = REQUANTIZE[0]
     seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0

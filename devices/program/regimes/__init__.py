@@ -54,7 +54,7 @@ __all__ = [
 
 UPDATES = ("end", "fused")
 """When gradients are applied: at the end of the step, or each in the backward pass."""
-REQUANTIZE = ("buffered", "twice")
+REQUANTIZE = ("buffered", "twice", "auto")
 """How sums of integer regimes become few bits: their largest must be known first."""
 
 

@@ -32,6 +32,7 @@ class Step:
     limit_bytes: int | None = None
     alignment: int = 8
     twice: bool = False  # integer regimes compute sums twice instead of buffering them
+    by_tensor: bool = False  # they do so only of those sums that would not fit ``limit_bytes``
 
 
 class Builder:

@@ -1,20 +1,32 @@
 """Training on integers alone: ``niti`` in 8 bits and two forms of 4, global and local; ``nitro-local``."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from devices.network import Network
-from devices.program.integer import IntegerForm, IntegerLowering, IntegerState, integer_network
+from devices.program.integer import (
+    IntegerForm,
+    IntegerLowering,
+    IntegerState,
+    integer_network,
+    is_buffer_of_sums,
+)
+from devices.program.ledger import Ledger
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.local import steps_of_blocks
 from devices.program.schedule import Program, Schedule
+
+Twice = bool | frozenset[str]
+"""Which sums are made twice: all, none, or the buffers of these names."""
 
 
 class IntegerBuilder(Builder):
     """A program of integer layers. Optimizer, cost table and bits of ``step`` are the form's."""
 
-    def __init__(self, network: Network, step: Step, form: IntegerForm) -> None:
+    def __init__(self, network: Network, step: Step, form: IntegerForm, twice: Twice) -> None:
+        """``twice`` are the sums that are made twice: all, none, or some."""
         self.network = integer_network(network)
-        self.form = form
+        self.form, self.twice = form, twice
         self.step = replace(step, optimizer="sgd", table=form.table, bits=form.bits)
         self.program = Program()
         self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
@@ -26,20 +38,56 @@ class IntegerBuilder(Builder):
         lowering = IntegerLowering(self.program, self.network, self.step.table, self.step.bits, batch)
         lowering.gradient_bits = self.form.error_bits
         lowering.scaled = self.form.scaled
-        lowering.twice = self.step.twice and not self.form.scaled
+        lowering.twice = self.twice
         return lowering
 
 
 def integer_bp(network: Network, step: Step, form: IntegerForm) -> Schedule:
     """Forward through all blocks and back; each layer's weights take their step on the way."""
-    build = IntegerBuilder(network, step, form)
-    layers = build.train_all()
-    build.load()
-    build.lowering.forward(layers)
-    build.lowering.backward(layers, fused=True)
-    return build.finish()
+
+    def made(twice: Twice) -> Schedule:
+        build = IntegerBuilder(network, step, form, twice)
+        layers = build.train_all()
+        build.load()
+        build.lowering.forward(layers)
+        build.lowering.backward(layers, fused=True)
+        return build.finish()
+
+    return _by_choice(made, step, form)
 
 
 def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
     """Forward, head and backward of one block after the other; all weights are resident."""
-    return steps_of_blocks(IntegerBuilder(network, step, form), fused=True)
+    return _by_choice(
+        lambda twice: steps_of_blocks(IntegerBuilder(network, step, form, twice), fused=True), step, form
+    )
+
+
+def _by_choice(made: Callable[[Twice], Schedule], step: Step, form: IntegerForm) -> Schedule:
+    """As the step says: all sums buffered, all made twice, or the least work within the limit.
+
+    A buffer of sums lives for two operations, those that make and read it, and only there would its sums'
+    being made twice lower anything. So the sums to make twice are those beside which the limit is passed: no
+    choice of others helps, and each of them is needed. Where even so the limit cannot be met, or there is
+    none, the limit is the lowest peak that there is.
+    """
+    if not step.by_tensor or form.scaled:
+        return made(step.twice)
+    found = made(False) if step.limit_bytes is None else _within(made, step, step.limit_bytes)
+    if step.limit_bytes is None or Ledger(found, step.alignment).peak_bytes > step.limit_bytes:
+        lowest = Ledger(made(True), step.alignment).peak_bytes
+        found = _within(made, step, min(lowest, Ledger(found, step.alignment).peak_bytes))
+    return found
+
+
+def _within(made: Callable[[Twice], Schedule], step: Step, limit: int) -> Schedule:
+    """The schedule in which the sums beside which the limit would be passed are made twice."""
+    twice: frozenset[str] = frozenset()
+    while True:
+        found = made(twice)
+        live = Ledger(found, step.alignment).live_bytes
+        over = {name for name, (i, j) in found.lifetimes.items() if max(live[i : j + 1]) > limit}
+        more = {name for name in over if is_buffer_of_sums(found.tensors[name])}
+        if not more:
+            return found
+        twice |= more

@@ -3,6 +3,7 @@
 import pytest
 from integer_steps import IntegerSteps
 
+from devices.program.ledger import Ledger
 from devices.program.regimes import INTEGER_REGIMES
 
 pytestmark = pytest.mark.floats  # the float network from which an integer one is made
@@ -23,3 +24,14 @@ def test_so_do_steps_of_a_network_of_more_layers_in_larger_blocks(regime, intege
     steps = IntegerSteps(regime, "plain6", 3, in_shape=(3, 16, 16), blocks="2")
     with integers_only():
         assert steps.run(2) == []
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti4", "niti4-jump-local"])
+def test_so_do_steps_in_which_some_sums_are_made_twice(regime, integers_only):
+    peaks = [Ledger(IntegerSteps(regime, twice=twice).plan).peak_bytes for twice in (True, False)]
+    steps = IntegerSteps(regime, limit_bytes=sum(peaks) // 2)
+    actions = {operation.action for operation in steps.plan.operations}
+    assert {"largest sum", "backward (weight, largest)"} & actions
+    assert "backward (weight)" in actions
+    with integers_only():
+        assert steps.run(3) == []

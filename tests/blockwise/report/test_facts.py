@@ -21,4 +21,7 @@ def test_float_settings_are_shown_where_a_regime_is_float(regimes):
 def test_integer_regimes_show_their_own():
     assert lines("niti", "nitro-local") == ("batch 16, 5 epochs", "mu 5, sums buffered")
     assert lines("niti", requantize="twice")[1] == "mu 5, sums computed twice"
+    assert (
+        lines("niti", requantize="auto")[1] == "mu 5, sums computed twice where their buffers would not fit"
+    )
     assert lines("bp")[1] == ""

@@ -1,14 +1,19 @@
 """Peaks of integer regimes, counted by hand on three layers, and what holds for every form."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from tiny import NETWORK
 
 from devices.network import Block, Layer, Network
 from devices.program.categories import CATEGORIES, LATENT_WEIGHTS, OPTIMIZER_STATE, WORKING_TENSORS
+from devices.program.integer import FORMS, is_buffer_of_sums
 from devices.program.ledger import Ledger
 from devices.program.regimes import INTEGER_REGIMES, Step, schedule
+from devices.program.regimes.integer import IntegerBuilder
+from devices.program.regimes.local import steps_of_blocks
+from devices.program.schedule import Schedule
 
 
 def without_norms(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -94,3 +99,42 @@ def test_there_is_no_latent_weight_and_no_optimizer_state_but_the_generators_of_
     assert bool(sums) != twice
     # they live until the largest of them is known, for two operations: they are no scratch
     assert all(t.category in (WORKING_TENSORS, "weight gradients") for t in sums)
+
+
+def choices(regime: str, batch: int) -> list[tuple[int, int]]:
+    """Peak and multiply-accumulates of every choice of sums that are made twice."""
+    step = Step(batch, alignment=8)
+    form, local = FORMS[regime.removesuffix("-local")], regime.endswith("-local")
+
+    def build(twice: frozenset[str]) -> Schedule:
+        maker = IntegerBuilder(PLAIN, step, form, twice)
+        if local:
+            return steps_of_blocks(maker, fused=True)
+        layers = maker.train_all()
+        maker.load()
+        maker.lowering.forward(layers)
+        maker.lowering.backward(layers, fused=True)
+        return maker.finish()
+
+    names = sorted(t.name for t in build(frozenset()).tensors.values() if is_buffer_of_sums(t))
+    subsets = (frozenset(c) for n in range(len(names) + 1) for c in combinations(names, n))
+    return [(Ledger(s).peak_bytes, s.macs) for s in map(build, subsets)]
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti4-jump", "niti-local"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_chosen_sums_are_the_least_work_within_any_limit_of_all_choices(regime, batch):
+    every = choices(regime, batch)
+    lowest = min(peak for peak, _ in every)
+    for limit in sorted({peak + d for peak, _ in every for d in (-1, 0)}):
+        found = schedule(regime, PLAIN, Step(batch, limit_bytes=limit, by_tensor=True))
+        peak, macs = Ledger(found).peak_bytes, found.macs
+        within = max(limit, lowest)  # a limit that nothing meets: as low as it gets
+        assert peak <= within
+        assert macs == min(m for p, m in every if p <= within), limit
+
+
+def test_without_a_limit_the_chosen_sums_give_the_lowest_peak_by_the_least_work():
+    every = choices("niti", 4)
+    found = schedule("niti", PLAIN, Step(4, by_tensor=True))
+    assert (Ledger(found).peak_bytes, found.macs) == min(every)
