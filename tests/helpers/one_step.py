@@ -1,6 +1,6 @@
 """One step of a float regime twice: by the simulation, and on bytes at planned addresses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.norms import replace_norms
+from blockwise.quant import Quantizer
+from blockwise.quant.layers import QuantReLU
 from blockwise.training import float_regime
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
 from blockwise.training.phase import Phase
@@ -22,6 +24,7 @@ from devices.memory.arena import buffers_of, pack
 from devices.network import Residual
 from devices.program.execute import Memory, execute
 from devices.program.kernels.machine import FloatMachine
+from devices.program.operation import Operation
 from devices.program.regimes import Step, schedule, update_of
 from devices.program.schedule import Schedule
 
@@ -157,6 +160,7 @@ class OneStep:
         )
         modules = dict(modules_of(chain, net, plan.layers))
         start = _state(modules)
+        codes = Codes(machine, modules)
         for phase in phases:
             if len(phases) > 1:
                 for index in range(len(net)):
@@ -167,11 +171,13 @@ class OneStep:
                 self.settle(updater)
             self.simulated(net, updater, phase)
         updater.close()
+        codes.close()
         after = {name: v for name, v in _state(modules).items() if name in plan.tensors}
         offsets = offsets or pack(buffers_of(plan, 8), 8).offsets
-        memory = execute(plan, offsets, machine)
+        memory = execute(plan, offsets, machine, codes.compare)
         board = {name: _read(machine, memory, name) for name in after}
         self.after, self.board, self.start = after, board, start
+        self.codes, self.flips = codes.count, codes.flips
         return difference(start, after, board)
 
     def worst(self) -> list[tuple[str, float, float]]:
@@ -180,6 +186,41 @@ class OneStep:
             for n, v in self.after.items()
         ]
         return sorted(found, key=lambda r: -r[1])[:8]
+
+
+class Codes:
+    """Counts the codes of activations that a board makes otherwise than the simulation."""
+
+    def __init__(self, machine: FloatMachine, modules: Mapping[str, nn.Module]) -> None:
+        self.machine, self.count, self.flips = machine, 0, 0
+        self.simulated: dict[str, list[torch.Tensor]] = {}
+        quantized = {n: m for n, m in modules.items() if isinstance(m, QuantReLU | Quantizer)}
+        self.handles = [m.register_forward_hook(self._hook(name)) for name, m in quantized.items()]
+
+    def _hook(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def keep(module: nn.Module, _: object, output: torch.Tensor) -> None:
+            if module.training:
+                self.simulated.setdefault(name, []).append(output.detach().clone())
+
+        return keep
+
+    def close(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def compare(self, operation: Operation, memory: Memory) -> None:
+        expected = self.simulated.get(operation.layer, [])
+        makes = operation.action == operation.phase == "forward" and not operation.at_rest
+        if not makes or not expected:
+            return
+        name = next(target for role, target in operation.results if role == "output")
+        levels = [memory.load(x) for x in (f"{operation.layer}.step", f"{operation.layer}.levels")
+                  if x in memory.tensors]  # fmt: skip
+        quantizer = self.machine.quantizers[operation.layer]
+        board = quantizer.decode(memory.load(name), torch.cat(levels) if levels else None)
+        simulated = expected.pop(0)
+        apart = (board - simulated).abs() > 1e-3 * simulated.abs().max()
+        self.count, self.flips = self.count + apart.numel(), self.flips + int(apart.sum())
 
 
 def _state(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:

@@ -17,6 +17,8 @@ NORMS = ("batch", "batch-recompute", "group", "frozen", "none")
 MODELS = ("resnet8", "plain4", "cnn")
 TOLERANCE = 1e-5
 """Of the length of the update."""
+MOST_FLIPS = 1e-3
+"""Of all codes: a value may lie within a few units in the last place of a threshold."""
 
 CHOICES = {
     "method": METHODS, "optimizer": OPTIMIZERS, "norm": NORMS, "fused": (True, False), "model": MODELS,
@@ -49,6 +51,8 @@ def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
             continue
         step = OneStep(regime, **row)
         assert step.run() < TOLERANCE, (row, step.worst())
+        assert (step.codes > 0) == (method != "fp32")
+        assert step.flips <= MOST_FLIPS * step.codes
 
 
 @pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])

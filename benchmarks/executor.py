@@ -1,0 +1,74 @@
+"""Every float regime executed on bytes, under all settings, against a step of the simulation.
+
+    python benchmarks/executor.py [--regimes bp local ...] [--record]
+
+The product of regimes, methods, optimizers, norms, updates and three small networks: a step from the
+simulation's own state, each tensor at its planned address and dead bytes poisoned. Kept in executor.json: the
+number of steps, the largest difference relative to the length of the update, and how many codes came out
+otherwise.
+"""
+
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import output
+import torch
+
+from devices.program.regimes import REGIMES, find
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+from one_step import OneStep
+
+METHODS = ("fp32", "lsq", "dorefa", "pact", "twn", "lq-net")
+OPTIMIZERS = ("sgd", "sgd-momentum", "adam")
+NORMS = ("batch", "batch-recompute", "group", "frozen", "none")
+MODELS = ("resnet8", "plain4", "cnn")
+TOLERANCE = 1e-5
+
+
+def settings(regime: str) -> list[dict[str, Any]]:
+    """All of them; a regime whose update is fixed has one."""
+    fused = (True,) if find(regime).fixed_update else (False, True)
+    return [
+        {"method": method, "optimizer": optimizer, "norm": norm, "fused": now, "model": model}
+        for method, optimizer, norm, now, model in product(METHODS, OPTIMIZERS, NORMS, fused, MODELS)
+    ]
+
+
+def measured(regime: str) -> dict[str, Any]:
+    """The steps of one regime, the worst of them, and its codes."""
+    worst, where, beyond, codes, flips = 0.0, {}, 0, 0, 0
+    rows = settings(regime)
+    for row in rows:
+        step = OneStep(regime, **row)
+        found = step.run()
+        codes, flips, beyond = codes + step.codes, flips + step.flips, beyond + (not found <= TOLERANCE)
+        if not found <= worst:
+            worst, where = found, row
+    return {
+        "steps": len(rows), "largest_difference": worst, "of": where, "beyond_tolerance": beyond,
+        "codes": codes, "flips": flips,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print a line for each regime, and keep it."""
+    parser = output.parser(__doc__)
+    parser.add_argument("--regimes", nargs="+", default=list(REGIMES), choices=list(REGIMES))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {}
+    for regime in args.regimes:
+        found[regime] = row = measured(regime)
+        print(
+            f"{regime:15} {row['steps']:4} steps, at most {row['largest_difference']:.1e} of the update, "
+            f"{row['beyond_tolerance']} beyond {TOLERANCE:g}; {row['flips']} of {row['codes']:,} codes",
+            flush=True,
+        )
+    output.keep("executor", {"tolerance": TOLERANCE, "regimes": found}, record=args.record)
+
+
+if __name__ == "__main__":
+    main()
