@@ -79,11 +79,13 @@ class Bits:
         if layer.weights:
             own = self.edge_weights if layer.precision == "edge" else None
             return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
-        makes_codes = layer.op.makes_codes and self.activation_of(layer) < FLOAT_BITS
+        bits = self.activation_of(layer)
+        if not layer.op.makes_codes or bits == FLOAT_BITS:
+            return FIXED_LEVELS
+        if bits != self.activation:  # at the edge
+            return self.edge_activations or self.activations
         signed = isinstance(layer.op, Quantize) and layer.op.signed
-        own = self.edge_activations if layer.precision == "edge" else None
-        own = own or (self.signed_activations if signed else None)
-        return (own or self.activations) if makes_codes else FIXED_LEVELS
+        return (self.signed_activations if signed else None) or self.activations
 
     def weight_of(self, layer: Layer) -> int:
         """Bits of the layer's weight codes."""

@@ -24,6 +24,10 @@ from devices.program.state import Bits
 TORCHVISION = ("mobilenet_v2", "resnet18", "efficientnet_b0")
 OWN = {"functions": own.Functions, "residuals": own.Residuals, "branches": own.Branches, "row": own.row}
 FLOAT = 32
+TRAINED = [
+    name for name, method in quant.METHODS.items() if method.levels != "float" and not method.after_training
+]
+"""Methods that quantize in training."""
 Precisions = dict[str, tuple[object, ...]]
 """Layer -> what it is, its bits, and for a quantizer whether it has both signs."""
 
@@ -75,6 +79,24 @@ def trained(chain: models.Chain, layers: tuple[Layer, ...]) -> Precisions:
     return found
 
 
+def trained_values(chain: models.Chain, layer: Layer) -> int:
+    """Elements that the optimizer steps beside the latent weights."""
+    module = chain.units.get_submodule(layer.name.removesuffix(".input"))
+    if isinstance(layer.op, Quantize):
+        quantizer = module.input_quantizer
+    else:
+        quantizer = getattr(module, "weight_quantizer" if layer.weights else "quantizer", None)
+    return models.count_parameters(quantizer) if quantizer is not None else 0
+
+
+def holds_what_is_planned(chain: models.Chain, layers: tuple[Layer, ...], bits: Bits) -> None:
+    for layer in with_quantizers(layers, bits, {}):
+        if layer.weights or layer.op.makes_codes:
+            memory = bits.quantizer_of(layer)
+            counted = memory.trained * (layer.code_block if memory.blocks else 1)
+            assert counted == trained_values(chain, layer), layer.name
+
+
 def agree(name: str, method: str, residual: str) -> None:
     scheme = quant.scheme(method)
     widths = scheme.usual_bits("weight"), scheme.usual_bits("activation")
@@ -87,6 +109,8 @@ def agree(name: str, method: str, residual: str) -> None:
         assert (told.weight, told.activation, told.edge) == (bits.weight, bits.activation, bits.edge)
     converted = quant.quantize(copy.deepcopy(chain), method, residual=residual)
     found = trained(converted, layers)
+    if not scheme.weight.after_training:
+        holds_what_is_planned(converted, layers, scheme.bits(*widths, residual))
     if widths[1] == 1:  # the quantizer of signs has both, and takes values of one sign too
         found = {key: value[:2] for key, value in found.items()}
         assert {key: value[:2] for key, value in planned(layers, bits).items()} == found, (name, residual)
@@ -232,3 +256,17 @@ def test_a_network_of_leaky_relus_is_trained_with_the_precision_that_is_planned(
     assert list(found.values()).count(("input", 3, True)) == 6  # all that read what a leaky ReLU leaves
     chain(torch.randn(4, 1, 8, 8)).sum().backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in chain.parameters())
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_quantizers_of_both_signs_and_of_edges_hold_the_values_that_are_planned(method):
+    """At the least bits as well, where another method may stand at the edge and before a convolution."""
+    scheme = quant.scheme(method)
+    chain = models.build("resnet20", (1, 8, 8), 10, 2, style=models.Style("leaky-relu"))
+    layers = chain.describe(blocks="stages", head="gap").layers
+    for widths in (
+        (scheme.usual_bits("weight"), scheme.usual_bits("activation")),
+        (scheme.weight.weight_bits[0], scheme.activation.activation_bits[0]),
+    ):
+        converted = quant.quantize(copy.deepcopy(chain), method, *widths)
+        holds_what_is_planned(converted, layers, scheme.bits(*widths))
