@@ -4,16 +4,19 @@ Batch norms are folded into the weights before them, and some training images pa
 once. Each quantizer chooses its levels from what reaches it, which those before it have quantized.
 """
 
+from collections import Counter
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from blockwise.data import Normalize, Split
+from blockwise.nets.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from devices.errors import InputError
-from devices.network.trace import symbolic
+from devices.network.trace import links
 
 IMAGES = 128
 """Of the training set, evenly spread over it, without augmentation: a batch such as any training's."""
@@ -68,15 +71,14 @@ def fold_norms(module: nn.Module, name: str) -> None:
     What remains of the norm is the shift. It stays where it is, as minus the mean of a norm that
     does nothing else: the network keeps its structure, and a checkpoint fits before and after.
     """
-    modules = dict(module.named_modules())
-    for node in symbolic(module, name).nodes:
-        norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-            continue
-        (before,) = node.all_input_nodes
-        layer = modules.get(str(before.target)) if before.op == "call_module" else None
-        if isinstance(layer, QuantConv2d | QuantLinear) and len(before.users) == 1:
-            _fold(layer, norm)
+    modules, layers = dict(module.named_modules()), links(module, name)
+    readers = Counter(source for layer in layers for source in layer.inputs)
+    for layer in layers:
+        if layer.op.batch_statistics:
+            norm, before = modules[layer.name], modules.get(layer.inputs[0])
+            if isinstance(before, QuantConv2d | QuantLinear) and readers[layer.inputs[0]] == 1:
+                assert isinstance(norm, BATCH_NORMS)
+                _fold(before, norm)
 
 
 def _fold(layer: QuantConv2d | QuantLinear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
