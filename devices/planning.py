@@ -91,26 +91,15 @@ class Plan:
 
 
 def plan(
-    model: Describable | Network,
-    device: Device | str | Path,
-    *,
-    regime: str = "bp",
-    batch_size: int = 1,
-    optimizer: str = "sgd-momentum",
-    weight_bits: int = 3,
-    activation_bits: int = 3,
-    edge_bits: int = 8,
-    weights: QuantizerMemory = ONE_STEP,
-    activations: QuantizerMemory = ONE_STEP,
-    edge_weights: QuantizerMemory | None = None,
-    residual: Residual = "codes",
-    update: str | None = None,
-    micro_batch: int = 1,
+    model: Describable | Network, device: Device | str | Path, *,
+    regime: str = "bp", batch_size: int = 1, micro_batch: int = 1,
+    optimizer: str = "sgd-momentum", update: str | None = None,
+    weight_bits: int = 3, activation_bits: int = 3, edge_bits: int = 8,
+    weights: QuantizerMemory = ONE_STEP, activations: QuantizerMemory = ONE_STEP,
+    edge_weights: QuantizerMemory | None = None, residual: Residual = "codes",
     requantize: str = REQUANTIZE[0],
-    blocks: str | int = DEFAULT_BLOCKS,
-    head: str = DEFAULT_HEAD,
-    table: CostTable = DEVICE,
-) -> Plan:
+    blocks: str | int = DEFAULT_BLOCKS, head: str = DEFAULT_HEAD, table: CostTable = DEVICE,
+) -> Plan:  # fmt: skip
     """The memory plan of one training step.
 
     ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
@@ -124,19 +113,7 @@ def plan(
     ("auto") computed twice where their buffers would not fit the board.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
-    if type(batch_size) is not int or batch_size < 1:
-        raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
-    if type(micro_batch) is not int or micro_batch < 1:
-        raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
-    if update is not None and update not in UPDATES:
-        raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
-    if requantize not in REQUANTIZE:
-        raise unknown_name("requantize", requantize, REQUANTIZE)
-    if not isinstance(model, Network | Describable):
-        raise InputError(
-            "model", got=f"a {type(model).__name__}", wanted="a network that describes its layers",
-            do="make one of a torch.nn module: blockwise.from_module(module, in_shape=(C, H, W))",
-        )  # fmt: skip
+    _check(model, batch_size, micro_batch, update, requantize)
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
@@ -151,3 +128,22 @@ def plan(
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))
+
+
+def _check(
+    model: Describable | Network, batch_size: int, micro_batch: int, update: str | None, requantize: str
+) -> None:
+    """Raise InputError for the first that is unknown or out of range."""
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
+    if type(micro_batch) is not int or micro_batch < 1:
+        raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
+    if update is not None and update not in UPDATES:
+        raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
+    if requantize not in REQUANTIZE:
+        raise unknown_name("requantize", requantize, REQUANTIZE)
+    if not isinstance(model, Network | Describable):
+        raise InputError(
+            "model", got=f"a {type(model).__name__}", wanted="a network that describes its layers",
+            do="make one of a torch.nn module: blockwise.from_module(module, in_shape=(C, H, W))",
+        )  # fmt: skip
