@@ -11,6 +11,9 @@ from blockwise import quant
 
 Kind = type[quant.Quantizer]
 
+QUICK_BITS = (1, 2, 3, 8, quant.FLOAT_BITS)
+"""Widths of the quick tier: the least, the usual ones and the most; those between are in the whole."""
+
 
 def kind(name: str, role: quant.Role) -> Kind:
     """The class of the method's quantizer of weights or of activations."""
@@ -27,7 +30,13 @@ def cases(
 ) -> list[Any]:
     """The cases whose quantizer's own facts are as ``where`` wants; fp32's too unless ``quantizing``."""
     return [
-        pytest.param(entry.name, bits, role, id=f"{entry.name}-{bits}-{role}")
+        pytest.param(
+            entry.name,
+            bits,
+            role,
+            id=f"{entry.name}-{bits}-{role}",
+            marks=() if bits in QUICK_BITS else pytest.mark.slow,
+        )
         for entry in quant.METHODS.values()
         for role in roles
         if entry.quantizer(role) is not None and where(kind(entry.name, role))

@@ -60,6 +60,7 @@ def test_a_reader_that_leaves_costs_no_file(capsys, monkeypatch):
     assert Path("run/result.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_an_answer_that_cannot_be_printed_is_told_in_one_line():
     with open("/dev/full", "w") as full:

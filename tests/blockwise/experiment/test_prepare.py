@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiers import quick
 from torch import nn
 
 from blockwise.experiment.choice import HEAD_CANDIDATES
@@ -68,7 +69,7 @@ def test_a_global_integer_regime_leaves_the_heads_of_float_ones_alone():
     assert setup(regimes=("niti-local", "local"), **network).head == "pred-pooled"
 
 
-@pytest.mark.parametrize("model", CATALOGUE)
+@pytest.mark.parametrize("model", quick(CATALOGUE, "resnet20", "cnn", "mlp", "vgg8b"))
 @pytest.mark.parametrize("head", ["gap", "lookahead:8", "predsim"])
 def test_the_plan_counts_the_parameters_of_the_network_that_is_trained(model, head):
     chosen = setup(model=model, head=head, blocks="stages")

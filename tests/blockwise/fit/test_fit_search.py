@@ -94,6 +94,7 @@ def test_a_search_that_may_look_at_a_part_finds_the_front_of_the_whole(whole):
     assert figures(part) == figures(whole)
 
 
+@pytest.mark.slow
 def test_a_front_with_unknown_neighbours_says_so(whole):
     part = search(WIDE, MODEL, load("stm32"), most=30)
     assert part.looked_at == 30 and not part.closed

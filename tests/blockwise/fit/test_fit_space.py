@@ -33,6 +33,7 @@ def found(atlas) -> list[Candidate]:
     return list(candidates(SPACE, atlas))
 
 
+@pytest.mark.slow
 def test_no_two_candidates_are_the_same_program(atlas, found):
     limits = Limits(2**20, 0, 8)
     programs = Counter()

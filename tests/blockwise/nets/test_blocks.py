@@ -192,7 +192,7 @@ def test_blocks_are_named_after_their_first_and_last_unit():
 
 
 @every_network
-@every_head
+@pytest.mark.parametrize("head", quick(heads.CATALOGUE, "gap", "predsim-lean"))
 def test_a_batch_of_one_is_refused_exactly_where_a_step_on_one_image_fails(head, name):
     """Tried on digits: norms of 1x1 maps in a network or a head, and heads that compare samples."""
     network, training = NetworkSettings(name, 4, "layers", head), TrainingSettings(batch_size=2)

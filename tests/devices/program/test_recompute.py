@@ -96,6 +96,7 @@ precisions = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(network=nets, batch=st.integers(1, 9), bits=precisions)
 def test_no_other_choice_has_a_lower_peak(network, batch, bits):

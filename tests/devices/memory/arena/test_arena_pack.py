@@ -8,6 +8,7 @@ import pytest
 from exhaustive import lowest_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import quick
 
 import devices
 from blockwise import models
@@ -45,6 +46,7 @@ def instance(rng: random.Random, most: int = 9) -> list[Buffer]:
     return buffers
 
 
+@pytest.mark.slow
 @settings(max_examples=10_000, deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_each_of_ten_thousand_random_plans_is_valid(seed):
@@ -225,7 +227,7 @@ def test_bad_buffers_are_told_in_one_line():
         assert "\n" not in str(error.value)
 
 
-@pytest.fixture(scope="module", params=models.CATALOGUE)
+@pytest.fixture(scope="module", params=quick(models.CATALOGUE, "resnet20", "cnn", "mlp"))
 def plans(request):
     """Every regime of a narrow model."""
     model = models.build(request.param, width=WIDTHS.get(request.param, 4))
