@@ -143,6 +143,7 @@ def test_a_namesake_of_a_set_is_told_how_it_is_reached(capsys, workplace):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bits", "method"),
     [
@@ -183,7 +184,7 @@ def test_an_empty_value_is_none(capsys, flag):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--model resnet20 --width 60000", "--width: got 3,758,"),
+        pytest.param("--model resnet20 --width 60000", "--width: got 3,758,", marks=pytest.mark.slow),
         ("--head lookahead:60000 --regimes local", "--head: got 64,8"),
     ],
 )

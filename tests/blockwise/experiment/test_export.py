@@ -85,6 +85,7 @@ def test_files_of_other_methods_predict_as_well_as_the_run_tested(method, tmp_pa
     assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_a_file_of_a_network_with_float_skip_paths_predicts_as_well_as_the_run_tested(tmp_path, capsys):
     folder = tmp_path / "run"
     arguments = ["--model", "resnet20", "--width", "2", "--epochs", "1", "--batch-size", "128", "--quiet"]
@@ -141,6 +142,7 @@ def test_what_was_not_trained_to_the_end_is_refused(run, tmp_path, capsys):
     assert "--resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_integers_are_left_in_their_checkpoint_and_the_next_best_is_exported(tmp_path, capsys):
     run = ["--model", "plain4", "--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet"]
     folder = tmp_path / "run"

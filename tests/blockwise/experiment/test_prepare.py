@@ -42,7 +42,9 @@ def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
     assert not any(setup(model="resnet20", width=8, head=head).plan(LEANEST).fits for head in wider)
 
 
-@pytest.mark.parametrize("regimes", [DEFAULT_REGIMES, ("bp",), ("bp", "local"), ("local-paged", "local")])
+@pytest.mark.parametrize(
+    "regimes", quick([DEFAULT_REGIMES, ("bp",), ("bp", "local"), ("local-paged", "local")], ("bp", "local"))
+)
 def test_where_no_head_fits_the_one_with_the_lowest_peak_is_taken(regimes):
     chosen = setup("bluepill", regimes=regimes)
     local = [r for r in regimes if r.startswith("local")]

@@ -95,7 +95,14 @@ def test_numbers_alone_name_no_unit():
     assert from_module(own.row(), SHAPE).unit_names == ("conv_0", "conv_4", "classifier")
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("cnn", "layers"), ("resnet20", "residual"), ("plain4", "2")])
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("cnn", "layers"),
+        pytest.param("resnet20", "residual", marks=pytest.mark.slow),
+        pytest.param("plain4", "2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_built_in_network_given_as_a_module_has_the_plans_of_the_built_in_one(name, blocks):
     built_in = models.build(name, SHAPE, 10, 8)
     imported = from_module(nn.Sequential(*built_in.units.values()), SHAPE)

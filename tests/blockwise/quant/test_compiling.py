@@ -11,6 +11,7 @@ from blockwise.quant.compiling import check_compiled
 from blockwise.quant.methods import lsq
 from devices.errors import InputError
 
+pytestmark = pytest.mark.slow  # the compiler takes seconds to start
 BACKEND = "aot_eager"
 """Traces forward and backward as every compilation does, and generates no code, which takes longest."""
 

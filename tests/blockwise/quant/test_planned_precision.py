@@ -6,6 +6,7 @@ from functools import cache
 import own_modules as own
 import pytest
 import torch
+from tiers import quick
 from torch import nn
 
 from blockwise import models, quant
@@ -118,14 +119,14 @@ def agree(name: str, method: str, residual: str) -> None:
         assert planned(layers, bits) == found, (name, method, residual)
 
 
-@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "dorefa", "twn"))
 def test_every_built_in_network_is_trained_with_the_precision_that_is_planned(method):
     for name in models.CATALOGUE:
         for residual in ("codes", "float") if models.has_skips(name) else ("codes",):
             agree(name, method, residual)
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", quick(TORCHVISION, "mobilenet_v2"))
 def test_networks_of_torchvision_are_trained_with_the_precision_that_is_planned(name):
     for method in quant.METHODS if name == "resnet18" else ("lsq", "dorefa", "bnn", "ptq-mse", "lsq-plus"):
         for residual in ("codes", "float"):
@@ -152,7 +153,7 @@ def test_a_network_with_linear_bottlenecks_has_the_quantizers_counted_by_hand():
 
 
 @pytest.mark.parametrize("regime", ["bp", "local"])
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", quick(TORCHVISION, "mobilenet_v2"))
 def test_networks_of_torchvision_take_two_quantized_steps(name, regime):
     chain, _ = built(name)
     groups = Anatomy(chain, "gap").cut("stages", Step())

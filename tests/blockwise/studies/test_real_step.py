@@ -22,8 +22,8 @@ def test_resnet20_as_published_in_residual_blocks(regime, batch):
 @pytest.mark.parametrize(
     ("name", "width", "norm", "cut", "head", "optimizer"),
     [
-        ("resnet20", 4, "group", "stages", "gap", "adam"),
-        ("resnet32", 4, "batch", "stages", "lookahead:4", "sgd"),
+        pytest.param("resnet20", 4, "group", "stages", "gap", "adam", marks=pytest.mark.slow),
+        pytest.param("resnet32", 4, "batch", "stages", "lookahead:4", "sgd", marks=pytest.mark.slow),
         ("vgg8b", 4, "batch", "layers", "pred", "sgd-momentum"),
         ("cnn", 4, "none", "layers", "gap", "sgd-momentum"),
         ("cnn", 4, "frozen", "layers", "gap", "sgd-momentum"),
@@ -39,7 +39,7 @@ def test_other_networks_norms_cuts_heads_and_optimizers(name, width, norm, cut, 
 
 
 @pytest.mark.parametrize("batch", quick([2, 7], 2))
-@pytest.mark.parametrize("head", ["pred", "sim", "predsim"])
+@pytest.mark.parametrize("head", quick(["pred", "sim", "predsim"], "predsim"))
 def test_the_published_heads_with_dropout_leaky_relus_and_biases(head, batch):
     regimes = [r for r in REGIMES if r not in WITHIN_UNITS]
     style = models.Style("leaky-relu", 0.2, True, "pytorch")

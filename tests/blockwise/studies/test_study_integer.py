@@ -27,6 +27,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkeypatch, capsys):
     chosen = ["--regimes", "bp", "local", "niti", "niti4-local", "nitro-local"]
     assert run(*chosen) == 0

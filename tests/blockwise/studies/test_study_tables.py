@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from command_lines import changed
+from tiers import quick
 
 from blockwise.cli import main as cli
 from blockwise.studies import records
@@ -17,7 +18,7 @@ STUDIES = {
 }
 
 
-@pytest.fixture(params=STUDIES)
+@pytest.fixture(params=quick(STUDIES, "qat"))
 def run(request, tmp_path, monkeypatch) -> Run:
     """The study with one training, recorded in runs.jsonl."""
     monkeypatch.chdir(tmp_path)

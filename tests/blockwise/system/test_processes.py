@@ -33,6 +33,7 @@ def started(*arguments: str, workers: int) -> tuple[subprocess.Popen, list[psuti
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux")
 
 
+@pytest.mark.slow
 @LINUX
 def test_no_worker_of_fit_outlives_sigterm(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -59,8 +59,9 @@ def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, met
     assert len(set(found.values())) == 1, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", ["residual", "stages"])
-@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq"))
+@pytest.mark.parametrize("method", quant.METHODS)
 def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monkeypatch):
     """Traced and differentiated as for --compile, without the minutes that its C++ compiler takes.
 

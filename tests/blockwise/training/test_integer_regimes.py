@@ -162,6 +162,7 @@ def test_images_and_labels_from_the_shared_generator_end_with_the_recorded_bits(
     assert digest(weights_of(net)) == checksum
 
 
+@pytest.mark.slow
 def test_the_blocks_of_nitro_learn_one_after_the_other(digits):
     """Its first sums are divided to 0: a block has nothing to learn from until the one before it has."""
     found = train(digits, "nitro-local", replace(OPTIONS, mu=7))
@@ -177,6 +178,7 @@ class Interrupting(Silent):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", quick(["niti", "niti4-jump-local"], "niti"))
 def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path, regime):
     def told(name: str) -> TrainOptions:

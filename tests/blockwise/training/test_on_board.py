@@ -7,6 +7,7 @@ from itertools import combinations, product
 
 import pytest
 from one_step import OneStep
+from tiers import quick
 
 from blockwise.models import Style
 from devices.program.regimes import REGIMES, find
@@ -43,7 +44,7 @@ def all_pairs() -> list[dict[str, object]]:
 PAIRS = all_pairs()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", quick(METHODS, "lsq", "twn"))
 @pytest.mark.parametrize("regime", REGIMES)
 def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
     for row in PAIRS:
@@ -63,7 +64,12 @@ def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
         assert step.run() < TOLERANCE, (method, step.worst())
 
 
-@pytest.mark.parametrize("regime", ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"])
+@pytest.mark.parametrize(
+    "regime",
+    quick(
+        ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"], "bp-best", "local-resident"
+    ),
+)
 def test_so_it_is_where_skip_paths_hold_floats(regime):
     for method in ("lsq", "dorefa", "lq-net"):
         step = OneStep(regime, method=method, model="resnet8", residual="float", optimizer="adam")

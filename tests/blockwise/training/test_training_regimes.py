@@ -224,7 +224,7 @@ def residual_net(method: str, blocks: str = "stages") -> BlockNet:
     return BlockNet(chain, groups, "gap")
 
 
-@pytest.mark.parametrize("method", ["lsq", "dorefa", "bnn", "lq-net"])
+@pytest.mark.parametrize("method", quick(["lsq", "dorefa", "bnn", "lq-net"], "dorefa"))
 def test_with_float_skip_paths_recomputation_ends_with_the_bits_of_plain_bp(digits, method):
     plain = Run(residual_net(method), digits, REGIMES["bp"], replace(OPTIONS, epochs=1))
     again = Run(
