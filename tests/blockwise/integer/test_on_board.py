@@ -11,7 +11,7 @@ pytestmark = pytest.mark.floats  # the float network from which an integer one i
 
 
 @pytest.mark.parametrize("twice", [False, True], ids=["buffered", "twice"])
-@pytest.mark.parametrize("regime", quick(INTEGER_REGIMES, "niti", "niti4-jump-local", "nitro-local"))
+@pytest.mark.parametrize("regime", quick(INTEGER_REGIMES, "niti", "niti4-jump-local"))
 def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice, integers_only):
     for model in ("plain4", "cnn"):
         for batch in (1, 4):

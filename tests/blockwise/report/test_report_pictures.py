@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from tiers import quick
 
 from blockwise.experiment.result import Result
 from blockwise.report import headline, timeline_images, timeline_svg_png, to_html
@@ -122,7 +123,7 @@ def test_names_are_escaped_in_the_page(four: Result) -> None:
     assert "<b>" not in page
 
 
-@pytest.mark.parametrize("name", ["$x^2$", "a_b", "{x}", "$title"])
+@pytest.mark.parametrize("name", quick(["$x^2$", "a_b", "{x}", "$title"], "$x^2$"))
 def test_names_are_neither_mathematics_nor_templates(four: Result, name: str) -> None:
     changed = dataclasses.replace(four, model=dataclasses.replace(four.model, name=name))
     svg = timeline_images(changed).svg

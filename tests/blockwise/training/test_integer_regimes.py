@@ -98,7 +98,7 @@ def scrambled(net: IntegerNet, first: int, step: int) -> None:
         weight.copy_((rng.uniform(weight.numel(), 15) - 7).view(weight.shape) * (step % 2))
 
 
-@pytest.mark.parametrize("first", [1, 2, 3])
+@pytest.mark.parametrize("first", quick([1, 2, 3], 2))
 @pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if r.endswith("-local")])
 def test_earlier_blocks_end_with_the_same_bits_whatever_later_ones_do(digits, regime, first):
     nets, step = [build(regime).train() for _ in range(2)], INTEGER_REGIMES[regime]
