@@ -30,6 +30,7 @@ UPDATE_COPIES: dict[str, tuple[int, int]] = {"sgd": (1, 0), "sgd-momentum": (2, 
 class EagerLowering(Lowering):
     """Lowers layers to what autograd and torch.optim execute in float32."""
 
+    scatters = False
     _loss = ""  # the loss under way
     _kept: tuple[str, ...] = ()  # the loss before it, and the sum over micro-batches
     _totals: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ class ForwardLowering:
 
     optimizer = ""  # what torch.optim would need temporaries for
     gradient_bits = FLOAT_BITS  # of the error gradients of activations
+    scatters = True  # whether a max pool's gradient is read through its positions
 
     def __init__(
         self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
@@ -45,7 +46,10 @@ class ForwardLowering:
         self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
         self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
         self._again: dict[str, str] = {}  # normalised map -> the one computed again
+        self.scattered: dict[str, Derived] = {}  # gradient of a pool's output -> that of its input
+        self.arrived: dict[str, tuple[str, ...]] = {}  # layer -> what its output's gradient is read from
         self._sharers: Counter[str] = Counter()
+        self._readers = Counter(source for layer in network.all_layers for source in layer.inputs)
         self._shapes = {layer.name: layer.shape for layer in network.all_layers}
         self._owners = network.owners
         self._source = network.source

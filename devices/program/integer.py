@@ -148,7 +148,7 @@ class IntegerState(State):
 class IntegerLowering(Lowering):
     """Sums are buffered, or computed twice, or scaled as they are made."""
 
-    scaled = False
+    scatters = scaled = False
     twice: bool | frozenset[str] = False  # all sums, or those of these names
 
     def _unbuffered(self, sums: str) -> bool:

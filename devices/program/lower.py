@@ -7,11 +7,11 @@ One :class:`Lowering` turns layers into operations under one cost table. The reg
 from collections.abc import Iterable, Sequence
 
 from devices.network import Layer
-from devices.network.ops import Row
+from devices.network.ops import MaxPool, Row
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.forward import Roles
-from devices.program.operation import Operand, Stored, tensors_of
+from devices.program.operation import Derived, Operand, Stored, tensors_of
 from devices.program.state import Parameter
 from devices.program.updates import UpdateLowering
 from devices.program.values import replaced
@@ -48,11 +48,51 @@ class Lowering(UpdateLowering):
         if row.gradient == "share":
             for name in targets:
                 self._share(name, gradient, owner)
+        elif self._scatters(layer, targets):
+            self._scatter(layer, targets[0], gradient)
         elif layer.weights:
             self._backward_weighted(layer, targets, gradient, fused)
         else:
             self._backward_plain(layer, row, targets, gradient, fused)
         self._sharers[gradient] -= 1
+
+    def _scatters(self, layer: Layer, targets: list[str]) -> bool:
+        """Whether the readers of a max pool's gradient find their elements in it by the positions.
+
+        Then no map of the size before the pool is held, of which all but one of each window are zero. That is
+        where an activation stands before the pool, and sums or a constant norm before that: any other norm
+        wants a gradient of every element.
+        """
+        if not self.scatters or not isinstance(layer.op, MaxPool) or not layer.op.apart or len(targets) != 1:
+            return False
+        (name,) = targets
+        if name in self.gradients or self._readers[name] != 1 or name not in self.program.layers:
+            return False
+        activation = self.program.layers[name]
+        before = self._behind_views(activation.inputs[0])
+        alone = self.table.row(activation).gradient == "in_place" and activation.op.makes_codes
+        if not alone or before is None:
+            return False
+        return before.op.accumulates or (before.op.normalises and not self.table.row(before).statistics)
+
+    def _behind_views(self, name: str) -> Layer | None:
+        """The layer whose output a name stands for, if each on the way has one reader."""
+        layers = self.program.layers
+        while name in layers and self._readers[name] == 1:
+            if self.table.row(layers[name]).output != "view":
+                return layers[name]
+            name = layers[name].inputs[0]
+        return None
+
+    def _scatter(self, pool: Layer, name: str, gradient: str) -> None:
+        """The gradient of the pool's output stands for that of its input, with the positions."""
+        ((_, where),) = self._saved(pool)
+        self.scattered[gradient] = Derived(pool.name, (Stored(gradient), where))
+        self._point(name, gradient)
+
+    def _arriving(self, gradient: str) -> Operand:
+        """A gradient as its reader finds it."""
+        return self.scattered.get(gradient, Stored(gradient))
 
     def _incoming(self, layer: Layer) -> str:
         """The gradient of the layer's output; a loss starts from what it saved."""
@@ -69,14 +109,18 @@ class Lowering(UpdateLowering):
         reuse = gradient if row.gradient == "in_place" else None
         written = [self._target(name, reuse, owner) for name in targets]
         self._emit_backward(
-            layer, "backward", (("gradient", Stored(gradient)), *saved, *self._held(layer)), written, grads
+            layer,
+            "backward",
+            (("gradient", self._arriving(gradient)), *saved, *self._held(layer)),
+            written,
+            grads,
         )
         self._settle(grads, owner, fused)
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         """Input gradient first (it needs the old weights), then the weight gradient."""
         owner, macs = self._owners[layer.name], layer.macs * self.images
-        arriving = ("gradient", Stored(gradient))
+        arriving = ("gradient", self._arriving(gradient))
         for name in targets:
             target = self._target(name, None, owner)
             scratch = self._filter_scratch(layer)
@@ -172,6 +216,7 @@ class Lowering(UpdateLowering):
 
     def _point(self, name: str, gradient: str) -> None:
         self.gradients[name] = gradient
+        self.arrived[name] = tensors_of(self._arriving(gradient))
         self._sharers[gradient] += 1
 
     def _share(self, name: str, gradient: str, owner: str) -> None:

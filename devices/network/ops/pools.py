@@ -50,6 +50,12 @@ class MaxPool(Op):
         return cls(kernel, _strides(call, kernel), call.sides("padding", 3, 0), call.sides("dilation", 4, 1))
 
     @property
+    def apart(self) -> bool:
+        """Whether no two windows share a value, and none lies outside of the map."""
+        near = zip(self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return all(side <= step and not pad and spread == 1 for side, step, pad, spread in near)
+
+    @property
     def window(self) -> int:
         """Values that are compared."""
         return math.prod(self.kernel)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from devices.network.ops import LeakyReLU, ReLU
 from devices.program.execute.frame import Frame
+from devices.program.kernels import pools
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -36,11 +37,11 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
 
 def backward(machine: "FloatMachine", frame: Frame) -> None:
     """In place on the gradient; a trained quantizer has its own."""
-    g = frame.raw("gradient")
+    g = frame.value("gradient")
     quantizer = machine.quantizers.get(frame.operation.layer)
     if quantizer is None:
         passes = frame.value("saved output") > 0 if frame.has("saved output") else frame.raw("saved mask") > 0
-        frame.put("input gradient", torch.where(passes.view(g.shape), g, 0))
+        pools.put_gradient(frame, torch.where(passes.view(g.shape), g, 0))
         return
     _, trained, kept = machine.state_of(frame)
     g = g.view(len(g), *frame.layer.shape)
@@ -48,7 +49,7 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     x = frame.value("saved input").view(g.shape) if frame.has("saved input") else None
     codes = frame.raw("saved output") if frame.has("saved output") else None
     found, step = quantizer.gradient(g, mask, codes, x, trained, kept)
-    frame.put("input gradient", found)
+    pools.put_gradient(frame, found)
     if step is not None:
         frame.put("step gradient", step)
 
@@ -63,10 +64,10 @@ def leaky(machine: "FloatMachine", frame: Frame) -> None:
 
 def leaky_backward(machine: "FloatMachine", frame: Frame) -> None:
     """By the signs."""
-    g, op = frame.raw("gradient"), frame.layer.op
+    g, op = frame.value("gradient"), frame.layer.op
     assert isinstance(op, LeakyReLU)
     negative = frame.raw("saved sign").bool().view(g.shape)
-    frame.put("input gradient", torch.where(negative, op.slope * g, g))
+    pools.put_gradient(frame, torch.where(negative, op.slope * g, g))
 
 
 def limited(op: object, x: Tensor) -> Tensor:

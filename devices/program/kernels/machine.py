@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from devices.network import IMAGES, LABELS, Layer
-from devices.network.ops import FrozenNorm
+from devices.network.ops import FrozenNorm, MaxPool
 from devices.program.execute.frame import Frame, Kernel, Parameters
 from devices.program.execute.memory import Misread
 from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
@@ -118,6 +118,9 @@ class FloatMachine:
 
     def derived(self, frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:
         """Norms apply scale and shift, layers at rest make their sums; all else is linear."""
+        if isinstance(layer.op, MaxPool):
+            shape = frame.schedule.layers[layer.inputs[0]].shape
+            return pools.spread(layer, inputs[0], inputs[1], (len(inputs[0]), *shape))
         if layer.op.accumulates:
             return weighted.derived(self, frame, layer, inputs, parameters)
         if layer.op.normalises:

@@ -9,6 +9,7 @@ from torch import Tensor
 from devices.network import Layer
 from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm
 from devices.program.execute.frame import Frame, Parameters
+from devices.program.kernels import pools
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -63,10 +64,10 @@ def again(machine: "FloatMachine", frame: Frame) -> None:
 
 def backward(machine: "FloatMachine", frame: Frame) -> None:
     """In place on the gradient: g -> scale (g' - mean g' - y mean g' y), where g' = gamma g."""
-    g, op = frame.raw("gradient"), frame.layer.op
+    g, op = frame.value("gradient"), frame.layer.op
     g = g.view(len(g), *frame.layer.shape)
     if isinstance(op, FrozenNorm):
-        frame.put("input gradient", g * _channels(frame.raw("running"), g)[0])
+        pools.put_gradient(frame, g * _channels(frame.raw("running"), g)[0])
         return
     y, bias = frame.raw("saved output").view(g.shape), frame.raw("bias")
     dims = [d for d in range(g.ndim) if d != 1]
@@ -79,7 +80,7 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     scale = frame.raw("saved statistics")[-math.prod(shape) :]
     found = rows - rows.mean(around, keepdim=True) - out * (rows * out).mean(around, keepdim=True)
     if frame.makes("input gradient"):
-        frame.put("input gradient", found * scale.view(shape))
+        pools.put_gradient(frame, found * scale.view(shape))
 
 
 def derived(layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from devices.network import Layer
 from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool
 from devices.program.execute.frame import Frame
+from devices.program.operation import Derived, Stored
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -28,13 +30,33 @@ def max_forward(machine: "FloatMachine", frame: Frame) -> None:
 
 def max_backward(machine: "FloatMachine", frame: Frame) -> None:
     """To where the largest stood."""
-    g, op = frame.raw("gradient"), frame.layer.op
-    assert isinstance(op, MaxPool)
     shape = frame.memory.tensors[frame.result("input gradient")].shape
-    where = _in_map(frame.raw("saved argmax"), shape, op).flatten(2)
-    found = torch.zeros(shape).flatten(2)
-    found.scatter_add_(2, where, g.view(where.shape))
-    frame.put("input gradient", found)
+    frame.put("input gradient", spread(frame.layer, frame.raw("gradient"), frame.raw("saved argmax"), shape))
+
+
+def spread(pool: Layer, g: Tensor, inside: Tensor, shape: Sequence[int]) -> Tensor:
+    """The gradient of a pool's input (``shape``), from that of its output and the positions in windows."""
+    assert isinstance(pool.op, MaxPool)
+    where = _in_map(inside, shape, pool.op).flatten(2)
+    found = torch.zeros(tuple(shape)).flatten(2)
+    found.scatter_add_(2, where, g.reshape(where.shape))
+    return found.view(tuple(shape))
+
+
+def put_gradient(frame: Frame, value: Tensor) -> None:
+    """Write the gradient of the input; if it is read through a pool's positions, only what stands there."""
+    if not frame.makes("input gradient"):
+        return
+    operand = frame.operand("gradient")
+    target = frame.memory.tensors[frame.result("input gradient")]
+    if isinstance(operand, Derived) and target.elements < value.numel():
+        pool, positions = frame.schedule.layers[operand.layer], operand.inputs[1]
+        assert isinstance(positions, Stored)
+        assert isinstance(pool.op, MaxPool)
+        inside = frame.memory.load(positions.tensor)
+        where = _in_map(inside, value.shape, pool.op).flatten(2)
+        value = value.flatten(2).gather(2, where)
+    frame.put("input gradient", value)
 
 
 def _in_window(index: Tensor, shape: Sequence[int], op: MaxPool) -> Tensor:

@@ -32,14 +32,14 @@ def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """The error of the input, from the old weights."""
     shape = frame.memory.tensors[frame.result("input gradient")].shape
     weights = _weights(machine, frame)
-    g = frame.raw("gradient")
+    g = frame.value("gradient")
     found = _pulled(lambda x: _product(frame.layer, x, weights), torch.zeros(shape), g)
     frame.put("input gradient", found)
 
 
 def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
-    (x,), g = frame.values("saved input"), frame.raw("gradient")
+    (x,), g = frame.values("saved input"), frame.value("gradient")
     start = torch.zeros(_shape(frame.layer))
     found = _pulled(lambda w: _product(frame.layer, x, w), start, g)
     if frame.has("bias"):

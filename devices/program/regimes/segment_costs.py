@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from devices.network import LABELS, Layer, Network
-from devices.program.accountings import FLOAT_BITS
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.ledger import Ledger
 from devices.program.operation import tensors_of
@@ -123,7 +122,7 @@ def _read(
     build: Builder, schedule: Schedule, layers: Sequence[Layer], cuts: tuple[int, ...],
     passing: Sequence[tuple[int, int]],
 ) -> Costs:  # fmt: skip
-    alignment, batch, count = build.step.alignment, build.lowering.batch, len(cuts) - 1
+    alignment, count = build.step.alignment, len(cuts) - 1
     size, stretch_of = _sizes(schedule, alignment), _stretch_of(layers, cuts)
     saved, images = _saved(schedule, size, stretch_of, count)
     crossing = [(), *(_tensors_of(build, layers[cut - 1].name) for cut in cuts[1:-1])]
@@ -144,7 +143,8 @@ def _read(
             alone[k] = max(alone[k], own - labels + beside)
         else:
             backward[k] = max(backward[k], own)
-    gradients = [_aligned(batch * layers[cut - 1].elements * FLOAT_BITS // 8, alignment) for cut in cuts[1:]]
+    arrived = build.lowering.arrived
+    gradients = [sum(size[t] for t in arrived.get(layers[cut - 1].name, ())) for cut in cuts[1:]]
     macs = [sum(x.macs for x in layers[i:j]) * build.step.batch for i, j in pairwise(cuts)]
     rows = zip(
         inputs, saved, gradients, forward, alone, *zip(*passing, strict=True), backward, macs, strict=True
@@ -183,10 +183,6 @@ def _forward_readers(
         if k is not None and operation.phase in GOING_FORWARD:
             count[k] += bool(set(operation.reads).intersection(crossing[k]))
     return count
-
-
-def _aligned(count: int, alignment: int) -> int:
-    return -(-count // alignment) * alignment
 
 
 def _saved(

@@ -1,0 +1,47 @@
+"""Whether a map of the size before a max pool is held for its gradient."""
+
+import pytest
+
+from blockwise import models
+from devices.program.regimes import REGIMES, Step, schedule
+
+
+def tensors(
+    regime: str, model: str = "plain4", norm: str = "none", head: str = "gap", blocks: str = "2"
+) -> dict[str, int]:
+    """Gradients of maps and their elements, of one image."""
+    chain = models.build(model, (3, 32, 32), 10, 16, norm)
+    program = schedule(regime, chain.describe(blocks=blocks, head=head), Step(4, micro_batch=1))
+    batch = 1 if regime == "bp-micro" else 4
+    return {
+        name: t.elements // batch
+        for name, t in program.tensors.items()
+        if name.split("#")[0].endswith(("relu.gradient", "pool.gradient", "conv.gradient"))
+    }
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("norm", ["none", "frozen"])
+def test_behind_sums_and_constant_norms_the_pooled_gradient_stands_for_that_of_the_map(regime, norm):
+    found = tensors(regime, "plain4" if norm == "none" else "cnn", norm)
+    assert found
+    # the largest pooled map, of conv1, has 16 channels of 16x16 pixels; before its pool it has 32x32
+    assert max(found.values()) == 16 * 16 * 16
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_norm_of_the_batch_needs_the_gradient_of_every_element(regime):
+    assert max(tensors(regime, "cnn", "batch").values()) == 16 * 32 * 32
+
+
+def test_a_head_that_reads_before_the_pool_does_too():
+    found = tensors("local", head="pred", blocks="layers")
+    assert found["conv1.relu.gradient"] == 16 * 32 * 32
+
+
+def test_the_weight_gradient_reads_the_pooled_gradient_and_two_bits_for_each_of_its_elements():
+    chain = models.build("plain4", (3, 32, 32), 10, 16, "none")
+    program = schedule("bp-fused", chain.describe(blocks="1", head="gap"), Step(1))
+    operation = next(o for o in program.operations if o.name == "conv1.conv backward (weight)")
+    read = sum(program.tensors[n].bytes for n in operation.reads if "gradient" in n or "argmax" in n)
+    assert read == 16 * 16 * 16 * 4 + 16 * 16 * 16 * 2 // 8
