@@ -80,7 +80,7 @@ def test_a_network_that_one_run_holds_lies_in_one_run():
 
 
 def test_the_coupled_memory_of_the_f405_is_used_as_well():
-    placement = place_on(schedule(6, "local-resident"), F405)
+    placement = place_on(schedule(7, "local-resident"), F405)
     assert placement.bound > 128 * KIB
     assert placement.fits and wrong(placement) == []
 
