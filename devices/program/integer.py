@@ -6,8 +6,10 @@ are. Two programs do that: one buffers the sums, the other computes them twice, 
 NITRO-D divides by a constant: no sum has to wait.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from devices.network import Block, Layer, Network
 from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU, View
@@ -145,11 +147,20 @@ class IntegerState(State):
         return (self.program.tensor(name, (1,), GENERATOR_BITS, category, owner, resident=resident),)
 
 
+def _in_front(front: str) -> Roles:
+    """The operand in which the first of the sums lie, if there is one."""
+    return [("front", Stored(front))] if front else []
+
+
 class IntegerLowering(Lowering):
     """Sums are buffered, or computed twice, or scaled as they are made."""
 
     scatters = scaled = False
     twice: bool | frozenset[str] = False  # all sums, or those of these names
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._fronts: dict[str, str] = {}  # layer that requantizes -> its output, where sums wait
 
     def _unbuffered(self, sums: str) -> bool:
         """Whether these sums are never held together."""
@@ -166,6 +177,7 @@ class IntegerLowering(Lowering):
     ) -> None:
         """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
         makers = {layer.name: layer for layer in layers}
+        heirs = {m.name: x for x in layers if x.op.makes_codes and (m := _sums_behind(x, makers)) is not None}
         for layer in layers:
             row = self.table.row(layer)
             again = _sums_behind(layer, makers)
@@ -175,7 +187,11 @@ class IntegerLowering(Lowering):
                 continue
             sources = self.values.of(layer.inputs)
             sums = layer.op.accumulates and self._unbuffered(sums_of(layer.name))
-            output = "" if sums else self._output_of(layer, sources)
+            if layer.op.accumulates and not sums:
+                self._buffer(layer, heirs.get(layer.name), sources, phase, keep=keep)
+                continue
+            front = self._fronts.pop(layer.name, "")
+            output = "" if sums else front or self._new_output(layer, row, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
             self.values.makers[output] = maker_of(sources[0]) if layer.op.passes_codes else layer.name
@@ -184,17 +200,33 @@ class IntegerLowering(Lowering):
             results = () if sums else (("output", output), *extras)
             self.program.emit(
                 "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
-                operands=(*inputs_of(sources), *self._held(again or layer)), results=results,
-                scratch=self._filter_scratch(again or layer), macs=(again or layer).macs * self.images,
+                operands=(*inputs_of(sources), *_in_front(front), *self._held(again or layer)),
+                results=results, scratch=self._filter_scratch(again or layer),
+                macs=(again or layer).macs * self.images,
             )  # fmt: skip
 
-    def _output_of(self, layer: Layer, sources: Sequence[Operand]) -> str:
-        if not layer.op.accumulates:
-            return self._new_output(layer, self.table.row(layer), sources)
-        return self._sums(layer.name, (self.batch, *layer.shape), self._owners[layer.name])
+    def _buffer(
+        self, layer: Layer, heir: Layer | None, sources: Sequence[Operand], phase: Phase, *, keep: bool
+    ) -> None:
+        """Sums that wait. The first of them lie where their codes will: code i overwrites no sum behind i."""
+        if keep:
+            self._save(layer, self.table.row(layer), sources, "")
+        front = "" if heir is None else self._new_output(heir, self.table.row(heir), sources)
+        if heir is not None:
+            self._fronts[heir.name] = front
+        output = self._sums(layer.name, (self.batch, *layer.shape), front, self._owners[layer.name])
+        self.values.outputs[layer.name] = Stored(output)
+        self.program.emit(
+            "forward", phase, self._owners[layer.name], layer=layer.name,
+            operands=(*inputs_of(sources), *self._held(layer)),
+            results=(*(("front", front) for _ in _in_front(front)), ("output", output)),
+            scratch=self._filter_scratch(layer), macs=layer.macs * self.images,
+        )  # fmt: skip
 
-    def _sums(self, name: str, shape: tuple[int, ...], owner: str) -> str:
-        return self._declare(sums_of(name), shape, SUM_BITS, cat.WORKING_TENSORS, owner)
+    def _sums(self, name: str, shape: tuple[int, ...], front: str, owner: str) -> str:
+        """Room for sums, but for those that lie in ``front``."""
+        size = (math.prod(shape) - self.program.declared(front).bytes * 8 // SUM_BITS,) if front else shape
+        return self._declare(sums_of(name), size, SUM_BITS, cat.WORKING_TENSORS, owner)
 
     def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
         """Only packed weights are unpacked; a byte is read as it is."""
@@ -218,9 +250,9 @@ class IntegerLowering(Lowering):
         if self._unbuffered(sums):
             self._emit(layer, "backward (input)", arriving, made, scratch, macs)
             return
-        sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), owner)
-        self._emit(layer, "backward (input)", arriving, [("sums", sums)], scratch, macs)
-        self._emit(layer, "backward (requantize)", [("sums", Stored(sums))], made)
+        sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), target, owner)
+        self._emit(layer, "backward (input)", arriving, [("front", target), ("sums", sums)], scratch, macs)
+        self._emit(layer, "backward (requantize)", [("sums", Stored(sums)), *_in_front(target)], made)
 
     def _step_weights(self, layer: Layer, gradient: str) -> None:
         saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]

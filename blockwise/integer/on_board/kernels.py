@@ -16,6 +16,7 @@ from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.network.ops import ReLU, View
 from devices.program.execute import Frame
+from devices.program.operation import tensors_of
 
 if TYPE_CHECKING:
     from blockwise.integer.on_board.machine import IntegerMachine
@@ -35,7 +36,25 @@ def load(machine: "IntegerMachine", frame: Frame) -> None:
 
 def sums(machine: "IntegerMachine", frame: Frame) -> None:
     """Sums of 32 bits that wait in a buffer until the largest is known."""
-    machine.put(frame, "output", _sums(machine, frame, frame.operation.layer))
+    _put_sums(machine, frame, "output", _sums(machine, frame, frame.operation.layer))
+
+
+def _put_sums(machine: "IntegerMachine", frame: Frame, role: str, found: Accumulator) -> None:
+    """Sums into their buffer, the first of them where their codes will lie."""
+    flat = found.mantissa.contiguous().flatten()
+    if frame.makes("front"):
+        count = len(frame.memory.words(frame.result("front")))
+        frame.put_words("front", flat[:count])
+        flat = flat[count:]
+    machine.put(frame, role, Accumulator(flat, found.exponent))
+
+
+def _waiting(machine: "IntegerMachine", frame: Frame, role: str, shape: tuple[int, ...]) -> Accumulator:
+    """Sums from their buffer, of all images."""
+    (source,) = tensors_of(frame.operand(role))
+    parts = [frame.words("front")] if frame.has("front") else []
+    flat = torch.cat([*parts, frame.memory.load(source).flatten()])
+    return Accumulator(flat.view(len(machine.batch[1]), *shape), machine.exponents[source])
 
 
 def largest_sum(machine: "IntegerMachine", frame: Frame) -> None:
@@ -49,8 +68,7 @@ def requantize_forward(machine: "IntegerMachine", frame: Frame) -> None:
     if frame.has("weight"):
         found = _sums(machine, frame, maker)
     else:
-        (source,) = frame.operation.reads
-        found = Accumulator(frame.value("input"), machine.exponents[source])
+        found = _waiting(machine, frame, "input", frame.schedule.layers[maker].shape)
         _note(machine, maker, found.mantissa)
     if machine.scaled:
         _scaled(machine, frame, found, machine.places[maker])
@@ -189,7 +207,7 @@ def input_error(machine: "IntegerMachine", frame: Frame) -> None:
     """Sums into a buffer; or, their largest being known, requantized at once; NITRO-D's as they are."""
     found = _input_sums(machine, frame)
     if frame.makes("sums"):
-        machine.put(frame, "sums", found)
+        _put_sums(machine, frame, "sums", found)
         _note(machine, frame.result("sums"), found.mantissa)
     elif machine.scaled:
         machine.put(frame, "input gradient", found)
@@ -204,8 +222,8 @@ def largest_input_error(machine: "IntegerMachine", frame: Frame) -> None:
 
 def requantize_error(machine: "IntegerMachine", frame: Frame) -> None:
     """To int8, by the largest."""
-    (source,) = frame.operation.reads
-    found = Accumulator(frame.raw("sums"), machine.exponents[source])
+    (source,) = tensors_of(frame.operand("sums"))
+    found = _waiting(machine, frame, "sums", _input_shape(frame))
     machine.put(frame, "input gradient", _shifted(machine, source, found, INT8))
 
 

@@ -113,6 +113,16 @@ class Frame:
             value = whole
         self.memory.store(name, value)
 
+    def words(self, role: str) -> Tensor:
+        """The int32 words in the bytes of the operand of this role, which is none of them itself."""
+        operand = self.operand(role)
+        assert isinstance(operand, Stored)
+        return self.memory.words(operand.tensor)
+
+    def put_words(self, role: str, words: Tensor) -> None:
+        """Write int32 words into the bytes of the result of this role."""
+        self.memory.store_words(self.result(role), words)
+
     def _value(self, operand: Operand) -> Tensor:
         if isinstance(operand, Stored):
             levels = [self.memory.load(name) for name in operand.levels]

@@ -52,6 +52,16 @@ class Memory:
         else:
             self._bytes(name)[:] = _packed(flat.numpy().astype(np.int64), tensor.bits)
 
+    def words(self, name: str) -> torch.Tensor:
+        """As many int32 words as a tensor's bytes hold whole."""
+        payload = self._bytes(name)
+        return torch.from_numpy(payload[: len(payload) // 4 * 4].view(np.int32).copy())
+
+    def store_words(self, name: str, words: torch.Tensor) -> None:
+        """Fill a tensor's bytes with int32 words, from its start."""
+        payload = words.contiguous().to(torch.int32).numpy().view(np.uint8)
+        self._bytes(name)[: len(payload)] = payload
+
     def raw(self, name: str) -> NDArray[np.uint8]:
         """A copy of a tensor's bytes."""
         return self._bytes(name).copy()

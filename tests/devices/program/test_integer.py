@@ -31,7 +31,8 @@ PLAIN = Network(
 # an image is 16 bytes, the error of the logits 3.
 
 # niti, batch 4: linear's input error is requantized. Per image: image 16, mask 8 and codes 64 of relu1,
-# mask 8 and codes 64 of relu2, error of the logits 3, sums 256, the error made of them 64.
+# mask 8 and codes 64 of relu2, error of the logits 3, the error made of sums 64, where the first of these 256
+# wait, and the other 192.
 # Batch 1: at linear's weight gradient, 192 sums of 4 bytes, and all of that but the sums of the map.
 GLOBAL = 16 + 8 + 64 + 8 + 64 + 3 + 64
 # niti-local, block B: of A only the codes of relu1 remain, its input.
@@ -41,14 +42,14 @@ NITRO = 64 + 16 + 64 + 3 + 256
 SHIFTED = [r for r in INTEGER_REGIMES if r != "nitro-local"]
 BY_HAND = {
     ("niti", 1): 372 + 768 + GLOBAL,
-    ("niti", 4): 372 + 4 * (GLOBAL + 256),
+    ("niti", 4): 372 + 4 * (GLOBAL + 192),
     ("niti-local", 1): 384 + 768 + LOCAL,
-    ("niti-local", 4): 384 + 4 * (LOCAL + 256),
-    ("niti4", 4): 372 + 4 * (GLOBAL - 32 + 256),
-    ("niti4-local", 4): 384 + 4 * (LOCAL - 32 + 256),
+    ("niti-local", 4): 384 + 4 * (LOCAL + 192),
+    ("niti4", 4): 372 + 4 * (GLOBAL - 32 + 192),
+    ("niti4-local", 4): 384 + 4 * (LOCAL - 32 + 192),
     # conv2 has 4 bits, and a generator of 4 bytes
-    ("niti4-jump", 4): 372 - 72 + 4 + 4 * (GLOBAL - 32 + 256),
-    ("niti4-jump-local", 4): 384 - 72 + 4 + 4 * (LOCAL - 32 + 256),
+    ("niti4-jump", 4): 372 - 72 + 4 + 4 * (GLOBAL - 32 + 192),
+    ("niti4-jump-local", 4): 384 - 72 + 4 + 4 * (LOCAL - 32 + 192),
     ("nitro-local", 1): 4 * 384 + NITRO,
     ("nitro-local", 4): 4 * 384 + 4 * NITRO,
 }
