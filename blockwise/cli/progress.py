@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from blockwise.experiment.result import Epoch
+from blockwise.training.outcome import Epoch
 
 
 class ConsoleWatcher:

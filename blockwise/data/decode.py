@@ -17,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from blockwise.data.pixels import Span, eight_bits, is_wide, scaled, upright, wide_values
 from blockwise.data.progress import ProgressCallback
-from blockwise.experiment.sizes import check_room
 from blockwise.system.processes import cores, process_pool
+from blockwise.system.sizes import check_room
 from devices.errors import InputError
 
 Pixels = npt.NDArray[np.uint8]

@@ -15,8 +15,8 @@ from blockwise.data.dataset import Dataset, RawSet, Split, split_validation
 from blockwise.data.folder import load_folder
 from blockwise.data.progress import ProgressCallback
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
-from blockwise.experiment.sizes import check_room
 from blockwise.system.notes import note
+from blockwise.system.sizes import check_room
 from blockwise.system.streams import as_text
 from devices.errors import InputError, unknown_name
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from blockwise import quant
 from blockwise.data import blank
+from blockwise.experiment import result_json as json_report
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.exported import CODES, FORMAT
@@ -25,7 +26,6 @@ from blockwise.experiment.result import best_of
 from blockwise.models import as_chain
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
-from blockwise.report import json_report
 from blockwise.system.files import atomic_write
 from blockwise.training import checkpoint
 from devices.boards import profile

@@ -1,14 +1,7 @@
 """The planned half of a result: a row for every regime, and every form of backpropagation beside them."""
 
 from blockwise.experiment.prepared import Prepared
-from blockwise.experiment.result import (
-    ArenaInfo,
-    Baseline,
-    MomentRow,
-    PagingInfo,
-    RegimeResult,
-    TensorRow,
-)
+from blockwise.experiment.result import ArenaInfo, Baseline, MomentRow, PagingInfo, RegimeResult, TensorRow
 from blockwise.training.bp_micro import difference
 from devices.planning import Plan
 from devices.program.ledger import Moment

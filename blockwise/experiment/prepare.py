@@ -8,9 +8,9 @@ from blockwise import data, models
 from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepared import Prepared
-from blockwise.experiment.sizes import check_room
 from blockwise.models import Chain
 from blockwise.quant.compiling import check_compiled
+from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.program.regimes import find

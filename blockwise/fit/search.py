@@ -23,7 +23,7 @@ from blockwise.fit.pareto_front import pareto
 from blockwise.fit.result import FitResult, FrontRow
 from blockwise.fit.space import Candidate, Space, candidates
 from blockwise.fit.workers import Workers, workers
-from blockwise.nets.norms import NORMS
+from blockwise.layers.norms import NORMS
 from devices.boards.profile import Device
 from devices.errors import InputError
 

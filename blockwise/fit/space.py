@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from blockwise.experiment.sizes import MOST_IMAGES, check_size
 from blockwise.fit.networks import BALANCING_HEAD, WHOLE, Atlas, Balance, NetworkKey
 from blockwise.heads import CATALOGUE
-from blockwise.nets.norms import NORMS
+from blockwise.layers.norms import NORMS
 from blockwise.quant import FLOAT_BITS
+from blockwise.system.sizes import MOST_IMAGES, check_size
 from devices.errors import InputError, unknown_name
 from devices.network import Network
 from devices.program.regimes import REGIMES, UPDATES, update_of

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from blockwise.experiment.sizes import check_size
 from blockwise.heads.gap import GAPHead
 from blockwise.heads.head import Head, Shape
 from blockwise.heads.lookahead import LookaheadHead
@@ -13,7 +12,8 @@ from blockwise.heads.pooled import PooledPredHead
 from blockwise.heads.pred import PredHead
 from blockwise.heads.predsim import BETA, LeanPredSimHead, PooledPredSimHead, PredSimHead
 from blockwise.heads.sim import SimHead
-from blockwise.nets.norms import of_head, replace_norms
+from blockwise.layers.norms import of_head, replace_norms
+from blockwise.system.sizes import check_size
 from devices.errors import InputError, unknown_name
 
 __all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make"]

@@ -3,7 +3,7 @@
 from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape, pool_to
-from blockwise.nets.named import named
+from blockwise.layers.named import named
 
 
 class GAPHead(ClassifierHead):

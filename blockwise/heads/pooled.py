@@ -8,7 +8,7 @@ from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape, features, pool_to, pooled_shape
 from blockwise.heads.pred import DECODER_FEATURES
-from blockwise.nets.named import named
+from blockwise.layers.named import named
 
 
 def decoder_size(in_shape: Shape, limit: int = DECODER_FEATURES) -> int:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape
-from blockwise.nets.named import named
+from blockwise.layers.named import named
 
 DECODER_FEATURES = 2048
 """Most features that the classifier reads: the published limit for VGG8B on CIFAR-10."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from blockwise.models.chain import Chain, Unit, count_parameters
+from blockwise.layers.norms import replace_norms
 from blockwise.models.cnn import cnn
 from blockwise.models.imported import OWN, as_chain, from_module, replica
 from blockwise.models.mlp import mlp
@@ -13,7 +13,7 @@ from blockwise.models.resnet import resnet
 from blockwise.models.style import ACTIVATIONS, INITS, PLAIN, Style, restyle
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
-from blockwise.nets.norms import replace_norms
+from blockwise.nets.chain import Chain, Unit, count_parameters
 from devices.errors import InputError, unknown_name
 
 __all__ = [
@@ -74,9 +74,9 @@ def build(
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
 
-    ``norm`` is one of :data:`blockwise.nets.norms.NORMS`; the local heads follow it. "torchvision:NAME" is a
-    network of torchvision at its own width and in its own style: on the meta device, where no weight takes
-    memory, unless it is to be ``trained``.
+    ``norm`` is one of :data:`blockwise.layers.norms.NORMS`; the local heads follow it. "torchvision:NAME"
+    is a network of torchvision at its own width and in its own style: on the meta device, where no weight
+    takes memory, unless it is to be ``trained``.
 
     Weights come from PyTorch's global random generator. Raises InputError for an unknown name, a
     width below 1, fewer than two classes, or a style that the network cannot have.

@@ -1,7 +1,7 @@
 """A small convolutional network for the tightest boards."""
 
-from blockwise.models.chain import Chain, Unit
 from blockwise.models.parts import conv_unit, initialise, pooled_classifier
+from blockwise.nets.chain import Chain, Unit
 
 LAYERS = 3
 

@@ -6,11 +6,11 @@ from itertools import pairwise, takewhile
 
 from torch import fx, nn
 
+from blockwise.layers.norms import BATCH_NORMS, replace_norms
 from blockwise.models.calls import in_modules
-from blockwise.models.chain import Chain, Unit
 from blockwise.models.style import PLAIN, Style
 from blockwise.models.units import begins_classifier, unit_module, unit_name
-from blockwise.nets.norms import BATCH_NORMS, replace_norms
+from blockwise.nets.chain import Chain, Unit
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.ops import View

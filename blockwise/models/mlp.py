@@ -4,9 +4,9 @@ import math
 
 from torch import nn
 
-from blockwise.models.chain import Chain, Unit
+from blockwise.layers.named import named
 from blockwise.models.parts import linear_unit
-from blockwise.nets.named import named
+from blockwise.nets.chain import Chain, Unit
 
 HIDDEN_LAYERS = 3
 

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from blockwise.nets.named import named
+from blockwise.layers.named import named
 
 
 class PadShortcut(nn.Module):

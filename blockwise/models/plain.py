@@ -6,10 +6,10 @@ third convolution to the first and to the second stage.
 
 from torch import nn
 
-from blockwise.models.chain import Chain, Unit
+from blockwise.layers.named import named
 from blockwise.models.parts import conv3x3, initialise
 from blockwise.models.plans import conv_units
-from blockwise.nets.named import named
+from blockwise.nets.chain import Chain, Unit
 
 # Channels of each convolution as multiples of width, and "M" for a 2x2 max pool.
 PLANS: dict[str, tuple[int | str, ...]] = {

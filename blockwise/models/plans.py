@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from blockwise.models.chain import Unit
+from blockwise.nets.chain import Unit
 
 Plan = Sequence[int | str]
 """Channels of each 3x3 convolution as multiples of a width, and "M" for a 2x2 max pool behind one."""

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from blockwise.models.chain import Chain, Unit
 from blockwise.models.parts import PadShortcut, conv3x3, conv_unit, initialise, pooled_classifier
+from blockwise.nets.chain import Chain, Unit
 
 
 class ResidualBlock(nn.Module):

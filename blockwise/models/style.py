@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from blockwise.models.chain import Chain
+from blockwise.nets.chain import Chain
 from devices.errors import InputError, unknown_name
 
 SLOPE = 0.01

@@ -16,8 +16,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from blockwise.models.chain import Chain, Unit
 from blockwise.models.units import begins_classifier
+from blockwise.nets.chain import Chain, Unit
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.trace import symbolic, trace

@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from blockwise.models.chain import Chain, Unit
+from blockwise.layers.named import named
 from blockwise.models.parts import conv_unit, initialise, linear_unit
 from blockwise.models.plans import conv_units
-from blockwise.nets.named import named
+from blockwise.nets.chain import Chain, Unit
 
 # Channels of each convolution as multiples of width (128 in the paper), and "M" for a max pool.
 PLANS: dict[str, tuple[int | str, ...]] = {

@@ -22,7 +22,7 @@ from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
 
 if TYPE_CHECKING:
-    from blockwise.models.chain import Chain
+    from blockwise.nets.chain import Chain
 
 LARGE = 512
 """Width, side or number of classes: ResNet-20 of so many channels takes 1 GiB."""

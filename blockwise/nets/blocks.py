@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from blockwise import heads
 from blockwise.heads import Head
 from blockwise.heads.place import split
-from blockwise.models import Chain
+from blockwise.layers.norms import BATCH_NORMS
+from blockwise.nets.chain import Chain
 from blockwise.nets.cuts import Cut, block_name
-from blockwise.nets.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantLinear

@@ -1,10 +1,10 @@
 """Renderings of a :class:`~blockwise.experiment.result.Result`: terminal, JSON, HTML and pictures."""
 
+from blockwise.experiment.result_json import dumps, read, write
 from blockwise.report.console import make_console, print_report, render, show
 from blockwise.report.files import named, write_all
 from blockwise.report.html_report import to_html
 from blockwise.report.integers import draw_integers, integer_table
-from blockwise.report.json_report import dumps, read, write
 from blockwise.report.methods import methods_table
 from blockwise.report.pictures import timeline_images, timeline_svg_png
 from blockwise.report.precision import draw_precision, precision_table

@@ -4,8 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+from blockwise.experiment import result_json as json_report
 from blockwise.experiment.result import Result
-from blockwise.report import json_report
 from blockwise.report.html_report import to_html
 from blockwise.report.pictures import PNG_NAME, SVG_NAME, timeline_images
 from blockwise.system.files import atomic_write, make_folder

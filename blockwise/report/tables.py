@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from blockwise.experiment.result import Host, RegimeResult, Result, Training
+from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.side_by_side import Ruled, SideBySide, TableRow, ruled_table
 from blockwise.report.text import (
@@ -26,6 +26,7 @@ from blockwise.report.text import (
     times,
 )
 from blockwise.report.uncertainty import wilson
+from blockwise.training.outcome import Host, Training
 from devices.program.regimes import PLAIN
 
 LARGEST_LISTED = 6

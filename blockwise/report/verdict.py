@@ -1,9 +1,10 @@
 """The answer in words: which regimes fit, and how well they train."""
 
-from blockwise.experiment.result import Divergence, RegimeResult, Result, Training
+from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import interval, join, percent, ram_words, size, times
 from blockwise.report.uncertainty import differ, wilson
+from blockwise.training.outcome import Divergence, Training
 from devices.program.regimes import PLAIN
 
 

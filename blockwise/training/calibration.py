@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from blockwise.data import Normalize, Split
-from blockwise.nets.norms import BATCH_NORMS
+from blockwise.layers.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import QuantConv2d, QuantLinear

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from blockwise.experiment.result import Divergence
+from blockwise.training.outcome import Divergence
 
 
 class Diverged(Exception):

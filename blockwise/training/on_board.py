@@ -7,9 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from blockwise.models import Chain
+from blockwise.layers.norms import FrozenNorm
 from blockwise.nets.blocks import BlockNet
-from blockwise.nets.norms import FrozenNorm
+from blockwise.nets.chain import Chain
 from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU, Shared, Signed
 from blockwise.quant.numeric.ranges import SMALLEST_STEP
 from blockwise.quant.on_board import QuantizerOnBoard, on_board

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from blockwise.experiment.result import Epoch
 from blockwise.quant import ONE_STAGE, Stages
+from blockwise.training.outcome import Epoch
 from blockwise.training.updater import WEIGHT_DECAY
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.data import Dataset, batch_count, batch_indices, batches
-from blockwise.experiment.result import Divergence, Epoch, Host, Training
 from blockwise.nets.blocks import frozen_statistics
 from blockwise.training import calibration
 from blockwise.training.digest import digest
@@ -18,6 +17,7 @@ from blockwise.training.features import LAYOUT, FeatureCache, cache_features, la
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import WeightUpdater, numerics_of
 from blockwise.training.options import TrainOptions
+from blockwise.training.outcome import Divergence, Epoch, Host, Training
 from blockwise.training.phase import Net, Phase, Procedure
 from blockwise.training.selection import Selection
 from blockwise.training.session import Progress, Session

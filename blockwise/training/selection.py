@@ -4,11 +4,11 @@ import math
 from dataclasses import asdict
 
 from blockwise.data import Normalize, Split, ToInput
-from blockwise.experiment.result import Divergence, Epoch
 from blockwise.nets.trainable import TrainableNet
 from blockwise.training import calibration
 from blockwise.training.divergence import Diverged
 from blockwise.training.evaluate import Evaluation, evaluate
+from blockwise.training.outcome import Divergence, Epoch
 from blockwise.training.phase import Phase
 from blockwise.training.session import Session
 

@@ -8,8 +8,6 @@ from blockwise.experiment.result import (
     Baseline,
     DataInfo,
     DeviceInfo,
-    Epoch,
-    Host,
     ModelInfo,
     MomentRow,
     PagingInfo,
@@ -17,8 +15,8 @@ from blockwise.experiment.result import (
     RegimeResult,
     Result,
     TensorRow,
-    Training,
 )
+from blockwise.training.outcome import Epoch, Host, Training
 from devices.program.categories import (
     CATEGORIES,
     LATENT_WEIGHTS,

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from blockwise import models, quant
+from blockwise.layers.norms import replace_norms
 from blockwise.models import Chain
 from blockwise.models.resnet import resnet
 from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
-from blockwise.nets.norms import replace_norms
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantReLU
 from blockwise.training import float_regime

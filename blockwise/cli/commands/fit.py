@@ -14,18 +14,18 @@ from tyro.conf import arg
 from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.experiment import board
-from blockwise.experiment.sizes import MOST, check_shape, check_size
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model, bodies
 from blockwise.fit.search import MOST_CANDIDATES, search
 from blockwise.fit.space import Space
 from blockwise.heads import CATALOGUE
-from blockwise.nets.norms import NORMS
+from blockwise.layers.norms import NORMS
 from blockwise.quant import METHODS
 from blockwise.report import fit as fit_report
 from blockwise.system.exit_codes import FITS, NONE_FITS
 from blockwise.system.files import atomic_write, check_file
 from blockwise.system.processes import cores
+from blockwise.system.sizes import MOST, check_shape, check_size
 from blockwise.system.streams import print_json, tell_then_write
 from devices.errors import InputError
 from devices.program.regimes import REGIMES, UPDATES

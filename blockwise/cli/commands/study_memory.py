@@ -12,11 +12,11 @@ from tyro.conf import arg
 from blockwise import report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import RECORDS, Record, recorded_file
-from blockwise.experiment.sizes import MOST_IMAGES, check_size
 from blockwise.report import memory_study
 from blockwise.studies.memory import measure
 from blockwise.system.exit_codes import FITS
 from blockwise.system.files import atomic_write, check_file, make_folder
+from blockwise.system.sizes import MOST_IMAGES, check_size
 from blockwise.system.streams import print_json, tell_then_write
 from devices.boards import profile
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from blockwise.experiment.sizes import check_size
+from blockwise.system.sizes import check_size
 
 MOST_KIB = 2**63 - 1
 

@@ -7,8 +7,8 @@ from tyro.conf import arg
 
 from blockwise import heads, models
 from blockwise.experiment.settings.words import AUTO, check_name, listed
-from blockwise.experiment.sizes import check_size
-from blockwise.nets import norms
+from blockwise.layers import norms
+from blockwise.system.sizes import check_size
 from devices.errors import InputError
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from tyro.conf import arg
 
 from blockwise.experiment.settings.words import AUTO, check_name, listed
-from blockwise.experiment.sizes import MOST_IMAGES, check_size
 from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
+from blockwise.system.sizes import MOST_IMAGES, check_size
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
 from devices.errors import InputError

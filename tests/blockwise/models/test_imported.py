@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 import devices
 from blockwise import models
+from blockwise.layers.norms import FrozenNorm
 from blockwise.models import from_module, rewriting
-from blockwise.nets.norms import FrozenNorm
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 

@@ -9,7 +9,7 @@ from tiers import quick
 import devices
 from blockwise import models
 from blockwise.cli import main as cli
-from blockwise.nets.norms import NORMS
+from blockwise.layers.norms import NORMS
 from devices.errors import InputError
 from devices.network import LABELS
 

@@ -12,11 +12,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
-from blockwise.experiment.result import Epoch
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions, calibration
 from blockwise.training.options import Silent
+from blockwise.training.outcome import Epoch
 from devices.errors import InputError
 from devices.program.regimes import Step
 

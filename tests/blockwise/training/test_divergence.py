@@ -11,7 +11,6 @@ from blockwise.cli import main as cli
 from blockwise.experiment import trainer
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
-from blockwise.experiment.result import Divergence
 from blockwise.experiment.settings import (
     ImageSettings,
     NetworkSettings,
@@ -22,6 +21,7 @@ from blockwise.studies import jobs, records
 from blockwise.training import Run
 from blockwise.training.divergence import FirstBadLoss, Losses, first_broken
 from blockwise.training.evaluate import Evaluation
+from blockwise.training.outcome import Divergence
 from blockwise.training.schedules import one_cycle
 
 WILD = ("--model", "mlp", "--lr", "1e9", "--epochs", "2")

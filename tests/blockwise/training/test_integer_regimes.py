@@ -10,7 +10,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models
 from blockwise.data import Dataset, load
-from blockwise.experiment.result import Epoch, Training
 from blockwise.integer.accumulate import in_exact_float
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.layers import weighted, weights_of
@@ -21,6 +20,7 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
 from blockwise.training.digest import digest
 from blockwise.training.options import Silent
+from blockwise.training.outcome import Epoch, Training
 from devices.errors import InputError
 from devices.program.categories import OPTIMIZER_STATE
 from devices.program.regimes import Step, schedule

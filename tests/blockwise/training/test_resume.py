@@ -10,11 +10,11 @@ from tiers import quick
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
-from blockwise.experiment.result import Epoch, Training
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
+from blockwise.training.outcome import Epoch, Training
 from devices.errors import InputError
 from devices.program.regimes import Step, update_of
 

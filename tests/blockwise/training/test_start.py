@@ -8,9 +8,9 @@ import torch
 
 from blockwise import models, quant
 from blockwise.data import Dataset, batches, load
+from blockwise.layers.norms import FrozenNorm
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.nets.norms import FrozenNorm
 from blockwise.quant.methods.lsq import LSQ
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.start import IMAGES, first_images

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blockwise.layers.norms import FrozenNorm, RecomputedBatchNorm2d
 from blockwise.models.parts import PadShortcut
-from blockwise.nets.norms import FrozenNorm, RecomputedBatchNorm2d
 from devices.errors import InputError
 from devices.network import IMAGES, Layer, ops
 from devices.network.trace import trace

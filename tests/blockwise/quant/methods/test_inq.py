@@ -10,13 +10,13 @@ import torch
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
-from blockwise.experiment.result import Epoch
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.quant.methods.inq import SHARES
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
+from blockwise.training.outcome import Epoch
 from blockwise.training.updater import Updater
 from devices.program.regimes import Step
 

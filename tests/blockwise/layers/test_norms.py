@@ -7,7 +7,7 @@ from torch import nn
 import devices
 from blockwise import models
 from blockwise.heads import make
-from blockwise.nets.norms import NORMS, FrozenNorm, of_head, replace_norms
+from blockwise.layers.norms import NORMS, FrozenNorm, of_head, replace_norms
 from devices.errors import InputError
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.state import FIXED_LEVELS
