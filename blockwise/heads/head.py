@@ -24,7 +24,7 @@ class Head(nn.Module, ABC):
         return None
 
 
-class CrossEntropy(nn.Module):
+class LogitsLoss(nn.Module):
     """Mean cross entropy of logits (B, K) against labels (B,): a layer, so that it has its costs."""
 
     op_kind = "cross_entropy"
@@ -40,7 +40,7 @@ class ClassifierHead(Head):
     def __init__(self, classify: nn.Module) -> None:
         super().__init__()
         self.classify = classify
-        self.loss = CrossEntropy()
+        self.loss = LogitsLoss()
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""
@@ -51,7 +51,7 @@ class ClassifierHead(Head):
         return self.classify(h)  # type: ignore[no-any-return]
 
 
-class WeightedSum(nn.Module):
+class WeightedLosses(nn.Module):
     """beta a + (1 - beta) b of two losses."""
 
     op_kind = "weighted_sum"

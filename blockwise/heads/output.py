@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from blockwise.heads.head import CrossEntropy, Head
+from blockwise.heads.head import Head, LogitsLoss
 
 
 class OutputHead(Head):
@@ -10,7 +10,7 @@ class OutputHead(Head):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loss = CrossEntropy()
+        self.loss = LogitsLoss()
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""

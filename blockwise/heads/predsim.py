@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from blockwise.heads.head import ClassifierHead, Head, Shape, WeightedSum, pool_to, pooled_shape
+from blockwise.heads.head import ClassifierHead, Head, Shape, WeightedLosses, pool_to, pooled_shape
 from blockwise.heads.pooled import PooledPredHead, decoder_size
 from blockwise.heads.pred import DECODER_FEATURES, PredHead
-from blockwise.heads.sim import SimilarityBranch, SimilarityLoss
+from blockwise.heads.sim import SimilarityBranch, SimilarityMatching
 
 BETA = 0.99
 """Weight of the similarity loss (Nøkland & Eidnes 2019, section 3)."""
@@ -26,8 +26,8 @@ class _PredSim(Head):
     def __init__(self, pred: ClassifierHead, branch: SimilarityBranch, num_classes: int) -> None:
         super().__init__()
         self.pred, self.branch = pred, branch
-        self.similarity = SimilarityLoss(num_classes)
-        self.sum = WeightedSum(BETA)
+        self.similarity = SimilarityMatching(num_classes)
+        self.sum = WeightedLosses(BETA)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""

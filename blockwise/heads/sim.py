@@ -11,7 +11,7 @@ CONSTANT_ROW = 1e-5
 """A row whose deviation from its mean is below this part of its norm is rounding noise: constant."""
 
 
-class SpatialStd(nn.Module):
+class SpatialDeviation(nn.Module):
     """Standard deviation over space: (B, C, H, W) -> (B, C). Its gradient is 0 where it is 0."""
 
     op_kind = "spatial_std"
@@ -34,7 +34,7 @@ def similarity_matrix(x: Tensor) -> Tensor:
     return (unit @ unit.T).clamp(-1, 1)
 
 
-class SimilarityLoss(nn.Module):
+class SimilarityMatching(nn.Module):
     """Mean squared difference of S(features) and S(one-hot labels)."""
 
     op_kind = "similarity_loss"
@@ -64,7 +64,7 @@ class SimilarityBranch(nn.Sequential):
             return
         conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
         spread = channels > 3 and in_shape[1] > 1
-        super().__init__(conv, SpatialStd() if spread else nn.Flatten())
+        super().__init__(conv, SpatialDeviation() if spread else nn.Flatten())
 
 
 class SimHead(Head):
@@ -75,7 +75,7 @@ class SimHead(Head):
     def __init__(self, in_shape: Shape, num_classes: int) -> None:
         super().__init__()
         self.branch = SimilarityBranch(in_shape)
-        self.loss = SimilarityLoss(num_classes)
+        self.loss = SimilarityMatching(num_classes)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         """The loss, a scalar."""

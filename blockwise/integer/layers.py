@@ -93,7 +93,7 @@ class Pixels(IntegerLayer):
         return None
 
 
-class MaxPool(IntegerLayer):
+class IntegerMaxPool(IntegerLayer):
     """2x2, stride 2."""
 
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
@@ -106,7 +106,7 @@ class MaxPool(IntegerLayer):
         return max_pool_gradient(error, *kept)
 
 
-class AvgPool(IntegerLayer):
+class IntegerAvgPool(IntegerLayer):
     """Means over equal square windows down to ``size`` x ``size``, as int8."""
 
     def __init__(self, size: int) -> None:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from blockwise.integer.arithmetic import Arithmetic, Place, Scored
 from blockwise.integer.layers import (
-    AvgPool,
     Flatten,
+    IntegerAvgPool,
     IntegerLayer,
+    IntegerMaxPool,
     Layers,
-    MaxPool,
     Pixels,
     Weighted,
     weighted,
@@ -131,12 +131,12 @@ class _Builder:
             if isinstance(op, Conv | Linear):
                 yield self._weighted(layer, in_head)
             elif isinstance(op, ops.MaxPool):
-                yield MaxPool()
+                yield IntegerMaxPool()
             elif isinstance(op, ops.View):
                 if not isinstance(self.modules.get(layer.name), nn.Identity):
                     yield Flatten()
             elif isinstance(op, ops.AdaptiveAvgPool):
-                yield AvgPool(op.output[0])
+                yield IntegerAvgPool(op.output[0])
             elif not (isinstance(op, ReLU | Quantize) or op.is_loss):
                 module = self.modules.get(layer.name)
                 raise InputError(

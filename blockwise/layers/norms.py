@@ -37,7 +37,7 @@ class RecomputedBatchNorm1d(nn.BatchNorm1d):
     op_kind = "batch_norm_recompute"
 
 
-class FrozenNorm(nn.Module):
+class ConstantNorm(nn.Module):
     """scale x + shift per channel, (B, C, ...) -> the same shape.
 
     The constants make the first batch that passes standard normal; after that they never change. A
@@ -88,7 +88,7 @@ NORMS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
     "batch": lambda norm, channels: norm,
     "batch-recompute": _recomputed,
     "group": _group,
-    "frozen": lambda norm, channels: FrozenNorm(channels),
+    "frozen": lambda norm, channels: ConstantNorm(channels),
     "none": lambda norm, channels: nn.Identity(),
 }
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

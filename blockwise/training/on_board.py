@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from blockwise.layers.norms import FrozenNorm
+from blockwise.layers.norms import ConstantNorm
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
 from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU, Shared, Signed
@@ -81,7 +81,7 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     found = {
         what: torch.cat([p.detach().flatten() for p in ps]) for what, ps in parameters_of(module).items()
     }
-    if isinstance(module, FrozenNorm):
+    if isinstance(module, ConstantNorm):
         found["running"] = torch.cat([module.scale, module.shift]).clone()
     elif getattr(module, "running_mean", None) is not None:
         found["running"] = torch.cat([module.running_mean, module.running_var])  # type: ignore[list-item]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from blockwise import heads
-from blockwise.heads.sim import SimilarityBranch, SimilarityLoss, similarity_matrix
+from blockwise.heads.sim import SimilarityBranch, SimilarityMatching, similarity_matrix
 
 
 def convolved(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_the_other_rows_do_not_notice_a_dead_one():
     x, y = batch((12,), 5)[0].double(), torch.tensor([0, 1, 1, 2, 0])
     with_dead = torch.cat([x, torch.zeros(1, 12, dtype=torch.float64)])
     assert torch.equal(similarity_matrix(with_dead)[:5, :5], similarity_matrix(x))
-    loss = SimilarityLoss(3)(with_dead, torch.tensor([*y, 2]))
+    loss = SimilarityMatching(3)(with_dead, torch.tensor([*y, 2]))
     assert loss.item() == pytest.approx(np.mean(
         (similarity(with_dead.numpy()) - similarity(np.eye(3)[[*y, 2]])) ** 2
     ))  # fmt: skip
@@ -115,7 +115,7 @@ def test_the_other_rows_do_not_notice_a_dead_one():
 
 def test_perfect_features_have_no_loss():
     y = torch.tensor([0, 1, 2, 1, 0])
-    loss = SimilarityLoss(3)(5 * F.one_hot(y, 3).float() + 2, y)
+    loss = SimilarityMatching(3)(5 * F.one_hot(y, 3).float() + 2, y)
     assert loss.item() == pytest.approx(0, abs=1e-10)
 
 

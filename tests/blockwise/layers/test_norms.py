@@ -7,7 +7,7 @@ from torch import nn
 import devices
 from blockwise import models
 from blockwise.heads import make
-from blockwise.layers.norms import NORMS, FrozenNorm, of_head, replace_norms
+from blockwise.layers.norms import NORMS, ConstantNorm, of_head, replace_norms
 from devices.errors import InputError
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.state import FIXED_LEVELS
@@ -46,7 +46,7 @@ def test_recomputed_batch_norm_gives_the_bits_of_batch_norm():
 
 @pytest.mark.parametrize("shape", [(6, 5, 4, 4), (6, 5)])
 def test_a_frozen_norm_makes_the_first_batch_standard_normal_and_never_changes_again(shape):
-    norm, x = FrozenNorm(5), 3 + 2 * torch.randn(shape)
+    norm, x = ConstantNorm(5), 3 + 2 * torch.randn(shape)
     reference = nn.BatchNorm1d(5) if len(shape) == 2 else nn.BatchNorm2d(5)
     torch.testing.assert_close(norm(x), reference.train()(x))
     before = norm.state_dict()["scale"].clone()
@@ -54,7 +54,7 @@ def test_a_frozen_norm_makes_the_first_batch_standard_normal_and_never_changes_a
     norm(other)
     assert torch.equal(norm.scale, before)
     assert list(norm.parameters()) == []
-    again = FrozenNorm(5)
+    again = ConstantNorm(5)
     again.load_state_dict(norm.state_dict())
     assert torch.equal(again(other), norm(other))
 
@@ -63,7 +63,7 @@ def test_a_frozen_norm_makes_the_first_batch_standard_normal_and_never_changes_a
 def test_a_channel_without_variance_is_only_shifted_by_a_frozen_norm(value):
     x = torch.randn(6, 3)
     x[:, 1] = value
-    norm = FrozenNorm(3)
+    norm = ConstantNorm(3)
     y = norm(x)
     assert norm.scale[1] == 1
     torch.testing.assert_close(norm.shift[1], torch.tensor(-value))
@@ -71,7 +71,7 @@ def test_a_channel_without_variance_is_only_shifted_by_a_frozen_norm(value):
 
 
 def test_one_image_of_flat_features_does_not_make_a_frozen_norm_an_amplifier():
-    norm, x = FrozenNorm(4), torch.randn(1, 4)
+    norm, x = ConstantNorm(4), torch.randn(1, 4)
     norm(x)
     other = torch.randn(5, 4)
     torch.testing.assert_close(norm(other), other - x)

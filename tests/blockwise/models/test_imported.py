@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import devices
 from blockwise import models
-from blockwise.layers.norms import FrozenNorm
+from blockwise.layers.norms import ConstantNorm
 from blockwise.models import from_module, rewriting
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
@@ -258,7 +258,7 @@ def test_values_show_what_was_taken_for_something_else(monkeypatch):
 def test_norms_that_take_their_constants_from_the_first_images_wait_for_real_ones():
     frozen = models.build("cnn", SHAPE, 10, 4, norm="frozen")
     chain = from_module(nn.Sequential(*frozen.units.values()), SHAPE)
-    norms = [m for m in chain.modules() if isinstance(m, FrozenNorm)]
+    norms = [m for m in chain.modules() if isinstance(m, ConstantNorm)]
     assert len(norms) == 3
     assert not any(bool(norm.ready) for norm in norms)
 

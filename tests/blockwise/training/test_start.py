@@ -8,7 +8,7 @@ import torch
 
 from blockwise import models, quant
 from blockwise.data import Dataset, batches, load
-from blockwise.layers.norms import FrozenNorm
+from blockwise.layers.norms import ConstantNorm
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.methods.lsq import LSQ
@@ -44,7 +44,7 @@ def run(digits: Dataset, batch_size: int, method: str = "lsq", regime: str = "bp
 
 
 def constants(net: torch.nn.Module) -> list[torch.Tensor]:
-    norms = [t for m in net.modules() if isinstance(m, FrozenNorm) for t in (m.scale, m.shift)]
+    norms = [t for m in net.modules() if isinstance(m, ConstantNorm) for t in (m.scale, m.shift)]
     return norms + [m.step.detach() for m in net.modules() if isinstance(m, LSQ)]
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blockwise.layers.norms import FrozenNorm, RecomputedBatchNorm2d
+from blockwise.layers.norms import ConstantNorm, RecomputedBatchNorm2d
 from blockwise.models.parts import PadShortcut
 from devices.errors import InputError
 from devices.network import IMAGES, Layer, ops
@@ -29,7 +29,7 @@ MODULES = [
     (nn.BatchNorm2d(6, track_running_stats=False), (6, 4, 4)),
     (RecomputedBatchNorm2d(6), (6, 4, 4)),
     (nn.GroupNorm(3, 6), (6, 4, 4)),
-    (FrozenNorm(6), (6, 4, 4)),
+    (ConstantNorm(6), (6, 4, 4)),
 ]
 
 
