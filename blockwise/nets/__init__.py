@@ -1,1 +1,1 @@
-"""Networks in blocks: cuts, norms, the anatomy that is planned, and the modules that are trained."""
+"""Networks in blocks: chains of units, cuts, the anatomy that is planned, the modules that are trained."""
