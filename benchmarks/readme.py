@@ -22,6 +22,7 @@ DOCUMENTS: dict[str, Sections] = {
     "docs/architecture.md": {"rooms": rooms.rooms},
     "docs/results.md": {
         "baselines": memory.baselines,
+        "executor": memory.executor,
         "cifar": comparison.cifar,
         "cifar-one": comparison.cifar_one,
         "arena": memory.arena,

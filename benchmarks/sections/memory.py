@@ -30,6 +30,26 @@ def baselines() -> str:
     return f"{intro}\n\n{table(header, rows)}"
 
 
+def executor() -> str:
+    """benchmarks/executor.py: float regimes on bytes against the simulation."""
+    result = load("executor")
+    rows = [
+        [
+            f"`{regime}`", f"{r['steps']:,}", f"{r['largest_difference']:.1e}", str(r["beyond_tolerance"]),
+            f"{r['flips']:,} of {r['codes']:,}",
+        ]
+        for regime, r in result["regimes"].items()
+    ]  # fmt: skip
+    header = ["regime", "steps", "largest difference", f"beyond {result['tolerance']:g}", "codes otherwise"]
+    intro = (
+        "`uv run benchmarks/executor.py`: one step of a small network, on bytes at planned addresses, from the "
+        "simulation's own state; differences relative to the length of the update. Every product of fp32, LSQ, "
+        "DoReFa, PACT, TWN and LQ-Net, three optimizers, five norms, updates at once or at the end, and a residual "
+        "network, a plain one and the cnn."
+    )
+    return f"{intro}\n\n{table(header, rows)}"
+
+
 def arena() -> str:
     """benchmarks/arena.py: gaps and times."""
     result = load("arena")
