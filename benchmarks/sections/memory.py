@@ -42,10 +42,10 @@ def executor() -> str:
     ]  # fmt: skip
     header = ["regime", "steps", "largest difference", f"beyond {result['tolerance']:g}", "codes otherwise"]
     intro = (
-        "`uv run benchmarks/executor.py`: one step of a small network, on bytes at planned addresses, from the "
-        "simulation's own state; differences relative to the length of the update. Every product of fp32, LSQ, "
-        "DoReFa, PACT, TWN and LQ-Net, three optimizers, five norms, updates at once or at the end, and a residual "
-        "network, a plain one and the cnn."
+        "`uv run benchmarks/executor.py`: one step of a small network, on bytes at planned addresses, from "
+        "the simulation's own state; differences relative to the length of the update. Every product of "
+        "fp32, LSQ, DoReFa, PACT, TWN and LQ-Net, three optimizers, five norms, updates at once or at the "
+        "end, and a residual network, a plain one and the cnn."
     )
     return f"{intro}\n\n{table(header, rows)}"
 
