@@ -13,7 +13,7 @@ from devices.memory.arena.stacking import Knot, assemble, untangle
 from devices.memory.arena.tree import Effort
 
 QUICK_NODES = 25_000
-"""Steps of the search where no time limit is given: about a second at most, and always the same plan."""
+"""Steps of the search without a time limit: half a second for a thousand buffers, always the same plan."""
 UNLIMITED = 2**62
 SEARCH_SHARE = 0.75
 """Of the time limit; the rest is the solver's, where it is installed."""
