@@ -1,4 +1,4 @@
-"""What each operation of an integer step computes."""
+"""What each operation of an integer step computes, but for gradients of weights."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from blockwise.integer.pointwise import relu_gradient
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
 from blockwise.integer.rounding import bit_length, half_up, largest_magnitude, largest_value, nearest
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
-from blockwise.integer.xorshift import Xorshift32
 from devices.network.ops import ReLU, View
 from devices.program.execute import Frame
 from devices.program.operation import tensors_of
@@ -240,7 +239,7 @@ def _input_sums(machine: "IntegerMachine", frame: Frame) -> Accumulator:
             return Accumulator(ops.linear_input_sums(error.mantissa, weights), 0)
         sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
         return Accumulator(sums, 0)
-    operand, e = _operand(machine, weights, place), _int8(error)
+    operand, e = _operand(machine, weights, place), as_int8(error)
     if len(place.shape) == 2:
         return ops.linear_input_gradient(e, operand)
     return ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
@@ -250,59 +249,6 @@ def _input_shape(frame: Frame) -> tuple[int, ...]:
     return frame.schedule.layers[frame.layer.inputs[0]].shape
 
 
-# ----------------------------------------------------------------- weights
-
-
-def weight_sums(machine: "IntegerMachine", frame: Frame) -> None:
-    """The gradient, into a buffer."""
-    machine.put(frame, "sums", _gradient(machine, frame))
-
-
-def largest_weight_sum(machine: "IntegerMachine", frame: Frame) -> None:
-    """Only the largest is kept: what follows makes the gradient again."""
-    _gradient(machine, frame)
-
-
-def update_by_sums(machine: "IntegerMachine", frame: Frame) -> None:
-    """The gradient is made, and moves the weights at once."""
-    _move(machine, frame, _gradient(machine, frame))
-
-
-def update(machine: "IntegerMachine", frame: Frame) -> None:
-    """By the gradient that waited in a buffer."""
-    name = frame.operation.operands[0][1].tensor  # type: ignore[union-attr]
-    _, place = machine.update_place(frame)
-    _move(machine, frame, Accumulator(frame.raw("gradient").view(place.shape), machine.exponents[name]))
-
-
-def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
-    place, error = machine.places[frame.operation.layer], machine.error(frame)
-    x = machine.activation(frame, "saved input")
-    if machine.scaled:
-        mantissa = (
-            ops.linear_weight_sums(error.mantissa, x.mantissa)
-            if len(place.shape) == 2
-            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
-        )
-        return Accumulator(mantissa, 0)
-    if len(place.shape) == 2:
-        return ops.linear_weight_gradient(_int8(error), x)
-    return ops.conv2d_weight_gradient(_int8(error), x, place.shape, place.stride, place.padding)
-
-
-def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> None:
-    layer, place = machine.update_place(frame)
-    role = "value" if frame.has("value") else "weight"
-    stored, bits = frame.raw(role), frame.memory.tensors[f"{layer}.weight"].bits
-    weights = machine.stored(stored, bits).view(place.shape)
-    states = "state" if frame.has("state") else "generator"
-    rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
-    moved = machine.moved(weights, gradient, place, rng)
-    machine.put_weights(frame, f"{layer}.weight", moved)
-    if frame.has(states):
-        frame.put(states, torch.tensor([rng.word], dtype=torch.int32))
-
-
-def _int8(error: Error) -> IntTensor:
+def as_int8(error: Error) -> IntTensor:
     assert isinstance(error, IntTensor)
     return error

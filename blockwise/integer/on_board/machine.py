@@ -13,7 +13,7 @@ from blockwise.integer.layers import Layers, Weighted, weighted
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.niti import Niti
 from blockwise.integer.nitro import Nitro, optimizer_of
-from blockwise.integer.on_board import kernels
+from blockwise.integer.on_board import kernels, weights
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.network import IMAGES, Layer, Network
@@ -47,10 +47,10 @@ OTHERS: dict[str, IntegerKernel] = {
     "backward (input)": kernels.input_error,
     "backward (input, largest)": kernels.largest_input_error,
     "backward (requantize)": kernels.requantize_error,
-    "backward (weight)": kernels.weight_sums,
-    "backward (weight, largest)": kernels.largest_weight_sum,
-    "backward (weight) and update": kernels.update_by_sums,
-    "update": kernels.update,
+    "backward (weight)": weights.weight_sums,
+    "backward (weight, largest)": weights.largest_weight_sum,
+    "backward (weight) and update": weights.update_by_sums,
+    "update": weights.update,
 }
 
 

@@ -1,0 +1,64 @@
+"""Gradients of weights on integers, and the steps that they take."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from blockwise.integer import ops
+from blockwise.integer.on_board.kernels import as_int8
+from blockwise.integer.tensor import Accumulator
+from blockwise.integer.xorshift import Xorshift32
+from devices.program.execute import Frame
+
+if TYPE_CHECKING:
+    from blockwise.integer.on_board.machine import IntegerMachine
+
+
+def weight_sums(machine: "IntegerMachine", frame: Frame) -> None:
+    """The gradient, into a buffer."""
+    machine.put(frame, "sums", _gradient(machine, frame))
+
+
+def largest_weight_sum(machine: "IntegerMachine", frame: Frame) -> None:
+    """Only the largest is kept: what follows makes the gradient again."""
+    _gradient(machine, frame)
+
+
+def update_by_sums(machine: "IntegerMachine", frame: Frame) -> None:
+    """The gradient is made, and moves the weights at once."""
+    _move(machine, frame, _gradient(machine, frame))
+
+
+def update(machine: "IntegerMachine", frame: Frame) -> None:
+    """By the gradient that waited in a buffer."""
+    name = frame.operation.operands[0][1].tensor  # type: ignore[union-attr]
+    _, place = machine.update_place(frame)
+    _move(machine, frame, Accumulator(frame.raw("gradient").view(place.shape), machine.exponents[name]))
+
+
+def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
+    place, error = machine.places[frame.operation.layer], machine.error(frame)
+    x = machine.activation(frame, "saved input")
+    if machine.scaled:
+        mantissa = (
+            ops.linear_weight_sums(error.mantissa, x.mantissa)
+            if len(place.shape) == 2
+            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
+        )
+        return Accumulator(mantissa, 0)
+    if len(place.shape) == 2:
+        return ops.linear_weight_gradient(as_int8(error), x)
+    return ops.conv2d_weight_gradient(as_int8(error), x, place.shape, place.stride, place.padding)
+
+
+def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> None:
+    layer, place = machine.update_place(frame)
+    role = "value" if frame.has("value") else "weight"
+    stored, bits = frame.raw(role), frame.memory.tensors[f"{layer}.weight"].bits
+    weights = machine.stored(stored, bits).view(place.shape)
+    states = "state" if frame.has("state") else "generator"
+    rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
+    moved = machine.moved(weights, gradient, place, rng)
+    machine.put_weights(frame, f"{layer}.weight", moved)
+    if frame.has(states):
+        frame.put(states, torch.tensor([rng.word], dtype=torch.int32))
