@@ -17,6 +17,8 @@ from blockwise.cli import main as cli
 from blockwise.cli.commands import compare
 from blockwise.system import files
 
+pytestmark = pytest.mark.slow
+
 
 def full_disk(monkeypatch, name: str) -> None:
     """No room for the file of this name, once."""

@@ -16,6 +16,8 @@ from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.training import checkpoint
 from devices.boards import profile
 
+pytestmark = pytest.mark.slow
+
 RUN = ["--model", "cnn", "--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet"]
 BRIEF = ["--regimes", "bp", "bp-fused", "local", "--blocks", "2", "--head", "gap"]
 

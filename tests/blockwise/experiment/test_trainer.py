@@ -18,6 +18,8 @@ from blockwise.studies.jobs import Job, train
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, REGIMES, Run, TrainOptions
 from blockwise.training.options import Silent
 
+pytestmark = pytest.mark.slow
+
 
 def config(regime: str, **training: object) -> Config:
     integer = regime in INTEGER_REGIMES

@@ -22,6 +22,8 @@ from devices.network.precision import with_quantizers
 from devices.program.regimes import Step
 from devices.program.state import Bits
 
+pytestmark = pytest.mark.slow
+
 TORCHVISION = ("mobilenet_v2", "resnet18", "efficientnet_b0")
 OWN = {"functions": own.Functions, "residuals": own.Residuals, "branches": own.Branches, "row": own.row}
 FLOAT = 32

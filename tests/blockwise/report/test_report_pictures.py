@@ -16,6 +16,8 @@ from blockwise.report import headline, timeline_images, timeline_svg_png, to_htm
 from blockwise.report.panels import PHASE_SHADES, phase_key
 from blockwise.report.pictures import y_limits
 
+pytestmark = pytest.mark.slow
+
 STUB = "<svg></svg>"
 
 

@@ -7,6 +7,8 @@ from blockwise import models
 from blockwise.studies.real_step import compare
 from devices.program.regimes import REGIMES
 
+pytestmark = pytest.mark.slow
+
 WITHIN_UNITS = ("bp-best", "bp-micro")
 """Their best cuts may lie within a unit of a plain chain, where PyTorch has no module to call."""
 

@@ -13,6 +13,8 @@ from blockwise.studies import jobs, precision, records
 from blockwise.studies.precision import ScalableModel, points
 from devices.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 RESNET = ScalableModel("resnet20", (3, 32, 32), 10)
 SMALL = ScalableModel("cnn", (1, 8, 8), 10)
 

@@ -11,6 +11,8 @@ from blockwise.cli import main as cli
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import jobs, qat, records
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = ["study", "qat", "--data", "digits", "--model", "cnn", "--epochs", "1", "--out", "runs.jsonl"]
 
 

@@ -11,6 +11,8 @@ from blockwise.cli import main as cli
 from blockwise.studies import records
 from blockwise.studies.summary import NEEDED, summaries
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., int]
 STUDIES = {
     "qat": ["--model", "cnn", "--methods", "lsq"],

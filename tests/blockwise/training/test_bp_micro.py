@@ -19,6 +19,8 @@ from blockwise.experiment.settings import (
     TrainingSettings,
 )
 
+pytestmark = pytest.mark.slow
+
 STEPS, BATCH, MICRO = 4, 16, 4
 
 

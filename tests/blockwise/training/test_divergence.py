@@ -24,6 +24,8 @@ from blockwise.training.evaluate import Evaluation
 from blockwise.training.outcome import Divergence
 from blockwise.training.schedules import one_cycle
 
+pytestmark = pytest.mark.slow
+
 WILD = ("--model", "mlp", "--lr", "1e9", "--epochs", "2")
 BATCH, EPOCHS, PEAK = 456, 2, 0.1
 STEPS = 3  # of an epoch

@@ -25,6 +25,8 @@ from devices.errors import InputError
 from devices.program.categories import OPTIMIZER_STATE
 from devices.program.regimes import Step, schedule
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = TrainOptions(4, 32, "sgd", 0.1, True, seed=3, digest=True)
 
 

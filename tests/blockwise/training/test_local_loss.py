@@ -24,6 +24,8 @@ from blockwise.training.options import Silent
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import Updater
 
+pytestmark = pytest.mark.slow
+
 STYLE = models.Style("leaky-relu", 0.2, True, "pytorch")
 POOLED = ("conv2", "conv4", "conv5", "conv6")
 

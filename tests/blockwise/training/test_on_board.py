@@ -12,6 +12,8 @@ from tiers import quick
 from blockwise.models import Style
 from devices.program.regimes import REGIMES, find
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("fp32", "lsq", "dorefa", "pact", "twn", "lq-net")
 OPTIMIZERS = ("sgd", "sgd-momentum", "adam")
 NORMS = ("batch", "batch-recompute", "group", "frozen", "none")

@@ -18,6 +18,8 @@ from blockwise.training.outcome import Epoch, Training
 from devices.errors import InputError
 from devices.program.regimes import Step, update_of
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 3
 
 

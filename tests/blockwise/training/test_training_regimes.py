@@ -20,6 +20,8 @@ from blockwise.training.updater import WEIGHT_DECAY, Updater
 from devices.errors import InputError
 from devices.program.regimes import Step, find
 
+pytestmark = pytest.mark.slow
+
 
 def plain_loop(net: BlockNet, data: Dataset, options: TrainOptions) -> BlockNet:
     """The textbook: torch.optim.SGD, cross entropy, no blocks. Returns the last epoch's network."""

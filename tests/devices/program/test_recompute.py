@@ -17,6 +17,8 @@ from devices.program.regimes.segment_costs import measure
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
 from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
 
+pytestmark = pytest.mark.slow
+
 
 def chain(*channels: int, norm: bool = True, pool: bool = False, flat: bool = False) -> Network:
     """Convolutions with ReLU, and norms and max pools on request, then a linear layer and its loss."""
