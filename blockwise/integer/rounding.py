@@ -83,14 +83,18 @@ def stochastic(rng: Xorshift32) -> Rounding:
     return rounding
 
 
-def requantize(x: Accumulator, to: Format, rounding: Rounding = nearest) -> IntTensor:
+def requantize(
+    x: Accumulator, to: Format, rounding: Rounding = nearest, largest: int | None = None
+) -> IntTensor:
     """Shift the accumulators until the largest has as many bits as the format, round and clip.
 
     s = bit length of the largest - bits of the format's largest. Where s < 1 nothing is shifted nor
-    drawn. What is negative counts as 0 in an unsigned format: the ReLU is part of it.
+    drawn. What is negative counts as 0 in an unsigned format: the ReLU is part of it. ``largest`` is that
+    of the accumulators, where it is known already.
     """
     values = x.mantissa
-    largest = largest_value(values) if to.low == 0 else largest_magnitude(values)
+    if largest is None:
+        largest = largest_value(values) if to.low == 0 else largest_magnitude(values)
     shift = bit_length(largest) - to.magnitude_bits
     if shift > 0:
         values = rounding(values, shift).clamp_(to.low, to.high)

@@ -96,11 +96,13 @@ class ForwardLowering:
                 self._recipes[output] = (makers[layer.inputs[0]], layer)
             self._set_output(layer, sources, output, training)
             moved = self._moved(layer) if training and phase == "forward" else ()
+            evaluated = self._evaluated(layer, sources)
             self.program.emit(
                 "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *self._held(layer)),
-                results=(("output", output), *extras, *moved), scratch=self._scratch(layer, sources),
-                macs=self._macs(layer, sources) * self.images, at_rest=not training,
+                results=(("output", output), *extras, *moved),
+                scratch=[name for x in evaluated for name in self._filter_scratch(x)],
+                macs=sum(x.macs for x in evaluated) * self.images, at_rest=not training,
             )  # fmt: skip
 
     def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
@@ -126,15 +128,9 @@ class ForwardLowering:
         looks_ahead = layer.op.norm_groups or reader.norm_groups
         return at_rest and not looks_ahead and (layer.op.accumulates or row.output == "in_place")
 
-    def _scratch(self, layer: Layer, sources: Sequence[Operand]) -> tuple[str, ...]:
-        """Of the layer, and of those whose sums it evaluates."""
-        layers = [self.program.layers[name] for source in sources for name in layers_of(source)]
-        return tuple(name for x in (layer, *layers) for name in self._filter_scratch(x))
-
-    def _macs(self, layer: Layer, sources: Sequence[Operand]) -> int:
-        """For an image, with those of the layers that it evaluates."""
-        layers = [self.program.layers[name] for source in sources for name in layers_of(source)]
-        return sum(x.macs for x in (layer, *layers))
+    def _evaluated(self, layer: Layer, sources: Sequence[Operand]) -> list[Layer]:
+        """The layer, and those whose sums it evaluates."""
+        return [layer, *(self.program.layers[name] for source in sources for name in layers_of(source))]
 
     def _pass_on(self, layer: Layer, idle: bool) -> None:
         """What is never stored: its readers evaluate it."""

@@ -11,7 +11,14 @@ from blockwise.integer.niti import Niti
 from blockwise.integer.nitro import conv_scale, linear_scale, relu, scale
 from blockwise.integer.pointwise import relu_gradient
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
-from blockwise.integer.rounding import bit_length, half_up, largest_magnitude, largest_value, nearest
+from blockwise.integer.rounding import (
+    Rounding,
+    half_up,
+    largest_magnitude,
+    largest_value,
+    nearest,
+    requantize,
+)
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from devices.network.ops import ReLU, View
 from devices.program.execute import Frame
@@ -126,16 +133,11 @@ def _note(machine: "IntegerMachine", what: str, values: Tensor) -> None:
 
 
 def _shifted(
-    machine: "IntegerMachine", what: str, x: Accumulator, to: Format, rounding: object = nearest
+    machine: "IntegerMachine", what: str, x: Accumulator, to: Format, rounding: Rounding = nearest
 ) -> IntTensor:
     """Requantized by the largest that was noted before."""
     largest = machine.largest[what if to.low == 0 else f"|{what}|"]
-    shift, values = bit_length(largest) - to.magnitude_bits, x.mantissa
-    if shift > 0:
-        values = rounding(values, shift).clamp_(to.low, to.high)  # type: ignore[operator]
-    elif to.low == 0:
-        values = values.clamp_min(0)
-    return IntTensor(values.to(torch.int8), x.exponent + max(shift, 0), to)
+    return requantize(x, to, rounding, largest)
 
 
 def max_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:

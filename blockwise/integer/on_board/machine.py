@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,8 +17,8 @@ from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import ReLU
-from devices.program.execute import Frame, Misread
-from devices.program.execute.frame import Kernel
+from devices.program.execute import Frame
+from devices.program.execute.frame import Kernel, found_kernel
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
 from devices.program.schedule import Schedule
@@ -76,11 +75,7 @@ class IntegerMachine:
 
     def kernel(self, operation: Operation, layer: Layer | None) -> Kernel:
         """Raises Misread where there is none."""
-        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
-        found = found or OTHERS.get(operation.action)
-        if found is None:
-            raise Misread(f"{operation.name}: no integer kernel")
-        return partial(found, self)
+        return found_kernel(self, LAYERS, OTHERS, operation, layer)
 
     def meaning(self, stored: Stored, value: Tensor, levels: list[Tensor]) -> Tensor:
         """Integers mean themselves."""
@@ -128,20 +123,17 @@ class IntegerMachine:
     def put(self, frame: Frame, role: str, number: IntTensor | Accumulator) -> None:
         """Write an integer tensor, and note its exponent."""
         name = frame.result(role)
-        bits = frame.memory.tensors[name].bits
-        value = number.mantissa.contiguous()
-        frame.store(name, value if bits == WORD_BITS else value.to(torch.int64) & (1 << bits) - 1)
+        self.put_integers(frame, name, number.mantissa)
         self.exponents[name] = number.exponent
 
     def weights(self, frame: Frame, layer: str) -> Tensor:
         """Weights as stored, in their shape; packed ones pass through the scratch filter by filter."""
         place, raw = self.places[layer], frame.raw("weight")
         bits = frame.memory.tensors[f"{layer}.weight"].bits
-        if bits == WORD_BITS:
-            return raw.view(place.shape)
         if frame.operation.scratch:
-            raw = _through(frame, raw.view(place.shape[0], -1))
-        return _signed(raw, bits, INT8).view(place.shape)
+            (scratch,) = frame.operation.scratch
+            raw = frame.through(scratch, raw.view(place.shape[0], -1))
+        return self.stored(raw, bits).view(place.shape)
 
     def stored(self, raw: Tensor, bits: int) -> Tensor:
         """Weights as they are stored, with their signs."""
@@ -154,11 +146,11 @@ class IntegerMachine:
             return form.updated(weights, gradient, self.mu, rng)
         return optimizer_of(place, self.mu).update(weights, gradient.mantissa)
 
-    def put_weights(self, frame: Frame, name: str, weights: Tensor) -> None:
-        """Write weights as they are stored."""
+    def put_integers(self, frame: Frame, name: str, value: Tensor) -> None:
+        """Write words as they are, and narrower integers as codes in two's complement."""
         bits = frame.memory.tensors[name].bits
-        weights = weights.contiguous()
-        frame.store(name, weights if bits == WORD_BITS else weights.to(torch.int64) & (1 << bits) - 1)
+        value = value.contiguous()
+        frame.store(name, value if bits == WORD_BITS else value.to(torch.int64) & (1 << bits) - 1)
 
     def update_place(self, frame: Frame) -> tuple[str, Place]:
         """The layer whose weights an update moves."""
@@ -182,15 +174,6 @@ def _signed(value: Tensor, bits: int, format: Format) -> Tensor:
     if format.low < 0:
         value = value - ((value >> bits - 1) << bits)
     return value.to(torch.int8)
-
-
-def _through(frame: Frame, rows: Tensor) -> Tensor:
-    (scratch,) = frame.operation.scratch
-    found = []
-    for row in rows:
-        frame.store(scratch, row)
-        found.append(frame.memory.load(scratch))
-    return torch.stack(found)
 
 
 def placed_layers(net: IntegerNet, network: Network) -> Iterator[tuple[str, Weighted]]:

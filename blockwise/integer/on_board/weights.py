@@ -59,6 +59,6 @@ def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> Non
     states = "state" if frame.has("state") else "generator"
     rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
     moved = machine.moved(weights, gradient, place, rng)
-    machine.put_weights(frame, f"{layer}.weight", moved)
+    machine.put_integers(frame, f"{layer}.weight", moved)
     if frame.has(states):
         frame.put(states, torch.tensor([rng.word], dtype=torch.int32))

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from devices.network import Layer
@@ -14,6 +16,7 @@ from devices.program.schedule import Loop, Schedule
 from devices.program.values import with_roles
 
 Found = TypeVar("Found")
+AnyMachine = TypeVar("AnyMachine")
 Parameters = Mapping[str, Tensor]
 ACTIVATIONS = (SAVED_ACTIVATIONS, WORKING_TENSORS)
 
@@ -113,6 +116,14 @@ class Frame:
             value = whole
         self.memory.store(name, value)
 
+    def through(self, scratch: str, rows: Tensor) -> Tensor:
+        """Codes of one filter (a row) at a time, written to the scratch and read from it."""
+        found = []
+        for row in rows:
+            self.store(scratch, row)
+            found.append(self.memory.load(scratch))
+        return torch.stack(found)
+
     def words(self, role: str) -> Tensor:
         """The int32 words in the bytes of the operand of this role, which is none of them itself."""
         operand = self.operand(role)
@@ -146,8 +157,18 @@ class Frame:
 
 
 Kernel = Callable[[Frame], None]
-Kernels = Mapping[tuple[str, str], Kernel]
-"""(kind of layer, or "" for none; action) -> what performs it."""
+
+
+def found_kernel(
+    machine: AnyMachine, layers: Mapping[tuple[str, str], Callable[[AnyMachine, Frame], None]],
+    others: Mapping[str, Callable[[AnyMachine, Frame], None]], operation: Operation, layer: Layer | None,
+) -> Kernel:  # fmt: skip
+    """By the kind of layer and the action, else by the action alone. Raises Misread where there is none."""
+    found = layers.get((layer.kind, operation.action)) if layer is not None else None
+    found = found or others.get(operation.action)
+    if found is None:
+        raise Misread(f"{operation.name}: no kernel for {layer.kind if layer else 'no layer'}")
+    return partial(found, machine)
 
 
 def _only(found: list[Found], role: str, operation: Operation) -> Found:

@@ -62,14 +62,6 @@ class Memory:
         payload = words.contiguous().to(torch.int32).numpy().view(np.uint8)
         self._bytes(name)[: len(payload)] = payload
 
-    def raw(self, name: str) -> NDArray[np.uint8]:
-        """A copy of a tensor's bytes."""
-        return self._bytes(name).copy()
-
-    def restore(self, name: str, payload: NDArray[np.uint8]) -> None:
-        """Put bytes where a tensor lies."""
-        self._bytes(name)[:] = payload
-
     def poison(self, name: str) -> None:
         """The tensor is dead: whoever reads it gets nonsense."""
         self._bytes(name)[:] = POISON

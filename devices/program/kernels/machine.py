@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from devices.network import IMAGES, LABELS, Layer
 from devices.network.ops import FrozenNorm, MaxPool
-from devices.program.execute.frame import Frame, Kernel, Parameters
+from devices.program.execute.frame import Frame, Kernel, Parameters, found_kernel
 from devices.program.execute.memory import Misread
 from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
 from devices.program.kernels.quantization import OnBoard
@@ -102,11 +101,7 @@ class FloatMachine:
 
     def kernel(self, operation: Operation, layer: Layer | None) -> Kernel:
         """Raises Misread where there is none."""
-        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
-        found = found or OTHERS.get(operation.action)
-        if found is None:
-            raise Misread(f"{operation.name}: no kernel for {layer.kind if layer else 'no layer'}")
-        return partial(found, self)
+        return found_kernel(self, LAYERS, OTHERS, operation, layer)
 
     def meaning(self, stored: Stored, value: Tensor, levels: list[Tensor]) -> Tensor:
         """Codes by their levels, images normalised, floats as they are."""

@@ -66,7 +66,3 @@ def store_input(machine: "FloatMachine", frame: Frame) -> None:
     """One image's input beside the others'."""
     stored = frame.raws("input")
     frame.put("inputs", stored[0] if stored else frame.value("input"))
-
-
-def nothing(machine: "FloatMachine", frame: Frame) -> None:
-    """Nothing moves."""

@@ -19,12 +19,9 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
     """Normalise; in training by statistics of the batch, or of groups of channels."""
     (x,) = frame.values("input")
     op = frame.layer.op
-    if frame.has("folded"):
-        frame.put("output", affine(x, frame.raw("folded")))
-    elif isinstance(op, FrozenNorm):
-        frame.put("output", affine(x, frame.raw("running")))
-    elif isinstance(op, BatchNorm) and frame.operation.at_rest:
-        frame.put("output", affine(_by_running(x, frame.raw("running"), op.eps), frame.raw("bias")))
+    if isinstance(op, FrozenNorm) or (isinstance(op, BatchNorm) and frame.operation.at_rest):
+        roles = [role for role in ("folded", "running", "bias") if frame.has(role)]
+        frame.put("output", derived(frame.layer, [x], {role: frame.raw(role) for role in roles}))
     else:
         _normalise(frame, x)
 

@@ -16,8 +16,6 @@ from devices.program.execute.frame import Frame
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
 
-SMALLEST_SIZE = 1e-8
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -26,7 +24,7 @@ class Pace:
     rate: float
     decay: float = 0.0
     share: float | None = None  # of a size: the most that its gradient counts
-    smallest: float = SMALLEST_SIZE  # of a size
+    smallest: float = 0.0  # magnitude of a size
 
 
 @dataclass(frozen=True)

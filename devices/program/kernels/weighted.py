@@ -134,11 +134,7 @@ def _through_scratch(frame: Frame, layer: Layer, codes: Tensor) -> Tensor:
     own = [name for name in frame.operation.scratch if name.startswith(f"{layer.name}.filter")]
     if not own or codes.numel() != layer.weights:  # a code for several weights
         return codes
-    found = []
-    for row in codes.reshape(-1, layer.filter_size):
-        frame.store(own[0], row)
-        found.append(frame.memory.load(own[0]))
-    return torch.stack(found).reshape(codes.shape)
+    return frame.through(own[0], codes.reshape(-1, layer.filter_size)).reshape(codes.shape)
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
