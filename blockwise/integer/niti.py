@@ -31,15 +31,15 @@ class Niti:
 
     def deployed_bits(self, place: Place) -> int:
         """The form's: a residue is left behind."""
-        return self._form(place).deployed.bits
+        return self.form(place).deployed.bits
 
     def initial(self, place: Place, rng: Xorshift32) -> Tensor:
         """Xavier uniform."""
-        return self._form(place).initial(place.shape, rng)
+        return self.form(place).initial(place.shape, rng)
 
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, ReLU, requantization. Saved: where the sums are positive (1 bit an element)."""
-        operand = self._form(place).operand(weights)
+        operand = self.form(place).operand(weights)
         sums = _sums(x, operand, place)
         if not place.relu:
             return requantize(sums, INT8), None
@@ -51,7 +51,7 @@ class Niti:
 
     def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
         """Sums, requantized to int8."""
-        operand, e = self._form(place).operand(weights), _int8(error)
+        operand, e = self.form(place).operand(weights), _int8(error)
         if len(place.shape) == 2:
             return requantize(ops.linear_input_gradient(e, operand), INT8)
         sums = ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
@@ -67,7 +67,7 @@ class Niti:
             if len(place.shape) == 2
             else ops.conv2d_weight_gradient(e, x, place.shape, place.stride, place.padding)
         )
-        return self._form(place).updated(weights, gradient, mu, rng)
+        return self.form(place).updated(weights, gradient, mu, rng)
 
     def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
         """Softmax cross entropy by powers of two; the sum is in 2^-12 bits."""
@@ -78,7 +78,8 @@ class Niti:
         """Nats per image."""
         return total * log(2) / ONE / images
 
-    def _form(self, place: Place) -> Form:
+    def form(self, place: Place) -> Form:
+        """How the weights of a layer are stored and moved."""
         return self.edge if place.edge else self.inner
 
 

@@ -125,7 +125,7 @@ def _sums(machine: "IntegerMachine", frame: Frame, layer: str) -> Accumulator:
 def _operand(machine: "IntegerMachine", weights: Tensor, place: Place) -> IntTensor:
     arithmetic = machine.arithmetic
     assert isinstance(arithmetic, Niti)
-    return (arithmetic.edge if place.edge else arithmetic.inner).operand(weights)
+    return arithmetic.form(place).operand(weights)
 
 
 def _note(machine: "IntegerMachine", what: str, values: Tensor) -> None:

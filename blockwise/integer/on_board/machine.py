@@ -142,8 +142,7 @@ class IntegerMachine:
     def moved(self, weights: Tensor, gradient: Accumulator, place: Place, rng: Xorshift32) -> Tensor:
         """Weights after the step of their form."""
         if isinstance(self.arithmetic, Niti):
-            form = self.arithmetic.edge if place.edge else self.arithmetic.inner
-            return form.updated(weights, gradient, self.mu, rng)
+            return self.arithmetic.form(place).updated(weights, gradient, self.mu, rng)
         return optimizer_of(place, self.mu).update(weights, gradient.mantissa)
 
     def put_integers(self, frame: Frame, name: str, value: Tensor) -> None:
