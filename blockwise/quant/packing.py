@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.quant.quantizer import Quantizer
 from devices.network.ops import weights_to_a_code
+from devices.program.execute import memory
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,12 @@ class Packed:
 
 def pack_codes(codes: Tensor, bits: int) -> Tensor:
     """Codes 0 .. 2^bits - 1 (any shape) as bytes, low bits first."""
-    flat = codes.reshape(-1, 1).cpu().numpy().astype(np.uint32)
-    planes = (flat >> np.arange(bits, dtype=np.uint32)) & 1
-    return torch.from_numpy(np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little"))
+    return torch.from_numpy(memory.packed(codes.reshape(-1).cpu().numpy().astype(np.int64), bits))
 
 
 def unpack_codes(packed: Tensor, bits: int, count: int) -> Tensor:
     """The first ``count`` codes of what :func:`pack_codes` made, int64 (count,)."""
-    planes = np.unpackbits(packed.cpu().numpy(), bitorder="little", count=count * bits)
-    weights = np.left_shift(1, np.arange(bits, dtype=np.int64))
-    return torch.from_numpy(planes.reshape(count, bits).astype(np.int64) @ weights)
+    return torch.from_numpy(memory.unpacked(packed.cpu().numpy(), bits, count))
 
 
 def pack(quantizer: Quantizer, weight: Tensor) -> Packed:

@@ -38,7 +38,7 @@ class Memory:
         if tensor.bits == WORD_BITS:
             kind = np.int32 if self.integers else np.float32
             return torch.from_numpy(self._bytes(name).view(kind).copy()).view(tensor.shape)
-        return torch.from_numpy(_unpacked(self._bytes(name), tensor.bits, tensor.elements)).view(tensor.shape)
+        return torch.from_numpy(unpacked(self._bytes(name), tensor.bits, tensor.elements)).view(tensor.shape)
 
     def store(self, name: str, value: torch.Tensor) -> None:
         """Write all elements of a tensor; codes must fit its width."""
@@ -50,7 +50,10 @@ class Memory:
             kind = torch.int32 if self.integers else torch.float32
             self._bytes(name)[:] = flat.to(kind).numpy().view(np.uint8)
         else:
-            self._bytes(name)[:] = _packed(flat.numpy().astype(np.int64), tensor.bits)
+            codes = flat.numpy().astype(np.int64)
+            if codes.size and (codes.min() < 0 or codes.max() >> tensor.bits):
+                raise Misread(f"{name}: codes {codes.min()} .. {codes.max()} do not fit {tensor.bits} bits")
+            self._bytes(name)[:] = packed(codes, tensor.bits)
 
     def words(self, name: str) -> torch.Tensor:
         """As many int32 words as a tensor's bytes hold whole."""
@@ -71,13 +74,13 @@ class Memory:
         return self.bytes[start : start + self.tensors[name].bytes]
 
 
-def _packed(codes: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
-    if codes.size and (codes.min() < 0 or codes.max() >> bits):
-        raise Misread(f"codes {codes.min()} .. {codes.max()} do not fit {bits} bits")
+def packed(codes: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
+    """Codes 0 .. 2^bits - 1 (n,) as bytes, low bits first, one behind the other."""
     planes = (codes[:, None] >> np.arange(bits)) & 1
     return np.packbits(planes.astype(np.uint8).reshape(-1), bitorder="little")
 
 
-def _unpacked(payload: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.int64]:
+def unpacked(payload: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.int64]:
+    """The first ``count`` codes of what :func:`packed` made."""
     planes = np.unpackbits(payload, bitorder="little", count=count * bits).reshape(count, bits)
     return planes.astype(np.int64) @ (1 << np.arange(bits, dtype=np.int64))
