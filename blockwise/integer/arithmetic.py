@@ -54,18 +54,30 @@ class Arithmetic(Protocol):
         """The layer's output, and what :meth:`activated` needs of it."""
         ...
 
+    def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
+        """The sums of products that :meth:`forward` begins with, of weights as stored."""
+        ...
+
     def activated(self, error: Error, saved: Any, place: Place) -> Error:
         """The error behind the activation, brought before it."""
+        ...
+
+    def input_sums(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Accumulator:
+        """The sums of products that :meth:`input_error` begins with."""
         ...
 
     def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
         """The error of the layer's input (``shape``), from the one of its sums."""
         ...
 
+    def weight_sums(self, error: Error, x: IntTensor, place: Place) -> Accumulator:
+        """The gradient of the weights, in their shape, that the error of the sums and the input make."""
+        ...
+
     def updated(
-        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+        self, weights: Tensor, gradient: Accumulator, place: Place, mu: int, rng: Xorshift32
     ) -> Tensor:
-        """The weights after a step by the gradient that the error and the input make."""
+        """The weights after a step by their gradient."""
         ...
 
     def loss(self, logits: IntTensor, labels: Tensor) -> Scored:

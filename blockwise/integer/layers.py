@@ -72,7 +72,8 @@ class Weighted(IntegerLayer):
         error = arithmetic.activated(error, saved, place)
         back = arithmetic.input_error(error, self.weight, place, x.shape) if to_input else None
         rng = Xorshift32.at(int(self.random_state))
-        self.weight.copy_(arithmetic.updated(self.weight, error, x, place, mu, rng))
+        gradient = arithmetic.weight_sums(error, x, place)
+        self.weight.copy_(arithmetic.updated(self.weight, gradient, place, mu, rng))
         self.random_state.fill_(rng.word)
         return back
 

@@ -39,34 +39,43 @@ class Niti:
 
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, ReLU, requantization. Saved: where the sums are positive (1 bit an element)."""
-        operand = self.form(place).operand(weights)
-        sums = _sums(x, operand, place)
+        sums = self.sums(x, weights, place)
         if not place.relu:
             return requantize(sums, INT8), None
         return relu(sums, INT8 if place.wide else self.activations)
+
+    def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
+        """By the form's operand."""
+        operand = self.form(place).operand(weights)
+        if len(place.shape) == 2:
+            return ops.linear(x, operand)
+        return ops.conv2d(x, operand, place.stride, place.padding)
 
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """The error where the sums were positive."""
         return error if saved is None else relu_gradient(error, saved)
 
-    def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
-        """Sums, requantized to int8."""
+    def input_sums(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Accumulator:
+        """By the form's operand."""
         operand, e = self.form(place).operand(weights), _int8(error)
         if len(place.shape) == 2:
-            return requantize(ops.linear_input_gradient(e, operand), INT8)
-        sums = ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
-        return requantize(sums, INT8)
+            return ops.linear_input_gradient(e, operand)
+        return ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
+
+    def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
+        """Sums, requantized to int8."""
+        return requantize(self.input_sums(error, weights, place, shape), INT8)
+
+    def weight_sums(self, error: Error, x: IntTensor, place: Place) -> Accumulator:
+        """Of int8 by int8."""
+        if len(place.shape) == 2:
+            return ops.linear_weight_gradient(_int8(error), x)
+        return ops.conv2d_weight_gradient(_int8(error), x, place.shape, place.stride, place.padding)
 
     def updated(
-        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+        self, weights: Tensor, gradient: Accumulator, place: Place, mu: int, rng: Xorshift32
     ) -> Tensor:
         """One step of the form's own."""
-        e = _int8(error)
-        gradient = (
-            ops.linear_weight_gradient(e, x)
-            if len(place.shape) == 2
-            else ops.conv2d_weight_gradient(e, x, place.shape, place.stride, place.padding)
-        )
         return self.form(place).updated(weights, gradient, mu, rng)
 
     def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
@@ -81,14 +90,6 @@ class Niti:
     def form(self, place: Place) -> Form:
         """How the weights of a layer are stored and moved."""
         return self.edge if place.edge else self.inner
-
-
-def _sums(x: IntTensor, operand: IntTensor, place: Place) -> Accumulator:
-    return (
-        ops.linear(x, operand)
-        if len(place.shape) == 2
-        else ops.conv2d(x, operand, place.stride, place.padding)
-    )
 
 
 def _int8(error: Error) -> IntTensor:

@@ -48,6 +48,13 @@ def scale(sums: Tensor, factor: int) -> Tensor:
     return _quotient(sums, factor).clamp_(-LIMIT, LIMIT).to(torch.int8)
 
 
+def scaled(sums: Accumulator, place: Place) -> Tensor:
+    """A layer's sums by its scale factor, int8."""
+    shape = place.shape
+    factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
+    return scale(sums.mantissa, factor)
+
+
 def relu(x: Tensor) -> Tensor:
     """max(x, 0) + trunc(min(x, 0) / 4) - 36 of int8 x within +-127: int8, -67 .. 91."""
     return x.clamp_min(0).add_(_quotient(x.clamp_max(0), 4)).sub_(CENTRE)
@@ -122,14 +129,16 @@ class Nitro:
 
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, scaling, NITRO-ReLU. Saved: the scaled sums, of which three ranges matter (2 bits)."""
-        if len(place.shape) == 2:
-            scaled = scale(ops.linear_sums(x.mantissa, weights), linear_scale(place.shape[1]))
-        else:
-            sums = ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding)
-            scaled = scale(sums, conv_scale(place.shape[1], place.shape[2]))
+        found = scaled(self.sums(x, weights, place), place)
         if not place.relu:
-            return IntTensor(scaled, 0), None
-        return IntTensor(relu(scaled), 0), scaled
+            return IntTensor(found, 0), None
+        return IntTensor(relu(found), 0), found
+
+    def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
+        """Of weights as they are."""
+        if len(place.shape) == 2:
+            return Accumulator(ops.linear_sums(x.mantissa, weights), 0)
+        return Accumulator(ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding), 0)
 
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """What average pools take off the exponent is divided; then the activation's slope."""
@@ -140,23 +149,30 @@ class Nitro:
             mantissa = relu_gradient(mantissa, saved)
         return _plain(mantissa)
 
+    def input_sums(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Accumulator:
+        """Of weights as they are."""
+        if len(place.shape) == 2:
+            return Accumulator(ops.linear_input_sums(error.mantissa, weights), 0)
+        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
+        return Accumulator(sums, 0)
+
     def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
         """Sums as they are."""
+        return self.input_sums(error, weights, place, shape)
+
+    def weight_sums(self, error: Error, x: IntTensor, place: Place) -> Accumulator:
+        """Of int32 errors by int8 inputs."""
+        e, inputs = error.mantissa, x.mantissa
         if len(place.shape) == 2:
-            return _plain(ops.linear_input_sums(error.mantissa, weights))
-        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
-        return _plain(sums)
+            return Accumulator(ops.linear_weight_sums(e, inputs), 0)
+        sums = ops.conv2d_weight_sums(e, inputs, place.shape, place.stride, place.padding)
+        return Accumulator(sums, 0)
 
     def updated(
-        self, weights: Tensor, error: Error, x: IntTensor, place: Place, mu: int, rng: Xorshift32
+        self, weights: Tensor, gradient: Accumulator, place: Place, mu: int, rng: Xorshift32
     ) -> Tensor:
         """IntegerSGD; nothing is drawn."""
-        gradient = (
-            ops.linear_weight_sums(error.mantissa, x.mantissa)
-            if len(place.shape) == 2
-            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
-        )
-        return optimizer_of(place, mu).update(weights, gradient)
+        return optimizer_of(place, mu).update(weights, gradient.mantissa)
 
     def loss(self, logits: IntTensor, labels: Tensor) -> Scored:
         """Half the squared distance to the target, 32 for the label and 0 elsewhere."""

@@ -3,12 +3,10 @@
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Size, Tensor
 
-from blockwise.integer import ops
-from blockwise.integer.arithmetic import Error, Place
-from blockwise.integer.niti import Niti
-from blockwise.integer.nitro import conv_scale, linear_scale, relu, scale
+from blockwise.integer.arithmetic import Place
+from blockwise.integer.nitro import relu, scaled
 from blockwise.integer.pointwise import relu_gradient
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
 from blockwise.integer.rounding import (
@@ -98,34 +96,18 @@ def _maker(frame: Frame) -> str:
 
 
 def _scaled(machine: "IntegerMachine", frame: Frame, found: Accumulator, place: Place) -> None:
-    shape = place.shape
-    factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
-    scaled = scale(found.mantissa, factor)
+    before = scaled(found, place)
     if not isinstance(frame.layer.op, ReLU):
-        machine.put(frame, "output", IntTensor(scaled, 0))
+        machine.put(frame, "output", IntTensor(before, 0))
         return
-    machine.put(frame, "output", IntTensor(relu(scaled), 0))
+    machine.put(frame, "output", IntTensor(relu(before), 0))
     if frame.makes("mask"):
-        frame.put("mask", (scaled >= 0).long() + (scaled == RANGES[2]).long())
+        frame.put("mask", (before >= 0).long() + (before == RANGES[2]).long())
 
 
 def _sums(machine: "IntegerMachine", frame: Frame, layer: str) -> Accumulator:
-    x, place = machine.activation(frame, "input"), machine.places[layer]
-    weights = machine.weights(frame, layer)
-    if machine.scaled:
-        if len(place.shape) == 2:
-            return Accumulator(ops.linear_sums(x.mantissa, weights), 0)
-        return Accumulator(ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding), 0)
-    operand = _operand(machine, weights, place)
-    if len(place.shape) == 2:
-        return ops.linear(x, operand)
-    return ops.conv2d(x, operand, place.stride, place.padding)
-
-
-def _operand(machine: "IntegerMachine", weights: Tensor, place: Place) -> IntTensor:
-    arithmetic = machine.arithmetic
-    assert isinstance(arithmetic, Niti)
-    return arithmetic.form(place).operand(weights)
+    x, weights = machine.activation(frame, "input"), machine.weights(frame, layer)
+    return machine.arithmetic.sums(x, weights, machine.places[layer])
 
 
 def _note(machine: "IntegerMachine", what: str, values: Tensor) -> None:
@@ -234,23 +216,9 @@ def _before(frame: Frame) -> str:
 
 def _input_sums(machine: "IntegerMachine", frame: Frame) -> Accumulator:
     layer = frame.operation.layer
-    place, error, weights = machine.places[layer], machine.error(frame), machine.weights(frame, layer)
-    shape = (len(machine.batch[1]), *_input_shape(frame))
-    if machine.scaled:
-        if len(place.shape) == 2:
-            return Accumulator(ops.linear_input_sums(error.mantissa, weights), 0)
-        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
-        return Accumulator(sums, 0)
-    operand, e = _operand(machine, weights, place), as_int8(error)
-    if len(place.shape) == 2:
-        return ops.linear_input_gradient(e, operand)
-    return ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
+    weights, shape = machine.weights(frame, layer), Size((len(machine.batch[1]), *_input_shape(frame)))
+    return machine.arithmetic.input_sums(machine.error(frame), weights, machine.places[layer], shape)
 
 
 def _input_shape(frame: Frame) -> tuple[int, ...]:
     return frame.schedule.layers[frame.layer.inputs[0]].shape
-
-
-def as_int8(error: Error) -> IntTensor:
-    assert isinstance(error, IntTensor)
-    return error

@@ -10,11 +10,9 @@ from blockwise.integer.arithmetic import Arithmetic, Error, Place
 from blockwise.integer.images import from_pixels
 from blockwise.integer.layers import Layers, Weighted, weighted
 from blockwise.integer.net import IntegerNet
-from blockwise.integer.niti import Niti
-from blockwise.integer.nitro import Nitro, optimizer_of
+from blockwise.integer.nitro import Nitro
 from blockwise.integer.on_board import kernels, weights
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
-from blockwise.integer.xorshift import Xorshift32
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import ReLU
 from devices.program.execute import Frame
@@ -138,12 +136,6 @@ class IntegerMachine:
     def stored(self, raw: Tensor, bits: int) -> Tensor:
         """Weights as they are stored, with their signs."""
         return raw if bits == WORD_BITS else _signed(raw, bits, INT8)
-
-    def moved(self, weights: Tensor, gradient: Accumulator, place: Place, rng: Xorshift32) -> Tensor:
-        """Weights after the step of their form."""
-        if isinstance(self.arithmetic, Niti):
-            return self.arithmetic.form(place).updated(weights, gradient, self.mu, rng)
-        return optimizer_of(place, self.mu).update(weights, gradient.mantissa)
 
     def put_integers(self, frame: Frame, name: str, value: Tensor) -> None:
         """Write words as they are, and narrower integers as codes in two's complement."""

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from blockwise.integer import ops
-from blockwise.integer.on_board.kernels import as_int8
 from blockwise.integer.tensor import Accumulator
 from blockwise.integer.xorshift import Xorshift32
 from devices.program.execute import Frame
@@ -37,18 +35,8 @@ def update(machine: "IntegerMachine", frame: Frame) -> None:
 
 
 def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
-    place, error = machine.places[frame.operation.layer], machine.error(frame)
-    x = machine.activation(frame, "saved input")
-    if machine.scaled:
-        mantissa = (
-            ops.linear_weight_sums(error.mantissa, x.mantissa)
-            if len(place.shape) == 2
-            else ops.conv2d_weight_sums(error.mantissa, x.mantissa, place.shape, place.stride, place.padding)
-        )
-        return Accumulator(mantissa, 0)
-    if len(place.shape) == 2:
-        return ops.linear_weight_gradient(as_int8(error), x)
-    return ops.conv2d_weight_gradient(as_int8(error), x, place.shape, place.stride, place.padding)
+    error, x = machine.error(frame), machine.activation(frame, "saved input")
+    return machine.arithmetic.weight_sums(error, x, machine.places[frame.operation.layer])
 
 
 def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> None:
@@ -58,7 +46,7 @@ def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> Non
     weights = machine.stored(stored, bits).view(place.shape)
     states = "state" if frame.has("state") else "generator"
     rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
-    moved = machine.moved(weights, gradient, place, rng)
+    moved = machine.arithmetic.updated(weights, gradient, place, machine.mu, rng)
     machine.put_integers(frame, f"{layer}.weight", moved)
     if frame.has(states):
         frame.put(states, torch.tensor([rng.word], dtype=torch.int32))
