@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -10,6 +9,7 @@ from devices.network import Layer
 from devices.network.ops import Add, Shortcut, View
 from devices.program.execute.frame import Frame
 from devices.program.kernels import pools
+from devices.program.kernels.pullback import pulled
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -21,12 +21,9 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
 
 
 def backward(machine: "FloatMachine", frame: Frame) -> None:
-    """The gradient of the only input: the layer is linear, so any point will do."""
+    """The gradient of the only input."""
     shape = frame.memory.tensors[frame.result("input gradient")].shape
-    with torch.enable_grad():
-        at = torch.zeros(shape, requires_grad=True)
-        out = computed(frame.layer, [at])
-        (found,) = torch.autograd.grad(out, at, frame.raw("gradient").view(out.shape))
+    found = pulled(lambda x: computed(frame.layer, [x]), shape, frame.raw("gradient"))
     frame.put("input gradient", found)
 
 

@@ -1,6 +1,5 @@
 """Convolutions and linear layers: filter by filter from latent weights or packed codes."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.execute.frame import Frame, Parameters
+from devices.program.kernels.pullback import pulled
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -33,15 +33,14 @@ def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
     shape = frame.memory.tensors[frame.result("input gradient")].shape
     weights = _weights(machine, frame)
     g = frame.value("gradient")
-    found = _pulled(lambda x: _product(frame.layer, x, weights), torch.zeros(shape), g)
+    found = pulled(lambda x: _product(frame.layer, x, weights), shape, g)
     frame.put("input gradient", found)
 
 
 def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
     (x,), g = frame.values("saved input"), frame.value("gradient")
-    start = torch.zeros(_shape(frame.layer))
-    found = _pulled(lambda w: _product(frame.layer, x, w), start, g)
+    found = pulled(lambda w: _product(frame.layer, x, w), _shape(frame.layer), g)
     if frame.has("bias"):
         frame.put("bias gradient", _maps(frame, g).sum([d for d in range(_maps(frame, g).ndim) if d != 1]))
     if frame.makes("weight"):
@@ -161,12 +160,3 @@ def _biased(out: Tensor, bias: Tensor | None) -> Tensor:
 
 def _maps(frame: Frame, g: Tensor) -> Tensor:
     return g.view(len(g), *frame.layer.shape)
-
-
-def _pulled(compute: Callable[[Tensor], Tensor], at: Tensor, g: Tensor) -> Tensor:
-    """The gradient of ``compute`` at ``at``, where that of its output is ``g``."""
-    with torch.enable_grad():
-        at = at.requires_grad_()
-        out = compute(at)
-        (found,) = torch.autograd.grad(out, at, g.view(out.shape))
-    return found
