@@ -155,7 +155,7 @@ def _in_front(front: str) -> Roles:
 class IntegerLowering(Lowering):
     """Sums are buffered, or computed twice, or scaled as they are made."""
 
-    scatters = scaled = False
+    scaled = False
     twice: bool | frozenset[str] = False  # all sums, or those of these names
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -241,7 +241,8 @@ class IntegerLowering(Lowering):
         self._step_weights(layer, gradient)
 
     def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
-        owner, arriving = self._owners[layer.name], (("gradient", Stored(gradient)), *self._held(layer))
+        owner = self._owners[layer.name]
+        arriving: Roles = [("gradient", self._arriving(gradient)), *self._held(layer)]
         (target, _), macs = self._target(name, None, owner), layer.macs * self.images
         sums = sums_of(f"{name}.gradient")
         if self._is_twice(sums):
@@ -257,7 +258,7 @@ class IntegerLowering(Lowering):
     def _step_weights(self, layer: Layer, gradient: str) -> None:
         saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]
         (parameter,) = self.parameters[layer.name]
-        operands: Roles = [("gradient", Stored(gradient)), *saved]
+        operands: Roles = [("gradient", self._arriving(gradient)), *saved]
         sums = f"{parameter.latent}.gradient"
         if self._is_twice(sums):
             self._emit(layer, "backward (weight, largest)", operands, [], macs=macs)

@@ -1,11 +1,12 @@
 """What each operation of an integer step computes, but for gradients of weights."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Size, Tensor
 
-from blockwise.integer.arithmetic import Place
+from blockwise.integer.arithmetic import Error, Place
 from blockwise.integer.nitro import relu, scaled
 from blockwise.integer.pointwise import relu_gradient
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
@@ -20,6 +21,7 @@ from blockwise.integer.rounding import (
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from devices.network.ops import ReLU, View
 from devices.program.execute import Frame
+from devices.program.kernels import pools
 from devices.program.operation import tensors_of
 
 if TYPE_CHECKING:
@@ -163,12 +165,13 @@ def relu_backward(machine: "IntegerMachine", frame: Frame) -> None:
     """The error where the sums were positive; in NITRO-D by the slope of each range."""
     error, mask = machine.error(frame), frame.raw("saved mask")
     mask = mask.view(error.mantissa.shape)
-    if not machine.scaled:
-        machine.put(frame, "input gradient", relu_gradient(error, mask.bool()))
-        return
-    before = torch.tensor(RANGES, dtype=torch.int8)[mask]
-    place = machine.places[_maker(frame)]
-    machine.put(frame, "input gradient", machine.arithmetic.activated(error, before, place))
+    found: Error
+    if machine.scaled:
+        before = torch.tensor(RANGES, dtype=torch.int8)[mask]
+        found = machine.arithmetic.activated(error, before, machine.places[_maker(frame)])
+    else:
+        found = relu_gradient(error, mask.bool())
+    machine.put(frame, "input gradient", replace(found, mantissa=pools.as_held(frame, found.mantissa)))
 
 
 def max_pool_backward(machine: "IntegerMachine", frame: Frame) -> None:

@@ -14,10 +14,11 @@ from blockwise.integer.nitro import Nitro
 from blockwise.integer.on_board import kernels, weights
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from devices.network import IMAGES, Layer, Network
-from devices.network.ops import ReLU
+from devices.network.ops import MaxPool, ReLU
 from devices.program.execute import Frame
 from devices.program.execute.frame import Kernel, found_kernel
 from devices.program.execute.memory import WORD_BITS
+from devices.program.kernels import pools
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
 from devices.program.schedule import Schedule
 
@@ -82,7 +83,10 @@ class IntegerMachine:
     def derived(
         self, frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Mapping[str, Tensor]
     ) -> Tensor:
-        """Views."""
+        """Views, and errors through the positions of a max pool."""
+        if isinstance(layer.op, MaxPool):
+            shape = frame.schedule.layers[layer.inputs[0]].shape
+            return pools.spread(layer, inputs[0], inputs[1], (len(inputs[0]), *shape))
         return inputs[0].reshape(len(inputs[0]), *layer.shape)
 
     # ---------------------------------------------------------------- numbers
@@ -109,9 +113,9 @@ class IntegerMachine:
         return inner if narrow else INT8
 
     def error(self, frame: Frame, role: str = "gradient") -> Error:
-        """An error as it lies in memory."""
+        """An error, read through the positions of a max pool if it is held so."""
         name = tensors_of(frame.operand(role))[0]
-        value, bits = frame.raw(role), frame.memory.tensors[name].bits
+        value, bits = frame.value(role), frame.memory.tensors[name].bits
         shape = (len(self.batch[1]), *frame.layer.shape) if frame.layer.shape else value.shape
         value = value.view(shape)
         if bits == WORD_BITS:

@@ -38,15 +38,19 @@ def spread(pool: Layer, g: Tensor, inside: Tensor, shape: Sequence[int]) -> Tens
     """The gradient of a pool's input (``shape``), from that of its output and the positions in windows."""
     assert isinstance(pool.op, MaxPool)
     where = _in_map(inside, shape, pool.op).flatten(2)
-    found = torch.zeros(tuple(shape)).flatten(2)
+    found = g.new_zeros(tuple(shape)).flatten(2)
     found.scatter_add_(2, where, g.reshape(where.shape))
     return found.view(tuple(shape))
 
 
 def put_gradient(frame: Frame, value: Tensor) -> None:
-    """Write the gradient of the input; if it is read through a pool's positions, only what stands there."""
-    if not frame.makes("input gradient"):
-        return
+    """Write the gradient of the input, as it is held."""
+    if frame.makes("input gradient"):
+        frame.put("input gradient", as_held(frame, value))
+
+
+def as_held(frame: Frame, value: Tensor) -> Tensor:
+    """The gradient of the input; if it is read through a pool's positions, only what stands there."""
     operand = frame.operand("gradient")
     target = frame.memory.tensors[frame.result("input gradient")]
     if isinstance(operand, Derived) and target.elements < value.numel():
@@ -56,7 +60,7 @@ def put_gradient(frame: Frame, value: Tensor) -> None:
         inside = frame.memory.load(positions.tensor)
         where = _in_map(inside, value.shape, pool.op).flatten(2)
         value = value.flatten(2).gather(2, where)
-    frame.put("input gradient", value)
+    return value
 
 
 def _in_window(index: Tensor, shape: Sequence[int], op: MaxPool) -> Tensor:

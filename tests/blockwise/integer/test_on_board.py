@@ -27,6 +27,14 @@ def test_so_do_steps_of_a_network_of_more_layers_in_larger_blocks(regime, intege
         assert steps.run(2) == []
 
 
+@pytest.mark.parametrize("twice", [False, True], ids=["buffered", "twice"])
+@pytest.mark.parametrize("regime", ["niti", "niti4"])
+def test_so_do_steps_in_which_a_pool_drops_the_last_row_and_column(regime, twice, integers_only):
+    steps = IntegerSteps(regime, batch=2, twice=twice, in_shape=(1, 10, 10))  # 10x10, 5x5, 2x2
+    with integers_only():
+        assert steps.run(2) == []
+
+
 @pytest.mark.parametrize("regime", ["niti", "niti4", "niti4-jump-local"])
 def test_so_do_steps_in_which_some_sums_are_made_twice(regime, integers_only):
     peaks = [Ledger(IntegerSteps(regime, twice=twice).plan).peak_bytes for twice in (True, False)]

@@ -7,6 +7,7 @@ import pytest
 from tiny import NETWORK
 
 from devices.network import Block, Layer, Network
+from devices.network.ops import Linear, MaxPool
 from devices.program.categories import CATEGORIES, LATENT_WEIGHTS, OPTIMIZER_STATE, WORKING_TENSORS
 from devices.program.integer import FORMS, is_buffer_of_sums
 from devices.program.ledger import Ledger
@@ -55,8 +56,40 @@ BY_HAND = {
 }
 
 
-def ledger(regime: str, batch: int, *, twice: bool = False) -> Ledger:
-    return Ledger(schedule(regime, PLAIN, Step(batch, twice=twice)), alignment=1)
+# The same behind a pool of 2x2 in block A: maps of 16 elements from there on, linear reads 16 values.
+# Weights: conv1 36, conv2 144, linear 48, head 12 = 240.
+POOLED_MAP = (4, 2, 2)
+
+# niti-local, all sums made twice: at the pool of A. Image 16 and label 1, mask of relu1 8, its codes 64,
+# pooled 16, positions 4. (Going back would take 125 if the pool's error were spread over a map of its own:
+# image, label, mask, positions, what B reads, the pooled error 16, the map 64.)
+POOLED_LOCAL = 16 + 1 + 8 + 64 + 16 + 4
+# nitro-local, when the head's error arrives: image 16 and label 1, two bits of relu1's elements 16, positions
+# 4, what B reads 16, the errors of the means 4 x 4 and of the pooled map 16 x 4; relu1 and conv1 read the
+# last one by the positions.
+POOLED_NITRO = 16 + 1 + 16 + 4 + 16 + 16 + 64
+
+
+def pooled(network: Network) -> Network:
+    """With a pool behind relu1."""
+    a, b = network.blocks
+    small = {name: POOLED_MAP for name in ("conv2", "relu2")} | {"flatten": (16,)}
+
+    def behind(layer: Layer) -> Layer:
+        inputs = tuple("pool1" if name == "relu1" else name for name in layer.inputs)
+        op = Linear(16, 3) if layer.name == "linear" else layer.op
+        return replace(layer, op=op, inputs=inputs, shape=small.get(layer.name, layer.shape))
+
+    pool = Layer("pool1", MaxPool.square(), ("relu1",), POOLED_MAP)
+    blocks = (
+        Block(a.name, (*a.layers, pool), tuple(map(behind, a.head))),
+        Block(b.name, tuple(map(behind, b.layers)), b.head),
+    )
+    return Network(network.in_shape, blocks)
+
+
+def ledger(regime: str, batch: int, *, twice: bool = False, network: Network = PLAIN) -> Ledger:
+    return Ledger(schedule(regime, network, Step(batch, twice=twice)), alignment=1)
 
 
 @pytest.mark.parametrize(("regime", "batch"), BY_HAND)
@@ -68,6 +101,16 @@ def test_the_peak_equals_the_sum_made_by_hand(regime, batch):
 def test_sums_that_are_computed_twice_need_no_room(batch):
     assert ledger("niti", batch, twice=True).peak_bytes == 372 + batch * GLOBAL
     assert ledger("niti-local", batch, twice=True).peak_bytes == 384 + batch * LOCAL
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_error_before_a_pool_is_read_by_the_positions_and_needs_no_room(batch):
+    niti = ledger("niti-local", batch, twice=True, network=pooled(PLAIN))
+    assert niti.peak_bytes == 240 + batch * POOLED_LOCAL
+    assert niti.peak.operation.name == "pool1 forward"
+    nitro = ledger("nitro-local", batch, network=pooled(PLAIN))
+    assert nitro.peak_bytes == 4 * 240 + batch * POOLED_NITRO
+    assert nitro.peak.operation.name == "gap backward"
 
 
 @pytest.mark.parametrize("regime", SHIFTED)

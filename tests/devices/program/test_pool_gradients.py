@@ -3,7 +3,8 @@
 import pytest
 
 from blockwise import models
-from devices.program.regimes import REGIMES, Step, schedule
+from devices.program.operation import Derived
+from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule
 
 
 def tensors(
@@ -27,6 +28,28 @@ def test_behind_sums_and_constant_norms_the_pooled_gradient_stands_for_that_of_t
     assert found
     # the largest pooled map, of conv1, has 16 channels of 16x16 pixels; before its pool it has 32x32
     assert max(found.values()) == 16 * 16 * 16
+
+
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+def test_so_does_the_pooled_error_of_integer_regimes(regime):
+    assert max(tensors(regime).values()) == 16 * 16 * 16
+
+
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+@pytest.mark.parametrize("twice", [False, True])
+def test_all_that_read_an_error_before_a_pool_on_integers_read_the_positions_too(regime, twice):
+    chain = models.build("plain4", (3, 32, 32), 10, 16, "none")
+    program = schedule(regime, chain.describe(blocks="2", head="gap"), Step(4, twice=twice))
+    pools = [name for name, layer in program.layers.items() if layer.kind == "max_pool"]
+    behind = {"conv1.relu": "conv1.pool", "conv1.conv": "conv1.pool"}
+    found = [o for o in program.operations if o.layer in behind and o.action.startswith("backward")]
+    assert set(behind.values()) <= set(pools)
+    assert {o.layer for o in found} == set(behind)
+    for operation in found:
+        gradient = dict(operation.operands)["gradient"]
+        assert isinstance(gradient, Derived)
+        assert gradient.layer == behind[operation.layer]
+    assert not any(o.layer in pools and o.phase == "backward" for o in program.operations)
 
 
 @pytest.mark.parametrize("regime", REGIMES)
