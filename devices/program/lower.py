@@ -119,6 +119,7 @@ class Lowering(UpdateLowering):
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         """Input gradient first (it needs the old weights), then the weight gradient."""
+        self._beside(layer, targets, fused)
         owner, macs = self._owners[layer.name], layer.macs * self.images
         arriving = ("gradient", self._arriving(gradient))
         for name in targets:
@@ -137,6 +138,17 @@ class Lowering(UpdateLowering):
             layer, "backward (weight)", (*operands, *states), [], grads, one, macs, moved=moved
         )
         self._settle(grads, owner, fused)
+
+    def _beside(self, layer: Layer, targets: list[str], fused: bool) -> None:
+        """What reads the same as the layer and has no parameters goes back before it, if it can.
+
+        As the way around a residual block: the layer then adds to the gradient that came that way, which
+        otherwise would wait beside a map of the layer's own.
+        """
+        for other in self.program.layers.values():
+            alone = self._readers[other.name] == 1 and not self.parameters.get(other.name)
+            if alone and other.name in self.gradients and set(other.inputs) <= set(targets):
+                self._backward_layer(other, list(other.inputs), fused)
 
     def _stepping(self, layer: Layer, fused: bool) -> Parameter | None:
         """The weights, if each filter may take its step as soon as its gradient is there."""

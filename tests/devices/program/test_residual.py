@@ -107,6 +107,35 @@ def test_every_regime_has_a_program_and_its_peak_is_not_lower(regime, method):
     assert peaks[0] <= peaks[1]
 
 
+def maps_alive(found: Schedule, operation: str) -> int:
+    """Bytes of the gradients of maps at an operation, of one image."""
+    at = [o.name for o in found.operations].index(operation)
+    alive = (t for n, t in found.tensors.items() if found.lifetimes[n][0] <= at <= found.lifetimes[n][1])
+    return sum(t.bytes for t in alive if t.category == "working tensors" and "gradient" in t.name) // BATCH
+
+
+@pytest.mark.parametrize("method", ["fp32", "lsq", "dorefa"])
+@pytest.mark.parametrize("regime", ["bp", "bp-fused", "bp-checkpoint"])
+def test_the_first_convolution_of_a_block_adds_its_input_gradient_to_that_of_the_skip_path(regime, method):
+    found = program(regime, method, "codes")
+    added = {o.layer: o.adds for o in found.operations if o.action == "backward (input)"}
+    for before, block in pairwise(["stem", *STREAM]):
+        assert len(added[f"{block}.conv1"]) == 1
+        own = 4 * ELEMENTS[int(block[5])]  # of a map behind the block's first convolution
+        wider = 4 * ELEMENTS[int(before[5])] if before != "stem" else own
+        # an identity's gradient is the map that is added to; a shortcut that pads makes it, and is gone then
+        assert maps_alive(found, f"{block}.conv1 backward (input)") == own + wider
+        if wider != own:
+            assert maps_alive(found, f"{block}.shortcut backward") == 2 * own + wider
+    assert not any(o.action in ("add gradients", "copy gradient") for o in found.operations)
+
+
+def test_behind_a_quantizer_of_its_own_a_convolution_needs_a_map_of_its_own():
+    found = program("bp", "dorefa", "float")
+    added = {o.layer: o.adds for o in found.operations if o.action == "backward (input)"}
+    assert not any(added[f"{block}.conv1"] for block in STREAM)  # which its quantizer then masks in place
+
+
 def test_what_one_finished_block_hands_on_is_the_float_map():
     found = program("local-resident", "dorefa", "float")
     gathered = {name: t for name, t in found.tensors.items() if ".inputs" in name}
