@@ -1,0 +1,92 @@
+/* What the kernels of sums read: integers as they lie in memory, channels last. See docs/integer-arithmetic.md. */
+#ifndef BLOCKWISE_OPERANDS_H
+#define BLOCKWISE_OPERANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KERNEL static inline __attribute__((always_inline))
+
+/* Maps are (images, height, width, channels), weights (filters, kernel_height, kernel_width, channels).
+ * A linear layer has maps and a kernel of 1 x 1. */
+struct geometry {
+    uint32_t images, height, width, channels; /* of the input */
+    uint32_t rows, columns, filters;          /* of the output */
+    uint32_t kernel_height, kernel_width;
+    uint32_t stride_y, stride_x, padding_y, padding_x;
+};
+
+enum coding {
+    INT8,    /* a byte each */
+    UINT4,   /* 0 .. 15, two in a byte, the first in its low half */
+    RESIDUE, /* a byte each, of which the high half counts: byte >> 4 */
+    STATES,  /* -7 .. 7 in two's complement, two in a byte, the first in its low half */
+    INT32,   /* a word each (NITRO-D) */
+};
+
+struct integers {
+    const uint8_t *at;
+    enum coding coding;
+};
+
+/* Errors of the output: of all elements, or (positions is not NULL) of the windows of a 2 x 2 max pool with, for
+ * each, which of its four elements the error belongs to: 2 bits, four in a byte, low bits first. All others are 0. */
+struct errors {
+    struct integers values; /* INT8, or INT32 in NITRO-D */
+    const uint8_t *positions;
+};
+
+/* Where sums go: called once for every output. */
+typedef void (*taker)(void *to, uint32_t index, int32_t sum);
+
+KERNEL int32_t integer_at(struct integers a, uint32_t i)
+{
+    switch (a.coding) {
+    case INT8:
+        return ((const int8_t *)a.at)[i];
+    case UINT4:
+        return a.at[i / 2] >> i % 2 * 4 & 15;
+    case RESIDUE:
+        return ((const int8_t *)a.at)[i] >> 4;
+    case STATES:
+        return ((a.at[i / 2] >> i % 2 * 4 & 15) ^ 8) - 8;
+    default:
+        return ((const int32_t *)(const void *)a.at)[i];
+    }
+}
+
+/* sum + a b modulo 2^32: what NITRO-D's sums may do on the way, and no other's. */
+KERNEL int32_t add_product(int32_t sum, int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)a * (uint32_t)b);
+}
+
+KERNEL uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+KERNEL uint32_t above(uint32_t a, uint32_t b)
+{
+    return a > b ? a - b : 0; /* max(a - b, 0) */
+}
+
+/* Which taps of a kernel meet the map at an output, or outputs at a tap: from .. to - 1, none if to <= from. */
+struct range {
+    uint32_t from, to;
+};
+
+KERNEL struct range taps_inside(uint32_t output, uint32_t stride, uint32_t padding, uint32_t kernel, uint32_t size)
+{
+    uint32_t start = output * stride;
+    return (struct range){above(padding, start), smaller(kernel, above(size + padding, start))};
+}
+
+KERNEL struct range outputs_inside(uint32_t tap, uint32_t stride, uint32_t padding, uint32_t outputs, uint32_t size)
+{
+    uint32_t first = (above(padding, tap) + stride - 1) / stride;
+    return (struct range){first, smaller(outputs, (above(size + padding, tap) + stride - 1) / stride)};
+}
+
+#endif
