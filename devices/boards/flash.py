@@ -25,6 +25,9 @@ class Flash:
     program_us        time of one program operation, None where unknown
     read_bytes_per_s  the fastest sequential reading, None where unknown
     part              the chip assumed where the flash is external, "" for flash on the chip
+    start             the address from which the core reads it, None where it cannot or that is unknown
+    mapped_bytes      what the core reads from there of an external chip, 0 where that is open
+    boot_bytes        of its start, taken by the maker's boot stage: programs begin behind
     """
 
     size_bytes: int
@@ -37,11 +40,20 @@ class Flash:
     program_us: float | None = None
     read_bytes_per_s: int | None = None
     part: str = ""
+    start: int | None = None
+    mapped_bytes: int = 0
+    boot_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._check_positive()
         self._check_units()
         self._check_part()
+        self._check_mapped()
+
+    @property
+    def program_room(self) -> int:
+        """Bytes for a program that the core runs where it lies, without the boot stage; 0 where unknown."""
+        return 0 if self.start is None else max(0, (self.size_bytes or self.mapped_bytes) - self.boot_bytes)
 
     def erase_units(self, n: int) -> int:
         """Erase units that ``n`` bytes take, the last one perhaps in part.
@@ -119,6 +131,23 @@ class Flash:
                 got=repr(self.part),
                 wanted="no part where the flash is on the chip",
                 do="drop the key or set flash_external = true",
+            )
+
+    def _check_mapped(self) -> None:
+        if self.mapped_bytes and not self.external:
+            raise InputError(
+                "flash: mapped_kib",
+                got=self.mapped_bytes // 1024,
+                wanted="no such key where the flash is on the chip: all of it is mapped",
+                do="drop the key or set flash_external = true",
+            )
+        size = self.size_bytes or self.mapped_bytes
+        if self.start is not None and size and not self.boot_bytes < size <= 2**32 - self.start:
+            raise InputError(
+                "flash: start",
+                got=f"{self.start:#x} with {size} bytes, {self.boot_bytes} of them for booting",
+                wanted="room for a program, inside 32-bit addresses",
+                do="correct start, boot_bytes or the size",
             )
 
 

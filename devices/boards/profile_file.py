@@ -82,6 +82,9 @@ _FLASH_KEYS = {
     "read_bytes_per_s": _Key(int, "bytes per second, 1 or more", 1, required=False),
     "erase_cycles": _Key(int, "the erases that each unit survives, 1 or more", 1),
     "part": _Key(str, "the name of the external flash chip", default="", required=False),
+    "start": _Key(int, "an address such as 0x0800_0000", 0, required=False),
+    "mapped_kib": _Key(int, "a whole number of KiB, 0 or more", 0, default=0, required=False),
+    "boot_bytes": _Key(int, "the bytes of the maker's boot stage, 0 or more", 0, default=0, required=False),
     "source": _Key(str, "where these figures were read"),
 }
 _SOURCE_KEYS = {
@@ -130,6 +133,7 @@ def _flash(values: Mapping[str, Any]) -> Flash | None:
     if values["flash"] is None:
         return None
     figures = _checked(values["flash"], _FLASH_KEYS, "flash: ")
+    figures["mapped_bytes"] = figures.pop("mapped_kib") * KIB
     return Flash(size_bytes=values["flash_bytes"], external=values["flash_external"], **figures)
 
 

@@ -1,0 +1,1 @@
+"""The text of the generated project, one file per thing."""
