@@ -4,7 +4,7 @@ A layer of 16 weights is trained on one "image" of 16 bytes a step; weights are 
 state of a xorshift32 generator that rounds the gradients. Small enough to be built and run in a test.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -111,63 +111,29 @@ void blockwise_step(void);
 CHECK = """
 #include "blockwise.h"
 #include "port.h"
-#include "start.h"
 
 static uint32_t word(int file) { uint32_t w = 0; port_read(file, (uint8_t *)&w, 4); return w; }
 
 int main(void) {
     int in = port_open("check.in", 0), out = port_open("check.out", 1);
     blockwise_init(word(in));
-    for (uint32_t left = word(in); left; left--) {
-        port_read(in, blockwise_images(), 16);
+    while (port_read(in, blockwise_images(), 16) == 16) {
         blockwise_step();
         for (int i = 0; i < BLOCKWISE_TENSORS; i++)
             port_write(out, blockwise_state[i].bytes, blockwise_state[i].size);
     }
-    uint32_t stack = blockwise_stack_bytes();
-    port_write(out, (const uint8_t *)&stack, 4);
+    port_close(out);
     port_exit(0);
-    return 0;
 }
 """
 
 PORT = """
 #include <stdint.h>
 int port_open(const char *name, int write);
-void port_read(int file, uint8_t *to, uint32_t size);
-void port_write(int file, const uint8_t *from, uint32_t size);
-void port_exit(int code);
-"""
-
-SEMIHOSTING = """
-#include "port.h"
-
-static int32_t call(int32_t number, const void *block) {
-    register int32_t r0 __asm__("r0") = number;
-    register const void *r1 __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
-}
-
-static uint32_t length(const char *s) { uint32_t n = 0; while (s[n]) n++; return n; }
-
-int port_open(const char *name, int write) {
-    uint32_t block[3] = {(uint32_t)(uintptr_t)name, write ? 5u : 1u, length(name)};
-    return call(0x01, block);
-}
-static void all(int32_t number, int file, uint32_t at, uint32_t size) {
-    uint32_t block[3] = {(uint32_t)file, at, size};
-    if (call(number, block)) port_exit(1);
-}
-void port_read(int file, uint8_t *to, uint32_t size) { all(0x06, file, (uint32_t)(uintptr_t)to, size); }
-void port_write(int file, const uint8_t *from, uint32_t size) {
-    all(0x05, file, (uint32_t)(uintptr_t)from, size);
-}
-void port_exit(int code) {
-    uint32_t block[2] = {0x20026, (uint32_t)code};
-    call(0x20, block);
-    for (;;) {}
-}
+uint32_t port_read(int handle, uint8_t *to, uint32_t count);
+int port_write(int handle, const uint8_t *from, uint32_t count);
+void port_close(int handle);
+void port_exit(int code) __attribute__((noreturn));
 """
 
 
@@ -223,9 +189,14 @@ class StandIn:
         places = {at: self.placement.places[name].offset for name, at in names.items()}
         lines = [f"#define AT_{at} {offset}" for at, offset in places.items()]
         step = "\n".join([*lines, f"#define HEIGHT {array.size_bytes}", STEP])
-        board = {name: (C / "board" / name).read_text("utf-8") for name in ("start.c", "start.h")}
+        copied = {
+            "start.c": "board/start.c",
+            "start.h": "board/start.h",
+            "port_semihosting.c": "port/semihosting.c",
+        }
+        board = {name: (C / path).read_text("utf-8") for name, path in copied.items()}
         return {"blockwise.h": HEADER, "step.c": step, "check.c": CHECK, "port.h": PORT, **board,
-                "port_semihosting.c": SEMIHOSTING, "board.ld": linker.script(self.memory)}  # fmt: skip
+                "board.ld": linker.script(self.memory)}  # fmt: skip
 
     def write(self, folder: Path, **edits: tuple[str, str]) -> Path:
         """Write it to ``folder``; ``edits`` replace a text in a file, named by its stem, once."""
@@ -248,6 +219,11 @@ class StandIn:
                 gradient[i] = (total + (state & 255)) >> 8
             weight = np.clip(weight - (gradient + 128) % 256 + 128, -127, 127)
             yield image.tobytes(), weight.astype(np.int8).tobytes() + state.to_bytes(4, "little")
+
+
+def sent(steps: Iterable[tuple[bytes, bytes]], seed: int = 1) -> bytes:
+    """What check.in holds for these steps."""
+    return seed.to_bytes(4, "little") + b"".join(image for image, _ in steps)
 
 
 def drawn(state: int) -> int:

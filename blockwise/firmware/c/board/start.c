@@ -15,17 +15,26 @@ extern uint32_t blockwise_stack[], blockwise_stack_end[];
 extern int main(void);
 void reset(void);
 
+__attribute__((weak)) void blockwise_stopped(uint32_t pc) { (void)pc; }
+
 /* Whatever stops the core stops it here, where a debugger finds it. */
-static void stopped(void) {
+static __attribute__((noreturn)) void stop(uint32_t pc) {
+    blockwise_stopped(pc);
     for (;;) {
     }
 }
 
+/* ``frame`` is what the core stacked: r0-r3, r12, lr, pc, xPSR (Armv7-M reference manual, B1.5.6). */
+__attribute__((used)) void blockwise_fault(const uint32_t *frame) { stop(frame[6]); }
+
+/* Naked: a prologue would move the stack pointer away from the frame. */
+static __attribute__((naked)) void fault(void) { __asm__ volatile("mov r0, sp\n\tbl blockwise_fault"); }
+
 __attribute__((section(".vectors"), used)) static const uintptr_t vectors[16] = {
-    (uintptr_t)blockwise_stack_end, (uintptr_t)reset, (uintptr_t)stopped, (uintptr_t)stopped,
-    (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped,
-    (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped,
-    (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped, (uintptr_t)stopped,
+    (uintptr_t)blockwise_stack_end, (uintptr_t)reset, (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault,
 };
 
 /* Full access to coprocessors 10 and 11, the FPU and MVE, before any of their instructions
@@ -73,5 +82,5 @@ void reset(void) {
     paint_stack();
     load_statics();
     main();
-    stopped();
+    stop(0);
 }

@@ -1,0 +1,263 @@
+"""Unicorn: the core alone, under exactly the board's RAM and flash.
+
+What the profile does not have is not mapped, flash is not writable and RAM is not executable: an access
+outside stops at its instruction. The system's own registers (0xE000E000) are plain memory. Unicorn is
+imported where it is used: it is an extra.
+"""
+
+import importlib.util
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from blockwise.firmware.arenas import MemoryMap
+from blockwise.firmware.cores import core_of
+from blockwise.firmware.emulators.program import STEP, Program, program_of
+from blockwise.firmware.emulators.recorder import Recorder
+from blockwise.firmware.emulators.run import Fault, Run, Watch
+from blockwise.firmware.emulators.semihosting import Host
+from blockwise.firmware.emulators.stack import painted_bytes
+from devices.boards.profile import Device
+from devices.errors import InputError
+
+if TYPE_CHECKING:
+    import unicorn
+
+SYSTEM_SPACE, SYSTEM_BYTES = 0xE000_E000, 0x1000
+BREAKPOINT = 7  # the exception that bkpt raises
+WORD = 4
+BEFORE_STEPS = -1
+
+
+class Unicorn:
+    """Runs every core but the M55."""
+
+    name = "unicorn"
+
+    def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
+        """The board's own. Raises InputError without unicorn, or a model of the core."""
+        core = core_of(device)
+        if not core.unicorn:
+            raise InputError(
+                "--emulator unicorn", got=f"a {core.name}", wanted="a core that it runs",
+                do="choose --toolchain gcc --emulator qemu, or another board",
+            )  # fmt: skip
+        if importlib.util.find_spec("unicorn") is None:
+            raise InputError(
+                "--emulator unicorn", got="no unicorn", wanted="the emulator",
+                do="install it: uv sync --extra firmware, or pip install unicorn",
+            )  # fmt: skip
+        return memory
+
+    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008
+        """As :class:`~blockwise.firmware.emulators.emulator.Emulator` says."""
+        self.memory(device, memory)
+        started = time.perf_counter()
+        program = program_of(elf)
+        recorder = Recorder(program, accesses=watch.accesses)
+        machine, host = _attempt(program, device, memory, folder, watch.step, recorder)
+        fault = machine.fault
+        if fault is not None and fault.what == "write":
+            fault = _located(program, device, memory, folder, machine)
+        seconds = time.perf_counter() - started
+        return Run(
+            host.exit_code, seconds, fault, machine.stack_bytes(), recorder.instructions, recorder.accesses
+        )
+
+    def proves(self, device: Device, memory: MemoryMap) -> str:
+        """All of it."""
+        return f"exactly the RAM and flash of {device.name}: an access outside would have stopped it"
+
+
+class Watcher(Protocol):
+    """Hooks that one step runs with."""
+
+    def attach(self, engine: "unicorn.Uc") -> None:
+        """Before the step's first instruction."""
+
+    def detach(self, engine: "unicorn.Uc") -> None:
+        """Behind its last one."""
+
+
+@dataclass
+class _ExactCounter:
+    """Keeps the program counter exact in a stretch of code: before each instruction it is looked at."""
+
+    start: int
+    end: int
+
+    def attach(self, engine: "unicorn.Uc") -> None:
+        import unicorn
+
+        self._hook = engine.hook_add(unicorn.UC_HOOK_CODE, _nothing, begin=self.start, end=self.end)
+
+    def detach(self, engine: "unicorn.Uc") -> None:
+        engine.hook_del(self._hook)
+
+
+def _nothing(engine: "unicorn.Uc", address: int, size: int, data: object) -> None:
+    """A hook that only has to be there."""
+
+
+def _attempt(
+    program: Program, device: Device, memory: MemoryMap, folder: Path, step: int | None, watcher: Watcher
+) -> tuple["_Machine", Host]:
+    """From power-on to the end, ``step`` with the watcher's hooks; step -1 is what comes before the first."""
+    engine = _engine(device, memory, program)
+    with Host(folder, lambda at, n: bytes(engine.mem_read(at, n)), engine.mem_write) as host:
+        machine = _Machine(engine, program, host, watcher, step)
+        machine.run()
+    return machine, host
+
+
+def _located(
+    program: Program, device: Device, memory: MemoryMap, folder: Path, machine: "_Machine"
+) -> Fault | None:
+    """The fault of a store again, with its instruction: unicorn tells only where its block begins."""
+    fault = machine.fault
+    assert fault is not None
+    function = program.function_at(fault.pc)
+    if function is None:
+        return fault
+    exact = _ExactCounter(fault.pc, function.end)
+    return _attempt(program, device, memory, folder, machine.steps - 1, exact)[0].fault
+
+
+def _engine(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc":
+    import unicorn
+    from unicorn import arm_const
+
+    engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+    engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_CORTEX_{core_of(device).unicorn}"))
+    page = engine.query(unicorn.UC_QUERY_PAGE_SIZE)
+    start = memory.flash.start // page * page  # a boot stage may take less than a page
+    engine.mem_map(start, memory.flash.end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+    for run in memory.runs:
+        engine.mem_map(run.start, run.size_bytes, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+    engine.mem_map(SYSTEM_SPACE, SYSTEM_BYTES)
+    for address, content in program.segments:
+        engine.mem_write(address, content)
+    vectors = program.sections[".text"][0]
+    engine.reg_write(arm_const.UC_ARM_REG_SP, int.from_bytes(engine.mem_read(vectors, WORD), "little"))
+    engine.reg_write(arm_const.UC_ARM_REG_PC, int.from_bytes(engine.mem_read(vectors + WORD, WORD), "little"))
+    return engine
+
+
+@dataclass
+class _Machine:
+    """A run, stopped where the step begins that is to be watched, and where that ends."""
+
+    engine: "unicorn.Uc"
+    program: Program
+    host: Host
+    watcher: Watcher
+    step: int | None  # the one to watch
+    steps: int = 0  # that have begun
+    touched: tuple[str, int] | None = None  # what was done at which address when memory said no
+    fault: Fault | None = None
+    at_step: bool = False
+
+    def run(self) -> None:
+        """To the end of the program, or to its first fault."""
+        import unicorn
+
+        entry = self.program.function(STEP).start
+        self.engine.hook_add(unicorn.UC_HOOK_INTR, self._interrupted)
+        self.engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._refused)
+        self.engine.hook_add(unicorn.UC_HOOK_BLOCK, self._entered, begin=entry, end=entry)
+        if self.step == BEFORE_STEPS:
+            self.watcher.attach(self.engine)
+        try:
+            self._start(0)
+            while self.at_step:
+                self._watched_step()
+                self._start(0)
+        except unicorn.UcError as error:
+            self.fault = self._fault(str(error))
+        else:
+            self.fault = self._fault(self.touched[0]) if self.touched else None
+
+    def stack_bytes(self) -> int | None:
+        """The most that the stack held, by paint; None where the program did not end."""
+        if self.host.exit_code is None:
+            return None
+        low, high = self.program.symbols["blockwise_stack"], self.program.symbols["blockwise_stack_end"]
+        return painted_bytes(bytes(self.engine.mem_read(low, high - low)))
+
+    def _start(self, until: int) -> None:
+        from unicorn import arm_const
+
+        self.engine.emu_start(self.engine.reg_read(arm_const.UC_ARM_REG_PC) | 1, until)
+
+    def _watched_step(self) -> None:
+        """From the step's first instruction to where it returns to, with the recorder's hooks."""
+        from unicorn import arm_const
+
+        self.watcher.attach(self.engine)
+        self.engine.ctl_flush_tb()  # code that was translated before knows nothing of hooks
+        self._start(self.engine.reg_read(arm_const.UC_ARM_REG_LR) & ~1)
+        self.watcher.detach(self.engine)
+        self.engine.ctl_flush_tb()
+        self.at_step = False
+
+    def _entered(self, engine: "unicorn.Uc", address: int, size: int, data: object) -> None:
+        if self.at_step:  # the stop is over, and the same block begins again
+            return
+        self.at_step = self.steps == self.step
+        self.steps += 1
+        if self.at_step:
+            engine.emu_stop()
+
+    def _interrupted(self, engine: "unicorn.Uc", number: int, data: object) -> None:
+        """A breakpoint asks the host for something; whatever else interrupts is a fault."""
+        from unicorn import arm_const
+
+        pc = engine.reg_read(arm_const.UC_ARM_REG_PC)
+        if number != BREAKPOINT:
+            self.touched = (f"exception {number}", pc)
+            engine.emu_stop()
+            return
+        asked = engine.reg_read(arm_const.UC_ARM_REG_R0), engine.reg_read(arm_const.UC_ARM_REG_R1)
+        engine.reg_write(arm_const.UC_ARM_REG_R0, self.host.call(*asked))
+        engine.reg_write(arm_const.UC_ARM_REG_PC, pc + 2 | 1)
+        if self.host.exit_code is not None:
+            engine.emu_stop()
+
+    def _refused(
+        self, engine: "unicorn.Uc", access: int, address: int, size: int, value: int, data: object
+    ) -> bool:
+        import unicorn
+
+        reads = (unicorn.UC_MEM_READ_UNMAPPED, unicorn.UC_MEM_READ_PROT)
+        writes = (unicorn.UC_MEM_WRITE_UNMAPPED, unicorn.UC_MEM_WRITE_PROT)
+        what = "read" if access in reads else "write" if access in writes else "fetch"
+        self.touched = (what, address)
+        return False
+
+    def _fault(self, said: str) -> Fault:
+        from unicorn import arm_const
+
+        pc = self.engine.reg_read(arm_const.UC_ARM_REG_PC) & ~1
+        what, address = self.touched or (said, None)
+        function = self.program.function_at(pc)
+        name = function.name if function else "no function"
+        return Fault(what, address, pc, self._operation(pc), name)
+
+    def _operation(self, pc: int) -> int | None:
+        """The operation that runs: by the instruction, or by who called, as the stack tells."""
+        from unicorn import arm_const
+
+        sp, end = self.engine.reg_read(arm_const.UC_ARM_REG_SP), self.program.symbols["blockwise_stack_end"]
+        callers = [pc, self.engine.reg_read(arm_const.UC_ARM_REG_LR)]
+        if self.program.symbols["blockwise_stack"] <= sp < end:
+            stack = bytes(self.engine.mem_read(sp, end - sp))
+            callers += [int.from_bytes(stack[i : i + WORD], "little") for i in range(0, len(stack), WORD)]
+        for address in callers:
+            function = self.program.function_at(address & ~1)
+            if function and function.operation is not None:
+                return function.operation
+        return None
+
+
+UNICORN = Unicorn()

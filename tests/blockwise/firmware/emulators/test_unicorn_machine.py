@@ -1,0 +1,119 @@
+"""Unicorn: the stand-in trains to the same bits, and what leaves its memory is stopped where it is."""
+
+import importlib.util
+
+import pytest
+from stand_in import StandIn, sent
+
+from blockwise.firmware.emulators import UNICORN, Watch
+from blockwise.firmware.emulators.program import program_of
+from blockwise.firmware.toolchains import ZIG
+from devices.boards.profile import load
+from devices.errors import InputError
+
+SLOW = ("stm32", "rp2040", "stm32f103", "nrf5340")
+BOARDS = ("stm32f405", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))
+STATE = "uint32_t state = *RANDOM;"
+
+
+def ran(tmp_path, tiny, watch=Watch(), count=20, **edits):  # noqa: B008
+    """The run of the stand-in, changed; its output lies beside the program."""
+    project = tiny.write(tmp_path, **edits)
+    (project / "check.in").write_bytes(sent(tiny.steps(count)))
+    elf = ZIG.build(project, tiny.device, "check", tmp_path / "check.elf").elf
+    return UNICORN.run(elf, tiny.device, tiny.memory, project, watch), program_of(elf)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_core_trains_to_the_bits_of_the_simulation(board, tmp_path):
+    tiny = StandIn(load(board))
+    run, _ = ran(tmp_path, tiny)
+    assert (run.exit_code, run.fault, run.instructions) == (0, None, None)
+    assert (tmp_path / "check.out").read_bytes() == b"".join(state for _, state in tiny.steps(20))
+    assert run.stack_bytes == int.from_bytes((tmp_path / "stack.out").read_bytes(), "little") > 0
+
+
+CULPRIT = """
+    __asm__ volatile("movs r0, #1\\n ldr r1, =%s\\n nop\\n .global culprit\\n culprit: %s\\n"
+                     "b 1f\\n .ltorg\\n 1:" ::: "r0", "r1", "memory");
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "instruction", "what"),
+    [
+        (0x2005_0000, "strb r0, [r1]", "write"),  # one byte behind the RAM
+        (0x2005_0000, "ldrb r0, [r1]", "read"),
+        (0x1FFF_FFFC, "str r0, [r1]", "write"),
+        (0x0800_0000, "strb r0, [r1]", "write"),  # flash is not written like that
+        (0x0000_0000, "ldr r0, [r1]", "read"),  # the ITCM holds no tensors
+    ],
+)
+def test_an_access_outside_is_told_with_its_address_instruction_and_operation(
+    address, instruction, what, tmp_path
+):
+    edit = (STATE, f"{STATE} {CULPRIT % (hex(address), instruction)}")
+    run, program = ran(tmp_path, StandIn(), step=edit)
+    assert run.exit_code is None and run.stack_bytes is None
+    assert (run.fault.what, run.fault.address, run.fault.operation) == (what, address, 2)
+    assert run.fault.pc == program.symbols["culprit"] & ~1
+    assert str(run.fault) == (
+        f"{what} at {address:#010x} by the instruction at {run.fault.pc:#010x} in operation 2"
+    )
+
+
+def test_the_last_byte_of_the_ram_may_be_touched(tmp_path):
+    edit = (STATE, f"{STATE} {CULPRIT % (hex(0x2004_FFFF), 'ldrb r0, [r1]')}")
+    assert ran(tmp_path, StandIn(), step=edit)[0].exit_code == 0
+
+
+def test_an_instruction_that_the_core_does_not_have_is_a_fault(tmp_path):
+    run, program = ran(tmp_path, StandIn(), step=(STATE, f"{STATE} {CULPRIT % ('0', 'udf #0')}"))
+    assert run.fault.pc == program.symbols["culprit"] & ~1
+    assert run.fault.operation == 2
+
+
+NAKED = """__attribute__((naked)) NOINLINE static void operation_3(void) {
+    __asm__ volatile("push {lr}\\n movs r0, #5\\n bl count_down\\n pop {pc}");
+}
+__attribute__((naked, used)) void count_down(void) {
+    __asm__ volatile("1: subs r0, #1\\n bne 1b\\n .short 0xf3af, 0x8000\\n bx lr");
+}
+static NOINLINE void operation_4(void) {"""
+
+
+def test_instructions_are_those_of_one_step_by_operation_with_what_it_calls(tmp_path):
+    """By hand: push, movs, bl and pop, a loop of 2 run 5 times, a nop of two halfwords, and bx."""
+    run, _ = ran(tmp_path, StandIn(), Watch(3), step=("static NOINLINE void operation_3(void) {", NAKED))
+    assert run.instructions.by_operation[3] == 4 + 2 * 5 + 2
+    assert sorted(run.instructions.by_operation) == [0, 1, 2, 3]
+    assert run.instructions.total == sum(run.instructions.by_operation.values()) + run.instructions.between
+    assert run.accesses is None
+
+
+def test_watching_a_step_changes_nothing(tmp_path):
+    tiny = StandIn()
+    run, _ = ran(tmp_path, tiny, Watch(7, accesses=True))
+    assert (tmp_path / "check.out").read_bytes() == b"".join(state for _, state in tiny.steps(20))
+    assert run.accesses.operations == (0, 1, 2, 3)
+
+
+def test_loads_and_stores_are_recorded_in_order_with_their_operation(tmp_path):
+    tiny = StandIn()
+    run, program = ran(tmp_path, tiny, Watch(0, accesses=True))
+    accesses = run.accesses
+    random = program.symbols["blockwise_ram0"] + tiny.placement.places["random"].offset
+    drawn = accesses.address == random
+    assert accesses.write[drawn].tolist() == [False, True]  # the state is read, then written
+    assert accesses.size[drawn].tolist() == [4, 4]
+    from_two = slice(accesses.starts[2], accesses.starts[3])
+    assert drawn[from_two].sum() == 2
+
+
+def test_what_unicorn_cannot_run_is_told_with_what_can(monkeypatch):
+    n6 = StandIn(load("stm32n657"))
+    with pytest.raises(InputError, match=r"a Cortex-M55.*--emulator qemu"):
+        UNICORN.memory(n6.device, n6.memory)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="uv sync --extra firmware"):
+        UNICORN.memory(StandIn().device, StandIn().memory)
