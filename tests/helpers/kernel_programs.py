@@ -7,14 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import unicorn
+from elftools.elf.elffile import ELFFile
 from numpy.typing import NDArray
+from unicorn import arm_const
 
 import blockwise
+from blockwise.firmware.cores import core_of
+from devices.boards.profile import Device
 
 KERNELS = Path(blockwise.__file__).parent / "firmware" / "c" / "integer"
 PROGRAM = Path(__file__).parent / "firmware" / "kernels.c"
 
-VARIANTS = ("plain", "dsp", "mve")
+CODE, RAM, STACK_BYTES, SUMS = 0x0800_0000, 0x2000_0000, 0x4000, 0x2080_0000
+MEMORY_BYTES = 0x100_0000
+SCRIPT = """SECTIONS {
+  . = 0x08000000; .text : { *(.text*) *(.rodata*) }
+  . = 0x20000000; .data : { *(.data*) *(.bss*) }
+  /DISCARD/ : { *(.ARM.*) }
+}"""
 
 
 def header(variant: str) -> str:
@@ -22,7 +33,7 @@ def header(variant: str) -> str:
     names = ("conv_sums", "conv_input_sums", "conv_weight_sums")
     included = "plain.h" if variant == "plain" else f"{variant}/kernels.h"
     defines = [f"#define {name.upper()} {variant}_{name}" for name in names]
-    return "\n".join([f'#include <string.h>\n#include "{KERNELS / included}"', *defines, ""])
+    return "\n".join([f'#include "{KERNELS / included}"', *defines, ""])
 
 
 def host_program(variant: str, folder: Path, options: Sequence[str] = ()) -> ctypes.CDLL:
@@ -42,3 +53,37 @@ def run_on_host(library: ctypes.CDLL, words: NDArray[np.uint32], count: int) -> 
     sums = np.zeros(count, np.int32)
     made = library.run_cases(words.ctypes.data_as(ctypes.c_void_p), sums.ctypes.data_as(ctypes.c_void_p))
     return sums[:made]
+
+
+def board_program(variant: str, command: Sequence[str], folder: Path) -> Path:
+    """A program by a toolchain's ``command`` for a board."""
+    (folder / "kernels_under_test.h").write_text(header(variant))
+    (folder / "kernels.ld").write_text(SCRIPT)
+    elf = folder / f"{variant}.elf"
+    link = ("-Wl,-e,run_cases", f"-Wl,-T,{folder / 'kernels.ld'}", "-static")
+    library = () if "ziglang" in command else ("-nostdlib", "-lgcc")  # zig's has its own switches
+    sources = (f"-I{folder}", str(PROGRAM), str(PROGRAM.with_name("memory.c")))
+    subprocess.run([*command, *link, *sources, *library, "-o", str(elf)], check=True)
+    return elf
+
+
+def run_in_unicorn(elf: Path, device: Device, words: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
+    """So many sums, from the board's core; operands end where the memory for them does."""
+    machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+    machine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_CORTEX_{core_of(device).unicorn}"))
+    machine.mem_map(CODE, 0x10_0000, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+    machine.mem_map(RAM, MEMORY_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+    with elf.open("rb") as file:
+        program = ELFFile(file)
+        entry = program["e_entry"]
+        for segment in program.iter_segments():
+            if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]:
+                machine.mem_write(segment["p_paddr"], segment.data())
+    operands = SUMS - 4 * len(words)
+    machine.mem_write(operands, words.tobytes())
+    stop = CODE + 0xF_0000
+    for register, value in (("R0", operands), ("R1", SUMS), ("SP", RAM + STACK_BYTES), ("LR", stop | 1)):
+        machine.reg_write(getattr(arm_const, f"UC_ARM_REG_{register}"), value)
+    machine.emu_start(entry | 1, stop)
+    made = machine.reg_read(arm_const.UC_ARM_REG_R0)
+    return np.frombuffer(bytes(machine.mem_read(SUMS, 4 * min(made, count))), np.int32)

@@ -1,12 +1,40 @@
-"""The C kernels of sums of products against PyTorch in float64: plain ones here, fast ones on their cores."""
+"""The C kernels of sums of products against PyTorch in float64, on this machine and on emulated cores."""
 
 import kernel_cases
 import kernel_programs
+import pytest
+from tools import HAS_GCC
+
+from blockwise.firmware.toolchains import gcc, zig
+from devices.boards.profile import load
+
+CASES = list(kernel_cases.cases())
+WANTED = kernel_cases.expected(CASES)
+COMMANDS = {"zig": zig.command, **({"gcc": gcc.command} if HAS_GCC else {})}
+RUNS = [
+    ("zig", "stm32f405", "dsp"),
+    *(
+        pytest.param(*run, marks=pytest.mark.slow)
+        for run in (
+            ("zig", "rp2040", "plain"), ("zig", "stm32f103", "plain"), ("zig", "stm32f746", "dsp"),
+            ("zig", "stm32u575", "dsp"), ("gcc", "stm32f405", "dsp"), ("gcc", "stm32f405", "plain"),
+        )
+        if run[0] in COMMANDS
+    ),
+]  # fmt: skip
+"""Compiler, board, and which kernels."""
 
 
-def test_plain_sums_of_every_shape_coding_and_fill_are_those_of_pytorch(tmp_path):
-    cases = list(kernel_cases.cases())
-    want = kernel_cases.expected(cases)
-    program = kernel_programs.host_program("plain", tmp_path)
-    sums = kernel_programs.run_on_host(program, kernel_cases.batch(cases), len(want))
-    assert kernel_cases.first_difference(cases, sums) == ""
+@pytest.mark.parametrize("variant", ["plain", "dsp"])
+def test_sums_of_every_shape_coding_and_fill_are_those_of_pytorch(variant, tmp_path):
+    program = kernel_programs.host_program(variant, tmp_path)
+    sums = kernel_programs.run_on_host(program, kernel_cases.batch(CASES), len(WANTED))
+    assert kernel_cases.first_difference(CASES, sums) == ""
+
+
+@pytest.mark.parametrize(("compiler", "board", "variant"), RUNS)
+def test_so_are_the_sums_of_a_board_s_own_instructions(compiler, board, variant, tmp_path):
+    device = load(board)
+    elf = kernel_programs.board_program(variant, COMMANDS[compiler](device), tmp_path)
+    sums = kernel_programs.run_in_unicorn(elf, device, kernel_cases.batch(CASES), len(WANTED))
+    assert kernel_cases.first_difference(CASES, sums) == ""

@@ -25,7 +25,7 @@ static const uint32_t *run_case(const uint32_t *in, int32_t **out)
 {
     struct geometry g;
     const uint8_t *bytes = (const uint8_t *)(in + 21);
-    memcpy(&g, in, sizeof g);
+    __builtin_memcpy(&g, in, sizeof g);
     struct integers x = {taken(&bytes, in[17]), (enum coding)in[13]};
     struct integers w = {taken(&bytes, in[18]), (enum coding)in[14]};
     struct errors e = {{taken(&bytes, in[19]), (enum coding)in[15]}, NULL};

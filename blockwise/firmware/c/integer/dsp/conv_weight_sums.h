@@ -1,0 +1,159 @@
+/* Sums of the weights' gradient with the DSP extension: two filters by four weights of a kernel row at a time, reduced
+ * over two neighbouring positions in a step. */
+#ifndef BLOCKWISE_DSP_CONV_WEIGHT_SUMS_H
+#define BLOCKWISE_DSP_CONV_WEIGHT_SUMS_H
+
+#include "../plain.h"
+#include "codes.h"
+#include "rows.h"
+
+/* Weights of two filters, from `at` on in kernel row u, count of them (at most four). */
+struct weights {
+    uint32_t o, u, at, count;
+    bool two; /* whether there is a second filter */
+};
+
+struct gradients {
+    int32_t of[2][4];
+};
+
+/* Positions at which all weights of the block meet the map; {0, 0} if there is none. */
+KERNEL struct range common_outputs(struct geometry g, struct weights s)
+{
+    uint32_t first = s.at / g.channels, last = (s.at + s.count - 1) / g.channels;
+    struct range a = outputs_inside(first, g.stride_x, g.padding_x, g.columns, g.width);
+    struct range b = outputs_inside(last, g.stride_x, g.padding_x, g.columns, g.width);
+    struct range both = {a.from > b.from ? a.from : b.from, smaller(a.to, b.to)};
+    return both.from < both.to ? both : (struct range){0, 0};
+}
+
+/* Inputs of up to four weights at two positions. */
+KERNEL struct channels inputs_of(const uint8_t *first, const uint8_t *second, enum coding coding, uint32_t count)
+{
+    if (count == 4)
+        return by_channel(first, second, coding, true);
+    if (coding == UINT4) { /* two in a byte */
+        uint32_t both = low_halves(first[0], second[0]);
+        return (struct channels){{nibbles(both, 0), nibbles(both, 1), 0, 0}};
+    }
+    uint32_t a = part_at(first, count), b = part_at(second, count);
+    uint32_t low = low_halves(a, b), high = high_halves(a, b);
+    return (struct channels){{even_bytes(low), odd_bytes(low), even_bytes(high), 0}};
+}
+
+KERNEL struct gradients add_positions(struct gradients t, uint32_t e, struct channels x, uint32_t count, bool two)
+{
+    uint32_t e0 = even_bytes(e), e1 = odd_bytes(e);
+#pragma GCC unroll 4
+    for (uint32_t k = 0; k < count; k++) {
+        t.of[0][k] = add_products(t.of[0][k], e0, x.of[k]);
+        if (two)
+            t.of[1][k] = add_products(t.of[1][k], e1, x.of[k]);
+    }
+    return t;
+}
+
+/* count neighbouring positions of one row of errors. */
+KERNEL struct gradients add_row(
+    struct gradients t, struct geometry g, const uint8_t *e, const uint8_t *x, enum coding coding, uint32_t positions,
+    struct weights s)
+{
+    uint32_t next = bytes_of(coding, g.stride_x * g.channels);
+    for (const uint8_t *end = e + positions / 2 * 2 * g.filters; e != end; e += 2 * g.filters, x += 2 * next) {
+        uint32_t a = s.two ? half_at(e) : e[0], b = s.two ? half_at(e + g.filters) : e[g.filters];
+        t = add_positions(t, low_halves(a, b), inputs_of(x, x + next, coding, s.count), s.count, s.two);
+    }
+    if (positions % 2) /* the error behind is 0 */
+        t = add_positions(t, s.two ? half_at(e) : e[0], inputs_of(x, x, coding, s.count), s.count, s.two);
+    return t;
+}
+
+/* Index of the input that the block's first weight meets at output (i, j). */
+KERNEL uint32_t input_of(struct geometry g, struct weights s, uint32_t b, uint32_t i, uint32_t j)
+{
+    uint32_t k = b * g.height + i * g.stride_y + s.u - g.padding_y;
+    return (k * g.width + j * g.stride_x - g.padding_x) * g.channels + s.at;
+}
+
+/* Positions from .. to - 1 of one row of errors, for weight k of the block alone, and one filter. */
+KERNEL int32_t add_alone(
+    int32_t sum, struct geometry g, struct errors e, struct integers x, struct weights s, uint32_t b, uint32_t i,
+    struct range js, uint32_t o, uint32_t k)
+{
+    for (uint32_t j = js.from; j < js.to; j++)
+        sum += error_at(g, e, b, i, j, o) * integer_at(x, input_of(g, s, b, i, j) + k);
+    return sum;
+}
+
+/* Positions that weight k of the block meets and others of it do not. */
+KERNEL struct gradients add_rest(
+    struct gradients t, struct geometry g, struct errors e, struct integers x, struct weights s, uint32_t b,
+    uint32_t i, struct range js)
+{
+    for (uint32_t k = 0; k < s.count; k++) {
+        struct range own =
+            outputs_inside((s.at + k) / g.channels, g.stride_x, g.padding_x, g.columns, g.width);
+        struct range before = {own.from, smaller(js.from, own.to)};
+        struct range behind = {js.to > own.from ? js.to : own.from, own.to};
+        for (uint32_t f = 0; f <= s.two; f++) {
+            t.of[f][k] = add_alone(t.of[f][k], g, e, x, s, b, i, before, s.o + f, k);
+            t.of[f][k] = add_alone(t.of[f][k], g, e, x, s, b, i, behind, s.o + f, k);
+        }
+    }
+    return t;
+}
+
+/* The sums of one block. */
+KERNEL void block_sums(
+    struct geometry g, struct errors e, struct integers x, struct weights s, taker take, void *to)
+{
+    struct gradients t = {{{0}}};
+    struct range is = outputs_inside(s.u, g.stride_y, g.padding_y, g.rows, g.height);
+    struct range js = common_outputs(g, s);
+    for (uint32_t b = 0; b < g.images; b++)
+        for (uint32_t i = is.from; i < is.to; i++) {
+            const uint8_t *errors = e.values.at + ((b * g.rows + i) * g.columns + js.from) * g.filters + s.o;
+            if (js.from < js.to)
+                t = add_row(
+                    t, g, errors, x.at + bytes_of(x.coding, input_of(g, s, b, i, js.from)), x.coding,
+                    js.to - js.from, s);
+            if (g.channels % 4)
+                t = add_rest(t, g, e, x, s, b, i, js);
+        }
+    uint32_t row = g.kernel_width * g.channels, index = (s.o * g.kernel_height + s.u) * row + s.at;
+    for (uint32_t f = 0; f <= s.two; f++)
+        for (uint32_t k = 0; k < s.count; k++)
+            take(to, index + f * g.kernel_height * row + k, t.of[f][k]);
+}
+
+/* All blocks of one or two filters. */
+KERNEL void filter_sums(
+    struct geometry g, struct errors e, struct integers x, uint32_t o, bool two, taker take, void *to)
+{
+    uint32_t row = g.kernel_width * g.channels;
+    for (uint32_t u = 0; u < g.kernel_height; u++) {
+        for (uint32_t at = 0; at < row / 4 * 4; at += 4)
+            block_sums(g, e, x, (struct weights){o, u, at, 4, two}, take, to);
+        if (row % 4)
+            block_sums(g, e, x, (struct weights){o, u, row / 4 * 4, row % 4, two}, take, to);
+    }
+}
+
+KERNEL void dsp_conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
+{
+    bool fast = x.coding == UINT4 ? g.channels % 2 == 0 : x.coding == INT8;
+    if (sparse(g, e)) {
+        sparse_weight_sums(g, e, x, dsp_adder(x.coding, g.channels), take, to);
+        return;
+    }
+    if (e.positions != NULL || e.values.coding != INT8 || !fast || g.columns == 1) {
+        plain_conv_weight_sums(g, e, x, take, to);
+        return;
+    }
+    for (uint32_t o = 0; o < g.filters / 2 * 2; o += 2)
+        filter_sums(g, e, x, o, true, take, to);
+    if (g.filters % 2)
+        filter_sums(g, e, x, g.filters - 1, false, take, to);
+}
+
+#endif
