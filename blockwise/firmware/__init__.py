@@ -1,1 +1,6 @@
-"""From a plan to a C program that trains on the board, and to the proof that it does what was planned."""
+"""From a plan to C that performs its step on the board, each tensor at its planned address."""
+
+from blockwise.firmware.emit.project import project
+from blockwise.firmware.program import Firmware
+
+__all__ = ["Firmware", "project"]

@@ -1,0 +1,98 @@
+/* Performs what check.in asks for and writes to check.out what came of it, so that another program can compare.
+ *
+ * Both are streams of little-endian words. A record of check.in is its kind, the bytes of what follows, and
+ * that: STEP takes a learning rate (4 bytes), images and labels; START a seed; STATE the whole state; PREDICT an
+ * image. After STEP, START and STATE the whole state is written, after PREDICT the class and after CHECKSUM the
+ * checksum, 4 bytes each. BEGIN takes the number of a phase; END nothing; neither writes. */
+#include "blockwise.h"
+#include "port.h"
+
+enum kind { STEP = 1, START = 2, STATE = 3, PREDICT = 4, CHECKSUM = 5, BEGIN = 6, END = 7 };
+
+enum { OK = 0, NO_FILES = 1, SHORT = 2, UNKNOWN = 3, NOT_WRITTEN = 4 };
+
+static int in, out;
+
+static void read_bytes(uint8_t *to, uint32_t count) {
+    if (port_read(in, to, count) != count) port_exit(SHORT);
+}
+
+static uint32_t read_word(void) {
+    uint8_t b[4];
+    read_bytes(b, 4);
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static void write_bytes(const uint8_t *from, uint32_t count) {
+    if (port_write(out, from, count)) port_exit(NOT_WRITTEN);
+}
+
+static void write_word(uint32_t word) {
+    uint8_t b[4] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24)};
+    write_bytes(b, 4);
+}
+
+static void write_state(void) {
+    for (int i = 0; i < BLOCKWISE_TENSORS; ++i) write_bytes(blockwise_state[i].bytes, blockwise_state[i].size);
+}
+
+static void read_state(void) {
+    for (int i = 0; i < BLOCKWISE_TENSORS; ++i) read_bytes(blockwise_state[i].bytes, blockwise_state[i].size);
+}
+
+static void step(void) {
+    blockwise_set_rate_bits(read_word());
+    read_bytes(blockwise_images(), BLOCKWISE_BATCH * BLOCKWISE_CHANNELS * BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH);
+    read_bytes(blockwise_labels(), BLOCKWISE_BATCH * BLOCKWISE_LABEL_BYTES);
+    blockwise_step();
+    write_state();
+}
+
+static void perform(enum kind kind) {
+    switch (kind) {
+    case STEP:
+        step();
+        break;
+    case START:
+        blockwise_init(read_word());
+        write_state();
+        break;
+    case STATE:
+        read_state();
+        write_state();
+        break;
+    case CHECKSUM:
+        write_word(blockwise_checksum());
+        break;
+#ifdef BLOCKWISE_PREDICTS
+    case PREDICT:
+        read_bytes(blockwise_image(), BLOCKWISE_CHANNELS * BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH);
+        write_word(blockwise_predict());
+        break;
+#endif
+#ifdef BLOCKWISE_PHASES
+    case BEGIN:
+        blockwise_begin(read_word());
+        break;
+    case END:
+        blockwise_end();
+        break;
+#endif
+    default:
+        port_exit(UNKNOWN);
+    }
+}
+
+int main(void) {
+    uint8_t kind[4];
+    in = port_open("check.in", 0);
+    out = port_open("check.out", 1);
+    if (in < 0 || out < 0) port_exit(NO_FILES);
+    while (port_read(in, kind, 4) == 4) {
+        read_word();
+        perform((enum kind)kind[0]);
+    }
+    port_close(in);
+    port_close(out);
+    port_exit(OK);
+}

@@ -1,0 +1,1 @@
+"""Firmware beside the simulation: what is asked of it, and what comes back."""

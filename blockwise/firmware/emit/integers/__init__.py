@@ -1,0 +1,5 @@
+"""Integer regimes in C."""
+
+from blockwise.firmware.emit.integers.dialect import IntegerDialect
+
+__all__ = ["IntegerDialect"]

@@ -1,0 +1,96 @@
+"""Integer regimes in C: the kernels of every operation, and what stands around them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from blockwise.firmware.emit.integers import backward, forward, state, updates
+from blockwise.firmware.emit.integers.context import Context
+from blockwise.firmware.emit.integers.exponents import Exponents
+from blockwise.firmware.program import Firmware
+from blockwise.integer.nitro import Nitro
+from devices.program.operation import Operation
+
+Statements = Callable[[Context], Sequence[str]]
+
+LAYERS: Mapping[tuple[str, str], Statements] = {
+    ("conv", "forward"): forward.sums,
+    ("conv", "largest sum"): forward.largest_sum,
+    ("linear", "forward"): forward.sums,
+    ("linear", "largest sum"): forward.largest_sum,
+    ("relu", "forward"): forward.requantize,
+    ("relu", "backward"): backward.relu,
+    ("quantize", "forward"): forward.requantize,
+    ("quantize", "backward"): backward.stay,
+    ("max_pool", "forward"): forward.max_pool,
+    ("max_pool", "backward"): backward.max_pool,
+    ("avg_pool", "forward"): forward.avg_pool,
+    ("avg_pool", "backward"): backward.avg_pool,
+    ("cross_entropy", "forward"): forward.loss,
+    ("cross_entropy", "backward"): backward.stay,
+}
+"""Kind of layer and action, as :mod:`blockwise.integer.on_board.machine` has them -> the statements."""
+
+OTHERS: Mapping[str, Statements] = {
+    "load batch": forward.load,
+    "backward (input)": backward.input_sums,
+    "backward (input, largest)": backward.largest_input_sum,
+    "backward (requantize)": backward.requantize,
+    "backward (weight)": updates.weight_sums,
+    "backward (weight, largest)": updates.largest_weight_sum,
+    "backward (weight) and update": updates.update_by_sums,
+    "update": updates.update,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerDialect:
+    """Of one firmware."""
+
+    firmware: Firmware
+
+    @property
+    def scaled(self) -> bool:
+        """Whether there are no exponents and no largest sums."""
+        return isinstance(self.firmware.facts.arithmetic, Nitro)
+
+    @cached_property
+    def exponents(self) -> Exponents:
+        """The variables of the step."""
+        return Exponents(self.firmware.schedule, not self.scaled)
+
+    @property
+    def headers(self) -> Sequence[str]:
+        """Of all kernels that integer steps may call."""
+        own = ["nitro.h"] if self.scaled else ["requantize.h", "update.h"]
+        return [f"integer/{name}" for name in ("activation.h", "loss.h", *own, "pool.h", "state.h")]
+
+    @property
+    def statics(self) -> Sequence[str]:
+        """All that a step keeps beside the plan's RAM."""
+        lines = ["/* The learning rate in bits. */", "static int32_t mu = 0;"]
+        if not self.scaled:
+            lines += [
+                "/* The largest of the sums that were made last. */",
+                "static uint32_t largest;",
+                "/* Exponents of activations on their way to a loss. */",
+                f"static int16_t exponents[{self.exponents.count}];",
+            ]
+        return lines
+
+    def operation(self, index: int, operation: Operation) -> Sequence[str]:
+        """By the kind of its layer and its action, else by the action alone."""
+        layer = self.firmware.layers.get(operation.layer)
+        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
+        made = found or OTHERS[operation.action]
+        return made(Context(self.firmware, self.exponents, operation, self.firmware.batch))
+
+    @property
+    def functions(self) -> Sequence[str]:
+        """init, the learning rate, checksum."""
+        return state.functions(self.firmware)
+
+    @property
+    def declarations(self) -> Sequence[str]:
+        """Their declarations."""
+        return state.DECLARATIONS

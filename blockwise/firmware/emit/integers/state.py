@@ -1,0 +1,77 @@
+"""The functions of blockwise.h that depend on the arithmetic: first weights, learning rate, checksum."""
+
+from collections.abc import Sequence
+
+from blockwise.firmware.emit.integers.context import coding
+from blockwise.firmware.emit.text import address, indented, literal
+from blockwise.firmware.layout import filters_shape
+from blockwise.firmware.program import Firmware
+from blockwise.integer.arithmetic import Place
+from blockwise.integer.nitro import kaiming_bound
+from blockwise.integer.residue import LEVELS, LOW
+from blockwise.integer.tensor import INT4, INT8
+
+DECLARATIONS = (
+    "/* Draw the first weights from a seed, in the order of docs/integer-arithmetic.md. */",
+    "void blockwise_init(uint32_t seed);",
+    "",
+    "/* The learning rate in bits, -1 to 7: 5, after half of a training 4, after three quarters 3. */",
+    "void blockwise_set_mu(int32_t mu);",
+    "void blockwise_set_rate_bits(uint32_t mu);",
+    "",
+    "/* CRC-32 of all weights: the digest of the same training on a computer. */",
+    "uint32_t blockwise_checksum(void);",
+)
+
+
+def functions(firmware: Firmware) -> Sequence[str]:
+    """Complete."""
+    return [
+        _function("void blockwise_init(uint32_t seed)", [*_first(firmware), f"mu = {firmware.facts.mu};"]),
+        "void blockwise_set_mu(int32_t bits) { mu = bits; }",
+        "void blockwise_set_rate_bits(uint32_t bits) { mu = (int32_t)bits; }",
+        _function("uint32_t blockwise_checksum(void)", _checksum(firmware)),
+    ]
+
+
+def _function(head: str, lines: Sequence[str]) -> str:
+    return f"{head} {{\n{indented(lines)}}}"
+
+
+def _first(firmware: Firmware) -> list[str]:
+    lines = []
+    for name, place in firmware.facts.places.items():
+        low, levels = _range(firmware, name, place)
+        start = f"first_state(seed, {firmware.facts.streams[name]})"
+        made = f"first_weights({_filters(firmware, name)}, {low}, {levels}, {start})"
+        generator = f"{name}.generator"
+        kept = generator in firmware.schedule.tensors
+        target = f"*(uint32_t *)({address(firmware, generator)}) = " if kept else ""
+        lines.append(f"{target}{made};")
+    return lines
+
+
+def _range(firmware: Firmware, name: str, place: Place) -> tuple[int, int]:
+    """The least first weight, and how many there are."""
+    stored = coding(firmware, f"{name}.weight")
+    bound = kaiming_bound(place.shape)
+    return {
+        "INT8": (INT8.low, INT8.high - INT8.low + 1),
+        "RESIDUE": (LOW, LEVELS),
+        "STATES": (INT4.low, INT4.high - INT4.low + 1),
+        "INT32": (-bound, 2 * bound + 1),
+    }[stored]
+
+
+def _filters(firmware: Firmware, name: str) -> str:
+    tensor, layer = f"{name}.weight", firmware.layers[name]
+    filters, channels, rows, columns = filters_shape(firmware, layer)
+    return literal("filters", {
+        "at": address(firmware, tensor), "coding": coding(firmware, tensor), "filters": filters,
+        "channels": channels, "taps": rows * columns,
+    })  # fmt: skip
+
+
+def _checksum(firmware: Firmware) -> list[str]:
+    lines = [f"crc = weights_crc({_filters(firmware, name)}, crc);" for name in firmware.facts.places]
+    return ["uint32_t crc = CRC32_START;", *lines, "return crc32_end(crc);"]

@@ -1,0 +1,61 @@
+"""Statements of operations that make gradients of weights and move these by them."""
+
+from collections.abc import Sequence
+
+from blockwise.firmware.emit.integers.context import Context, coding
+from blockwise.firmware.emit.text import literal
+from blockwise.integer.nitro import optimizer_of
+from blockwise.integer.update import FIRST_MU, STATE_BITS
+from devices.network import Layer
+
+
+def weight_sums(c: Context) -> Sequence[str]:
+    """The gradient, into a buffer."""
+    return [f"largest = buffered_weight_sums({_given(c)}, {c.sums('', c.result('sums'))});"]
+
+
+def largest_weight_sum(c: Context) -> Sequence[str]:
+    """Only the largest is kept."""
+    return [f"largest = largest_weight_sum({_given(c)});"]
+
+
+def update(c: Context) -> Sequence[str]:
+    """By the gradient that waited in a buffer."""
+    layer = c.firmware.layers[c.result("value").removesuffix(".weight")]
+    gradient = f"(const int32_t *)(const void *)({c.at(c.tensor('gradient').name)})"
+    what = "states" if _states(c, layer) else "weights"
+    geometry = c.geometry(layer, drawn=_states(c, layer))
+    return [f"update_{what}({geometry}, {_update(c, layer)}, {gradient});"]
+
+
+def update_by_sums(c: Context) -> Sequence[str]:
+    """The gradient is made, and moves the weights at once."""
+    if not c.scaled:
+        what = "states" if _states(c, c.layer) else "weights"
+        return [f"update_{what}_by_sums({_given(c)}, {_update(c, c.layer)});"]
+    optimizer = optimizer_of(c.place(c.layer.name), FIRST_MU)
+    to = literal("integer_sgd", {
+        "weights": f"(int32_t *)(void *)({c.at(f'{c.layer.name}.weight')})", "mu": "mu",
+        "amplification": optimizer.amplification, "inverse_decay": optimizer.inverse_decay,
+    })  # fmt: skip
+    return [f"descend_by_sums({_given(c)}, {to});"]
+
+
+def _given(c: Context) -> str:
+    geometry = c.geometry(c.layer, drawn=bool(c.result("generator")))
+    return f"{geometry}, {c.errors()}, {c.codes('saved input')}"
+
+
+def _states(c: Context, layer: Layer) -> bool:
+    """Whether weights jump between states."""
+    return coding(c.firmware, f"{layer.name}.weight") == "STATES"
+
+
+def _update(c: Context, layer: Layer) -> str:
+    name, states = f"{layer.name}.weight", _states(c, layer)
+    mu = f"mu - {STATE_BITS}" if states else "mu"
+    drawn = f"(uint32_t *)(void *)({c.at(f'{layer.name}.generator')})" if states else "0"
+    return literal("update", {
+        "weights": c.at(name), "coding": coding(c.firmware, name), "shift": f"step_shift(largest, {mu})",
+        "generator": drawn,
+    })  # fmt: skip

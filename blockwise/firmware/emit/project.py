@@ -1,0 +1,96 @@
+"""Writes a project: generated files, and the C that is copied as it stands."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from blockwise.firmware.emit import header, makefile, readme, step, weights
+from blockwise.firmware.emit.dialect import Dialect, dialect_of
+from blockwise.firmware.program import Firmware
+from blockwise.system.files import WriteError, atomic_write
+from devices.errors import InputError
+
+C = Path(__file__).parents[1] / "c"
+"""The C that is part of every project that needs it."""
+
+Writer = Callable[[Firmware, Dialect], str]
+GENERATED: dict[str, Writer] = {
+    "blockwise.h": header.text,
+    "step.c": step.text,
+    "README.md": readme.text,
+    "Makefile": makefile.text,
+}
+"""File of a project -> what writes it."""
+
+COPIED: dict[str, str] = {
+    "main.c": "main.c",
+    "check.c": "check.c",
+    "port.h": "port/port.h",
+    "port_host.c": "port/host.c",
+}
+"""File of a project -> where it stands under ``c``."""
+
+KERNELS = "kernels"
+MARK = "blockwise.h"
+"""A folder that has it is a project, and may be written anew."""
+
+_INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+
+
+def project(firmware: Firmware, out: Path) -> None:
+    """Write the whole project to the folder ``out``, or nothing at all.
+
+    A project that is there already is replaced. Raises InputError where the folder holds something else.
+    """
+    check_folder(out)
+    made = out.parent / f".{out.name}.{uuid4().hex}.tmp"
+    try:
+        for name, content in files(firmware).items():
+            path = made / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, content)
+        if out.exists():
+            shutil.rmtree(out)
+        made.replace(out)
+    except OSError as error:
+        raise WriteError(str(out), error, 0) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def check_folder(out: Path) -> None:
+    """Raise InputError unless ``out`` is free, empty or a project."""
+    if out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file()):
+        return
+    if out.exists() or out.is_symlink():
+        raise InputError(
+            f"--out {out}", got="a folder that holds something else" if out.is_dir() else "a file",
+            wanted="a new or empty folder, or a project of this command", do="name another folder",
+        )  # fmt: skip
+
+
+def files(firmware: Firmware) -> Mapping[str, str]:
+    """The text of every file of the project by its path."""
+    dialect = dialect_of(firmware)
+    found = {name: write(firmware, dialect) for name, write in GENERATED.items()}
+    if firmware.given is not None:
+        found |= {"weights.h": weights.header(firmware), "weights.c": weights.source(firmware)}
+    found |= {name: (C / path).read_text("utf-8") for name, path in COPIED.items()}
+    headers = closure(dialect.headers)
+    return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
+
+
+def closure(headers: Iterable[str]) -> list[str]:
+    """The headers, as paths under ``c``, and all that these include."""
+    found: list[str] = []
+    waiting = list(headers)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.append(path)
+        for name in _INCLUDED.findall((C / path).read_text("utf-8")):
+            waiting.append((C / path).parent.joinpath(name).resolve().relative_to(C.resolve()).as_posix())
+    return sorted(found)

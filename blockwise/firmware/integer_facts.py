@@ -1,0 +1,45 @@
+"""What an integer regime's firmware has to know beside its schedule."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from blockwise.integer.arithmetic import Arithmetic, Place
+from blockwise.integer.layers import Weighted, weighted
+from blockwise.integer.net import FIRST_STREAM, IntegerNet
+from devices.network import Layer, Network
+from devices.program.schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerFacts:
+    """The arithmetic; of each layer with weights that the step holds, where it stands and its stream.
+
+    Layers are in the order of the digest: bodies before heads.
+    """
+
+    arithmetic: Arithmetic
+    places: Mapping[str, Place]
+    streams: Mapping[str, int]
+    mu: int  # the first
+
+
+def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> IntegerFacts:
+    """Of a network and the same one as it is planned."""
+    order: list[Weighted] = [*weighted(net.bodies), *weighted(net.heads)]
+    number = {id(layer): FIRST_STREAM + index for index, layer in enumerate(order)}
+    named = dict(held_layers(net, network, schedule))
+    places = {name: layer.place for name, layer in named.items()}
+    return IntegerFacts(net.arithmetic, places, {n: number[id(x)] for n, x in named.items()}, net.mu)
+
+
+def held_layers(net: IntegerNet, network: Network, schedule: Schedule) -> Iterator[tuple[str, Weighted]]:
+    """The layers whose weights the schedule holds, under their planned names; bodies before heads."""
+    for index, block in enumerate(network.blocks):
+        yield from _named(block.layers, weighted(net.body(index)))
+    for index, block in enumerate(network.blocks):
+        if any(f"{layer.name}.weight" in schedule.tensors for layer in block.head):
+            yield from _named(block.head, weighted(net.head(index)))
+
+
+def _named(layers: tuple[Layer, ...], modules: list[Weighted]) -> Iterator[tuple[str, Weighted]]:
+    yield from zip([layer.name for layer in layers if layer.weights], modules, strict=True)

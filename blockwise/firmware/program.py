@@ -1,0 +1,145 @@
+"""What firmware is made of: a schedule, an address for each tensor, and what training starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import Tensor
+
+from blockwise.firmware.integer_facts import IntegerFacts, integer_facts
+from blockwise.integer.net import IntegerNet
+from devices.boards.profile import Device
+from devices.errors import InputError
+from devices.memory.arena import Placement
+from devices.network import Layer, Network
+from devices.network.ops import View
+from devices.planning import Plan
+from devices.program.operation import Operation
+from devices.program.schedule import Schedule
+from devices.program.schedule import Tensor as Planned
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of RAM: ``height`` of its bytes hold tensors, from ``start``, its first aligned address on."""
+
+    name: str
+    start: int | None  # None where the board's is not known, and in tests without a board
+    size_bytes: int
+    reserve_bytes: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a tensor lies: the number of its stretch, and how many bytes into its array."""
+
+    stretch: int
+    offset: int
+
+
+@dataclass(frozen=True, eq=False)
+class Firmware:
+    """One training step as a program for a board.
+
+    ``network`` is the one whose layers the schedule works on. ``given`` are the resident tensors to start
+    from, in the simulation's layout, as :meth:`devices.program.execute.Memory.load` gives them; None where
+    the firmware draws its own first weights from a seed.
+    """
+
+    regime: str
+    batch: int
+    seed: int
+    schedule: Schedule
+    network: Network
+    stretches: tuple[Stretch, ...]
+    spots: Mapping[str, Spot]
+    facts: IntegerFacts
+    device: Device | None = None
+    given: Mapping[str, Tensor] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)  # told in the README, by their titles
+
+    @property
+    def classes(self) -> int:
+        """That the network tells apart."""
+        return self.network.classes
+
+    @cached_property
+    def layers(self) -> Mapping[str, Layer]:
+        """By name."""
+        return {layer.name: layer for layer in self.network.all_layers}
+
+    @cached_property
+    def resident(self) -> tuple[Planned, ...]:
+        """The tensors that outlive a step, in the order in which the state is read and written."""
+        return tuple(tensor for tensor in self.schedule.tensors.values() if tensor.resident)
+
+    def source_shape(self, layer: Layer) -> tuple[int, ...]:
+        """The shape of what a layer reads before views are laid over it: (C, H, W) of a map, or (F,)."""
+        name = layer.inputs[0]
+        while name in self.layers and isinstance(self.layers[name].op, View):
+            name = self.layers[name].inputs[0]
+        return self.layers[name].shape if name in self.layers else self.network.in_shape
+
+    def operation_layer(self, operation: Operation) -> Layer:
+        """The layer that an operation works on."""
+        return self.layers[operation.layer]
+
+
+def of_net(
+    regime: str, schedule: Schedule, network: Network, net: IntegerNet, batch: int, seed: int,
+    stretches: tuple[Stretch, ...], spots: Mapping[str, Spot], device: Device | None = None,
+    given: Mapping[str, Tensor] | None = None,
+) -> Firmware:  # fmt: skip
+    """Of an integer regime; ``network`` as :func:`devices.program.integer.integer_network` makes it."""
+    return Firmware(
+        regime,
+        batch,
+        seed,
+        schedule,
+        network,
+        stretches,
+        spots,
+        integer_facts(net, network, schedule),
+        device,
+        given,
+    )
+
+
+def of_plan(plan: Plan, network: Network, net: IntegerNet, seed: int) -> Firmware:
+    """Of a plan that fits its board. Raises InputError for one that does not."""
+    placement = plan.placement
+    if not plan.fits:
+        raise InputError(
+            f"firmware for {plan.device.name}", got=f"a plan that needs {plan.peak_bytes:,} bytes",
+            wanted=f"at most {placement.capacity:,}, where every tensor has a place",
+            do="choose another regime, a smaller network or batch, or another board",
+        )  # fmt: skip
+    stretches, spots = placed(placement)
+    return of_net(
+        plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device
+    )
+
+
+def placed(placement: Placement) -> tuple[tuple[Stretch, ...], dict[str, Spot]]:
+    """The runs that hold tensors, each with its height, and every tensor's place in them."""
+    leads = {run.name: run.lead(placement.alignment) for run in placement.runs}
+    sizes = {buffer.name: buffer.size for buffer in placement.buffers}
+    ends: dict[str, int] = {}
+    for name, place in placement.places.items():
+        end = place.offset - leads[place.run] + sizes[name]
+        ends[place.run] = max(ends.get(place.run, 0), end)
+    runs = [run for run in placement.runs if ends.get(run.name)]
+    stretches = tuple(
+        Stretch(
+            run.name, None if run.start is None else run.start + leads[run.name], run.size_bytes,
+            run.reserve_bytes, ends[run.name],
+        )
+        for run in runs
+    )  # fmt: skip
+    number = {run.name: index for index, run in enumerate(runs)}
+    spots = {
+        name: Spot(number.get(place.run, 0), place.offset - leads[place.run])
+        for name, place in placement.places.items()
+    }
+    return stretches, spots

@@ -1,0 +1,102 @@
+"""Firmware of the steps that tests make, built for this computer and held against the simulation."""
+
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from integer_steps import IntegerSteps
+from torch import Tensor
+
+from blockwise.firmware import Firmware, project
+from blockwise.firmware.check import records
+from blockwise.firmware.program import Spot, Stretch, of_net
+from blockwise.integer.on_board import machine_of
+from blockwise.training.digest import digest
+
+SEED = 7
+"""That IntegerSteps takes its weights from."""
+
+CLASSES = 3
+COMPILER = (sys.executable, "-m", "ziglang", "cc")
+FLAGS = ("-std=gnu99", "-O1", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall", "-Wextra", "-Werror")
+
+
+def firmware_of(steps: IntegerSteps) -> Firmware:
+    """In one run of RAM, as the arena's offsets have it."""
+    tensors = steps.plan.tensors
+    height = max(steps.offsets[name] + tensor.bytes for name, tensor in tensors.items())
+    stretch = Stretch("ram", None, height, 0, height)
+    spots = {name: Spot(0, offset) for name, offset in steps.offsets.items()}
+    return of_net(steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots)
+
+
+def built(firmware: Firmware, folder: Path) -> Path:
+    """The check program of a firmware for this computer."""
+    project(firmware, folder)
+    program = folder / "check_host"
+    sources = [str(folder / name) for name in ("step.c", "check.c", "port_host.c")]
+    subprocess.run([*COMPILER, *FLAGS, "-o", str(program), *sources], check=True)
+    return program
+
+
+def asked(firmware: Firmware, program: Path, wanted: list[bytes]) -> list[bytes]:
+    """What the program answers to records."""
+    folder = program.parent
+    (folder / records.INPUT).write_bytes(b"".join(wanted))
+    subprocess.run([str(program)], cwd=folder, check=True)
+    kinds = [struct.unpack_from("<I", record)[0] for record in wanted]
+    return records.answers(firmware, kinds, (folder / records.OUTPUT).read_bytes())
+
+
+@dataclass
+class Compared:
+    """Steps of the firmware beside those of the simulation."""
+
+    wrong: list[str]
+    checksum: str
+    digest: str
+
+
+def compare(steps: IntegerSteps, folder: Path, count: int = 3) -> Compared:
+    """From first weights that the firmware draws; every resident byte after the start and after each step."""
+    firmware = firmware_of(steps)
+    program = built(firmware, folder)
+    generator = torch.Generator().manual_seed(1)
+    net, wanted, states = steps.net, [records.start(SEED)], [state_of(steps)]
+    for _ in range(count):
+        shape = (steps.batch, *steps.in_shape)
+        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        labels = torch.randint(0, CLASSES, (steps.batch,), generator=generator)
+        wanted.append(records.step(firmware, net.mu, images, labels))
+        net.train()
+        (phase,) = steps.procedure.phases(net)
+        steps.procedure.step(net, phase, images, labels)
+        states.append(state_of(steps))
+    *found, crc = asked(firmware, program, [*wanted, records.checksum()])
+    wrong = [
+        f"{name} after {index} steps"
+        for index, (payload, state) in enumerate(zip(found, states, strict=True))
+        for name, value in records.tensors(firmware, payload).items()
+        if not torch.equal(value.long(), state[name].long())
+    ]
+    return Compared(wrong, f"{struct.unpack('<I', crc)[0]:08x}", digest(trained_weights(steps)))
+
+
+def state_of(steps: IntegerSteps) -> dict[str, Tensor]:
+    """All that a step keeps, as the simulation has it."""
+    blank = torch.zeros(1, *steps.in_shape, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
+    return {
+        name: value.flatten() for name, value in machine_of(steps.net, steps.network, blank).start.items()
+    }
+
+
+def trained_weights(steps: IntegerSteps) -> list[Tensor]:
+    """Bodies, then the heads that the regime trains."""
+    (phase,) = steps.procedure.phases(steps.net)
+    modules = [*steps.net.bodies, *(steps.net.heads[index] for index in phase.heads)]
+    return [
+        buffer for module in modules for name, buffer in module.named_buffers() if name.endswith("weight")
+    ]
