@@ -9,11 +9,11 @@ from devices.errors import InputError, unknown_name
 from devices.memory.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.memory.paging import Paging, paging
 from devices.network import Network, Residual
+from devices.network.bits import ONE_STEP, Bits, QuantizerMemory
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.ledger import Ledger, Moment
 from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
 from devices.program.schedule import Schedule, Tensor
-from devices.program.state import ONE_STEP, Bits, QuantizerMemory
 from devices.trainability import obstacle
 
 DEFAULT_BLOCKS = "auto"

@@ -9,8 +9,8 @@ from blockwise import models, quant
 from blockwise.nets.anatomy import Anatomy, shapes_alone
 from blockwise.nets.cuts import Cut
 from devices.network import Network
+from devices.network.bits import Bits
 from devices.program.regimes import Step
-from devices.program.state import Bits
 
 BALANCING_HEAD = "gap"
 """Blocks of regimes without heads are balanced as if each had this one."""

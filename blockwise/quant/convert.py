@@ -21,10 +21,10 @@ from blockwise.quant.quantizer import FLOAT_BITS
 from blockwise.quant.scheme import Scheme
 from devices.errors import InputError
 from devices.network import Layer, Residual
+from devices.network.bits import Bits
 from devices.network.ops import Quantize
 from devices.network.precision import with_precision, with_quantizers
 from devices.network.trace import links
-from devices.program.state import Bits
 
 
 def quantize(

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from blockwise.quant.layout import gradients_laid_out
 from devices.network import Residual
-from devices.program.state import FIXED_LEVELS, QuantizerMemory
+from devices.network.bits import FIXED_LEVELS, QuantizerMemory
 
 Role = Literal["weight", "activation"]
 ROLES: tuple[Role, ...] = ("weight", "activation")

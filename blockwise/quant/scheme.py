@@ -9,7 +9,7 @@ from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
 from blockwise.quant.stages import Stages
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
-from devices.program.state import FIXED_LEVELS, Bits, QuantizerMemory
+from devices.network.bits import FIXED_LEVELS, Bits, QuantizerMemory
 
 USUAL_BITS = 3
 PLURAL: dict[Role, str] = {"weight": "weights", "activation": "activations"}

@@ -23,11 +23,11 @@ from blockwise.studies.parameters import parameter_table, uniform_readings
 from devices.boards.profile import Device
 from devices.memory.paper import PaperFigures, paper_figures
 from devices.network import Network
+from devices.network.bits import Bits
 from devices.program import categories as cat
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule, update_of
-from devices.program.state import Bits
 
 MODEL, REGIME, OPTIMIZER = "resnet20", "bp", "sgd-momentum"
 PRECISIONS: dict[str, tuple[str, int]] = {"W32A32": ("fp32", 32), "W3A3": ("lsq", 3)}

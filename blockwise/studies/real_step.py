@@ -21,11 +21,11 @@ from blockwise.training.local import block_step
 from blockwise.training.segments import ModuleSegment, backpropagate
 from blockwise.training.updater import Updater
 from devices.network import Network
+from devices.network.bits import Bits
 from devices.program.accountings import PYTORCH
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, find, schedule, update_of
-from devices.program.regimes.recompute import best_segments
-from devices.program.state import Bits
+from devices.program.regimes.segment_costs import best_segments
 
 LEARNING_RATE = 0.01
 

@@ -18,7 +18,7 @@ LABELS = "labels"
 
 Precision = Literal["inner", "skip", "edge", "float"]
 """Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
-(:attr:`devices.program.state.Bits.residual`), those of first and last layers, or 32."""
+(:attr:`devices.network.bits.Bits.residual`), those of first and last layers, or 32."""
 
 Residual = Literal["codes", "float"]
 """What the skip path of a residual sum holds: the codes that the next layer reads, or floats."""

@@ -6,26 +6,10 @@ training and integer networks follow it by layer name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from devices.network.bits import FLOAT_BITS, Bits
 from devices.network.layers import Layer, Precision, Reads, skipping
 from devices.network.ops import Quantize
-
-FLOAT_BITS = 32
-"""Accumulators, error gradients, latent weights and optimizer state are 32 bits wide."""
-
-
-class Widths(Protocol):
-    """What a run decides: how many bits activations have, and what skip paths hold."""
-
-    @property
-    def skips_floats(self) -> bool:
-        """Whether skip paths hold floats beside codes."""
-        ...
-
-    def activation_of(self, layer: Layer) -> int:
-        """Bits of the codes that the layer writes or reads."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ def _written(layer: Layer, sources: Sequence[Reads], signed: bool) -> Reads:
 
 
 def with_quantizers(
-    layers: Sequence[Layer], bits: Widths, shapes: Mapping[str, tuple[int, ...]]
+    layers: Sequence[Layer], bits: Bits, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[Layer, ...]:
     """Insert a quantizer before quantized layers whose input is not codes already: one per tensor.
 
@@ -117,7 +101,7 @@ def with_quantizers(
     return tuple(result)
 
 
-def needs_quantizer(layer: Layer, bits: Widths) -> bool:
+def needs_quantizer(layer: Layer, bits: Bits) -> bool:
     """Whether the layer multiplies codes and reads floats."""
     if not layer.weights or bits.activation_of(layer) == FLOAT_BITS:
         return False

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from devices.errors import InputError
 from devices.network import Layer, ops
+from devices.network.bits import FLOAT_BITS as FLOAT_BITS  # its home for those that plan
 from devices.network.ops import Row
-from devices.network.precision import FLOAT_BITS as FLOAT_BITS  # its home for those that plan
 
 CODE_SCRATCH_BITS = 8
 """One filter's codes are unpacked to bytes (or to what wider codes take) before they are multiplied."""

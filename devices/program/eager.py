@@ -17,8 +17,8 @@ from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.lower import Lowering
 from devices.program.operation import Stored, tensors_of
+from devices.program.parameter import Parameter
 from devices.program.schedule import ACTIVATION
-from devices.program.state import Parameter
 from devices.program.updates import update_roles
 
 BOOL_BITS = 8

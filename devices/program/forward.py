@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from devices.network import IMAGES, LABELS, Layer, Network
+from devices.network.bits import Bits
 from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
+from devices.program.parameter import Parameter
 from devices.program.schedule import ACTIVATION, Program
-from devices.program.state import Bits, Parameter
 from devices.program.values import Values, maker_of, with_roles
 
 Roles = Sequence[tuple[str, Operand]]

@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devices.network import Block, Layer, Network
+from devices.network.bits import FIXED_LEVELS, Bits
 from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU, View
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
+from devices.program.parameter import Parameter
 from devices.program.schedule import Tensor
-from devices.program.state import FIXED_LEVELS, Bits, Parameter, State
+from devices.program.state import State
 from devices.program.values import maker_of, with_roles
 
 EDGE_BITS = 8

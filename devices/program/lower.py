@@ -12,7 +12,7 @@ from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.forward import Roles
 from devices.program.operation import Derived, Operand, Stored, tensors_of
-from devices.program.state import Parameter
+from devices.program.parameter import Parameter
 from devices.program.updates import UpdateLowering
 from devices.program.values import replaced
 

@@ -1,12 +1,14 @@
 """The tensors that outlive an operation: a layer's parameters, optimizer state and packed form."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from devices.errors import InputError, unknown_name
-from devices.network import Layer, Residual
-from devices.network.ops import FrozenNorm, Quantize
+from devices.errors import unknown_name
+from devices.network import Layer
+from devices.network.bits import Bits
+from devices.network.ops import FrozenNorm
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
+from devices.program.parameter import Parameter
 from devices.program.schedule import Program
 
 OPTIMIZER_STATES: dict[str, int] = {"sgd": 0, "sgd-momentum": 1, "adam": 2}
@@ -18,117 +20,12 @@ COUNTER_BITS = 64
 FLAG_BITS = 8
 """Whether a frozen norm has its constants: a bool in PyTorch."""
 
-WIDTHS = (*range(1, 9), 16, FLOAT_BITS)
-"""Bits that weights and activations may have."""
-
-RESIDUALS: tuple[Residual, ...] = ("codes", "float")
-
-
-@dataclass(frozen=True)
-class QuantizerMemory:
-    """What one quantizer holds beside latent weights and codes: numbers of 32-bit values."""
-
-    trained: int = 0  # stepped by the optimizer
-    kept: int = 0  # in training: what follows a rule of its own, or stays constant
-    packed: int = 0  # beside the packed codes
-    per_channel: bool = False  # whether ``kept`` and ``packed`` count for every output channel
-    reads_value: bool = False  # whether its gradient needs the value before rounding
-    reads_codes: bool = False  # whether its gradient needs the codes beside the mask
-    by_filter: bool = True  # of weights: whether a filter's gradient is made of its own weights' alone
-    mask_bits: int = 0  # per weight in training: which of them are settled
-    blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
-    levels: int | None = None  # of activations: values in training that whoever reads codes needs; None: all
-
-
-FIXED_LEVELS = QuantizerMemory()
-"""Nothing: the levels are fixed (DoReFa)."""
-
-ONE_STEP = QuantizerMemory(trained=1, packed=1, reads_value=True)
-"""A trained step size (LSQ)."""
-
-
-@dataclass(frozen=True)
-class Bits:
-    """Bit widths of a run. 32 stands for float32, everything narrower for integer codes."""
-
-    weight: int = 3
-    activation: int = 3
-    edge: int = 8  # at least so many for weights and activations of the first and the last layer
-    weights: QuantizerMemory = ONE_STEP
-    activations: QuantizerMemory = ONE_STEP
-    edge_weights: QuantizerMemory | None = None  # where first and last layer have another quantizer
-    residual: Residual = "codes"  # what skip paths hold, where activations are codes
-    edge_activations: QuantizerMemory | None = None  # as edge_weights
-    signed_activations: QuantizerMemory | None = None  # where floats of both signs have another quantizer
-
-    def __post_init__(self) -> None:
-        for name in ("weight", "activation", "edge"):
-            bits = getattr(self, name)
-            if type(bits) is not int or bits not in WIDTHS:
-                raise InputError(f"{name} bits", got=bits, wanted="1 to 8, 16 or 32", do="change it")
-        if self.residual not in RESIDUALS:
-            raise unknown_name("residual", self.residual, RESIDUALS)
-
-    @property
-    def skips_floats(self) -> bool:
-        """Whether skip paths hold floats beside codes."""
-        return self.residual == "float" and self.activation < FLOAT_BITS
-
-    def quantizer_of(self, layer: Layer) -> QuantizerMemory:
-        """What the layer's quantizer holds; nothing where it has none."""
-        if layer.weights:
-            own = self.edge_weights if layer.precision == "edge" else None
-            return (own or self.weights) if self.weight_of(layer) < FLOAT_BITS else FIXED_LEVELS
-        bits = self.activation_of(layer)
-        if not layer.op.makes_codes or bits == FLOAT_BITS:
-            return FIXED_LEVELS
-        if bits != self.activation:  # at the edge
-            return self.edge_activations or self.activations
-        signed = isinstance(layer.op, Quantize) and layer.op.signed
-        return (self.signed_activations if signed else None) or self.activations
-
-    def weight_of(self, layer: Layer) -> int:
-        """Bits of the layer's weight codes."""
-        return self._of(layer, self.weight)
-
-    def activation_of(self, layer: Layer) -> int:
-        """Bits of the codes that the layer writes or reads.
-
-        Where first and last layers are float, the ReLU before the last one still writes codes.
-        """
-        if layer.precision == "edge" and self.edge == FLOAT_BITS and not layer.weights:
-            return self.activation
-        if layer.precision == "skip" and self.skips_floats:
-            return FLOAT_BITS
-        return self._of(layer, self.activation)
-
-    def _of(self, layer: Layer, inner: int) -> int:
-        if layer.precision == "float":
-            return FLOAT_BITS
-        return max(inner, self.edge) if layer.precision == "edge" else inner
-
 
 def optimizer_states(optimizer: str) -> int:
     """State values per parameter. Raises InputError for an unknown optimizer."""
     if optimizer not in OPTIMIZER_STATES:
         raise unknown_name("optimizer", optimizer, OPTIMIZER_STATES)
     return OPTIMIZER_STATES[optimizer]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One trainable tensor with its state tensors. ``latent`` is its float value."""
-
-    latent: str
-    elements: int
-    owner: str
-    states: tuple[str, ...]
-    parts: int = 1  # tensors in PyTorch: scale and shift of a norm are two
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The value and its optimizer state."""
-        return (self.latent, *self.states)
 
 
 class State:

@@ -5,7 +5,7 @@ from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
 from devices.program.forward import ForwardLowering
 from devices.program.operation import Operand, Stored, everything_of
-from devices.program.state import Parameter
+from devices.program.parameter import Parameter
 
 
 class UpdateLowering(ForwardLowering):

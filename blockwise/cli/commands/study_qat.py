@@ -16,7 +16,7 @@ from blockwise.studies.summary import NEEDED
 from blockwise.system.exit_codes import FITS
 from blockwise.training import REGIMES
 from devices.errors import InputError, unknown_name
-from devices.program.state import RESIDUALS
+from devices.network.bits import RESIDUALS
 
 DESCRIPTION = (
     "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "

@@ -10,7 +10,7 @@ from blockwise import models, quant
 from blockwise.experiment.settings.words import check_name
 from devices.errors import InputError
 from devices.network import Residual
-from devices.program.state import RESIDUALS
+from devices.network.bits import RESIDUALS
 
 PAPER = "paper"
 """The convention of the method's own paper."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from blockwise.quant.numeric.level_sets import LevelSet, scaled_levels
 from blockwise.quant.numeric.ranges import above_zero
 from blockwise.quant.quantizer import FLOAT_BITS, Method, ParameterRule, Quantizer, Role
-from devices.program.state import ONE_STEP, QuantizerMemory
+from devices.network.bits import ONE_STEP, QuantizerMemory
 
 WORDS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((0, 1),),

@@ -6,7 +6,7 @@ from torch import Tensor
 from blockwise.quant.numeric.codebook import Codebook, split
 from blockwise.quant.numeric.nearest import nearest
 from blockwise.quant.quantizer import Method
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 ITERATIONS = 200
 """At most so many of Lloyd's; most tensors settle earlier."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blockwise.quant.quantizer import Method, Quantizer, round_ste, signs
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 SMALLEST_WEIGHT = 1e-12
 """Weights whose largest is below this count as zero."""

@@ -14,7 +14,7 @@ from blockwise.quant.numeric.ranges import (
     offset_and_step_gradients,
 )
 from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, Role
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 START = 0.2
 SOFTEST, HARDEST = 0.9, 1e-3

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from blockwise.quant.numeric.estimators import straight_through
 from blockwise.quant.numeric.powers import below_half, halvings, magnitudes, table, top_power
 from blockwise.quant.quantizer import Method, Quantizer, Role
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 SHARES = (0.0, 0.5, 0.75, 0.82, 1.0)
 """Of the weights, frozen from the beginning of each stage on. The paper starts from trained float

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from blockwise.quant.numeric.estimators import straight_through
 from blockwise.quant.numeric.powers import below_half, halvings, magnitudes, table, top_power
 from blockwise.quant.quantizer import Method, Quantizer, Role, signs
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 WIDTHS = (2, 3, 4, 5, 6)
 """At six bits the smallest of 2^5 weights is 2^-31 of the largest; more bits add nothing but zeros."""

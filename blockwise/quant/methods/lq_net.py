@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blockwise.quant.numeric.nearest import lookup, nearest, rows, tally, unrows
 from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 MOMENTUM = 0.9
 """Share of the old basis in the new one."""

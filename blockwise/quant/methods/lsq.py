@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero, inner
 from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role, signs
-from devices.program.state import ONE_STEP, QuantizerMemory
+from devices.network.bits import ONE_STEP, QuantizerMemory
 
 
 class _LSQFunction(torch.autograd.Function):

@@ -15,7 +15,7 @@ from blockwise.quant.numeric.ranges import (
     offset_and_step_gradients,
 )
 from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 
 class LSQPlusWeight(LSQ):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import above_zero, inner
 from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, Role
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 DECAY = 2e-4
 """L2 penalty on alpha: that of the weights in the paper's CIFAR-10 training."""

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from blockwise.quant.numeric.codebook import Codebook, fill, moments
 from blockwise.quant.quantizer import Method
+from devices.network.bits import QuantizerMemory
 from devices.network.ops import weights_to_a_code
-from devices.program.state import QuantizerMemory
 
 ITERATIONS = 25
 """At most so many of k-means in the set-up."""

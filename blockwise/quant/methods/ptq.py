@@ -16,7 +16,7 @@ from torch import Tensor
 from blockwise.quant.quantizer import Method, Quantizer, Role, round_ste
 from devices.errors import InputError
 from devices.network import Residual
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 OUTLIERS = 1000
 """One in so many magnitudes may lie beyond the 99.9th percentile; in a smaller channel, none does."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero, inner, least_error_end
 from blockwise.quant.quantizer import BITS, Method, ParameterRule, Quantizer, Role, round_ste, signs
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 SMALLEST_SHARE = 1e-6
 """Below it a value counts as pruned: the slope of share^gamma may be infinite at 0."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blockwise.quant.numeric.noise import Noisy
 from blockwise.quant.quantizer import Method
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 RATE = 0.5
 """Share of the weights that are quantized in a training step, as the authors train integers."""

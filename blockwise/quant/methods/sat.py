@@ -11,7 +11,7 @@ from torch import Tensor
 from blockwise.quant.methods.dorefa import squash
 from blockwise.quant.methods.pact import PACT
 from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, round_ste
-from devices.program.state import ONE_STEP, QuantizerMemory
+from devices.network.bits import ONE_STEP, QuantizerMemory
 
 SMALLEST_DEVIATION = 1e-6
 """Below it all levels are one, and there is no variance to adjust."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from blockwise.quant.numeric.level_sets import LevelSet, scaled_levels
 from blockwise.quant.numeric.ranges import SMALLEST_STEP, above_zero
 from blockwise.quant.quantizer import FLOAT_BITS, SIZE, Method, ParameterRule, Quantizer, Role
-from devices.program.state import ONE_STEP, QuantizerMemory
+from devices.network.bits import ONE_STEP, QuantizerMemory
 
 CANDIDATES = 32
 """Scales that the start is chosen from."""

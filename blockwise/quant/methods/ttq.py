@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from blockwise.quant.methods.twn import ternary_codes
 from blockwise.quant.numeric.ranges import above_zero
 from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 THRESHOLD = 0.05
 """Of the largest magnitude."""

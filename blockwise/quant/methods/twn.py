@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blockwise.quant.numeric.estimators import straight_through
 from blockwise.quant.quantizer import Method, Quantizer
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 THRESHOLD = 0.7
 """Of the mean magnitude: near the best threshold of uniform (2/3) and of normal (0.75) weights."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blockwise.quant.numeric.noise import Noisy
 from blockwise.quant.quantizer import Method
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 
 class UNIQ(Noisy):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from blockwise.quant.methods.bnn import Sign
 from blockwise.quant.quantizer import Method, Quantizer, signs
-from devices.program.state import QuantizerMemory
+from devices.network.bits import QuantizerMemory
 
 
 def _filter_means(x: Tensor) -> Tensor:

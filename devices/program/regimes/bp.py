@@ -11,5 +11,5 @@ def bp(network: Network, step: Step) -> Schedule:
     build = Builder(network, step)
     layers = build.train_all()
     build.load()
-    backpropagate(build, [Segment(layers, recompute=False)], fused=step.fused)
+    backpropagate(build.lowering, [Segment(layers, recompute=False)], fused=step.fused)
     return build.finish()

@@ -7,7 +7,7 @@ lowest peak.
 
 from devices.network import Network
 from devices.program.regimes.builder import Builder, Step
-from devices.program.regimes.recompute import best_segments
+from devices.program.regimes.segment_costs import best_segments
 from devices.program.regimes.segments import backpropagate
 from devices.program.schedule import Schedule
 
@@ -17,5 +17,5 @@ def bp_best(network: Network, step: Step) -> Schedule:
     build = Builder(network, step)
     layers = build.train_all()
     build.load()
-    backpropagate(build, best_segments(network, layers, step, step.batch), fused=step.fused)
+    backpropagate(build.lowering, best_segments(network, layers, step, step.batch), fused=step.fused)
     return build.finish()

@@ -14,5 +14,5 @@ def bp_checkpoint(network: Network, step: Step) -> Schedule:
     *early, last = build.network.blocks
     segments = [Segment(block.layers, recompute=True) for block in early]
     segments.append(Segment((*last.layers, *last.head), recompute=False))
-    backpropagate(build, segments, fused=step.fused)
+    backpropagate(build.lowering, segments, fused=step.fused)
     return build.finish()

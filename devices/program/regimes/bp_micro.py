@@ -5,25 +5,24 @@ micro-batch: what is learnt is then no longer what ``bp`` learns. Group norm, fr
 give the gradients of ``bp``.
 """
 
-from dataclasses import replace
+from contextlib import nullcontext
 
 from devices.network import Network
-from devices.program.regimes.bp_best import bp_best
 from devices.program.regimes.builder import Builder, Step
-from devices.program.regimes.recompute import best_segments
+from devices.program.regimes.segment_costs import best_segments
 from devices.program.regimes.segments import backpropagate
 from devices.program.schedule import Schedule
 
 
 def bp_micro(network: Network, step: Step) -> Schedule:
-    """The operations of one micro-batch stand for those of all; a single one is ``bp-best``."""
-    batch = step.micro_batch
-    if batch >= step.batch:
-        return bp_best(network, replace(step, fused=True))  # nothing to accumulate
+    """The operations of one micro-batch stand for those of all; a single one is ``bp-best``, fused."""
+    batch = min(step.micro_batch, step.batch)
     build = Builder(network, step, batch=batch)
-    layers = build.train_all()
-    build.lowering.accumulate(network.blocks[0].name)
-    with build.program.loop(-(-step.batch // batch)):
+    layers, several = build.train_all(), batch < step.batch
+    if several:
+        build.lowering.accumulate(network.blocks[0].name)
+    with build.program.loop(-(-step.batch // batch)) if several else nullcontext():
         build.load()
-        backpropagate(build, best_segments(network, layers, step, batch), fused=False)
+        segments = best_segments(network, layers, step, batch)
+        backpropagate(build.lowering, segments, fused=not several)
     return build.finish()

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from devices.network import Block, Layer, Network
+from devices.network.bits import Bits
 from devices.network.precision import with_quantizers
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.eager import EagerLowering
 from devices.program.lower import Lowering
 from devices.program.schedule import Program, Schedule
-from devices.program.state import Bits, State
+from devices.program.state import State
 
 Tensors = dict[str, tuple[str, ...]]
 """Layer -> the names of its tensors."""

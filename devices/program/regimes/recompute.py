@@ -1,17 +1,45 @@
 """Which segments of a network to recompute: the fewest extra operations under a byte limit.
 
 The peak of any choice of kept and recomputed segments is a maximum of sums of what the stretches
-between possible cuts save and need (:mod:`devices.program.regimes.segment_costs`), and dynamic
-programming over the cuts finds the best choice.
+between possible cuts save and need, and dynamic programming over the cuts finds the best choice.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from devices.network import Layer, Network
-from devices.program.regimes.builder import Step
-from devices.program.regimes.segment_costs import Costs, measure
-from devices.program.regimes.segments import Segment
+
+@dataclass(frozen=True)
+class Input:
+    """What crosses the cut before a stretch. Bytes of one pass."""
+
+    size: int
+    saved: bool  # by what comes before or after the cut, if it is kept
+    needed: bool  # going back, by what comes after the cut
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The layers between two neighbouring cuts. Bytes of one pass."""
+
+    input: Input
+    saved: int  # kept from forward to backward if nothing is recomputed
+    output_gradient: int
+    forward: int  # most live bytes going forward, without state, labels and what came before
+    forward_alone: int  # the same with the input, if nobody saves that
+    passing: int  # most live bytes going forward, labels included, if nothing is kept
+    passing_alone: int  # the same without the input
+    backward: int  # most live bytes going back, with the labels if they are still there
+    macs: int  # of the forward pass
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The stretches of a network; ``base`` is what is live throughout: state and the input."""
+
+    base: int
+    labels: int  # bytes that live until the loss: beside every forward pass, beside no recomputation
+    cuts: tuple[int, ...]
+    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True)
@@ -27,21 +55,6 @@ class Choice:
     def ends_again(self) -> bool:
         """Whether the last segment is recomputed."""
         return bool(self.segments) and self.segments[-1][2]
-
-
-def best_segments(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> list[Segment]:
-    """The best segments of ``layers`` for ``batch`` images at a time.
-
-    The fewest recomputed multiply-accumulates with which the step stays within
-    ``step.limit_bytes``; if there are none, or no limit, the lowest peak.
-    """
-    costs = measure(network, layers, step, batch)
-    choice = None if step.limit_bytes is None else cheapest(costs, step.limit_bytes)
-    if choice is None:
-        choice = cheapest(costs, lowest(costs).peak)
-    assert choice is not None  # the lowest peak can be reached
-    cuts = costs.cuts
-    return [Segment(tuple(layers[cuts[i] : cuts[j]]), again) for i, j, again in choice.segments]
 
 
 def lowest(costs: Costs) -> Choice:

@@ -1,13 +1,11 @@
 """What the stretches of a network between two possible cuts save and need, read off its schedules.
 
-One schedule in which everything is kept and one forward pass that keeps nothing tell all: the peak
-of any choice of kept and recomputed segments is a maximum of sums of these
-(:mod:`devices.program.regimes.recompute`).
+One schedule in which everything is kept and one forward pass that keeps nothing tell all that decides
+which segments are best (:mod:`devices.program.regimes.recompute`).
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from devices.network import LABELS, Layer, Network
@@ -15,44 +13,26 @@ from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.ledger import Ledger
 from devices.program.operation import tensors_of
 from devices.program.regimes.builder import Builder, Step
+from devices.program.regimes.recompute import Costs, Input, Stretch, cheapest, lowest
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
 from devices.program.schedule import Schedule
 
 GOING_FORWARD = ("load", "forward")
 
 
-@dataclass(frozen=True)
-class Input:
-    """What crosses the cut before a stretch. Bytes of one pass."""
+def best_segments(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> list[Segment]:
+    """The best segments of ``layers`` for ``batch`` images at a time.
 
-    size: int
-    saved: bool  # by what comes before or after the cut, if it is kept
-    needed: bool  # going back, by what comes after the cut
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """The layers between two neighbouring cuts. Bytes of one pass."""
-
-    input: Input
-    saved: int  # kept from forward to backward if nothing is recomputed
-    output_gradient: int
-    forward: int  # most live bytes going forward, without state, labels and what came before
-    forward_alone: int  # the same with the input, if nobody saves that
-    passing: int  # most live bytes going forward, labels included, if nothing is kept
-    passing_alone: int  # the same without the input
-    backward: int  # most live bytes going back, with the labels if they are still there
-    macs: int  # of the forward pass
-
-
-@dataclass(frozen=True)
-class Costs:
-    """The stretches of a network; ``base`` is what is live throughout: state and the input."""
-
-    base: int
-    labels: int  # bytes that live until the loss: beside every forward pass, beside no recomputation
-    cuts: tuple[int, ...]
-    stretches: tuple[Stretch, ...]
+    The fewest recomputed multiply-accumulates with which the step stays within
+    ``step.limit_bytes``; if there are none, or no limit, the lowest peak.
+    """
+    costs = measure(network, layers, step, batch)
+    choice = None if step.limit_bytes is None else cheapest(costs, step.limit_bytes)
+    if choice is None:
+        choice = cheapest(costs, lowest(costs).peak)
+    assert choice is not None  # the lowest peak can be reached
+    cuts = costs.cuts
+    return [Segment(tuple(layers[cuts[i] : cuts[j]]), again) for i, j, again in choice.segments]
 
 
 def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> Costs:
@@ -63,7 +43,7 @@ def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -
     if not whole:
         build.lowering.accumulate(network.blocks[0].name)
     build.load()
-    backpropagate(build, [Segment(tuple(layers), recompute=False)], fused=whole)
+    backpropagate(build.lowering, [Segment(tuple(layers), recompute=False)], fused=whole)
     cuts = (0, *_inner_cuts(build, layers), len(layers))
     return _read(build, build.finish(), layers, cuts, _passing(build, layers, cuts))
 

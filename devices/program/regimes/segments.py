@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from devices.network import Layer
 from devices.network.ops import View
-from devices.program.regimes.builder import Builder
+from devices.program.lower import Lowering
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Segment:
     recompute: bool
 
 
-def backpropagate(build: Builder, segments: Sequence[Segment], *, fused: bool) -> None:
+def backpropagate(lowering: Lowering, segments: Sequence[Segment], *, fused: bool) -> None:
     """Forward through all segments and back; the last one holds the loss and is never recomputed."""
-    lowering, ends = build.lowering, [segment.layers[-1].name for segment in segments]
+    ends = [segment.layers[-1].name for segment in segments]
     for segment in segments:
         lowering.forward(segment.layers, keep=not segment.recompute)
     for i in reversed(range(len(segments))):

@@ -9,8 +9,8 @@ from blockwise import models
 from blockwise.heads import make
 from blockwise.layers.norms import NORMS, ConstantNorm, of_head, replace_norms
 from devices.errors import InputError
+from devices.network.bits import FIXED_LEVELS
 from devices.program.categories import SAVED_ACTIVATIONS
-from devices.program.state import FIXED_LEVELS
 
 BATCH = 4
 

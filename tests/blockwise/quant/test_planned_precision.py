@@ -17,10 +17,10 @@ from blockwise.quant.methods.bnn import Sign
 from blockwise.training import REGIMES
 from devices.errors import InputError
 from devices.network import Layer
+from devices.network.bits import Bits
 from devices.network.ops import Quantize
 from devices.network.precision import with_quantizers
 from devices.program.regimes import Step
-from devices.program.state import Bits
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from blockwise import models, quant
 from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
 from devices.errors import InputError
-from devices.program.state import Bits
+from devices.network.bits import Bits
 
 NETWORKS = [("resnet20", (3, 16, 16)), ("vgg8b", (3, 16, 16)), ("mlp", (1, 8, 8)), ("cnn", (1, 8, 8))]
 networks = pytest.mark.parametrize(("name", "shape"), NETWORKS)

@@ -14,11 +14,11 @@ from blockwise.studies.differences import inference_differences, training_differ
 from blockwise.studies.terms import inference_claims, training_claims
 from devices.memory.paper import paper_figures
 from devices.network import Network
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.program import categories as cat
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
-from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
 
 W4A4 = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
 

@@ -8,8 +8,8 @@ from tiny import NETWORK
 import devices
 from devices.boards.profile import Flash, load
 from devices.memory.paging import paging
+from devices.network.bits import FIXED_LEVELS, Bits
 from devices.program.regimes import Step, schedule
-from devices.program.state import FIXED_LEVELS, Bits
 
 # conv1 36, norm1 8, conv2 144, norm2 8, linear 195, head of A 15 = 406 parameters with one momentum
 # each, and 16 running statistics; all float32. No step sizes.

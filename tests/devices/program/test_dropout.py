@@ -3,6 +3,7 @@
 import pytest
 
 from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.bits import Bits
 from devices.network.ops import (
     AdaptiveAvgPool,
     ChannelDropout,
@@ -19,7 +20,6 @@ from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
-from devices.program.state import Bits
 
 BATCH = 2
 FLOAT = Bits(32, 32, 32)

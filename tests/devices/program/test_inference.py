@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tiny import BODY_A, BODY_B, HEAD_B, NETWORK
 
 from devices.network import Block, Network
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.program.categories import (
     CATEGORIES,
     NORM_AND_QUANTIZER,
@@ -16,7 +17,6 @@ from devices.program.categories import (
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
-from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
 
 W4A4 = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
 FLOAT = Bits(32, 32, 32, FIXED_LEVELS, FIXED_LEVELS)

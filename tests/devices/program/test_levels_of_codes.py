@@ -13,11 +13,11 @@ from tiny import NETWORK
 
 from blockwise import models
 from devices.network import Network
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits, QuantizerMemory
 from devices.program.ledger import Ledger
 from devices.program.operation import Operation
 from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule
 from devices.program.schedule import Schedule
-from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits, QuantizerMemory
 
 OFFSET_TOO = QuantizerMemory(trained=2, packed=2, reads_value=True)
 BASES = QuantizerMemory(kept=8, packed=4, levels=4)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from blockwise import models
 from devices.network import IMAGES, LABELS, Block, Layer, Network
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.network.ops import Add, BatchNorm, Conv, CrossEntropy, Linear, MaxPool, Op, ReLU, View
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
 from devices.program.regimes.builder import Builder
-from devices.program.regimes.recompute import best_segments, cheapest, lowest
-from devices.program.regimes.segment_costs import measure
+from devices.program.regimes.recompute import cheapest, lowest
+from devices.program.regimes.segment_costs import best_segments, measure
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
-from devices.program.state import FIXED_LEVELS, ONE_STEP, Bits
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
             build.load()
             flags = (*again, False)
             segments = [Segment(part, flag) for part, flag in zip(parts, flags, strict=True)]
-            backpropagate(build, segments, fused=True)
+            backpropagate(build.lowering, segments, fused=True)
             program = build.finish()
             found.append((Ledger(program, step.alignment).peak.live_bytes, program.macs))
     return found

@@ -7,10 +7,11 @@ from tiny import NETWORK
 
 import devices
 from devices.errors import InputError
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.program.categories import CATEGORIES, OPTIMIZER_STATE, PACKED_WEIGHTS, WEIGHT_GRADIENTS
 from devices.program.ledger import Ledger
 from devices.program.regimes import REGIMES, Step, schedule, update_of
-from devices.program.state import FIXED_LEVELS, ONE_STEP, OPTIMIZER_STATES, Bits
+from devices.program.state import OPTIMIZER_STATES
 
 # 4-bit weights and activations, 8 bits in the first and the last layer, fixed quantizer levels.
 BITS = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)

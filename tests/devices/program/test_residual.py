@@ -8,13 +8,13 @@ from blockwise import models, quant
 from blockwise.nets.anatomy import Anatomy
 from devices.errors import InputError
 from devices.network import Layer, Network, skipping
+from devices.network.bits import Bits, QuantizerMemory
 from devices.network.ops import Add, Conv, MaxPool, ReLU, View
 from devices.network.precision import with_quantizers
 from devices.program.inference import inference
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
 from devices.program.schedule import Schedule
-from devices.program.state import Bits, QuantizerMemory
 
 BATCH, WIDTH = 2, 4
 STREAM = [f"stage{s}_{i}" for s in (1, 2, 3) for i in (1, 2, 3)]
