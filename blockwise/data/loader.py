@@ -78,7 +78,7 @@ def batches(
         len(split), batch_size, seed=seed, epoch=epoch, shuffle=shuffle, drop_last=drop_last
     )
     for i, index in enumerate(order):
-        batch = split.select(index.to(split.images.device)).to(device)
+        batch = split.select(index.to(split.images.device, non_blocking=True)).to(device)
         images = batch.images
         if augment:
             images = augment(images, generator(seed, epoch, _FIRST_BATCH_STREAM + i))

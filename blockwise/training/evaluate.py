@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from blockwise.data import Split, ToInput, batches
 from blockwise.nets.trainable import TrainableNet
@@ -21,10 +22,13 @@ class Evaluation:
 def evaluate(
     net: TrainableNet, split: Split, heads: tuple[int, ...], inputs: ToInput, device: str
 ) -> Evaluation:
-    """Pass ``split`` through the network once, up to the last of ``heads``."""
+    """Pass ``split`` through the network once, up to the last of ``heads``.
+
+    An accelerator is waited for at the end only.
+    """
     net.eval()
-    correct: dict[int, int | None] = dict.fromkeys(heads, 0)
-    total = 0.0
+    correct: dict[int, Tensor | None] = {index: torch.zeros((), device=device).long() for index in heads}
+    losses: list[tuple[Tensor | float, int]] = []
     with torch.inference_mode():
         for x, y in batches(split, BATCH, normalize=inputs, device=device):
             for index in range(heads[-1] + 1):
@@ -33,12 +37,12 @@ def evaluate(
                     correct[index] = _add(correct[index], net.head(index).logits(h), y)
                 x = net.tails[index](h)
             if len(y) >= net.head(heads[-1]).minimum_batch:
-                total += float(net.heads[heads[-1]](h, y)) * len(y)
-    accuracies = {i: None if c is None else c / len(split) for i, c in correct.items()}
-    return Evaluation(accuracies, total / len(split))
+                losses.append((net.heads[heads[-1]](h, y), len(y)))
+    accuracies = {i: None if c is None else int(c) / len(split) for i, c in correct.items()}
+    return Evaluation(accuracies, sum(float(loss) * count for loss, count in losses) / len(split))
 
 
-def _add(count: int | None, logits: torch.Tensor | None, y: torch.Tensor) -> int | None:
+def _add(count: Tensor | None, logits: Tensor | None, y: Tensor) -> Tensor | None:
     if logits is None or count is None:
         return None
-    return count + int((logits.argmax(1) == y).sum())
+    return count + (logits.argmax(1) == y).sum()

@@ -37,7 +37,7 @@ class FeatureCache:
 
     def take(self, index: Tensor) -> Tensor:
         """Features float32 (B, ...) of the samples ``index`` (B,)."""
-        rows = self.codes[index.to(self.codes.device)]
+        rows = self.codes[index.to(self.codes.device, non_blocking=True)]
         return laid_out(rows if self.codebook is None else self.codebook[rows.int()].view(torch.float32))
 
 

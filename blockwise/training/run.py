@@ -151,7 +151,7 @@ class Run(Generic[Net]):
                 shuffle=True, drop_last=True,
             )  # fmt: skip
             for index in order:
-                yield cache.take(index), split.labels[index.to(split.labels.device)]
+                yield cache.take(index), split.labels[index.to(split.labels.device, non_blocking=True)]
             return
         loader = batches(
             split, options.batch_size, normalize=self.inputs, seed=options.seed,

@@ -105,7 +105,8 @@ class _LQNet(Quantizer):
         flat, shape, size = index.view(-1), (*order.shape, 1), order.numel()
         counts, sums = tally(flat, size).view(shape), tally(flat, size, values.reshape(-1)).view(shape)
         codes = _patterns(self.bits, self.bit_values, counts)[order]  # (G, 2^b, b)
-        basis, eye = self.basis.double()[..., None], torch.eye(self.bits).to(counts)
+        basis = self.basis.double()[..., None]
+        eye = torch.eye(self.bits, dtype=counts.dtype, device=counts.device)
         matrix = codes.mT @ (counts * codes) + EPSILON * eye
         best, _ = torch.linalg.solve_ex(matrix, codes.mT @ sums + EPSILON * basis)
         self.basis.copy_((MOMENTUM * basis + (1 - MOMENTUM) * best).squeeze(2))

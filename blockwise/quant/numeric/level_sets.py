@@ -21,11 +21,20 @@ class LevelSet:
         self.cells = [_nearest(units, end - 0.5) for end in ends]
         self.values = [unit / self.top for unit in units]
         self._first = ends.start
+        self._tables: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def nearest(self, x: Tensor) -> Tensor:
         """The nearest level to ``x`` where the largest is 1; halfway the lower one."""
-        table = x.new_tensor([self.values[cell] for cell in self.cells])
-        return _look_up(table, self._cell(x))
+        return _look_up(self._table(x), self._cell(x))
+
+    def _table(self, x: Tensor) -> Tensor:
+        """The level of every cell, sent to an accelerator once; a compiler keeps constants by itself."""
+        if torch.compiler.is_compiling():
+            return x.new_tensor([self.values[cell] for cell in self.cells])
+        key = x.dtype, x.device
+        if key not in self._tables:
+            self._tables[key] = x.new_tensor([self.values[cell] for cell in self.cells])
+        return self._tables[key]
 
     def codes(self, x: Tensor) -> Tensor:
         """The numbers of the nearest levels, from 0 for the lowest."""

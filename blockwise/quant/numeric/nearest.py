@@ -12,6 +12,9 @@ from torch import Tensor
 COMPARED = 16
 """Up to so many levels, comparing with every threshold is faster than a binary search."""
 
+LANES = 256
+"""Sums that an accelerator makes side by side."""
+
 CHUNK = 1 << 17
 """Values that are looked at together: two buffers of so many fit into a core's cache."""
 
@@ -31,10 +34,10 @@ def nearest(x: Tensor, levels: Tensor) -> Tensor:
 def _count_below(x: Tensor, middles: Tensor) -> Tensor:
     """How many of the thresholds (G, 2^b - 1) are smaller, int32.
 
-    Part by part, so that intermediate values stay in the cache and take no new memory; a compiler
-    does so by itself.
+    Part by part, so that intermediate values stay in a processor's cache and take no new memory; a
+    compiler does so by itself.
     """
-    whole = torch.compiler.is_compiling() or not x.numel()
+    whole = torch.compiler.is_compiling() or x.device.type != "cpu" or not x.numel()
     size = x.shape[1] if whole else min(x.shape[1], max(1, CHUNK // len(x)))
     index = torch.empty(x.shape, dtype=torch.int32, device=x.device)
     buffers = torch.empty(2, len(x), size, dtype=x.dtype, device=x.device)
@@ -76,9 +79,22 @@ def tally(index: Tensor, size: int, weights: Tensor | None = None) -> Tensor:
         total = torch.zeros(size, dtype=torch.float64, device=index.device)
         ones = torch.ones_like(index) if weights is None else weights
         return total.index_add_(0, index, ones.double())
+    if index.device.type != "cpu":
+        return _spread_tally(index, size, weights)
     values = itertools.repeat(None) if weights is None else (w.double() for w in weights.split(CHUNK))
     parts = zip(index.split(CHUNK), values)  # noqa: B905 - the repetition has no end
     return torch.stack([i.bincount(w, minlength=size).double() for i, w in parts]).sum(0)
+
+
+def _spread_tally(index: Tensor, size: int, weights: Tensor | None) -> Tensor:
+    """The same on an accelerator, which is not waited for: ``bincount`` has it tell the largest index.
+
+    Each of :data:`LANES` adds up its own positions, so that few of its threads meet at one.
+    """
+    lane = torch.arange(len(index), device=index.device).remainder_(LANES)
+    total = torch.zeros(LANES * size, dtype=torch.float64, device=index.device)
+    ones = torch.ones_like(index, dtype=torch.float64) if weights is None else weights.double()
+    return total.index_add_(0, lane * size + index, ones).view(LANES, size).sum(0)
 
 
 def rows(x: Tensor, groups: int) -> Tensor:
