@@ -9,8 +9,9 @@ import torch
 from blockwise.system.files import atomic_write
 from devices.errors import InputError
 
-VERSION = 4
-"""Raised when a training would go on otherwise than it began. 4: the random state of an accelerator is
+VERSION = 5
+"""Raised when a training would go on otherwise than it began. 5: the optimizer's
+state is in the order of parameters that are treated alike; 4: the random state of an accelerator is
 kept; 3: rates do not end at 0, and the circumstances are told; 2: every integer weight tensor has a random
 stream of its own.
 """

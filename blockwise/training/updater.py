@@ -51,7 +51,7 @@ class Updater:
         self._parameters = list(parameters)
         groups = [self._group(p) for p in self._parameters]
         self.fused = fused
-        self.optimizers = [make([group]) for group in groups] if fused else [make(groups)]
+        self.optimizers = [make([group]) for group in groups] if fused else [make(_merged(groups))]
         self._hooks = [self._hook(o) for o in self.optimizers] if fused else []
 
     def _hook(self, optimizer: Optimizer) -> Any:
@@ -116,3 +116,12 @@ class Updater:
         """The optimizer state."""
         values = (v for o in self.optimizers for s in o.state.values() for v in s.values())
         return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def _merged(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One group for all parameters that are treated alike: an accelerator steps them in a few kernels."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for group in groups:
+        key = tuple(value for name, value in group.items() if name != "params")
+        merged.setdefault(key, {**group, "params": []})["params"] += group["params"]
+    return list(merged.values())

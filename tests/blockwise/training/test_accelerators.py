@@ -100,3 +100,21 @@ def test_a_tally_on_an_accelerator_is_that_of_a_processor(weighted):
     )
     torch.testing.assert_close(_spread_tally(index, 13, weights), expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(tally(index, 13, weights), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["lsq", "apot", "bnn"])
+def test_parameters_that_are_treated_alike_are_stepped_together_with_the_same_bits(method):
+    """Held against a step for each parameter by itself, as fused updates make it."""
+    together, apart = build(method).train(), build(method).train()
+    rules = ParameterRules.of(apart)
+    one = updater_of(together)
+    each = Updater(apart.parameters(), "sgd-momentum", fused=True, rules=rules, peak=0.1)
+    assert len(one.optimizers[0].param_groups) <= 5 < len(each.optimizers)
+    for seed in range(3):
+        x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+        for net, updater in ((together, one), (apart, each)):
+            updater.set_progress(seed, 4)
+            net.heads[-1](net(x), torch.arange(8)).backward()
+            updater.finish_step()
+    for ours, theirs in zip(together.parameters(), apart.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
