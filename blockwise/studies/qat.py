@@ -59,6 +59,10 @@ PROTOCOLS: dict[str, QatProtocol] = {
         "short", "5 epochs at 16x16: a night on two cores for the whole catalogue",
         epochs=5, batch_size=128, image_size=16, width=16, seeds=(0,),
     ),
+    "full": QatProtocol(
+        "full", "24 epochs at full size, 2 seeds",
+        epochs=24, batch_size=128, image_size=None, width=16, seeds=(0, 1),
+    ),
     "reference": QatProtocol(
         "reference", "200 epochs at full size, 10 seeds",
         epochs=200, batch_size=128, image_size=None, width=16, seeds=tuple(range(10)),

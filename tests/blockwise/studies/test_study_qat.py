@@ -79,6 +79,25 @@ def test_the_reference_rows_come_first_and_every_method_is_there():
     assert names[0] == "fp32"
 
 
+def test_the_full_preset_trains_the_reference_network_at_full_size_for_24_epochs():
+    runs = qat.jobs(qat.QatSpace(("fp32", "lsq")), qat.PROTOCOLS["full"])
+    assert [(run.config.training.seed, run.config.quantization.method) for run in runs] == [
+        (0, "fp32"), (0, "lsq"), (1, "fp32"), (1, "lsq")
+    ]  # fmt: skip
+    for run in runs:
+        network, images, training = run.config.network, run.config.images, run.config.training
+        assert (network.model, network.width, images.data, images.image_size) == (
+            "resnet20",
+            16,
+            "cifar10",
+            None,
+        )
+        assert (training.epochs, training.batch_size) == (24, 128)
+        assert (training.optimizer, training.learning_rate, training.weight_decay, training.schedule) == (
+            "sgd-momentum", 0.1, 5e-4, "one-cycle"
+        )  # fmt: skip
+
+
 def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
     protocol = qat.PROTOCOLS["best"]
     found = {
