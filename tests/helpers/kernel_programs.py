@@ -29,11 +29,12 @@ SCRIPT = """SECTIONS {
 
 
 def header(variant: str) -> str:
-    """Which kernels are tested."""
+    """Which kernels are tested: the formulas alone, or those of a kind of core."""
     names = ("conv_sums", "conv_input_sums", "conv_weight_sums")
-    included = "plain.h" if variant == "plain" else f"{variant}/kernels.h"
-    defines = [f"#define {name.upper()} {variant}_{name}" for name in names]
-    return "\n".join([f'#include "{KERNELS / included}"', *defines, ""])
+    kind = "" if variant in ("formulas", "plain") else f"#define BLOCKWISE_KERNELS_{variant.upper()}"
+    prefix = "plain_" if variant == "formulas" else ""
+    defines = [f"#define {name.upper()} {prefix}{name}" for name in names]
+    return "\n".join([kind, f'#include "{KERNELS / "kernels.h"}"', *defines, ""])
 
 
 def host_program(variant: str, folder: Path, options: Sequence[str] = ()) -> ctypes.CDLL:

@@ -25,7 +25,7 @@ RUNS = [
 """Compiler, board, and which kernels."""
 
 
-@pytest.mark.parametrize("variant", ["plain", "dsp"])
+@pytest.mark.parametrize("variant", ["formulas", "plain", "dsp"])
 def test_sums_of_every_shape_coding_and_fill_are_those_of_pytorch(variant, tmp_path):
     program = kernel_programs.host_program(variant, tmp_path)
     sums = kernel_programs.run_on_host(program, kernel_cases.batch(CASES), len(WANTED))

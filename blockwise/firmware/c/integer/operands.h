@@ -56,6 +56,12 @@ KERNEL int32_t integer_at(struct integers a, uint32_t i)
     }
 }
 
+/* Bytes of n integers, a whole number of them. INT32 has none of the fast kernels. */
+KERNEL uint32_t bytes_of(enum coding coding, uint32_t n)
+{
+    return coding == UINT4 || coding == STATES ? n / 2 : n;
+}
+
 /* sum + a b modulo 2^32: what NITRO-D's sums may do on the way, and no other's. */
 KERNEL int32_t add_product(int32_t sum, int32_t a, int32_t b)
 {
@@ -87,6 +93,25 @@ KERNEL struct range outputs_inside(uint32_t tap, uint32_t stride, uint32_t paddi
 {
     uint32_t first = (above(padding, tap) + stride - 1) / stride;
     return (struct range){first, smaller(outputs, (above(size + padding, tap) + stride - 1) / stride)};
+}
+
+/* Taps that an input meets: from, every step-th, below to. */
+struct taps {
+    uint32_t from, step, to;
+};
+
+/* Those of input k: output (k + padding - tap) / stride. */
+KERNEL struct taps taps_of_input(uint32_t k, uint32_t stride, uint32_t padding, uint32_t kernel, uint32_t outputs)
+{
+    uint32_t last = k + padding, low = above(last, stride * (outputs - 1));
+    return (struct taps){low + (last - low) % stride, stride, smaller(kernel, last + 1)};
+}
+
+/* Index of the input under tap (0, 0), which may lie before the map: all modulo 2^32. */
+KERNEL uint32_t first_input(struct geometry g, uint32_t b, uint32_t i, uint32_t j)
+{
+    uint32_t k = b * g.height + i * g.stride_y - g.padding_y;
+    return (k * g.width + j * g.stride_x - g.padding_x) * g.channels;
 }
 
 #endif

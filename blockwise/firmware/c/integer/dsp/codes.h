@@ -4,12 +4,6 @@
 
 #include "lanes.h"
 
-/* Bytes of n elements. */
-KERNEL uint32_t bytes_of(enum coding coding, uint32_t n)
-{
-    return coding == UINT4 || coding == STATES ? n / 2 : n;
-}
-
 /* Weights with their residues taken off: 16 times what they mean, in the same byte. */
 KERNEL uint32_t without_residue(uint32_t word, enum coding coding)
 {

@@ -12,18 +12,6 @@ struct inputs {
     int32_t sums[2][4], errors[2];
 };
 
-/* Taps that an input meets: from, every step-th, below to. */
-struct taps {
-    uint32_t from, step, to;
-};
-
-/* Those of input k: output (k + padding - tap) / stride. */
-KERNEL struct taps taps_of_input(uint32_t k, uint32_t stride, uint32_t padding, uint32_t kernel, uint32_t outputs)
-{
-    uint32_t last = k + padding, low = above(last, stride * (outputs - 1));
-    return (struct taps){low + (last - low) % stride, stride, smaller(kernel, last + 1)};
-}
-
 /* Products of two filters' errors with four channels' weights. */
 KERNEL struct inputs add_filters(
     struct inputs t, uint32_t e0, uint32_t e1, const uint8_t *w, uint32_t apart, enum coding coding, bool few,

@@ -167,13 +167,6 @@ KERNEL void filters_at_patches(
     }
 }
 
-/* Index of the input under tap (0, 0), which may lie before the map: all modulo 2^32. */
-KERNEL uint32_t first_input(struct geometry g, uint32_t b, uint32_t i, uint32_t j)
-{
-    uint32_t k = b * g.height + i * g.stride_y - g.padding_y;
-    return (k * g.width + j * g.stride_x - g.padding_x) * g.channels;
-}
-
 KERNEL bool fast_conv(struct geometry g, enum coding x, enum coding w)
 {
     uint32_t size = g.kernel_height * g.kernel_width * g.channels;

@@ -3,29 +3,13 @@
 #ifndef BLOCKWISE_DSP_CONV_WEIGHT_SUMS_H
 #define BLOCKWISE_DSP_CONV_WEIGHT_SUMS_H
 
-#include "../plain.h"
+#include "../blocks.h"
 #include "codes.h"
 #include "rows.h"
-
-/* Weights of two filters, from `at` on in kernel row u, count of them (at most four). */
-struct weights {
-    uint32_t o, u, at, count;
-    bool two; /* whether there is a second filter */
-};
 
 struct gradients {
     int32_t of[2][4];
 };
-
-/* Positions at which all weights of the block meet the map; {0, 0} if there is none. */
-KERNEL struct range common_outputs(struct geometry g, struct weights s)
-{
-    uint32_t first = s.at / g.channels, last = (s.at + s.count - 1) / g.channels;
-    struct range a = outputs_inside(first, g.stride_x, g.padding_x, g.columns, g.width);
-    struct range b = outputs_inside(last, g.stride_x, g.padding_x, g.columns, g.width);
-    struct range both = {a.from > b.from ? a.from : b.from, smaller(a.to, b.to)};
-    return both.from < both.to ? both : (struct range){0, 0};
-}
 
 /* Inputs of up to four weights at two positions. */
 KERNEL struct channels inputs_of(const uint8_t *first, const uint8_t *second, enum coding coding, uint32_t count)
@@ -68,41 +52,6 @@ KERNEL struct gradients add_row(
     return t;
 }
 
-/* Index of the input that the block's first weight meets at output (i, j). */
-KERNEL uint32_t input_of(struct geometry g, struct weights s, uint32_t b, uint32_t i, uint32_t j)
-{
-    uint32_t k = b * g.height + i * g.stride_y + s.u - g.padding_y;
-    return (k * g.width + j * g.stride_x - g.padding_x) * g.channels + s.at;
-}
-
-/* Positions from .. to - 1 of one row of errors, for weight k of the block alone, and one filter. */
-KERNEL int32_t add_alone(
-    int32_t sum, struct geometry g, struct errors e, struct integers x, struct weights s, uint32_t b, uint32_t i,
-    struct range js, uint32_t o, uint32_t k)
-{
-    for (uint32_t j = js.from; j < js.to; j++)
-        sum += error_at(g, e, b, i, j, o) * integer_at(x, input_of(g, s, b, i, j) + k);
-    return sum;
-}
-
-/* Positions that weight k of the block meets and others of it do not. */
-KERNEL struct gradients add_rest(
-    struct gradients t, struct geometry g, struct errors e, struct integers x, struct weights s, uint32_t b,
-    uint32_t i, struct range js)
-{
-    for (uint32_t k = 0; k < s.count; k++) {
-        struct range own =
-            outputs_inside((s.at + k) / g.channels, g.stride_x, g.padding_x, g.columns, g.width);
-        struct range before = {own.from, smaller(js.from, own.to)};
-        struct range behind = {js.to > own.from ? js.to : own.from, own.to};
-        for (uint32_t f = 0; f <= s.two; f++) {
-            t.of[f][k] = add_alone(t.of[f][k], g, e, x, s, b, i, before, s.o + f, k);
-            t.of[f][k] = add_alone(t.of[f][k], g, e, x, s, b, i, behind, s.o + f, k);
-        }
-    }
-    return t;
-}
-
 /* The sums of one block. */
 KERNEL void block_sums(
     struct geometry g, struct errors e, struct integers x, struct weights s, taker take, void *to)
@@ -113,17 +62,15 @@ KERNEL void block_sums(
     for (uint32_t b = 0; b < g.images; b++)
         for (uint32_t i = is.from; i < is.to; i++) {
             const uint8_t *errors = e.values.at + ((b * g.rows + i) * g.columns + js.from) * g.filters + s.o;
+            const uint8_t *inputs = x.at + bytes_of(x.coding, input_of(g, s, b, i, js.from));
             if (js.from < js.to)
-                t = add_row(
-                    t, g, errors, x.at + bytes_of(x.coding, input_of(g, s, b, i, js.from)), x.coding,
-                    js.to - js.from, s);
-            if (g.channels % 4)
-                t = add_rest(t, g, e, x, s, b, i, js);
+                t = add_row(t, g, errors, inputs, x.coding, js.to - js.from, s);
         }
-    uint32_t row = g.kernel_width * g.channels, index = (s.o * g.kernel_height + s.u) * row + s.at;
+    int32_t sums[8];
     for (uint32_t f = 0; f <= s.two; f++)
         for (uint32_t k = 0; k < s.count; k++)
-            take(to, index + f * g.kernel_height * row + k, t.of[f][k]);
+            sums[f * s.count + k] = t.of[f][k];
+    take_block(g, e, x, s, sums, g.channels % 4 != 0, take, to);
 }
 
 /* All blocks of one or two filters. */
