@@ -5,11 +5,15 @@ The counterpart of :mod:`devices.program.regimes` for a board that only runs the
 scale and one shift, and a tensor is freed after its last reader.
 """
 
+from dataclasses import replace
+
 from devices.network import IMAGES, Block, Network
 from devices.network.precision import with_quantizers
+from devices.program.integer import IntegerForm
 from devices.program.lower import Lowering
 from devices.program.operation import Stored
 from devices.program.regimes import Step
+from devices.program.regimes.integer import IntegerBuilder
 from devices.program.schedule import ACTIVATION, Program, Schedule
 from devices.program.state import State
 
@@ -44,3 +48,24 @@ def inference(network: Network, step: Step) -> Schedule:
     (logits,) = lowering.values.of([layers[-1].name])
     program.emit("result", "forward", OWNER, operands=(("logits", logits),), reads=deployed)
     return program.finish()
+
+
+def integer_inference(network: Network, form: IntegerForm, *, twice: bool) -> Schedule:
+    """The same of one image on integers, through the weights as a training holds them.
+
+    Sums wait in a buffer until the largest is known, or, ``twice``, are made again.
+    """
+    build = IntegerBuilder(network, Step(batch=1), replace(form, draws=False), twice)
+    for block in build.network.blocks:
+        build.train(block, head=False)
+    images = build.program.tensor(
+        "batch.images", (1, *network.in_shape), build.step.table.image_bits, ACTIVATION, OWNER
+    )
+    lowering, layers = build.lowering, build.network.layers
+    lowering.values.outputs[network.source] = Stored(images, maker=IMAGES)
+    lowering.values.makers[images] = IMAGES
+    build.program.emit("load batch", "load", OWNER, results=(("images", images),))
+    lowering.forward(layers, keep=False, training=False)
+    (logits,) = lowering.values.of([layers[-1].name])
+    build.program.emit("result", "forward", OWNER, operands=(("logits", logits),))
+    return build.finish()

@@ -75,7 +75,12 @@ LOCAL_SUFFIX = "-local"
 
 
 def integer_network(network: Network) -> Network:
-    """The network as integer training has it: no biases, requantized logits, 8 bits at its end."""
+    """The network as integer training has it: no biases, requantized logits, 8 bits at its end.
+
+    One that is so already stays as it is.
+    """
+    if isinstance(network.blocks[-1].layers[-1].op, Quantize):
+        return network
     relus = [layer.name for layer in network.layers if isinstance(layer.op, ReLU)]
     wide = relus[-1] if relus else ""
     *early, last = network.blocks

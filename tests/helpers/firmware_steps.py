@@ -13,6 +13,7 @@ from torch import Tensor
 from blockwise.firmware import Firmware, project
 from blockwise.firmware.check import records
 from blockwise.firmware.program import Spot, Stretch, of_net
+from blockwise.integer.loss import predicted
 from blockwise.integer.on_board import machine_of
 from blockwise.training.digest import digest
 
@@ -58,31 +59,58 @@ class Compared:
     wrong: list[str]
     checksum: str
     digest: str
+    predicted: list[int]
+    classes: list[int]  # by the simulation, image by image
 
 
-def compare(steps: IntegerSteps, folder: Path, count: int = 3) -> Compared:
-    """From first weights that the firmware draws; every resident byte after the start and after each step."""
+def compare(steps: IntegerSteps, folder: Path, count: int = 3, images: int = 8) -> Compared:
+    """From first weights that the firmware draws; every resident byte after the start and after each step.
+
+    Then the checksum, and the classes of single images.
+    """
     firmware = firmware_of(steps)
     program = built(firmware, folder)
-    generator = torch.Generator().manual_seed(1)
-    net, wanted, states = steps.net, [records.start(SEED)], [state_of(steps)]
-    for _ in range(count):
-        shape = (steps.batch, *steps.in_shape)
-        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        labels = torch.randint(0, CLASSES, (steps.batch,), generator=generator)
-        wanted.append(records.step(firmware, net.mu, images, labels))
-        net.train()
-        (phase,) = steps.procedure.phases(net)
-        steps.procedure.step(net, phase, images, labels)
+    batches = [batch_of(steps, number) for number in range(count)]
+    singles = torch.cat([batch_of(steps, count + number)[0] for number in range(images)])[:images]
+    wanted, states = [records.start(SEED)], [state_of(steps)]
+    for x, y in batches:
+        wanted.append(records.step(firmware, steps.net.mu, x, y))
+        take_step(steps, x, y)
         states.append(state_of(steps))
-    *found, crc = asked(firmware, program, [*wanted, records.checksum()])
+    wanted += [records.checksum(), *map(records.predict, singles)]
+    found = asked(firmware, program, wanted)
     wrong = [
         f"{name} after {index} steps"
-        for index, (payload, state) in enumerate(zip(found, states, strict=True))
+        for index, (payload, state) in enumerate(zip(found, states, strict=False))
         for name, value in records.tensors(firmware, payload).items()
         if not torch.equal(value.long(), state[name].long())
     ]
-    return Compared(wrong, f"{struct.unpack('<I', crc)[0]:08x}", digest(trained_weights(steps)))
+    crc, *classes = (struct.unpack("<I", word)[0] for word in found[len(states) :])
+    return Compared(
+        wrong, f"{crc:08x}", digest(trained_weights(steps)), classes, [class_of(steps, x) for x in singles]
+    )
+
+
+def batch_of(steps: IntegerSteps, number: int) -> tuple[Tensor, Tensor]:
+    """Random images and labels."""
+    generator = torch.Generator().manual_seed(number)
+    images = torch.randint(0, 256, (steps.batch, *steps.in_shape), dtype=torch.uint8, generator=generator)
+    return images, torch.randint(0, CLASSES, (steps.batch,), generator=generator)
+
+
+def take_step(steps: IntegerSteps, images: Tensor, labels: Tensor) -> None:
+    """Of the simulation."""
+    steps.net.train()
+    (phase,) = steps.procedure.phases(steps.net)
+    steps.procedure.step(steps.net, phase, images, labels)
+
+
+def class_of(steps: IntegerSteps, image: Tensor) -> int:
+    """What the simulation makes of one image."""
+    steps.net.eval()
+    last = len(steps.net) - 1
+    logits = steps.net.head(last).classify(steps.net.run(image[None], 0, last + 1))
+    return int(predicted(logits))
 
 
 def state_of(steps: IntegerSteps) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ def text(firmware: Firmware, dialect: Dialect) -> str:
         _top(firmware, dialect),
         _arrays(firmware),
         "\n".join(dialect.statics),
-        *_operations(firmware, dialect),
+        *operations(firmware, dialect, "operation"),
         _resident(firmware),
         _step(firmware),
         _batch(firmware),
@@ -48,10 +48,11 @@ def _arrays(firmware: Firmware) -> str:
     return "\n".join(lines)
 
 
-def _operations(firmware: Firmware, dialect: Dialect) -> Iterator[str]:
+def operations(firmware: Firmware, dialect: Dialect, prefix: str) -> Iterator[str]:
+    """A function for each operation of the firmware's schedule, named by its number."""
     for index, operation in enumerate(firmware.schedule.operations):
         body = indented([*dialect.operation(index, operation), "barrier();"])
-        yield f"{comment(operation.name)}\nstatic NOINLINE void operation_{index}(void) {{\n{body}}}"
+        yield f"{comment(operation.name)}\nstatic NOINLINE void {prefix}_{index}(void) {{\n{body}}}"
 
 
 def _resident(firmware: Firmware) -> str:

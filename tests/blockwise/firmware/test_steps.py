@@ -10,3 +10,4 @@ def test_every_resident_byte_is_that_of_the_simulation_after_every_step(regime, 
     found = compare(IntegerSteps(regime, batch=1), tmp_path / "project", 2)
     assert found.wrong == []
     assert found.checksum == found.digest
+    assert found.predicted == found.classes

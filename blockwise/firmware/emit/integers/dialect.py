@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit.integers import backward, forward, state, updates
+from blockwise.firmware.emit.integers import backward, forward, predict, state, updates
 from blockwise.firmware.emit.integers.context import Context
 from blockwise.firmware.emit.integers.exponents import Exponents
+from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware
 from blockwise.integer.nitro import Nitro
 from devices.program.operation import Operation
@@ -40,6 +41,7 @@ OTHERS: Mapping[str, Statements] = {
     "backward (weight, largest)": updates.largest_weight_sum,
     "backward (weight) and update": updates.update_by_sums,
     "update": updates.update,
+    "result": lambda c: (),
 }
 
 
@@ -59,6 +61,12 @@ class IntegerDialect:
         """The variables of the step."""
         return Exponents(self.firmware.schedule, not self.scaled)
 
+    @cached_property
+    def predictor(self) -> "IntegerDialect | None":
+        """Of the prediction of one image, if that has room."""
+        found = prediction(self.firmware)
+        return None if found is None else IntegerDialect(found)
+
     @property
     def headers(self) -> Sequence[str]:
         """Of all kernels that integer steps may call."""
@@ -69,12 +77,13 @@ class IntegerDialect:
     def statics(self) -> Sequence[str]:
         """All that a step keeps beside the plan's RAM."""
         lines = ["/* The learning rate in bits. */", "static int32_t mu = 0;"]
+        count = max(self.exponents.count, self.predictor.exponents.count if self.predictor else 0)
         if not self.scaled:
             lines += [
                 "/* The largest of the sums that were made last. */",
                 "static uint32_t largest;",
                 "/* Exponents of activations on their way to a loss. */",
-                f"static int16_t exponents[{self.exponents.count}];",
+                f"static int16_t exponents[{count}];",
             ]
         return lines
 
@@ -87,10 +96,11 @@ class IntegerDialect:
 
     @property
     def functions(self) -> Sequence[str]:
-        """init, the learning rate, checksum."""
-        return state.functions(self.firmware)
+        """init, the learning rate, checksum; prediction where it has room."""
+        found, predictor = state.functions(self.firmware), self.predictor
+        return [*found, *(predict.functions(predictor.firmware, predictor) if predictor else ())]
 
     @property
     def declarations(self) -> Sequence[str]:
         """Their declarations."""
-        return state.DECLARATIONS
+        return (*state.DECLARATIONS, *(("", *predict.DECLARATIONS) if self.predictor else ()))

@@ -67,7 +67,7 @@ class Exponents:
         """Activations and sums that it makes."""
         if not self.kept or operation.phase != "forward":
             return []
-        layer = self.schedule.layers[operation.layer]
-        if layer.op.ends:
+        layer = self.schedule.layers.get(operation.layer)
+        if layer is None or layer.op.ends:
             return []
         return [name for role, name in operation.results if role == "output"]
