@@ -45,12 +45,13 @@ def project(firmware: Firmware, out: Path) -> None:
     A project that is there already is replaced. Raises InputError where the folder holds something else.
     """
     check_folder(out)
+    content = files(firmware)
     made = out.parent / f".{out.name}.{uuid4().hex}.tmp"
     try:
-        for name, content in files(firmware).items():
+        for name, text in content.items():
             path = made / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, content)
+            atomic_write(path, text)
         if out.exists():
             shutil.rmtree(out)
         made.replace(out)
@@ -88,7 +89,7 @@ def closure(headers: Iterable[str]) -> list[str]:
     waiting = list(headers)
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in found or not (C / path).is_file():
             continue
         found.append(path)
         for name in _INCLUDED.findall((C / path).read_text("utf-8")):

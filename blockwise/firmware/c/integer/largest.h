@@ -4,7 +4,7 @@
 #define BLOCKWISE_LARGEST_H
 
 #include "rounding.h"
-#include "sums.h"
+#include "kernels.h"
 #include "waiting.h"
 
 enum largest_of {

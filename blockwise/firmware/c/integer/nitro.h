@@ -4,7 +4,7 @@
 
 #include "../common/packing.h"
 #include "rounding.h"
-#include "sums.h"
+#include "kernels.h"
 
 struct scaled {
     uint8_t *codes;

@@ -5,7 +5,7 @@
 #include "../common/packing.h"
 #include "../common/xorshift.h"
 #include "rounding.h"
-#include "sums.h"
+#include "kernels.h"
 
 struct update {
     uint8_t *weights;
