@@ -87,11 +87,13 @@ def _in_float(build: Builder) -> Schedule:
         build.load()
     for index, block in enumerate(blocks):
         lowering.next_step()
-        if packs:
-            lowering.load(build.network.in_shape, block.name)
-        _run_finished(build, index, weights)
+        if not packs:
+            _run_finished(build, index, weights)
         names = build.begin_training(block)
         build.program.emit("begins", "load", block.name, subject=block.name, writes=names)
+        if packs:  # the state of a block outlives each of its steps, of which finished blocks are a part
+            lowering.load(build.network.in_shape, block.name)
+            _run_finished(build, index, weights)
         layers = (*block.layers, *block.head)
         lowering.forward(layers)
         held = (block.layers[0].inputs[0], block.output)
