@@ -71,6 +71,7 @@ class OneStep:
     residual: Residual = "codes"
     style: models.Style = models.PLAIN
     before: int = 1  # steps of plain training that come first
+    widths: tuple[int, int] | None = None  # bits of weights and activations; None: the method's usual ones
 
     def __post_init__(self) -> None:
         self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
@@ -80,7 +81,8 @@ class OneStep:
         if self.method == "fp32":
             weight, activation = 32, 32
         else:
-            weight, activation = scheme.usual_bits("weight"), scheme.usual_bits("activation")
+            usual = scheme.usual_bits("weight"), scheme.usual_bits("activation")
+            weight, activation = self.widths or usual
         chain = built(self.model, self.in_shape, 3, self.width, self.norm, self.style)
         self.step = Step(
             self.batch,

@@ -1,0 +1,108 @@
+/* Activations: floats, or the codes of a quantizer, and what goes back through them.
+ *
+ * A gradient may come from a max pool behind the activation: then it has one element for each window, and
+ * stands where the window's largest value stood. `spot` says where element (b, i, j, c) of the gradient stands
+ * in the map; without a pool that is (i, j) itself. */
+#ifndef BLOCKWISE_FLOATS_ACTIVATIONS_H
+#define BLOCKWISE_FLOATS_ACTIVATIONS_H
+
+#include "lsq.h"
+
+struct spot { int y, x; };
+
+typedef struct spot (*spot_at)(int b, int i, int j, int c);
+
+ALWAYS_INLINE struct spot own_spot(int b, int i, int j, int c) {
+    const struct spot found = {i, j};
+    (void)b, (void)c;
+    return found;
+}
+
+/* x between limits; `high` below `low` is none. */
+struct limits { float low, high; };
+
+ALWAYS_INLINE float limited(struct limits l, float x) {
+    return x < l.low ? l.low : l.high > l.low && x > l.high ? l.high : x;
+}
+
+ALWAYS_INLINE void activate_floats(struct map m, struct limits l, float_at from, channel_begins begins,
+                                   const float *held, float *to) {
+    for (int c = 0; c < m.channels; c++) {
+        begins(held, c);
+        for (int b = 0; b < m.batch; b++)
+            for (int y = 0; y < m.height; y++)
+                for (int x = 0; x < m.width; x++)
+                    to[element(m, b, y, x, c)] = limited(l, from(held, b, y, x, c));
+    }
+}
+
+/* Codes, in order. */
+ALWAYS_INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, const float *held,
+                                  float step, uint8_t *to, int first) {
+    struct code_writer w = write_codes(to, bits, first);
+    for (int b = 0; b < m.batch; b++)
+        for (int y = 0; y < m.height; y++)
+            for (int x = 0; x < m.width; x++)
+                for (int c = 0; c < m.channels; c++)
+                    write_code(&w, bits, code_of(r, level_of(r, from(held, b, y, x, c), step)));
+    end_codes(&w);
+}
+
+/* Codes, channel by channel, each behind its filter: into zeros. */
+ALWAYS_INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at from, channel_begins begins,
+                                       const float *held, float step, uint8_t *to) {
+    clear_bytes(to, bytes_of(elements(m), bits));
+    for (int c = 0; c < m.channels; c++) {
+        begins(held, c);
+        for (int b = 0; b < m.batch; b++)
+            for (int y = 0; y < m.height; y++)
+                for (int x = 0; x < m.width; x++)
+                    put_code(to, bits, element(m, b, y, x, c),
+                             code_of(r, level_of(r, from(held, b, y, x, c), step)));
+    }
+}
+
+/* In place on the gradient: it passes where the saved output is above zero. */
+ALWAYS_INLINE void activation_backward(struct map gradient, spot_at spot, float_at output, float_at from,
+                                       const float *held, float *to) {
+    for (int b = 0; b < gradient.batch; b++)
+        for (int i = 0; i < gradient.height; i++)
+            for (int j = 0; j < gradient.width; j++)
+                for (int c = 0; c < gradient.channels; c++) {
+                    const struct spot at = spot(b, i, j, c);
+                    const int e = element(gradient, b, i, j, c);
+                    to[e] = output(held, b, at.y, at.x, c) > 0.0f ? from(held, b, i, j, c) : 0.0f;
+                }
+}
+
+/* The same of a quantizer, by its input; returns the sum of shares in the gradient of its step. */
+ALWAYS_INLINE float quantizer_backward(struct map gradient, spot_at spot, struct range r, float_at input,
+                                       float_at from, const float *held, float step, float *to) {
+    float whole = 0.0f;
+    for (int b = 0; b < gradient.batch; b++) {
+        float sum = 0.0f;
+        for (int i = 0; i < gradient.height; i++)
+            for (int j = 0; j < gradient.width; j++)
+                for (int c = 0; c < gradient.channels; c++) {
+                    const struct spot at = spot(b, i, j, c);
+                    const int e = element(gradient, b, i, j, c);
+                    const float g = from(held, b, i, j, c), v = input(held, b, at.y, at.x, c);
+                    sum += step_share(r, g, v, step);
+                    if (to)
+                        to[e] = inside(r, v, step) ? g : 0.0f;
+                }
+        whole += sum;
+    }
+    return whole;
+}
+
+/* In place on the gradient: each channel's constant scale. */
+ALWAYS_INLINE void scale_backward(struct map gradient, const float *scales, float_at from, const float *held, float *to) {
+    for (int b = 0; b < gradient.batch; b++)
+        for (int i = 0; i < gradient.height; i++)
+            for (int j = 0; j < gradient.width; j++)
+                for (int c = 0; c < gradient.channels; c++)
+                    to[element(gradient, b, i, j, c)] = from(held, b, i, j, c) * scales[c];
+}
+
+#endif

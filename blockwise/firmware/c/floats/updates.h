@@ -1,0 +1,56 @@
+/* The loss, and the optimizer's step on one parameter. */
+#ifndef BLOCKWISE_FLOATS_UPDATES_H
+#define BLOCKWISE_FLOATS_UPDATES_H
+
+#include "maps.h"
+
+/* Cross entropy: (softmax - one-hot) / images over the logits (rows, classes). */
+ALWAYS_INLINE void cross_entropy(int rows, int classes, float images, float_at logits, const float *held,
+                                 const uint8_t *labels, int label_bytes, float *to) {
+    for (int row = 0; row < rows; row++) {
+        float most = logits(held, row, 0, 0, 0), sum = 0.0f;
+        uint32_t label = 0;
+        for (int byte = 0; byte < label_bytes; byte++)
+            label |= (uint32_t)labels[row * label_bytes + byte] << 8 * byte;
+        for (int c = 1; c < classes; c++) {
+            const float x = logits(held, row, 0, 0, c);
+            most = x > most ? x : most;
+        }
+        for (int c = 0; c < classes; c++) {
+            const float e = exponential(logits(held, row, 0, 0, c) - most);
+            to[row * classes + c] = e;
+            sum += e;
+        }
+        for (int c = 0; c < classes; c++)
+            to[row * classes + c] = (to[row * classes + c] / sum - (c == (int)label ? 1.0f : 0.0f)) / images;
+    }
+}
+
+/* How far a parameter goes. A size moves by shares of itself, each `share` at most; else `share` is 0. */
+struct pace { float rate, decay, share, smallest; };
+
+/* Stochastic gradient descent; with `states`, one value of which is kept, Nesterov's momentum. */
+ALWAYS_INLINE float sgd(float value, float g, float *state, float momentum, float rate) {
+    if (!state)
+        return value - rate * g;
+    const float moment = momentum * *state + g;
+    *state = moment;
+    return value - rate * (g + momentum * moment);
+}
+
+ALWAYS_INLINE void update(int count, float *values, const float *gradient, float *states, float momentum, struct pace p) {
+    for (int i = 0; i < count; i++) {
+        float *state = states ? states + i : 0;
+        const float value = values[i];
+        if (p.share == 0.0f) {
+            values[i] = sgd(value, gradient[i] + p.decay * value, state, momentum, p.rate);
+            continue;
+        }
+        const float size = value < 0.0f ? (value < -p.smallest ? value : -p.smallest)
+                                        : (value > p.smallest ? value : p.smallest);
+        const float share = clamped(gradient[i] / size + p.decay, -p.share, p.share);
+        values[i] = size * exponential(sgd(0.0f, share, state, momentum, p.rate));
+    }
+}
+
+#endif

@@ -1,0 +1,79 @@
+"""Which C performs an operation of a float schedule."""
+
+from collections.abc import Callable
+
+from blockwise.firmware.emit.floats import activations, moves, norms, pools, updates, weighted
+from blockwise.firmware.emit.floats.site import Site
+from blockwise.firmware.float_facts import without_form
+from devices.program.operation import Operation
+from devices.program.schedule import Schedule
+
+Emitter = Callable[[Site], list[str]]
+
+LAYERS: dict[tuple[str, str], Emitter] = {
+    ("conv", "forward"): weighted.forward,
+    ("conv", "again"): weighted.forward,
+    ("conv", "backward (input)"): weighted.input_gradient,
+    ("conv", "backward (weight)"): weighted.weight_gradient,
+    ("linear", "forward"): weighted.forward,
+    ("linear", "again"): weighted.forward,
+    ("linear", "backward (input)"): weighted.input_gradient,
+    ("linear", "backward (weight)"): weighted.weight_gradient,
+    ("batch_norm", "forward"): norms.forward,
+    ("batch_norm", "backward"): norms.backward,
+    ("batch_norm_recompute", "forward"): norms.forward,
+    ("batch_norm_recompute", "again"): norms.again,
+    ("batch_norm_recompute", "backward"): norms.backward,
+    ("group_norm", "forward"): norms.forward,
+    ("group_norm", "backward"): norms.backward,
+    ("frozen_norm", "forward"): norms.forward,
+    ("frozen_norm", "backward"): norms.backward,
+    ("relu", "forward"): activations.forward,
+    ("relu", "backward"): activations.backward,
+    ("quantize", "forward"): activations.forward,
+    ("quantize", "backward"): activations.backward,
+    ("max_pool", "forward"): pools.max_forward,
+    ("max_pool", "backward"): pools.max_backward,
+    ("avg_pool", "forward"): pools.mean_forward,
+    ("avg_pool", "backward"): pools.mean_backward,
+    ("add", "forward"): pools.stored,
+    ("shortcut", "forward"): pools.stored,
+    ("shortcut", "backward"): pools.shortcut_backward,
+    ("cross_entropy", "forward"): updates.loss,
+    ("cross_entropy", "backward"): updates.loss_backward,
+}
+"""(kind of layer, action) -> what writes its statements."""
+
+OTHERS: dict[str, Emitter] = {
+    "load batch": moves.load,
+    "deployed network": moves.deployed,
+    "unpack": moves.page_in,
+    "begins": moves.page_in,
+    "ends": moves.load,
+    "pack": moves.pack,
+    "gather inputs": moves.gather,
+    "store input": moves.store_input,
+    "update": updates.update,
+    "kept": updates.keep,
+    "copy gradient": updates.copy_gradient,
+    "add gradients": updates.copy_gradient,
+}
+
+
+def emitter(operation: Operation, schedule: Schedule) -> Emitter:
+    """By the kind of layer and the action, else by the action alone.
+
+    Raises InputError for an operation that has no C form.
+    """
+    layer = schedule.layers.get(operation.layer)
+    found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
+    found = found or OTHERS.get(operation.action)
+    if found is None:
+        what = f"the operation {layer.op.words}" if layer is not None else f"the operation {operation.action}"
+        raise without_form(
+            operation.subject or "the schedule",
+            what,
+            "layers and regimes that have one",
+            "use another network, head, norm or regime",
+        )
+    return found

@@ -1,0 +1,37 @@
+"""Small pieces of C text of float operations."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+Dims = tuple[int, int, int]
+"""Height, width and channels of a map; a flat tensor is a map of one pixel."""
+
+
+def dims_of(shape: Sequence[int]) -> Dims:
+    """Of a shape without the batch: (C, H, W), or (F,)."""
+    if len(shape) == 3:
+        return shape[1], shape[2], shape[0]
+    return 1, 1, math.prod(shape)
+
+
+def number(value: float) -> str:
+    """A float literal that is read as these very bits."""
+    text = f"{float(np.float32(value)):.9g}"
+    return f"{text}f" if any(mark in text for mark in ".en") else f"{text}.0f"
+
+
+def numbers(values: Sequence[int]) -> str:
+    """An initialiser."""
+    return f"{{{', '.join(map(str, values))}}}"
+
+
+def map_of(batch: int, dims: Dims) -> str:
+    """``struct map`` as an initialiser."""
+    return numbers((batch, *dims))
+
+
+def call(function: str, *arguments: object) -> str:
+    """A statement."""
+    return f"{function}({', '.join(map(str, arguments))});"

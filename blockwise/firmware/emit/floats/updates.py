@@ -1,0 +1,73 @@
+"""The loss, gradients that meet, and the optimizer's step."""
+
+from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.site import Site
+from blockwise.firmware.emit.floats.text import call, number
+from devices.program.operation import Stored
+
+Lines = list[str]
+RATE = "learning_rate"
+"""The static variable."""
+BYTE_BITS = 8
+
+
+def pace_of(site: Site, name: str) -> str:
+    """``struct pace`` of a parameter."""
+    pace = site.facts.paces[name]
+    rate = RATE if pace.rate == 1.0 else f"{RATE} * {number(pace.rate)}"
+    share = pace.share or 0.0
+    return f"(struct pace){{{rate}, {number(pace.decay)}, {number(share)}, {number(pace.smallest)}}}"
+
+
+def update(site: Site) -> Lines:
+    """A parameter takes its step."""
+    name, gradient = site.operation.subject, site.floats(site.stored("gradient"))
+    states, momentum = site.floats(site.result("state")), number(site.facts.momentum)
+    count, pace = site.tensor(name).elements, pace_of(site, name)
+    return [call("update", count, site.floats(name), gradient, states, momentum, pace)]
+
+
+def keep(site: Site) -> Lines:
+    """What the next block reads by, before it changes."""
+    copy = site.made("copy")
+    return [
+        call("copy_floats", site.floats(copy), site.floats(site.stored("value")), site.tensor(copy).elements)
+    ]
+
+
+def copy_gradient(site: Site) -> Lines:
+    """Another layer still needs it as it is; also where two of them are added."""
+    target, source = site.made("gradient"), site.stored("gradient")
+    move = "add_floats" if target in site.operation.adds else "copy_floats"
+    return [call(move, site.floats(target), site.floats(source), site.tensor(target).elements)]
+
+
+def loss(site: Site) -> Lines:
+    """(softmax - one-hot) / images, over the logits."""
+    logits, labels = (x for role, x in site.operation.operands if role == "input")
+    assert isinstance(labels, Stored)
+    output = site.made("output")
+    (classes,) = site.tensor(output).shape[1:]
+    at = Operands(site).at(logits, (classes,))
+    size = site.tensor(labels.tensor).bits // BYTE_BITS
+    return [
+        call(
+            "cross_entropy",
+            site.batch(output),
+            classes,
+            number(site.facts.images),
+            at,
+            "held",
+            site.bytes(labels.tensor),
+            size,
+            site.floats(output),
+        )
+    ]
+
+
+def loss_backward(site: Site) -> Lines:
+    """It is there already."""
+    target, source = site.made("input gradient"), site.stored("saved output")
+    if target == source:
+        return []
+    return [call("copy_floats", site.floats(target), site.floats(source), site.tensor(target).elements)]

@@ -1,0 +1,103 @@
+"""The weights of a layer as C functions: floats as they lie, or one filter's codes at a time."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from blockwise.firmware.emit.floats.site import Site
+from blockwise.firmware.emit.floats.text import dims_of, map_of
+from blockwise.firmware.float_facts import Levels, without_form
+from devices.network import Layer
+from devices.network.ops import Conv, Linear
+
+WORD_BITS = 32
+BYTE_BITS = 8
+
+
+@dataclass(frozen=True)
+class Weights:
+    """``weight`` makes one as a float, ``level`` as the integer it stands for; ``scale`` is between them."""
+
+    weight: str
+    begins: str = ""  # what unpacks a filter
+    level: str | None = None
+    scale: str = "1.0f"
+    levels: Levels | None = None
+
+    @property
+    def begin(self) -> str:
+        """The function to call before a filter's weights are asked for."""
+        return self.begins or "nothing_begins"
+
+    def exact_with(self, bits: int, filter_size: int) -> bool:
+        """Whether sums of products with codes of ``bits`` bits are exact in 32 bits."""
+        if self.levels is None:
+            return False
+        largest = max(-self.levels.low, self.levels.high)
+        return filter_size * largest * ((1 << bits) - 1) < 1 << (WORD_BITS - 1)
+
+
+def weights_of(site: Site, layer: Layer, names: Mapping[str, str], scratch: str | None) -> Weights:
+    """Of a layer whose tensors go by role: latent ("weight") or deployed ("codes"), each with a "step"."""
+    size, levels = layer.filter_size, site.facts.quantizers.get(layer.name)
+    tensor = names.get("codes") or names["weight"]
+    if levels is None:
+        body = f"(void)held; return ((const float *)({site.address(tensor)}))[filter * {size} + i];"
+        return Weights(site.function("weight", "float", "const float *held, int filter, int i", body))
+    assert scratch is not None, f"{layer.name} has no room for a filter"
+    width = BYTE_BITS if levels.bits <= BYTE_BITS else 2 * BYTE_BITS
+    room = f"(int{width}_t *)({site.address(scratch)})"
+    if "codes" in names:
+        scale = f"*(const float *)({site.address(names['step'])})"
+        packed = f"{site.bytes(tensor)}, {levels.bits}, c * {size}, {size}"
+        found = f"unpack_filter{width}({room}, {range_of(levels)}, {packed});"
+        begins = site.function("filter", "void", "const float *held, int c", f"(void)held; {found}")
+    else:
+        scale = site.size(names["step"])
+        latent = f"(const float *)({site.address(tensor)}) + c * {size}"
+        found = f"quantize_filter{width}({room}, {range_of(levels)}, {latent}, {size}, {site.number(scale)});"
+        begins = site.function("filter", "void", "const float *held, int c", f"(void)held; {found}")
+    level = site.function("level", "int", "int i", f"return ({room})[i];")
+    weight = site.function(
+        "weight",
+        "float",
+        "const float *held, int filter, int i",
+        f"(void)held, (void)filter; return (float)({room})[i];",
+    )
+    return Weights(weight, begins, level, scale, levels)
+
+
+def range_of(levels: Levels) -> str:
+    """``struct range``."""
+    return f"(struct range){{{levels.low}, {levels.high}, {int(levels.binary)}}}"
+
+
+def convolution(site: Site, layer: Layer, batch: int) -> str:
+    """``struct convolution`` of a layer with weights; a linear one is of one pixel."""
+    op = layer.op
+    if isinstance(op, Linear):
+        inside, outside = (1, 1, op.in_features), (1, 1, op.features)
+        if math.prod(layer.shape) != op.features:
+            raise without_form(
+                f"layer {layer.name}",
+                "a linear layer of several positions",
+                "one that reads flat features",
+                "use another network",
+            )
+        geometry: tuple[int, ...] = (1, 1, 1, 1, 0, 0, 1, 1, 1)
+    else:
+        assert isinstance(op, Conv)
+        if len(op.kernel) != 2 or op.padding_mode != "zeros":
+            found = f"a convolution of {len(op.kernel)} dimensions padded with {op.padding_mode}"
+            wanted = "two dimensions padded with zeros"
+            raise without_form(f"layer {layer.name}", found, wanted, "use another network")
+        outside = dims_of(layer.shape)
+        inside = _input_dims(site, layer)
+        geometry = (*op.kernel, *op.stride, *op.padding, *op.dilation, op.groups)
+    numbers = ", ".join(map(str, geometry))
+    return f"(struct convolution){{{map_of(batch, inside)}, {map_of(batch, outside)}, {numbers}}}"
+
+
+def _input_dims(site: Site, layer: Layer) -> tuple[int, int, int]:
+    source = site.schedule.layers.get(layer.inputs[0])
+    return dims_of(source.shape if source is not None else site.tensor("batch.images").shape[1:])

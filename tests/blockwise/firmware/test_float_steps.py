@@ -1,0 +1,122 @@
+"""A float step in C, its arena filled with what is no number, against PyTorch's from the same state."""
+
+from itertools import combinations, product
+
+import pytest
+from float_firmware import compare
+from one_step import OneStep
+
+from blockwise.firmware.emit.floats.phases import BEGINNING, END, phases
+
+METHODS = ("fp32", "lsq")
+REGIMES = ("bp", "local", "local-resident")
+NORMS = ("batch", "batch-recompute", "group", "frozen", "none")
+MODELS = ("resnet8", "plain4", "cnn")
+TOLERANCE = 1e-5
+"""Of the length of the update."""
+MOST_FLIPS = 1e-3
+"""Of all codes: a value may lie within a few units in the last place of a threshold."""
+
+CHOICES = {
+    "method": METHODS, "regime": REGIMES, "optimizer": ("sgd", "sgd-momentum"), "norm": NORMS,
+    "model": MODELS,
+}  # fmt: skip
+
+
+def all_pairs():
+    """Settings in which every two choices occur together: greedily, in a fixed order."""
+    names = list(CHOICES)
+    missing = {
+        ((a, x), (b, y)) for a, b in combinations(names, 2) for x, y in product(CHOICES[a], CHOICES[b])
+    }
+    rows = [dict(zip(names, values, strict=True)) for values in product(*CHOICES.values())]
+    found = []
+    while missing:
+        row = max(rows, key=lambda r: len(missing.intersection(combinations(r.items(), 2))))
+        missing -= set(combinations(row.items(), 2))
+        found.append(row)
+    return found
+
+
+PAIRS = ["-".join(row.values()) for row in all_pairs()]
+ROWS = dict(zip(PAIRS, all_pairs(), strict=True))
+
+
+def check(folder, **settings):
+    found = compare(folder, **settings)
+    assert found.error < TOLERANCE, found.worst
+    assert found.flips <= MOST_FLIPS * found.codes
+    return found
+
+
+QUICK = {
+    "global": {"regime": "bp", "model": "plain4", "method": "fp32"},
+    "one by one": {"regime": "local-resident", "model": "resnet8", "method": "lsq"},
+}
+
+
+@pytest.mark.parametrize("case", QUICK)
+def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
+    found = check(tmp_path, **QUICK[case])
+    assert (found.codes > 0) == (QUICK[case]["method"] == "lsq")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS)
+def test_so_it_is_of_every_pair_of_settings(pair, tmp_path):
+    check(tmp_path, **ROWS[pair])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", REGIMES)
+def test_so_it_is_of_resnet20(regime, tmp_path):
+    check(tmp_path, regime=regime, model="resnet20", method="lsq", batch=2, blocks="3", width=8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("widths", [(1, 1), (2, 8), (5, 7), (8, 2), (16, 16)], ids=str)
+def test_so_it_is_of_other_bits(widths, tmp_path):
+    for model in ("cnn", "resnet8"):
+        check(tmp_path, regime="local-resident", model=model, method="lsq", widths=widths)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", REGIMES)
+def test_so_it_is_where_skip_paths_hold_floats(regime, tmp_path):
+    check(tmp_path, regime=regime, model="resnet8", method="lsq", residual="float", head="gap")
+
+
+@pytest.mark.slow
+def test_so_it_is_where_gradients_wait_for_the_end_of_the_step(tmp_path):
+    check(tmp_path, regime="bp", model="resnet8", method="lsq", fused=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_the_steps_of_a_block_are_repeated_and_its_state_outlives_them(norm, tmp_path):
+    """The finished blocks before it are run in each of them, in bytes that its state must not share."""
+    check(tmp_path, regime="local-resident", model="cnn", method="fp32", norm=norm, steps=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_lives_when_a_step_begins_lives_until_the_step_ends(method):
+    for regime in REGIMES:
+        schedule = OneStep(regime, model="resnet8", method=method).plan
+        for phase in phases(schedule):
+            assert not {schedule.operations[i].action for i in phase.step} & (BEGINNING | END)
+            for name, (first, last) in schedule.lifetimes.items():
+                assert not first < phase.step.start <= last or last >= phase.step.stop - 1, (regime, name)
+
+
+def test_phases_are_those_of_the_blocks():
+    step = OneStep("local-resident", model="resnet8", method="lsq")
+    found, operations = phases(step.plan), step.plan.operations
+    assert len(found) == len(step.net)
+    assert [i for phase in found for part in (phase.begin, phase.step, phase.end) for i in part] == list(
+        range(len(operations))
+    )
+    for phase in found:
+        assert {operations[i].action for i in phase.begin} <= {"deployed network", "unpack"}
+        assert {operations[i].action for i in phase.end} <= {"deployed network", "pack"}
+        assert operations[phase.step.start].action == "load batch"
+    assert len(phases(OneStep("local", method="lsq").plan)) == 1

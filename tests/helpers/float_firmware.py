@@ -1,0 +1,298 @@
+"""The float step of :class:`~one_step.OneStep` as a program in C, beside the simulation of the same step.
+
+The program holds its tensors at planned offsets of one array, filled with bytes that are no numbers. It
+writes what the array holds behind each step and each phase, and the codes of activations as they are made.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from one_step import OneStep, normalize
+from torch import Tensor, nn
+
+import blockwise.firmware
+from blockwise.firmware.emit.floats.dialect import HEADERS, FloatOperations
+from blockwise.firmware.emit.floats.moves import FIRST
+from blockwise.firmware.emit.floats.order import from_board, maps_from_board, to_board, words_of
+from blockwise.firmware.float_facts import float_facts
+from blockwise.nets.blocks import BlockNet
+from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.updater import Updater
+from devices.memory.arena import buffers_of, pack
+from devices.program.execute.memory import WORD_BITS, unpacked
+from devices.program.kernels.machine import FloatMachine
+from devices.program.schedule import Schedule
+
+C = Path(blockwise.firmware.__file__).parent / "c"
+FLAGS = ("-std=gnu99", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
+         "-Wextra", "-Werror")  # fmt: skip
+RATE = 0.05
+NOISE = 1e-6
+"""A sum of this share of the largest is zero but for rounding: of codes, sums are exact on the board."""
+
+RUN = """
+#include <stdio.h>
+#include <stdlib.h>
+
+static FILE *in, *out, *made;
+
+static void run(void (*begin)(void), void (*step)(void), void (*end)(void), uint8_t *images, int image_bytes,
+                uint8_t *labels, int label_bytes, int steps) {
+    begin();
+    for (int i = 0; i < steps; i++) {
+        if (!fread(images, image_bytes, 1, in) || !fread(labels, label_bytes, 1, in)) exit(3);
+        step();
+        fwrite(blockwise_ram0, sizeof blockwise_ram0, 1, out);
+    }
+    end();
+    fwrite(blockwise_ram0, sizeof blockwise_ram0, 1, out);
+}
+"""
+Bytes = NDArray[np.uint8]
+
+
+class Program:
+    """A schedule in C; ``machine`` is where it starts."""
+
+    def __init__(self, schedule: Schedule, machine: FloatMachine, channels: int) -> None:
+        self.schedule, self.machine = schedule, machine
+        self.offsets: Mapping[str, int] = pack(buffers_of(schedule, 8), 8).offsets
+        self.height = max(self.offsets[name] + tensor.bytes for name, tensor in schedule.tensors.items())
+        facts = float_facts(machine, channels, RATE)
+        self.operations = FloatOperations(schedule, facts, lambda n: f"blockwise_ram0 + {self.offsets[n]}")
+        self.watched = [
+            (operation.layer, name)
+            for operation in schedule.operations
+            for role, name in operation.results
+            if role == "output" and operation.action == operation.phase == "forward" and not operation.at_rest
+            and operation.layer in machine.quantizers and schedule.tensors[name].bits < WORD_BITS
+        ]  # fmt: skip
+
+    def text(self, steps: int) -> str:
+        """The whole program."""
+        found, first = self.operations, self.operations.first
+        words = [
+            word for name, value in first.items() for word in words_of(to_board(self.schedule, name, value))
+        ]
+        parts = [
+            *(f'#include "floats/{name}"' for name in HEADERS),
+            f"static uint8_t blockwise_ram0[{self.height}] __attribute__((aligned(8)));",
+            *found.statics,
+            f"const uint32_t {FIRST}[] = {{{', '.join(map(str, words or [0]))}}};",
+            RUN,
+        ]
+        for index in range(len(self.schedule.operations)):
+            functions, lines = found.emitted(index)
+            body = "\n".join(f"    {line}" for line in [*lines, *self._watch(index)])
+            parts += [
+                *functions,
+                f"static __attribute__((noinline)) void operation_{index}(void) {{\n{body}\n}}",
+            ]
+        calls = [
+            'in = fopen(arguments[1], "rb"), out = fopen(arguments[2], "wb");',
+            'made = fopen(arguments[3], "wb");',
+            "for (unsigned i = 0; i < sizeof blockwise_ram0; i++) blockwise_ram0[i] = 0xFF;",
+            f"learning_rate = {RATE}f;", *found.initial(),
+        ]  # fmt: skip
+        for number, phase in enumerate(found.phases):
+            for what in ("begin", "step", "end"):
+                parts.append(f"static void {what}_{number}(void) {{ {self._calls(getattr(phase, what))} }}")
+            calls.append(
+                f"run(begin_{number}, step_{number}, end_{number}, {self._batch(phase.step)}, {steps});"
+            )
+        body = "\n".join(calls)
+        parts.append(f"int main(int count, char **arguments) {{\n(void)count;\n{body}\n"
+                     "return fclose(out) + fclose(made);\n}\n")  # fmt: skip
+        return "\n".join(parts)
+
+    def _watch(self, index: int) -> list[str]:
+        names = {name for _, name in self.schedule.operations[index].results}
+        return [
+            f"fwrite(blockwise_ram0 + {self.offsets[name]}, {self.schedule.tensors[name].bytes}, 1, made);"
+            for layer, name in self.watched
+            if name in names and layer == self.schedule.operations[index].layer
+        ]
+
+    def _calls(self, indices: range) -> str:
+        calls, index = [], indices.start
+        while index < indices.stop:
+            loop = self.operations.loop_of(index)
+            if loop is None:
+                calls.append(f"operation_{index}();")
+                index += 1
+                continue
+            inside = " ".join(f"operation_{i}();" for i in range(loop.first, loop.last + 1))
+            calls.append(f"for (turn = 0; turn < {loop.passes}; turn++) {{ {inside} }}")
+            index = loop.last + 1
+        return " ".join(calls)
+
+    def _batch(self, step: range) -> str:
+        results = dict(self.schedule.operations[step.start].results)
+        return ", ".join(
+            f"blockwise_ram0 + {self.offsets[results[role]]}, {self.schedule.tensors[results[role]].bytes}"
+            for role in ("images", "labels")
+        )
+
+    def value(self, ram: Bytes, name: str) -> Tensor:
+        """The elements of a tensor in RAM: weights flat in the simulation's order, maps in its shape."""
+        start = self.offsets[name]
+        return self.read(ram[start : start + self.schedule.tensors[name].bytes], name)
+
+    def read(self, payload: Bytes, name: str) -> Tensor:
+        """The same of its bytes."""
+        tensor = self.schedule.tensors[name]
+        if tensor.bits == WORD_BITS:
+            flat = torch.from_numpy(payload.view("<f4").copy())
+        else:
+            flat = torch.from_numpy(unpacked(payload, tensor.bits, tensor.elements))
+        if len(tensor.shape) > 1:
+            return maps_from_board(tensor.shape, flat)
+        return from_board(self.schedule, name, flat)
+
+    def state(self, rams: Sequence[Bytes], steps: int) -> dict[str, Tensor]:
+        """What training leaves, by name: of a phase's own state behind its last step."""
+        found: dict[str, Tensor] = {}
+        for number, phase in enumerate(self.operations.phases):
+            ram = rams[number * (steps + 1) + steps - 1]
+            for index in phase.end:
+                found |= {name: self.value(ram, name) for name in self.schedule.operations[index].reads}
+        resident = (name for name, tensor in self.schedule.tensors.items() if tensor.resident)
+        return found | {name: self.value(rams[-1], name) for name in resident}
+
+
+@dataclass
+class Compared:
+    """One step, or a few, of the board's program and of the simulation."""
+
+    error: float  # of the length of the update
+    codes: int  # of activations that were made
+    flips: int  # of them, those that differ
+    noise: int  # sums that the simulation has beside zero by rounding alone
+    program: Program
+    rams: list[Bytes]
+    board: dict[str, Tensor]
+    after: dict[str, Tensor]
+    start: dict[str, Tensor]
+    worst: list[tuple[float, str]] = field(default_factory=list)
+
+
+def compare(folder: Path, steps: int = 1, **settings: Any) -> Compared:
+    """Build and run the C of ``OneStep(**settings)`` in ``folder``, and hold it against the simulation."""
+    step = OneStep(**settings)
+    updater = step.updater(step.net)
+    phases = step.procedure.phases(step.net)
+    for _ in range(step.before if len(phases) == 1 else 0):
+        step.simulated(step.net, updater, phases[0])
+    batch = step.images, step.labels
+    machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
+    program = Program(step.plan, machine, step.in_shape[0])
+    modules = dict(modules_of(step.chain, step.net, step.plan.layers))
+    start, watch = _state(modules), Watch(step.net, modules, program)
+    _simulate(step, updater, steps)
+    watch.close()
+    built = build(program.text(steps), folder)
+    rams, made = run(built, program.height, [batch] * (steps * len(phases)))
+    board = program.state(rams, steps)
+    after = {name: value for name, value in _state(modules).items() if name in board}
+    flips, codes = watch.compared(made) if steps == 1 else (0, 0)
+    worst = sorted(((float((board[n] - v).abs().max()), n) for n, v in after.items()), reverse=True)[:4]
+    return Compared(difference(start, after, board), codes, flips, watch.noise, program, rams, board, after,
+                    start, worst)  # fmt: skip
+
+
+def _simulate(step: OneStep, updater: Updater, steps: int) -> None:
+    net, phases = step.net, step.procedure.phases(step.net)
+    for phase in phases:
+        if len(phases) > 1:
+            for index in range(len(net)):
+                trained = phase.first <= index < phase.last
+                net.bodies[index].requires_grad_(trained)
+                net.heads[index].requires_grad_(trained)
+            updater.close()
+            updater = step.updater(net)
+        for _ in range(steps):
+            step.simulated(net, updater, phase)
+    updater.close()
+
+
+class Watch:
+    """Looks at the simulation: its activations, and sums that are beside zero by rounding alone.
+
+    Those it sets to zero, so that both sides of a comparison agree on whether zero passes a gradient.
+    """
+
+    def __init__(self, net: BlockNet, modules: Mapping[str, nn.Module], program: Program) -> None:
+        self.program, self.noise = program, 0
+        self.outputs: dict[str, list[Tensor]] = {}
+        sums = [m for m in net.modules() if isinstance(m, QuantConv2d | QuantLinear)]
+        self.handles = [m.register_forward_hook(self._without_noise) for m in sums]
+        for layer in {layer for layer, _ in program.watched}:
+            self.handles.append(modules[layer].register_forward_hook(self._keep(layer)))
+
+    def _without_noise(self, module: nn.Module, _: object, output: Tensor) -> Tensor:
+        noise = (output.detach().abs() < NOISE * output.detach().abs().max()) & (output.detach() != 0)
+        if module.training:
+            self.noise += int(noise.sum())
+        return torch.where(noise, output - output.detach(), output)
+
+    def _keep(self, layer: str) -> Any:
+        def keep(module: nn.Module, _: object, output: Tensor) -> None:
+            if module.training:
+                self.outputs.setdefault(layer, []).append(output.detach().clone())
+
+        return keep
+
+    def close(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def compared(self, made: Bytes) -> tuple[int, int]:
+        """Codes that differ, and all codes, given the program's bytes of codes in the order of making."""
+        at = flips = codes = 0
+        machine, schedule = self.program.machine, self.program.schedule
+        for layer, name in self.program.watched:
+            size = schedule.tensors[name].bytes
+            found = self.program.read(made[at : at + size], name)
+            values = machine.quantizers[layer].decode(found, machine.start[f"{layer}.step"])
+            expected = self.outputs[layer].pop(0)
+            apart = (values.reshape(expected.shape) - expected).abs() > 1e-3 * expected.abs().max()
+            at, flips, codes = at + size, flips + int(apart.sum()), codes + apart.numel()
+        assert at == len(made)
+        return flips, codes
+
+
+def _state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
+
+
+def build(text: str, folder: Path, name: str = "step") -> Path:
+    """With the compiler that tests have, for this computer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source, program = folder / f"{name}.c", folder / name
+    source.write_text(text)
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{C}", "-o", program, source], check=True
+    )
+    return program
+
+
+def run(program: Path, height: int, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[Bytes], Bytes]:
+    """What RAM holds behind each step and each phase, and the codes that were made."""
+    stream = b"".join(
+        x.permute(0, 2, 3, 1).contiguous().numpy().tobytes() + y.numpy().astype("<u1").tobytes()
+        for x, y in batches
+    )
+    given, left, made = (program.with_suffix(end) for end in (".in", ".out", ".codes"))
+    given.write_bytes(stream)
+    subprocess.run([program, given, left, made], check=True)
+    found = np.frombuffer(left.read_bytes(), np.uint8)
+    assert not len(found) % height
+    return list(found.reshape(-1, height)), np.frombuffer(made.read_bytes(), np.uint8)
