@@ -6,11 +6,12 @@ from functools import cached_property
 
 from torch import Tensor
 
+from blockwise.firmware.arenas import heights_of
 from blockwise.firmware.integer_facts import IntegerFacts, integer_facts
 from blockwise.integer.net import IntegerNet
 from devices.boards.profile import Device
 from devices.errors import InputError
-from devices.memory.arena import Placement
+from devices.memory.arena import Placement, RamRun
 from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.planning import Plan
@@ -123,23 +124,18 @@ def of_plan(plan: Plan, network: Network, net: IntegerNet, seed: int) -> Firmwar
 
 def placed(placement: Placement) -> tuple[tuple[Stretch, ...], dict[str, Spot]]:
     """The runs that hold tensors, each with its height, and every tensor's place in them."""
+    heights = heights_of(placement)
+    runs = [run for run in placement.runs if heights.get(run.name)]
     leads = {run.name: run.lead(placement.alignment) for run in placement.runs}
-    sizes = {buffer.name: buffer.size for buffer in placement.buffers}
-    ends: dict[str, int] = {}
-    for name, place in placement.places.items():
-        end = place.offset - leads[place.run] + sizes[name]
-        ends[place.run] = max(ends.get(place.run, 0), end)
-    runs = [run for run in placement.runs if ends.get(run.name)]
-    stretches = tuple(
-        Stretch(
-            run.name, None if run.start is None else run.start + leads[run.name], run.size_bytes,
-            run.reserve_bytes, ends[run.name],
-        )
-        for run in runs
-    )  # fmt: skip
+    stretches = tuple(_stretch(run, leads[run.name], heights[run.name]) for run in runs)
     number = {run.name: index for index, run in enumerate(runs)}
     spots = {
         name: Spot(number.get(place.run, 0), place.offset - leads[place.run])
         for name, place in placement.places.items()
     }
     return stretches, spots
+
+
+def _stretch(run: RamRun, lead: int, height: int) -> Stretch:
+    start = None if run.start is None else run.start + lead
+    return Stretch(run.name, start, run.size_bytes, run.reserve_bytes, height)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from blockwise.firmware.emit import header, makefile, readme, step, weights
+from blockwise.firmware.arenas import memory_map
+from blockwise.firmware.emit import header, linker, makefile, readme, step, weights
 from blockwise.firmware.emit.dialect import Dialect, dialect_of
 from blockwise.firmware.program import Firmware
+from blockwise.firmware.toolchains.toolchain import BOARD_SCRIPT
 from blockwise.system.files import WriteError, atomic_write
 from devices.errors import InputError
 
@@ -31,6 +33,9 @@ COPIED: dict[str, str] = {
     "port_host.c": "port/host.c",
 }
 """File of a project -> where it stands under ``c``."""
+
+OF_BOARD: dict[str, str] = {"start.c": "board/start.c", "start.h": "board/start.h"}
+"""The same of what only a board needs."""
 
 KERNELS = "kernels"
 MARK = "blockwise.h"
@@ -79,6 +84,10 @@ def files(firmware: Firmware) -> Mapping[str, str]:
     if firmware.given is not None:
         found |= {"weights.h": weights.header(firmware), "weights.c": weights.source(firmware)}
     found |= {name: (C / path).read_text("utf-8") for name, path in COPIED.items()}
+    if firmware.device is not None:
+        found |= {name: (C / path).read_text("utf-8") for name, path in OF_BOARD.items()}
+        heights = {stretch.name: stretch.height for stretch in firmware.stretches}
+        found[BOARD_SCRIPT] = linker.script(memory_map(firmware.device, heights))
     headers = closure(dialect.headers)
     return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
 
