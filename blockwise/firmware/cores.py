@@ -12,6 +12,33 @@ from devices.errors import InputError
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast a core runs instructions, by a benchmark that both sides know.
+
+    ``per_mhz`` are iterations of CoreMark per second and MHz, from ``source``; ``instructions`` those of one
+    iteration, counted in unicorn (EEMBC's sources, GCC 12.2, -O3, this project's flags).
+    """
+
+    per_mhz: float
+    instructions: int
+    source: str
+
+    @property
+    def cycles_per_instruction(self) -> float:
+        """On average over CoreMark: lists, matrices and a state machine, in memory without wait states."""
+        return 1e6 / self.per_mhz / self.instructions
+
+    @property
+    def rests_on(self) -> str:
+        """In words."""
+        return (
+            f"{self.cycles_per_instruction:.2f} cycles per instruction, as CoreMark takes:"
+            f" {self.per_mhz:g} iterations per second and MHz ({self.source}),"
+            f" {self.instructions:,} instructions each; without wait states of flash or caches"
+        )
+
+
+@dataclass(frozen=True)
 class Core:
     """One core with all of its options.
 
@@ -45,6 +72,17 @@ CORES: dict[str, Core] = {
         Core("Cortex-M55", "cortex_m55", "cortex-m55", "fp_armv8d16sp", "auto", "", "mps3-an547"),
     )
 }
+
+_TABLE = "Ibrahim, ARM-Based Microcontroller Projects Using mbed, table 3.2"
+
+PACES: dict[str, Pace] = {
+    "Cortex-M0+": Pace(2.46, 387_553, "SAM D21 datasheet"),
+    "Cortex-M3": Pace(3.32, 295_055, _TABLE),
+    "Cortex-M4": Pace(3.40, 295_034, "NXP AN12284"),
+    "Cortex-M7": Pace(5.01, 285_509, _TABLE),
+    "Cortex-M33": Pace(4.02, 295_059, "NXP AN12284"),
+}
+"""Of the cores whose instructions can be counted here."""
 
 _ARM = re.compile(r"(?:\d+x )?(Cortex-M\d+\+?)F?")
 

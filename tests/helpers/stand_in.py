@@ -13,6 +13,8 @@ import numpy as np
 
 import blockwise.firmware
 from blockwise.firmware.arenas import MemoryMap, heights_of, memory_map
+from blockwise.firmware.check.checking import Subject
+from blockwise.firmware.check.reference import Exchange
 from blockwise.firmware.emit import linker
 from devices.boards.profile import Device, load
 from devices.memory.arena import Placement, place_on
@@ -177,7 +179,7 @@ class StandIn:
         return memory_map(self.device, heights_of(self.placement))
 
     @property
-    def watched(self) -> tuple[Tensor, ...]:
+    def tensors(self) -> tuple[Tensor, ...]:
         """In the order of the table in step.c."""
         return tuple(self.schedule.tensors[name] for name in ("layer.weight", "random"))
 
@@ -206,6 +208,17 @@ class StandIn:
             assert old in text
             (folder / name).write_text(text.replace(old, new, 1), "utf-8")
         return folder
+
+    def subject(self, project: Path) -> Subject:
+        """What a check of it looks at."""
+        addresses = {name: place.address or 0 for name, place in self.placement.places.items()}
+        return Subject(self.device, self.schedule, self.memory, addresses, project)
+
+    def exchanges(self, steps: int) -> Iterator[Exchange]:
+        """The seed, which nothing answers, and the steps."""
+        yield Exchange(sent(()), None, step=False)
+        for image, state in self.steps(steps):
+            yield Exchange(image, (state[:COUNT], state[COUNT:]))
 
     def steps(self, count: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
         """Of each step the image, and the bytes of the watched tensors behind it."""

@@ -1,1 +1,1 @@
-"""Firmware beside the simulation: what is asked of it, and what comes back."""
+"""A program beside its simulation: what is asked of it, what comes back, what it holds and takes."""

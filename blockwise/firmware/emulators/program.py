@@ -47,9 +47,10 @@ class Program:
             return self.functions[index]
         return None
 
-    def function(self, name: str) -> Function:
-        """By its name."""
-        return next(function for function in self.functions if function.name == name)
+    @property
+    def step(self) -> Function | None:
+        """The step; None in a program that trains nothing."""
+        return next((function for function in self.functions if function.name == STEP), None)
 
     def kinds(self, addresses: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of each address the number of the operation whose function holds it, or one of the above."""

@@ -21,21 +21,21 @@ _WRITE = 1 << WRITE_AT
 
 
 class Recorder:
-    """Collects what one step does; ``accesses`` says whether loads and stores are wanted too."""
+    """Collects what steps do, one at a time; ``accesses`` says whether loads and stores are wanted too."""
 
     def __init__(self, program: Program, *, accesses: bool) -> None:
         self._program, self._wants_accesses = program, accesses
-        self._blocks, self._touched = array("Q"), array("Q")
-        self._starts: list[int] = []
-        self._operations: list[int] = []
         self._hooks: list[int] = []
-        self.instructions: Instructions | None = None
-        self.accesses: Accesses | None = None
+        self.instructions: dict[int, Instructions] = {}
+        self.accesses: dict[int, Accesses] = {}
 
     def attach(self, engine: "unicorn.Uc") -> None:
         """Hook every block, and if wanted every load and store and every beginning of an operation."""
         import unicorn
 
+        self._blocks, self._touched = array("Q"), array("Q")
+        self._starts: list[int] = []
+        self._operations: list[int] = []
         self._hooks = [engine.hook_add(unicorn.UC_HOOK_BLOCK, self._block())]
         if not self._wants_accesses:
             return
@@ -49,14 +49,14 @@ class Recorder:
                 )
                 self._hooks.append(hook)
 
-    def detach(self, engine: "unicorn.Uc") -> None:
-        """Take the hooks away and work out what they saw."""
+    def detach(self, engine: "unicorn.Uc", step: int) -> None:
+        """Take the hooks away and work out what they saw in this step."""
         for hook in self._hooks:
             engine.hook_del(hook)
         code = {address: bytes(engine.mem_read(address, size)) for address, size in self._unique()}
-        self.instructions = _counted(self._program, _numbers(self._blocks), code)
+        self.instructions[step] = _counted(self._program, _numbers(self._blocks), code)
         if self._wants_accesses:
-            self.accesses = self._recorded()
+            self.accesses[step] = self._recorded()
 
     def _block(self) -> object:
         append = self._blocks.append

@@ -1,7 +1,7 @@
 """What a run tells. Operations go by their numbers in the schedule."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +9,30 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Watch:
-    """What to look at closely: the instructions of one step (from 0 on), and its loads and stores too."""
+    """What to look at closely: the instructions of steps (from 0 on), and their loads and stores too."""
 
-    step: int | None = None
+    steps: frozenset[int] = frozenset()
     accesses: bool = False
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a program was stopped: what it did at which address, by which instruction, within what."""
+    """Why a program was stopped: what it did at which address, by which instruction, within what.
+
+    ``region`` says what lies at the address, if the emulator tells.
+    """
 
     what: str  # "read", "write", "fetch", or the processor's own words
     address: int | None
     pc: int
     operation: int | None
     function: str
+    region: str = ""
 
     def __str__(self) -> str:
         where = self.function if self.operation is None else f"operation {self.operation}"
         at = "" if self.address is None else f" at {self.address:#010x}"
+        at += f", {self.region}," if self.region else ""
         return f"{self.what}{at} by the instruction at {self.pc:#010x} in {where}"
 
 
@@ -66,5 +71,6 @@ class Run:
     seconds: float
     fault: Fault | None = None
     stack_bytes: int | None = None  # the most that it held, by paint
-    instructions: Instructions | None = None
-    accesses: Accesses | None = None
+    strayed: int | None = None  # the first address beside tensors and reserve that was written
+    instructions: Mapping[int, Instructions] = field(default_factory=dict)  # by step
+    accesses: Mapping[int, Accesses] = field(default_factory=dict)

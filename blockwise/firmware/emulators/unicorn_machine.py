@@ -1,8 +1,8 @@
 """Unicorn: the core alone, under exactly the board's RAM and flash.
 
-What the profile does not have is not mapped, flash is not writable and RAM is not executable: an access
-outside stops at its instruction. The system's own registers (0xE000E000) are plain memory. Unicorn is
-imported where it is used: it is an extra.
+What the profile does not have is not mapped, nor are pages of its RAM that hold neither tensors nor the
+reserve; flash is not writable and RAM is not executable: an access outside stops at its instruction. The
+system's own registers (0xE000E000) are plain memory. Unicorn is imported where it is used: it is an extra.
 """
 
 import importlib.util
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.cores import core_of
-from blockwise.firmware.emulators.program import STEP, Program, program_of
+from blockwise.firmware.emulators.program import Program, program_of
 from blockwise.firmware.emulators.recorder import Recorder
 from blockwise.firmware.emulators.run import Fault, Run, Watch
 from blockwise.firmware.emulators.semihosting import Host
@@ -28,6 +28,7 @@ SYSTEM_SPACE, SYSTEM_BYTES = 0xE000_E000, 0x1000
 BREAKPOINT = 7  # the exception that bkpt raises
 WORD = 4
 BEFORE_STEPS = -1
+PAINT_BYTE = b"\xa5"
 
 
 class Unicorn:
@@ -56,14 +57,15 @@ class Unicorn:
         started = time.perf_counter()
         program = program_of(elf)
         recorder = Recorder(program, accesses=watch.accesses)
-        machine, host = _attempt(program, device, memory, folder, watch.step, recorder)
+        machine, host = _attempt(program, device, memory, folder, watch.steps, recorder)
         fault = machine.fault
         if fault is not None and fault.what == "write":
             fault = _located(program, device, memory, folder, machine)
         seconds = time.perf_counter() - started
         return Run(
-            host.exit_code, seconds, fault, machine.stack_bytes(), recorder.instructions, recorder.accesses
-        )
+            host.exit_code, seconds, fault, machine.stack_bytes(), machine.strayed(), recorder.instructions,
+            recorder.accesses,
+        )  # fmt: skip
 
     def proves(self, device: Device, memory: MemoryMap) -> str:
         """All of it."""
@@ -71,12 +73,12 @@ class Unicorn:
 
 
 class Watcher(Protocol):
-    """Hooks that one step runs with."""
+    """Hooks that some steps run with."""
 
     def attach(self, engine: "unicorn.Uc") -> None:
         """Before the step's first instruction."""
 
-    def detach(self, engine: "unicorn.Uc") -> None:
+    def detach(self, engine: "unicorn.Uc", step: int) -> None:
         """Behind its last one."""
 
 
@@ -92,7 +94,7 @@ class _ExactCounter:
 
         self._hook = engine.hook_add(unicorn.UC_HOOK_CODE, _nothing, begin=self.start, end=self.end)
 
-    def detach(self, engine: "unicorn.Uc") -> None:
+    def detach(self, engine: "unicorn.Uc", step: int) -> None:
         engine.hook_del(self._hook)
 
 
@@ -101,12 +103,17 @@ def _nothing(engine: "unicorn.Uc", address: int, size: int, data: object) -> Non
 
 
 def _attempt(
-    program: Program, device: Device, memory: MemoryMap, folder: Path, step: int | None, watcher: Watcher
+    program: Program,
+    device: Device,
+    memory: MemoryMap,
+    folder: Path,
+    steps: frozenset[int],
+    watcher: Watcher,
 ) -> tuple["_Machine", Host]:
-    """From power-on to the end, ``step`` with the watcher's hooks; step -1 is what comes before the first."""
+    """From power-on to the end, ``steps`` with the watcher's hooks; -1 is what comes before the first."""
     engine = _engine(device, memory, program)
     with Host(folder, lambda at, n: bytes(engine.mem_read(at, n)), engine.mem_write) as host:
-        machine = _Machine(engine, program, host, watcher, step)
+        machine = _Machine(engine, program, memory, host, watcher, steps)
         machine.run()
     return machine, host
 
@@ -121,7 +128,7 @@ def _located(
     if function is None:
         return fault
     exact = _ExactCounter(fault.pc, function.end)
-    return _attempt(program, device, memory, folder, machine.steps - 1, exact)[0].fault
+    return _attempt(program, device, memory, folder, frozenset({machine.steps - 1}), exact)[0].fault
 
 
 def _engine(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc":
@@ -133,8 +140,10 @@ def _engine(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc"
     page = engine.query(unicorn.UC_QUERY_PAGE_SIZE)
     start = memory.flash.start // page * page  # a boot stage may take less than a page
     engine.mem_map(start, memory.flash.end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-    for run in memory.runs:
-        engine.mem_map(run.start, run.size_bytes, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+    for start, end in _used(memory, page):
+        engine.mem_map(start, end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+    for start, end in _slack(memory, page):
+        engine.mem_write(start, PAINT_BYTE * (end - start))
     engine.mem_map(SYSTEM_SPACE, SYSTEM_BYTES)
     for address, content in program.segments:
         engine.mem_write(address, content)
@@ -144,15 +153,41 @@ def _engine(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc"
     return engine
 
 
+def _used(memory: MemoryMap, page: int) -> list[tuple[int, int]]:
+    """The pages of the board's RAM that hold arrays or the reserve."""
+    spans = sorted((*memory.arrays, memory.reserve), key=lambda span: span.start)
+    pages: list[tuple[int, int]] = []
+    for span in spans:
+        start, end = span.start // page * page, -(-span.end // page) * page
+        if pages and pages[-1][1] >= start:
+            start, end = pages[-1][0], max(pages.pop()[1], end)
+        if end > start:
+            pages.append((start, end))
+    return pages
+
+
+def _slack(memory: MemoryMap, page: int) -> list[tuple[int, int]]:
+    """What lies in these pages beside arrays and reserve: whoever writes there writes over paint."""
+    slack = []
+    for at, end in _used(memory, page):
+        for span in sorted((*memory.arrays, memory.reserve), key=lambda span: span.start):
+            if at <= span.start < end:
+                slack.append((at, span.start))
+                at = span.end
+        slack.append((at, end))
+    return [(start, end) for start, end in slack if start < end]
+
+
 @dataclass
 class _Machine:
     """A run, stopped where the step begins that is to be watched, and where that ends."""
 
     engine: "unicorn.Uc"
     program: Program
+    memory: MemoryMap
     host: Host
     watcher: Watcher
-    step: int | None  # the one to watch
+    watched: frozenset[int]
     steps: int = 0  # that have begun
     touched: tuple[str, int] | None = None  # what was done at which address when memory said no
     fault: Fault | None = None
@@ -162,11 +197,11 @@ class _Machine:
         """To the end of the program, or to its first fault."""
         import unicorn
 
-        entry = self.program.function(STEP).start
         self.engine.hook_add(unicorn.UC_HOOK_INTR, self._interrupted)
         self.engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._refused)
-        self.engine.hook_add(unicorn.UC_HOOK_BLOCK, self._entered, begin=entry, end=entry)
-        if self.step == BEFORE_STEPS:
+        if step := self.program.step:
+            self.engine.hook_add(unicorn.UC_HOOK_BLOCK, self._entered, begin=step.start, end=step.start)
+        if BEFORE_STEPS in self.watched:
             self.watcher.attach(self.engine)
         try:
             self._start(0)
@@ -185,6 +220,16 @@ class _Machine:
         low, high = self.program.symbols["blockwise_stack"], self.program.symbols["blockwise_stack_end"]
         return painted_bytes(bytes(self.engine.mem_read(low, high - low)))
 
+    def strayed(self) -> int | None:
+        """The first address that was written beside arrays and reserve, in the pages that they share."""
+        import unicorn
+
+        for start, end in _slack(self.memory, self.engine.query(unicorn.UC_QUERY_PAGE_SIZE)):
+            content = bytes(self.engine.mem_read(start, end - start))
+            if rest := content.lstrip(PAINT_BYTE):
+                return end - len(rest)
+        return None
+
     def _start(self, until: int) -> None:
         from unicorn import arm_const
 
@@ -197,14 +242,14 @@ class _Machine:
         self.watcher.attach(self.engine)
         self.engine.ctl_flush_tb()  # code that was translated before knows nothing of hooks
         self._start(self.engine.reg_read(arm_const.UC_ARM_REG_LR) & ~1)
-        self.watcher.detach(self.engine)
+        self.watcher.detach(self.engine, self.steps - 1)
         self.engine.ctl_flush_tb()
         self.at_step = False
 
     def _entered(self, engine: "unicorn.Uc", address: int, size: int, data: object) -> None:
         if self.at_step:  # the stop is over, and the same block begins again
             return
-        self.at_step = self.steps == self.step
+        self.at_step = self.steps in self.watched
         self.steps += 1
         if self.at_step:
             engine.emu_stop()
@@ -242,7 +287,18 @@ class _Machine:
         what, address = self.touched or (said, None)
         function = self.program.function_at(pc)
         name = function.name if function else "no function"
-        return Fault(what, address, pc, self._operation(pc), name)
+        region = "" if address is None else self._region(address)
+        return Fault(what, address, pc, self._operation(pc), name, region)
+
+    def _region(self, address: int) -> str:
+        if self.memory.flash.start <= address < self.memory.flash.end:
+            return "in flash"
+        run = next((run for run in self.memory.runs if run.start <= address < run.end), None)
+        if run is None:
+            return "outside of the board's memory"
+        if any(span.start <= address < span.end for span in (*self.memory.arrays, self.memory.reserve)):
+            return f"in {run.name}"
+        return f"in RAM of {run.name} that the plan leaves free"
 
     def _operation(self, pc: int) -> int | None:
         """The operation that runs: by the instruction, or by who called, as the stack tells."""

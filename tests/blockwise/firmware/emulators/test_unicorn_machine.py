@@ -28,11 +28,12 @@ def ran(tmp_path, tiny, watch=Watch(), count=20, **edits):  # noqa: B008
 def test_every_core_trains_to_the_bits_of_the_simulation(board, tmp_path):
     tiny = StandIn(load(board))
     run, _ = ran(tmp_path, tiny)
-    assert (run.exit_code, run.fault, run.instructions) == (0, None, None)
+    assert (run.exit_code, run.fault, run.instructions) == (0, None, {})
     assert (tmp_path / "check.out").read_bytes() == b"".join(state for _, state in tiny.steps(20))
     assert run.stack_bytes == int.from_bytes((tmp_path / "stack.out").read_bytes(), "little") > 0
 
 
+OUTSIDE = "outside of the board's memory"
 CULPRIT = """
     __asm__ volatile("movs r0, #1\\n ldr r1, =%s\\n nop\\n .global culprit\\n culprit: %s\\n"
                      "b 1f\\n .ltorg\\n 1:" ::: "r0", "r1", "memory");
@@ -40,17 +41,18 @@ CULPRIT = """
 
 
 @pytest.mark.parametrize(
-    ("address", "instruction", "what"),
+    ("address", "instruction", "what", "region"),
     [
-        (0x2005_0000, "strb r0, [r1]", "write"),  # one byte behind the RAM
-        (0x2005_0000, "ldrb r0, [r1]", "read"),
-        (0x1FFF_FFFC, "str r0, [r1]", "write"),
-        (0x0800_0000, "strb r0, [r1]", "write"),  # flash is not written like that
-        (0x0000_0000, "ldr r0, [r1]", "read"),  # the ITCM holds no tensors
+        (0x2005_0000, "strb r0, [r1]", "write", OUTSIDE),  # one byte behind the RAM
+        (0x2005_0000, "ldrb r0, [r1]", "read", OUTSIDE),
+        (0x1FFF_FFFC, "str r0, [r1]", "write", OUTSIDE),
+        (0x0800_0000, "strb r0, [r1]", "write", "in flash"),
+        (0x0000_0000, "ldr r0, [r1]", "read", OUTSIDE),  # the ITCM holds no tensors
+        (0x2001_0000, "ldr r0, [r1]", "read", "in RAM of DTCM+SRAM1+SRAM2 that the plan leaves free"),
     ],
 )
 def test_an_access_outside_is_told_with_its_address_instruction_and_operation(
-    address, instruction, what, tmp_path
+    address, instruction, what, region, tmp_path
 ):
     edit = (STATE, f"{STATE} {CULPRIT % (hex(address), instruction)}")
     run, program = ran(tmp_path, StandIn(), step=edit)
@@ -58,7 +60,7 @@ def test_an_access_outside_is_told_with_its_address_instruction_and_operation(
     assert (run.fault.what, run.fault.address, run.fault.operation) == (what, address, 2)
     assert run.fault.pc == program.symbols["culprit"] & ~1
     assert str(run.fault) == (
-        f"{what} at {address:#010x} by the instruction at {run.fault.pc:#010x} in operation 2"
+        f"{what} at {address:#010x}, {region}, by the instruction at {run.fault.pc:#010x} in operation 2"
     )
 
 
@@ -84,24 +86,29 @@ static NOINLINE void operation_4(void) {"""
 
 def test_instructions_are_those_of_one_step_by_operation_with_what_it_calls(tmp_path):
     """By hand: push, movs, bl and pop, a loop of 2 run 5 times, a nop of two halfwords, and bx."""
-    run, _ = ran(tmp_path, StandIn(), Watch(3), step=("static NOINLINE void operation_3(void) {", NAKED))
-    assert run.instructions.by_operation[3] == 4 + 2 * 5 + 2
-    assert sorted(run.instructions.by_operation) == [0, 1, 2, 3]
-    assert run.instructions.total == sum(run.instructions.by_operation.values()) + run.instructions.between
-    assert run.accesses is None
+    run, _ = ran(
+        tmp_path, StandIn(), Watch(frozenset({3})), step=("static NOINLINE void operation_3(void) {", NAKED)
+    )
+    ((step, counted),) = run.instructions.items()
+    assert step == 3 and counted.by_operation[3] == 4 + 2 * 5 + 2
+    assert sorted(counted.by_operation) == [0, 1, 2, 3]
+    assert counted.total == sum(counted.by_operation.values()) + counted.between
+    assert run.accesses == {}
 
 
 def test_watching_a_step_changes_nothing(tmp_path):
     tiny = StandIn()
-    run, _ = ran(tmp_path, tiny, Watch(7, accesses=True))
+    run, _ = ran(tmp_path, tiny, Watch(frozenset({0, 7}), accesses=True))
     assert (tmp_path / "check.out").read_bytes() == b"".join(state for _, state in tiny.steps(20))
-    assert run.accesses.operations == (0, 1, 2, 3)
+    assert {step: found.operations for step, found in run.accesses.items()} == dict.fromkeys(
+        (0, 7), (0, 1, 2, 3)
+    )
 
 
 def test_loads_and_stores_are_recorded_in_order_with_their_operation(tmp_path):
     tiny = StandIn()
-    run, program = ran(tmp_path, tiny, Watch(0, accesses=True))
-    accesses = run.accesses
+    run, program = ran(tmp_path, tiny, Watch(frozenset({0}), accesses=True))
+    accesses = run.accesses[0]
     random = program.symbols["blockwise_ram0"] + tiny.placement.places["random"].offset
     drawn = accesses.address == random
     assert accesses.write[drawn].tolist() == [False, True]  # the state is read, then written

@@ -1,0 +1,127 @@
+"""Builds a project, runs it beside its reference, and tells what came of it."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blockwise.firmware.arenas import MemoryMap
+from blockwise.firmware.check.bytes_of import PlannedBytes
+from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
+from blockwise.firmware.check.compare import compared
+from blockwise.firmware.check.reference import Reference
+from blockwise.firmware.check.trace import Traced, traced
+from blockwise.firmware.cores import PACES, core_of
+from blockwise.firmware.emit import linker
+from blockwise.firmware.emulators import Emulator, Run, Watch
+from blockwise.firmware.emulators.program import Program, program_of
+from blockwise.firmware.toolchains import Built, Toolchain
+from devices.boards.profile import Device
+from devices.errors import InputError
+from devices.program.schedule import Schedule
+
+FIRST_STEP = frozenset({0})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: a step that was planned for a board, each tensor at its address, and its project."""
+
+    device: Device
+    schedule: Schedule
+    memory: MemoryMap
+    addresses: Mapping[str, int]
+    project: Path
+
+
+def check(
+    subject: Subject, reference: Reference, steps: int, toolchain: Toolchain, emulator: Emulator,
+    *, trace: bool = False, watched: frozenset[int] = FIRST_STEP,
+) -> Checked:  # fmt: skip
+    """Train ``steps`` steps on the emulated board and compare after every one.
+
+    ``watched`` are the steps whose instructions are counted, and with ``trace`` their live bytes measured.
+    The project is left as it is. Raises InputError for no steps, and where a tool is missing or has no
+    form of the board's core; BuildError where the project does not come out as planned.
+    """
+    if steps < 1:
+        raise InputError("--check", got=steps, wanted="1 step or more", do="choose a number of steps")
+    memory = emulator.memory(subject.device, subject.memory)
+    exchanges = list(reference.exchanges(steps))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        built = _built(subject, memory, toolchain, folder)
+        (folder / "check.in").write_bytes(b"".join(exchange.sent for exchange in exchanges))
+        run = emulator.run(built.elf, subject.device, memory, folder, Watch(watched, accesses=trace))
+        output = folder / "check.out"
+        found = compared(reference.tensors, exchanges, output.read_bytes() if output.exists() else b"")
+        program = program_of(built.elf)
+    return Checked(
+        subject.device.name, toolchain.name, emulator.name, emulator.proves(subject.device, memory), steps,
+        found, run.exit_code, run.fault, _fault_name(run, subject), run.strayed, _ram(program, memory),
+        _reserve(program, memory, built, run), _flash(program, subject.device), _cost(run, subject),
+        _traced(run, subject, memory), run.seconds,
+    )  # fmt: skip
+
+
+def _fault_name(run: Run, subject: Subject) -> str:
+    if run.fault is None or run.fault.operation is None:
+        return ""
+    return subject.schedule.operations[run.fault.operation].name
+
+
+def _built(subject: Subject, memory: MemoryMap, toolchain: Toolchain, folder: Path) -> Built:
+    """The harness, in a copy of the project; for the memory of another machine by a script of its own."""
+    project = folder / "project"
+    shutil.copytree(subject.project, project)
+    script = "board.ld"
+    if memory != subject.memory:
+        script = "machine.ld"
+        (project / script).write_text(linker.script(memory), "utf-8")
+    return toolchain.build(project, subject.device, "check", folder / "check.elf", script)
+
+
+def _ram(program: Program, memory: MemoryMap) -> tuple[RunOfRam, ...]:
+    return tuple(
+        RunOfRam(array.run.name, array.start, array.size_bytes, *program.sections.get(array.section, (0, 0)))
+        for array in memory.arrays
+    )
+
+
+def _reserve(program: Program, memory: MemoryMap, built: Built, run: Run) -> Reserve:
+    statics = program.symbols["blockwise_stack"] - memory.reserve.start
+    return Reserve(memory.reserve.size_bytes, statics, run.stack_bytes, built.stack_bound)
+
+
+def _flash(program: Program, device: Device) -> Flash:
+    """The board's own, whatever machine stood for it; statics with a first value have it there too."""
+    assert device.flash is not None  # or there would be no memory map
+    return Flash(device.flash.program_room, sum(len(content) for _, content in program.segments))
+
+
+def _cost(run: Run, subject: Subject) -> StepCost | None:
+    if not run.instructions:
+        return None
+    totals: dict[int, int] = {}
+    for counted in run.instructions.values():
+        for number, count in counted.by_operation.items():
+            totals[number] = totals.get(number, 0) + count
+    operations = tuple(
+        OperationCost(number, operation.name, totals[number], operation.macs)
+        for number, operation in enumerate(subject.schedule.operations)
+        if number in totals
+    )
+    pace = PACES[core_of(subject.device).name]
+    between = sum(counted.between for counted in run.instructions.values())
+    return StepCost(operations, between, subject.device.clock_mhz, pace.cycles_per_instruction, pace.rests_on)
+
+
+def _traced(run: Run, subject: Subject, memory: MemoryMap) -> Traced | None:
+    """Of all watched steps."""
+    if not run.accesses:
+        return None
+    planned = PlannedBytes(subject.schedule, memory, subject.addresses)
+    found = [traced(accesses, planned) for accesses in run.accesses.values()]
+    live = tuple(moment for one in found for moment in one.live)
+    return Traced(live, tuple(stranger for one in found for stranger in one.strangers))

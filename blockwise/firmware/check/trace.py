@@ -1,0 +1,163 @@
+"""Live bytes measured by the loads and stores of a step, beside those that the plan says.
+
+A byte is alive from the operation that writes it to the last one that reads it before it is written again;
+while an operation touches it, it is alive in any case. What outlives a step is alive throughout. So a plan
+that keeps a tensor too long, or frees it too early, is found, as is an operation that touches what it does
+not name. All of it is arithmetic on arrays: of each operation the bytes that it reads before it writes them,
+and those that it writes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from blockwise.firmware.check.bytes_of import Integers, Mask, PlannedBytes
+from blockwise.firmware.emulators.run import Accesses
+
+
+@dataclass(frozen=True)
+class LiveBytes:
+    """At one operation: bytes that were alive and that the plan says, both without rounding up."""
+
+    operation: int
+    name: str
+    traced: int
+    planned: int
+    differing: tuple[str, ...] = ()  # tensors, or bytes beside them, that the two do not agree on
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """An operation touched what it does not name: the first such byte, in words."""
+
+    operation: int
+    name: str
+    what: str  # "reads" or "writes"
+    byte: str
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One step, operation by operation."""
+
+    live: tuple[LiveBytes, ...]
+    strangers: tuple[Stranger, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every operation keeps and touches the planned bytes."""
+        return not self.strangers and all(not moment.differing for moment in self.live)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that were alive at once."""
+        return max((moment.traced for moment in self.live), default=0)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One run of an operation: the bytes that it reads before it writes them, and those that it writes.
+
+    ``beside`` is the first address, by "reads" and "writes", that is RAM of neither tensors nor reserve.
+    """
+
+    operation: int
+    incoming: Integers
+    written: Integers
+    beside: dict[str, int]
+
+
+def traced(accesses: Accesses, planned: PlannedBytes) -> Traced:
+    """What a step's accesses say of the plan."""
+    turns = list(_turns(accesses, planned))
+    strangers = tuple(stranger for turn in turns for stranger in _strangers(turn, planned))
+    return Traced(tuple(_live(turns, planned)), _first_of_each(strangers))
+
+
+def _turns(accesses: Accesses, planned: PlannedBytes) -> Iterator[_Turn]:
+    ends = [*accesses.starts[1:].tolist(), len(accesses.address)]
+    for operation, start, end in zip(accesses.operations, accesses.starts.tolist(), ends, strict=True):
+        piece = slice(start, end)
+        yield _turn(operation, accesses.address[piece], accesses.size[piece], accesses.write[piece], planned)
+
+
+def _turn(operation: int, address: Integers, size: Integers, write: Mask, planned: PlannedBytes) -> _Turn:
+    """Bytes of words one by one, in the order of the accesses; the first one decides what a byte is."""
+    bytes_in_order = np.repeat(address, size) + _within(size)
+    writes = np.repeat(write, size)
+    numbers = planned.numbers(bytes_in_order)
+    beside = {
+        what: int(found[0])
+        for what, kind in (("writes", writes), ("reads", ~writes))
+        if len(found := planned.beside(bytes_in_order[kind]))
+    }
+    numbers, writes = numbers[numbers >= 0], writes[numbers >= 0]
+    first_writes = np.ones(planned.count, np.bool_)
+    first_writes[numbers[::-1]] = writes[::-1]  # of equal numbers the last assignment stays: the first access
+    return _Turn(operation, np.flatnonzero(~first_writes), np.unique(numbers[writes]), beside)
+
+
+def _within(sizes: Integers) -> Integers:
+    """0, 1, .. size - 1 for each size, one behind the other."""
+    ends = np.cumsum(sizes)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) - np.repeat(ends - sizes, sizes)
+
+
+def _live(turns: list[_Turn], planned: PlannedBytes) -> Iterator[LiveBytes]:
+    """Backward through the step: what is needed behind an operation, and what it needs itself."""
+    whole = planned.mask(_throughout(turns, planned))
+    needed = np.zeros(planned.count, np.bool_)
+    alive: dict[int, Mask] = {}
+    for turn in reversed(turns):
+        here = whole | needed
+        here[turn.incoming] = here[turn.written] = True
+        alive[turn.operation] = alive.get(turn.operation, np.zeros_like(here)) | here
+        needed[turn.written] = False
+        needed[turn.incoming] = True
+    for operation, mask in sorted(alive.items()):
+        plan = planned.mask(planned.alive(operation))
+        name = planned.schedule.operations[operation].name
+        differing = _differing(mask, plan, operation, planned)
+        yield LiveBytes(operation, name, int(mask.sum()), int(plan.sum()), differing)
+
+
+def _throughout(turns: list[_Turn], planned: PlannedBytes) -> Iterator[str]:
+    """What outlives the step: resident tensors, and those that live around a step that is a part."""
+    ran = [turn.operation for turn in turns]
+    for name, (first, last) in planned.schedule.lifetimes.items():
+        if planned.schedule.tensors[name].resident or (first < min(ran) and last > max(ran)):
+            yield name
+
+
+def _differing(mask: Mask, plan: Mask, operation: int, planned: PlannedBytes) -> tuple[str, ...]:
+    wrong = np.flatnonzero(mask != plan)
+    if not len(wrong):
+        return ()
+    names = [
+        f"{name} ({int((mask != plan)[planned.span(name)].sum())} bytes not alive)"
+        for name in planned.alive(operation)
+        if (mask != plan)[planned.span(name)].any()
+    ]
+    beside = np.flatnonzero(mask & ~plan)
+    return (
+        *names,
+        *([f"{len(beside)} bytes from {planned.told(int(beside[0]), operation)}"] if len(beside) else ()),
+    )
+
+
+def _strangers(turn: _Turn, planned: PlannedBytes) -> Iterator[Stranger]:
+    operation = planned.schedule.operations[turn.operation]
+    named = {"writes": operation.writes, "reads": (*operation.reads, *operation.writes)}
+    for what, numbers in (("writes", turn.written), ("reads", turn.incoming)):
+        others = numbers[~planned.mask(named[what])[numbers]]
+        if len(others):
+            yield Stranger(turn.operation, operation.name, what, planned.told(int(others[0]), turn.operation))
+        elif what in turn.beside:
+            byte = planned.told_beside(turn.beside[what], turn.operation)
+            yield Stranger(turn.operation, operation.name, what, byte)
+
+
+def _first_of_each(strangers: tuple[Stranger, ...]) -> tuple[Stranger, ...]:
+    return tuple({(s.operation, s.what): s for s in reversed(strangers)}.values())[::-1]
