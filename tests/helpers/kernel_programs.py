@@ -26,6 +26,7 @@ SCRIPT = """SECTIONS {
   . = 0x20000000; .data : { *(.data*) *(.bss*) }
   /DISCARD/ : { *(.ARM.*) }
 }"""
+SEMIHOSTED_SCRIPT = SCRIPT.replace("0x08000000; .text : {", "0; .text : { KEEP(*(.vectors))")
 
 
 def header(variant: str) -> str:
@@ -56,14 +57,16 @@ def run_on_host(library: ctypes.CDLL, words: NDArray[np.uint32], count: int) -> 
     return sums[:made]
 
 
-def board_program(variant: str, command: Sequence[str], folder: Path) -> Path:
-    """A program by a toolchain's ``command`` for a board."""
+def board_program(variant: str, command: Sequence[str], folder: Path, *, semihosted: bool = False) -> Path:
+    """A program by a toolchain's ``command`` for a board; ``semihosted`` for QEMU's Cortex-M55."""
     (folder / "kernels_under_test.h").write_text(header(variant))
-    (folder / "kernels.ld").write_text(SCRIPT)
+    (folder / "kernels.ld").write_text(SEMIHOSTED_SCRIPT if semihosted else SCRIPT)
     elf = folder / f"{variant}.elf"
-    link = ("-Wl,-e,run_cases", f"-Wl,-T,{folder / 'kernels.ld'}", "-static")
+    entry = "reset" if semihosted else "run_cases"
+    link = (f"-Wl,-e,{entry}", f"-Wl,-T,{folder / 'kernels.ld'}", "-static")
     library = () if "ziglang" in command else ("-nostdlib", "-lgcc")  # zig's has its own switches
     sources = (f"-I{folder}", str(PROGRAM), str(PROGRAM.with_name("memory.c")))
+    sources += (str(PROGRAM.with_name("semihosted.c")),) if semihosted else ()
     subprocess.run([*command, *link, *sources, *library, "-o", str(elf)], check=True)
     return elf
 
@@ -88,3 +91,12 @@ def run_in_unicorn(elf: Path, device: Device, words: NDArray[np.uint32], count: 
     machine.emu_start(entry | 1, stop)
     made = machine.reg_read(arm_const.UC_ARM_REG_R0)
     return np.frombuffer(bytes(machine.mem_read(SUMS, 4 * min(made, count))), np.int32)
+
+
+def run_in_qemu(elf: Path, words: NDArray[np.uint32]) -> NDArray[np.int32]:
+    """The sums of QEMU's Cortex-M55."""
+    (elf.parent / "in.bin").write_bytes(words.tobytes())
+    machine = ("-M", "mps3-an547", "-nographic", "-monitor", "none", "-serial", "none")
+    semihosting = ("-semihosting-config", "enable=on,target=native", "-kernel", str(elf))
+    subprocess.run(["qemu-system-arm", *machine, *semihosting], check=True, cwd=elf.parent, timeout=120)
+    return np.fromfile(elf.parent / "out.bin", np.int32)

@@ -3,7 +3,7 @@
 import kernel_cases
 import kernel_programs
 import pytest
-from tools import HAS_GCC
+from tools import HAS_GCC, HAS_QEMU
 
 from blockwise.firmware.toolchains import gcc, zig
 from devices.boards.profile import load
@@ -37,4 +37,14 @@ def test_so_are_the_sums_of_a_board_s_own_instructions(compiler, board, variant,
     device = load(board)
     elf = kernel_programs.board_program(variant, COMMANDS[compiler](device), tmp_path)
     sums = kernel_programs.run_in_unicorn(elf, device, kernel_cases.batch(CASES), len(WANTED))
+    assert kernel_cases.first_difference(CASES, sums) == ""
+
+
+@pytest.mark.skipif(not HAS_QEMU, reason="no qemu-system-arm")
+@pytest.mark.parametrize("compiler", COMMANDS)
+@pytest.mark.slow
+def test_so_are_the_sums_of_vectors(compiler, tmp_path):
+    command = COMMANDS[compiler](load("stm32n657"))
+    elf = kernel_programs.board_program("mve", command, tmp_path, semihosted=True)
+    sums = kernel_programs.run_in_qemu(elf, kernel_cases.batch(CASES))
     assert kernel_cases.first_difference(CASES, sums) == ""
