@@ -32,7 +32,7 @@ SEMIHOSTED_SCRIPT = SCRIPT.replace("0x08000000; .text : {", "0; .text : { KEEP(*
 def header(variant: str) -> str:
     """Which kernels are tested: the formulas alone, or those of a kind of core."""
     names = ("conv_sums", "conv_input_sums", "conv_weight_sums")
-    kind = "" if variant in ("formulas", "plain") else f"#define BLOCKWISE_KERNELS_{variant.upper()}"
+    kind = f"#define BLOCKWISE_KERNELS_{'PLAIN' if variant == 'formulas' else variant.upper()}"
     prefix = "plain_" if variant == "formulas" else ""
     defines = [f"#define {name.upper()} {prefix}{name}" for name in names]
     return "\n".join([kind, f'#include "{KERNELS / "kernels.h"}"', *defines, ""])
@@ -65,8 +65,8 @@ def board_program(variant: str, command: Sequence[str], folder: Path, *, semihos
     entry = "reset" if semihosted else "run_cases"
     link = (f"-Wl,-e,{entry}", f"-Wl,-T,{folder / 'kernels.ld'}", "-static")
     library = () if "ziglang" in command else ("-nostdlib", "-lgcc")  # zig's has its own switches
-    sources = (f"-I{folder}", str(PROGRAM), str(PROGRAM.with_name("memory.c")))
-    sources += (str(PROGRAM.with_name("semihosted.c")),) if semihosted else ()
+    names = ("kernels.c", "memory.c", *(("semihosted.c",) if semihosted else ()))
+    sources = (f"-I{folder}", *(str(PROGRAM.with_name(name)) for name in names))
     subprocess.run([*command, *link, *sources, *library, "-o", str(elf)], check=True)
     return elf
 
