@@ -7,7 +7,9 @@ from functools import cached_property
 from torch import Tensor
 
 from blockwise.firmware.arenas import heights_of
+from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.integer_facts import IntegerFacts, integer_facts
+from blockwise.firmware.phases import Phase, phases
 from blockwise.integer.net import IntegerNet
 from devices.boards.profile import Device
 from devices.errors import InputError
@@ -55,10 +57,26 @@ class Firmware:
     network: Network
     stretches: tuple[Stretch, ...]
     spots: Mapping[str, Spot]
-    facts: IntegerFacts
+    arithmetic: IntegerFacts | FloatFacts
     device: Device | None = None
     given: Mapping[str, Tensor] | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # told in the README, by their titles
+
+    @property
+    def facts(self) -> IntegerFacts:
+        """Of an integer regime."""
+        assert isinstance(self.arithmetic, IntegerFacts)
+        return self.arithmetic
+
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """What is trained one behind the other; of a regime that trains all at once one phase."""
+        return phases(self.schedule)
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a phase has to be begun and ended."""
+        return any(phase.begin or phase.end for phase in self.phases)
 
     @property
     def classes(self) -> int:
@@ -72,8 +90,15 @@ class Firmware:
 
     @cached_property
     def resident(self) -> tuple[Planned, ...]:
-        """The tensors that outlive a step, in the order in which the state is read and written."""
-        return tuple(tensor for tensor in self.schedule.tensors.values() if tensor.resident)
+        """The tensors that outlive a step, in the order in which the state is read and written.
+
+        Of a regime that trains blocks one by one also those that a block has in its phase, and what is left
+        of it: they share bytes with those of other phases.
+        """
+        operations = self.schedule.operations
+        ends = [operations[index] for phase in self.phases for index in phase.end]
+        kept = {name for operation in ends for name in (*operation.reads, *operation.writes)}
+        return tuple(t for t in self.schedule.tensors.values() if t.resident or t.name in kept)
 
     def source_shape(self, layer: Layer) -> tuple[int, ...]:
         """The shape of what a layer reads before views are laid over it: (C, H, W) of a map, or (F,)."""

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from one_step import OneStep, normalize
 from torch import Tensor, nn
 
-import blockwise.firmware
-from blockwise.firmware.emit.floats.dialect import HEADERS, FloatOperations
-from blockwise.firmware.emit.floats.moves import FIRST
-from blockwise.firmware.emit.floats.order import from_board, maps_from_board, to_board, words_of
+from blockwise.firmware.emit.floats.order import from_board, maps_from_board
+from blockwise.firmware.emit.project import project
 from blockwise.firmware.float_facts import float_facts
+from blockwise.firmware.layout import images_to_board, labels_to_board
+from blockwise.firmware.program import Firmware, Spot, Stretch
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
@@ -29,117 +29,85 @@ from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
 from devices.program.kernels.machine import FloatMachine
-from devices.program.schedule import Schedule
+from devices.program.regimes.builder import quantized
 
-C = Path(blockwise.firmware.__file__).parent / "c"
 FLAGS = ("-std=gnu99", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
          "-Wextra", "-Werror")  # fmt: skip
 RATE = 0.05
 NOISE = 1e-6
 """A sum of this share of the largest is zero but for rounding: of codes, sums are exact on the board."""
 
-RUN = """
-#include <stdio.h>
+MAIN = """
+#include "step.c"
+#include "first.c"
 #include <stdlib.h>
 
-static FILE *in, *out, *made;
-
-static void run(void (*begin)(void), void (*step)(void), void (*end)(void), uint8_t *images, int image_bytes,
-                uint8_t *labels, int label_bytes, int steps) {
-    begin();
+static void run(FILE *in, FILE *out, int steps) {
     for (int i = 0; i < steps; i++) {
-        if (!fread(images, image_bytes, 1, in) || !fread(labels, label_bytes, 1, in)) exit(3);
-        step();
+        const int bytes = BLOCKWISE_BATCH * BLOCKWISE_CHANNELS * BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH;
+        if (!fread(blockwise_images(), bytes, 1, in)) exit(3);
+        if (!fread(blockwise_labels(), BLOCKWISE_BATCH, 1, in)) exit(3);
+        blockwise_step();
         fwrite(blockwise_ram0, sizeof blockwise_ram0, 1, out);
     }
-    end();
-    fwrite(blockwise_ram0, sizeof blockwise_ram0, 1, out);
+}
+
+int main(int count, char **arguments) {
+    FILE *in = fopen(arguments[1], "rb"), *out = fopen(arguments[2], "wb");
+    const int steps = atoi(arguments[4]);
+    (void)count;
+    made = fopen(arguments[3], "wb");
+    for (unsigned i = 0; i < sizeof blockwise_ram0; i++) blockwise_ram0[i] = 0xFF;
+    blockwise_init(0);
+    blockwise_set_learning_rate(RATE);
+#ifdef BLOCKWISE_PHASES
+    for (int phase = 0; phase < BLOCKWISE_PHASES; phase++) {
+        blockwise_begin(phase);
+        run(in, out, steps);
+        blockwise_end();
+        fwrite(blockwise_ram0, sizeof blockwise_ram0, 1, out);
+    }
+#else
+    run(in, out, steps);
+#endif
+    return fclose(out) + fclose(made);
 }
 """
+START = '#include <stdio.h>\nstatic FILE *made;\n#include "blockwise.h"'
 Bytes = NDArray[np.uint8]
 
 
 class Program:
     """A schedule in C; ``machine`` is where it starts."""
 
-    def __init__(self, schedule: Schedule, machine: FloatMachine, channels: int) -> None:
-        self.schedule, self.machine = schedule, machine
-        self.offsets: Mapping[str, int] = pack(buffers_of(schedule, 8), 8).offsets
-        self.height = max(self.offsets[name] + tensor.bytes for name, tensor in schedule.tensors.items())
-        facts = float_facts(machine, channels, RATE)
-        self.operations = FloatOperations(schedule, facts, lambda n: f"blockwise_ram0 + {self.offsets[n]}")
+    def __init__(self, regime: str, step: OneStep, machine: FloatMachine) -> None:
+        self.schedule, self.machine = step.plan, machine
+        self.offsets: Mapping[str, int] = pack(buffers_of(step.plan, 8), 8).offsets
+        self.height = max(self.offsets[name] + tensor.bytes for name, tensor in step.plan.tensors.items())
+        self.firmware = Firmware(
+            regime, step.batch, 0, step.plan, quantized(step.network, step.step),
+            (Stretch("RAM", None, self.height, 0, self.height),),
+            {name: Spot(0, offset) for name, offset in self.offsets.items()},
+            float_facts(machine, step.in_shape[0], RATE),
+        )  # fmt: skip
         self.watched = [
-            (operation.layer, name)
-            for operation in schedule.operations
+            (index, operation.layer, name)
+            for index, operation in enumerate(step.plan.operations)
             for role, name in operation.results
             if role == "output" and operation.action == operation.phase == "forward" and not operation.at_rest
-            and operation.layer in machine.quantizers and schedule.tensors[name].bits < WORD_BITS
+            and operation.layer in machine.quantizers and step.plan.tensors[name].bits < WORD_BITS
         ]  # fmt: skip
 
-    def text(self, steps: int) -> str:
-        """The whole program."""
-        found, first = self.operations, self.operations.first
-        words = [
-            word for name, value in first.items() for word in words_of(to_board(self.schedule, name, value))
-        ]
-        parts = [
-            *(f'#include "floats/{name}"' for name in HEADERS),
-            f"static uint8_t blockwise_ram0[{self.height}] __attribute__((aligned(8)));",
-            *found.statics,
-            f"const uint32_t {FIRST}[] = {{{', '.join(map(str, words or [0]))}}};",
-            RUN,
-        ]
-        for index in range(len(self.schedule.operations)):
-            functions, lines = found.emitted(index)
-            body = "\n".join(f"    {line}" for line in [*lines, *self._watch(index)])
-            parts += [
-                *functions,
-                f"static __attribute__((noinline)) void operation_{index}(void) {{\n{body}\n}}",
-            ]
-        calls = [
-            'in = fopen(arguments[1], "rb"), out = fopen(arguments[2], "wb");',
-            'made = fopen(arguments[3], "wb");',
-            "for (unsigned i = 0; i < sizeof blockwise_ram0; i++) blockwise_ram0[i] = 0xFF;",
-            f"learning_rate = {RATE}f;", *found.initial(),
-        ]  # fmt: skip
-        for number, phase in enumerate(found.phases):
-            for what in ("begin", "step", "end"):
-                parts.append(f"static void {what}_{number}(void) {{ {self._calls(getattr(phase, what))} }}")
-            calls.append(
-                f"run(begin_{number}, step_{number}, end_{number}, {self._batch(phase.step)}, {steps});"
-            )
-        body = "\n".join(calls)
-        parts.append(f"int main(int count, char **arguments) {{\n(void)count;\n{body}\n"
-                     "return fclose(out) + fclose(made);\n}\n")  # fmt: skip
-        return "\n".join(parts)
-
-    def _watch(self, index: int) -> list[str]:
-        names = {name for _, name in self.schedule.operations[index].results}
-        return [
-            f"fwrite(blockwise_ram0 + {self.offsets[name]}, {self.schedule.tensors[name].bytes}, 1, made);"
-            for layer, name in self.watched
-            if name in names and layer == self.schedule.operations[index].layer
-        ]
-
-    def _calls(self, indices: range) -> str:
-        calls, index = [], indices.start
-        while index < indices.stop:
-            loop = self.operations.loop_of(index)
-            if loop is None:
-                calls.append(f"operation_{index}();")
-                index += 1
-                continue
-            inside = " ".join(f"operation_{i}();" for i in range(loop.first, loop.last + 1))
-            calls.append(f"for (turn = 0; turn < {loop.passes}; turn++) {{ {inside} }}")
-            index = loop.last + 1
-        return " ".join(calls)
-
-    def _batch(self, step: range) -> str:
-        results = dict(self.schedule.operations[step.start].results)
-        return ", ".join(
-            f"blockwise_ram0 + {self.offsets[results[role]]}, {self.schedule.tensors[results[role]].bytes}"
-            for role in ("images", "labels")
-        )
+    def write(self, folder: Path) -> None:
+        """The project, with a program that tells what its RAM holds; and codes behind what makes them."""
+        project(self.firmware, folder)
+        text = (folder / "step.c").read_text().replace('#include "blockwise.h"', START, 1)
+        for index, _, name in self.watched:
+            place = f"blockwise_ram0 + {self.offsets[name]}"
+            told = f"fwrite({place}, {self.schedule.tensors[name].bytes}, 1, made);"
+            text = text.replace(f"operation_{index}();", f"operation_{index}(); {told}")
+        (folder / "step.c").write_text(text)
+        (folder / "harness.c").write_text(f"#define RATE {RATE}f\n{MAIN}")
 
     def value(self, ram: Bytes, name: str) -> Tensor:
         """The elements of a tensor in RAM: weights flat in the simulation's order, maps in its shape."""
@@ -160,7 +128,7 @@ class Program:
     def state(self, rams: Sequence[Bytes], steps: int) -> dict[str, Tensor]:
         """What training leaves, by name: of a phase's own state behind its last step."""
         found: dict[str, Tensor] = {}
-        for number, phase in enumerate(self.operations.phases):
+        for number, phase in enumerate(self.firmware.phases if self.firmware.one_by_one else ()):
             ram = rams[number * (steps + 1) + steps - 1]
             for index in phase.end:
                 found |= {name: self.value(ram, name) for name in self.schedule.operations[index].reads}
@@ -184,22 +152,22 @@ class Compared:
     worst: list[tuple[float, str]] = field(default_factory=list)
 
 
-def compare(folder: Path, steps: int = 1, **settings: Any) -> Compared:
-    """Build and run the C of ``OneStep(**settings)`` in ``folder``, and hold it against the simulation."""
-    step = OneStep(**settings)
+def compare(folder: Path, steps: int = 1, *, regime: str = "bp", **settings: Any) -> Compared:
+    """Build and run the C of ``OneStep(regime, **settings)`` and hold it against the simulation."""
+    step = OneStep(regime, **settings)
     updater = step.updater(step.net)
     phases = step.procedure.phases(step.net)
     for _ in range(step.before if len(phases) == 1 else 0):
         step.simulated(step.net, updater, phases[0])
     batch = step.images, step.labels
     machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
-    program = Program(step.plan, machine, step.in_shape[0])
+    program = Program(regime, step, machine)
     modules = dict(modules_of(step.chain, step.net, step.plan.layers))
     start, watch = _state(modules), Watch(step.net, modules, program)
     _simulate(step, updater, steps)
     watch.close()
-    built = build(program.text(steps), folder)
-    rams, made = run(built, program.height, [batch] * (steps * len(phases)))
+    built = build(program, folder / "project")
+    rams, made = run(built, program.height, [batch] * (steps * len(phases)), steps)
     board = program.state(rams, steps)
     after = {name: value for name, value in _state(modules).items() if name in board}
     flips, codes = watch.compared(made) if steps == 1 else (0, 0)
@@ -234,7 +202,7 @@ class Watch:
         self.outputs: dict[str, list[Tensor]] = {}
         sums = [m for m in net.modules() if isinstance(m, QuantConv2d | QuantLinear)]
         self.handles = [m.register_forward_hook(self._without_noise) for m in sums]
-        for layer in {layer for layer, _ in program.watched}:
+        for layer in {layer for _, layer, _ in program.watched}:
             self.handles.append(modules[layer].register_forward_hook(self._keep(layer)))
 
     def _without_noise(self, module: nn.Module, _: object, output: Tensor) -> Tensor:
@@ -258,7 +226,7 @@ class Watch:
         """Codes that differ, and all codes, given the program's bytes of codes in the order of making."""
         at = flips = codes = 0
         machine, schedule = self.program.machine, self.program.schedule
-        for layer, name in self.program.watched:
+        for _, layer, name in self.program.watched:
             size = schedule.tensors[name].bytes
             found = self.program.read(made[at : at + size], name)
             values = machine.quantizers[layer].decode(found, machine.start[f"{layer}.step"])
@@ -273,26 +241,22 @@ def _state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
 
 
-def build(text: str, folder: Path, name: str = "step") -> Path:
+def build(program: Program, folder: Path) -> Path:
     """With the compiler that tests have, for this computer."""
-    folder.mkdir(parents=True, exist_ok=True)
-    source, program = folder / f"{name}.c", folder / name
-    source.write_text(text)
-    subprocess.run(
-        [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{C}", "-o", program, source], check=True
-    )
-    return program
+    program.write(folder)
+    call = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", "harness", "harness.c"]
+    subprocess.run(call, check=True, cwd=folder)
+    return folder / "harness"
 
 
-def run(program: Path, height: int, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[list[Bytes], Bytes]:
+def run(
+    program: Path, height: int, batches: Sequence[tuple[Tensor, Tensor]], steps: int
+) -> tuple[list[Bytes], Bytes]:
     """What RAM holds behind each step and each phase, and the codes that were made."""
-    stream = b"".join(
-        x.permute(0, 2, 3, 1).contiguous().numpy().tobytes() + y.numpy().astype("<u1").tobytes()
-        for x, y in batches
-    )
+    stream = b"".join(images_to_board(images) + labels_to_board(labels, 8) for images, labels in batches)
     given, left, made = (program.with_suffix(end) for end in (".in", ".out", ".codes"))
     given.write_bytes(stream)
-    subprocess.run([program, given, left, made], check=True)
+    subprocess.run([program, given, left, made, str(steps)], check=True)
     found = np.frombuffer(left.read_bytes(), np.uint8)
     assert not len(found) % height
     return list(found.reshape(-1, height)), np.frombuffer(made.read_bytes(), np.uint8)

@@ -1,8 +1,9 @@
 """What integers and floats say differently in C: statements of operations, and what stands around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.program import Firmware
 from devices.program.operation import Operation
 
@@ -20,6 +21,10 @@ class Dialect(Protocol):
         """Declarations of static variables, and of functions that operations share."""
         ...
 
+    def operands(self, index: int, operation: Operation) -> Sequence[str]:
+        """The functions that an operation alone needs, one a line."""
+        ...
+
     def operation(self, index: int, operation: Operation) -> Sequence[str]:
         """The statements of the function that performs an operation."""
         ...
@@ -30,6 +35,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def sources(self) -> Mapping[str, str]:
+        """Further files of the project that are compiled with it, by name."""
+        ...
+
+    @property
     def declarations(self) -> Sequence[str]:
         """Their declarations, with comments."""
         ...
@@ -37,6 +47,7 @@ class Dialect(Protocol):
 
 def dialect_of(firmware: Firmware) -> Dialect:
     """By the facts that a firmware has."""
+    from blockwise.firmware.emit.floats import FloatDialect
     from blockwise.firmware.emit.integers import IntegerDialect
 
-    return IntegerDialect(firmware)
+    return FloatDialect(firmware) if isinstance(firmware.arithmetic, FloatFacts) else IntegerDialect(firmware)

@@ -6,7 +6,7 @@ from blockwise.firmware.program import Firmware
 HOST = """\
 # make host: builds the step and its check for this computer; ./check_host reads check.in, writes check.out.
 CC ?= cc
-HOST_FLAGS = -std=gnu99 -O2 -Wall -Wextra -fno-strict-aliasing
+HOST_FLAGS = -std=gnu99 -O2 -Wall -Wextra -fno-strict-aliasing -ffp-contract=off
 SOURCES = step.c{weights}
 
 host: check_host main_host
@@ -26,4 +26,5 @@ clean:
 
 def text(firmware: Firmware, dialect: Dialect) -> str:
     """The file."""
-    return HOST.format(weights="" if firmware.given is None else " weights.c")
+    given = [] if firmware.given is None else ["weights.c"]
+    return HOST.format(weights="".join(f" {name}" for name in (*given, *dialect.sources)))

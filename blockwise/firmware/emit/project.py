@@ -88,6 +88,7 @@ def files(firmware: Firmware) -> Mapping[str, str]:
         found |= {name: (C / path).read_text("utf-8") for name, path in OF_BOARD.items()}
         heights = {stretch.name: stretch.height for stretch in firmware.stretches}
         found[BOARD_SCRIPT] = linker.script(memory_map(firmware.device, heights))
+    found |= dialect.sources
     headers = closure(dialect.headers)
     return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
 

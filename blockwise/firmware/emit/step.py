@@ -18,12 +18,16 @@ void blockwise_state_write(const uint8_t *from) {
 }"""
 
 
+BATCH = ("images", "labels")
+"""What a step is given, by its roles."""
+
+
 def text(firmware: Firmware, dialect: Dialect) -> str:
     """The file."""
     parts = [
         _top(firmware, dialect),
         _arrays(firmware),
-        "\n".join(dialect.statics),
+        "\n".join([*dialect.statics, *_turn(firmware)]),
         *operations(firmware, dialect, "operation"),
         _resident(firmware),
         _step(firmware),
@@ -48,11 +52,18 @@ def _arrays(firmware: Firmware) -> str:
     return "\n".join(lines)
 
 
+def _turn(firmware: Firmware) -> Iterable[str]:
+    """Operations of a loop know which pass it is in."""
+    return ["/* The pass of a loop. */", "static int turn;"] if firmware.schedule.loops else ()
+
+
 def operations(firmware: Firmware, dialect: Dialect, prefix: str) -> Iterator[str]:
     """A function for each operation of the firmware's schedule, named by its number."""
     for index, operation in enumerate(firmware.schedule.operations):
         body = indented([*dialect.operation(index, operation), "barrier();"])
-        yield f"{comment(operation.name)}\nstatic NOINLINE void {prefix}_{index}(void) {{\n{body}}}"
+        functions = "".join(f"{line}\n" for line in dialect.operands(index, operation))
+        head = f"static NOINLINE void {prefix}_{index}(void)"
+        yield f"{functions}{comment(operation.name)}\n{head} {{\n{body}}}"
 
 
 def _resident(firmware: Firmware) -> str:
@@ -69,23 +80,44 @@ def _resident(firmware: Firmware) -> str:
 
 def _step(firmware: Firmware) -> str:
     """Loops of the schedule run their operations several times."""
-    return "\n".join(["void blockwise_step(void) {", indented(_calls(firmware)) + "}"])
+    if firmware.one_by_one:
+        return "\n\n".join(_phases(firmware))
+    (whole,) = firmware.phases
+    return "\n".join(["void blockwise_step(void) {", indented(_calls(firmware, whole.step)) + "}"])
 
 
-def _calls(firmware: Firmware) -> Iterable[str]:
+def _phases(firmware: Firmware) -> Iterable[str]:
+    """What begins, repeats and ends the training of each block."""
+    parts = {"begin": "uint32_t number", "step": "void", "end": "void"}
+    for number, phase in enumerate(firmware.phases):
+        for what in parts:
+            calls = indented(_calls(firmware, getattr(phase, what)))
+            yield f"static void {what}_{number}(void) {{\n{calls}}}"
+    yield "/* The phase that has begun. */\nstatic uint32_t phase;"
+    for what, parameters in parts.items():
+        first = ["phase = number;"] if what == "begin" else []
+        cases = [f"if (phase == {number}) {what}_{number}();" for number in range(len(firmware.phases))]
+        yield f"void blockwise_{what}({parameters}) {{\n{indented([*first, *cases])}}}"
+
+
+def _calls(firmware: Firmware, operations: range) -> Iterable[str]:
     starts = {loop.first: loop for loop in firmware.schedule.loops}
     ends = {loop.last for loop in firmware.schedule.loops}
-    for index in range(len(firmware.schedule.operations)):
+    for index in operations:
         if index in starts:
-            yield f"for (int turn = 0; turn < {starts[index].passes}; ++turn) {{"
+            yield f"for (turn = 0; turn < {starts[index].passes}; ++turn) {{"
         yield f"operation_{index}();"
         if index in ends:
             yield "}"
 
 
 def _batch(firmware: Firmware) -> str:
-    found = {"images": "batch.images", "labels": "batch.labels"}
-    return "\n".join(
-        f"uint8_t *blockwise_{name}(void) {{ return {address(firmware, tensor)}; }}"
-        for name, tensor in found.items()
-    )
+    """Each phase has its own place for them."""
+    return "\n\n".join(f"uint8_t *blockwise_{what}(void) {{\n{_places(firmware, what)}}}" for what in BATCH)
+
+
+def _places(firmware: Firmware, what: str) -> str:
+    loads = [firmware.schedule.operations[phase.step.start] for phase in firmware.phases]
+    *others, last = (address(firmware, dict(load.results)[what]) for load in loads)
+    lines = [f"if (phase == {number}) return {place};" for number, place in enumerate(others)]
+    return indented([*lines, f"return {last};"])

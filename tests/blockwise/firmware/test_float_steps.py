@@ -6,7 +6,7 @@ import pytest
 from float_firmware import compare
 from one_step import OneStep
 
-from blockwise.firmware.emit.floats.phases import BEGINNING, END, phases
+from blockwise.firmware.phases import BEGINNING, END, phases
 
 METHODS = ("fp32", "lsq")
 REGIMES = ("bp", "local", "local-resident")

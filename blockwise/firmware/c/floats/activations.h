@@ -12,7 +12,7 @@ struct spot { int y, x; };
 
 typedef struct spot (*spot_at)(int b, int i, int j, int c);
 
-ALWAYS_INLINE struct spot own_spot(int b, int i, int j, int c) {
+INLINE struct spot own_spot(int b, int i, int j, int c) {
     const struct spot found = {i, j};
     (void)b, (void)c;
     return found;
@@ -21,11 +21,11 @@ ALWAYS_INLINE struct spot own_spot(int b, int i, int j, int c) {
 /* x between limits; `high` below `low` is none. */
 struct limits { float low, high; };
 
-ALWAYS_INLINE float limited(struct limits l, float x) {
+INLINE float limited(struct limits l, float x) {
     return x < l.low ? l.low : l.high > l.low && x > l.high ? l.high : x;
 }
 
-ALWAYS_INLINE void activate_floats(struct map m, struct limits l, float_at from, channel_begins begins,
+INLINE void activate_floats(struct map m, struct limits l, float_at from, channel_begins begins,
                                    const float *held, float *to) {
     for (int c = 0; c < m.channels; c++) {
         begins(held, c);
@@ -37,7 +37,7 @@ ALWAYS_INLINE void activate_floats(struct map m, struct limits l, float_at from,
 }
 
 /* Codes, in order. */
-ALWAYS_INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, const float *held,
+INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, const float *held,
                                   float step, uint8_t *to, int first) {
     struct code_writer w = write_codes(to, bits, first);
     for (int b = 0; b < m.batch; b++)
@@ -49,7 +49,7 @@ ALWAYS_INLINE void activate_codes(struct map m, int bits, struct range r, float_
 }
 
 /* Codes, channel by channel, each behind its filter: into zeros. */
-ALWAYS_INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at from, channel_begins begins,
+INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at from, channel_begins begins,
                                        const float *held, float step, uint8_t *to) {
     clear_bytes(to, bytes_of(elements(m), bits));
     for (int c = 0; c < m.channels; c++) {
@@ -63,7 +63,7 @@ ALWAYS_INLINE void activate_by_channel(struct map m, int bits, struct range r, f
 }
 
 /* In place on the gradient: it passes where the saved output is above zero. */
-ALWAYS_INLINE void activation_backward(struct map gradient, spot_at spot, float_at output, float_at from,
+INLINE void activation_backward(struct map gradient, spot_at spot, float_at output, float_at from,
                                        const float *held, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
@@ -76,7 +76,7 @@ ALWAYS_INLINE void activation_backward(struct map gradient, spot_at spot, float_
 }
 
 /* The same of a quantizer, by its input; returns the sum of shares in the gradient of its step. */
-ALWAYS_INLINE float quantizer_backward(struct map gradient, spot_at spot, struct range r, float_at input,
+INLINE float quantizer_backward(struct map gradient, spot_at spot, struct range r, float_at input,
                                        float_at from, const float *held, float step, float *to) {
     float whole = 0.0f;
     for (int b = 0; b < gradient.batch; b++) {
@@ -97,7 +97,7 @@ ALWAYS_INLINE float quantizer_backward(struct map gradient, spot_at spot, struct
 }
 
 /* In place on the gradient: each channel's constant scale. */
-ALWAYS_INLINE void scale_backward(struct map gradient, const float *scales, float_at from, const float *held, float *to) {
+INLINE void scale_backward(struct map gradient, const float *scales, float_at from, const float *held, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)

@@ -5,7 +5,7 @@
 #include "maps.h"
 
 /* Code i of a tensor. No byte behind the code is read. */
-ALWAYS_INLINE uint32_t code_at(const uint8_t *codes, int bits, int i) {
+INLINE uint32_t code_at(const uint8_t *codes, int bits, int i) {
     if (bits == 8)
         return codes[i];
     if (bits == 16)
@@ -18,7 +18,7 @@ ALWAYS_INLINE uint32_t code_at(const uint8_t *codes, int bits, int i) {
 }
 
 /* Eight codes of at most 4 bits that begin with a byte. */
-ALWAYS_INLINE uint32_t eight_codes(const uint8_t *codes, int bits, int i) {
+INLINE uint32_t eight_codes(const uint8_t *codes, int bits, int i) {
     const uint8_t *from = codes + i / 8 * bits;
     uint32_t found = from[0];
     for (int byte = 1; byte < bits; byte++)
@@ -30,14 +30,14 @@ ALWAYS_INLINE uint32_t eight_codes(const uint8_t *codes, int bits, int i) {
 struct code_writer { uint8_t *next; uint32_t held; int count; };
 
 /* Starts at code i: what stands before it in its byte stays. */
-ALWAYS_INLINE struct code_writer write_codes(uint8_t *codes, int bits, int i) {
+INLINE struct code_writer write_codes(uint8_t *codes, int bits, int i) {
     struct code_writer w = {codes + (uint32_t)i * (uint32_t)bits / 8, 0, (int)((uint32_t)i * (uint32_t)bits % 8)};
     if (w.count)
         w.held = *w.next & ((1u << w.count) - 1);
     return w;
 }
 
-ALWAYS_INLINE void write_code(struct code_writer *w, int bits, uint32_t code) {
+INLINE void write_code(struct code_writer *w, int bits, uint32_t code) {
     w->held |= code << w->count;
     for (w->count += bits; w->count >= 8; w->count -= 8) {
         *w->next++ = (uint8_t)w->held;
@@ -45,13 +45,13 @@ ALWAYS_INLINE void write_code(struct code_writer *w, int bits, uint32_t code) {
     }
 }
 
-ALWAYS_INLINE void end_codes(struct code_writer *w) {
+INLINE void end_codes(struct code_writer *w) {
     if (w->count)
         *w->next = (uint8_t)w->held;
 }
 
 /* A tensor's codes behind others. */
-ALWAYS_INLINE void append_codes(uint8_t *to, int bits, int first, const uint8_t *codes, int count) {
+INLINE void append_codes(uint8_t *to, int bits, int first, const uint8_t *codes, int count) {
     struct code_writer w = write_codes(to, bits, first);
     for (int i = 0; i < count; i++)
         write_code(&w, bits, code_at(codes, bits, i));
@@ -59,18 +59,13 @@ ALWAYS_INLINE void append_codes(uint8_t *to, int bits, int first, const uint8_t 
 }
 
 /* Puts code i where zeros are. */
-ALWAYS_INLINE void put_code(uint8_t *codes, int bits, int i, uint32_t code) {
+INLINE void put_code(uint8_t *codes, int bits, int i, uint32_t code) {
     const uint32_t at = (uint32_t)i * (uint32_t)bits;
     uint32_t shifted = code << (at & 7);
     for (uint8_t *to = codes + (at >> 3); shifted; shifted >>= 8)
         *to++ |= (uint8_t)shifted;
 }
 
-ALWAYS_INLINE void clear_bytes(uint8_t *to, int count) {
-    for (int i = 0; i < count; i++)
-        to[i] = 0;
-}
-
-ALWAYS_INLINE int bytes_of(int count, int bits) { return (int)(((uint32_t)count * (uint32_t)bits + 7) / 8); }
+INLINE uint32_t bytes_of(int count, int bits) { return ((uint32_t)count * (uint32_t)bits + 7) / 8; }
 
 #endif

@@ -17,26 +17,26 @@ typedef float (*weight_at)(const float *held, int filter, int i);
 typedef int (*level_at)(int i);                                          /* of the filter at hand */
 typedef uint32_t (*codes_at)(int b, int y, int x, int c);                /* one code, or eight */
 
-ALWAYS_INLINE int channels_of_filter(struct convolution g) { return g.in.channels / g.groups; }
+INLINE int channels_of_filter(struct convolution g) { return g.in.channels / g.groups; }
 
-ALWAYS_INLINE int filter_size(struct convolution g) { return g.kernel_y * g.kernel_x * channels_of_filter(g); }
+INLINE int filter_size(struct convolution g) { return g.kernel_y * g.kernel_x * channels_of_filter(g); }
 
-ALWAYS_INLINE int first_channel(struct convolution g, int filter) {
+INLINE int first_channel(struct convolution g, int filter) {
     return g.groups == 1 ? 0 : filter / (g.out.channels / g.groups) * channels_of_filter(g);
 }
 
-ALWAYS_INLINE int row_of(struct convolution g, int out_y, int ky) {
+INLINE int row_of(struct convolution g, int out_y, int ky) {
     return out_y * g.stride_y + ky * g.dilation_y - g.padding_y;
 }
 
-ALWAYS_INLINE int column_of(struct convolution g, int out_x, int kx) {
+INLINE int column_of(struct convolution g, int out_x, int kx) {
     return out_x * g.stride_x + kx * g.dilation_x - g.padding_x;
 }
 
-ALWAYS_INLINE int within(int at, int size) { return (unsigned)at < (unsigned)size; }
+INLINE int within(int at, int size) { return (unsigned)at < (unsigned)size; }
 
 /* One output of one filter. What lies outside of the input is zero. */
-ALWAYS_INLINE float sum_of_floats(struct convolution g, float_at input, weight_at weight, const float *held,
+INLINE float sum_of_floats(struct convolution g, float_at input, weight_at weight, const float *held,
                                   int b, int out_y, int out_x, int filter) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     float sum = 0.0f;
@@ -56,7 +56,7 @@ ALWAYS_INLINE float sum_of_floats(struct convolution g, float_at input, weight_a
 }
 
 /* The same of codes: `bits` is 0 where they come one by one, else that of the eight that come at once. */
-ALWAYS_INLINE int32_t sum_of_codes(struct convolution g, codes_at input, int bits, level_at level,
+INLINE int32_t sum_of_codes(struct convolution g, codes_at input, int bits, level_at level,
                                    int b, int out_y, int out_x, int filter) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     int32_t sum = 0;
@@ -85,7 +85,7 @@ ALWAYS_INLINE int32_t sum_of_codes(struct convolution g, codes_at input, int bit
 }
 
 /* Outputs: sums times `scale`, that of the codes of weights, plus the filter's bias if there is one. */
-ALWAYS_INLINE void convolve_floats(struct convolution g, float_at input, weight_at weight, channel_begins begins,
+INLINE void convolve_floats(struct convolution g, float_at input, weight_at weight, channel_begins begins,
                                    const float *held, float scale, const float *bias, float *out) {
     for (int filter = 0; filter < g.out.channels; filter++) {
         const float start = bias ? bias[filter] : 0.0f;
@@ -99,7 +99,7 @@ ALWAYS_INLINE void convolve_floats(struct convolution g, float_at input, weight_
     }
 }
 
-ALWAYS_INLINE void convolve_codes(struct convolution g, codes_at input, int bits, level_at level,
+INLINE void convolve_codes(struct convolution g, codes_at input, int bits, level_at level,
                                   channel_begins begins, const float *held, float scale, const float *bias,
                                   float *out) {
     for (int filter = 0; filter < g.out.channels; filter++) {
@@ -116,7 +116,7 @@ ALWAYS_INLINE void convolve_codes(struct convolution g, codes_at input, int bits
 }
 
 /* The gradient of the input, added to what is there; filters go by in turn, and a gradient of zero adds none. */
-ALWAYS_INLINE void add_input_gradient(struct convolution g, float_at gradient, weight_at weight,
+INLINE void add_input_gradient(struct convolution g, float_at gradient, weight_at weight,
                                       channel_begins begins, const float *held, float scale, float *to) {
     const int count = channels_of_filter(g);
     for (int filter = 0; filter < g.out.channels; filter++) {
@@ -146,7 +146,7 @@ ALWAYS_INLINE void add_input_gradient(struct convolution g, float_at gradient, w
 }
 
 /* The gradient of one filter, where most of the output's gradient is zero: pixel by pixel. */
-ALWAYS_INLINE void filter_gradient_of_few(struct convolution g, float_at input, float_at gradient,
+INLINE void filter_gradient_of_few(struct convolution g, float_at input, float_at gradient,
                                           const float *held, int filter, float *to) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     fill_floats(to, filter_size(g), 0.0f);
@@ -175,7 +175,7 @@ ALWAYS_INLINE void filter_gradient_of_few(struct convolution g, float_at input, 
  * sums: so they are as exact as those of a few pixels. */
 #define FLOATS_AT_ONCE 4
 
-ALWAYS_INLINE void filter_gradient(struct convolution g, float_at input, float_at gradient, const float *held,
+INLINE void filter_gradient(struct convolution g, float_at input, float_at gradient, const float *held,
                                    int filter, float *to) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     for (int ky = 0; ky < g.kernel_y; ky++)
@@ -211,7 +211,7 @@ ALWAYS_INLINE void filter_gradient(struct convolution g, float_at input, float_a
 }
 
 /* The same of inputs that come as eight codes of `bits` bits, `step` apart. */
-ALWAYS_INLINE void filter_gradient_of_codes(struct convolution g, codes_at input, int bits, float step,
+INLINE void filter_gradient_of_codes(struct convolution g, codes_at input, int bits, float step,
                                             float_at gradient, const float *held, int filter, float *to) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     const uint32_t mask = (1u << bits) - 1;
@@ -247,7 +247,7 @@ ALWAYS_INLINE void filter_gradient_of_codes(struct convolution g, codes_at input
 }
 
 /* The gradient of a bias: the sum of its output's. */
-ALWAYS_INLINE void bias_gradient(struct map out, float_at gradient, const float *held, float *to) {
+INLINE void bias_gradient(struct map out, float_at gradient, const float *held, float *to) {
     for (int c = 0; c < out.channels; c++) {
         float whole = 0.0f;
         for (int b = 0; b < out.batch; b++) {

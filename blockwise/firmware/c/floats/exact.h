@@ -5,35 +5,33 @@
 #ifndef BLOCKWISE_FLOATS_EXACT_H
 #define BLOCKWISE_FLOATS_EXACT_H
 
-#include <stdint.h>
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline, unused))
+#include "../common/base.h"
 
 #define SMALLEST_SIZE 1e-12f /* of a quantizer's step: values are divided by it */
 
-ALWAYS_INLINE uint32_t bits_of(float x) {
+INLINE uint32_t bits_of(float x) {
     union { float value; uint32_t bits; } both = {x};
     return both.bits;
 }
 
-ALWAYS_INLINE float from_bits(uint32_t bits) {
+INLINE float from_bits(uint32_t bits) {
     union { uint32_t bits; float value; } both = {bits};
     return both.value;
 }
 
-ALWAYS_INLINE float magnitude(float x) { return from_bits(bits_of(x) & 0x7FFFFFFFu); }
+INLINE float magnitude(float x) { return from_bits(bits_of(x) & 0x7FFFFFFFu); }
 
-ALWAYS_INLINE float clamped(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+INLINE float clamped(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
 /* The nearest whole number, halves to even, of |x| < 2^22: what is behind the point falls off the end of the
  * sum, which the processor rounds so. */
-ALWAYS_INLINE float rounded(float x) {
+INLINE float rounded(float x) {
     const float shift = 12582912.0f; /* 1.5 * 2^23 */
     return (x + shift) - shift;
 }
 
 /* The size that a trained parameter stands for: above zero. */
-ALWAYS_INLINE float size_of(float p) {
+INLINE float size_of(float p) {
     const float size = magnitude(p);
     return size < SMALLEST_SIZE ? SMALLEST_SIZE : size;
 }
@@ -69,7 +67,7 @@ static inline __attribute__((unused)) float square_root(float x) {
 #endif
 }
 
-ALWAYS_INLINE float inverse_root(float x) { return 1.0f / square_root(x); }
+INLINE float inverse_root(float x) { return 1.0f / square_root(x); }
 
 /* e^x: 2^n e^r with |r| <= ln(2) / 2, e^r by its series up to r^7, whose rest is below 2^-27. What would lie
  * below the normal numbers is zero. */

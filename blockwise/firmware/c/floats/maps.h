@@ -9,6 +9,9 @@
 
 #include "exact.h"
 
+/* Not every operation calls all of its functions. */
+#define OPERAND INLINE __attribute__((unused))
+
 struct map { int batch, height, width, channels; };
 
 typedef float (*float_at)(const float *held, int b, int y, int x, int c);
@@ -16,36 +19,31 @@ typedef float (*float_at)(const float *held, int b, int y, int x, int c);
 /* What must be done before elements of channel c are asked for: its filter is unpacked. */
 typedef void (*channel_begins)(const float *held, int c);
 
-ALWAYS_INLINE void nothing_begins(const float *held, int c) { (void)held, (void)c; }
+INLINE void nothing_begins(const float *held, int c) { (void)held, (void)c; }
 
-ALWAYS_INLINE int element(struct map m, int b, int y, int x, int c) {
+INLINE int element(struct map m, int b, int y, int x, int c) {
     return ((b * m.height + y) * m.width + x) * m.channels + c;
 }
 
-ALWAYS_INLINE int elements(struct map m) { return m.batch * m.height * m.width * m.channels; }
+INLINE int elements(struct map m) { return m.batch * m.height * m.width * m.channels; }
 
-ALWAYS_INLINE void fill_floats(float *to, int count, float value) {
+INLINE void fill_floats(float *to, int count, float value) {
     for (int i = 0; i < count; i++)
         to[i] = value;
 }
 
-ALWAYS_INLINE void copy_floats(float *to, const float *from, int count) {
+INLINE void copy_floats(float *to, const float *from, int count) {
     for (int i = 0; i < count; i++)
         to[i] = from[i];
 }
 
-ALWAYS_INLINE void add_floats(float *to, const float *from, int count) {
+INLINE void add_floats(float *to, const float *from, int count) {
     for (int i = 0; i < count; i++)
         to[i] += from[i];
 }
 
-ALWAYS_INLINE void copy_bytes(uint8_t *to, const uint8_t *from, int count) {
-    for (int i = 0; i < count; i++)
-        to[i] = from[i];
-}
-
 /* Every element of an operand, stored. */
-ALWAYS_INLINE void store_map(struct map m, float_at from, channel_begins begins, const float *held, float *to) {
+INLINE void store_map(struct map m, float_at from, channel_begins begins, const float *held, float *to) {
     for (int c = 0; c < m.channels; c++) {
         begins(held, c);
         for (int b = 0; b < m.batch; b++)

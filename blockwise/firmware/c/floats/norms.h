@@ -8,7 +8,7 @@
 struct stretch { int b, b_last, first, last; };
 
 /* The sum of what an operand has in a stretch, less `mean`, squared if asked; each image has a sum of its own. */
-ALWAYS_INLINE float sum_over(struct map m, struct stretch s, float_at from, const float *held, float mean, int squares) {
+INLINE float sum_over(struct map m, struct stretch s, float_at from, const float *held, float mean, int squares) {
     float whole = 0.0f;
     for (int b = s.b; b < s.b_last; b++) {
         float sum = 0.0f;
@@ -23,14 +23,14 @@ ALWAYS_INLINE float sum_over(struct map m, struct stretch s, float_at from, cons
     return whole;
 }
 
-ALWAYS_INLINE int count_of(struct map m, struct stretch s) {
+INLINE int count_of(struct map m, struct stretch s) {
     return (s.b_last - s.b) * (s.last - s.first) * m.height * m.width;
 }
 
 struct moments { float mean, variance, scale; };
 
 /* Mean first, then the squares of what is left. */
-ALWAYS_INLINE struct moments moments_of(struct map m, struct stretch s, float_at from, const float *held, float eps) {
+INLINE struct moments moments_of(struct map m, struct stretch s, float_at from, const float *held, float eps) {
     const float count = (float)count_of(m, s);
     struct moments found;
     found.mean = sum_over(m, s, from, held, 0.0f, 0) / count;
@@ -39,7 +39,7 @@ ALWAYS_INLINE struct moments moments_of(struct map m, struct stretch s, float_at
     return found;
 }
 
-ALWAYS_INLINE void normalise(struct map m, struct stretch s, float_at from, const float *held, struct moments by, float *to) {
+INLINE void normalise(struct map m, struct stretch s, float_at from, const float *held, struct moments by, float *to) {
     for (int b = s.b; b < s.b_last; b++)
         for (int y = 0; y < m.height; y++)
             for (int x = 0; x < m.width; x++)
@@ -49,7 +49,7 @@ ALWAYS_INLINE void normalise(struct map m, struct stretch s, float_at from, cons
 
 /* Batch norm (Ioffe & Szegedy 2015). `means` and `scales` are kept for the way back, `running` (means, then
  * variances) moves by `momentum`; each may be missing. */
-ALWAYS_INLINE void batch_norm(struct map m, float_at from, const float *held, float eps, float momentum,
+INLINE void batch_norm(struct map m, float_at from, const float *held, float eps, float momentum,
                               float *to, float *means, float *scales, float *running) {
     for (int c = 0; c < m.channels; c++) {
         const struct stretch s = {0, m.batch, c, c + 1};
@@ -70,7 +70,7 @@ ALWAYS_INLINE void batch_norm(struct map m, float_at from, const float *held, fl
 }
 
 /* Group norm (Wu & He 2018): means of an image's groups of channels. */
-ALWAYS_INLINE void group_norm(struct map m, int groups, float_at from, const float *held, float eps, float *to,
+INLINE void group_norm(struct map m, int groups, float_at from, const float *held, float eps, float *to,
                               float *scales) {
     const int size = m.channels / groups;
     for (int b = 0; b < m.batch; b++)
@@ -84,13 +84,13 @@ ALWAYS_INLINE void group_norm(struct map m, int groups, float_at from, const flo
 }
 
 /* Scale and shift, by the pair of each channel. */
-ALWAYS_INLINE void apply_pair(struct map m, const float *pair, float *to) {
+INLINE void apply_pair(struct map m, const float *pair, float *to) {
     for (int i = 0; i < elements(m); i++)
         to[i] = to[i] * pair[i % m.channels] + pair[m.channels + i % m.channels];
 }
 
 /* Normalised once more by mean and 1 / std as they were. */
-ALWAYS_INLINE void normalise_again(struct map m, float_at from, const float *held, const float *means,
+INLINE void normalise_again(struct map m, float_at from, const float *held, const float *means,
                                    const float *scales, float *to) {
     for (int c = 0; c < m.channels; c++) {
         const struct stretch s = {0, m.batch, c, c + 1};
@@ -102,7 +102,7 @@ ALWAYS_INLINE void normalise_again(struct map m, float_at from, const float *hel
 /* What goes back through a norm: sums of g and of g y over a stretch, g times the channel's scale. */
 struct backward_sums { float gradient, product; };
 
-ALWAYS_INLINE struct backward_sums backward_sums_of(struct map m, struct stretch s, float_at gradient, float_at y_at,
+INLINE struct backward_sums backward_sums_of(struct map m, struct stretch s, float_at gradient, float_at y_at,
                                                     const float *held, const float *gamma) {
     struct backward_sums whole = {0.0f, 0.0f};
     for (int b = s.b; b < s.b_last; b++) {
@@ -121,7 +121,7 @@ ALWAYS_INLINE struct backward_sums backward_sums_of(struct map m, struct stretch
 }
 
 /* g -> scale (g' - mean g' - y mean g' y), g' = gamma g. */
-ALWAYS_INLINE void norm_gradient(struct map m, struct stretch s, float_at gradient, float_at y_at, const float *held,
+INLINE void norm_gradient(struct map m, struct stretch s, float_at gradient, float_at y_at, const float *held,
                                  const float *gamma, float scale, float mean, float product, float *to) {
     for (int b = s.b; b < s.b_last; b++)
         for (int y = 0; y < m.height; y++)
@@ -133,7 +133,7 @@ ALWAYS_INLINE void norm_gradient(struct map m, struct stretch s, float_at gradie
 }
 
 /* `bias_gradient` (scales, then shifts) and `to` may be missing. */
-ALWAYS_INLINE void batch_norm_backward(struct map m, float_at gradient, float_at y_at, const float *held,
+INLINE void batch_norm_backward(struct map m, float_at gradient, float_at y_at, const float *held,
                                        const float *gamma, const float *scales, float *bias_gradient, float *to) {
     for (int c = 0; c < m.channels; c++) {
         const struct stretch s = {0, m.batch, c, c + 1};
@@ -149,7 +149,7 @@ ALWAYS_INLINE void batch_norm_backward(struct map m, float_at gradient, float_at
     }
 }
 
-ALWAYS_INLINE void group_norm_backward(struct map m, int groups, float_at gradient, float_at y_at, const float *held,
+INLINE void group_norm_backward(struct map m, int groups, float_at gradient, float_at y_at, const float *held,
                                        const float *gamma, const float *scales, float *bias_gradient, float *to) {
     const int size = m.channels / groups;
     for (int c = 0; bias_gradient && c < m.channels; c++) {
@@ -169,7 +169,7 @@ ALWAYS_INLINE void group_norm_backward(struct map m, int groups, float_at gradie
 }
 
 /* As deployed: running statistics and the pair as one scale and one shift. */
-ALWAYS_INLINE void fold(int channels, const float *running, const float *pair, float eps, float *to) {
+INLINE void fold(int channels, const float *running, const float *pair, float eps, float *to) {
     for (int c = 0; c < channels; c++) {
         const float scale = pair[c] * inverse_root(running[channels + c] + eps);
         to[c] = scale;

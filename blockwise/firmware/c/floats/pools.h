@@ -10,18 +10,18 @@ struct pool {
 };
 
 /* Where place k of a window lies. */
-ALWAYS_INLINE struct spot spot_in_map(struct pool p, int out_y, int out_x, int k) {
+INLINE struct spot spot_in_map(struct pool p, int out_y, int out_x, int k) {
     const struct spot found = {out_y * p.stride_y - p.padding_y + k / p.kernel_x,
                                out_x * p.stride_x - p.padding_x + k % p.kernel_x};
     return found;
 }
 
-ALWAYS_INLINE int in_map(struct map m, struct spot at) {
+INLINE int in_map(struct map m, struct spot at) {
     return (unsigned)at.y < (unsigned)m.height && (unsigned)at.x < (unsigned)m.width;
 }
 
 /* The first of the largest. */
-ALWAYS_INLINE int largest_of_window(struct pool p, float_at from, const float *held, int b, int out_y, int out_x, int c) {
+INLINE int largest_of_window(struct pool p, float_at from, const float *held, int b, int out_y, int out_x, int c) {
     int best = -1;
     float most = 0.0f;
     for (int k = 0; k < p.kernel_y * p.kernel_x; k++) {
@@ -38,7 +38,7 @@ ALWAYS_INLINE int largest_of_window(struct pool p, float_at from, const float *h
 }
 
 /* `to` is of floats, or null, then what is compared are the codes themselves, of `bits` bits; `argmax` may be missing. */
-ALWAYS_INLINE void max_pool(struct pool p, float_at from, const float *held, float *to, uint8_t *codes,
+INLINE void max_pool(struct pool p, float_at from, const float *held, float *to, uint8_t *codes,
                             int bits, uint8_t *argmax, int argmax_bits) {
     struct code_writer values = {codes, 0, 0}, places = {argmax, 0, 0};
     for (int b = 0; b < p.out.batch; b++)
@@ -61,7 +61,7 @@ ALWAYS_INLINE void max_pool(struct pool p, float_at from, const float *held, flo
 }
 
 /* Adds each gradient to where the largest stood. */
-ALWAYS_INLINE void add_max_pool_gradient(struct pool p, const float *gradient, const uint8_t *argmax, int bits, float *to) {
+INLINE void add_max_pool_gradient(struct pool p, const float *gradient, const uint8_t *argmax, int bits, float *to) {
     for (int b = 0; b < p.out.batch; b++)
         for (int y = 0; y < p.out.height; y++)
             for (int x = 0; x < p.out.width; x++)
@@ -75,10 +75,10 @@ ALWAYS_INLINE void add_max_pool_gradient(struct pool p, const float *gradient, c
 /* Windows of means: rows y .. y_last - 1, as many values as are divided by. */
 struct window { int y, y_last, x, x_last; float count; };
 
-ALWAYS_INLINE int least(int a, int b) { return a < b ? a : b; }
-ALWAYS_INLINE int most(int a, int b) { return a > b ? a : b; }
+INLINE int least(int a, int b) { return a < b ? a : b; }
+INLINE int most(int a, int b) { return a > b ? a : b; }
 
-ALWAYS_INLINE struct window window_of(struct pool p, int counts_padding, int out_y, int out_x) {
+INLINE struct window window_of(struct pool p, int counts_padding, int out_y, int out_x) {
     const int y = out_y * p.stride_y - p.padding_y, x = out_x * p.stride_x - p.padding_x;
     const int y_last = least(y + p.kernel_y, p.in.height + p.padding_y);
     const int x_last = least(x + p.kernel_x, p.in.width + p.padding_x);
@@ -88,7 +88,7 @@ ALWAYS_INLINE struct window window_of(struct pool p, int counts_padding, int out
 }
 
 /* Windows that leave as many values as are asked for. */
-ALWAYS_INLINE struct window adaptive_window(struct pool p, int out_y, int out_x) {
+INLINE struct window adaptive_window(struct pool p, int out_y, int out_x) {
     struct window w = {out_y * p.in.height / p.out.height, ((out_y + 1) * p.in.height - 1) / p.out.height + 1,
                        out_x * p.in.width / p.out.width, ((out_x + 1) * p.in.width - 1) / p.out.width + 1, 0.0f};
     w.count = (float)((w.y_last - w.y) * (w.x_last - w.x));
@@ -97,11 +97,11 @@ ALWAYS_INLINE struct window adaptive_window(struct pool p, int out_y, int out_x)
 
 #define ADAPTIVE 2 /* else whether padding counts */
 
-ALWAYS_INLINE struct window any_window(struct pool p, int kind, int out_y, int out_x) {
+INLINE struct window any_window(struct pool p, int kind, int out_y, int out_x) {
     return kind == ADAPTIVE ? adaptive_window(p, out_y, out_x) : window_of(p, kind, out_y, out_x);
 }
 
-ALWAYS_INLINE void mean_pool(struct pool p, int kind, float_at from, const float *held, float *to) {
+INLINE void mean_pool(struct pool p, int kind, float_at from, const float *held, float *to) {
     for (int b = 0; b < p.out.batch; b++)
         for (int out_y = 0; out_y < p.out.height; out_y++)
             for (int out_x = 0; out_x < p.out.width; out_x++) {
@@ -116,7 +116,7 @@ ALWAYS_INLINE void mean_pool(struct pool p, int kind, float_at from, const float
             }
 }
 
-ALWAYS_INLINE void add_mean_pool_gradient(struct pool p, int kind, const float *gradient, float *to) {
+INLINE void add_mean_pool_gradient(struct pool p, int kind, const float *gradient, float *to) {
     for (int b = 0; b < p.out.batch; b++)
         for (int out_y = 0; out_y < p.out.height; out_y++)
             for (int out_x = 0; out_x < p.out.width; out_x++) {
@@ -130,7 +130,7 @@ ALWAYS_INLINE void add_mean_pool_gradient(struct pool p, int kind, const float *
 }
 
 /* Every stride-th pixel, its channels behind `before` that are zero (He et al. 2016, option A). */
-ALWAYS_INLINE void add_shortcut_gradient(struct map in, struct map out, int stride, int before, const float *gradient,
+INLINE void add_shortcut_gradient(struct map in, struct map out, int stride, int before, const float *gradient,
                                          float *to) {
     for (int b = 0; b < out.batch; b++)
         for (int y = 0; y < out.height; y++)

@@ -5,7 +5,7 @@
 #include "maps.h"
 
 /* Cross entropy: (softmax - one-hot) / images over the logits (rows, classes). */
-ALWAYS_INLINE void cross_entropy(int rows, int classes, float images, float_at logits, const float *held,
+INLINE void cross_entropy(int rows, int classes, float images, float_at logits, const float *held,
                                  const uint8_t *labels, int label_bytes, float *to) {
     for (int row = 0; row < rows; row++) {
         float most = logits(held, row, 0, 0, 0), sum = 0.0f;
@@ -30,7 +30,7 @@ ALWAYS_INLINE void cross_entropy(int rows, int classes, float images, float_at l
 struct pace { float rate, decay, share, smallest; };
 
 /* Stochastic gradient descent; with `states`, one value of which is kept, Nesterov's momentum. */
-ALWAYS_INLINE float sgd(float value, float g, float *state, float momentum, float rate) {
+INLINE float sgd(float value, float g, float *state, float momentum, float rate) {
     if (!state)
         return value - rate * g;
     const float moment = momentum * *state + g;
@@ -38,7 +38,7 @@ ALWAYS_INLINE float sgd(float value, float g, float *state, float momentum, floa
     return value - rate * (g + momentum * moment);
 }
 
-ALWAYS_INLINE void update(int count, float *values, const float *gradient, float *states, float momentum, struct pace p) {
+INLINE void update(int count, float *values, const float *gradient, float *states, float momentum, struct pace p) {
     for (int i = 0; i < count; i++) {
         float *state = states ? states + i : 0;
         const float value = values[i];

@@ -1,95 +1,100 @@
-"""The float step in C: the statements of its operations, and the functions that these need."""
+"""Float regimes in C: the kernels of every operation, and what stands around them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
-from torch import Tensor
-
-from blockwise.firmware.emit.floats.moves import FIRST, first_values
-from blockwise.firmware.emit.floats.operations import emitter
-from blockwise.firmware.emit.floats.phases import Phase, phases
-from blockwise.firmware.emit.floats.site import TURN, Site
-from blockwise.firmware.emit.floats.text import number
+from blockwise.firmware.emit.floats.moves import FIRST
+from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
 from blockwise.firmware.emit.floats.updates import RATE
+from blockwise.firmware.emit.text import address, indented
 from blockwise.firmware.float_facts import FloatFacts
+from blockwise.firmware.program import Firmware
 from devices.program.operation import Operation
-from devices.program.schedule import Loop, Schedule
 
-HEADERS = ("convolution.h", "lsq.h", "norms.h", "activations.h", "pools.h", "updates.h")
-STATE = ".state"
-"""In the names of what an optimizer keeps."""
+DECLARATIONS = (
+    "/* Take the first values from flash; the seed draws none. */",
+    "void blockwise_init(uint32_t seed);",
+    "",
+    "/* The learning rate of the steps to come; its bits, too. */",
+    "void blockwise_set_learning_rate(float rate);",
+    "void blockwise_set_rate_bits(uint32_t bits);",
+    "",
+    "/* CRC-32 of the bytes of blockwise_state. */",
+    "uint32_t blockwise_checksum(void);",
+)
+ONE_BY_ONE = """
+#define BLOCKWISE_PHASES {count}
+
+/* Blocks are trained one behind the other: begin a block's phase, step as often as you like, and end it. Of
+ * blockwise_state, that which a block has in its phase shares its bytes with that of others. */
+void blockwise_begin(uint32_t phase);
+void blockwise_end(void);"""
+WORDS_A_LINE = 10
 
 
-class FloatOperations:
-    """Every operation's functions and statements; ``address`` is where a tensor begins, as C says it."""
+@dataclass(frozen=True, eq=False)
+class FloatDialect:
+    """Of one firmware."""
 
-    def __init__(self, schedule: Schedule, facts: FloatFacts, address: Callable[[str], str]) -> None:
-        self.schedule, self.facts, self.address = schedule, facts, address
-        self.phases: tuple[Phase, ...] = phases(schedule)
-        self._sites: dict[int, tuple[Sequence[str], Sequence[str]]] = {}
+    firmware: Firmware
 
     @cached_property
-    def flash(self) -> Mapping[str, int]:
-        """Tensor -> the word of flash at which its first values begin; what starts at zero has none."""
-        found, end = {}, 0
-        for name, value in self.first.items():
-            found[name] = end
-            end += value.numel()
-        return found
-
-    @cached_property
-    def first(self) -> Mapping[str, Tensor]:
-        """The first values, but for optimizer states of zero."""
-        needed = self._needed()
-        return {
-            name: value
-            for name, value in self.facts.first.items()
-            if name in needed and (STATE not in name or bool(value.any()))
-        }
-
-    def _needed(self) -> set[str]:
-        tensors = self.schedule.tensors
-        found = {name for name, tensor in tensors.items() if tensor.resident}
-        for operation in self.schedule.operations:
-            if operation.action in ("unpack", "begins"):
-                found.update(operation.writes)
-        return found
-
-    def _site(self, index: int) -> Site:
-        loop = self.loop_of(index)
-        operation = self.schedule.operations[index]
-        return Site(index, operation, self.schedule, self.facts, self.address, self.flash, loop)
-
-    def loop_of(self, index: int) -> Loop | None:
-        """The loop around an operation."""
-        return next((x for x in self.schedule.loops if x.first <= index <= x.last), None)
-
-    def emitted(self, index: int) -> tuple[Sequence[str], Sequence[str]]:
-        """The functions that an operation needs, and its statements."""
-        if index not in self._sites:
-            site = self._site(index)
-            lines = emitter(site.operation, self.schedule)(site)
-            if any("held" in line for line in lines):
-                lines = [site.declared(), *lines]
-            self._sites[index] = site.functions, lines
-        return self._sites[index]
+    def _operations(self) -> FloatOperations:
+        firmware, facts = self.firmware, self.firmware.arithmetic
+        assert isinstance(facts, FloatFacts)
+        return FloatOperations(firmware.schedule, facts, lambda name: address(firmware, name))
 
     @property
-    def statics(self) -> list[str]:
-        """Static variables, and what pixels stand for."""
-        pixels = self.facts.pixels
-        scale, shift = (", ".join(map(number, values)) for values in (pixels.scale, pixels.shift))
-        words = sum(value.numel() for value in self.first.values())
-        turn = [f"static int {TURN};"] if self.schedule.loops else []
+    def headers(self) -> Sequence[str]:
+        """Of all kernels that float steps may call."""
+        return (*HEADERS, "common/crc32.h")
+
+    @property
+    def statics(self) -> Sequence[str]:
+        """All that a step keeps beside the plan's RAM: the learning rate."""
+        return self._operations.statics
+
+    def operands(self, index: int, operation: Operation) -> Sequence[str]:
+        """How the operation's operands are made, element by element."""
+        return self._operations.emitted(index)[0]
+
+    def operation(self, index: int, operation: Operation) -> Sequence[str]:
+        """The statements."""
+        return self._operations.emitted(index)[1]
+
+    @property
+    def functions(self) -> Sequence[str]:
+        """init, the learning rate, checksum."""
+        checksum = [
+            "uint32_t crc = CRC32_START;",
+            "for (int i = 0; i < BLOCKWISE_TENSORS; ++i)",
+            "    for (uint32_t byte = 0; byte < blockwise_state[i].size; ++byte)",
+            "        crc = crc32_next(crc, blockwise_state[i].bytes[byte]);",
+            "return crc32_end(crc);",
+        ]
+        first = ["(void)seed;", *self._operations.initial()]
         return [
-            f"static float {RATE};",
-            *turn,
-            f"static const float pixel_scale[] = {{{scale}}}, pixel_shift[] = {{{shift}}};",
-            f"extern const uint32_t {FIRST}[{max(words, 1)}];",
+            f"void blockwise_init(uint32_t seed) {{\n{indented(first)}}}",
+            f"void blockwise_set_learning_rate(float rate) {{ {RATE} = rate; }}",
+            f"void blockwise_set_rate_bits(uint32_t bits) {{ {RATE} = from_bits(bits); }}",
+            f"uint32_t blockwise_checksum(void) {{\n{indented(checksum)}}}",
         ]
 
-    def initial(self) -> list[str]:
-        """Statements that give resident tensors their first values."""
-        site = Site(0, Operation("", "load", ""), self.schedule, self.facts, self.address, self.flash)
-        names = (name for name, tensor in self.schedule.tensors.items() if tensor.resident)
-        return [line for name in names for line in first_values(site, name)]
+    @property
+    def declarations(self) -> Sequence[str]:
+        """Their declarations, and those of phases."""
+        phases = ONE_BY_ONE.format(count=len(self.firmware.phases)) if self.firmware.one_by_one else ""
+        return (*DECLARATIONS, phases)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The first values of all tensors."""
+        words = [f"0x{word:08X}u" for word in self._operations.words]
+        rows = [words[i : i + WORDS_A_LINE] for i in range(0, len(words), WORDS_A_LINE)]
+        lines = "".join(f"    {', '.join(row)},\n" for row in rows)
+        said = (
+            "/* What tensors hold at first: bits of float32, in the board's order. Generated: do not edit. */"
+        )
+        declared = f"#include <stdint.h>\n\nextern const uint32_t {FIRST}[{len(words)}];"
+        return {"first.c": f"{said}\n{declared}\nconst uint32_t {FIRST}[{len(words)}] = {{\n{lines}}};\n"}

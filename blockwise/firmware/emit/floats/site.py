@@ -120,5 +120,5 @@ class Site:
         if self._kinds[kind]:
             name = f"{name}_{self._kinds[kind]}"
         self._kinds[kind] += 1
-        self.functions.append(f"ALWAYS_INLINE {returns} {name}({parameters}) {{ {body} }}")
+        self.functions.append(f"OPERAND {returns} {name}({parameters}) {{ {body} }}")
         return name

@@ -87,6 +87,10 @@ class IntegerDialect:
             ]
         return lines
 
+    def operands(self, index: int, operation: Operation) -> Sequence[str]:
+        """None: kernels are given addresses."""
+        return ()
+
     def operation(self, index: int, operation: Operation) -> Sequence[str]:
         """By the kind of its layer and its action, else by the action alone."""
         layer = self.firmware.layers.get(operation.layer)
@@ -99,6 +103,11 @@ class IntegerDialect:
         """init, the learning rate, checksum; prediction where it has room."""
         found, predictor = state.functions(self.firmware), self.predictor
         return [*found, *(predict.functions(predictor.firmware, predictor) if predictor else ())]
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """None: first weights are drawn."""
+        return {}
 
     @property
     def declarations(self) -> Sequence[str]:

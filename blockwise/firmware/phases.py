@@ -1,4 +1,4 @@
-"""Which operations of a float schedule are repeated, and which begin and end the training of a block.
+"""Which operations of a schedule are repeated, and which begin and end the training of a block.
 
 A schedule shows one step of everything that is trained. Where blocks are trained one by one, each has a
 phase: what brings its state into RAM runs once, then its step as often as is asked for, then what packs it.

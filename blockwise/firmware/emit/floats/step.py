@@ -1,0 +1,101 @@
+"""The float step in C: the statements of its operations, and the functions that these need."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from torch import Tensor
+
+from blockwise.firmware.emit.floats.moves import FIRST, first_values
+from blockwise.firmware.emit.floats.operations import emitter
+from blockwise.firmware.emit.floats.order import to_board, words_of
+from blockwise.firmware.emit.floats.site import Site
+from blockwise.firmware.emit.floats.text import number
+from blockwise.firmware.emit.floats.updates import RATE
+from blockwise.firmware.float_facts import FloatFacts
+from devices.program.operation import Operation
+from devices.program.schedule import Loop, Schedule
+
+HEADERS = tuple(
+    f"floats/{name}.h" for name in ("convolution", "lsq", "norms", "activations", "pools", "updates")
+)
+STATE = ".state"
+"""In the names of what an optimizer keeps."""
+
+
+class FloatOperations:
+    """Every operation's functions and statements; ``address`` is where a tensor begins, as C says it."""
+
+    def __init__(self, schedule: Schedule, facts: FloatFacts, address: Callable[[str], str]) -> None:
+        self.schedule, self.facts, self.address = schedule, facts, address
+        self._sites: dict[int, tuple[Sequence[str], Sequence[str]]] = {}
+
+    @cached_property
+    def flash(self) -> Mapping[str, int]:
+        """Tensor -> the word of flash at which its first values begin; what starts at zero has none."""
+        found, end = {}, 0
+        for name, value in self.first.items():
+            found[name] = end
+            end += value.numel()
+        return found
+
+    @cached_property
+    def first(self) -> Mapping[str, Tensor]:
+        """The first values, but for optimizer states of zero."""
+        needed = self._needed()
+        return {
+            name: value
+            for name, value in self.facts.first.items()
+            if name in needed and (STATE not in name or bool(value.any()))
+        }
+
+    def _needed(self) -> set[str]:
+        tensors = self.schedule.tensors
+        found = {name for name, tensor in tensors.items() if tensor.resident}
+        for operation in self.schedule.operations:
+            if operation.action in ("unpack", "begins"):
+                found.update(operation.writes)
+        return found
+
+    def _site(self, index: int) -> Site:
+        loop = self.loop_of(index)
+        operation = self.schedule.operations[index]
+        return Site(index, operation, self.schedule, self.facts, self.address, self.flash, loop)
+
+    def loop_of(self, index: int) -> Loop | None:
+        """The loop around an operation."""
+        return next((x for x in self.schedule.loops if x.first <= index <= x.last), None)
+
+    def emitted(self, index: int) -> tuple[Sequence[str], Sequence[str]]:
+        """The functions that an operation needs, and its statements."""
+        if index not in self._sites:
+            site = self._site(index)
+            lines = emitter(site.operation, self.schedule)(site)
+            if any("held" in line for line in lines):
+                lines = [site.declared(), *lines]
+            self._sites[index] = site.functions, lines
+        return self._sites[index]
+
+    @property
+    def statics(self) -> list[str]:
+        """Static variables, and what pixels stand for."""
+        pixels = self.facts.pixels
+        scale, shift = (", ".join(map(number, values)) for values in (pixels.scale, pixels.shift))
+        return [
+            f"static float {RATE};",
+            "/* What bytes of pixels stand for, channel by channel. */",
+            f"static const float pixel_scale[] = {{{scale}}}, pixel_shift[] = {{{shift}}};",
+            "/* What tensors hold at first, in flash. */",
+            f"extern const uint32_t {FIRST}[{len(self.words)}];",
+        ]
+
+    @cached_property
+    def words(self) -> list[int]:
+        """The first values as they lie in flash."""
+        found = [to_board(self.schedule, name, value) for name, value in self.first.items()]
+        return [word for value in found for word in words_of(value)] or [0]
+
+    def initial(self) -> list[str]:
+        """Statements that give resident tensors their first values."""
+        site = Site(0, Operation("", "load", ""), self.schedule, self.facts, self.address, self.flash)
+        names = (name for name, tensor in self.schedule.tensors.items() if tensor.resident)
+        return [line for name in names for line in first_values(site, name)]
