@@ -13,8 +13,8 @@ import numpy as np
 
 import blockwise.firmware
 from blockwise.firmware.arenas import MemoryMap, heights_of, memory_map
-from blockwise.firmware.check.checking import Subject
 from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.check.subject import Subject
 from blockwise.firmware.emit import linker
 from devices.boards.profile import Device, load
 from devices.memory.arena import Placement, place_on

@@ -167,8 +167,8 @@ def _of_trace(trace: Traced) -> list[str]:
     ]
     found += [
         f"operation {moment.operation} ({moment.name}) keeps {moment.traced:,} bytes, planned are"
-        f" {moment.planned:,}: {'; '.join(moment.differing)}"
+        f" {moment.planned:,}: {'; '.join(moment.wrong)}"
         for moment in trace.live
-        if moment.differing
+        if moment.wrong
     ]
     return found

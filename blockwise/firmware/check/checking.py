@@ -2,8 +2,6 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from blockwise.firmware.arenas import MemoryMap
@@ -11,6 +9,7 @@ from blockwise.firmware.check.bytes_of import PlannedBytes
 from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
 from blockwise.firmware.check.compare import compared
 from blockwise.firmware.check.reference import Reference
+from blockwise.firmware.check.subject import Subject
 from blockwise.firmware.check.trace import Traced, traced
 from blockwise.firmware.cores import PACES, core_of
 from blockwise.firmware.emit import linker
@@ -19,20 +18,8 @@ from blockwise.firmware.emulators.program import Program, program_of
 from blockwise.firmware.toolchains import Built, Toolchain
 from devices.boards.profile import Device
 from devices.errors import InputError
-from devices.program.schedule import Schedule
 
 FIRST_STEP = frozenset({0})
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is checked: a step that was planned for a board, each tensor at its address, and its project."""
-
-    device: Device
-    schedule: Schedule
-    memory: MemoryMap
-    addresses: Mapping[str, int]
-    project: Path
 
 
 def check(

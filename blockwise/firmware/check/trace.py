@@ -18,13 +18,18 @@ from blockwise.firmware.emulators.run import Accesses
 
 @dataclass(frozen=True)
 class LiveBytes:
-    """At one operation: bytes that were alive and that the plan says, both without rounding up."""
+    """At one operation: bytes that were alive and that the plan says, both without rounding up.
+
+    A plan keeps whole tensors, and of some that are needed a few bytes are not: ``idle`` counts them by
+    tensor. The two differ if a tensor is kept of which nothing is needed, or something else is needed.
+    """
 
     operation: int
     name: str
     traced: int
     planned: int
-    differing: tuple[str, ...] = ()  # tensors, or bytes beside them, that the two do not agree on
+    idle: tuple[tuple[str, int], ...] = ()
+    wrong: tuple[str, ...] = ()  # a line for each difference
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Traced:
     @property
     def equal(self) -> bool:
         """Whether every operation keeps and touches the planned bytes."""
-        return not self.strangers and all(not moment.differing for moment in self.live)
+        return not self.strangers and all(not moment.wrong for moment in self.live)
 
     @property
     def peak_bytes(self) -> int:
@@ -119,8 +124,9 @@ def _live(turns: list[_Turn], planned: PlannedBytes) -> Iterator[LiveBytes]:
     for operation, mask in sorted(alive.items()):
         plan = planned.mask(planned.alive(operation))
         name = planned.schedule.operations[operation].name
-        differing = _differing(mask, plan, operation, planned)
-        yield LiveBytes(operation, name, int(mask.sum()), int(plan.sum()), differing)
+        idle = tuple(_idle(mask, operation, planned))
+        wrong = tuple(_wrong(mask & ~plan, idle, operation, planned))
+        yield LiveBytes(operation, name, int(mask.sum()), int(plan.sum()), idle, wrong)
 
 
 def _throughout(turns: list[_Turn], planned: PlannedBytes) -> Iterator[str]:
@@ -131,20 +137,23 @@ def _throughout(turns: list[_Turn], planned: PlannedBytes) -> Iterator[str]:
             yield name
 
 
-def _differing(mask: Mask, plan: Mask, operation: int, planned: PlannedBytes) -> tuple[str, ...]:
-    wrong = np.flatnonzero(mask != plan)
-    if not len(wrong):
-        return ()
-    names = [
-        f"{name} ({int((mask != plan)[planned.span(name)].sum())} bytes not alive)"
-        for name in planned.alive(operation)
-        if (mask != plan)[planned.span(name)].any()
-    ]
-    beside = np.flatnonzero(mask & ~plan)
-    return (
-        *names,
-        *([f"{len(beside)} bytes from {planned.told(int(beside[0]), operation)}"] if len(beside) else ()),
-    )
+def _idle(mask: Mask, operation: int, planned: PlannedBytes) -> Iterator[tuple[str, int]]:
+    """Bytes of planned tensors that are neither touched nor needed later."""
+    for name in planned.alive(operation):
+        missing = int((~mask[planned.span(name)]).sum())
+        if missing:
+            yield name, missing
+
+
+def _wrong(
+    beyond: Mask, idle: tuple[tuple[str, int], ...], operation: int, planned: PlannedBytes
+) -> Iterator[str]:
+    for name, count in idle:
+        if count == planned.schedule.tensors[name].bytes:
+            yield f"{name} is kept, but nothing of it is needed"
+    if beyond.any():
+        first = planned.told(int(beyond.argmax()), operation)
+        yield f"{int(beyond.sum())} more bytes are needed, from {first}"
 
 
 def _strangers(turn: _Turn, planned: PlannedBytes) -> Iterator[Stranger]:

@@ -22,7 +22,6 @@ GENERATED: dict[str, Writer] = {
     "blockwise.h": header.text,
     "step.c": step.text,
     "README.md": readme.text,
-    "Makefile": makefile.text,
 }
 """File of a project -> what writes it."""
 
@@ -34,7 +33,11 @@ COPIED: dict[str, str] = {
 }
 """File of a project -> where it stands under ``c``."""
 
-OF_BOARD: dict[str, str] = {"start.c": "board/start.c", "start.h": "board/start.h"}
+OF_BOARD: dict[str, str] = {
+    "start.c": "board/start.c",
+    "start.h": "board/start.h",
+    "port_semihosting.c": "port/semihosting.c",
+}
 """The same of what only a board needs."""
 
 KERNELS = "kernels"
@@ -89,6 +92,7 @@ def files(firmware: Firmware) -> Mapping[str, str]:
         heights = {stretch.name: stretch.height for stretch in firmware.stretches}
         found[BOARD_SCRIPT] = linker.script(memory_map(firmware.device, heights))
     found |= dialect.sources
+    found["Makefile"] = makefile.text(firmware, dialect, found)
     headers = closure(dialect.headers)
     return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
 

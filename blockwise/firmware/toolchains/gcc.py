@@ -16,9 +16,8 @@ _FLAGS = (
     "-O3",
     "-fno-tree-loop-distribute-patterns",  # or the loop of memset becomes a call of itself
     "-fno-ipa-icf",  # operations that are alike stay apart: each is counted by its name
-    "-fcallgraph-info=su",
 )
-_LINK = ("-nostartfiles",)
+LINK = (*flags.LINK, "-nostartfiles")
 
 
 class Gcc:
@@ -40,20 +39,25 @@ class Gcc:
                 call(COMPILER, (*compiler, "-c", source, "-o", made), project)
             bound = bound_of((path.with_suffix(".ci").read_text("utf-8") for path in objects), "reset")
             told = () if bound is None else (f"-Wl,--defsym=blockwise_stack_bound={bound}",)
-            link = (*flags.LINK, *_LINK, *told, f"-Wl,-T,{script}")
+            link = (*LINK, *told, f"-Wl,-T,{script}")
             call(COMPILER, (*compiler, *link, *objects, "-lgcc", "-o", elf), project)
         return Built(elf, self.name, bound)
 
 
 def command(device: Device) -> tuple[str, ...]:
     """Compiler and flags for a board. Raises InputError without the compiler, or a build for its core."""
-    core = core_of(device)
+    told = flags_of(device)
     if shutil.which(COMPILER) is None:
         raise InputError(
             "--toolchain gcc", got=f"no {COMPILER}", wanted="the compiler",
             do="install it: apt install gcc-arm-none-eabi, or choose --toolchain zig",
         )  # fmt: skip
-    return (COMPILER, *machine(core, device), *flags.COMMON, *_FLAGS)
+    return (COMPILER, *told, "-fcallgraph-info=su")
+
+
+def flags_of(device: Device) -> tuple[str, ...]:
+    """For compiling. Raises InputError if the board's core has no build."""
+    return (*machine(core_of(device), device), *flags.COMMON, *_FLAGS)
 
 
 def machine(core: Core, device: Device) -> tuple[str, ...]:

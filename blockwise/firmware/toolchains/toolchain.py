@@ -1,7 +1,7 @@
 """What a toolchain is: it makes an ELF file of a project's C sources, or says why not."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,7 +14,7 @@ Target = Literal["check", "main"]
 """Which program of a project: the harness of the check, or the example of the engineer's own."""
 
 BOARD_SCRIPT = "board.ld"
-_OTHERS = {"check": ("main.c", "port_host.c"), "main": ("check.c", "port_host.c")}
+_OTHERS = {"check": ("main.c", "port_host.c"), "main": ("check.c", "port_host.c", "port_semihosting.c")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ class BuildError(InputError):
 
 def sources(project: Path, target: Target) -> tuple[str, ...]:
     """The C files of a program, in the order of their names: the order decides the layout."""
-    return tuple(sorted(path.name for path in project.glob("*.c") if path.name not in _OTHERS[target]))
+    return sources_among((path.name for path in project.glob("*.c")), target)
+
+
+def sources_among(names: Iterable[str], target: Target) -> tuple[str, ...]:
+    """Those of a program among a project's files."""
+    return tuple(sorted(name for name in names if name.endswith(".c") and name not in _OTHERS[target]))
 
 
 def call(tool: str, arguments: Sequence[str | Path], folder: Path) -> None:

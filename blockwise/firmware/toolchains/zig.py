@@ -36,16 +36,21 @@ class Zig:
 
 def command(device: Device) -> tuple[str, ...]:
     """Compiler and flags for a board. Raises InputError without the compiler, or a build for its core."""
-    core = core_of(device)
+    told = flags_of(device)
     if importlib.util.find_spec("ziglang") is None:
         raise InputError(
             "--toolchain zig", got="no ziglang", wanted="the compiler",
             do="install it: uv sync --extra firmware, or pip install ziglang",
         )  # fmt: skip
-    return (
-        sys.executable, "-m", "ziglang", "cc", *machine(core, device), *flags.COMMON, *_FLAGS,
-        *(flag for flag in flags.LINK if core.name != "Cortex-M0+" or flag != "-nostdlib"),
-    )  # fmt: skip
+    return (sys.executable, "-m", "ziglang", "cc", *told)
+
+
+def flags_of(device: Device) -> tuple[str, ...]:
+    """All but the linker script and the files. Raises InputError if the board's core has no build."""
+    core = core_of(device)
+    # The M0+ has no instruction for leading zeros or division: the compiler's own library brings them.
+    link = (flag for flag in flags.LINK if core.name != "Cortex-M0+" or flag != "-nostdlib")
+    return (*machine(core, device), *flags.COMMON, *_FLAGS, *link)
 
 
 def machine(core: Core, device: Device) -> tuple[str, ...]:
@@ -58,7 +63,6 @@ def machine(core: Core, device: Device) -> tuple[str, ...]:
     if core.name == "Cortex-M55":
         options += "+mve+mve_fp" if device.vector else "-mve-mve_fp"
     abi = "eabihf" if device.fpu and core.zig_fpu else "eabi"
-    # The M0+ has no instruction for leading zeros or division: the compiler's own library brings them.
     return ("-target", f"thumb-freestanding-{abi}", f"-mcpu={core.zig}{options}")
 
 

@@ -57,6 +57,14 @@ def test_what_is_done_as_planned_is_equal():
         ("first", 8, 8), ("second", 10, 10), ("third", 6, 6)
     ]  # fmt: skip
     assert found.equal and found.peak_bytes == 10
+    assert not any(moment.idle for moment in found.live)
+
+
+def test_a_tensor_that_is_kept_though_nothing_of_it_is_needed_is_told():
+    second = [(8, 2, "w")]
+    found = traced(accesses(AS_PLANNED[0], second, AS_PLANNED[2]), planned())
+    assert [moment.traced for moment in found.live] == [8, 6, 6]
+    assert found.live[1].wrong == ("a is kept, but nothing of it is needed",) and not found.equal
 
 
 def test_a_byte_that_nobody_reads_again_is_not_alive():
@@ -64,13 +72,15 @@ def test_a_byte_that_nobody_reads_again_is_not_alive():
     second = [(0, 2, "r"), (2, 1, "r"), (8, 2, "w")]
     found = traced(accesses(AS_PLANNED[0], second, AS_PLANNED[2]), planned())
     assert [moment.traced for moment in found.live] == [8, 9, 6]
-    assert found.live[1].differing == ("a (1 bytes not alive)",) and not found.equal
+    assert found.live[1].idle == (("a", 1),) and found.equal
 
 
 def test_a_byte_that_is_read_late_is_alive_until_then():
     third = [(0, 1, "r"), *AS_PLANNED[2]]
     found = traced(accesses(*AS_PLANNED[:2], third), planned())
     assert [moment.traced for moment in found.live] == [8, 10, 7]
+    (told,) = found.live[2].wrong
+    assert told == f"1 more bytes are needed, from the byte at {BASE:#010x}, of no tensor then"
     (stranger,) = found.strangers
     assert (stranger.name, stranger.what) == ("third", "reads")
     assert stranger.byte == f"the byte at {BASE:#010x}, of no tensor then"
@@ -147,3 +157,4 @@ def test_the_stand_in_keeps_what_its_plan_says_at_every_operation(tmp_path):
     found = traced(run.accesses[1], PlannedBytes(tiny.schedule, tiny.memory, addresses))
     assert found.equal, found
     assert [moment.traced for moment in found.live] == [36, 100, 100, 36]
+    assert not any(moment.idle for moment in found.live)

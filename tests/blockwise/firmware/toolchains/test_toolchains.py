@@ -82,7 +82,7 @@ def test_the_harness_and_the_example_are_programs_of_their_own(tmp_path):
     for name in ("check.c", "main.c", "port_host.c", "port_semihosting.c", "step.c", "start.c"):
         (tmp_path / name).touch()
     assert sources(tmp_path, "check") == ("check.c", "port_semihosting.c", "start.c", "step.c")
-    assert sources(tmp_path, "main") == ("main.c", "port_semihosting.c", "start.c", "step.c")
+    assert sources(tmp_path, "main") == ("main.c", "start.c", "step.c")
 
 
 GRAPH = """

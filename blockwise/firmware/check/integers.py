@@ -1,0 +1,57 @@
+"""An integer regime's training as a reference: the simulation's steps, its state as it lies on the board."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blockwise.firmware.check import records
+from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.layout import to_board
+from blockwise.firmware.program import Firmware
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.on_board import machine_of
+from blockwise.training.integer import IntegerUpdater
+from blockwise.training.phase import Procedure
+from devices.program.schedule import Tensor as Planned
+
+
+@dataclass(eq=False)
+class IntegerTraining:
+    """``net`` is trained by ``procedure`` on ``batches`` of uint8 images (B, C, H, W) and labels (B,).
+
+    It starts from what the firmware starts from: given weights, or those of its seed. The learning rate
+    goes through its whole schedule within the steps that are asked for.
+    """
+
+    firmware: Firmware
+    net: IntegerNet
+    procedure: Procedure[IntegerNet]
+    batches: Iterable[tuple[Tensor, Tensor]]
+
+    @property
+    def tensors(self) -> tuple[Planned, ...]:
+        """Weights and generators."""
+        return self.firmware.resident
+
+    def exchanges(self, steps: int) -> Iterator[Exchange]:
+        """The start, and so many steps or as many as there are batches. The network is trained by it."""
+        state = self._state()
+        given = self.firmware.given is not None
+        start = records.state(b"".join(state)) if given else records.start(self.firmware.seed)
+        yield Exchange(start, state, step=False)
+        self.net.train()
+        (phase,) = self.procedure.phases(self.net)
+        updater = IntegerUpdater(self.net)
+        for done, (images, labels) in zip(range(steps), self.batches, strict=False):
+            updater.set_progress(done, steps)
+            sent = records.step(self.firmware, self.net.mu, images, labels)
+            self.procedure.step(self.net, phase, images, labels)
+            yield Exchange(sent, self._state())
+
+    def _state(self) -> tuple[bytes, ...]:
+        shape = (1, *self.firmware.network.in_shape)
+        blank = torch.zeros(shape, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
+        start = machine_of(self.net, self.firmware.network, blank).start
+        return tuple(to_board(self.firmware, tensor, start[tensor.name]) for tensor in self.tensors)
