@@ -32,7 +32,8 @@ class BlockNet(TrainableNet):
         parts = [_parts([units[i] for i in group], published=kind.published) for group in groups]
         self.bodies = nn.ModuleList(body for body, _ in parts)
         self.tails = nn.ModuleList(tail for _, tail in parts)
-        shapes = chain.unit_shapes(before_pool=kind.published)
+        # one block has no local head
+        shapes = chain.unit_shapes(before_pool=kind.published) if len(groups) > 1 else ()
         self.heads = nn.ModuleList(
             heads.make(head, shapes[group[-1]], chain.num_classes, norm=chain.norm) for group in groups[:-1]
         )

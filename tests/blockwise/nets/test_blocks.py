@@ -1,6 +1,7 @@
 """Blocks learn alone: no gradient crosses a cut, whatever the head, the method and the regime."""
 
 import copy
+import functools
 import itertools
 
 import pytest
@@ -29,6 +30,12 @@ every_method = pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "tw
 
 
 def build(name: str, head: str = "gap", method: str = "fp32", blocks: str = "stages") -> BlockNet:
+    """A network of one's own, which is made once: the same every time."""
+    return copy.deepcopy(made(name, head, method, blocks))
+
+
+@functools.cache
+def made(name: str, head: str, method: str, blocks: str) -> BlockNet:
     torch.manual_seed(0)
     chain = quant.quantize(models.build(name, (1, 8, 8), 10, 4), method)
     return BlockNet(chain, cut(chain.stages, blocks, lambda *_: 0), head).train()
