@@ -2,7 +2,7 @@
 
 import inspect
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -95,10 +95,13 @@ JSON_REGIME = {
 }  # fmt: skip
 
 
-def test_run_py_prints_json_of_these_names(tmp_path):
+def test_run_py_prints_json_of_these_names(tmp_path, monkeypatch, capsys):
     flags = ["--model", "cnn", "--width", "4", "--regimes", "bp", "--dry-run", "--json"]
-    command = [sys.executable, str(ROOT / "run.py"), *flags, "--out", str(tmp_path / "run")]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    monkeypatch.setattr(sys, "argv", ["run.py", *flags, "--out", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
+    assert stop.value.code == 0
+    told = json.loads(capsys.readouterr().out)
     assert told["schema_version"] == 2
     assert set(told) >= JSON
     (row,) = told["regimes"]
