@@ -21,8 +21,22 @@ SEED = 7
 """That IntegerSteps takes its weights from."""
 
 CLASSES = 3
-COMPILER = (sys.executable, "-m", "ziglang", "cc")
-FLAGS = ("-std=gnu99", "-O1", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall", "-Wextra", "-Werror")
+COMPILER = (sys.executable, "-m", "ziglang", "cc", "-std=gnu99", "-fno-strict-aliasing", "-fno-sanitize=all")
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+
+POISON = """\
+#include "check.c"
+#include "port_host.c"
+#include <string.h>
+extern uint8_t blockwise_ram0[];
+/* All that does not outlive a step: whoever reads it before it is written reads nonsense. */
+void poison(void) {{
+    static uint8_t kept[BLOCKWISE_STATE_BYTES];
+    blockwise_state_read(kept);
+    memset(blockwise_ram0, 0xFF, {height});
+    blockwise_state_write(kept);
+}}
+"""
 
 
 def firmware_of(steps: IntegerSteps) -> Firmware:
@@ -34,13 +48,15 @@ def firmware_of(steps: IntegerSteps) -> Firmware:
     return of_net(steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots)
 
 
-def built(firmware: Firmware, folder: Path) -> Path:
-    """The check program of a firmware for this computer."""
+def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
+    """The check program of a firmware for this computer; what dies is poisoned before every record."""
     project(firmware, folder)
-    program = folder / "check_host"
-    sources = [str(folder / name) for name in ("step.c", "check.c", "port_host.c")]
-    subprocess.run([*COMPILER, *FLAGS, "-o", str(program), *sources], check=True)
-    return program
+    (folder / "poisoned.c").write_text(POISON.format(height=firmware.stretches[0].height))
+    options = (optimize, *WARNINGS, "-DBLOCKWISE_POISON=poison")
+    for name in ("step.c", "poisoned.c"):
+        subprocess.run([*COMPILER, *options, "-c", name], cwd=folder, check=True)
+    subprocess.run([*COMPILER, "-O1", "step.o", "poisoned.o", "-o", "check_host"], cwd=folder, check=True)
+    return folder / "check_host"
 
 
 def asked(firmware: Firmware, program: Path, wanted: list[bytes]) -> list[bytes]:
@@ -63,13 +79,15 @@ class Compared:
     classes: list[int]  # by the simulation, image by image
 
 
-def compare(steps: IntegerSteps, folder: Path, count: int = 3, images: int = 8) -> Compared:
+def compare(
+    steps: IntegerSteps, folder: Path, count: int = 3, images: int = 8, optimize: str = "-O0"
+) -> Compared:
     """From first weights that the firmware draws; every resident byte after the start and after each step.
 
     Then the checksum, and the classes of single images.
     """
     firmware = firmware_of(steps)
-    program = built(firmware, folder)
+    program = built(firmware, folder, optimize)
     batches = [batch_of(steps, number) for number in range(count)]
     singles = torch.cat([batch_of(steps, count + number)[0] for number in range(images)])[:images]
     wanted, states = [records.start(SEED)], [state_of(steps)]
@@ -92,10 +110,11 @@ def compare(steps: IntegerSteps, folder: Path, count: int = 3, images: int = 8) 
 
 
 def batch_of(steps: IntegerSteps, number: int) -> tuple[Tensor, Tensor]:
-    """Random images and labels."""
+    """Noise, brighter from class to class, so that there is something to learn."""
     generator = torch.Generator().manual_seed(number)
-    images = torch.randint(0, 256, (steps.batch, *steps.in_shape), dtype=torch.uint8, generator=generator)
-    return images, torch.randint(0, CLASSES, (steps.batch,), generator=generator)
+    labels = torch.randint(0, CLASSES, (steps.batch,), generator=generator)
+    noise = torch.randint(0, 128, (steps.batch, *steps.in_shape), generator=generator)
+    return (noise + 63 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels
 
 
 def take_step(steps: IntegerSteps, images: Tensor, labels: Tensor) -> None:

@@ -11,6 +11,10 @@ enum kind { STEP = 1, START = 2, STATE = 3, PREDICT = 4, CHECKSUM = 5, BEGIN = 6
 
 enum { OK = 0, NO_FILES = 1, SHORT = 2, UNKNOWN = 3, NOT_WRITTEN = 4 };
 
+#ifdef BLOCKWISE_POISON
+void BLOCKWISE_POISON(void); /* fills what holds nothing between records, so that nobody reads it unnoticed */
+#endif
+
 static int in, out;
 
 static void read_bytes(uint8_t *to, uint32_t count) {
@@ -90,6 +94,9 @@ int main(void) {
     if (in < 0 || out < 0) port_exit(NO_FILES);
     while (port_read(in, kind, 4) == 4) {
         read_word();
+#ifdef BLOCKWISE_POISON
+        BLOCKWISE_POISON();
+#endif
         perform((enum kind)kind[0]);
     }
     port_close(in);

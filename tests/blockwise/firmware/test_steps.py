@@ -1,13 +1,74 @@
 """Firmware of integer regimes, built for this computer, ends every step with the bytes of the simulation."""
 
+import itertools
+
 import pytest
 from firmware_steps import compare
 from integer_steps import IntegerSteps
 
+from devices.program.regimes import INTEGER_REGIMES
 
-@pytest.mark.parametrize("regime", ["niti-local", "niti4-jump"])
-def test_every_resident_byte_is_that_of_the_simulation_after_every_step(regime, tmp_path):
-    found = compare(IntegerSteps(regime, batch=1), tmp_path / "project", 2)
+NETWORKS = {
+    "plain4": {"model": "plain4", "width": 4, "in_shape": (1, 8, 8)},
+    "plain6": {"model": "plain6", "width": 3, "in_shape": (2, 16, 16)},  # a flattened map, odd channels
+}
+SCALED = ("nitro-local",)
+"""No sum of theirs waits, so there is nothing to choose."""
+MATRIX = [
+    case
+    for case in itertools.product(INTEGER_REGIMES, ("buffered", "twice", "auto"), (1, 4), NETWORKS)
+    if case[0] not in SCALED or case[1] == "buffered"
+]
+SHAPES = [
+    ("niti", {"model": "plain4", "in_shape": (1, 9, 9)}),  # a pool that drops a row
+    ("niti4-jump", {"model": "plain6", "in_shape": (2, 18, 18), "width": 3, "twice": True}),
+    ("niti4-local", {"model": "mlp", "in_shape": (2, 4, 4), "width": 5}),
+    ("niti4-jump-local", {"model": "mlp", "in_shape": (2, 4, 4), "width": 5, "twice": True}),
+    ("niti4", {"model": "vgg8b", "in_shape": (1, 16, 16), "width": 2}),  # views between sums and ReLUs
+    ("niti4-jump", {"model": "cnn", "in_shape": (2, 16, 16), "width": 3}),
+]
+
+
+def steps_of(regime: str, requantize: str, batch: int, network: dict) -> IntegerSteps:
+    """``auto`` within a limit between that of all sums buffered and of none."""
+    if requantize != "auto":
+        return IntegerSteps(regime, batch=batch, twice=requantize == "twice", **network)
+    heights = []
+    for twice in (False, True):
+        steps = IntegerSteps(regime, batch=batch, twice=twice, **network)
+        heights.append(max(steps.offsets[n] + t.aligned_bytes(8) for n, t in steps.plan.tensors.items()))
+    return IntegerSteps(regime, batch=batch, limit_bytes=sum(heights) // 2, **network)
+
+
+@pytest.mark.parametrize(("regime", "twice"), [("niti-local", False), ("niti4-jump", True)])
+def test_every_resident_byte_is_that_of_the_simulation_after_every_step(regime, twice, tmp_path):
+    found = compare(IntegerSteps(regime, batch=1, twice=twice), tmp_path / "project")
     assert found.wrong == []
     assert found.checksum == found.digest
+    assert found.predicted == found.classes
+    assert len(set(found.classes)) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("regime", "requantize", "batch", "network"), MATRIX)
+def test_so_it_is_in_every_regime_however_sums_are_requantized(regime, requantize, batch, network, tmp_path):
+    found = compare(steps_of(regime, requantize, batch, NETWORKS[network]), tmp_path / "project", 2, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+    assert found.predicted == found.classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("regime", "steps"), SHAPES)
+def test_so_it_is_with_maps_and_layers_of_other_shapes(regime, steps, tmp_path):
+    found = compare(IntegerSteps(regime, batch=3, **steps), tmp_path / "project", 2, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+    assert found.predicted == found.classes
+
+
+@pytest.mark.slow
+def test_a_compiler_that_optimizes_changes_no_bit(tmp_path):
+    found = compare(IntegerSteps("niti4-jump-local", batch=2), tmp_path / "project", optimize="-O3")
+    assert found.wrong == []
     assert found.predicted == found.classes
