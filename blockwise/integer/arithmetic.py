@@ -54,6 +54,10 @@ class Arithmetic(Protocol):
         """The layer's output, and what :meth:`activated` needs of it."""
         ...
 
+    def each(self, x: IntTensor, weights: Tensor, place: Place) -> IntTensor:
+        """The output that :meth:`forward` has for each image (B, ...) as a batch of one; no exponent."""
+        ...
+
     def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
         """The sums of products that :meth:`forward` begins with, of weights as stored."""
         ...

@@ -34,6 +34,10 @@ class IntegerLayer(nn.Module, ABC):
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
         """The output, and what going back needs."""
 
+    def each(self, x: IntTensor) -> IntTensor:
+        """The output for each image (B, ...) as a batch of one: see :mod:`blockwise.integer.each`."""
+        return self.compute(x)[0]
+
     def backward(self, error: Error, mu: int, *, to_input: bool) -> Error | None:
         """The error of the input, if it is asked for; weights take their step."""
         kept, self.kept = self.kept, None
@@ -65,6 +69,10 @@ class Weighted(IntegerLayer):
         out, saved = self.arithmetic.forward(x, self.weight, self.place)
         return out, (x, saved)
 
+    def each(self, x: IntTensor) -> IntTensor:
+        """As the arithmetic does it."""
+        return self.arithmetic.each(x, self.weight, self.place)
+
     def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """The input's error first, from the old weights; then the step."""
         x, saved = kept
@@ -88,6 +96,10 @@ class Pixels(IntegerLayer):
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
         """Nothing is kept."""
         return x, None
+
+    def each(self, x: Any) -> IntTensor:
+        """Centred mantissas."""
+        return from_pixels(x)
 
     def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """Images have no error."""
@@ -167,6 +179,14 @@ class Layers(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x  # type: ignore[no-any-return]
+
+    def each(self, x: Any) -> IntTensor:
+        """Through all of them, each image as a batch of one."""
+        for layer in self.layers:
+            assert isinstance(layer, IntegerLayer)
+            x = layer.each(x)
+        assert isinstance(x, IntTensor)
+        return x
 
     def backward(self, error: Error, mu: int, *, to_input: bool) -> Error | None:
         """Back through all of them; below the first weights only if ``to_input``."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -87,6 +88,13 @@ class IntegerNet(TrainableNet):
         body = self.bodies[index]
         assert isinstance(body, Layers)
         return body
+
+    def each(self, images: Tensor) -> Tensor:
+        """Class scores (B, K) of each image as a batch of one, as a board predicts."""
+        h: Any = images
+        for index in range(len(self)):
+            h = self.body(index).each(h)
+        return self.head(len(self) - 1).classify.each(h).mantissa
 
     @property
     def stored_bytes(self) -> int:

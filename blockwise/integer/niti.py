@@ -8,6 +8,7 @@ from torch import Size, Tensor
 
 from blockwise.integer import ops
 from blockwise.integer.arithmetic import Error, Place, Scored
+from blockwise.integer.each import requantize_each
 from blockwise.integer.forms import Form, Jump4, Plain8, Residue4
 from blockwise.integer.loss import ONE, cross_entropy
 from blockwise.integer.pointwise import relu, relu_gradient
@@ -42,7 +43,15 @@ class Niti:
         sums = self.sums(x, weights, place)
         if not place.relu:
             return requantize(sums, INT8), None
-        return relu(sums, INT8 if place.wide else self.activations)
+        return relu(sums, self._behind_relu(place))
+
+    def each(self, x: IntTensor, weights: Tensor, place: Place) -> IntTensor:
+        """Each image's sums are shifted by its own largest."""
+        to = self._behind_relu(place).behind_relu if place.relu else INT8
+        return requantize_each(self.sums(x, weights, place), to)
+
+    def _behind_relu(self, place: Place) -> Format:
+        return INT8 if place.wide else self.activations
 
     def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
         """By the form's operand."""

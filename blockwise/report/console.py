@@ -21,6 +21,7 @@ from blockwise.report.tables import (
     batch_note,
     host_table,
     memory_table,
+    one_by_one_note,
     same_bits_note,
     tensor_table,
 )
@@ -84,7 +85,8 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
         parts += _paging(regime.regime, regime.paging, result)
     if result.regimes:
         parts += [_title("Accuracy", _training_note(result)), accuracy_table(result)]
-        parts += [_footnote(same_bits_note(result))] if same_bits_note(result) else []
+        notes = filter(None, (one_by_one_note(result), same_bits_note(result)))
+        parts += map(_footnote, notes)
     if any(regime.host for regime in result.regimes):
         note = "what the simulation itself took"
         parts += [_title("This computer, not the board", note), host_table(result)]

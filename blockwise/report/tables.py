@@ -68,6 +68,7 @@ def accuracy_table(result: Result) -> SideBySide:
     rows = [
         _row("test accuracy", result, _accuracy),
         _row("95 % interval", result, lambda r: _interval(r, result)),
+        *_one_by_one_rows(result),
         _row("validation", result, _of_training(_validation)),
         _row("best epoch", result, _of_training(_best_epoch)),
         _row("epochs", result, _of_training(_epochs)),
@@ -77,6 +78,17 @@ def accuracy_table(result: Result) -> SideBySide:
         _row("images/s", result, _of_own_training(lambda t: f"{t.images_per_second:,.0f}")),
     ]
     return _table(f"seed {result.seed}", result, rows)
+
+
+def one_by_one_note(result: Result) -> str:
+    """Why an integer regime has two accuracies; empty where none has."""
+    alone = [r.regime for r in result.regimes if r.training and _has_accuracy_one_by_one(r.training)]
+    if not alone:
+        return ""
+    return (
+        f"images one by one, as a board sees them: under {join(alone)} the largest value of a batch scales "
+        "all of its images, and the test accuracy is that of batches"
+    )
 
 
 def same_bits_note(result: Result) -> str:
@@ -225,6 +237,21 @@ def _of_own_training(cell: Callable[[Training], str]) -> Cell:
 def _interval(regime: RegimeResult, result: Result) -> str:
     accuracy = regime.test_accuracy
     return ABSENT if accuracy is None else interval(*wilson(accuracy, result.data.test))
+
+
+def _one_by_one_rows(result: Result) -> list[TableRow]:
+    """Where a regime predicts otherwise for an image alone than in a batch."""
+
+    def cell(training: Training) -> str:
+        return DIVERGED if training.divergence else percent(training.test_accuracy_one_by_one)
+
+    if not any(r.training and _has_accuracy_one_by_one(r.training) for r in result.regimes):
+        return []
+    return [_row("images one by one", result, _of_training(cell))]
+
+
+def _has_accuracy_one_by_one(training: Training) -> bool:
+    return training.test_accuracy_one_by_one is not None
 
 
 def _validation(training: Training) -> str:

@@ -160,6 +160,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "key": job.key,
         **job.conditions,
         "test_error": _error(training.test_accuracy),
+        "test_error_one_by_one": _error(training.test_accuracy_one_by_one),
         "validation_error": _error(training.validation_accuracy),
         "divergence": asdict(training.divergence) if training.divergence else None,
         "best_epoch": training.best_epoch,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from blockwise.data import Split, ToInput, batches
+from blockwise.integer.net import IntegerNet
 from blockwise.nets.trainable import TrainableNet
 
 BATCH = 256
@@ -40,6 +41,16 @@ def evaluate(
                 losses.append((net.heads[heads[-1]](h, y), len(y)))
     accuracies = {i: None if c is None else int(c) / len(split) for i, c in correct.items()}
     return Evaluation(accuracies, sum(float(loss) * count for loss, count in losses) / len(split))
+
+
+def accuracy_one_by_one(net: IntegerNet, split: Split, device: str) -> float:
+    """Accuracy in 0..1 of the last head on images each of which is a batch of its own."""
+    net.eval()
+    correct = torch.zeros((), device=device).long()
+    with torch.inference_mode():
+        for x, y in batches(split, BATCH, normalize=lambda images: images, device=device):
+            correct = correct + (net.each(x).argmax(1) == y).sum()
+    return int(correct) / len(split)
 
 
 def _add(count: Tensor | None, logits: Tensor | None, y: Tensor) -> Tensor | None:

@@ -5,13 +5,14 @@ from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
 
-from blockwise.data import Dataset, ToInput
+from blockwise.data import Dataset, Split, ToInput
 from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import ParameterRules, stored_bytes
+from blockwise.training.evaluate import accuracy_one_by_one
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Net
@@ -90,6 +91,10 @@ class Numerics(Protocol[Net]):
         """Bytes of all weights of the blocks as deployed, with what decodes them."""
         ...
 
+    def accuracy_one_by_one(self, net: Net, split: Split, device: str) -> float | None:
+        """Of images in batches of one; None where the images beside one change nothing."""
+        ...
+
 
 class FloatNumerics:
     """Normalised float32 images, torch's optimizers, mean losses."""
@@ -133,6 +138,9 @@ class FloatNumerics:
         """Codes with scales and codebooks."""
         return stored_bytes(net.bodies)
 
+    def accuracy_one_by_one(self, net: BlockNet, split: Split, device: str) -> None:
+        """Norms use their statistics, quantizers their steps: images stand alone."""
+
 
 class IntegerNumerics:
     """Images as they are, layers that step themselves, sums of losses."""
@@ -172,6 +180,10 @@ class IntegerNumerics:
     def stored_bytes(self, net: IntegerNet) -> int:
         """Mantissas, or states without their residues."""
         return net.stored_bytes
+
+    def accuracy_one_by_one(self, net: IntegerNet, split: Split, device: str) -> float:
+        """A batch shares its exponents."""
+        return accuracy_one_by_one(net, split, device)
 
 
 @cache

@@ -46,6 +46,7 @@ class Training:
     phases: int = 1  # trained one after the other: the blocks in local-resident
     steps: int = 0  # of each phase
     divergence: Divergence | None = None
+    test_accuracy_one_by_one: float | None = None  # of integer regimes, whose batches share exponents
 
 
 @dataclass(frozen=True)

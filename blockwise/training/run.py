@@ -75,6 +75,9 @@ class Run(Generic[Net]):
             self.selection.calibrate(self.data.normalize)
         if self.progress.test_accuracy is None:
             self.selection.test()
+        if self.progress.accuracy_one_by_one is None:
+            split, device = self.splits["test"], self.options.accelerator
+            self.progress.accuracy_one_by_one = self.numerics.accuracy_one_by_one(self.net, split, device)
 
     def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
         started = time.perf_counter()
@@ -245,6 +248,7 @@ class Run(Generic[Net]):
             seconds=progress.seconds,
             digest=digest(self._weights()) if self.options.digest and not progress.divergence else None,
             divergence=Divergence(**progress.divergence) if progress.divergence else None,
+            test_accuracy_one_by_one=progress.accuracy_one_by_one,
             phases=len(self.phases),
             steps=self._steps * self.options.epochs,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),

@@ -43,6 +43,7 @@ class Progress:
     logged: int = 0  # lines of the digest log
     calibrated: bool = False  # whether what is quantized after the training is so
     test_accuracy: float | None = None
+    accuracy_one_by_one: float | None = None
     divergence: dict[str, Any] | None = None
 
 

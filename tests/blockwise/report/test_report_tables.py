@@ -6,8 +6,16 @@ from rich.console import Console
 
 from blockwise.experiment.result import Result
 from blockwise.report.backpropagation import baseline_table, best_line
+from blockwise.report.console import render
 from blockwise.report.side_by_side import SideBySide
-from blockwise.report.tables import accuracy_table, batch_note, host_table, memory_table, same_bits_note
+from blockwise.report.tables import (
+    accuracy_table,
+    batch_note,
+    host_table,
+    memory_table,
+    one_by_one_note,
+    same_bits_note,
+)
 
 
 def cells(table: SideBySide) -> dict[str, tuple[str, ...]]:
@@ -87,3 +95,18 @@ def test_training_that_was_not_repeated_is_marked_and_explained(default: Result)
 
 def test_without_shared_training_there_is_no_note(four: Result) -> None:
     assert same_bits_note(four) == ""
+
+
+def test_an_integer_regime_shows_its_accuracy_of_images_one_by_one(four: Result) -> None:
+    assert "images one by one" not in cells(accuracy_table(four))
+    assert one_by_one_note(four) == ""
+    first, *others = four.regimes
+    assert first.training is not None
+    training = dataclasses.replace(first.training, test_accuracy_one_by_one=0.9475)
+    mixed = dataclasses.replace(four, regimes=(dataclasses.replace(first, training=training), *others))
+    assert cells(accuracy_table(mixed))["images one by one"] == ("94.75 %", *["-"] * len(others))
+    assert first.regime in one_by_one_note(mixed)
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        console.print(render(mixed))
+    assert "images one by one, as a board sees them" in capture.get()
