@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from blockwise.integer.arithmetic import Arithmetic, Place
 from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.net import FIRST_STREAM, IntegerNet
+from blockwise.integer.on_board import stored
 from devices.network import Layer, Network
 from devices.program.schedule import Schedule
 
@@ -30,6 +33,11 @@ def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> Inte
     named = dict(held_layers(net, network, schedule))
     places = {name: layer.place for name, layer in named.items()}
     return IntegerFacts(net.arithmetic, places, {n: number[id(x)] for n, x in named.items()}, net.mu)
+
+
+def state_of(net: IntegerNet, network: Network, schedule: Schedule) -> dict[str, Tensor]:
+    """What outlives a step, where ``net`` stands: by tensor, in the simulation's order, flat."""
+    return stored(dict(held_layers(net, network, schedule)), net.arithmetic)
 
 
 def held_layers(net: IntegerNet, network: Network, schedule: Schedule) -> Iterator[tuple[str, Weighted]]:

@@ -10,11 +10,10 @@ import torch
 from integer_steps import IntegerSteps
 from torch import Tensor
 
-from blockwise.firmware import Firmware, project
+from blockwise.firmware import Firmware, integer_facts, project
 from blockwise.firmware.check import records
 from blockwise.firmware.program import Spot, Stretch, of_net
 from blockwise.integer.loss import predicted
-from blockwise.integer.on_board import machine_of
 from blockwise.training.digest import digest
 
 SEED = 7
@@ -134,10 +133,7 @@ def class_of(steps: IntegerSteps, image: Tensor) -> int:
 
 def state_of(steps: IntegerSteps) -> dict[str, Tensor]:
     """All that a step keeps, as the simulation has it."""
-    blank = torch.zeros(1, *steps.in_shape, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
-    return {
-        name: value.flatten() for name, value in machine_of(steps.net, steps.network, blank).start.items()
-    }
+    return integer_facts.state_of(steps.net, steps.network, steps.plan)
 
 
 def trained_weights(steps: IntegerSteps) -> list[Tensor]:

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from blockwise.firmware.check import records
 from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.integer_facts import state_of
 from blockwise.firmware.layout import to_board
 from blockwise.firmware.program import Firmware
 from blockwise.integer.net import IntegerNet
-from blockwise.integer.on_board import machine_of
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.phase import Procedure
 from devices.program.schedule import Tensor as Planned
@@ -51,7 +50,5 @@ class IntegerTraining:
             yield Exchange(sent, self._state())
 
     def _state(self) -> tuple[bytes, ...]:
-        shape = (1, *self.firmware.network.in_shape)
-        blank = torch.zeros(shape, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
-        start = machine_of(self.net, self.firmware.network, blank).start
+        start = state_of(self.net, self.firmware.network, self.firmware.schedule)
         return tuple(to_board(self.firmware, tensor, start[tensor.name]) for tensor in self.tensors)

@@ -183,17 +183,24 @@ def placed_layers(net: IntegerNet, network: Network) -> Iterator[tuple[str, Weig
 
 def machine_of(net: IntegerNet, network: Network, batch: tuple[Tensor, Tensor]) -> IntegerMachine:
     """A machine that starts where ``net`` stands, which stays as it is."""
-    start, places = {}, {}
-    for name, layer in placed_layers(net, network):
+    layers = dict(placed_layers(net, network))
+    places = {name: layer.place for name, layer in layers.items()}
+    return IntegerMachine(net.arithmetic, places, stored(layers, net.arithmetic), batch, net.mu)
+
+
+def stored(layers: Mapping[str, Weighted], arithmetic: Arithmetic) -> dict[str, Tensor]:
+    """Weights and generators of named layers as tensors of a schedule hold them: words, or codes (flat)."""
+    found = {}
+    for name, layer in layers.items():
         bits = INT8.bits if layer.weight.dtype == torch.int8 else WORD_BITS
-        stored = layer.weight.flatten().clone()
+        weights = layer.weight.flatten().clone()
         if bits < WORD_BITS:
-            form = getattr(net.arithmetic, "inner", None)
+            form = getattr(arithmetic, "inner", None)
             width = form.deployed.bits if form is not None and _alone(form) and not layer.place.edge else bits
-            stored = stored.to(torch.int64) & (1 << width) - 1
-        start[f"{name}.weight"], places[name] = stored, layer.place
-        start[f"{name}.generator"] = layer.random_state.view(1).clone()
-    return IntegerMachine(net.arithmetic, places, start, batch, net.mu)
+            weights = weights.to(torch.int64) & (1 << width) - 1
+        found[f"{name}.weight"] = weights
+        found[f"{name}.generator"] = layer.random_state.view(1).clone()
+    return found
 
 
 def _alone(form: object) -> bool:
