@@ -43,6 +43,14 @@ def test_every_operation_of_the_schedule_is_a_function_that_the_step_calls_in_or
         assert f"/* {operation.name} */\nstatic NOINLINE void operation_{index}(void)" in text
 
 
+def test_no_operation_going_back_knows_an_exponent(firmware):
+    text = emitted.files(firmware)["step.c"]
+    for index, operation in enumerate(firmware.schedule.operations):
+        start = text.index(f"operation_{index}(void)")
+        told = "exponents[" in text[start : text.index("\n}", start)]
+        assert told == (operation.phase == "forward")
+
+
 def test_a_project_is_written_anew_and_nothing_else_is_overwritten(firmware, tmp_path):
     emitted.project(firmware, tmp_path / "project")
     (tmp_path / "project" / "step.c").write_text("")
