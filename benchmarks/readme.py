@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sections import comparison, integers, memory, methods, rooms, speed
+from sections import comparison, firmware, integers, memory, methods, rooms, speed
 from sections.recorded import ROOT
 
 from blockwise.system.files import atomic_write
@@ -30,6 +30,7 @@ DOCUMENTS: dict[str, Sections] = {
         "fit": memory.fit,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
+        "firmware-kernels": firmware.kernels,
         "methods": methods.methods,
         "all-methods": methods.all_methods,
         "qat": methods.qat,

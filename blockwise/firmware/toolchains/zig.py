@@ -58,8 +58,8 @@ def machine(core: Core, device: Device) -> tuple[str, ...]:
     options = ""
     if device.fpu and core.zig_fpu:
         options += f"+{core.zig_fpu}"
-    if core.name == "Cortex-M33" and not device.dsp:
-        options += "-dsp"
+    if core.name == "Cortex-M33":  # the option is off unless it is asked for
+        options += "+dsp" if device.dsp else "-dsp"
     if core.name == "Cortex-M55":
         options += "+mve+mve_fp" if device.vector else "-mve-mve_fp"
     abi = "eabihf" if device.fpu and core.zig_fpu else "eabi"

@@ -34,7 +34,7 @@ def test_cores_are_named_by_themselves():
         ("stm32f103", ("eabi", "cortex_m3"), ("cortex-m3", "soft")),
         ("stm32f405", ("eabihf", "cortex_m4+vfp4d16sp"), ("cortex-m4", "hard")),
         ("stm32", ("eabihf", "cortex_m7+fp_armv8d16sp"), ("cortex-m7", "hard")),
-        ("nrf5340", ("eabihf", "cortex_m33+fp_armv8d16sp"), ("cortex-m33", "hard")),
+        ("nrf5340", ("eabihf", "cortex_m33+fp_armv8d16sp+dsp"), ("cortex-m33", "hard")),
         ("stm32n657", ("eabihf", "cortex_m55+fp_armv8d16sp+mve+mve_fp"), ("cortex-m55", "hard")),
     ],
 )

@@ -7,6 +7,8 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#error "this core has no DSP extension, or the compiler was not told of it"
 #endif
 
 /* Four bytes; Cortex-M with this extension load them from any address. */

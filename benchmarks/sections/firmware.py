@@ -1,0 +1,41 @@
+"""What the firmware takes on emulated cores."""
+
+from typing import Any
+
+from sections.markdown import table
+from sections.recorded import load
+
+FORMS = {"plain": "plain", "dsp": "DSP", "mve": "MVE"}
+"""Kernels by the instructions that they use."""
+
+
+def kernels() -> str:
+    """results/benchmarks/firmware_kernels.json: instructions per multiply-accumulate."""
+    result = load("firmware_kernels")
+    conditions, rows = result["conditions"], result["rows"]
+    layer, boards = conditions["layer"], ", ".join(f"{c}: {b}" for c, b in conditions["boards"].items())
+    columns = list(dict.fromkeys((r["core"], r["form"], r["compiler"]) for r in rows))
+    found = {(r["kernel"], r["core"], r["form"], r["compiler"]): r for r in rows}
+    lines = [
+        [name, *(f"{found[name, *column]['per_mac']:.2f}" for column in columns)]
+        for name in dict.fromkeys(r["kernel"] for r in rows)
+    ]
+    intro = (
+        "`uv run benchmarks/firmware_kernels.py`: instructions per multiply-accumulate of a "
+        f"{layer['kernel']}x{layer['kernel']} convolution of {layer['channels']} to {layer['filters']} "
+        f"channels on a map of {layer['size']}x{layer['size']} ({conditions['macs']:,} products, those with "
+        "the padding and with the zeros that a max pool leaves counted as made), emulated; instructions are "
+        "not cycles. Plain C, the DSP extension (two products an instruction), MVE (vectors); zig, and gcc "
+        f"where it says so. Boards: {boards}. Stack: at most {_stack(rows):,} bytes."
+    )
+    return f"{intro}\n\n{table(['kernel', *map(_heading, columns)], lines)}"
+
+
+def _heading(column: tuple[str, str, str]) -> str:
+    core, form, compiler = column
+    return f"{core.removeprefix('Cortex-')} {FORMS[form]}" + (", gcc" if compiler == "gcc" else "")
+
+
+def _stack(rows: list[dict[str, Any]]) -> int:
+    """The most that any kernel took, of those that were looked at."""
+    return max(int(r["stack_bytes"]) for r in rows if r["stack_bytes"] is not None)
