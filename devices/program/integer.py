@@ -15,7 +15,7 @@ from devices.network import Block, Layer, Network
 from devices.network.bits import FIXED_LEVELS, Bits
 from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU, View
 from devices.program import categories as cat
-from devices.program.accountings import CODE_SCRATCH_BITS, INTEGER, CostTable
+from devices.program.accountings import INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
@@ -208,8 +208,7 @@ class IntegerLowering(Lowering):
             self.program.emit(
                 "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *_in_front(front), *self._held(again or layer)),
-                results=results, scratch=self._filter_scratch(again or layer),
-                macs=(again or layer).macs * self.images,
+                results=results, macs=(again or layer).macs * self.images,
             )  # fmt: skip
 
     def _buffer(
@@ -227,19 +226,13 @@ class IntegerLowering(Lowering):
             "forward", phase, self._owners[layer.name], layer=layer.name,
             operands=(*inputs_of(sources), *self._held(layer)),
             results=(*(("front", front) for _ in _in_front(front)), ("output", output)),
-            scratch=self._filter_scratch(layer), macs=layer.macs * self.images,
+            macs=layer.macs * self.images,
         )  # fmt: skip
 
     def _sums(self, name: str, shape: tuple[int, ...], front: str, owner: str) -> str:
         """Room for sums, but for those that lie in ``front``."""
         size = (math.prod(shape) - self.program.declared(front).bytes * 8 // SUM_BITS,) if front else shape
         return self._declare(sums_of(name), size, SUM_BITS, cat.WORKING_TENSORS, owner)
-
-    def _filter_scratch(self, layer: Layer) -> tuple[str, ...]:
-        """Only packed weights are unpacked; a byte is read as it is."""
-        if self.bits.weight_of(layer) >= CODE_SCRATCH_BITS:
-            return ()
-        return super()._filter_scratch(layer)
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         """The input's error first, from the old weights; then the gradient, which moves them at once."""
@@ -253,13 +246,13 @@ class IntegerLowering(Lowering):
         (target, _), macs = self._target(name, None, owner), layer.macs * self.images
         sums = sums_of(f"{name}.gradient")
         if self._is_twice(sums):
-            self._emit(layer, "backward (input, largest)", arriving, [], self._filter_scratch(layer), macs)
-        scratch, made = self._filter_scratch(layer), [("input gradient", target)]
+            self._emit(layer, "backward (input, largest)", arriving, [], macs)
+        made = [("input gradient", target)]
         if self._unbuffered(sums):
-            self._emit(layer, "backward (input)", arriving, made, scratch, macs)
+            self._emit(layer, "backward (input)", arriving, made, macs)
             return
         sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), target, owner)
-        self._emit(layer, "backward (input)", arriving, [("front", target), ("sums", sums)], scratch, macs)
+        self._emit(layer, "backward (input)", arriving, [("front", target), ("sums", sums)], macs)
         self._emit(layer, "backward (requantize)", [("sums", Stored(sums)), *_in_front(target)], made)
 
     def _step_weights(self, layer: Layer, gradient: str) -> None:
@@ -281,9 +274,9 @@ class IntegerLowering(Lowering):
 
     def _emit(
         self, layer: Layer, action: str, operands: Roles, results: Sequence[tuple[str, str]],
-        scratch: tuple[str, ...] = (), macs: int = 0,
+        macs: int = 0,
     ) -> None:  # fmt: skip
         self.program.emit(
             action, "backward", self._owners[layer.name], layer=layer.name, operands=operands,
-            results=results, scratch=scratch, macs=macs,
+            results=results, macs=macs,
         )  # fmt: skip

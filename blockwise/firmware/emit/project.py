@@ -103,7 +103,7 @@ def closure(headers: Iterable[str]) -> list[str]:
     waiting = list(headers)
     while waiting:
         path = waiting.pop()
-        if path in found or not (C / path).is_file():
+        if path in found:
             continue
         found.append(path)
         for name in _INCLUDED.findall((C / path).read_text("utf-8")):

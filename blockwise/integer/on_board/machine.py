@@ -129,13 +129,9 @@ class IntegerMachine:
         self.exponents[name] = number.exponent
 
     def weights(self, frame: Frame, layer: str) -> Tensor:
-        """Weights as stored, in their shape; packed ones pass through the scratch filter by filter."""
-        place, raw = self.places[layer], frame.raw("weight")
+        """Weights as stored, in their shape."""
         bits = frame.memory.tensors[f"{layer}.weight"].bits
-        if frame.operation.scratch:
-            (scratch,) = frame.operation.scratch
-            raw = frame.through(scratch, raw.view(place.shape[0], -1))
-        return self.stored(raw, bits).view(place.shape)
+        return self.stored(frame.raw("weight"), bits).view(self.places[layer].shape)
 
     def stored(self, raw: Tensor, bits: int) -> Tensor:
         """Weights as they are stored, with their signs."""
