@@ -2,12 +2,15 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from blockwise.firmware.emulators import thumb
 
 STEP = "blockwise_step"
 _OPERATION = re.compile(r"operation_(\d+)(\.|$)")
@@ -51,6 +54,15 @@ class Program:
     def step(self) -> Function | None:
         """The step; None in a program that trains nothing."""
         return next((function for function in self.functions if function.name == STEP), None)
+
+    def behind_conditional_accesses(self) -> Iterator[int]:
+        """The addresses of instructions behind IT blocks with a load or a store."""
+        for function in self.functions:
+            for start, content in self.segments:
+                code = (
+                    content[function.start - start : function.end - start] if start <= function.start else b""
+                )
+                yield from (function.start + at for at in thumb.behind_conditional_accesses(code))
 
     def kinds(self, addresses: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of each address the number of the operation whose function holds it, or one of the above."""

@@ -105,6 +105,21 @@ def test_watching_a_step_changes_nothing(tmp_path):
     )
 
 
+CONDITIONAL = """uint32_t there, made;
+    __asm__ volatile("movs r0, #0\\n cmp r0, #1\\n ite cc\\n strcc r0, [%1]\\n strcs r0, [%1]\\n b 1f\\n"
+                     "1: movw %0, #0x5678\\n movt %0, #0x1234" : "=&r"(made) : "r"(&there) : "r0", "memory");
+    uint32_t state = *RANDOM + made - 0x12345678u;"""
+
+
+def test_a_store_under_a_condition_is_watched_without_harm_to_what_comes_next(tmp_path):
+    """Unicorn keeps the condition for the next block of code, and would leave its second instruction out."""
+    tiny = StandIn()
+    watch = Watch(frozenset(range(20)), accesses=True)
+    run, _ = ran(tmp_path, tiny, watch, step=("uint32_t state = *RANDOM;", CONDITIONAL))
+    assert (run.exit_code, run.fault) == (0, None)
+    assert (tmp_path / "check.out").read_bytes() == b"".join(state for _, state in tiny.steps(20))
+
+
 def test_loads_and_stores_are_recorded_in_order_with_their_operation(tmp_path):
     tiny = StandIn()
     run, program = ran(tmp_path, tiny, Watch(frozenset({0}), accesses=True))

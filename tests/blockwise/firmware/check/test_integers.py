@@ -1,0 +1,65 @@
+"""Integer firmware on emulated boards: RAM, live bytes and every bit of the state are those of the plan."""
+
+import pytest
+from firmware_boards import firmware_on
+from tools import needs_qemu
+
+from blockwise.firmware import project
+from blockwise.firmware.check.checking import check
+from blockwise.firmware.check.subject import subject_of
+from blockwise.firmware.emulators import QEMU, UNICORN
+from blockwise.firmware.toolchains import GCC, ZIG
+
+slow = pytest.mark.slow
+
+
+def checked(tmp_path, *case, toolchain=ZIG, emulator=UNICORN, steps=3, **edits):
+    firmware, training = firmware_on(*case)
+    project(firmware, tmp_path / "project")
+    for name, (old, new) in edits.items():
+        path = tmp_path / "project" / f"{name}.c"
+        text = path.read_text("utf-8")
+        assert text.count(old) >= 1
+        path.write_text(text.replace(old, new, 1), "utf-8")
+    subject = subject_of(firmware, tmp_path / "project")
+    return check(subject, training, steps, toolchain, emulator, trace=emulator is UNICORN)
+
+
+@pytest.mark.parametrize(
+    ("board", "regime", "width", "batch", "requantize"),
+    [
+        ("stm32f405", "niti-local", 4, 1, "buffered"),
+        pytest.param("stm32f405", "niti-local", 14, 1, "buffered", marks=slow),  # in two runs of RAM
+        pytest.param("stm32f103", "niti4", 4, 2, "twice", marks=slow),
+        pytest.param("rp2040", "niti", 4, 1, "buffered", marks=slow),
+        pytest.param("nrf5340", "nitro-local", 4, 1, "buffered", marks=slow),
+        pytest.param("stm32", "niti4-local", 4, 4, "buffered", marks=slow),
+    ],
+)
+def test_a_board_holds_and_learns_what_was_planned_and_simulated(
+    board, regime, width, batch, requantize, tmp_path
+):
+    found = checked(tmp_path, board, regime, "plain4", width, batch, requantize)
+    assert found.wrong == ()
+    assert found.compared.steps == 3
+    assert found.reserve.statics + found.reserve.stack < 1024
+    assert len(found.trace.live) == len(found.cost.operations)
+
+
+@needs_qemu
+@slow
+@pytest.mark.parametrize("board", ["stm32f405", "stm32n657"])
+def test_a_second_pair_of_tools_learns_the_same(board, tmp_path):
+    found = checked(
+        tmp_path, board, "niti-local", "plain4", 4, 1, "buffered", toolchain=GCC, emulator=QEMU, steps=20
+    )
+    assert found.wrong == () and found.reserve.stack <= found.reserve.stack_bound
+
+
+@slow
+def test_another_rounding_in_one_kernel_is_named_with_tensor_and_step(tmp_path):
+    found = checked(
+        tmp_path, "stm32f405", "niti-local", step=("shift_for(largest, 7)", "shift_for(largest, 7) + 1")
+    )
+    assert found.compared.difference.step == 0
+    assert any(".weight[" in line for line in found.wrong)
