@@ -134,17 +134,21 @@ def of_net(
 
 def of_plan(plan: Plan, network: Network, net: IntegerNet, seed: int) -> Firmware:
     """Of a plan that fits its board. Raises InputError for one that does not."""
-    placement = plan.placement
-    if not plan.fits:
-        raise InputError(
-            f"firmware for {plan.device.name}", got=f"a plan that needs {plan.peak_bytes:,} bytes",
-            wanted=f"at most {placement.capacity:,}, where every tensor has a place",
-            do="choose another regime, a smaller network or batch, or another board",
-        )  # fmt: skip
-    stretches, spots = placed(placement)
+    stretches, spots = placed(fitting(plan).placement)
     return of_net(
         plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device
     )
+
+
+def fitting(plan: Plan) -> Plan:
+    """The plan itself. Raises InputError if it does not fit its board."""
+    if not plan.fits:
+        raise InputError(
+            f"firmware for {plan.device.name}", got=f"a plan that needs {plan.peak_bytes:,} bytes",
+            wanted=f"at most {plan.placement.capacity:,}, where every tensor has a place",
+            do="choose another regime, a smaller network or batch, or another board",
+        )  # fmt: skip
+    return plan
 
 
 def placed(placement: Placement) -> tuple[tuple[Stretch, ...], dict[str, Spot]]:

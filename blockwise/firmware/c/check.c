@@ -2,8 +2,8 @@
  *
  * Both are streams of little-endian words. A record of check.in is its kind, the bytes of what follows, and
  * that: STEP takes a learning rate (4 bytes), images and labels; START a seed; STATE the whole state; PREDICT an
- * image. After STEP, START and STATE the whole state is written, after PREDICT the class and after CHECKSUM the
- * checksum, 4 bytes each. BEGIN takes the number of a phase; END nothing; neither writes. */
+ * image. After STEP, START, STATE and END the whole state is written, after PREDICT the class and after CHECKSUM
+ * the checksum, 4 bytes each. BEGIN takes the number of a phase and writes nothing, END takes nothing. */
 #include "blockwise.h"
 #include "port.h"
 
@@ -80,6 +80,7 @@ static void perform(enum kind kind) {
         break;
     case END:
         blockwise_end();
+        write_state();
         break;
 #endif
     default:

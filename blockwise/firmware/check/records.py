@@ -11,6 +11,8 @@ from blockwise.firmware.program import Firmware
 STEP, START, STATE, PREDICT, CHECKSUM, BEGIN, END = range(1, 8)
 INPUT, OUTPUT = "check.in", "check.out"
 WORD_BYTES = 4
+TOLD = frozenset({STEP, START, STATE, END})
+"""Records behind which the whole state is told."""
 
 
 def _record(kind: int, payload: bytes) -> bytes:
@@ -60,7 +62,7 @@ def answers(firmware: Firmware, asked: Sequence[int], payload: bytes) -> list[by
     Raises ValueError where check.out is shorter or longer than that.
     """
     whole = sum(tensor.bytes for tensor in firmware.resident)
-    lengths = {STEP: whole, START: whole, STATE: whole, PREDICT: WORD_BYTES, CHECKSUM: WORD_BYTES}
+    lengths = {**dict.fromkeys(TOLD, whole), PREDICT: WORD_BYTES, CHECKSUM: WORD_BYTES}
     found, at = [], 0
     for kind in asked:
         length = lengths.get(kind, 0)

@@ -48,8 +48,10 @@ def command(device: Device) -> tuple[str, ...]:
 def flags_of(device: Device) -> tuple[str, ...]:
     """All but the linker script and the files. Raises InputError if the board's core has no build."""
     core = core_of(device)
-    # The M0+ has no instruction for leading zeros or division: the compiler's own library brings them.
-    link = (flag for flag in flags.LINK if core.name != "Cortex-M0+" or flag != "-nostdlib")
+    # The M0+ has no instruction for leading zeros or division, and cores without an FPU none for floats: the
+    # compiler's own library brings them.
+    alone = core.name != "Cortex-M0+" and device.fpu
+    link = (flag for flag in flags.LINK if alone or flag != "-nostdlib")
     return (*machine(core, device), *flags.COMMON, *_FLAGS, *link)
 
 

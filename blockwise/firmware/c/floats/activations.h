@@ -1,22 +1,30 @@
 /* Activations: floats, or the codes of a quantizer, and what goes back through them.
  *
  * A gradient may come from a max pool behind the activation: then it has one element for each window, and
- * stands where the window's largest value stood. `spot` says where element (b, i, j, c) of the gradient stands
- * in the map; without a pool that is (i, j) itself. */
+ * stands where the window's largest value stood. `spot` says where place k of the window of element (i, j) lies
+ * in the map, `place` at which of the `places` the element stands; without a pool there is one, (i, j) itself.
+ * All places are read and masked: what is kept for the way back is read whole. */
 #ifndef BLOCKWISE_FLOATS_ACTIVATIONS_H
 #define BLOCKWISE_FLOATS_ACTIVATIONS_H
 
 #include "lsq.h"
 
-struct spot { int y, x; };
+typedef struct spot (*spot_at)(int i, int j, int k);
+typedef int (*place_at)(int b, int i, int j, int c);
 
-typedef struct spot (*spot_at)(int b, int i, int j, int c);
-
-INLINE struct spot own_spot(int b, int i, int j, int c) {
+INLINE struct spot own_spot(int i, int j, int k) {
     const struct spot found = {i, j};
-    (void)b, (void)c;
+    (void)k;
     return found;
 }
+
+INLINE int only_place(int b, int i, int j, int c) {
+    (void)b, (void)i, (void)j, (void)c;
+    return 0;
+}
+
+/* x where `passes`, else 0. */
+INLINE float masked(float x, int passes) { return from_bits(bits_of(x) & -(uint32_t)passes); }
 
 /* x between limits; `high` below `low` is none. */
 struct limits { float low, high; };
@@ -63,33 +71,42 @@ INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at
 }
 
 /* In place on the gradient: it passes where the saved output is above zero. */
-INLINE void activation_backward(struct map gradient, spot_at spot, float_at output, float_at from,
-                                       const float *held, float *to) {
+INLINE void activation_backward(struct map gradient, int places, spot_at spot, place_at place, float_at output,
+                                float_at from, const float *held, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)
                 for (int c = 0; c < gradient.channels; c++) {
-                    const struct spot at = spot(b, i, j, c);
-                    const int e = element(gradient, b, i, j, c);
-                    to[e] = output(held, b, at.y, at.x, c) > 0.0f ? from(held, b, i, j, c) : 0.0f;
+                    const int here = place(b, i, j, c);
+                    int passes = 0;
+                    for (int k = 0; k < places; k++) {
+                        const struct spot at = spot(i, j, k);
+                        passes |= (output(held, b, at.y, at.x, c) > 0.0f) & (k == here);
+                    }
+                    to[element(gradient, b, i, j, c)] = masked(from(held, b, i, j, c), passes);
                 }
 }
 
 /* The same of a quantizer, by its input; returns the sum of shares in the gradient of its step. */
-INLINE float quantizer_backward(struct map gradient, spot_at spot, struct range r, float_at input,
-                                       float_at from, const float *held, float step, float *to) {
+INLINE float quantizer_backward(struct map gradient, int places, spot_at spot, place_at place, struct range r,
+                                float_at input, float_at from, const float *held, float step, float *to) {
     float whole = 0.0f;
     for (int b = 0; b < gradient.batch; b++) {
         float sum = 0.0f;
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)
                 for (int c = 0; c < gradient.channels; c++) {
-                    const struct spot at = spot(b, i, j, c);
-                    const int e = element(gradient, b, i, j, c);
-                    const float g = from(held, b, i, j, c), v = input(held, b, at.y, at.x, c);
-                    sum += step_share(r, g, v, step);
+                    const int here = place(b, i, j, c);
+                    const float g = from(held, b, i, j, c);
+                    int passes = 0;
+                    for (int k = 0; k < places; k++) {
+                        const struct spot at = spot(i, j, k);
+                        const float v = input(held, b, at.y, at.x, c);
+                        sum += step_share(r, masked(g, k == here), v, step);
+                        passes |= inside(r, v, step) & (k == here);
+                    }
                     if (to)
-                        to[e] = inside(r, v, step) ? g : 0.0f;
+                        to[element(gradient, b, i, j, c)] = masked(g, passes);
                 }
         whole += sum;
     }

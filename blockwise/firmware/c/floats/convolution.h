@@ -115,25 +115,36 @@ INLINE void convolve_codes(struct convolution g, codes_at input, int bits, level
     }
 }
 
+/* Where element (b, i, j, c) of the gradient of the output stands in its map: behind a max pool the gradient
+ * has one element for each window. */
+typedef struct spot (*stands_at)(int b, int i, int j, int c);
+
+INLINE struct spot stands_there(int b, int i, int j, int c) {
+    const struct spot found = {i, j};
+    (void)b, (void)c;
+    return found;
+}
+
 /* The gradient of the input, added to what is there; filters go by in turn, and a gradient of zero adds none. */
-INLINE void add_input_gradient(struct convolution g, float_at gradient, weight_at weight,
-                                      channel_begins begins, const float *held, float scale, float *to) {
+INLINE void add_input_gradient(struct convolution g, struct map errors, stands_at stands, float_at gradient,
+                               weight_at weight, channel_begins begins, const float *held, float scale, float *to) {
     const int count = channels_of_filter(g);
     for (int filter = 0; filter < g.out.channels; filter++) {
         const int first = first_channel(g, filter);
         begins(held, filter);
-        for (int b = 0; b < g.out.batch; b++)
-            for (int out_y = 0; out_y < g.out.height; out_y++)
-                for (int out_x = 0; out_x < g.out.width; out_x++) {
-                    const float error = gradient(held, b, out_y, out_x, filter) * scale;
+        for (int b = 0; b < errors.batch; b++)
+            for (int i = 0; i < errors.height; i++)
+                for (int j = 0; j < errors.width; j++) {
+                    const float error = gradient(held, b, i, j, filter) * scale;
+                    const struct spot out = stands(b, i, j, filter);
                     if (error == 0.0f)
                         continue;
                     for (int ky = 0; ky < g.kernel_y; ky++) {
-                        const int y = row_of(g, out_y, ky);
+                        const int y = row_of(g, out.y, ky);
                         if (!within(y, g.in.height))
                             continue;
                         for (int kx = 0; kx < g.kernel_x; kx++) {
-                            const int x = column_of(g, out_x, kx), at = (ky * g.kernel_x + kx) * count;
+                            const int x = column_of(g, out.x, kx), at = (ky * g.kernel_x + kx) * count;
                             if (!within(x, g.in.width))
                                 continue;
                             float *pixel = to + element(g.in, b, y, x, first);
@@ -145,23 +156,22 @@ INLINE void add_input_gradient(struct convolution g, float_at gradient, weight_a
     }
 }
 
-/* The gradient of one filter, where most of the output's gradient is zero: pixel by pixel. */
-INLINE void filter_gradient_of_few(struct convolution g, float_at input, float_at gradient,
-                                          const float *held, int filter, float *to) {
+/* The gradient of one filter where the output's has one element for each window: pixel by pixel. */
+INLINE void filter_gradient_of_few(struct convolution g, struct map errors, stands_at stands, float_at input,
+                                   float_at gradient, const float *held, int filter, float *to) {
     const int count = channels_of_filter(g), first = first_channel(g, filter);
     fill_floats(to, filter_size(g), 0.0f);
-    for (int b = 0; b < g.out.batch; b++)
-        for (int out_y = 0; out_y < g.out.height; out_y++)
-            for (int out_x = 0; out_x < g.out.width; out_x++) {
-                const float error = gradient(held, b, out_y, out_x, filter);
-                if (error == 0.0f)
-                    continue;
+    for (int b = 0; b < errors.batch; b++)
+        for (int i = 0; i < errors.height; i++)
+            for (int j = 0; j < errors.width; j++) {
+                const float error = gradient(held, b, i, j, filter);
+                const struct spot out = stands(b, i, j, filter);
                 for (int ky = 0; ky < g.kernel_y; ky++) {
-                    const int y = row_of(g, out_y, ky);
+                    const int y = row_of(g, out.y, ky);
                     if (!within(y, g.in.height))
                         continue;
                     for (int kx = 0; kx < g.kernel_x; kx++) {
-                        const int x = column_of(g, out_x, kx), at = (ky * g.kernel_x + kx) * count;
+                        const int x = column_of(g, out.x, kx), at = (ky * g.kernel_x + kx) * count;
                         if (!within(x, g.in.width))
                             continue;
                         for (int c = 0; c < count; c++)
@@ -247,13 +257,13 @@ INLINE void filter_gradient_of_codes(struct convolution g, codes_at input, int b
 }
 
 /* The gradient of a bias: the sum of its output's. */
-INLINE void bias_gradient(struct map out, float_at gradient, const float *held, float *to) {
-    for (int c = 0; c < out.channels; c++) {
+INLINE void bias_gradient(struct map errors, float_at gradient, const float *held, float *to) {
+    for (int c = 0; c < errors.channels; c++) {
         float whole = 0.0f;
-        for (int b = 0; b < out.batch; b++) {
+        for (int b = 0; b < errors.batch; b++) {
             float sum = 0.0f;
-            for (int y = 0; y < out.height; y++)
-                for (int x = 0; x < out.width; x++)
+            for (int y = 0; y < errors.height; y++)
+                for (int x = 0; x < errors.width; x++)
                     sum += gradient(held, b, y, x, c);
             whole += sum;
         }

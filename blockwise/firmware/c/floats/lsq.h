@@ -25,7 +25,7 @@ INLINE int level_of_code(struct range r, uint32_t code) {
 
 /* Whether the straight-through estimator passes a gradient: both ends inside, before rounding. */
 INLINE int inside(struct range r, float v, float step) {
-    return v >= (float)r.low * step && v <= (float)r.high * step;
+    return (v >= (float)r.low * step) & (v <= (float)r.high * step);
 }
 
 /* What one value adds to the gradient of the step, but for a factor: g (s q - v) inside, g s q beyond. */

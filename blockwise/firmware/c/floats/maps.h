@@ -14,6 +14,8 @@
 
 struct map { int batch, height, width, channels; };
 
+struct spot { int y, x; };
+
 typedef float (*float_at)(const float *held, int b, int y, int x, int c);
 
 /* What must be done before elements of channel c are asked for: its filter is unpacked. */

@@ -1,15 +1,13 @@
 """Activations and the quantizers behind them: codes, or floats; and what goes back through them."""
 
 import math
-from dataclasses import dataclass
 
+from blockwise.firmware.emit.floats.errors import Back
 from blockwise.firmware.emit.floats.operands import Operands, no_form
-from blockwise.firmware.emit.floats.pools import pool_of
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
-from devices.network.ops import MaxPool, ReLU
-from devices.program.operation import Derived, Operand, Stored
+from devices.network.ops import ReLU
 
 Lines = list[str]
 
@@ -64,51 +62,6 @@ def _limits(site: Site) -> str:
     return f"(struct limits){{{number(op.low)}, {number(high)}}}"
 
 
-@dataclass(frozen=True)
-class Back:
-    """Where a gradient is taken element by element: its own map, or the windows of a pool behind it."""
-
-    domain: str
-    spot: str  # where an element stands in the layer's map
-    gradient: str
-    target: str | None
-    operands: Operands
-
-    @classmethod
-    def of(cls, site: Site) -> "Back":
-        """Of an operation that goes back in place."""
-        operand, layer, target = site.needed("gradient"), site.layer, site.result("input gradient")
-        operands, pool = Operands(site), _pool_behind(site, operand, target)
-        source = operand
-        while isinstance(source, Derived):
-            source = source.inputs[0]
-        batch = site.batch(source.tensor)
-        if pool is None:
-            at = operands.at(operand, layer.shape)
-            return cls(f"(struct map){map_of(batch, dims_of(layer.shape))}", "own_spot", at, target, operands)
-        assert isinstance(operand, Derived)
-        gradient, where = operand.inputs
-        assert isinstance(where, Stored)
-        out = site.schedule.layers[pool].shape
-        domain = f"(struct map){map_of(batch, dims_of(out))}"
-        bits = site.tensor(where.tensor).bits
-        code = f"code_at({site.bytes(where.tensor)}, {bits}, element({domain}, b, i, j, c))"
-        body = f"return spot_in_map({pool_of(site, site.schedule.layers[pool], batch)}, i, j, (int){code});"
-        spot = site.function("spot", "struct spot", "int b, int i, int j, int c", body)
-        return cls(domain, spot, operands.at(gradient, out), target, operands)
-
-
-def _pool_behind(site: Site, operand: Operand, target: str | None) -> str | None:
-    """The pool through whose positions the gradient is read, if nothing else is written."""
-    if not isinstance(operand, Derived) or not isinstance(site.schedule.layers[operand.layer].op, MaxPool):
-        return None
-    if target is None:
-        return operand.layer
-    tensor = site.tensor(target)
-    whole = tensor.shape[0] * math.prod(site.layer.shape)
-    return operand.layer if tensor.elements < whole else None
-
-
 def backward(site: Site) -> Lines:
     """In place on the gradient; a trained quantizer has its own."""
     back, levels = Back.of(site), site.levels
@@ -117,14 +70,14 @@ def backward(site: Site) -> Lines:
         if not site.operand("saved output"):
             raise no_form(site.layer)
         output = back.operands.at(site.needed("saved output"), site.layer.shape)
-        return [call("activation_backward", back.domain, back.spot, output, back.gradient, "held", to)]
+        return [call("activation_backward", back.windows, output, back.gradient, "held", to)]
     if not site.operand("saved input"):
         raise no_form(site.layer)
     source, step = back.operands.at(site.needed("saved input"), site.layer.shape), site.stored("step")
     assert step is not None
     size = site.number(site.size(step))
     taken = f"{range_of(levels)}, {source}, {back.gradient}, held, {size}, {to}"
-    found = f"quantizer_backward({back.domain}, {back.spot}, {taken})"
+    found = f"quantizer_backward({back.windows}, {taken})"
     target = site.result("step gradient")
     if target is None:
         return [f"{found};"]

@@ -1,6 +1,6 @@
 """Norms: in place on the accumulator, and in place on the gradient."""
 
-from blockwise.firmware.emit.floats.activations import Back
+from blockwise.firmware.emit.floats.errors import Back
 from blockwise.firmware.emit.floats.operands import Operands
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number

@@ -1,13 +1,13 @@
 """Convolutions and linear layers: sums of products, and both gradients."""
 
+from blockwise.firmware.emit.floats.errors import Errors
 from blockwise.firmware.emit.floats.operands import Operands, source_shape
 from blockwise.firmware.emit.floats.pools import cleared
 from blockwise.firmware.emit.floats.site import Site
-from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
+from blockwise.firmware.emit.floats.text import call, number
 from blockwise.firmware.emit.floats.updates import pace_of
 from blockwise.firmware.emit.floats.weights import Weights, convolution, range_of, weights_of
-from devices.network.ops import View
-from devices.program.operation import Derived, Operand, Stored
+from devices.program.operation import Derived, Operand
 
 Lines = list[str]
 
@@ -48,78 +48,44 @@ def input_gradient(site: Site) -> Lines:
     """The error of the input, from the old weights."""
     target, weights = site.made("input gradient"), _weights(site)
     geometry = convolution(site, site.layer, site.batch(target))
-    gradient = Operands(site).at(site.needed("gradient"), site.layer.shape)
-    lines = cleared(site, target)
-    return [
-        *lines,
-        call(
-            "add_input_gradient",
-            geometry,
-            gradient,
-            weights.weight,
-            weights.begin,
-            "held",
-            weights.scale,
-            site.floats(target),
-        ),
-    ]
+    errors = Errors.of(site, Operands(site))
+    added = call(
+        "add_input_gradient", geometry, errors.domain, errors.stands, errors.gradient, weights.weight,
+        weights.begin, "held", weights.scale, site.floats(target),
+    )  # fmt: skip
+    return [*cleared(site, target), added]
 
 
 def weight_gradient(site: Site) -> Lines:
     """Gradients of latent weights, biases and steps; a filter may take its own step at once."""
-    layer, operands = site.layer, Operands(site)
-    arriving, saved = site.needed("gradient"), site.needed("saved input")
-    gradient = operands.at(arriving, layer.shape)
-    first = saved.tensor if isinstance(saved, Stored) else _first(saved)
-    batch = site.batch(first)
-    geometry = convolution(site, layer, batch)
-    of_filter = _of_filter(site, operands, geometry, saved, gradient, few=_is_sparse(site, arriving))
+    operands, saved = Operands(site), site.needed("saved input")
+    errors = Errors.of(site, operands)
     lines = []
     if site.result("bias gradient"):
-        out = f"(struct map){map_of(batch, dims_of(layer.shape))}"
-        lines.append(call("bias_gradient", out, gradient, "held", site.floats(site.result("bias gradient"))))
-    return [*lines, *_by_filter(site, of_filter)]
+        to = site.floats(site.result("bias gradient"))
+        lines.append(call("bias_gradient", errors.domain, errors.gradient, "held", to))
+    return [*lines, *_by_filter(site, _of_filter(site, operands, errors, saved))]
+
+
+def _of_filter(site: Site, operands: Operands, errors: Errors, saved: Operand) -> str:
+    """The statement that makes the gradient of one filter; ``to`` is where."""
+    geometry = convolution(site, site.layer, site.batch(_first(saved)))
+    codes, gradient = operands.codes(saved, site.layer, None), errors.gradient
+    if codes is not None and codes[1] and not errors.few:
+        name, bits, step = codes
+        step = site.number(step)
+        return call("filter_gradient_of_codes", geometry, name, bits, step, gradient, "held", "filter", "to")
+    inner = operands.at(saved, source_shape(site, site.layer))
+    if not errors.few:
+        return call("filter_gradient", geometry, inner, gradient, "held", "filter", "to")
+    where = errors.domain, errors.stands
+    return call("filter_gradient_of_few", geometry, *where, inner, gradient, "held", "filter", "to")
 
 
 def _first(operand: Operand) -> str:
     while isinstance(operand, Derived):
         operand = operand.inputs[0]
     return operand.tensor
-
-
-def _is_sparse(site: Site, gradient: Operand) -> bool:
-    """Whether most of a gradient is zero: read through the positions of a max pool."""
-    return isinstance(gradient, Derived) and not isinstance(site.schedule.layers[gradient.layer].op, View)
-
-
-def _of_filter(
-    site: Site, operands: Operands, geometry: str, saved: Operand, gradient: str, *, few: bool
-) -> str:
-    """The statement that makes the gradient of one filter; ``to`` is where."""
-    codes = operands.codes(saved, site.layer, None)
-    if codes is not None and codes[1] and not few:
-        name, bits, step = codes
-        return call(
-            "filter_gradient_of_codes",
-            geometry,
-            name,
-            bits,
-            site.number(step),
-            gradient,
-            "held",
-            "filter",
-            "to",
-        )
-    inner = operands.at(saved, source_shape(site, site.layer))
-    return call(
-        "filter_gradient_of_few" if few else "filter_gradient",
-        geometry,
-        inner,
-        gradient,
-        "held",
-        "filter",
-        "to",
-    )
 
 
 def _by_filter(site: Site, of_filter: str) -> Lines:

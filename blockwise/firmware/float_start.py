@@ -1,0 +1,81 @@
+"""Firmware of a float regime, of a configuration: its plan, and what training starts from."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from blockwise.data import batches
+from blockwise.experiment.prepared import Prepared
+from blockwise.firmware.float_facts import FloatFacts, float_facts
+from blockwise.firmware.program import Firmware, fitting, placed
+from blockwise.nets.blocks import BlockNet, frozen_statistics
+from blockwise.nets.chain import Chain
+from blockwise.quant import ParameterRules
+from blockwise.training.on_board import machine_of
+from blockwise.training.start import first_images
+from blockwise.training.updater import Updater
+from devices.program.regimes import find
+from devices.program.regimes.builder import quantized
+from devices.program.schedule import Schedule
+
+ONE = 1.0
+"""The learning rate at which paces are read: what they are relative to."""
+
+
+def float_firmware(prepared: Prepared, regime: str) -> Firmware:
+    """Training from the seed, or from where the network of ``prepared`` stands.
+
+    Raises InputError for a plan that does not fit the board, and for what has no C form.
+    """
+    plan = fitting(prepared.plan(regime))
+    stretches, spots = placed(plan.placement)
+    network = quantized(prepared.network, prepared.step(regime))
+    facts = facts_of(prepared, regime, plan.schedule)
+    seed, batch = prepared.config.training.seed, plan.batch_size
+    return Firmware(
+        regime, batch, seed, plan.schedule, network, stretches, spots, facts, plan.device
+    )  # fmt: skip
+
+
+def facts_of(prepared: Prepared, regime: str, schedule: Schedule) -> FloatFacts:
+    """Of the network as it stands before the first step, its quantizers and constant norms set up."""
+    training = prepared.config.training
+    chain, net = prepared.build_parts()
+    if find(regime).heads:
+        net.zero_output()
+    _set_up(prepared, net)
+    updater = Updater(
+        net.parameters(), training.optimizer, fused=False, rules=ParameterRules.of(net),
+        weight_decay=training.weight_decay,
+    )  # fmt: skip
+    updater.set_learning_rate(ONE)
+    return _facts(prepared, chain, net, updater, schedule)
+
+
+def _facts(
+    prepared: Prepared, chain: Chain, net: BlockNet, updater: Updater, schedule: Schedule
+) -> FloatFacts:
+    normalize, optimizer = prepared.dataset.normalize, prepared.config.training.optimizer
+    batch = next(byte_batches(prepared))
+    machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers)
+    return float_facts(machine, prepared.dataset.in_shape[0], ONE)
+
+
+def _set_up(prepared: Prepared, net: BlockNet) -> None:
+    """By the first images, as a training does before its first step."""
+    normalize = prepared.dataset.normalize
+    images = first_images(normalize(images) for images, _ in byte_batches(prepared))
+    with torch.no_grad(), frozen_statistics(net):
+        net.train()
+        net.run(images, 0, len(net))
+
+
+def byte_batches(prepared: Prepared, epochs: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """uint8 images (B, C, H, W) and labels (B,) in the order of the training, without augmentation."""
+    training = prepared.config.training
+    for epoch in range(epochs):
+        yield from batches(
+            prepared.dataset.train, training.batch_size, normalize=lambda images: images, seed=training.seed,
+            epoch=epoch, shuffle=True, drop_last=True,
+        )  # fmt: skip

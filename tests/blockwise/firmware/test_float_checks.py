@@ -1,0 +1,78 @@
+"""Float firmware on the emulated board beside the same C on this computer: bits, RAM, live bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from blockwise.experiment.keywords import config_of
+from blockwise.experiment.prepare import prepare
+from blockwise.firmware.arenas import heights_of, memory_map
+from blockwise.firmware.check.checking import Subject, check
+from blockwise.firmware.check.host import HostReference
+from blockwise.firmware.emit.project import project
+from blockwise.firmware.emulators import UNICORN
+from blockwise.firmware.float_start import byte_batches, float_firmware
+from blockwise.firmware.toolchains import ZIG
+from devices.errors import InputError
+
+EPOCHS = 9
+
+
+def prepared(regime, **settings):
+    return prepare(
+        config_of({"regimes": (regime,), "data": "digits", "batch_size": 2, "width": 4, **settings})
+    )
+
+
+def checked(folder: Path, regime: str, steps: int, *, trace: bool = False, **settings):
+    """Firmware of a configuration, run beside the host's program."""
+    made = prepared(regime, **settings)
+    firmware = float_firmware(made, regime)
+    project(firmware, folder)
+    plan = made.plan(regime)
+    starts = [stretch.start for stretch in firmware.stretches]
+    addresses = {name: starts[spot.stretch] + spot.offset for name, spot in firmware.spots.items()}
+    memory = memory_map(plan.device, heights_of(plan.placement))
+    subject = Subject(plan.device, plan.schedule, memory, addresses, folder)
+    reference = HostReference(firmware, folder, byte_batches(made, EPOCHS), lambda done, total: 0.05)
+    watched = frozenset(range(steps)) if trace else frozenset({0})
+    return check(subject, reference, steps, ZIG, UNICORN, trace=trace, watched=watched)
+
+
+def test_a_board_ends_with_the_bits_of_the_same_c_on_a_computer(tmp_path):
+    found = checked(tmp_path / "out", "local-resident", 6, model="cnn", method="lsq", device="stm32f405")
+    assert found.wrong == ()
+    assert found.compared.steps == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["stm32f103", "nrf5340", "rp2040"])
+def test_so_does_one_without_a_floating_point_unit_or_another_core(device, tmp_path):
+    """Floats in software round alike, and so does the root that is worked out bit by bit."""
+    settings = {"model": "plain4", "device": device, "batch_size": 1, "head": "gap", "width": 2}
+    for method in ("fp32", "lsq"):
+        assert checked(tmp_path / method, "local", 3, method=method, **settings).wrong == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("regime", "method"), [("bp-fused", "fp32"), ("bp", "lsq"), ("local", "lsq")])
+def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(regime, method, tmp_path):
+    model = {"bp-fused": "plain4", "bp": "plain4", "local": "resnet20"}[regime]
+    found = checked(tmp_path / "out", regime, 1, trace=True, model=model, method=method, norm="group")
+    assert found.wrong == ()
+    assert found.trace is not None and found.trace.equal
+
+
+def test_what_has_no_c_form_is_told_in_one_line(tmp_path):
+    for settings in (
+        {"optimizer": "adam"},
+        {"method": "dorefa"},
+        {"dropout": 0.1},
+        {"activation": "leaky-relu"},
+    ):
+        made = prepared("bp", model="cnn", **settings)
+        with pytest.raises(InputError, match="no C form"):
+            project(float_firmware(made, "bp"), tmp_path / "out")
+    with pytest.raises(InputError, match="no C form"):
+        project(float_firmware(prepared("local-paged", model="cnn"), "local-paged"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
