@@ -36,6 +36,7 @@ DOCUMENTS: dict[str, Sections] = {
         "qat": methods.qat,
         "qat-activations": methods.qat_activations,
         "qat-local": methods.qat_local,
+        "qat-full": methods.qat_full,
         "quantizers": speed.quantizers,
         "precision": methods.precision,
         "speed": speed.speed,

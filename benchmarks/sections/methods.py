@@ -67,6 +67,11 @@ def qat() -> str:
     return _qat_table([r for r in qat_runs() if find(r["regime"]).plain], {"regime", "head, cut", "time"})
 
 
+def qat_full() -> str:
+    """results/studies/qat_full.jsonl: 24 epochs at full size, globally and block by block."""
+    return _qat_table(runs_of("qat_full"), {"time", "host MiB"})
+
+
 def qat_local() -> str:
     """Block by block, beside backpropagation of the same methods."""
     runs = qat_runs()
@@ -110,13 +115,18 @@ def _qat_conditions(runs: list[dict[str, Any]]) -> str:
     first = runs[0]
     train, validation, test = first["images"]
     seeds = sorted({r["seed"] for r in runs})
-    hosts = {(r["environment"]["processor"], r["environment"]["torch"]): r for r in runs}
-    machines = " or ".join(f"{processor}, torch {version}" for processor, version in hosts)
+    machines = " or ".join(dict.fromkeys(_machine(r["environment"]) for r in runs))
     return (
         f"`--preset {first['protocol']}`: {first['model']} at width {first['width']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
-        f"{', '.join(map(str, seeds))}; {first['environment']['threads']} thread of {machines}. "
-        f"{known_to(runs)}"
+        f"{', '.join(map(str, seeds))}; {machines}. {known_to(runs)}"
     )
+
+
+def _machine(environment: dict[str, Any]) -> str:
+    accelerator = environment.get("accelerator", "cpu")
+    processor = f"{environment['threads']} thread of {environment['processor']}"
+    where = processor if accelerator == "cpu" else accelerator
+    return f"{where}, torch {environment['torch']}"
