@@ -1,38 +1,100 @@
 """README.md of a project: what it is, how it is built and used, and where its bytes lie."""
 
+from blockwise.firmware.arenas import MemoryMap, Span, memory_map
 from blockwise.firmware.emit.dialect import Dialect
 from blockwise.firmware.program import Firmware
+from devices.boards.profile import Device
 
 TOP = """\
 # {regime}, {batch} image(s) a step, in C
 
 One training step as a program without heap and without libc: a function for every operation of the plan,
-constant shapes, literal addresses.
+constant shapes, literal addresses. {board}
 
-- `blockwise.h` is what your own program calls; `main.c` is an example of one.
+- `blockwise.h` is what your own program calls; `main.c` is an example of one. {predicts}
 - `step.c` is the step. `kernels/` has what its operations are made of.
-- `make host` builds it for this computer.
+- `check.c` performs what the file `check.in` asks for, so that another program can compare every step.
+"""
+
+BUILD = """\
+## Build
+
+```sh
+make             # main.elf and check.elf, by arm-none-eabi-gcc
+make ZIG=1       # the same by zig: pip install ziglang
+make host        # for this computer, by any compiler
+```
+
+`board.ld` puts every array where the plan has it, and refuses a program of another size: a tensor's address is the
+plan's. Statics and stack share the reserve.
+"""
+
+HOST = """\
+## Build
+
+```sh
+make host        # for this computer, by any compiler
+```
 """
 
 
 def text(firmware: Firmware, dialect: Dialect) -> str:
     """The file."""
-    top = TOP.format(regime=firmware.regime, batch=firmware.batch)
-    return "\n".join([top, _ram(firmware), _state(firmware)])
+    device = firmware.device
+    predicts = any("BLOCKWISE_PREDICTS" in line for line in dialect.declarations)
+    top = TOP.format(
+        regime=firmware.regime, batch=firmware.batch,
+        board="" if device is None else f"For the {device.title}.",
+        predicts="Between steps it predicts, too." if predicts else "It has no room to predict in.",
+    )  # fmt: skip
+    notes = [f"## {title}\n\n{told}\n" for title, told in firmware.notes.items()]
+    parts = [top, HOST if device is None else BUILD, _ram(firmware), *_flash(firmware), *notes]
+    return "\n".join([*parts, _state(firmware)])
 
 
 def _ram(firmware: Firmware) -> str:
-    rows = ["## RAM", "", "| run | from | bytes of tensors | of |", "|---|--:|--:|--:|"]
-    for stretch in firmware.stretches:
+    rows = ["## RAM", "", "| what | from | bytes | of a run of |", "|---|--:|--:|--:|"]
+    for number, stretch in enumerate(firmware.stretches):
         start = "" if stretch.start is None else f"0x{stretch.start:08X}"
-        rows.append(f"| {stretch.name} | {start} | {stretch.height:,} | {stretch.size_bytes:,} |")
+        what = f"tensors in {stretch.name}, `blockwise_ram{number}`"
+        rows.append(f"| {what} | {start} | {stretch.height:,} | {stretch.size_bytes:,} |")
+    if firmware.device is not None:
+        rows.append(_span(_memory(firmware, firmware.device).reserve, "statics and stack"))
     return "\n".join([*rows, ""])
 
 
+def _flash(firmware: Firmware) -> list[str]:
+    """What a program finds there: how much it takes is known when it is built."""
+    if firmware.device is None:
+        return []
+    rows = ["## Flash", "", "| what | from | bytes |", "|---|--:|--:|"]
+    rows.append(
+        _span(_memory(firmware, firmware.device).flash, "room for code and constants").rstrip(" |") + " |"
+    )
+    if firmware.given is not None:
+        size = sum(tensor.bytes for tensor in firmware.resident)
+        rows.append(f"| of it the weights to start from, `weights.c` | | {size:,} |")
+    return ["\n".join([*rows, "", "`arm-none-eabi-size main.elf` tells what a program takes.", ""])]
+
+
+def _memory(firmware: Firmware, device: Device) -> MemoryMap:
+    return memory_map(device, {stretch.name: stretch.height for stretch in firmware.stretches})
+
+
+def _span(span: Span, what: str) -> str:
+    return f"| {what} | 0x{span.start:08X} | {span.size_bytes:,} | |"
+
+
 def _state(firmware: Firmware) -> str:
-    rows = ["## State", "", "| tensor | run | offset | bytes | bits |", "|---|---|--:|--:|--:|"]
+    rows = [
+        "## What outlives a step",
+        "",
+        "| tensor | run | offset | bytes | bits |",
+        "|---|---|--:|--:|--:|",
+    ]
     for tensor in firmware.resident:
         spot = firmware.spots[tensor.name]
         run = firmware.stretches[spot.stretch].name
         rows.append(f"| {tensor.name} | {run} | {spot.offset:,} | {tensor.bytes:,} | {tensor.bits} |")
-    return "\n".join([*rows, ""])
+    whole = sum(tensor.bytes for tensor in firmware.resident)
+    return "\n".join([*rows, f"| all | | | {whole:,} | |", ""])
