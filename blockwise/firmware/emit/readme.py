@@ -1,6 +1,6 @@
 """README.md of a project: what it is, how it is built and used, and where its bytes lie."""
 
-from blockwise.firmware.arenas import MemoryMap, Span, memory_map
+from blockwise.firmware.arenas import MemoryMap, memory_map
 from blockwise.firmware.emit.dialect import Dialect
 from blockwise.firmware.program import Firmware
 from devices.boards.profile import Device
@@ -25,8 +25,8 @@ make ZIG=1       # the same by zig: pip install ziglang
 make host        # for this computer, by any compiler
 ```
 
-`board.ld` puts every array where the plan has it, and refuses a program of another size: a tensor's address is the
-plan's. Statics and stack share the reserve.
+`board.ld` puts every array where the plan has it, and refuses a program of another size: a tensor's address
+is the plan's. Statics and stack share the reserve.
 """
 
 HOST = """\
@@ -59,7 +59,8 @@ def _ram(firmware: Firmware) -> str:
         what = f"tensors in {stretch.name}, `blockwise_ram{number}`"
         rows.append(f"| {what} | {start} | {stretch.height:,} | {stretch.size_bytes:,} |")
     if firmware.device is not None:
-        rows.append(_span(_memory(firmware, firmware.device).reserve, "statics and stack"))
+        rest = _memory(firmware, firmware.device).reserve
+        rows.append(f"| statics and stack | 0x{rest.start:08X} | {rest.size_bytes:,} | |")
     return "\n".join([*rows, ""])
 
 
@@ -68,9 +69,8 @@ def _flash(firmware: Firmware) -> list[str]:
     if firmware.device is None:
         return []
     rows = ["## Flash", "", "| what | from | bytes |", "|---|--:|--:|"]
-    rows.append(
-        _span(_memory(firmware, firmware.device).flash, "room for code and constants").rstrip(" |") + " |"
-    )
+    room = _memory(firmware, firmware.device).flash
+    rows.append(f"| room for code and constants | 0x{room.start:08X} | {room.size_bytes:,} |")
     if firmware.given is not None:
         size = sum(tensor.bytes for tensor in firmware.resident)
         rows.append(f"| of it the weights to start from, `weights.c` | | {size:,} |")
@@ -79,10 +79,6 @@ def _flash(firmware: Firmware) -> list[str]:
 
 def _memory(firmware: Firmware, device: Device) -> MemoryMap:
     return memory_map(device, {stretch.name: stretch.height for stretch in firmware.stretches})
-
-
-def _span(span: Span, what: str) -> str:
-    return f"| {what} | 0x{span.start:08X} | {span.size_bytes:,} | |"
 
 
 def _state(firmware: Firmware) -> str:
