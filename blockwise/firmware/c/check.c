@@ -17,34 +17,41 @@ void BLOCKWISE_POISON(void); /* fills what holds nothing between records, so tha
 
 static int in, out;
 
-static void read_bytes(uint8_t *to, uint32_t count) {
+static void read_bytes(uint8_t *to, uint32_t count)
+{
     if (port_read(in, to, count) != count) port_exit(SHORT);
 }
 
-static uint32_t read_word(void) {
+static uint32_t read_word(void)
+{
     uint8_t b[4];
     read_bytes(b, 4);
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
-static void write_bytes(const uint8_t *from, uint32_t count) {
+static void write_bytes(const uint8_t *from, uint32_t count)
+{
     if (port_write(out, from, count)) port_exit(NOT_WRITTEN);
 }
 
-static void write_word(uint32_t word) {
+static void write_word(uint32_t word)
+{
     uint8_t b[4] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24)};
     write_bytes(b, 4);
 }
 
-static void write_state(void) {
+static void write_state(void)
+{
     for (int i = 0; i < BLOCKWISE_TENSORS; ++i) write_bytes(blockwise_state[i].bytes, blockwise_state[i].size);
 }
 
-static void read_state(void) {
+static void read_state(void)
+{
     for (int i = 0; i < BLOCKWISE_TENSORS; ++i) read_bytes(blockwise_state[i].bytes, blockwise_state[i].size);
 }
 
-static void step(void) {
+static void step(void)
+{
     blockwise_set_rate_bits(read_word());
     read_bytes(blockwise_images(), BLOCKWISE_BATCH * BLOCKWISE_CHANNELS * BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH);
     read_bytes(blockwise_labels(), BLOCKWISE_BATCH * BLOCKWISE_LABEL_BYTES);
@@ -52,7 +59,8 @@ static void step(void) {
     write_state();
 }
 
-static void perform(enum kind kind) {
+static void perform(enum kind kind)
+{
     switch (kind) {
     case STEP:
         step();
@@ -88,7 +96,8 @@ static void perform(enum kind kind) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     uint8_t kind[4];
     in = port_open("check.in", 0);
     out = port_open("check.out", 1);

@@ -5,7 +5,8 @@
 #include "base.h"
 
 /* Code i of so many bits, as an unsigned number. */
-INLINE uint32_t bits_at(const uint8_t *bytes, uint32_t bits, uint32_t i) {
+INLINE uint32_t bits_at(const uint8_t *bytes, uint32_t bits, uint32_t i)
+{
     if (bits == 8) return bytes[i];
     uint32_t at = i * bits;
     return (uint32_t)(bytes[at >> 3] >> (at & 7)) & ((1u << bits) - 1);
@@ -13,14 +14,16 @@ INLINE uint32_t bits_at(const uint8_t *bytes, uint32_t bits, uint32_t i) {
 
 /* The next code, in order: the first of a byte is written as a whole byte, so that nothing is read that was
  * never written, and nothing behind it is touched. */
-INLINE void put_next(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code) {
+INLINE void put_next(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code)
+{
     uint32_t at = i * bits, shift = at & 7;
     uint32_t before = shift ? bytes[at >> 3] : 0;
     bytes[at >> 3] = (uint8_t)(before | code << shift);
 }
 
 /* A code anywhere, over what stands there. */
-INLINE void put_bits(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code) {
+INLINE void put_bits(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code)
+{
     if (bits == 8) {
         bytes[i] = (uint8_t)code;
         return;
@@ -30,6 +33,9 @@ INLINE void put_bits(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code) {
 }
 
 /* Bytes of so many codes. */
-INLINE uint32_t packed_bytes(uint32_t count, uint32_t bits) { return (count * bits + 7) >> 3; }
+INLINE uint32_t packed_bytes(uint32_t count, uint32_t bits)
+{
+    return (count * bits + 7) >> 3;
+}
 
 #endif

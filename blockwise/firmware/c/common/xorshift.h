@@ -5,7 +5,8 @@
 #include "base.h"
 
 /* The next state, which is also the next output. */
-INLINE uint32_t xorshift(uint32_t *state) {
+INLINE uint32_t xorshift(uint32_t *state)
+{
     uint32_t s = *state;
     s ^= s << 13;
     s ^= s >> 17;
@@ -14,7 +15,8 @@ INLINE uint32_t xorshift(uint32_t *state) {
 }
 
 /* The first state of a stream of a seed. */
-INLINE uint32_t first_state(uint32_t seed, uint32_t stream) {
+INLINE uint32_t first_state(uint32_t seed, uint32_t stream)
+{
     uint32_t h = seed + stream * 0x9E3779B9u;
     h ^= h >> 16;
     h *= 0x85EBCA6Bu;
@@ -25,6 +27,9 @@ INLINE uint32_t first_state(uint32_t seed, uint32_t stream) {
 }
 
 /* 0 .. levels - 1, levels <= 2^15. */
-INLINE uint32_t uniform(uint32_t *state, uint32_t levels) { return (xorshift(state) >> 16) * levels >> 16; }
+INLINE uint32_t uniform(uint32_t *state, uint32_t levels)
+{
+    return (xorshift(state) >> 16) * levels >> 16;
+}
 
 #endif

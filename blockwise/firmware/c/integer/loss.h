@@ -5,13 +5,15 @@
 #include "operands.h"
 #include "rounding.h"
 
-INLINE uint32_t label_at(const uint8_t *labels, uint32_t bytes, uint32_t b) {
+INLINE uint32_t label_at(const uint8_t *labels, uint32_t bytes, uint32_t b)
+{
     uint32_t label = 0;
     for (uint32_t n = 0; n < bytes; ++n) label |= (uint32_t)labels[b * bytes + n] << 8 * n;
     return label;
 }
 
-INLINE int32_t largest_logit(const int8_t *o, uint32_t classes) {
+INLINE int32_t largest_logit(const int8_t *o, uint32_t classes)
+{
     int32_t largest = o[0];
     for (uint32_t i = 1; i < classes; ++i)
         if (o[i] > largest) largest = o[i];
@@ -19,7 +21,8 @@ INLINE int32_t largest_logit(const int8_t *o, uint32_t classes) {
 }
 
 /* The predicted class: the first of the largest logits. */
-INLINE uint32_t predicted(const int8_t *o, uint32_t classes) {
+INLINE uint32_t predicted(const int8_t *o, uint32_t classes)
+{
     uint32_t found = 0;
     for (uint32_t i = 1; i < classes; ++i)
         if (o[i] > o[found]) found = i;
@@ -27,7 +30,8 @@ INLINE uint32_t predicted(const int8_t *o, uint32_t classes) {
 }
 
 /* Steps 1 to 3: (2^z - 1) x 2^8 of a logit so far below the largest, at its exponent. */
-INLINE uint32_t power(int32_t below, int32_t exponent) {
+INLINE uint32_t power(int32_t below, int32_t exponent)
+{
     uint32_t d = (uint32_t)below * 47274u;
     int32_t shift = exponent - 3;
     d = shift < 0 ? d >> (-shift > 31 ? 31 : -shift) : d << (shift > 3 ? 3 : shift);
@@ -39,7 +43,8 @@ INLINE uint32_t power(int32_t below, int32_t exponent) {
 
 /* Steps 4 to 6 for one image. Every g is made twice, for their sum and for its own rounding: there is no
  * buffer for them. The error may overwrite the logits: each is read twice before. */
-INLINE void softmax_error(const int8_t *o, int8_t *error, uint32_t classes, uint32_t label, int32_t exponent) {
+INLINE void softmax_error(const int8_t *o, int8_t *error, uint32_t classes, uint32_t label, int32_t exponent)
+{
     int32_t largest = largest_logit(o, classes);
     uint32_t total = 0, together = 0;
     for (uint32_t i = 0; i < classes; ++i) total += power(largest - o[i], exponent);
@@ -52,7 +57,8 @@ INLINE void softmax_error(const int8_t *o, int8_t *error, uint32_t classes, uint
 }
 
 INLINE void softmax_errors(const uint8_t *logits, const uint8_t *labels, uint32_t label_bytes, uint8_t *error,
-                           uint32_t images, uint32_t classes, int32_t exponent) {
+                           uint32_t images, uint32_t classes, int32_t exponent)
+{
     for (uint32_t b = 0; b < images; ++b)
         softmax_error((const int8_t *)logits + b * classes, (int8_t *)error + b * classes, classes,
                       label_at(labels, label_bytes, b), exponent);
@@ -60,7 +66,8 @@ INLINE void softmax_errors(const uint8_t *logits, const uint8_t *labels, uint32_
 
 /* NITRO-D: the distance to 32 for the label and 0 for all others. */
 INLINE void nitro_errors(const uint8_t *logits, const uint8_t *labels, uint32_t label_bytes, uint8_t *error,
-                         uint32_t images, uint32_t classes) {
+                         uint32_t images, uint32_t classes)
+{
     for (uint32_t b = 0; b < images; ++b)
         for (uint32_t i = 0; i < classes; ++i) {
             int32_t target = i == label_at(labels, label_bytes, b) ? 32 : 0;

@@ -15,19 +15,22 @@ struct requantized {
 };
 
 /* How far the sums are shifted, until the largest has as many bits as a code's magnitude; 0 if it has. */
-INLINE int32_t shift_for(uint32_t largest, int32_t magnitude_bits) {
+INLINE int32_t shift_for(uint32_t largest, int32_t magnitude_bits)
+{
     int32_t shift = bit_length(largest) - magnitude_bits;
     return shift > 0 ? shift : 0;
 }
 
-INLINE int32_t code_of(struct requantized to, int32_t sum) {
+INLINE int32_t code_of(struct requantized to, int32_t sum)
+{
     int32_t high = to.bits == 8 ? 127 : (1 << to.bits) - 1;
     if (to.relu && sum < 0) sum = 0;
     return to.shift ? clip(nearest(sum, to.shift), to.relu ? 0 : -high, high) : sum;
 }
 
 /* Sums that waited, in order: code i overwrites no sum behind i. */
-INLINE void requantize(struct sums from, uint32_t count, struct requantized to) {
+INLINE void requantize(struct sums from, uint32_t count, struct requantized to)
+{
     for (uint32_t i = 0; i < count; ++i) {
         int32_t sum = sum_at(from, i);
         put_next(to.codes, to.bits, i, (uint32_t)code_of(to, sum));
@@ -36,24 +39,28 @@ INLINE void requantize(struct sums from, uint32_t count, struct requantized to) 
 }
 
 /* Sums that are made again, each as it is complete. */
-static inline void requantize_sum(void *context, uint32_t i, int32_t sum) {
+static inline void requantize_sum(void *context, uint32_t i, int32_t sum)
+{
     const struct requantized *to = context;
     put_bits(to->codes, to->bits, i, (uint32_t)code_of(*to, sum));
     if (to->mask) put_bits(to->mask, 1, i, sum > 0);
 }
 
 /* What is put together bit by bit must start from nothing. */
-INLINE void clear_codes(struct requantized to, uint32_t count) {
+INLINE void clear_codes(struct requantized to, uint32_t count)
+{
     if (to.bits < 8) clear_bytes(to.codes, packed_bytes(count, to.bits));
     if (to.mask) clear_bytes(to.mask, packed_bytes(count, 1));
 }
 
-INLINE void requantized_sums(struct geometry g, struct integers x, struct integers w, struct requantized to) {
+INLINE void requantized_sums(struct geometry g, struct integers x, struct integers w, struct requantized to)
+{
     clear_codes(to, g.images * g.rows * g.columns * g.filters);
     conv_sums(g, x, w, requantize_sum, &to);
 }
 
-INLINE void requantized_input_sums(struct geometry g, struct errors e, struct integers w, struct requantized to) {
+INLINE void requantized_input_sums(struct geometry g, struct errors e, struct integers w, struct requantized to)
+{
     conv_input_sums(g, e, w, requantize_sum, &to);
 }
 
