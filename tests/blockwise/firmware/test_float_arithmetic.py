@@ -1,0 +1,119 @@
+"""What float kernels are made of, against NumPy: roots, exponentials, rounding, and packed codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import blockwise.firmware
+from devices.program.execute.memory import packed
+
+C = Path(blockwise.firmware.__file__).parent / "c"
+PROGRAM = """
+#include "floats/lsq.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Reads floats, writes their roots, exponentials and nearest whole numbers; or codes, and writes the
+ * bytes that they make in order, in order in two parts, backward into zeros, and the codes read of these. */
+static float x[1 << 20];
+static uint8_t bytes[1 << 18];
+static uint32_t codes[1 << 12];
+
+static void packs(int bits, int count) {
+    const int size = (int)bytes_of(count, bits), half = count / 3;
+    struct code_writer w = write_codes(bytes, bits, 0);
+    for (int i = 0; i < count; i++) write_code(&w, bits, codes[i]);
+    end_codes(&w);
+    fwrite(bytes, size, 1, stdout);
+    memset(bytes, 0, sizeof bytes);
+    w = write_codes(bytes, bits, 0);
+    for (int i = 0; i < half; i++) write_code(&w, bits, codes[i]);
+    end_codes(&w);
+    w = write_codes(bytes, bits, half);
+    for (int i = half; i < count; i++) write_code(&w, bits, codes[i]);
+    end_codes(&w);
+    fwrite(bytes, size, 1, stdout);
+    memset(bytes, 0, sizeof bytes);
+    for (int i = count; i-- > 0;) put_code(bytes, bits, i, codes[i]);
+    fwrite(bytes, size, 1, stdout);
+    for (int i = 0; i < count; i++) codes[i] = code_at(bytes, bits, i);
+    fwrite(codes, sizeof *codes, count, stdout);
+    for (int i = 0; bits <= 4 && i < count / 8 * 8; i++)
+        codes[i] = eight_codes(bytes, bits, i / 8 * 8) >> i % 8 * bits & ((1u << bits) - 1);
+    fwrite(codes, sizeof *codes, count, stdout);
+}
+
+int main(int count, char **arguments) {
+    if (count > 1) {
+        packs(atoi(arguments[1]), (int)fread(codes, sizeof *codes, 1 << 12, stdin));
+        return 0;
+    }
+    const int n = (int)fread(x, sizeof *x, 1 << 20, stdin);
+    for (int i = 0; i < n; i++) {
+        const float y[] = {square_root(x[i]), exponential(x[i]), rounded(x[i])};
+        fwrite(y, sizeof y, 1, stdout);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arithmetic")
+    (folder / "program.c").write_text(PROGRAM)
+    flags = ["-std=gnu99", "-O1", "-ffp-contract=off", "-fno-sanitize=all", f"-I{C}"]
+    call = [sys.executable, "-m", "ziglang", "cc", *flags, "program.c", "-o", "program"]
+    subprocess.run(call, check=True, cwd=folder)
+    return folder / "program"
+
+
+def results(program, values):
+    given = values.astype("<f4").tobytes()
+    done = subprocess.run([program], input=given, check=True, capture_output=True)
+    return np.frombuffer(done.stdout, "<f4").reshape(-1, 3).T
+
+
+def test_roots_are_rounded_correctly(program):
+    """Of numbers of every exponent, below the normal ones as well."""
+    random = np.random.default_rng(0)
+    values = random.integers(0, 0x7F80_0000, 1 << 19, dtype=np.uint32).view(np.float32)
+    edges = np.array([0.0, 1e-45, 1.1754944e-38, 1.0, 2.0, 4.0, np.inf], np.float32)
+    squares = np.square(random.integers(1, 1 << 12, 1 << 12)).astype(np.float32)
+    every = np.concatenate([values, edges, squares])
+    np.testing.assert_array_equal(results(program, every)[0], np.sqrt(every))
+
+
+def test_exponentials_are_within_two_units_in_the_last_place(program):
+    values = np.random.default_rng(0).uniform(-86, 88, 1 << 19).astype(np.float32)
+    values[:3] = 0.0, -1e-8, 1e-8
+    found, exact = results(program, values)[1], np.exp(values.astype(np.float64))
+    assert found[0] == 1.0
+    assert np.abs(found / exact - 1).max() < 2.0**-22
+    np.testing.assert_array_equal(results(program, np.array([-90.0, -1e30]))[1], 0.0)
+
+
+def test_halves_are_rounded_to_even(program):
+    halves = np.arange(-1000, 1000, dtype=np.float32) + 0.5
+    values = np.concatenate([halves, np.random.default_rng(0).uniform(-(2**21), 2**21, 1 << 16)])
+    found = results(program, values.astype(np.float32))[2]
+    np.testing.assert_array_equal(found, np.rint(values.astype(np.float32)))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 7, 8, 16])
+def test_codes_are_packed_as_on_the_boards_of_the_simulation(bits, program):
+    codes = np.random.default_rng(bits).integers(0, 1 << bits, 1001)
+    done = subprocess.run(
+        [program, str(bits)], input=codes.astype("<u4").tobytes(), check=True, capture_output=True
+    )
+    want = packed(codes, bits)
+    made = np.frombuffer(done.stdout[: 3 * len(want)], np.uint8).reshape(3, -1)
+    for way in made:
+        np.testing.assert_array_equal(way, want)
+    read = np.frombuffer(done.stdout[3 * len(want) :], "<u4").reshape(2, -1)
+    for way in read:
+        np.testing.assert_array_equal(way, codes)
