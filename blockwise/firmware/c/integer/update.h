@@ -67,9 +67,73 @@ INLINE void update_weights_by_sums(struct geometry g, struct errors e, struct in
     conv_weight_sums(g, e, x, move_by_sum, &to);
 }
 
-/* The same in the order in which jumps are drawn. */
+#define JUMP_CHANNELS 4 /* whose gradients are made side by side, of all taps */
+#define JUMP_TAPS 9     /* of a kernel of 3x3; larger ones are gone through tap by tap */
+
+/* Gradients of a filter's weights of some channels, by tap. */
+struct jumps {
+    int32_t of[JUMP_TAPS][JUMP_CHANNELS];
+};
+
+/* Adds what the error at output (i, j) of an image gives to the taps that meet the map there. */
+INLINE void add_error(
+    struct geometry g, struct integers x, struct jumps *sums, int32_t error, uint32_t b, uint32_t i, uint32_t j,
+    uint32_t c, uint32_t count)
+{
+    for (uint32_t u = 0; u < g.kernel_height; u++)
+        for (uint32_t v = 0; v < g.kernel_width; v++) {
+            uint32_t k = i * g.stride_y + u - g.padding_y, l = j * g.stride_x + v - g.padding_x;
+            if (k >= g.height || l >= g.width) /* before the map: beyond it, modulo 2^32 */
+                continue;
+            uint32_t from = ((b * g.height + k) * g.width + l) * g.channels + c;
+            int32_t *row = sums->of[u * g.kernel_width + v];
+            for (uint32_t n = 0; n < count; n++)
+                row[n] += error * integer_at(x, from + n);
+        }
+}
+
+/* Of filter o and count channels from c on; most errors are 0 and add nothing. */
+INLINE void make_jumps(
+    struct geometry g, struct errors e, struct integers x, struct jumps *sums, uint32_t o, uint32_t c,
+    uint32_t count)
+{
+    for (uint32_t tap = 0; tap < JUMP_TAPS; tap++) /* by itself: an initializer would be a call of memset */
+        for (uint32_t n = 0; n < JUMP_CHANNELS; n++)
+            sums->of[tap][n] = 0;
+    for (uint32_t b = 0; b < g.images; b++)
+        for (uint32_t i = 0; i < g.rows; i++)
+            for (uint32_t j = 0; j < g.columns; j++) {
+                int32_t error = error_at(g, e, b, i, j, o);
+                if (error)
+                    add_error(g, x, sums, error, b, i, j, c, count);
+            }
+}
+
+/* The same in the order in which jumps are drawn, with kernels of few taps. */
+INLINE void update_states_by_tiles(struct geometry g, struct errors e, struct integers x, struct update to)
+{
+    const uint32_t taps = g.kernel_height * g.kernel_width;
+    for (uint32_t o = 0; o < g.filters; o++)
+        for (uint32_t c = 0; c < g.channels; c += JUMP_CHANNELS) {
+            const uint32_t count = smaller(JUMP_CHANNELS, g.channels - c);
+            struct jumps sums;
+            if (count == JUMP_CHANNELS)
+                make_jumps(g, e, x, &sums, o, c, JUMP_CHANNELS);
+            else
+                make_jumps(g, e, x, &sums, o, c, count);
+            for (uint32_t n = 0; n < count; n++)
+                for (uint32_t tap = 0; tap < taps; tap++)
+                    move_state(to, (o * taps + tap) * g.channels + c + n, sums.of[tap][n]);
+        }
+}
+
+/* With any kernel. */
 INLINE void update_states_by_sums(struct geometry g, struct errors e, struct integers x, struct update to)
 {
+    if (g.kernel_height * g.kernel_width <= JUMP_TAPS) {
+        update_states_by_tiles(g, e, x, to);
+        return;
+    }
     for (uint32_t o = 0; o < g.filters; o++)
         for (uint32_t c = 0; c < g.channels; c++)
             for (uint32_t u = 0; u < g.kernel_height; u++)
