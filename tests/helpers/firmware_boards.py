@@ -1,4 +1,4 @@
-"""Firmware of small networks on real boards, and their simulation, for checks as a user makes them."""
+"""Firmware of small networks on real boards, and their references, for checks as a user makes them."""
 
 from collections.abc import Iterator
 

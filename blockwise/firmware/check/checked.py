@@ -101,7 +101,7 @@ class Checked:
     toolchain: str
     emulator: str
     proves: str
-    steps: int  # asked for
+    steps: int  # that were to be trained and compared
     compared: Compared
     exit_code: int | None
     fault: Fault | None

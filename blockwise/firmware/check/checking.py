@@ -2,13 +2,14 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.check.bytes_of import PlannedBytes
 from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
 from blockwise.firmware.check.compare import compared
-from blockwise.firmware.check.reference import Reference
+from blockwise.firmware.check.reference import Exchange, Reference
 from blockwise.firmware.check.subject import Subject
 from blockwise.firmware.check.trace import Traced, traced
 from blockwise.firmware.cores import PACES, core_of
@@ -19,37 +20,47 @@ from blockwise.firmware.toolchains import Built, Toolchain
 from devices.boards.profile import Device
 from devices.errors import InputError
 
-FIRST_STEP = frozenset({0})
-
 
 def check(
     subject: Subject, reference: Reference, steps: int, toolchain: Toolchain, emulator: Emulator,
-    *, trace: bool = False, watched: frozenset[int] = FIRST_STEP,
+    *, trace: bool = False, watched: frozenset[int] | None = None,
 ) -> Checked:  # fmt: skip
-    """Train ``steps`` steps on the emulated board and compare after every one.
+    """Train ``steps`` steps on the emulated board and compare after each.
 
-    ``watched`` are the steps whose instructions are counted, and with ``trace`` their live bytes measured.
-    The project is left as it is. Raises InputError for no steps, and where a tool is missing or has no
-    form of the board's core; BuildError where the project does not come out as planned.
+    Of ``watched`` steps, by default each phase's first, the instructions are counted, and with ``trace`` the
+    live bytes measured. The project is left as it is. Raises InputError for no steps, and where a tool is
+    missing or has no form of the board's core; BuildError where the project does not come out as planned.
     """
     if steps < 1:
         raise InputError("--check", got=steps, wanted="1 step or more", do="choose a number of steps")
     memory = emulator.memory(subject.device, subject.memory)
     exchanges = list(reference.exchanges(steps))
+    watch = _first_steps(exchanges) if watched is None else watched
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built = _built(subject, memory, toolchain, folder)
         (folder / "check.in").write_bytes(b"".join(exchange.sent for exchange in exchanges))
-        run = emulator.run(built.elf, subject.device, memory, folder, Watch(watched, accesses=trace))
+        run = emulator.run(built.elf, subject.device, memory, folder, Watch(watch, accesses=trace))
         output = folder / "check.out"
         found = compared(reference.tensors, exchanges, output.read_bytes() if output.exists() else b"")
         program = program_of(built.elf)
     return Checked(
-        subject.device.name, toolchain.name, emulator.name, emulator.proves(subject.device, memory), steps,
+        subject.device.name, toolchain.name, emulator.name, emulator.proves(subject.device, memory),
+        sum(exchange.step for exchange in exchanges),
         found, run.exit_code, run.fault, _fault_name(run, subject), run.strayed, _ram(program, memory),
         _reserve(program, memory, built, run), _flash(program, subject.device), _cost(run, subject),
         _traced(run, subject, memory), run.seconds,
     )  # fmt: skip
+
+
+def _first_steps(exchanges: Sequence[Exchange]) -> frozenset[int]:
+    """The numbers of steps that something else comes before."""
+    number, first, found = 0, True, set()
+    for exchange in exchanges:
+        if exchange.step and first:
+            found.add(number)
+        first, number = not exchange.step, number + exchange.step
+    return frozenset(found)
 
 
 def _fault_name(run: Run, subject: Subject) -> str:
