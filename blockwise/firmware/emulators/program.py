@@ -1,5 +1,6 @@
 """An ELF file as an emulator needs it: what to load where, and which function an address belongs to."""
 
+import importlib.util
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blockwise.firmware.emulators import thumb
+from devices.errors import InputError
 
 STEP = "blockwise_step"
 _OPERATION = re.compile(r"operation_(\d+)(\.|$)")
@@ -78,6 +80,15 @@ def _kind(function: Function) -> int:
     if function.operation is not None:
         return function.operation
     return BETWEEN if function.name == STEP else ELSEWHERE
+
+
+def check_reader() -> None:
+    """Raise InputError unless ELF files can be read."""
+    if importlib.util.find_spec("elftools") is None:
+        raise InputError(
+            "--check", got="no pyelftools", wanted="what reads programs",
+            do="install it: uv sync --extra firmware, or pip install pyelftools",
+        )  # fmt: skip
 
 
 def program_of(elf: Path) -> Program:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from blockwise.firmware.arenas import MemoryMap, RamArray, Span
 from blockwise.firmware.cores import core_of
-from blockwise.firmware.emulators.program import Program, program_of
+from blockwise.firmware.emulators.program import Program, check_reader, program_of
 from blockwise.firmware.emulators.run import Fault, Run, Watch
 from devices.boards.profile import KIB, Device
 from devices.errors import InputError
@@ -69,6 +69,7 @@ class Qemu:
                 "--emulator qemu", got=f"no {PROGRAM}", wanted="the emulator",
                 do="install it: apt install qemu-system-arm, or choose --emulator unicorn",
             )  # fmt: skip
+        check_reader()
         return on_machine(machine, memory)
 
     def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.cores import core_of
-from blockwise.firmware.emulators.program import Program, program_of
+from blockwise.firmware.emulators.program import Program, check_reader, program_of
 from blockwise.firmware.emulators.recorder import Recorder
 from blockwise.firmware.emulators.run import Fault, Run, Watch
 from blockwise.firmware.emulators.semihosting import Host
@@ -49,6 +49,7 @@ class Unicorn:
                 "--emulator unicorn", got="no unicorn", wanted="the emulator",
                 do="install it: uv sync --extra firmware, or pip install unicorn",
             )  # fmt: skip
+        check_reader()
         return memory
 
     def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008

@@ -41,6 +41,11 @@ class TestEveryBuiltInBoard:
         if flash.size_bytes:
             assert flash.size_bytes % flash.erase_bytes == 0
 
+    def test_says_where_its_core_runs_programs_from_if_that_core_has_a_build(self, name: str) -> None:
+        device = load(name)
+        assert device.flash is not None
+        assert (device.flash.program_room > 0) == device.core.removeprefix("2x ").startswith("Cortex-M")
+
     def test_keeps_ram_for_stack_and_system(self, name: str) -> None:
         device = load(name)
         assert 0 < device.reserve_bytes < device.largest_contiguous_bytes

@@ -172,3 +172,27 @@ def test_counts_below_zero_are_refused() -> None:
 def test_the_life_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match=r"^bytes to write: got 0, wanted 1 or more"):
         PAGES.life_in_writes(0, 1000)
+
+
+# Where programs lie in it
+
+
+def test_a_program_has_what_the_boot_stage_leaves_of_a_mapped_flash():
+    assert PAGES.program_room == 0  # no address: no program
+    assert replace(PAGES, start=0x0800_0000).program_room == 64 * KIB
+    external = replace(PAGES, size_bytes=0, external=True, part="chip", start=0x1000_0000)
+    assert external.program_room == 0  # nothing says how much of it is mapped
+    assert replace(external, mapped_bytes=2 * KIB, boot_bytes=256).program_room == 2 * KIB - 256
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ({"mapped_bytes": KIB}, "mapped_kib"),
+        ({"start": 2**32 - KIB}, "start"),
+        ({"start": 0, "boot_bytes": 64 * KIB}, "start"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(edit, told):
+    with pytest.raises(InputError, match=f"flash: {told}"):
+        replace(PAGES, **edit)

@@ -7,6 +7,7 @@ from tools import needs_qemu
 from blockwise.firmware import project
 from blockwise.firmware.check.checking import check
 from blockwise.firmware.check.subject import subject_of
+from blockwise.firmware.emit.project import files
 from blockwise.firmware.emulators import QEMU, UNICORN
 from blockwise.firmware.toolchains import GCC, ZIG
 
@@ -56,10 +57,39 @@ def test_a_second_pair_of_tools_learns_the_same(board, tmp_path):
     assert found.wrong == () and found.reserve.stack <= found.reserve.stack_bound
 
 
+DEEP = 'uint8_t deep[9000]; deep[0] = 1; __asm__ volatile("" ::"r"(deep) : "memory");'
+
+
 @slow
-def test_another_rounding_in_one_kernel_is_named_with_tensor_and_step(tmp_path):
-    found = checked(
-        tmp_path, "stm32f405", "niti-local", step=("shift_for(largest, 7)", "shift_for(largest, 7) + 1")
-    )
-    assert found.compared.difference.step == 0
-    assert any(".weight[" in line for line in found.wrong)
+@pytest.mark.parametrize("fault", ["past", "shifted", "deep", "rounded"])
+def test_planted_faults_are_found_and_named(fault, tmp_path):
+    """In the operation that makes the sums of the second layer, or in what makes codes of them."""
+    firmware, _ = firmware_on("stm32f405", "niti-local")
+    names = [operation.name for operation in firmware.schedule.operations]
+    number = names.index("conv2.conv forward")
+    sums = next(name for role, name in firmware.schedule.operations[number].results if role == "output")
+    place = f"blockwise_ram{firmware.spots[sums].stretch} + {firmware.spots[sums].offset}"
+    head = f"operation_{number}(void) {{"
+    text = files(firmware)["step.c"]
+    start = text.index(head)
+    body = text[start : text.index("}\n\n", start)]
+    rounding = "shift_for(largest, 7)"
+    behind = f"({place} + {firmware.schedule.tensors[sums].bytes})"
+    edits = {
+        "past": (head, f"{head} *{behind} = 1;"),
+        "shifted": (body, body.replace(place, f"{place} + 8")),
+        "deep": (head, f"{head} {DEEP}"),
+        "rounded": (rounding, f"{rounding} + 1"),
+    }
+    assert edits[fault][0] != edits[fault][1]
+    found = checked(tmp_path, "stm32f405", "niti-local", step=edits[fault])
+    named = f"operation {number} (conv2.conv forward)"
+    told = {
+        "past": f"{named} writes 1 byte(s) behind {sums} (",
+        "shifted": f"{named} writes",
+        "deep": "stopped: write at 0x1000",
+        "rounded": "after step 0",
+    }
+    assert any(told[fault] in line for line in found.wrong), found.wrong
+    if fault == "deep":
+        assert found.fault.operation == number and found.fault_name == "conv2.conv forward"

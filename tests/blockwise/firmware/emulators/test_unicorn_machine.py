@@ -136,6 +136,7 @@ def test_what_unicorn_cannot_run_is_told_with_what_can(monkeypatch):
     n6 = StandIn(load("stm32n657"))
     with pytest.raises(InputError, match=r"a Cortex-M55.*--emulator qemu"):
         UNICORN.memory(n6.device, n6.memory)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="uv sync --extra firmware"):
-        UNICORN.memory(StandIn().device, StandIn().memory)
+    for missing in ("unicorn", "elftools"):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, m=missing: None if name == m else True)
+        with pytest.raises(InputError, match=f"no (py)?{missing}.*uv sync --extra firmware"):
+            UNICORN.memory(StandIn().device, StandIn().memory)
