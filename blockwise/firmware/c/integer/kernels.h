@@ -45,7 +45,7 @@ KERNEL void conv_input_sums(struct geometry g, struct errors e, struct integers 
 #elif defined(BLOCKWISE_KERNELS_DSP)
     dsp_conv_input_sums(g, e, w, take, to);
 #else
-    if (sparse(g, e))
+    if (sparse_inputs(g, e))
         sparse_input_sums(g, e, w, plain_add_rows, take, to);
     else
         plain_conv_input_sums(g, e, w, take, to);
@@ -59,7 +59,7 @@ KERNEL void conv_weight_sums(struct geometry g, struct errors e, struct integers
 #elif defined(BLOCKWISE_KERNELS_DSP)
     dsp_conv_weight_sums(g, e, x, take, to);
 #else
-    if (sparse(g, e))
+    if (sparse_weights(g, e))
         sparse_weight_sums(g, e, x, plain_add_rows, take, to);
     else
         plain_conv_weight_sums(g, e, x, take, to);

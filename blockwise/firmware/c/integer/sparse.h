@@ -3,7 +3,7 @@
 #ifndef BLOCKWISE_SPARSE_H
 #define BLOCKWISE_SPARSE_H
 
-#include "plain.h"
+#include "blocks.h"
 
 #define SPARSE_LIST 32 /* errors listed at a time, and sums made at a time: both lie on the stack */
 #define SPARSE_SUMS 32
@@ -136,72 +136,92 @@ KERNEL void sparse_input_sums(
                 }
 }
 
-/* n weights of kernel row u of one filter, from `at` on. */
-struct piece {
-    uint32_t o, u, at, n;
-};
+/* One error by some of the numbers, from..to - 1 of a row: at once. Those of 32 bits (NITRO-D) fit no list. */
+KERNEL void add_alone(
+    struct rows r, uint32_t row, uint32_t from, uint32_t to, int32_t error, bool words, struct waiting *s, adder add)
+{
+    listed alone = entry_of(row, error);
+    if (!words) {
+        add(s->sums + from, to - from, &alone, 1, r.numbers, r.first + from, r.stride);
+        return;
+    }
+#pragma GCC unroll 1
+    for (uint32_t c = from; c < to; c++)
+        s->sums[c] = add_product(s->sums[c], error, integer_at(r.numbers, r.first + row * r.stride + c));
+}
 
-/* One error, at output (i, j) of image b: listed if all weights of the piece meet the map there, else added alone. */
+/* One error, at output (i, j) of an image: listed if all weights of the piece meet the map there. */
 KERNEL void list_position(
-    struct geometry g, struct rows r, struct piece p, uint32_t i, uint32_t j, int32_t error, struct waiting *s,
-    adder add)
+    struct geometry g, struct rows r, struct weights p, uint32_t i, uint32_t j, int32_t error, bool words,
+    struct waiting *s, adder add)
 {
     uint32_t k = i * g.stride_y + p.u - g.padding_y; /* beyond the map where negative */
     struct range vs = taps_inside(j, g.stride_x, g.padding_x, g.kernel_width, g.width);
     uint32_t from = vs.from * g.channels, to = vs.to * g.channels;
     if (k >= g.height)
         return;
-    if (from <= p.at && p.at + p.n <= to) {
+    if (!words && from <= p.at && p.at + p.count <= to) {
         list_error(s, r, add, k * g.width + j * g.stride_x, error);
         return;
     }
-    from = from > p.at ? from : p.at;
-    to = smaller(to, p.at + p.n);
-    listed alone = entry_of(k * g.width + j * g.stride_x, error);
+    from = above(from, p.at);
+    to = smaller(above(to, p.at), p.count);
     if (from < to)
-        add(s->sums + from - p.at, to - from, &alone, 1, r.numbers, r.first + from - p.at, r.stride);
+        add_alone(r, k * g.width + j * g.stride_x, from, to, error, words, s, add);
 }
 
 /* All errors of one filter in image b. */
 KERNEL void list_image(
-    struct geometry g, struct errors e, uint32_t b, struct rows r, struct piece p, struct waiting *s, adder add)
+    struct geometry g, struct errors e, uint32_t b, struct rows r, struct weights p, struct waiting *s, adder add)
 {
     for (uint32_t y = 0; y < g.rows / 2; y++)
         for (uint32_t x = 0; x < g.columns / 2; x++) {
             uint32_t n = ((b * (g.rows / 2) + y) * (g.columns / 2) + x) * g.filters + p.o;
-            int32_t error = ((const int8_t *)e.values.at)[n];
+            int32_t error = integer_at(e.values, n);
             uint32_t place = e.positions[n / 4] >> n % 4 * 2 & 3;
+            bool words = e.values.coding == INT32;
             if (error != 0)
-                list_position(g, r, p, 2 * y + place / 2, 2 * x + place % 2, error, s, add);
+                list_position(g, r, p, 2 * y + place / 2, 2 * x + place % 2, error, words, s, add);
         }
     flush(s, r, add);
 }
 
-/* The weights' gradient: rows are the inputs from a position on, as far as the kernel reaches. */
+/* The gradients of at most SPARSE_SUMS weights: rows are the inputs from a position on, as far as they reach. */
+KERNEL void sparse_weight_block(
+    struct geometry g, struct errors e, struct integers x, struct weights p, adder add, taker take, void *to)
+{
+    struct waiting s;
+    start(&s, p.count);
+    for (uint32_t b = 0; b < g.images; b++) {
+        uint32_t first = (b * g.height * g.width - g.padding_x) * g.channels + p.at;
+        list_image(g, e, b, (struct rows){x, first, g.channels, p.count}, p, &s, add);
+    }
+    take_sums(&s, p.count, (p.o * g.kernel_height + p.u) * g.kernel_width * g.channels + p.at, take, to);
+}
+
+/* The weights' gradient. */
 KERNEL void sparse_weight_sums(
     struct geometry g, struct errors e, struct integers x, adder add, taker take, void *to)
 {
-    struct waiting s;
-    uint32_t index = 0, row = g.kernel_width * g.channels;
+    uint32_t row = g.kernel_width * g.channels;
     for (uint32_t o = 0; o < g.filters; o++)
         for (uint32_t u = 0; u < g.kernel_height; u++)
             for (uint32_t at = 0; at < row; at += SPARSE_SUMS) {
-                struct piece p = {o, u, at, smaller(SPARSE_SUMS, row - at)};
-                start(&s, p.n);
-                for (uint32_t b = 0; b < g.images; b++) {
-                    uint32_t first = (b * g.height * g.width - g.padding_x) * g.channels + at;
-                    list_image(g, e, b, (struct rows){x, first, g.channels, p.n}, p, &s, add);
-                }
-                take_sums(&s, p.n, index, take, to);
-                index += p.n;
+                struct weights p = {o, u, at, smaller(SPARSE_SUMS, row - at), false};
+                sparse_weight_block(g, e, x, p, add, take, to);
             }
 }
 
-/* Whether rows have numbers that fit. */
-KERNEL bool sparse(struct geometry g, struct errors e)
+/* Whether rows have numbers that fit, and errors too. */
+KERNEL bool sparse_inputs(struct geometry g, struct errors e)
 {
-    bool few = g.filters * g.kernel_height * g.kernel_width <= 65536 && g.height * g.width <= 65536;
+    bool few = g.filters * g.kernel_height * g.kernel_width <= 65536;
     return e.positions != NULL && e.values.coding == INT8 && few;
+}
+
+KERNEL bool sparse_weights(struct geometry g, struct errors e)
+{
+    return e.positions != NULL && g.height * g.width <= 65536;
 }
 
 #endif

@@ -110,7 +110,7 @@ KERNEL void input_row(
 KERNEL void dsp_conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
     bool fast = w.coding == STATES ? g.channels % 2 == 0 : w.coding != INT32;
-    if (sparse(g, e)) {
+    if (sparse_inputs(g, e)) {
         sparse_input_sums(g, e, w, dsp_adder(w.coding, g.channels), take, to);
         return;
     }

@@ -89,7 +89,7 @@ KERNEL void filter_sums(
 KERNEL void dsp_conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
     bool fast = x.coding == UINT4 ? g.channels % 2 == 0 : x.coding == INT8;
-    if (sparse(g, e)) {
+    if (sparse_weights(g, e)) {
         sparse_weight_sums(g, e, x, dsp_adder(x.coding, g.channels), take, to);
         return;
     }

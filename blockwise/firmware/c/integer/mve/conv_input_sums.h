@@ -80,7 +80,7 @@ KERNEL void mve_input_row(
 
 KERNEL void mve_conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
-    if (sparse(g, e)) {
+    if (sparse_inputs(g, e)) {
         sparse_input_sums(g, e, w, mve_adder(w.coding, g.channels), take, to);
         return;
     }

@@ -49,7 +49,7 @@ KERNEL void mve_filter_sums(
 
 KERNEL void mve_conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
-    if (sparse(g, e)) {
+    if (sparse_weights(g, e)) {
         sparse_weight_sums(g, e, x, mve_adder(x.coding, g.channels), take, to);
         return;
     }
