@@ -89,3 +89,14 @@ def test_where_prediction_has_no_room_the_project_has_none(firmware):
     assert prediction(full) is None
     assert "BLOCKWISE_PREDICTS" not in emitted.files(full)["blockwise.h"]
     assert "BLOCKWISE_PREDICTS" in emitted.files(firmware)["blockwise.h"]
+
+
+@pytest.mark.parametrize(("regime", "twice"), [("niti-local", False), ("niti4-jump", True), ("niti", False)])
+def test_the_largest_sum_is_read_by_the_operation_behind_the_one_that_makes_it(regime, twice):
+    """One variable holds it: nothing else may be made in between."""
+    text = emitted.files(firmware_of(IntegerSteps(regime, model="vgg8b", batch=1, twice=twice)))["step.c"]
+    bodies = [body[: body.index("\n}")] for body in text.split("static NOINLINE void operation_")[1:]]
+    makes = ["largest = " in body for body in bodies]
+    reads = ["(largest" in body for body in bodies]
+    assert any(makes)
+    assert [False, *makes[:-1]] == reads
