@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from blockwise.firmware.arenas import MemoryMap
-from blockwise.firmware.emulators.run import Run, Watch
+from blockwise.firmware.emulators.run import NOTHING, Run, Watch
 from devices.boards.profile import Device
 
 
@@ -21,7 +21,7 @@ class Emulator(Protocol):
         Raises InputError if the emulator is missing or has no such core.
         """
 
-    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008
+    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:
         """Run the program to its end or to its first fault; files are opened in ``folder``."""
 
     def proves(self, device: Device, memory: MemoryMap) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from blockwise.firmware.arenas import MemoryMap, RamArray, Span
 from blockwise.firmware.cores import core_of
 from blockwise.firmware.emulators.program import Program, check_reader, program_of
-from blockwise.firmware.emulators.run import Fault, Run, Watch
+from blockwise.firmware.emulators.run import NOTHING, Fault, Run, Watch
 from devices.boards.profile import KIB, Device
 from devices.errors import InputError
 
@@ -72,7 +72,7 @@ class Qemu:
         check_reader()
         return on_machine(machine, memory)
 
-    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008
+    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:
         """As :class:`~blockwise.firmware.emulators.emulator.Emulator` says; ``watch`` is not looked at."""
         started = time.perf_counter()
         for name in (STACK_FILE, FAULT_FILE, LOG_FILE):

@@ -15,6 +15,10 @@ class Watch:
     accesses: bool = False
 
 
+NOTHING = Watch()
+"""Run, and look at no step."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """Why a program was stopped: what it did at which address, by which instruction, within what.

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.cores import core_of
+from blockwise.firmware.emulators.mapping import PAINT_BYTE, WORD, engine_of, slack
 from blockwise.firmware.emulators.program import Program, check_reader, program_of
 from blockwise.firmware.emulators.recorder import Recorder
-from blockwise.firmware.emulators.run import Fault, Run, Watch
+from blockwise.firmware.emulators.run import NOTHING, Fault, Run, Watch
 from blockwise.firmware.emulators.semihosting import Host
 from blockwise.firmware.emulators.stack import painted_bytes
 from devices.boards.profile import Device
@@ -24,11 +25,8 @@ from devices.errors import InputError
 if TYPE_CHECKING:
     import unicorn
 
-SYSTEM_SPACE, SYSTEM_BYTES = 0xE000_E000, 0x1000
 BREAKPOINT = 7  # the exception that bkpt raises
-WORD = 4
 BEFORE_STEPS = -1
-PAINT_BYTE = b"\xa5"
 
 
 class Unicorn:
@@ -52,7 +50,7 @@ class Unicorn:
         check_reader()
         return memory
 
-    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = Watch()) -> Run:  # noqa: B008
+    def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:
         """As :class:`~blockwise.firmware.emulators.emulator.Emulator` says."""
         self.memory(device, memory)
         started = time.perf_counter()
@@ -112,7 +110,7 @@ def _attempt(
     watcher: Watcher,
 ) -> tuple["_Machine", Host]:
     """From power-on to the end, ``steps`` with the watcher's hooks; -1 is what comes before the first."""
-    engine = _engine(device, memory, program)
+    engine = engine_of(device, memory, program)
     with Host(folder, lambda at, n: bytes(engine.mem_read(at, n)), engine.mem_write) as host:
         machine = _Machine(engine, program, memory, host, watcher, steps)
         machine.run()
@@ -130,53 +128,6 @@ def _located(
         return fault
     exact = _ExactCounter(fault.pc, function.end)
     return _attempt(program, device, memory, folder, frozenset({machine.steps - 1}), exact)[0].fault
-
-
-def _engine(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc":
-    import unicorn
-    from unicorn import arm_const
-
-    engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-    engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_CORTEX_{core_of(device).unicorn}"))
-    page = engine.query(unicorn.UC_QUERY_PAGE_SIZE)
-    start = memory.flash.start // page * page  # a boot stage may take less than a page
-    engine.mem_map(start, memory.flash.end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-    for start, end in _used(memory, page):
-        engine.mem_map(start, end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
-    for start, end in _slack(memory, page):
-        engine.mem_write(start, PAINT_BYTE * (end - start))
-    engine.mem_map(SYSTEM_SPACE, SYSTEM_BYTES)
-    for address, content in program.segments:
-        engine.mem_write(address, content)
-    vectors = program.sections[".text"][0]
-    engine.reg_write(arm_const.UC_ARM_REG_SP, int.from_bytes(engine.mem_read(vectors, WORD), "little"))
-    engine.reg_write(arm_const.UC_ARM_REG_PC, int.from_bytes(engine.mem_read(vectors + WORD, WORD), "little"))
-    return engine
-
-
-def _used(memory: MemoryMap, page: int) -> list[tuple[int, int]]:
-    """The pages of the board's RAM that hold arrays or the reserve."""
-    spans = sorted((*memory.arrays, memory.reserve), key=lambda span: span.start)
-    pages: list[tuple[int, int]] = []
-    for span in spans:
-        start, end = span.start // page * page, -(-span.end // page) * page
-        if pages and pages[-1][1] >= start:
-            start, end = pages[-1][0], max(pages.pop()[1], end)
-        if end > start:
-            pages.append((start, end))
-    return pages
-
-
-def _slack(memory: MemoryMap, page: int) -> list[tuple[int, int]]:
-    """What lies in these pages beside arrays and reserve: whoever writes there writes over paint."""
-    slack = []
-    for at, end in _used(memory, page):
-        for span in sorted((*memory.arrays, memory.reserve), key=lambda span: span.start):
-            if at <= span.start < end:
-                slack.append((at, span.start))
-                at = span.end
-        slack.append((at, end))
-    return [(start, end) for start, end in slack if start < end]
 
 
 @dataclass
@@ -225,7 +176,7 @@ class _Machine:
         """The first address that was written beside arrays and reserve, in the pages that they share."""
         import unicorn
 
-        for start, end in _slack(self.memory, self.engine.query(unicorn.UC_QUERY_PAGE_SIZE)):
+        for start, end in slack(self.memory, self.engine.query(unicorn.UC_QUERY_PAGE_SIZE)):
             content = bytes(self.engine.mem_read(start, end - start))
             if rest := content.lstrip(PAINT_BYTE):
                 return end - len(rest)
