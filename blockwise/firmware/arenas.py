@@ -49,6 +49,7 @@ class MemoryMap:
     runs: tuple[Span, ...]
     reserve: Span
     arrays: tuple[RamArray, ...]
+    boot_words: tuple[int, ...] = ()  # that the maker's boot stage looks for behind the vectors
 
     @property
     def planned_bytes(self) -> int:
@@ -90,8 +91,9 @@ def memory_map(device: Device, heights: Mapping[str, int]) -> MemoryMap:
                 wanted="one that fits its RAM", do="choose a smaller network or batch, or another regime",
             )  # fmt: skip
     return MemoryMap(
-        _flash(device), spans, _reserve(device, runs, spans), tuple(_arrays(device, runs, spans, heights))
-    )
+        _flash(device), spans, _reserve(device, runs, spans), tuple(_arrays(device, runs, spans, heights)),
+        device.flash.boot_words if device.flash else (),
+    )  # fmt: skip
 
 
 def _known(device: Device, name: str, start: int | None) -> int:

@@ -28,6 +28,7 @@ class Flash:
     start             the address from which the core reads it, None where it cannot or that is unknown
     mapped_bytes      what the core reads from there of an external chip, 0 where that is open
     boot_bytes        of its start, taken by the maker's boot stage: programs begin behind
+    boot_words        that the boot stage looks for behind a program's vectors
     """
 
     size_bytes: int
@@ -43,6 +44,7 @@ class Flash:
     start: int | None = None
     mapped_bytes: int = 0
     boot_bytes: int = 0
+    boot_words: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_positive()

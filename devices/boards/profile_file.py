@@ -85,6 +85,7 @@ _FLASH_KEYS = {
     "start": _Key(int, "an address such as 0x0800_0000", 0, required=False),
     "mapped_kib": _Key(int, "a whole number of KiB, 0 or more", 0, default=0, required=False),
     "boot_bytes": _Key(int, "the bytes of the maker's boot stage, 0 or more", 0, default=0, required=False),
+    "boot_words": _Key(list, "a list of words such as [0x1234_5678]", default=(), required=False),
     "source": _Key(str, "where these figures were read"),
 }
 _SOURCE_KEYS = {
@@ -134,7 +135,14 @@ def _flash(values: Mapping[str, Any]) -> Flash | None:
         return None
     figures = _checked(values["flash"], _FLASH_KEYS, "flash: ")
     figures["mapped_bytes"] = figures.pop("mapped_kib") * KIB
+    figures["boot_words"] = tuple(_word(word) for word in figures["boot_words"])
     return Flash(size_bytes=values["flash_bytes"], external=values["flash_external"], **figures)
+
+
+def _word(word: object) -> int:
+    if type(word) is not int or not 0 <= word < 2**32:
+        raise InputError("flash: boot_words", got=repr(word), wanted="words of 32 bits", do=_HOW[int])
+    return word
 
 
 def _region(index: int, raw: object) -> Region:

@@ -43,8 +43,9 @@ def _region(name: str, rights: str, span: Span, what: str) -> str:
 
 
 def _sections(memory: MemoryMap) -> str:
+    boot = "".join(f"LONG({word:#010x}) " for word in memory.boot_words)
     lines = [
-        ".text : { KEEP(*(.vectors)) *(.text .text.*) *(.rodata .rodata.*) . = ALIGN(8); } > FLASH",
+        f".text : {{ KEEP(*(.vectors)) {boot}*(.text .text.*) *(.rodata .rodata.*) . = ALIGN(8); }} > FLASH",
         *(_pinned(number, array) for number, array in enumerate(memory.arrays)),
         ".data : { blockwise_data = .; *(.data .data.*) . = ALIGN(8); blockwise_data_end = .; }"
         " > RESERVE AT> FLASH",

@@ -240,3 +240,9 @@ def test_text_that_is_not_toml_is_refused_with_its_file(text: str) -> None:
 def test_a_syntax_error_is_told_with_its_line() -> None:
     line = GOOD.split("\n").index("clock_mhz = 100") + 1
     assert f"(at line {line}, " in error_of(edited("clock_mhz = 100", "clock_mhz 100"))
+
+
+@pytest.mark.parametrize("word", ["-1", "0x1_0000_0000", "1.5", '"1"'])
+def test_words_for_a_boot_rom_are_words(word: str) -> None:
+    told = error_of(edited_flash("erase_bytes", f"boot_words = [{word}]\nerase_bytes"))
+    assert told.startswith("toy.toml: flash: boot_words: got")

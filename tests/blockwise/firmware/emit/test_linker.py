@@ -17,3 +17,8 @@ def test_each_run_has_its_region_and_each_array_its_address():
         "blockwise_stack_end = 0x10010000;",
     ):
         assert line in text
+
+
+def test_what_a_boot_rom_looks_for_stands_behind_the_vectors():
+    text = script(memory_map(load("rp2350"), {}))
+    assert "KEEP(*(.vectors)) LONG(0xffffded3) LONG(0x10210142) LONG(0x000001ff) LONG(0x00000000)" in text

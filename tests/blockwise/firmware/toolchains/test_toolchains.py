@@ -8,6 +8,7 @@ from elftools.elf.elffile import ELFFile
 from stand_in import StandIn
 from tools import HAS_GCC
 
+from blockwise.firmware.emulators.program import program_of
 from blockwise.firmware.toolchains import GCC, TOOLCHAINS, ZIG
 from blockwise.firmware.toolchains.stack import bound_of
 from blockwise.firmware.toolchains.toolchain import BuildError, sources
@@ -15,7 +16,10 @@ from devices.boards.profile import load
 from devices.errors import InputError
 
 FOUND = [ZIG, *([GCC] if HAS_GCC else [])]
-BOARDS = ("stm32f405", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rp2040", "stm32n657")))
+BOARDS = (
+    "stm32f405",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("rp2040", "rp2350", "stm32n657")),
+)
 
 
 def symbols(elf):
@@ -112,3 +116,12 @@ def test_the_bound_of_the_stack_is_the_deepest_chain_of_calls():
 )
 def test_nothing_bounds_a_stack_of_unknown_frames_recursion_or_unknown_calls(leaf, more):
     assert bound_of([GRAPH.format(leaf=leaf, more=more)], "reset") is None
+
+
+@pytest.mark.parametrize("toolchain", FOUND, ids=lambda toolchain: toolchain.name)
+def test_the_words_of_a_boot_rom_lie_behind_the_vectors_of_a_program(toolchain, tmp_path):
+    tiny = StandIn(load("rp2350"))
+    elf = toolchain.build(tiny.write(tmp_path / "p"), tiny.device, "check", tmp_path / "x.elf").elf
+    ((start, content), *_) = program_of(elf).segments
+    words = [int.from_bytes(content[at : at + 4], "little") for at in range(64, 84, 4)]
+    assert start == 0x1000_0000 and tuple(words) == tiny.device.flash.boot_words
