@@ -33,13 +33,16 @@ INLINE int32_t nearest(int32_t x, int32_t shift)
     return (y >> shift) + (y >> (shift - 1) & 1);
 }
 
-/* NITI's: the upper half of the dropped bits is the probability, the lower half the random number. */
+/* NITI's: the upper half of the dropped bits is the probability p, the lower half the random number r. It is made of
+ * every gradient, so without a branch: both are below 2^17, r - p is negative where p > r, and -1 is the sign of
+ * negative numbers alone. */
 INLINE int32_t pseudo_stochastic(int32_t x, int32_t shift)
 {
-    uint32_t m = magnitude(x), f = m & low_bits(shift);
+    uint32_t sign = (uint32_t)(x >> 31), m = ((uint32_t)x ^ sign) - sign, f = m & low_bits(shift);
     int32_t half = shift >> 1;
     uint32_t p = f >> half, r = (f & low_bits(half)) << (shift & 1);
-    return signed_like(x, (shift > 31 ? 0 : m >> shift) + (p > r));
+    uint32_t rounded = (m >> (shift - 1) >> 1) + ((r - p) >> 31);
+    return (int32_t)((rounded ^ sign) - sign);
 }
 
 /* Up with probability f / 2^shift; random is the next output of a generator. */

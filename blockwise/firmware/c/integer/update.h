@@ -40,8 +40,13 @@ INLINE void move_state(struct update to, uint32_t i, int32_t gradient)
 /* By gradients that waited. */
 INLINE void update_weights(struct geometry g, struct update to, const int32_t *gradients)
 {
-    for (uint32_t i = 0; i < g.filters * g.kernel_height * g.kernel_width * g.channels; i++)
-        move_weight(to, i, gradients[i]);
+    const uint32_t count = g.filters * g.kernel_height * g.kernel_width * g.channels;
+    if (to.shift) /* one loop for each, so that none asks for every weight */
+        for (uint32_t i = 0; i < count; i++)
+            move_weight(to, i, gradients[i]);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            move_weight((struct update){to.weights, to.coding, 0, NULL}, i, gradients[i]);
 }
 
 /* Jumps are drawn in the order (o, c, u, v), whatever the order in memory. */
