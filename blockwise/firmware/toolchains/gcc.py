@@ -40,7 +40,7 @@ class Gcc:
             bound = bound_of((path.with_suffix(".ci").read_text("utf-8") for path in objects), "reset")
             told = () if bound is None else (f"-Wl,--defsym=blockwise_stack_bound={bound}",)
             link = (*LINK, *told, f"-Wl,-T,{script}")
-            call(COMPILER, (*compiler, *link, *objects, "-lgcc", "-o", elf), project)
+            call(COMPILER, (*compiler, *link, *objects, "-lgcc", "-o", elf.resolve()), project)
         return Built(elf, self.name, bound)
 
 

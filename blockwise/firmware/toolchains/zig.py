@@ -30,7 +30,11 @@ class Zig:
     ) -> Built:
         """As :class:`~blockwise.firmware.toolchains.toolchain.Toolchain` says; no bound of the stack."""
         arguments = command(device)
-        call("zig cc", (*arguments, f"-Wl,-T,{script}", *sources(project, target), "-o", elf), project)
+        call(
+            "zig cc",
+            (*arguments, f"-Wl,-T,{script}", *sources(project, target), "-o", elf.resolve()),
+            project,
+        )
         return Built(elf, self.name)
 
 

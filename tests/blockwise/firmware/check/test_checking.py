@@ -3,6 +3,7 @@
 import pytest
 from stand_in import StandIn
 from tools import HAS_GCC, needs_qemu
+from toy_board import BOARDS
 
 from blockwise.firmware.check.checking import check
 from blockwise.firmware.emulators import QEMU, UNICORN
@@ -48,6 +49,21 @@ def test_a_second_compiler_and_a_second_emulator_agree(board, tmp_path):
     found = checked(tmp_path, StandIn(load(board)), GCC, QEMU, trace=False)
     assert found.equal and found.compared.steps == STEPS
     assert found.cost is None and found.trace is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "board", [name for name in BOARDS if load(name).core.removeprefix("2x ")[:8] == "Cortex-M"]
+)
+def test_every_built_in_board_with_a_build_is_checked_under_its_own_memory(board, tmp_path):
+    tiny = StandIn(load(board))
+    if board == "stm32n657":
+        with pytest.raises(InputError, match="--emulator qemu"):
+            checked(tmp_path, tiny)
+        return
+    found = checked(tmp_path, tiny)
+    assert found.equal and found.compared.steps == STEPS
+    assert found.ram[0].start in {region.start for region in tiny.device.regions}
 
 
 # Planted faults: each is found, and named.

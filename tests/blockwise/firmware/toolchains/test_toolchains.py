@@ -1,7 +1,9 @@
 """Compilers: the program lies where it was planned, is the same from build to build, or is refused."""
 
+import dataclasses
 import importlib.util
 import shutil
+from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -64,6 +66,22 @@ def test_statics_that_leave_no_stack_are_not_linked(toolchain, tmp_path):
     project = tiny.write(tmp_path / "p", check=("int main(void) {", more))
     with pytest.raises(BuildError, match="need more than the reserve of 8192 bytes"):
         toolchain.build(project, tiny.device, "check", tmp_path / "x.elf")
+
+
+@pytest.mark.parametrize("toolchain", FOUND, ids=lambda toolchain: toolchain.name)
+def test_a_program_larger_than_the_flash_is_not_linked(toolchain, tmp_path):
+    flash = dataclasses.replace(load("stm32").flash, size_bytes=1024, erase_bytes=1024)
+    tiny = StandIn(dataclasses.replace(load("stm32"), flash=flash, flash_bytes=1024))
+    with pytest.raises(BuildError, match=r"FLASH.*overflow"):
+        toolchain.build(tiny.write(tmp_path / "p"), tiny.device, "check", tmp_path / "x.elf")
+
+
+def test_a_program_lands_where_it_is_asked_for_from_wherever_that_is(tmp_path, monkeypatch):
+    tiny = StandIn()
+    tiny.write(tmp_path / "p")
+    monkeypatch.chdir(tmp_path)
+    assert ZIG.build(Path("p"), tiny.device, "check", Path("x.elf")).elf == Path("x.elf")
+    assert (tmp_path / "x.elf").is_file()
 
 
 def test_a_source_that_does_not_compile_is_told_in_one_line(tmp_path):
