@@ -11,6 +11,7 @@ from blockwise.quant.on_board import SignedOnBoard
 from devices.errors import InputError
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Pace
+from devices.program.schedule import Schedule
 
 LARGEST_PIXEL = 255
 OPTIMIZERS = ("sgd", "sgd-momentum")
@@ -49,6 +50,8 @@ class FloatFacts:
     pixels: Affine
     first: Mapping[str, Tensor]
     images: int  # of a step
+    rate: float = 0.0  # the learning rate until another is set
+    prediction: Schedule | None = None  # of one image, through what training leaves
 
 
 def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts:

@@ -1,6 +1,7 @@
 """Firmware of a float regime, of a configuration: its plan, and what training starts from."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from blockwise.data import batches
 from blockwise.experiment.prepared import Prepared
 from blockwise.firmware.float_facts import FloatFacts, float_facts
+from blockwise.firmware.phases import packs
 from blockwise.firmware.program import Firmware, fitting, placed
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.chain import Chain
@@ -15,6 +17,7 @@ from blockwise.quant import ParameterRules
 from blockwise.training.on_board import machine_of
 from blockwise.training.start import first_images
 from blockwise.training.updater import Updater
+from devices.program.inference import float_inference
 from devices.program.regimes import find
 from devices.program.regimes.builder import quantized
 from devices.program.schedule import Schedule
@@ -30,8 +33,10 @@ def float_firmware(prepared: Prepared, regime: str) -> Firmware:
     """
     plan = fitting(prepared.plan(regime))
     stretches, spots = placed(plan.placement)
-    network = quantized(prepared.network, prepared.step(regime))
-    facts = facts_of(prepared, regime, plan.schedule)
+    step = prepared.step(regime)
+    network = quantized(prepared.network, step)
+    prediction = float_inference(network, step, packed=packs(plan.schedule))
+    facts = replace(facts_of(prepared, regime, plan.schedule), prediction=prediction)
     seed, batch = prepared.config.training.seed, plan.batch_size
     return Firmware(
         regime, batch, seed, plan.schedule, network, stretches, spots, facts, plan.device
@@ -59,7 +64,8 @@ def _facts(
     normalize, optimizer = prepared.dataset.normalize, prepared.config.training.optimizer
     batch = next(byte_batches(prepared))
     machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers)
-    return float_facts(machine, prepared.dataset.in_shape[0], ONE)
+    facts = float_facts(machine, prepared.dataset.in_shape[0], ONE)
+    return replace(facts, rate=prepared.config.learning_rate)
 
 
 def _set_up(prepared: Prepared, net: BlockNet) -> None:

@@ -36,6 +36,11 @@ def phases(schedule: Schedule) -> tuple[Phase, ...]:
     return tuple(found)
 
 
+def packs(schedule: Schedule) -> bool:
+    """Whether a training leaves its blocks packed."""
+    return any(operation.action == "pack" for operation in schedule.operations)
+
+
 def _comes_behind(operation: Operation) -> bool:
     return operation.action in END
 

@@ -100,6 +100,13 @@ class Firmware:
         kept = {name for operation in ends for name in (*operation.reads, *operation.writes)}
         return tuple(t for t in self.schedule.tensors.values() if t.resident or t.name in kept)
 
+    @cached_property
+    def left(self) -> tuple[Planned, ...]:
+        """The tensors that the whole training leaves."""
+        operations = self.schedule.operations
+        made = {name for phase in self.phases for index in phase.end for name in operations[index].writes}
+        return tuple(t for t in self.schedule.tensors.values() if t.resident or t.name in made)
+
     def source_shape(self, layer: Layer) -> tuple[int, ...]:
         """The shape of what a layer reads before views are laid over it: (C, H, W) of a map, or (F,)."""
         name = layer.inputs[0]

@@ -13,6 +13,7 @@ from devices.program.integer import IntegerForm
 from devices.program.lower import Lowering
 from devices.program.operation import Stored
 from devices.program.regimes import Step
+from devices.program.regimes.builder import Builder
 from devices.program.regimes.integer import IntegerBuilder
 from devices.program.schedule import ACTIVATION, Program, Schedule
 from devices.program.state import State
@@ -50,6 +51,26 @@ def inference(network: Network, step: Step) -> Schedule:
     return program.finish()
 
 
+def float_inference(network: Network, step: Step, *, packed: bool) -> Schedule:
+    """The same of one image through what a training leaves: blocks that were packed, or latent weights.
+
+    The tensors of the network have the names that they have in the training, and are resident.
+    """
+    build = Builder(network, replace(step, batch=1))
+    names: tuple[str, ...] = ()
+    for block in build.network.blocks:
+        if packed:
+            held = build.packed(block, "after")
+            build.lowering.held.update(held)
+            names += tuple(name for found in held.values() for name in found)
+        else:
+            build.train(block, head=False, states=False)
+    build.program.emit("deployed network", "pack", OWNER, writes=names)
+    schedule = _one_image(build)
+    tensors = {n: replace(t, resident=t.resident or n in names) for n, t in schedule.tensors.items()}
+    return replace(schedule, operations=schedule.operations[1:], tensors=tensors)
+
+
 def integer_inference(network: Network, form: IntegerForm, *, twice: bool) -> Schedule:
     """The same of one image on integers, through the weights as a training holds them.
 
@@ -58,6 +79,12 @@ def integer_inference(network: Network, form: IntegerForm, *, twice: bool) -> Sc
     build = IntegerBuilder(network, Step(batch=1), replace(form, draws=False), twice)
     for block in build.network.blocks:
         build.train(block, head=False)
+    return _one_image(build)
+
+
+def _one_image(build: Builder) -> Schedule:
+    """Forward, from an image in RAM to logits."""
+    network = build.network
     images = build.program.tensor(
         "batch.images", (1, *network.in_shape), build.step.table.image_bits, ACTIVATION, OWNER
     )

@@ -7,7 +7,7 @@ writes what the array holds behind each step and each phase, and the codes of ac
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from blockwise.firmware.emit.floats.order import from_board, maps_from_board
 from blockwise.firmware.emit.project import project
 from blockwise.firmware.float_facts import float_facts
 from blockwise.firmware.layout import images_to_board, labels_to_board
+from blockwise.firmware.phases import packs
+from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, Spot, Stretch
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
@@ -28,7 +30,9 @@ from blockwise.training.on_board import difference, machine_of, modules_of, tens
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
+from devices.program.inference import float_inference
 from devices.program.kernels.machine import FloatMachine
+from devices.program.operation import Stored
 from devices.program.regimes.builder import quantized
 
 FLAGS = ("-std=gnu99", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
@@ -70,6 +74,13 @@ int main(int count, char **arguments) {
 #else
     run(in, out, steps);
 #endif
+#ifdef BLOCKWISE_PREDICTS
+    while (fread(blockwise_image(), BLOCKWISE_CHANNELS * BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH, 1, in)) {
+        const uint32_t found = blockwise_predict();
+        fwrite(&found, 4, 1, made);
+        fwrite(LOGITS, 4, BLOCKWISE_CLASSES, made);
+    }
+#endif
     return fclose(out) + fclose(made);
 }
 """
@@ -84,11 +95,12 @@ class Program:
         self.schedule, self.machine = step.plan, machine
         self.offsets: Mapping[str, int] = pack(buffers_of(step.plan, 8), 8).offsets
         self.height = max(self.offsets[name] + tensor.bytes for name, tensor in step.plan.tensors.items())
+        one_image = float_inference(step.network, step.step, packed=packs(step.plan))
         self.firmware = Firmware(
             regime, step.batch, 0, step.plan, quantized(step.network, step.step),
             (Stretch("RAM", None, self.height, 0, self.height),),
             {name: Spot(0, offset) for name, offset in self.offsets.items()},
-            float_facts(machine, step.in_shape[0], RATE),
+            replace(float_facts(machine, step.in_shape[0], RATE), prediction=one_image),
         )  # fmt: skip
         self.watched = [
             (index, operation.layer, name)
@@ -107,7 +119,16 @@ class Program:
             told = f"fwrite({place}, {self.schedule.tensors[name].bytes}, 1, made);"
             text = text.replace(f"operation_{index}();", f"operation_{index}(); {told}")
         (folder / "step.c").write_text(text)
-        (folder / "harness.c").write_text(f"#define RATE {RATE}f\n{MAIN}")
+        defined = f"#define RATE {RATE}f\n#define LOGITS (blockwise_ram0 + {self._logits()})\n"
+        (folder / "harness.c").write_text(f"{defined}{MAIN}")
+
+    def _logits(self) -> int:
+        """Where a prediction leaves them."""
+        predictor = prediction(self.firmware)
+        assert predictor is not None
+        ((_, logits),) = predictor.schedule.operations[-1].operands
+        assert isinstance(logits, Stored)
+        return predictor.spots[logits.tensor].offset
 
     def value(self, ram: Bytes, name: str) -> Tensor:
         """The elements of a tensor in RAM: weights flat in the simulation's order, maps in its shape."""
@@ -174,6 +195,23 @@ def compare(folder: Path, steps: int = 1, *, regime: str = "bp", **settings: Any
     worst = sorted(((float((board[n] - v).abs().max()), n) for n, v in after.items()), reverse=True)[:4]
     return Compared(difference(start, after, board), codes, flips, watch.noise, program, rams, board, after,
                     start, worst)  # fmt: skip
+
+
+def predictions(folder: Path, count: int, *, regime: str, **settings: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Classes (count,) and logits of random images behind a training of no steps, and PyTorch's logits."""
+    step = OneStep(regime, **settings)
+    updater = step.updater(step.net)
+    batch = step.images, step.labels
+    machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
+    updater.close()
+    program = Program(regime, step, machine)
+    images = torch.randint(0, 256, (count, *step.in_shape), dtype=torch.uint8)
+    _, made = run(build(program, folder / "project"), program.height, [(images, torch.zeros(0))], 0)
+    with torch.no_grad():
+        logits = step.net.eval()(normalize(images))
+    told = made.reshape(count, -1)
+    classes, board = told[:, :4].copy().view("<u4"), told[:, 4:].copy().view("<f4")
+    return torch.from_numpy(classes[:, 0].astype(np.int64)), torch.from_numpy(board), logits
 
 
 def _simulate(step: OneStep, updater: Updater, steps: int) -> None:

@@ -3,8 +3,10 @@
 from itertools import combinations, product
 
 import pytest
-from float_firmware import compare
+import torch
+from float_firmware import compare, predictions
 from one_step import OneStep
+from tiers import quick
 
 from blockwise.firmware.phases import BEGINNING, END, phases
 
@@ -96,6 +98,18 @@ def test_so_it_is_where_gradients_wait_for_the_end_of_the_step(tmp_path):
 def test_the_steps_of_a_block_are_repeated_and_its_state_outlives_them(norm, tmp_path):
     """The finished blocks before it are run in each of them, in bytes that its state must not share."""
     check(tmp_path, regime="local-resident", model="cnn", method="fp32", norm=norm, steps=3)
+
+
+@pytest.mark.parametrize("regime", quick(REGIMES, "local-resident"))
+def test_a_board_predicts_image_by_image_what_pytorch_predicts(regime, tmp_path):
+    """From packed blocks, or from latent weights by running statistics; few codes may flip at thresholds."""
+    cases = (("lsq", "batch", "resnet8"), ("fp32", "group", "cnn"), ("lsq", "none", "plain4"))
+    for method, norm, model in cases:
+        settings = {"regime": regime, "method": method, "norm": norm, "model": model}
+        classes, board, logits = predictions(tmp_path / method / norm, 64, **settings)
+        assert torch.equal(classes, board.argmax(1))
+        apart = (board - logits).abs().amax(1) > 1e-5 * logits.abs().amax()
+        assert apart.sum() <= (2 if method == "lsq" else 0)
 
 
 @pytest.mark.parametrize("method", METHODS)

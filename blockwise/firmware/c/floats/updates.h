@@ -26,6 +26,15 @@ INLINE void cross_entropy(int rows, int classes, float images, float_at logits, 
     }
 }
 
+/* The first of the largest logits. */
+INLINE uint32_t largest_of(const float *logits, int classes) {
+    int best = 0;
+    for (int c = 1; c < classes; c++)
+        if (logits[c] > logits[best])
+            best = c;
+    return (uint32_t)best;
+}
+
 /* How far a parameter goes. A size moves by shares of itself, each `share` at most; else `share` is 0. */
 struct pace { float rate, decay, share, smallest; };
 

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from blockwise.firmware.emit.floats import predict
 from blockwise.firmware.emit.floats.moves import FIRST
 from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
+from blockwise.firmware.emit.floats.text import number
 from blockwise.firmware.emit.floats.updates import RATE
 from blockwise.firmware.emit.text import address, indented
 from blockwise.firmware.float_facts import FloatFacts
+from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware
 from devices.program.operation import Operation
 
@@ -16,7 +19,7 @@ DECLARATIONS = (
     "/* Take the first values from flash; the seed draws none. */",
     "void blockwise_init(uint32_t seed);",
     "",
-    "/* The learning rate of the steps to come; its bits, too. */",
+    "/* The learning rate of the steps to come, at first the highest of the run's; its bits, too. */",
     "void blockwise_set_learning_rate(float rate);",
     "void blockwise_set_rate_bits(uint32_t bits);",
     "",
@@ -38,12 +41,19 @@ class FloatDialect:
     """Of one firmware."""
 
     firmware: Firmware
+    prefix: str = ""  # of the names of functions that operations need
+
+    @cached_property
+    def predictor(self) -> "FloatDialect | None":
+        """Of the prediction of one image, if that has room."""
+        found = prediction(self.firmware)
+        return None if found is None else FloatDialect(found, f"{predict.PREFIX}_")
 
     @cached_property
     def _operations(self) -> FloatOperations:
         firmware, facts = self.firmware, self.firmware.arithmetic
         assert isinstance(facts, FloatFacts)
-        return FloatOperations(firmware.schedule, facts, lambda name: address(firmware, name))
+        return FloatOperations(firmware.schedule, facts, lambda name: address(firmware, name), self.prefix)
 
     @property
     def headers(self) -> Sequence[str]:
@@ -73,19 +83,24 @@ class FloatDialect:
             "        crc = crc32_next(crc, blockwise_state[i].bytes[byte]);",
             "return crc32_end(crc);",
         ]
-        first = ["(void)seed;", *self._operations.initial()]
+        facts, predictor = self.firmware.arithmetic, self.predictor
+        assert isinstance(facts, FloatFacts)
+        rate = f"{RATE} = {number(facts.rate)};"
+        first = ["(void)seed;", *self._operations.initial(), rate]
         return [
             f"void blockwise_init(uint32_t seed) {{\n{indented(first)}}}",
             f"void blockwise_set_learning_rate(float rate) {{ {RATE} = rate; }}",
             f"void blockwise_set_rate_bits(uint32_t bits) {{ {RATE} = from_bits(bits); }}",
             f"uint32_t blockwise_checksum(void) {{\n{indented(checksum)}}}",
+            *(predict.functions(predictor.firmware, predictor) if predictor else ()),
         ]
 
     @property
     def declarations(self) -> Sequence[str]:
         """Their declarations, and those of phases."""
         phases = ONE_BY_ONE.format(count=len(self.firmware.phases)) if self.firmware.one_by_one else ""
-        return (*DECLARATIONS, phases)
+        predicts = ("", *predict.DECLARATIONS) if self.predictor else ()
+        return (*DECLARATIONS, phases, *predicts)
 
     @property
     def sources(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ WORD_BITS = 32
 
 
 def load(site: Site) -> Lines:
-    """Images and labels are written to their places before a step."""
+    """Images and labels are written to their places before a step; results are read from theirs."""
     return []
 
 

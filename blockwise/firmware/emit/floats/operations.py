@@ -50,6 +50,7 @@ OTHERS: dict[str, Emitter] = {
     "unpack": moves.page_in,
     "begins": moves.page_in,
     "ends": moves.load,
+    "result": moves.load,
     "pack": moves.pack,
     "gather inputs": moves.gather,
     "store input": moves.store_input,

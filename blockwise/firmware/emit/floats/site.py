@@ -26,6 +26,7 @@ class Site:
     address: Callable[[str], str]
     flash: Mapping[str, int]  # tensor -> the word of blockwise_first at which its values begin
     loop: Loop | None = None
+    prefix: str = ""  # of the names of functions
     functions: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)  # numbers that stay the same during the operation
     _kinds: Counter[str] = field(default_factory=Counter)
@@ -116,7 +117,7 @@ class Site:
 
     def function(self, kind: str, returns: str, parameters: str, body: str) -> str:
         """Declare an inlined function of this operation; its name."""
-        name = f"{kind}_{self.index}"
+        name = f"{self.prefix}{kind}_{self.index}"
         if self._kinds[kind]:
             name = f"{name}_{self._kinds[kind]}"
         self._kinds[kind] += 1

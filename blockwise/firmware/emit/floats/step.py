@@ -25,8 +25,11 @@ STATE = ".state"
 class FloatOperations:
     """Every operation's functions and statements; ``address`` is where a tensor begins, as C says it."""
 
-    def __init__(self, schedule: Schedule, facts: FloatFacts, address: Callable[[str], str]) -> None:
-        self.schedule, self.facts, self.address = schedule, facts, address
+    def __init__(
+        self, schedule: Schedule, facts: FloatFacts, address: Callable[[str], str], prefix: str = ""
+    ) -> None:
+        """``prefix`` begins the names of functions."""
+        self.schedule, self.facts, self.address, self.prefix = schedule, facts, address, prefix
         self._sites: dict[int, tuple[Sequence[str], Sequence[str]]] = {}
 
     @cached_property
@@ -59,7 +62,7 @@ class FloatOperations:
     def _site(self, index: int) -> Site:
         loop = self.loop_of(index)
         operation = self.schedule.operations[index]
-        return Site(index, operation, self.schedule, self.facts, self.address, self.flash, loop)
+        return Site(index, operation, self.schedule, self.facts, self.address, self.flash, loop, self.prefix)
 
     def loop_of(self, index: int) -> Loop | None:
         """The loop around an operation."""
