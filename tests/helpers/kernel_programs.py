@@ -19,8 +19,8 @@ from devices.boards.profile import Device
 KERNELS = Path(blockwise.__file__).parent / "firmware" / "c" / "integer"
 PROGRAM = Path(__file__).parent / "firmware" / "kernels.c"
 
-CODE, RAM, STACK_BYTES, SUMS = 0x0800_0000, 0x2000_0000, 0x4000, 0x2080_0000
-MEMORY_BYTES = 0x100_0000
+CODE, RAM, SUMS = 0x0800_0000, 0x2000_0000, 0x3000_0000
+STACK_BYTES, MEMORY_BYTES = 0x4000, 0x80_0000
 SCRIPT = """SECTIONS {
   . = 0x08000000; .text : { *(.text*) *(.rodata*) }
   . = 0x20000000; .data : { *(.data*) *(.bss*) }
@@ -72,18 +72,19 @@ def board_program(variant: str, command: Sequence[str], folder: Path, *, semihos
 
 
 def run_in_unicorn(elf: Path, device: Device, words: NDArray[np.uint32], count: int) -> NDArray[np.int32]:
-    """So many sums, from the board's core; operands end where the memory for them does."""
+    """So many sums, from the board's core; the last operand ends where the memory for them does."""
     machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
     machine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_CORTEX_{core_of(device).unicorn}"))
     machine.mem_map(CODE, 0x10_0000, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-    machine.mem_map(RAM, MEMORY_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+    for start in (RAM, SUMS):
+        machine.mem_map(start, MEMORY_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
     with elf.open("rb") as file:
         program = ELFFile(file)
         entry = program["e_entry"]
         for segment in program.iter_segments():
             if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]:
                 machine.mem_write(segment["p_paddr"], segment.data())
-    operands = SUMS - 4 * len(words)
+    operands = RAM + MEMORY_BYTES - 4 * len(words)
     machine.mem_write(operands, words.tobytes())
     stop = CODE + 0xF_0000
     for register, value in (("R0", operands), ("R1", SUMS), ("SP", RAM + STACK_BYTES), ("LR", stop | 1)):
