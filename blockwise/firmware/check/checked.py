@@ -171,4 +171,7 @@ def _of_trace(trace: Traced) -> list[str]:
         for moment in trace.live
         if moment.wrong
     ]
+    found += [f"operation {number} did not run in the traced step" for number in trace.skipped]
+    if not trace.live:
+        found.append("no operation ran in the traced step")
     return found

@@ -121,5 +121,8 @@ def _traced(run: Run, subject: Subject, memory: MemoryMap) -> Traced | None:
         return None
     planned = PlannedBytes(subject.schedule, memory, subject.addresses)
     found = [traced(accesses, planned) for accesses in run.accesses.values()]
-    live = tuple(moment for one in found for moment in one.live)
-    return Traced(live, tuple(stranger for one in found for stranger in one.strangers))
+    return Traced(
+        tuple(moment for one in found for moment in one.live),
+        tuple(stranger for one in found for stranger in one.strangers),
+        tuple(number for one in found for number in one.skipped),
+    )

@@ -44,15 +44,17 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Traced:
-    """One step, operation by operation."""
+    """One step, operation by operation; ``skipped`` are numbers of those that lie between but did not run."""
 
     live: tuple[LiveBytes, ...]
     strangers: tuple[Stranger, ...]
+    skipped: tuple[int, ...] = ()
 
     @property
     def equal(self) -> bool:
         """Whether every operation keeps and touches the planned bytes."""
-        return not self.strangers and all(not moment.wrong for moment in self.live)
+        found = (self.strangers, self.skipped, [moment for moment in self.live if moment.wrong])
+        return bool(self.live) and not any(found)
 
     @property
     def peak_bytes(self) -> int:
@@ -75,9 +77,13 @@ class _Turn:
 
 def traced(accesses: Accesses, planned: PlannedBytes) -> Traced:
     """What a step's accesses say of the plan."""
+    if not accesses.operations:
+        return Traced((), ())
     turns = list(_turns(accesses, planned))
+    ran = {turn.operation for turn in turns}
+    skipped = tuple(number for number in range(min(ran), max(ran)) if number not in ran)
     strangers = tuple(stranger for turn in turns for stranger in _strangers(turn, planned))
-    return Traced(tuple(_live(turns, planned)), _first_of_each(strangers))
+    return Traced(tuple(_live(turns, planned)), _first_of_each(strangers), skipped)
 
 
 def _turns(accesses: Accesses, planned: PlannedBytes) -> Iterator[_Turn]:

@@ -140,6 +140,12 @@ def test_a_wrong_rounding_is_named_with_its_tensor_step_and_element(tmp_path):
     assert found.wrong == (str(difference),)
 
 
+def test_an_operation_that_is_left_out_is_named(tmp_path):
+    found = checked(tmp_path, step=("    operation_2();\n", ""))
+    assert "operation 2 did not run in the traced step" in found.wrong
+    assert found.compared.difference.step == 0
+
+
 def test_a_program_that_ends_early_is_not_equal(tmp_path):
     found = checked(tmp_path, trace=False, check=("blockwise_step();", "port_exit(3);"))
     assert found.wrong == ("the program ended with code 3", f"0 of {STEPS} steps were answered")

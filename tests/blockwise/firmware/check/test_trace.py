@@ -108,6 +108,13 @@ def test_what_an_operation_does_not_name_is_told_with_the_tensor(more, byte):
     assert (stranger.operation, stranger.name, stranger.what, stranger.byte) == (1, "second", "writes", byte)
 
 
+def test_an_operation_that_did_not_run_and_a_step_without_any_are_told():
+    without = dataclasses.replace(accesses(AS_PLANNED[0], AS_PLANNED[2]), operations=(0, 2))
+    assert traced(without, planned()).skipped == (1,) and not traced(without, planned()).equal
+    empty = traced(accesses(), planned())
+    assert empty.live == () and not empty.equal
+
+
 def test_a_step_that_is_a_part_of_the_program_keeps_what_lives_around_it():
     """Of the second operation alone: a comes from before, and lives behind it if the plan says so."""
     program = Program()
