@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blockwise import data as data
+    from blockwise import firmware as firmware
     from blockwise import heads as heads
     from blockwise import integer as integer
     from blockwise import models as models
     from blockwise import quant as quant
     from blockwise import report as report
     from blockwise import training as training
-    from blockwise.api import from_module, plan, train
+    from blockwise.api import from_module, plan, train, write_firmware
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "from_module", "plan", "train"]
+__all__ = ["__version__", "from_module", "plan", "train", "write_firmware"]
 
-_FUNCTIONS = ("from_module", "plan", "train")
-_SUBMODULES = ("data", "heads", "integer", "models", "quant", "report", "training")
+_FUNCTIONS = ("from_module", "plan", "train", "write_firmware")
+_SUBMODULES = ("data", "firmware", "heads", "integer", "models", "quant", "report", "training")
 
 
 def __getattr__(name: str) -> Any:

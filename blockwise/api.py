@@ -1,7 +1,8 @@
 """The front door: plan a network on a board, train it, or bring a module of one's own.
 
-``blockwise.plan``, ``blockwise.train`` and ``blockwise.from_module`` are these functions. Every flag of
-the command line is a setting by its name, with the same default: ``weight_bits=4`` is ``--weight-bits 4``.
+``blockwise.plan``, ``blockwise.train``, ``blockwise.write_firmware`` and ``blockwise.from_module`` are these
+functions. Every flag of the command line is a setting by its name, with the same default: ``weight_bits=4``
+is ``--weight-bits 4``.
 """
 
 from collections.abc import Sequence
@@ -18,13 +19,21 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import ImageSettings
+from blockwise.firmware.check.checking import check_steps
+from blockwise.firmware.emulators import UNICORN
+from blockwise.firmware.fits import check_fits
+from blockwise.firmware.result import FirmwareResult
+from blockwise.firmware.toolchains import ZIG
+from blockwise.firmware.written import write
 from blockwise.models import OWN, Chain, as_chain, from_module
+from blockwise.report import firmware as firmware_report
 from blockwise.training import DEFAULT_REGIMES
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.planning import Plan
+from devices.program.regimes import LEANEST
 
-__all__ = ["from_module", "plan", "train"]
+__all__ = ["from_module", "plan", "train", "write_firmware"]
 
 Board = str | Path | Device
 IN_SHAPE = (3, 32, 32)
@@ -89,6 +98,36 @@ def train(
     folder = run_folder.prepare(prepared.config)
     result = report.named(compare(prepared, folder / run_folder.CHECKPOINTS))
     return report.write_all(result, folder)
+
+
+def write_firmware(
+    network: str | nn.Module,
+    board: Board = "stm32",
+    *,
+    out: str | Path,
+    data: str | Path = "digits",
+    regime: str = LEANEST,
+    check: int = 0,
+    **settings: Any,
+) -> FirmwareResult:
+    """Write a training step of ``network`` under ``regime`` as C for ``board`` to the folder ``out``.
+
+    ``network`` is a name (as ``--model``), or a module or chain. With ``check`` the project is built,
+    emulated and compared for so many steps, as ``run.py firmware --check`` does: ``.checked.equal`` is the
+    verdict. ``settings`` are flags by name.
+
+    Raises InputError for what has no C form or does not fit, and where a tool is missing that a check needs.
+    """
+    asked = {"data": str(data), "regimes": (regime,)}
+    prepared = _prepared(network, board, asked, settings)
+    if check:
+        check_steps(check)
+        ZIG.require(prepared.device)
+        UNICORN.require(prepared.device)
+    check_fits(prepared, regime)
+    written = write(prepared, regime, Path(out))
+    result = written.checked(check, ZIG, UNICORN) if check else written.result
+    return firmware_report.write_all(result, out)
 
 
 def _chain(network: nn.Module, in_shape: tuple[int, int, int] | None) -> Chain:

@@ -17,6 +17,8 @@ SIGNATURES = {
     "blockwise.plan": "(network, board='stm32', *, regime='bp', in_shape=None, classes=None, **settings)",
     "blockwise.train": "(network, board='stm32', *, data='digits', regimes=('bp', 'bp-best', 'local', "
     "'local-paged', 'local-resident'), out=None, **settings)",
+    "blockwise.write_firmware": "(network, board='stm32', *, out, data='digits', regime='local-resident', "
+    "check=0, **settings)",
     "blockwise.from_module": "(module, in_shape)",
     "blockwise.models.build": "(name, in_shape=(3, 32, 32), num_classes=10, width=None, norm='batch', "
     "style=PLAIN, *, trained=False)",
@@ -51,7 +53,7 @@ def test_devices_plan_takes_a_model_a_device_and_settings_by_name():
 
 
 def test_the_packages_say_what_is_public():
-    assert blockwise.__all__ == ["__version__", "from_module", "plan", "train"]
+    assert blockwise.__all__ == ["__version__", "from_module", "plan", "train", "write_firmware"]
     assert set(blockwise.__all__) <= set(dir(blockwise))
     assert {
         "Block",

@@ -45,3 +45,32 @@ class ConsoleWatcher:
             f"{epoch.seconds:.1f} s",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+
+
+class CheckProgress:
+    """How far a check of firmware is: one line that changes, or a line for each part; use it as a context."""
+
+    def __init__(self, console: Console, steps: int, *, quiet: bool) -> None:
+        self.console, self.steps, self.quiet = console, steps, quiet
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Bar(
+            *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=steps, visible=False)
+        self._last = ""
+
+    def __enter__(self) -> "CheckProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def tell(self, what: str, done: int) -> None:
+        """``done`` steps of ``what`` is done are behind."""
+        new, self._last = what != self._last, what
+        if new and not self.quiet and not self.console.is_terminal:
+            self.console.print(f"{what}, {self.steps:,} steps", highlight=False, soft_wrap=True)
+        if new:
+            self._bar.reset(self._task, total=self.steps, description=what, visible=True)
+        self._bar.update(self._task, completed=min(done, self.steps))

@@ -31,6 +31,7 @@ class Prepared:
     device: Device
     dataset: data.Dataset
     own: Chain | None = None  # a network that no name builds
+    taken: Chosen | None = None  # head and cut of a run whose weights are used
 
     @cached_property
     def planner(self) -> Planner:
@@ -43,24 +44,27 @@ class Prepared:
         return width_of(self.config.network)
 
     @cached_property
-    def _chosen(self) -> Chosen:
+    def chosen(self) -> Chosen:
+        """Head and cut, with the network so cut: those that are taken, or else by the configuration."""
+        if self.taken is not None:
+            return self.taken
         sizes = (self.width or 0, len(self.dataset.classes), *self.dataset.in_shape)
         return choose(self.planner, lambda: self.chain(trained=False), *sizes)
 
     @property
     def head(self) -> str:
         """The local head."""
-        return self._chosen.head
+        return self.chosen.head
 
     @property
     def cut(self) -> Cut:
         """Groups of unit numbers, one per block."""
-        return self._chosen.cut
+        return self.chosen.cut
 
     @property
     def network(self) -> Network:
         """The network as the hardware side sees it."""
-        return self._chosen.network
+        return self.chosen.network
 
     # ------------------------------------------------------------------ plans
 

@@ -1,6 +1,6 @@
 """Firmware of a float regime, of a configuration: its plan, and what training starts from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -26,8 +26,12 @@ ONE = 1.0
 """The learning rate at which paces are read: what they are relative to."""
 
 
-def float_firmware(prepared: Prepared, regime: str) -> Firmware:
-    """Training from the seed, or from where the network of ``prepared`` stands.
+Load = Callable[[BlockNet], None]
+"""Puts a run's weights into its network."""
+
+
+def float_firmware(prepared: Prepared, regime: str, load: Load | None = None) -> Firmware:
+    """Training from the seed, or from the weights that ``load`` puts into the network.
 
     Raises InputError for a plan that does not fit the board, and for what has no C form.
     """
@@ -36,20 +40,24 @@ def float_firmware(prepared: Prepared, regime: str) -> Firmware:
     step = prepared.step(regime)
     network = quantized(prepared.network, step)
     prediction = float_inference(network, step, packed=packs(plan.schedule))
-    facts = replace(facts_of(prepared, regime, plan.schedule), prediction=prediction)
+    facts = replace(facts_of(prepared, regime, plan.schedule, load), prediction=prediction)
     seed, batch = prepared.config.training.seed, plan.batch_size
     return Firmware(
         regime, batch, seed, plan.schedule, network, stretches, spots, facts, plan.device
     )  # fmt: skip
 
 
-def facts_of(prepared: Prepared, regime: str, schedule: Schedule) -> FloatFacts:
+def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | None = None) -> FloatFacts:
     """Of the network as it stands before the first step, its quantizers and constant norms set up."""
     training = prepared.config.training
     chain, net = prepared.build_parts()
-    if find(regime).heads:
-        net.zero_output()
-    _set_up(prepared, net)
+    if load is not None:
+        prepared.config.stages.enter(net.bodies, prepared.config.stages.last)
+        load(net)
+    else:
+        if find(regime).heads:
+            net.zero_output()
+        _set_up(prepared, net)
     updater = Updater(
         net.parameters(), training.optimizer, fused=False, rules=ParameterRules.of(net),
         weight_decay=training.weight_decay,

@@ -75,33 +75,33 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     """The whole report. ``folder`` is where ``result.files`` lie, if they were written."""
     parts: list[RenderableType] = [_facts(result), _verdict(result), Bars(result)]
     if result.regimes:
-        parts += [Padding(memory_table(result), (1, 0, 0, 0)), _footnote(batch_note(result))]
+        parts += [Padding(memory_table(result), (1, 0, 0, 0)), footnote(batch_note(result))]
     parts += [
-        _title("Backpropagation, plain and engineered", "peak and work of one step"),
+        title("Backpropagation, plain and engineered", "peak and work of one step"),
         baseline_table(result),
-        _footnote(best_line(result)),
+        footnote(best_line(result)),
     ]
     for regime in result.regimes:
         parts += _paging(regime.regime, regime.paging, result)
     if result.regimes:
-        parts += [_title("Accuracy", _training_note(result)), accuracy_table(result)]
+        parts += [title("Accuracy", _training_note(result)), accuracy_table(result)]
         notes = filter(None, (one_by_one_note(result), same_bits_note(result)))
-        parts += map(_footnote, notes)
+        parts += map(footnote, notes)
     if any(regime.host for regime in result.regimes):
         note = "what the simulation itself took"
-        parts += [_title("This computer, not the board", note), host_table(result)]
+        parts += [title("This computer, not the board", note), host_table(result)]
     parts += [*_notes(result, folder)]
     if any(regime.tensors_at_peak for regime in result.regimes):
         note = "the total first, then the largest tensors"
-        parts += [_title("Alive at the peak", note), tensor_table(result)]
+        parts += [title("Alive at the peak", note), tensor_table(result)]
     return Group(*parts)
 
 
 def _facts(result: Result) -> Table:
-    return _labelled(facts(result))
+    return labelled(facts(result))
 
 
-def _labelled(lines: dict[str, str]) -> Table:
+def labelled(lines: dict[str, str]) -> Table:
     """Label and text in two columns, so that long lines hang."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
@@ -127,14 +127,16 @@ def _verdict(result: Result) -> Panel:
     return Panel(body, title=Text(" Verdict "), title_align="left", padding=(0, 1))
 
 
-def _title(text: str, note: str = "") -> RenderableType:
-    title = Text(text, style="bold underline")
+def title(text: str, note: str = "") -> RenderableType:
+    """The heading of a section, with a remark beside it."""
+    line = Text(text, style="bold underline")
     if note:
-        title.append(f"  {note}", style="not bold not underline dim")
-    return Padding(title, (1, 0, 0, 0))
+        line.append(f"  {note}", style="not bold not underline dim")
+    return Padding(line, (1, 0, 0, 0))
 
 
-def _footnote(text: str) -> Text:
+def footnote(text: str) -> Text:
+    """A remark under a table."""
     return Text(text, style="dim")
 
 
@@ -142,7 +144,7 @@ def _paging(regime: str, paging: PagingInfo | None, result: Result) -> list[Rend
     """The section of a regime that pages."""
     if paging is None:
         return []
-    return [_title("Paging to flash", regime), _labelled(paging_lines(paging, result))]
+    return [title("Paging to flash", regime), labelled(paging_lines(paging, result))]
 
 
 def _training_note(result: Result) -> str:
@@ -160,16 +162,16 @@ def _training_note(result: Result) -> str:
 def _notes(result: Result, folder: Path | None) -> list[RenderableType]:
     """What qualifies the figures, and where they are kept."""
     parts: list[RenderableType] = [
-        _title("Paper accounting", "the reference study's formula, without batch norm; KiB"),
+        title("Paper accounting", "the reference study's formula, without batch norm; KiB"),
         *map(Text, paper_lines(result)),
     ]
     if result.assumptions:
-        grid = _labelled({})
+        grid = labelled({})
         for text in result.assumptions:
             grid.add_row(Text("-"), Text(text))
-        parts += [_title("Assumptions"), grid]
+        parts += [title("Assumptions"), grid]
     lines = {"Run": run_line(result)}
     if result.files:
         where = f" in {folder}" if folder else ""
         lines["Files"] = ", ".join(result.files.values()) + where
-    return [*parts, Padding(_labelled(lines), (1, 0, 0, 0))]
+    return [*parts, Padding(labelled(lines), (1, 0, 0, 0))]

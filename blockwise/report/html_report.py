@@ -3,10 +3,11 @@
 import html
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
 from blockwise.experiment.result import Result
@@ -24,6 +25,8 @@ _BLACK, _RED, _GREEN, _BLUE = (_PLACEHOLDERS[name] for name in ("ink", "bad", "g
 _THEME = TerminalTheme(
     (201, 201, 201), _BLACK, [_BLACK, _RED, _GREEN, _BLACK, _BLUE, _BLACK, _BLUE, _BLACK]
 )  # fmt: skip
+
+LABEL = "Memory of each regime over one training step; the tables below hold the figures."
 
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -54,10 +57,7 @@ $styles
 <body>
 <h1>$title</h1>
 <p>$verdict</p>
-<figure>
-$picture
-</figure>
-<pre>$report</pre>
+$figure<pre>$report</pre>
 </body>
 </html>
 """)
@@ -65,23 +65,35 @@ $picture
 
 def to_html(result: Result, folder: Path | None = None, svg: str | None = None) -> str:
     """The page. ``svg`` saves drawing the timeline again; ``folder`` is as in ``render``."""
-    styles, report = _exported(result, folder)
+    picture = svg if svg is not None else timeline_images(result).svg
+    title = f"Blockwise: {result.model.name} on {result.device.title}"
+    return page(title, headline(result), Picture(picture, LABEL), render(result, folder))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG document, and what it shows in words."""
+
+    svg: str
+    label: str
+
+
+def page(title: str, verdict: str, picture: Picture | None, report: RenderableType) -> str:
+    """A page of a report as the console shows it, with a picture above."""
+    styles, text = _exported(report)
+    figure = "" if picture is None else f"<figure>\n{_inline(picture)}\n</figure>\n"
     return _PAGE.substitute(
-        title=html.escape(f"Blockwise: {result.model.name} on {result.device.title}"),
-        verdict=html.escape(headline(result)),
-        styles=styles,
-        picture=_inline(svg if svg is not None else timeline_images(result).svg),
-        report=report,
+        title=html.escape(title), verdict=html.escape(verdict), styles=styles, figure=figure, report=text
     )
 
 
-def _exported(result: Result, folder: Path | None) -> tuple[str, str]:
-    """Style rules and marked-up text of the console report."""
+def _exported(report: RenderableType) -> tuple[str, str]:
+    """Style rules and marked-up text of a console report."""
     console = Console(
         file=io.StringIO(), record=True, width=WIDTH, force_terminal=True, force_jupyter=False,
         color_system="truecolor", no_color=False, legacy_windows=False, highlight=False,
     )  # fmt: skip
-    console.print(render(result, folder))
+    console.print(report)
     text = console.export_html(theme=_THEME, code_format="{stylesheet}\0{code}")
     styles, _, code = text.partition("\0")
     for name, rgb in _PLACEHOLDERS.items():
@@ -94,10 +106,9 @@ def _dimmed(styles: str) -> str:
     return re.sub(r"color: #[0-9a-f]{6}", "color: var(--dim)", styles)
 
 
-def _inline(svg: str) -> str:
+def _inline(picture: Picture) -> str:
     """The ``svg`` element alone: HTML knows its namespaces, and metadata only names web pages."""
-    element = svg[svg.index("<svg") :].strip()
+    element = picture.svg[picture.svg.index("<svg") :].strip()
     element = re.sub(r"<metadata>.*?</metadata>\s*", "", element, flags=re.DOTALL)
     element = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", element)
-    label = "Memory of each regime over one training step; the tables below hold the figures."
-    return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return element.replace("<svg", f'<svg role="img" aria-label="{picture.label}"', 1)

@@ -25,6 +25,7 @@ COMPARE = Command("compare", "train under several regimes and count every byte")
 
 COMMANDS: dict[str, Command] = {
     "arena": Command("arena", "place buffers with known lifetimes in one stretch of memory"),
+    "firmware": Command("firmware", "a training step as C for the board, emulated and compared"),
     "fit": Command("fit", "what would fit a board, and at what price"),
     "methods": Command("methods", "the catalogue of quantization methods"),
     "export": Command("export", "the weights of a finished run, packed as a board stores them"),

@@ -9,6 +9,7 @@ from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.check.bytes_of import PlannedBytes
 from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
 from blockwise.firmware.check.compare import compared
+from blockwise.firmware.check.progress import Tell, growing, silent
 from blockwise.firmware.check.reference import Exchange, Reference
 from blockwise.firmware.check.subject import Subject
 from blockwise.firmware.check.trace import Traced, traced
@@ -20,10 +21,13 @@ from blockwise.firmware.toolchains import Built, Toolchain
 from devices.boards.profile import Device
 from devices.errors import InputError
 
+SIMULATED, BUILT, EMULATED = "simulating", "building", "emulating"
+"""What a check does, one after the other."""
+
 
 def check(
     subject: Subject, reference: Reference, steps: int, toolchain: Toolchain, emulator: Emulator,
-    *, trace: bool = False, watched: frozenset[int] | None = None,
+    *, trace: bool = False, watched: frozenset[int] | None = None, tell: Tell = silent,
 ) -> Checked:  # fmt: skip
     """Train ``steps`` steps on the emulated board and compare after each.
 
@@ -31,17 +35,18 @@ def check(
     live bytes measured. The project is left as it is. Raises InputError for no steps, and where a tool is
     missing or has no form of the board's core; BuildError where the project does not come out as planned.
     """
-    if steps < 1:
-        raise InputError("--check", got=steps, wanted="1 step or more", do="choose a number of steps")
+    check_steps(steps)
     memory = emulator.memory(subject.device, subject.memory)
-    exchanges = list(reference.exchanges(steps))
+    exchanges = _simulated(reference, steps, tell)
     watch = _first_steps(exchanges) if watched is None else watched
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        tell(BUILT, 0)
         built = _built(subject, memory, toolchain, folder)
         (folder / "check.in").write_bytes(b"".join(exchange.sent for exchange in exchanges))
-        run = emulator.run(built.elf, subject.device, memory, folder, Watch(watch, accesses=trace))
         output = folder / "check.out"
+        with growing(output, sum(tensor.bytes for tensor in reference.tensors), EMULATED, tell):
+            run = emulator.run(built.elf, subject.device, memory, folder, Watch(watch, accesses=trace))
         found = compared(reference.tensors, exchanges, output.read_bytes() if output.exists() else b"")
         program = program_of(built.elf)
     return Checked(
@@ -51,6 +56,21 @@ def check(
         _reserve(program, memory, built, run), _flash(program, subject.device), _cost(run, subject),
         _traced(run, subject, memory), run.seconds,
     )  # fmt: skip
+
+
+def check_steps(steps: int) -> None:
+    """Raise InputError for no steps."""
+    if steps < 1:
+        raise InputError("--check", got=steps, wanted="1 step or more", do="choose a number of steps")
+
+
+def _simulated(reference: Reference, steps: int, tell: Tell) -> list[Exchange]:
+    exchanges, done = [], 0
+    for exchange in reference.exchanges(steps):
+        exchanges.append(exchange)
+        done += exchange.step
+        tell(SIMULATED, done)
+    return exchanges
 
 
 def _first_steps(exchanges: Sequence[Exchange]) -> frozenset[int]:

@@ -11,6 +11,7 @@ from blockwise.firmware.integer_facts import state_of
 from blockwise.firmware.layout import to_board
 from blockwise.firmware.program import Firmware
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.phase import Procedure
 from devices.program.schedule import Tensor as Planned
@@ -42,7 +43,7 @@ class IntegerTraining:
         yield Exchange(start, state, step=False)
         self.net.train()
         (phase,) = self.procedure.phases(self.net)
-        updater = IntegerUpdater(self.net)
+        updater = IntegerUpdater(self.net, NITI_SCHEDULE.starting_at(self.firmware.facts.mu))
         for done, (images, labels) in zip(range(steps), self.batches, strict=False):
             updater.set_progress(done, steps)
             sent = records.step(self.firmware, self.net.mu, images, labels)

@@ -35,6 +35,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def constant_bytes(self) -> int:
+        """Of first values in flash, beside those of ``given``."""
+        ...
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """Further files of the project that are compiled with it, by name."""
         ...

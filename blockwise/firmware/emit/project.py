@@ -1,18 +1,15 @@
 """Writes a project: generated files, and the C that is copied as it stands."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from uuid import uuid4
 
 from blockwise.firmware.arenas import memory_map
 from blockwise.firmware.emit import header, linker, makefile, readme, step, weights
 from blockwise.firmware.emit.dialect import Dialect, dialect_of
+from blockwise.firmware.emit.folder import check_folder, write_folder
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.toolchains.toolchain import BOARD_SCRIPT
-from blockwise.system.files import WriteError, atomic_write
-from devices.errors import InputError
 
 C = Path(__file__).parents[1] / "c"
 """The C that is part of every project that needs it."""
@@ -41,43 +38,19 @@ OF_BOARD: dict[str, str] = {
 """The same of what only a board needs."""
 
 KERNELS = "kernels"
-MARK = "blockwise.h"
-"""A folder that has it is a project, and may be written anew."""
 
 _INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
-def project(firmware: Firmware, out: Path) -> None:
-    """Write the whole project to the folder ``out``, or nothing at all.
+def project(firmware: Firmware, out: Path) -> Mapping[str, str]:
+    """Write the whole project to the folder ``out``, or nothing at all; returns its files by path.
 
     A project that is there already is replaced. Raises InputError where the folder holds something else.
     """
     check_folder(out)
     content = files(firmware)
-    made = out.parent / f".{out.name}.{uuid4().hex}.tmp"
-    try:
-        for name, text in content.items():
-            path = made / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, text)
-        if out.exists():
-            shutil.rmtree(out)
-        made.replace(out)
-    except OSError as error:
-        raise WriteError(str(out), error, 0) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def check_folder(out: Path) -> None:
-    """Raise InputError unless ``out`` is free, empty or a project."""
-    if out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file()):
-        return
-    if out.exists() or out.is_symlink():
-        raise InputError(
-            f"--out {out}", got="a folder that holds something else" if out.is_dir() else "a file",
-            wanted="a new or empty folder, or a project of this command", do="name another folder",
-        )  # fmt: skip
+    write_folder(out, content)
+    return content
 
 
 def files(firmware: Firmware) -> Mapping[str, str]:

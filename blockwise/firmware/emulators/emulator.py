@@ -15,6 +15,13 @@ class Emulator(Protocol):
     def name(self) -> str:
         """As the command line calls it."""
 
+    @property
+    def watches(self) -> bool:
+        """Whether it counts instructions, and shows loads and stores."""
+
+    def require(self, device: Device) -> None:
+        """Raise InputError if the emulator is missing or has no such core."""
+
     def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
         """What programs are linked for: the board's own memory, or as much of it as the machine has there.
 

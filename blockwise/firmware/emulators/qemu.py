@@ -60,17 +60,22 @@ class Qemu:
     """Runs the M3, M4, M7 and M55."""
 
     name = "qemu"
+    watches = False
 
-    def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
-        """Of the machine. Raises InputError without QEMU, or a machine that has the core or the room."""
-        machine = machine_of(device)
+    def require(self, device: Device) -> None:
+        """Raise InputError without QEMU, or a machine that has the core."""
+        machine_of(device)
         if shutil.which(PROGRAM) is None:
             raise InputError(
                 "--emulator qemu", got=f"no {PROGRAM}", wanted="the emulator",
                 do="install it: apt install qemu-system-arm, or choose --emulator unicorn",
             )  # fmt: skip
         check_reader()
-        return on_machine(machine, memory)
+
+    def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
+        """Of the machine. Raises InputError without QEMU, or a machine that has the core or the room."""
+        self.require(device)
+        return on_machine(machine_of(device), memory)
 
     def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:
         """As :class:`~blockwise.firmware.emulators.emulator.Emulator` says; ``watch`` is not looked at."""

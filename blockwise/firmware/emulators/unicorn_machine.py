@@ -33,9 +33,10 @@ class Unicorn:
     """Runs every core but the M55."""
 
     name = "unicorn"
+    watches = True
 
-    def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
-        """The board's own. Raises InputError without unicorn, or a model of the core."""
+    def require(self, device: Device) -> None:
+        """Raise InputError without unicorn, or a model of the core."""
         core = core_of(device)
         if not core.unicorn:
             raise InputError(
@@ -48,11 +49,15 @@ class Unicorn:
                 do="install it: uv sync --extra firmware, or pip install unicorn",
             )  # fmt: skip
         check_reader()
+
+    def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
+        """The board's own."""
+        self.require(device)
         return memory
 
     def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:
         """As :class:`~blockwise.firmware.emulators.emulator.Emulator` says."""
-        self.memory(device, memory)
+        self.require(device)
         started = time.perf_counter()
         program = program_of(elf)
         recorder = Recorder(program, accesses=watch.accesses)

@@ -33,6 +33,9 @@ class Toolchain(Protocol):
     def name(self) -> str:
         """As the command line calls it."""
 
+    def require(self, device: Device) -> None:
+        """Raise InputError if the tools are missing or the board's core has no build."""
+
     def build(
         self, project: Path, device: Device, target: Target, elf: Path, script: str = BOARD_SCRIPT
     ) -> Built:

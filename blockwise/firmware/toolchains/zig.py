@@ -25,6 +25,10 @@ class Zig:
 
     name = "zig"
 
+    def require(self, device: Device) -> None:
+        """As :class:`~blockwise.firmware.toolchains.toolchain.Toolchain` says."""
+        command(device)
+
     def build(
         self, project: Path, device: Device, target: Target, elf: Path, script: str = BOARD_SCRIPT
     ) -> Built:

@@ -34,6 +34,7 @@ ONE_BY_ONE = """
 void blockwise_begin(uint32_t phase);
 void blockwise_end(void);"""
 WORDS_A_LINE = 10
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,11 @@ class FloatDialect:
         phases = ONE_BY_ONE.format(count=len(self.firmware.phases)) if self.firmware.one_by_one else ""
         predicts = ("", *predict.DECLARATIONS) if self.predictor else ()
         return (*DECLARATIONS, phases, *predicts)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Of the first values."""
+        return FLOAT_BYTES * len(self._operations.words)
 
     @property
     def sources(self) -> dict[str, str]:

@@ -105,6 +105,11 @@ class IntegerDialect:
         return [*found, *(predict.functions(predictor.firmware, predictor) if predictor else ())]
 
     @property
+    def constant_bytes(self) -> int:
+        """None: first weights are drawn."""
+        return 0
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """None: first weights are drawn."""
         return {}

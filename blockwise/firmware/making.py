@@ -1,0 +1,84 @@
+"""From a configuration to its firmware, and to what that is checked against."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from blockwise.experiment.prepared import Prepared
+from blockwise.firmware.check.batches import run_batches
+from blockwise.firmware.check.host import HostReference
+from blockwise.firmware.check.integers import IntegerTraining
+from blockwise.firmware.check.reference import Reference
+from blockwise.firmware.finished import Weights
+from blockwise.firmware.float_start import float_firmware
+from blockwise.firmware.form import check_regime
+from blockwise.firmware.integer_facts import state_of
+from blockwise.firmware.program import Firmware, of_plan
+from blockwise.integer.net import IntegerNet
+from blockwise.training import INTEGER_REGIMES
+from blockwise.training.schedules import SCHEDULES
+from devices.errors import InputError
+from devices.program.integer import integer_network
+from devices.program.regimes import find
+
+
+def firmware_of(prepared: Prepared, regime: str, weights: Weights | None = None) -> Firmware:
+    """The step of ``regime`` on the board, from the seed or from the weights of a run.
+
+    Raises InputError for what has no C form, and for a plan that does not fit the board.
+    """
+    check_regime(regime)
+    if find(regime).is_integer:
+        return _of_integers(prepared, regime, weights)
+    if not len(prepared.dataset.train):
+        raise InputError(
+            "--in-shape", got=f"no images, under {regime}",
+            wanted="images: by the first ones quantizers are set",
+            do="name --data, or choose an integer regime",
+        )  # fmt: skip
+    return float_firmware(prepared, regime, None if weights is None else weights.load)
+
+
+def reference_of(
+    prepared: Prepared, firmware: Firmware, project: Path, weights: Weights | None = None
+) -> Reference:
+    """The same training here, on the run's images in its order: the simulation's, or the same C."""
+    if find(firmware.regime).is_integer:
+        net = _net(prepared, firmware.regime, weights)
+        procedure = INTEGER_REGIMES[firmware.regime]
+        return IntegerTraining(firmware, net, procedure, run_batches(prepared))
+    training = prepared.config.training
+    factor = SCHEDULES[training.schedule]
+
+    def rate(done: int, total: int) -> float:
+        return training.learning_rate * factor(done, total)
+
+    return HostReference(firmware, project, run_batches(prepared), rate)
+
+
+def reference_words(regime: str) -> str:
+    """What :func:`reference_of` gives, in words."""
+    return "the simulation" if find(regime).is_integer else "the same C on this computer"
+
+
+def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Firmware:
+    net = _net(prepared, regime, weights)
+    network, seed = integer_network(prepared.network), prepared.config.training.seed
+    made = of_plan(prepared.plan(regime), network, net, seed)
+    return made if weights is None else replace(made, given=_state(made, net))
+
+
+def _net(prepared: Prepared, regime: str, weights: Weights | None) -> IntegerNet:
+    net = prepared.build(regime)
+    assert isinstance(net, IntegerNet)
+    net.mu = prepared.config.training.mu
+    if weights is not None:
+        weights.load(net)
+    return net
+
+
+def _state(firmware: Firmware, net: IntegerNet) -> dict[str, Tensor]:
+    """What the firmware keeps, as the network has it."""
+    start = state_of(net, firmware.network, firmware.schedule)
+    return {tensor.name: start[tensor.name] for tensor in firmware.resident}

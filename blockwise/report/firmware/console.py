@@ -1,0 +1,92 @@
+"""What a check found, on the terminal: the verdict first, then bytes and instructions."""
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from blockwise.experiment.result import DataInfo
+from blockwise.firmware.check.checked import Checked
+from blockwise.firmware.result import FirmwareResult
+from blockwise.report.console import footnote, labelled, title
+from blockwise.report.facts import board, network
+from blockwise.report.firmware.instructions import instruction_table, pace_note
+from blockwise.report.firmware.memory import memory_table, trace_line
+from blockwise.report.text import shape
+
+MOST_FAULTS = 8
+"""Lines of what is wrong that are shown; the first is the cause of most others."""
+
+
+def headline(result: FirmwareResult) -> str:
+    """The verdict in a sentence."""
+    checked = result.checked
+    what = f"{result.regime} on {result.device.title}"
+    if checked is None:
+        return f"{what}: written, not checked."
+    if not checked.equal:
+        return f"{what}: not equal. {checked.wrong[0]}."
+    steps = "1 step" if checked.steps == 1 else f"each of {checked.steps:,} steps"
+    return (
+        f"{what}: equal. All that outlives a step has the bits of {result.reference} after {steps}, and "
+        "every run of RAM its planned bytes."
+    )
+
+
+def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType:
+    """The whole report. ``folder`` is where project and renderings lie."""
+    checked = result.checked
+    assert checked is not None  # there is nothing to report of what was not checked
+    parts: list[RenderableType] = [
+        labelled(_facts(result, checked)), _verdict(result, checked),
+        title("Memory", "bytes; planned, and in the program that ran"), memory_table(result, checked),
+    ]  # fmt: skip
+    if checked.trace:
+        parts.append(footnote(trace_line(checked.trace)))
+    if checked.cost:
+        note = "the first" if result.phases == 1 else f"the first of each of {result.phases} phases, together"
+        parts += [title("Instructions of one step", note), instruction_table(checked.cost)]
+        parts.append(footnote(pace_note(checked.cost)))
+    return Group(*parts, Padding(labelled(_ends(result, folder)), (1, 0, 0, 0)))
+
+
+def _facts(result: FirmwareResult, checked: Checked) -> dict[str, str]:
+    weights = (
+        f"weights of {result.weights_from}" if result.weights_from else f"first weights of seed {result.seed}"
+    )
+    return {
+        "Board": board(result.device),
+        "Network": network(result.model),
+        "Data": _data(result.data, result.model.in_shape),
+        "Training": f"{result.regime}, batch {result.batch_size}, {weights}",
+        "Tools": f"built by {checked.toolchain}, run by {checked.emulator}: {checked.proves}",
+    }  # fmt: skip
+
+
+def _data(data: DataInfo, in_shape: tuple[int, ...]) -> str:
+    return f"{data.name}, {shape(in_shape)}, {data.train:,} training images in the order of the run"
+
+
+def _verdict(result: FirmwareResult, checked: Checked) -> Panel:
+    top = Text(headline(result), style="bold green" if checked.equal else "bold red")
+    rest = checked.wrong[1:MOST_FAULTS]
+    items = Table.grid(padding=(0, 1, 0, 0))
+    for line in rest:
+        items.add_row(Text("-"), Text(line))
+    more = len(checked.wrong) - 1 - len(rest)
+    if more > 0:
+        items.add_row(Text("-"), Text(f"and {more:,} more: result.json has them all"))
+    body = Group(top, items) if items.row_count else top
+    return Panel(body, title=Text(" Verdict "), title_align="left", padding=(0, 1))
+
+
+def _ends(result: FirmwareResult, folder: Path | None) -> dict[str, str]:
+    versions = [f"{name} {value}" for name, value in result.environment.items() if value]
+    lines = {"Run": ", ".join([result.created, *versions])}
+    if result.files:
+        where = f" in {folder}" if folder else ""
+        lines["Files"] = f"{', '.join(result.files.values())}, beside the project{where}"
+    return lines

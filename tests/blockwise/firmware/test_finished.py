@@ -1,0 +1,100 @@
+"""Weights of a finished run as those that firmware starts from."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from blockwise.cli import main as cli
+from blockwise.experiment.settings import BoardSettings
+from blockwise.firmware.finished import prepared_with, settings_of, weights_of
+from blockwise.firmware.making import firmware_of
+from devices.errors import InputError
+
+RUNS = {
+    "integers": ["--model", "plain4", "--regimes", "niti-local", "niti"],
+    "floats": ["--model", "cnn", "--regimes", "bp", "bp-fused", "bp-best", "--method", "lsq"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for name, flags in RUNS.items():
+        more = ["--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet", "--out", str(folder / name)]
+        assert cli.main([*flags, *more]) == 0
+    return folder
+
+
+def checkpoint(folder, regime):
+    return torch.load(folder / "checkpoints" / f"{regime}.pt", weights_only=True)["net"]
+
+
+def made(folder, regime, **board):
+    weights, config = weights_of(folder, regime), settings_of(folder)
+    config = replace(config, board=BoardSettings(**board)) if board else config
+    return firmware_of(prepared_with(weights, config), regime, weights)
+
+
+def test_an_integer_run_gives_its_weights_and_the_states_of_its_generators(runs):
+    trained = checkpoint(runs / "integers", "niti-local")
+    firmware = made(runs / "integers", "niti-local", device="rp2040")
+    assert firmware.given is not None and firmware.device.name == "rp2040"
+    for what in (".weight", ".generator"):
+        key = what if what == ".weight" else ".random_state"
+        mask = 0xFF if what == ".weight" else 0xFFFFFFFF
+        given = {bits(value, mask) for name, value in firmware.given.items() if name.endswith(what)}
+        wanted = {bits(value, mask) for name, value in trained.items() if name.endswith(key)}
+        assert given <= wanted and len(given) >= 7 * (what == ".weight")
+
+
+def bits(value, mask):
+    return tuple(int(word) & mask for word in value.flatten())
+
+
+@pytest.mark.parametrize("regime", ["bp", "bp-fused"])
+def test_a_float_run_gives_its_latent_weights_steps_and_statistics(runs, regime):
+    trained = checkpoint(runs / "floats", "bp")  # with whose bits bp-fused ends
+    first = made(runs / "floats", regime).arithmetic.first
+    rows = [value.flatten() for value in first.values()]
+    for name, value in trained.items():
+        if re.search(r"^bodies.*(\.weight|\.bias|\.running_mean|\.running_var|\.step)$", name):
+            wanted = value.flatten()
+            found = (row.unfold(0, len(wanted), 1) for row in rows if len(row) >= len(wanted))
+            assert any((windows == wanted).all(1).any() for windows in found), name
+
+
+def test_without_a_name_it_is_the_most_accurate_regime_that_has_a_c_form(runs):
+    found = weights_of(runs / "integers")
+    rows = json.loads((runs / "integers" / "result.json").read_text())["regimes"]
+    best = max(rows, key=lambda row: row["test_accuracy"])
+    assert found.regime == best["regime"] and "the most accurate" in found.why
+    assert weights_of(runs / "floats").regime == "bp"  # not bp-best, which has none
+
+
+def test_what_was_not_trained_there_is_refused(runs, tmp_path):
+    with pytest.raises(InputError, match="got niti4, which was not trained to its end there"):
+        weights_of(runs / "integers", "niti4")
+    with pytest.raises(InputError, match="no such folder"):
+        weights_of(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text((runs / "integers" / "config.json").read_text())
+    with pytest.raises(InputError, match=f"finish it with --resume {tmp_path}"):
+        weights_of(tmp_path)
+
+
+def test_other_settings_than_those_of_its_weights_are_refused(runs, capsys):
+    run = str(runs / "integers")
+    for flags in (["--width", "8"], ["--model", "plain6"], ["--data", "cifar10"], ["--weight-bits", "4"]):
+        assert cli.main(["firmware", "--from", run, *flags]) == 2
+        assert f"got another {flags[0]} than the run has" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_run_are_the_defaults(runs, capsys, tmp_path):
+    out = tmp_path / "project"
+    asked = ["firmware", "--from", str(runs / "integers"), "--regime", "niti", "--batch-size", "2"]
+    assert cli.main([*asked, "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["regime"], told["batch_size"], told["model"]["width"]) == ("niti", 2, 4)
+    assert told["weights_from"] == str(runs / "integers") and "weights.c" in told["project"]

@@ -1,0 +1,114 @@
+"""Renderings of a check: verdicts, bytes, instructions that sum up, and the files."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hand_made import SCENARIOS
+from rich.console import Console
+
+from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
+from blockwise.firmware.check.compare import Compared, Difference
+from blockwise.firmware.result import FirmwareResult, PlannedRun
+from blockwise.report.firmware import dumps, headline, render, write_all
+from blockwise.report.firmware.instructions import LISTED, instruction_rows
+from blockwise.report.firmware.memory import memory_rows
+
+COUNTS = [900, 50, 7000, 300, 20, 10, 80, 400, 60, 1, 2, 3]
+COST = StepCost(
+    tuple(OperationCost(i, f"layer{i} forward", n, 100 * (i % 2)) for i, n in enumerate(COUNTS)),
+    between=17, clock_mhz=100, cycles_per_instruction=2.0, rests_on="2.00 cycles per instruction",
+)  # fmt: skip
+CHECKED = Checked(
+    board="board", toolchain="zig", emulator="unicorn", proves="all", steps=20,
+    compared=Compared(20, None, missing=False), exit_code=0, fault=None, fault_name="", strayed=None,
+    ram=(RunOfRam("SRAM", 0x2000_0000, 4096, 0x2000_0000, 4096),), reserve=Reserve(8192, 24, 300, None),
+    flash=Flash(65536, 12345), cost=COST, trace=None, seconds=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def result() -> FirmwareResult:
+    base = SCENARIOS["four"]()
+    return FirmwareResult(
+        base.device, base.model, base.data, "niti", 1, 0, "", 1, len(COUNTS), 600, 4000,
+        (PlannedRun("SRAM", 0x2000_0000, 4096, 65536),), 12000, 65536, True, ("step.c",), {}, {"torch": "2"},
+        "2026-01-01T00:00:00+00:00", 1.5, "the simulation", CHECKED,
+    )  # fmt: skip
+
+
+def text(result: FirmwareResult) -> str:
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        console.print(render(result))
+    return capture.get()
+
+
+def test_the_verdict_names_what_was_compared_and_how_often(result):
+    assert (
+        "equal. All that outlives a step has the bits of the simulation after each of 20 steps"
+        in headline(result)
+    )
+    once = replace(result, checked=replace(CHECKED, steps=1, compared=Compared(1, None, missing=False)))
+    assert "after 1 step," in headline(once)
+    assert "written, not checked" in headline(replace(result, checked=None))
+
+
+def test_a_difference_is_the_verdict_and_further_faults_follow(result):
+    difference = Compared(3, Difference(2, "conv1.weight", 7, 5, 6, 4), missing=False)
+    ram = (RunOfRam("SRAM", 0x2000_0000, 4096, 0x2000_0008, 4096),)
+    wrong = replace(result, checked=replace(CHECKED, compared=difference, ram=ram))
+    assert "not equal. SRAM has 4,096 bytes at 0x20000008 instead of" in headline(wrong)
+    shown = " ".join(text(wrong).split())
+    assert "conv1.weight[7] is 0x5 instead of 0x6 after step 2" in shown and "NOT equal" in shown
+
+
+def test_bytes_stand_beside_what_was_planned(result):
+    rows = {row[0]: row[1:4] for row in memory_rows(result, CHECKED)}
+    assert rows == {
+        "arena in SRAM": ("4,096", "4,096", "65,536"),
+        "static data": ("-", "24", "8,192"),
+        "stack": ("-", "300", "8,168"),
+        "stack, bound": ("-", "-", "8,168"),
+        "code and constants": ("~12,000", "12,345", "65,536"),
+    }
+
+
+def test_instructions_of_all_rows_sum_up_to_the_step(result):
+    *rows, total = instruction_rows(COST)
+    counts = [int(row[1].replace(",", "")) for row in rows]
+    assert sum(counts) == int(total[1].replace(",", "")) == sum(COUNTS) + 17
+    assert len(rows) == LISTED + 1 and counts[:LISTED] == sorted(COUNTS, reverse=True)[:LISTED]
+    assert rows[0] == ("layer2 forward", "7,000", f"{700000 / (sum(COUNTS) + 17):.1f} %", "-", "-")
+    assert rows[2][4] == "4.00"  # 400 instructions for 100 multiply-accumulates
+    assert "about 0.177 ms" in total[0]  # 8,843 x 2 cycles at 100 MHz
+
+
+def test_an_emulator_that_counts_nothing_shows_no_instructions(result, tmp_path):
+    bare = replace(result, checked=replace(CHECKED, cost=None))
+    assert "Instructions" not in text(bare)
+    written = write_all(bare, tmp_path)
+    assert (
+        {path.name for path in tmp_path.iterdir()}
+        == {"result.json", "report.html"}
+        == set(written.files.values())
+    )
+
+
+def test_the_files_hold_the_same_figures_and_the_picture(result, tmp_path):
+    write_all(result, tmp_path)
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert told == json.loads(dumps(replace(result, files=told["files"])))
+    assert told["checked"]["cost"]["instructions"] == 8843 and told["checked"]["equal"] is True
+    page = (tmp_path / "report.html").read_text()
+    assert 'aria-label="Instructions of one training step' in page and "layer2 forward" in page
+    again = tmp_path / "again"
+    again.mkdir()
+    write_all(result, again)
+    for name in told["files"].values():
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_without_a_check_there_is_only_the_json(result, tmp_path):
+    write_all(replace(result, checked=None), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
