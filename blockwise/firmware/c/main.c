@@ -46,6 +46,9 @@ static int right(void)
 int main(void)
 {
     blockwise_init(1);
+#ifdef BLOCKWISE_GIVEN /* go on with trained weights */
+    blockwise_state_write(blockwise_given);
+#endif
 #ifdef BLOCKWISE_PHASES /* blocks are trained one behind the other */
     for (uint32_t phase = 0; phase < BLOCKWISE_PHASES; phase++) {
         blockwise_begin(phase);

@@ -49,6 +49,13 @@ void blockwise_state_write(const uint8_t *from);
 """
 
 
+GIVEN = """\
+/* The state that a finished training has left, to start from: blockwise_state_write(blockwise_given). */
+#define BLOCKWISE_GIVEN 1
+extern const uint8_t blockwise_given[BLOCKWISE_STATE_BYTES];
+"""
+
+
 def text(firmware: Firmware, dialect: Dialect) -> str:
     """The file."""
     channels, height, width = (*firmware.network.in_shape, 1, 1)[:3]
@@ -58,4 +65,5 @@ def text(firmware: Firmware, dialect: Dialect) -> str:
         classes=firmware.classes, label_bytes=labels.bits // 8, tensors=len(firmware.resident),
         state_bytes=sum(tensor.bytes for tensor in firmware.resident),
     )  # fmt: skip
-    return "\n".join([top, *dialect.declarations, "", COMMON, "#endif", ""])
+    given = [GIVEN] if firmware.given is not None else []
+    return "\n".join([top, *dialect.declarations, "", COMMON, *given, "#endif", ""])

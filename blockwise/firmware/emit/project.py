@@ -58,7 +58,7 @@ def files(firmware: Firmware) -> Mapping[str, str]:
     dialect = dialect_of(firmware)
     found = {name: write(firmware, dialect) for name, write in GENERATED.items()}
     if firmware.given is not None:
-        found |= {"weights.h": weights.header(firmware), "weights.c": weights.source(firmware)}
+        found |= {"weights.c": weights.source(firmware)}
     found |= {name: (C / path).read_text("utf-8") for name, path in COPIED.items()}
     if firmware.device is not None:
         found |= {name: (C / path).read_text("utf-8") for name, path in OF_BOARD.items()}

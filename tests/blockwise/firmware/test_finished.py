@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,11 @@ import torch
 
 from blockwise.cli import main as cli
 from blockwise.experiment.settings import BoardSettings
+from blockwise.firmware.emit.project import project
 from blockwise.firmware.finished import prepared_with, settings_of, weights_of
 from blockwise.firmware.making import firmware_of
+from blockwise.firmware.toolchains import host
+from blockwise.training.digest import digest
 from devices.errors import InputError
 
 RUNS = {
@@ -64,6 +68,29 @@ def test_a_float_run_gives_its_latent_weights_steps_and_statistics(runs, regime)
             wanted = value.flatten()
             found = (row.unfold(0, len(wanted), 1) for row in rows if len(row) >= len(wanted))
             assert any((windows == wanted).all(1).any() for windows in found), name
+
+
+SHOW = """
+#include "blockwise.h"
+#include <stdio.h>
+int main(void) {
+    blockwise_init(7);
+    blockwise_state_write(blockwise_given);
+    printf("%08x", (unsigned)blockwise_checksum());
+}
+"""
+
+
+def test_the_program_that_starts_from_them_has_the_digest_of_the_training(runs, tmp_path):
+    project(made(runs / "integers", "niti"), tmp_path / "project")
+    (tmp_path / "project" / "main.c").write_text(SHOW)
+    program = host.build(tmp_path / "project", "main", tmp_path / "show")
+    found = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    trained = checkpoint(runs / "integers", "niti")
+    names = [
+        n for n in trained if n.endswith("weight") and (n.startswith("bodies") or n.startswith("heads.3"))
+    ]
+    assert found == digest([trained[name] for name in names])
 
 
 def test_without_a_name_it_is_the_most_accurate_regime_that_has_a_c_form(runs):

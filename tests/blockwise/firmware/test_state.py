@@ -13,7 +13,7 @@ from blockwise.firmware.check import records
 from blockwise.firmware.layout import from_board, state_to_board, to_board
 
 GIVEN = """\
-#include "weights.h"
+#include "blockwise.h"
 #include <stdio.h>
 int main(void) {
     static uint8_t state[BLOCKWISE_STATE_BYTES];
