@@ -86,6 +86,8 @@ int main(int count, char **arguments) {
 """
 START = '#include <stdio.h>\nstatic FILE *made;\n#include "blockwise.h"'
 Bytes = NDArray[np.uint8]
+Fault = tuple[str, str, str]
+"""A kernel's header, a piece of its text, and what is to stand there."""
 
 
 class Program:
@@ -173,7 +175,9 @@ class Compared:
     worst: list[tuple[float, str]] = field(default_factory=list)
 
 
-def compare(folder: Path, steps: int = 1, *, regime: str = "bp", **settings: Any) -> Compared:
+def compare(
+    folder: Path, steps: int = 1, *, regime: str = "bp", fault: Fault | None = None, **settings: Any
+) -> Compared:
     """Build and run the C of ``OneStep(regime, **settings)`` and hold it against the simulation."""
     step = OneStep(regime, **settings)
     updater = step.updater(step.net)
@@ -187,7 +191,7 @@ def compare(folder: Path, steps: int = 1, *, regime: str = "bp", **settings: Any
     start, watch = _state(modules), Watch(step.net, modules, program)
     _simulate(step, updater, steps)
     watch.close()
-    built = build(program, folder / "project")
+    built = build(program, folder / "project", fault)
     rams, made = run(built, program.height, [batch] * (steps * len(phases)), steps)
     board = program.state(rams, steps)
     after = {name: value for name, value in _state(modules).items() if name in board}
@@ -279,9 +283,15 @@ def _state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
 
 
-def build(program: Program, folder: Path) -> Path:
-    """With the compiler that tests have, for this computer."""
+def build(program: Program, folder: Path, fault: Fault | None = None) -> Path:
+    """With the compiler that tests have, for this computer; with a fault, if one is to be planted."""
     program.write(folder)
+    if fault is not None:
+        header, right, wrong = fault
+        path = folder / "kernels" / "floats" / header
+        text = path.read_text()
+        assert text.count(right) == 1
+        path.write_text(text.replace(right, wrong))
     call = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", "harness", "harness.c"]
     subprocess.run(call, check=True, cwd=folder)
     return folder / "harness"

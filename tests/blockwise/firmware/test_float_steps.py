@@ -100,6 +100,22 @@ def test_the_steps_of_a_block_are_repeated_and_its_state_outlives_them(norm, tmp
     check(tmp_path, regime="local-resident", model="cnn", method="fp32", norm=norm, steps=3)
 
 
+FAULTS = {
+    "rounding toward zero": ("exact.h", "return (x + shift) - shift;", "(void)shift; return (float)(int)x;"),
+    "a padded edge": ("convolution.h", "(unsigned)at < (unsigned)size", "at >= 0 && at + 1 < size"),
+    "momentum of before": ("updates.h", "return value - rate * (g + momentum * moment);",
+                           "return value - rate * moment;"),
+    "a step's sign": ("lsq.h", "quantized - v : quantized", "v - quantized : quantized"),
+    "variance for mean": ("norms.h", "y, x, c) - by.mean", "y, x, c) - by.variance"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", quick(FAULTS, "rounding toward zero"))
+def test_a_fault_in_one_kernel_is_found(fault, tmp_path):
+    found = compare(tmp_path, regime="bp", model="cnn", method="lsq", norm="batch", fault=FAULTS[fault])
+    assert found.error > 100 * TOLERANCE
+
+
 @pytest.mark.parametrize("regime", quick(REGIMES, "local-resident"))
 def test_a_board_predicts_image_by_image_what_pytorch_predicts(regime, tmp_path):
     """From packed blocks, or from latent weights by running statistics; few codes may flip at thresholds."""
