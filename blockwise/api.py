@@ -45,13 +45,14 @@ def plan(
     board: Board = "stm32",
     *,
     regime: str = "bp",
-    in_shape: tuple[int, int, int] | None = None,
+    in_shape: tuple[int, ...] | None = None,
     classes: int | None = None,
     **settings: Any,
 ) -> Plan:
     """What one training step of ``network`` under ``regime`` holds in the RAM of ``board``, and when.
 
-    ``network`` is a name (as ``--model``), a chain, or a module, which then needs ``in_shape``, (C, H, W);
+    ``network`` is a name (as ``--model``), a chain, or a module, which then needs ``in_shape``, (C, H, W)
+    (or (C, L) of signals, (F,) of features);
     for a name it is (3, 32, 32) and ``classes`` 10. ``settings`` are flags by name. Bytes are in
     ``.peak_bytes``, ``.by_category`` and ``.timeline``; ``.fits`` says whether every tensor has a place.
 
@@ -59,7 +60,7 @@ def plan(
     """
     if isinstance(network, nn.Module):
         network = _chain(network, in_shape)
-        in_shape = in_shape or network.in_shape  # type: ignore[assignment]
+        in_shape = in_shape or network.in_shape
         classes = network.num_classes if classes is None else classes
     asked = {
         "regimes": (regime,), "in_shape": in_shape or IN_SHAPE, "dry_run": True,
@@ -130,7 +131,7 @@ def write_firmware(
     return firmware_report.write_all(result, out)
 
 
-def _chain(network: nn.Module, in_shape: tuple[int, int, int] | None) -> Chain:
+def _chain(network: nn.Module, in_shape: tuple[int, ...] | None) -> Chain:
     if in_shape is None and not isinstance(network, Chain):
         raise InputError(
             type(network).__name__, got="no in_shape", wanted="(channels, height, width) of its images",

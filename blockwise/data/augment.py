@@ -126,25 +126,26 @@ def _filled(levels: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
 
 @dataclass(frozen=True)
 class Normalize:
-    """uint8 (B, C, H, W) to float32 with the given mean and std, per channel in 0..1, removed."""
+    """uint8 (B, C, ...) to float32 with the given mean and std, per channel in 0..1, removed."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """``images * scale + shift``, float32 (B, C, H, W) in the memory format of the input."""
-        scale, shift = _coefficients(self.mean, self.std, images.device)
+        """``images * scale + shift``, float32 (B, C, ...) in the memory format of the input."""
+        scale, shift = _coefficients(self.mean, self.std, images.ndim, images.device)
         # In place on the one float copy: 0.06 ms for 128x3x32x32, where addcmul takes 0.16 ms.
         return images.to(torch.float32).mul_(scale).add_(shift)
 
 
 @lru_cache(maxsize=16)
 def _coefficients(
-    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+    mean: tuple[float, ...], std: tuple[float, ...], ndim: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Scale and shift, float32 (1, C, 1, 1): x * scale + shift == (x / 255 - mean) / std."""
+    """Scale and shift of ``ndim`` axes (1, C, 1, ...): x * scale + shift == (x / 255 - mean) / std."""
+    axes = (1, -1, *(1,) * (ndim - 2))
     # A channel that never varies has std 0; one grey level keeps it finite.
-    spread = torch.tensor(std, dtype=torch.float64).clamp(min=GREY_LEVEL).view(1, -1, 1, 1)
-    centre = torch.tensor(mean, dtype=torch.float64).view(1, -1, 1, 1)
+    spread = torch.tensor(std, dtype=torch.float64).clamp(min=GREY_LEVEL).view(axes)
+    centre = torch.tensor(mean, dtype=torch.float64).view(axes)
     scale, shift = GREY_LEVEL / spread, -centre / spread
     return scale.to(device, torch.float32), shift.to(device, torch.float32)

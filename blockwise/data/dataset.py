@@ -1,4 +1,4 @@
-"""A data set as uint8 tensors: one per split, held whole in memory."""
+"""A data set as uint8 tensors: one per split, held whole in memory. Images or signals: see :class:`Split`."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,16 @@ LEVELS = 256
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images uint8 (N, C, H, W) with their labels int64 (N,)."""
+    """Images uint8 (N, C, H, W) with their labels int64 (N,); or signals (N, C, L), or features (N, F)."""
 
     images: Tensor
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+        if self.images.dtype != torch.uint8 or not 2 <= self.images.ndim <= 4:
             shape = tuple(self.images.shape)
-            raise ValueError(f"images: got {self.images.dtype} {shape}, wanted uint8 (N, C, H, W)")
+            wanted = "uint8 (N, C, H, W), (N, C, L) or (N, F)"
+            raise ValueError(f"images: got {self.images.dtype} {shape}, wanted {wanted}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             shape = tuple(self.labels.shape)
             raise ValueError(f"labels: got {self.labels.dtype} {shape}, wanted int64 (N,)")
@@ -65,10 +66,9 @@ class Dataset:
     policy: Augment = field(default_factory=Augment)
 
     @property
-    def in_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+    def in_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one image, (C, L) of a signal, (F,) of features."""
+        return tuple(self.train.images.shape[1:])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -114,15 +114,15 @@ class Dataset:
         return Normalize(self.mean, self.std)
 
 
-def blank(in_shape: tuple[int, int, int], classes: int) -> Dataset:
-    """A set without images: only their shape (C, H, W) and the number of classes, for planning."""
+def blank(in_shape: tuple[int, ...], classes: int) -> Dataset:
+    """A set without images: only their shape and the number of classes, for planning."""
     empty = Split(torch.empty(0, *in_shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
     names = tuple(f"class {number}" for number in range(classes))
     return Dataset("no data", names, empty, empty, empty)
 
 
 def channel_moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and (population) standard deviation per channel of uint8 (N, C, H, W), in 0..1."""
+    """Mean and (population) standard deviation per channel of uint8 (N, C, ...), in 0..1."""
     # Histograms: counts are integers, so the sums are exact whatever the order and thread count.
     levels = torch.arange(LEVELS, dtype=torch.float64) / (LEVELS - 1)
     means, stds = [], []

@@ -13,7 +13,7 @@ from blockwise.data.augment import Augment
 from blockwise.data.dataset import Split
 
 ToInput = Callable[[Tensor], Tensor]
-"""Makes a network's input of uint8 images (B, C, H, W)."""
+"""Makes a network's input of uint8 images (B, C, H, W), signals (B, C, L) or features (B, F)."""
 
 _MASK = (1 << 64) - 1
 _PERMUTATION_STREAM = 0
@@ -73,7 +73,7 @@ def batches(
     drop_last: bool = False,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of (images float32 (B, C, H, W), labels int64 (B,)) on ``device``."""
+    """One epoch of (images float32 (B, *in_shape), labels int64 (B,)) on ``device``."""
     order = batch_indices(
         len(split), batch_size, seed=seed, epoch=epoch, shuffle=shuffle, drop_last=drop_last
     )

@@ -33,7 +33,7 @@ class Model:
 
     name: str = "resnet20"
     width: int | None = models.DEFAULT_WIDTH  # None for a network that does not scale
-    in_shape: tuple[int, int, int] = (3, 32, 32)
+    in_shape: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
     method: str = "lsq"
 

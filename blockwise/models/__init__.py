@@ -40,6 +40,10 @@ __all__ = [
 DEFAULT_WIDTH = 8
 """Of networks that are to be trained on a board: half the published width of ResNet-20."""
 
+IMAGE_RANK = 3
+"""Of (C, H, W); signals (C, L) have 2, features (F,) 1."""
+KINDS = {1: "features (F)", 2: "signals (C, L)", IMAGE_RANK: "images (C, H, W)"}
+
 
 @dataclass(frozen=True)
 class Family:
@@ -49,6 +53,7 @@ class Family:
     width: int
     description: str
     skips: bool = False  # whether it has residual sums
+    ranks: tuple[int, ...] = (IMAGE_RANK,)  # of inputs that it takes
 
 
 CATALOGUE: dict[str, Family] = {
@@ -58,7 +63,7 @@ CATALOGUE: dict[str, Family] = {
     "resnet56": Family(partial(resnet, 56), 16, "residual network, 55 convolutions", skips=True),
     "vgg8b": Family(partial(vgg, "vgg8b"), 128, "plain network, 6 convolutions and 2 linear layers"),
     "vgg11b": Family(partial(vgg, "vgg11b"), 128, "plain network, 9 convolutions and 2 linear layers"),
-    "mlp": Family(mlp, 1024, "3 hidden linear layers"),
+    "mlp": Family(mlp, 1024, "3 hidden linear layers", ranks=(1, 2, IMAGE_RANK)),
     "cnn": Family(cnn, 16, "3 convolutions, for the tightest boards"),
     "vgg-small-7": Family(partial(plain, "vgg-small-7"), 128, "NITI's, 6 convolutions and 1 linear layer"),
     "vgg-small-8": Family(partial(plain, "vgg-small-8"), 128, "NITI's, 7 convolutions and 1 linear layer"),
@@ -72,7 +77,7 @@ def build(
     name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None,
     norm: str = "batch", style: Style = PLAIN, *, trained: bool = False,
 ) -> Chain:  # fmt: skip
-    """The float network ``name`` for images (C, H, W); ``width`` scales every layer.
+    """The float network ``name`` for images (C, H, W), or what else it takes; ``width`` scales every layer.
 
     ``norm`` is one of :data:`blockwise.layers.norms.NORMS`; the local heads follow it. "torchvision:NAME"
     is a network of torchvision at its own width and in its own style: on the meta device, where no weight
@@ -84,8 +89,7 @@ def build(
     check_name(name)
     if num_classes < 2:
         raise InputError("classes", got=num_classes, wanted="at least 2", do="use other data")
-    if len(in_shape) != 3 or min(in_shape) < 1:
-        raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
+    _check_shape(name, in_shape)
     chain = _build(name, tuple(in_shape), num_classes, width, trained)
     if style != PLAIN:
         if name.startswith(PREFIX):
@@ -106,6 +110,19 @@ def check_name(name: str) -> None:
     elif name not in CATALOGUE and not name.startswith(OWN):
         do = f"did you mean '{PREFIX}{name}'?" if is_torchvision(name) else ""
         raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"), do)
+
+
+def _check_shape(name: str, in_shape: tuple[int, ...]) -> None:
+    if not in_shape or min(in_shape) < 1:
+        raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
+    ranks = CATALOGUE[name].ranks if name in CATALOGUE else (IMAGE_RANK,)
+    if len(in_shape) not in ranks:
+        others = [other for other, family in CATALOGUE.items() if len(in_shape) in family.ranks]
+        raise InputError(
+            f"model {name}", got=f"inputs of shape {'x'.join(map(str, in_shape))}",
+            wanted=" or ".join(KINDS[rank] for rank in ranks),
+            do=f"use --model {' or '.join(others)}" if others else "use other data",
+        )  # fmt: skip
 
 
 def has_skips(name: str) -> bool:

@@ -26,7 +26,7 @@ DEFAULT_NORM = "batch"
 Atom = tuple[int, int]  # layers start .. end - 1 between two possible cuts
 
 
-def from_module(module: nn.Module, in_shape: tuple[int, int, int]) -> Chain:
+def from_module(module: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     """``module`` as a chain that plans under every regime and trains from the weights that it has.
 
     It takes images (B, *in_shape), in_shape = (C, H, W), and gives logits (B, classes). It is copied; two
@@ -65,7 +65,7 @@ def _units(whole: fx.GraphModule, layers: Sequence[Layer]) -> list[Unit]:
     return units
 
 
-def as_chain(network: nn.Module, in_shape: tuple[int, int, int]) -> Chain:
+def as_chain(network: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     """A chain as it is; any other module by :func:`from_module`."""
     return network if isinstance(network, Chain) else from_module(network, in_shape)
 

@@ -14,6 +14,8 @@ MOST_IMAGES = 2**24
 MOST_VALUES = 2**30
 """In an image."""
 GIB = 2**30
+RANKS = 3
+SHAPES = "C H W of images, C L of signals or F of features"
 
 
 def check_size(flag: str, value: int, least: int = 1, most: int = MOST) -> None:
@@ -25,7 +27,10 @@ def check_size(flag: str, value: int, least: int = 1, most: int = MOST) -> None:
 
 
 def check_shape(flag: str, shape: Sequence[int]) -> None:
-    """Raise InputError for the shape (C, H, W) of an image that no board and no computer holds."""
+    """Raise InputError for the shape of an input that no board and no computer holds, or of no known rank."""
+    if not 1 <= len(shape) <= RANKS:
+        got = f"{len(shape)} numbers"
+        raise InputError(flag, got=got, wanted=SHAPES, do="give one number for each axis of one sample")
     for size in shape:
         check_size(flag, size)
     check_size(flag, math.prod(shape), most=MOST_VALUES)

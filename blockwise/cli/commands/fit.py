@@ -73,7 +73,8 @@ class FitOptions:
         ),
     ] = None
     in_shape: Annotated[
-        tuple[int, int, int], arg(metavar="C H W", help="Channels, height and width of the images.")
+        tuple[int, ...],
+        arg(metavar="C H W", help="Channels, height and width of the images; C L of signals, F of features."),
     ] = Model.in_shape
     classes: Annotated[int, arg(help="Classes to tell apart.")] = Model.classes
     method: Annotated[

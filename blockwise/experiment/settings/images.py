@@ -28,10 +28,11 @@ class ImageSettings:
         ),
     ] = None
     in_shape: Annotated[
-        tuple[int, int, int] | None,
+        tuple[int, ...] | None,
         arg(
             metavar="C H W",
-            help="Dry runs only: plan for images of this shape, without any data.",
+            help="Dry runs only: plan for images of this shape (C L of signals, F of features) without "
+            "any data.",
             help_behavior_hint="(default: the data's)",
         ),
     ] = None

@@ -138,6 +138,17 @@ def test_normalising_equals_the_textbook_formula_and_keeps_the_memory_format(
     torch.testing.assert_close(result, (images / 255 - centre) / spread, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 7)])
+def test_signals_and_features_are_normalised_channel_by_channel(shape: tuple[int, ...]) -> None:
+    values = random_images(4, 3, 7, 1).flatten(2)[..., : shape[2] if len(shape) > 2 else 1].reshape(shape)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+    found = Normalize(mean, std)(values)
+    assert found.shape == shape and found.dtype == torch.float32
+    for channel in range(3):
+        expected = (values[:, channel] / 255 - mean[channel]) / std[channel]
+        torch.testing.assert_close(found[:, channel], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_the_mean_colour_is_zero_after_normalising_to_within_half_a_level() -> None:
     mean, std = 0.473, 0.25
     level = torch.full((1, 1, 1, 1), round(255 * mean), dtype=torch.uint8)

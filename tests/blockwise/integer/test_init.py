@@ -68,6 +68,15 @@ def test_each_channel_may_have_its_offset():
     assert found.mantissa.flatten().tolist() == [127, 127, 0] * 2
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 5), (2, 3, 5, 1)])
+def test_offsets_are_those_of_channels_at_every_rank(shape):
+    pixels = torch.full(shape, 120, dtype=torch.uint8)
+    found = images.from_pixels(pixels, (100, 120, 140))
+    assert found.mantissa.shape == shape
+    for channel, expected in enumerate((20, 0, -20)):
+        assert bool((found.mantissa[:, channel] == expected).all())
+
+
 def test_images_that_are_not_bytes_are_refused():
     with pytest.raises(TypeError, match="uint8"):
         images.from_pixels(torch.zeros(1, 1, 2, 2, dtype=torch.int32))

@@ -203,10 +203,28 @@ def test_fewer_than_two_classes_are_refused(classes):
         models.build("cnn", num_classes=classes)
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (3, 0, 32), (), (1, 3, 32, 32), (-1, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 0, 32), (), (-1, 8, 8)])
 def test_a_shape_that_is_no_image_is_refused(shape):
     with pytest.raises(InputError, match=r"image shape: got .*wanted \(channels, height, width\)"):
         models.build("cnn", shape)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32,), (1, 3, 32, 32)])
+def test_a_network_of_images_refuses_other_ranks_and_names_those_that_take_them(shape):
+    text = "x".join(map(str, shape))
+    do = "use other data" if len(shape) > 3 else "use --model .*mlp"
+    match = rf"model cnn: got inputs of shape {text}, wanted images \(C, H, W\); {do}"
+    with pytest.raises(InputError, match=match):
+        models.build("cnn", shape)
+
+
+@pytest.mark.parametrize("shape", [(30,), (6, 5), (2, 3, 5)])
+def test_a_multilayer_perceptron_of_signals_is_that_of_as_many_pixels(shape):
+    chain = models.build("mlp", shape, 4, 8)
+    assert chain(torch.randn(2, *shape)).shape == (2, 4)
+    layers = chain.describe(blocks="layers", head="gap").layers
+    first = next(layer for layer in layers if layer.weights)
+    assert (first.weights, first.macs) == (30 * 8, 30 * 8)
 
 
 @pytest.mark.parametrize("name", models.CATALOGUE)
