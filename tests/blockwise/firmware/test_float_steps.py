@@ -83,6 +83,15 @@ def test_so_it_is_of_other_bits(widths, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "vgg8b", "plain6"])
+def test_so_it_is_of_other_networks_and_of_images_in_colour(model, tmp_path):
+    """Sides are odd; flattened images and maps are read as they lie."""
+    settings = {"in_shape": (3, 9, 14), "head": "pred", "norm": "batch"}
+    for method in METHODS:
+        check(tmp_path / method, regime="local", model=model, method=method, **settings)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", REGIMES)
 def test_so_it_is_where_skip_paths_hold_floats(regime, tmp_path):
     check(tmp_path, regime=regime, model="resnet8", method="lsq", residual="float", head="gap")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit.floats import predict
+from blockwise.firmware.emit import predict
 from blockwise.firmware.emit.floats.moves import FIRST
 from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
 from blockwise.firmware.emit.floats.text import number
@@ -93,7 +93,7 @@ class FloatDialect:
             f"void blockwise_set_learning_rate(float rate) {{ {RATE} = rate; }}",
             f"void blockwise_set_rate_bits(uint32_t bits) {{ {RATE} = from_bits(bits); }}",
             f"uint32_t blockwise_checksum(void) {{\n{indented(checksum)}}}",
-            *(predict.functions(predictor.firmware, predictor) if predictor else ()),
+            *(predict.functions(predictor.firmware, predictor, "largest_of", "float") if predictor else ()),
         ]
 
     @property

@@ -50,7 +50,8 @@ class Operands:
         at = f"element((struct map){map_of(site.batch(operand.tensor), dims)}, b, y, x, c)"
         at = f"{row} + {at}" if row else at
         if operand.maker == IMAGES:
-            return f"(float)({site.bytes(operand.tensor)})[{at}] * pixel_scale[c] + pixel_shift[c]"
+            of = "c" if dims[2] == tensor.shape[1] else f"c % {tensor.shape[1]}"  # where images are flattened
+            return f"(float)({site.bytes(operand.tensor)})[{at}] * pixel_scale[{of}] + pixel_shift[{of}]"
         if tensor.bits == 32:
             return f"((const float *)({site.address(operand.tensor)}))[{at}]"
         code = f"(float)(int32_t)code_at({site.bytes(operand.tensor)}, {tensor.bits}, {at})"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit.integers import backward, forward, predict, state, updates
+from blockwise.firmware.emit import predict
+from blockwise.firmware.emit.integers import backward, forward, state, updates
 from blockwise.firmware.emit.integers.context import Context
 from blockwise.firmware.emit.integers.exponents import Exponents
 from blockwise.firmware.prediction import prediction
@@ -102,7 +103,9 @@ class IntegerDialect:
     def functions(self) -> Sequence[str]:
         """init, the learning rate, checksum; prediction where it has room."""
         found, predictor = state.functions(self.firmware), self.predictor
-        return [*found, *(predict.functions(predictor.firmware, predictor) if predictor else ())]
+        if predictor is None:
+            return found
+        return [*found, *predict.functions(predictor.firmware, predictor, "predicted", "int8_t")]
 
     @property
     def constant_bytes(self) -> int:
