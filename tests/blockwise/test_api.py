@@ -1,6 +1,8 @@
 """The front door: its plans are the command line's, and its trainings those of the built-in networks."""
 
 import json
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -194,3 +196,34 @@ def test_python_m_blockwise_is_the_command_line(tmp_path, monkeypatch):
     refused = _as_a_module("--model", "cmm", cwd=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
+
+
+def test_firmware_of_a_name_is_that_of_the_command_line(tmp_path):
+    flags = ["--model", "plain4", "--width", "4", "--regime", "niti", "--batch-size", "1", "--quiet"]
+    assert cli.main(["firmware", *flags, "--out", str(tmp_path / "command")]) == 0
+    found = blockwise.write_firmware(
+        "plain4", out=tmp_path / "python", regime="niti", width=4, batch_size=1, check=1
+    )
+    assert found.checked.equal and found.checked.compared.steps == 1
+    for name in found.project:
+        assert (tmp_path / "python" / name).read_text() == (tmp_path / "command" / name).read_text()
+
+
+def test_firmware_of_a_module_starts_from_the_weights_that_it_has(tmp_path):
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 10)
+    )  # fmt: skip
+    settings = {"method": "fp32", "batch_size": 2, "out": tmp_path / "project"}
+    found = blockwise.write_firmware(module, "nrf5340", regime="bp-fused", check=1, **settings)
+    assert found.checked.equal and found.device.name == "nrf5340"
+    words = re.findall(r"0x([0-9A-F]{8})u", (tmp_path / "project" / "first.c").read_text())
+    held = {struct.unpack("<f", bytes.fromhex(word)[::-1])[0] for word in words}
+    assert set(module[0].weight.flatten().tolist()) <= held
+
+
+def test_firmware_that_cannot_be_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match=r"a peak of .* bytes, .* too many"):
+        blockwise.write_firmware("plain4", "stm32f103", out=tmp_path / "project", regime="niti", width=16)
+    with pytest.raises(InputError, match="setting regimes: got"):
+        blockwise.write_firmware("plain4", out=tmp_path / "project", regimes=("niti",))
+    assert not (tmp_path / "project").exists()
