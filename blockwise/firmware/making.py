@@ -14,6 +14,7 @@ from blockwise.firmware.finished import Weights
 from blockwise.firmware.float_start import float_firmware
 from blockwise.firmware.form import check_regime
 from blockwise.firmware.integer_facts import state_of
+from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, of_plan
 from blockwise.integer.net import IntegerNet
 from blockwise.training import INTEGER_REGIMES
@@ -21,6 +22,9 @@ from blockwise.training.schedules import SCHEDULES
 from devices.errors import InputError
 from devices.program.integer import integer_network
 from devices.program.regimes import find
+
+PREDICTED = 32
+"""Test images whose classes a check compares behind its last step."""
 
 
 def firmware_of(prepared: Prepared, regime: str, weights: Weights | None = None) -> Firmware:
@@ -47,14 +51,19 @@ def reference_of(
     if find(firmware.regime).is_integer:
         net = _net(prepared, firmware.regime, weights)
         procedure = INTEGER_REGIMES[firmware.regime]
-        return IntegerTraining(firmware, net, procedure, run_batches(prepared))
+        return IntegerTraining(firmware, net, procedure, run_batches(prepared), _singles(prepared, firmware))
     training = prepared.config.training
     factor = SCHEDULES[training.schedule]
 
     def rate(done: int, total: int) -> float:
         return training.learning_rate * factor(done, total)
 
-    return HostReference(firmware, project, run_batches(prepared), rate)
+    return HostReference(firmware, project, run_batches(prepared), rate, _singles(prepared, firmware))
+
+
+def _singles(prepared: Prepared, firmware: Firmware) -> Tensor | None:
+    """Test images to predict, where the program can."""
+    return prepared.dataset.test.images[:PREDICTED] if prediction(firmware) is not None else None
 
 
 def reference_words(regime: str) -> str:

@@ -42,23 +42,26 @@ class Compared:
     steps: int
     difference: Difference | None
     missing: bool
+    predictions: int = 0  # of test images, behind the last step
 
 
 def compared(tensors: Sequence[Tensor], exchanges: Sequence[Exchange], output: bytes) -> Compared:
     """Hold check.out against what had to be answered."""
-    steps, at = 0, 0
-    size = sum(tensor.bytes for tensor in tensors)
+    steps, predictions, at = 0, 0, 0
     for exchange in exchanges:
         if exchange.state is None:
             continue
+        named = exchange.tensors or tensors
+        size = sum(tensor.bytes for tensor in named)
         answer, at = output[at : at + size], at + size
         if len(answer) < size:
             return Compared(steps, None, missing=True)
         steps += exchange.step
         if answer != b"".join(exchange.state):
-            number = steps - 1 if exchange.step else (steps - 1 if steps else START)
-            return Compared(steps, next(_differences(tensors, exchange.state, answer, number)), missing=False)
-    return Compared(steps, None, missing=len(output) < at)
+            number = steps - 1 if steps else START
+            return Compared(steps, next(_differences(named, exchange.state, answer, number)), missing=False)
+        predictions += bool(exchange.tensors)
+    return Compared(steps, None, missing=len(output) < at, predictions=predictions)
 
 
 def _differences(

@@ -4,12 +4,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from torch import Tensor as Values
 
 from blockwise.firmware.check import records
-from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.check.reference import Exchange, class_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.toolchains import host
 from blockwise.firmware.toolchains.toolchain import BuildError
@@ -26,6 +27,7 @@ class HostReference:
     project: Path
     batches: Batches
     rate: Callable[[int, int], float]
+    singles: Values | None = None  # uint8 images, each of which is predicted by itself in the end
 
     @property
     def tensors(self) -> Sequence[Tensor]:
@@ -35,10 +37,14 @@ class HostReference:
     def exchanges(self, steps: int) -> Iterator[Exchange]:
         """The start, and so many steps; each phase of a training has its share of them."""
         asked = list(self._asked(steps))
-        answers = iter(self._answered([sent for _, sent in asked]))
-        for kind, sent in asked:
-            state = next(answers) if kind in records.TOLD else None
-            yield Exchange(sent, state, kind == records.STEP)
+        number = 0
+        for (kind, sent), answer in zip(asked, self._answered(asked), strict=True):
+            if kind == records.PREDICT:
+                yield Exchange(sent, (answer,), step=False, tensors=class_of(number))
+                number += 1
+            else:
+                state = self._parts(answer) if kind in records.TOLD else None
+                yield Exchange(sent, state, kind == records.STEP)
 
     def _asked(self, steps: int) -> Iterator[tuple[int, bytes]]:
         yield records.START, records.start(self.firmware.seed)
@@ -52,19 +58,21 @@ class HostReference:
             if self.firmware.one_by_one:
                 yield records.END, records.end()
 
-    def _answered(self, sent: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
-        sizes = [tensor.bytes for tensor in self.tensors]
+        for image in () if self.singles is None else self.singles:
+            yield records.PREDICT, records.predict(image)
+
+    def _answered(self, asked: Sequence[tuple[int, bytes]]) -> list[bytes]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             program = host.build(self.project, "check", folder / "check")
-            (folder / records.INPUT).write_bytes(b"".join(sent))
+            (folder / records.INPUT).write_bytes(b"".join(sent for _, sent in asked))
             done = subprocess.run([program.resolve()], cwd=folder, check=False)
             if done.returncode:
                 raise BuildError("the host program", f"exit code {done.returncode}")
             told = (folder / records.OUTPUT).read_bytes()
-        for start in range(0, len(told), sum(sizes)):
-            at, state = start, []
-            for size in sizes:
-                state.append(told[at : at + size])
-                at += size
-            yield tuple(state)
+        return records.answers(self.firmware, [kind for kind, _ in asked], told)
+
+    def _parts(self, state: bytes) -> tuple[bytes, ...]:
+        """Tensor by tensor."""
+        ends = list(accumulate(tensor.bytes for tensor in self.tensors))
+        return tuple(state[start:end] for start, end in zip([0, *ends], ends, strict=False))

@@ -1,12 +1,13 @@
 """An integer regime's training as a reference: the simulation's steps, its state as it lies on the board."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from blockwise.firmware.check import records
-from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.check.reference import Exchange, class_of
 from blockwise.firmware.integer_facts import state_of
 from blockwise.firmware.layout import to_board
 from blockwise.firmware.program import Firmware
@@ -29,6 +30,7 @@ class IntegerTraining:
     net: IntegerNet
     procedure: Procedure[IntegerNet]
     batches: Iterable[tuple[Tensor, Tensor]]
+    singles: Tensor | None = None  # uint8 images, each of which is predicted by itself in the end
 
     @property
     def tensors(self) -> tuple[Planned, ...]:
@@ -49,6 +51,13 @@ class IntegerTraining:
             sent = records.step(self.firmware, self.net.mu, images, labels)
             self.procedure.step(self.net, phase, images, labels)
             yield Exchange(sent, self._state())
+        if self.singles is not None:
+            yield from self._predictions(self.singles)
+
+    def _predictions(self, images: Tensor) -> Iterator[Exchange]:
+        for number, (image, found) in enumerate(zip(images, self.net.each(images).argmax(1), strict=True)):
+            answer = (struct.pack("<I", int(found)),)
+            yield Exchange(records.predict(image), answer, step=False, tensors=class_of(number))
 
     def _state(self) -> tuple[bytes, ...]:
         start = state_of(self.net, self.firmware.network, self.firmware.schedule)

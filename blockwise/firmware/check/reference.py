@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from blockwise.firmware.check import records
+from devices.program.categories import WORKING_TENSORS
 from devices.program.schedule import Tensor
 
 
@@ -15,12 +17,14 @@ from devices.program.schedule import Tensor
 class Exchange:
     """What is sent, one record of check.in, and the state that has to be answered: bytes of each tensor.
 
-    ``state`` is None where nothing is answered. ``step`` says whether it is a step of training.
+    ``state`` is None where nothing is answered. ``step`` says whether it is a step of training; ``tensors``
+    what is answered, where that is not all that outlives a step.
     """
 
     sent: bytes
     state: tuple[bytes, ...] | None
     step: bool = True
+    tensors: tuple[Tensor, ...] = ()
 
 
 class Reference(Protocol):
@@ -32,3 +36,8 @@ class Reference(Protocol):
 
     def exchanges(self, steps: int) -> Iterator[Exchange]:
         """The start, and so many steps; bytes in the board's order."""
+
+
+def class_of(number: int) -> tuple[Tensor, ...]:
+    """What is answered where a test image is to be predicted."""
+    return (Tensor(f"class of test image {number}", (1,), 8 * records.WORD_BYTES, WORKING_TENSORS, ""),)

@@ -30,9 +30,11 @@ def headline(result: FirmwareResult) -> str:
     if not checked.equal:
         return f"{what}: not equal. {checked.wrong[0]}."
     steps = "1 step" if checked.steps == 1 else f"each of {checked.steps:,} steps"
+    count = checked.compared.predictions
+    classes = f", the class of each of {count} test images as well" if count else ""
     return (
-        f"{what}: equal. All that outlives a step has the bits of {result.reference} after {steps}, and "
-        "every run of RAM its planned bytes."
+        f"{what}: equal. All that outlives a step has the bits of {result.reference} after {steps}{classes}, "
+        "and every run of RAM its planned bytes."
     )
 
 

@@ -1,7 +1,7 @@
 """The first difference, by hand: packed elements, steps, and bits behind the last element."""
 
 from blockwise.firmware.check.compare import START, Difference, compared
-from blockwise.firmware.check.reference import Exchange
+from blockwise.firmware.check.reference import Exchange, class_of
 from devices.program.categories import PACKED_WEIGHTS
 from devices.program.schedule import Tensor
 
@@ -48,3 +48,14 @@ def test_bits_behind_the_last_element_have_to_be_the_same_too():
 def test_an_output_that_ends_early_is_missing_the_rest():
     found = compared(TENSORS, EXCHANGES, answer(FIRST, FIRST) + b"\x21")
     assert (found.steps, found.difference, found.missing) == (1, None, True)
+
+
+def test_classes_of_test_images_are_compared_behind_the_last_step():
+    predicted = [Exchange(b"", (bytes([n, 0, 0, 0]),), step=False, tensors=class_of(n)) for n in (0, 1)]
+    exchanges = [*EXCHANGES, *predicted]
+    right = answer(FIRST, FIRST, SECOND) + bytes([0, 0, 0, 0, 1, 0, 0, 0])
+    found = compared(TENSORS, exchanges, right)
+    assert (found.difference, found.missing, found.predictions) == (None, False, 2)
+    wrong = compared(TENSORS, exchanges, right[:-4] + bytes([7, 0, 0, 0]))
+    assert wrong.predictions == 0 and "class of test image 1[0] is 0x7 instead of 0x1" in str(wrong.difference)
+    assert compared(TENSORS, exchanges, right[:-1]).missing
