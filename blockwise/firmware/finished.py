@@ -11,7 +11,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
-from blockwise.firmware.form import REGIMES, check_regime
+from blockwise.firmware.form import REGIMES
 from blockwise.training import checkpoint
 from devices.errors import InputError
 
@@ -93,9 +93,3 @@ def _not_trained(folder: Path, name: str, trained: list[str]) -> InputError:
         name = f"{name}, which was not trained to its end there"
     wanted = f"one of {', '.join(trained)}" if trained else "a run that trained one"
     return InputError(f"--from {folder}", got=name, wanted=wanted, do="choose one with --regime")
-
-
-def check_asked(regime: str | None) -> None:
-    """Raise InputError for a regime by name that has no C form."""
-    if regime is not None:
-        check_regime(regime)

@@ -27,7 +27,8 @@ from blockwise.report.text import (
 )
 from blockwise.report.uncertainty import wilson
 from blockwise.training.outcome import Host, Training
-from devices.program.regimes import PLAIN
+from devices.program.integer import FORMS
+from devices.program.regimes import PLAIN, find
 
 LARGEST_LISTED = 6
 TENSOR_NAME_WIDTH, OWNER_WIDTH = 22, 12
@@ -82,7 +83,8 @@ def accuracy_table(result: Result) -> SideBySide:
 
 def one_by_one_note(result: Result) -> str:
     """Why an integer regime has two accuracies; empty where none has."""
-    alone = [r.regime for r in result.regimes if r.training and _has_accuracy_one_by_one(r.training)]
+    shown = [r.regime for r in result.regimes if r.training and _has_accuracy_one_by_one(r.training)]
+    alone = [name for name in shown if not FORMS[find(name).arithmetic].scaled]  # by constants
     if not alone:
         return ""
     return (

@@ -20,8 +20,8 @@ from blockwise.experiment.settings import (
     TrainingSettings,
 )
 from blockwise.firmware.emulators import EMULATORS
-from blockwise.firmware.finished import check_asked, settings_of
-from blockwise.firmware.form import REGIMES
+from blockwise.firmware.finished import settings_of
+from blockwise.firmware.form import REGIMES, check_regime
 from blockwise.firmware.toolchains import TOOLCHAINS
 from devices.errors import InputError
 from devices.program.regimes import LEANEST
@@ -118,7 +118,8 @@ def parse(arguments: Sequence[str]) -> FirmwareOptions:
     options: FirmwareOptions = flags.parse(
         default, arguments, prog="run.py firmware", description=DESCRIPTION
     )
-    check_asked(options.training.regime)
+    if options.training.regime is not None:
+        check_regime(options.training.regime)
     if folder is not None:
         _check_same(folder, default, options)
     return options

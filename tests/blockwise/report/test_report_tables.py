@@ -103,9 +103,13 @@ def test_an_integer_regime_shows_its_accuracy_of_images_one_by_one(four: Result)
     first, *others = four.regimes
     assert first.training is not None
     training = dataclasses.replace(first.training, test_accuracy_one_by_one=0.9475)
-    mixed = dataclasses.replace(four, regimes=(dataclasses.replace(first, training=training), *others))
-    assert cells(accuracy_table(mixed))["images one by one"] == ("94.75 %", *["-"] * len(others))
-    assert first.regime in one_by_one_note(mixed)
+    scaled, constant = (
+        dataclasses.replace(first, regime=r, training=training) for r in ("niti4", "nitro-local")
+    )
+    mixed = dataclasses.replace(four, regimes=(scaled, constant, *others))
+    assert cells(accuracy_table(mixed))["images one by one"] == ("94.75 %", "94.75 %", *["-"] * len(others))
+    assert "under niti4 the largest value" in one_by_one_note(mixed)
+    assert one_by_one_note(dataclasses.replace(four, regimes=(constant, *others))) == ""
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(render(mixed))

@@ -57,5 +57,7 @@ def test_classes_of_test_images_are_compared_behind_the_last_step():
     found = compared(TENSORS, exchanges, right)
     assert (found.difference, found.missing, found.predictions) == (None, False, 2)
     wrong = compared(TENSORS, exchanges, right[:-4] + bytes([7, 0, 0, 0]))
-    assert wrong.predictions == 0 and "class of test image 1[0] is 0x7 instead of 0x1" in str(wrong.difference)
+    assert wrong.predictions == 0 and "class of test image 1[0] is 0x7 instead of 0x1" in str(
+        wrong.difference
+    )
     assert compared(TENSORS, exchanges, right[:-1]).missing
