@@ -79,7 +79,7 @@ def test_so_it_is_of_resnet20(regime, tmp_path):
 @pytest.mark.parametrize("widths", [(1, 1), (2, 8), (5, 7), (8, 2), (16, 16)], ids=str)
 def test_so_it_is_of_other_bits(widths, tmp_path):
     for model in ("cnn", "resnet8"):
-        check(tmp_path, regime="local-resident", model=model, method="lsq", widths=widths)
+        check(tmp_path / model, regime="local-resident", model=model, method="lsq", widths=widths)
 
 
 @pytest.mark.slow
