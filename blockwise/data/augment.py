@@ -39,6 +39,15 @@ class Augment:
         """Whether any image is changed at all."""
         return self.crop_padding > 0 or self.flip or self.cutout > 0
 
+    def __str__(self) -> str:
+        """In words, for reports."""
+        parts = [
+            f"crop with {self.crop_padding} pixels of padding" if self.crop_padding else "",
+            "horizontal flip" if self.flip else "",
+            f"cutout {self.cutout}" if self.cutout else "",
+        ]
+        return ", ".join(part for part in parts if part) or "no augmentation"
+
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Augmented images (B, C, H, W), of the same dtype; the input is left as it is."""
         if self.crop_padding:

@@ -1,4 +1,4 @@
-"""A data set as uint8 tensors: one per split, held whole in memory. Images or signals: see :class:`Split`."""
+"""A data set as uint8 tensors: one per split, held whole in memory."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -8,47 +8,23 @@ import torch
 from torch import Tensor
 
 from blockwise.data.augment import Augment, Normalize
+from blockwise.data.samples import Samples, Split
+from blockwise.data.scaling import LEVELS, Scaling
+from blockwise.data.signal_augment import Augmentation
 from devices.errors import InputError
-
-LEVELS = 256
-"""Grey levels of a uint8 channel; level 255 is 1.0 in the 0..1 scale."""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images uint8 (N, C, H, W) with their labels int64 (N,); or signals (N, C, L), or features (N, F)."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or not 2 <= self.images.ndim <= 4:
-            shape = tuple(self.images.shape)
-            wanted = "uint8 (N, C, H, W), (N, C, L) or (N, F)"
-            raise ValueError(f"images: got {self.images.dtype} {shape}, wanted {wanted}")
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            shape = tuple(self.labels.shape)
-            raise ValueError(f"labels: got {self.labels.dtype} {shape}, wanted int64 (N,)")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def select(self, index: Tensor) -> "Split":
-        """The samples at ``index``, int64 (M,), as a new split (a copy)."""
-        return Split(self.images.index_select(0, index), self.labels.index_select(0, index))
-
-    def to(self, device: torch.device | str) -> "Split":
-        """The same samples on ``device``; a set may live in an accelerator's memory."""
-        return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
 class RawSet:
-    """What a source delivers: named classes, the training images and the test images."""
+    """What a source delivers: named classes, training and test samples, and the names of their groups.
+
+    ``test`` is None where the source has none: some of the others will be.
+    """
 
     classes: tuple[str, ...]
-    train: Split
-    test: Split
+    train: Samples
+    test: Samples | None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +32,7 @@ class Dataset:
     """A named set with its three splits and the augmentation that suits it by default.
 
     ``policy`` is that augmentation; ``augment`` is the same, filling with the set's mean colour.
+    ``scaling`` made bytes of values that were none; ``groups`` are the names of the splits' groups.
     """
 
     name: str
@@ -63,7 +40,9 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    policy: Augment = field(default_factory=Augment)
+    policy: Augmentation = field(default_factory=Augment)
+    scaling: Scaling | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -79,13 +58,17 @@ class Dataset:
             digest.update(split.labels.numpy().data)
         return digest.hexdigest()
 
+    def groups_in(self, split: Split) -> tuple[str, ...]:
+        """The names of the groups that ``split`` has samples of; () where they are not known."""
+        return () if split.groups is None else tuple(self.groups[g] for g in split.groups.unique().tolist())
+
     @property
     def augmentable(self) -> bool:
         """Whether the set has a default augmentation; the tiny digits have none."""
         return bool(self.policy)
 
     @property
-    def augment(self) -> Augment:
+    def augment(self) -> Augmentation:
         """The default augmentation."""
         return replace(self.policy, fill=self.fill)
 
@@ -132,32 +115,6 @@ def channel_moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...
         means.append(mean)
         stds.append(float((share * (levels - mean).square()).sum().sqrt()))
     return tuple(means), tuple(stds)
-
-
-def split_validation(
-    images: Tensor, labels: Tensor, fraction: float = 0.05, *, seed: int
-) -> tuple[Split, Split]:
-    """Divide images (N, C, H, W) and labels (N,) into (train, validation), class by class.
-
-    Each class gives the nearest integer to ``fraction`` of its images to validation, at least one
-    if it has two, and keeps at least one. Both splits keep the order of the input.
-    """
-    if not 0 < fraction < 1:
-        raise InputError(
-            "validation fraction", got=fraction, wanted="more than 0 and less than 1", do="try 0.05"
-        )
-    held_out = torch.zeros(len(labels), dtype=torch.bool)
-    generator = torch.Generator().manual_seed(seed)
-    for label in torch.bincount(labels).nonzero().flatten().tolist():
-        members = (labels == label).nonzero().flatten()
-        count = _held_out_count(len(members), fraction)
-        held_out[members[torch.randperm(len(members), generator=generator)[:count]]] = True
-    whole = Split(images, labels)
-    return whole.select((~held_out).nonzero().flatten()), whole.select(held_out.nonzero().flatten())
-
-
-def _held_out_count(members: int, fraction: float) -> int:
-    return min(max(round(members * fraction), 1), members - 1)
 
 
 def check_batch_size(batch_size: int, dataset: Dataset) -> None:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import torch
 
 from blockwise.data import cache
-from blockwise.data.dataset import RawSet, Split
+from blockwise.data.dataset import RawSet
 from blockwise.data.decode import Pixels, decode_all, readable_suffixes
 from blockwise.data.progress import ProgressCallback, reporting
+from blockwise.data.samples import Split
 from blockwise.system.files import reason
 from blockwise.system.notes import note
 from blockwise.system.streams import as_text

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Generator, Tensor
 
-from blockwise.data.augment import Augment
-from blockwise.data.dataset import Split
+from blockwise.data.samples import Split
+from blockwise.data.signal_augment import Augmentation
 
 ToInput = Callable[[Tensor], Tensor]
 """Makes a network's input of uint8 images (B, C, H, W), signals (B, C, L) or features (B, F)."""
@@ -69,7 +69,7 @@ def batches(
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = False,
-    augment: Augment | None = None,
+    augment: Augmentation | None = None,
     drop_last: bool = False,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:

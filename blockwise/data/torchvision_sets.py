@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from blockwise.data.dataset import RawSet, Split
+from blockwise.data.dataset import RawSet
+from blockwise.data.samples import Split
 from devices.errors import InputError
 
 _UNUSABLE = (RuntimeError, OSError, ValueError, KeyError, EOFError, AssertionError)

@@ -27,16 +27,12 @@ def model_of(prepared: Prepared) -> ModelInfo:
 
 def data_of(prepared: Prepared) -> DataInfo:
     dataset = prepared.dataset
-    augment = dataset.policy
-    parts = [
-        f"crop with {augment.crop_padding} pixels of padding" if augment.crop_padding else "",
-        "horizontal flip" if augment.flip else "",
-        f"cutout {augment.cutout}" if augment.cutout else "",
-    ]
-    text = ", ".join(part for part in parts if part) or "no augmentation"
     sizes = (len(dataset.train), len(dataset.validation), len(dataset.test))
     moments = (dataset.mean, dataset.std) if len(dataset.train) else ((), ())
-    return DataInfo(dataset.name, *sizes, text, dataset.classes, *moments)
+    ends = ((), ()) if dataset.scaling is None else (dataset.scaling.low, dataset.scaling.high)
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    groups = {name: dataset.groups_in(split) for name, split in splits.items() if split.groups is not None}
+    return DataInfo(dataset.name, *sizes, str(dataset.policy), dataset.classes, *moments, *ends, groups)
 
 
 def config_of(prepared: Prepared) -> dict[str, Any]:

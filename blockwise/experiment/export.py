@@ -3,7 +3,8 @@
 Per quantized layer ``LAYER.codes`` (uint8, low bits first) and the float32 values that decode them,
 ``LAYER.NAME``; all other parameters and running statistics as they are. The header tells, as JSON, per
 layer bits, shape and quantizer (``layers``), the shape of the ``input`` with mean and standard deviation of
-each channel, the ``class_names`` in the order of the logits, and the ``config`` of network and quantizers.
+each channel and, of signals, the values that became levels 0 and 255, the ``class_names`` in the order of the
+logits, and the ``config`` of network and quantizers.
 :mod:`blockwise.experiment.exported` reads it all back.
 """
 
@@ -144,6 +145,10 @@ def _check_input(found: dict[str, Any], folder: Path) -> None:
 def _header(found: dict[str, Any], config: Config, regime: str) -> dict[str, str]:
     model, data = found["model"], found["data"]
     images = {"shape": model["in_shape"], "mean": data["mean"], "std": data["std"]}
+    pixels = "uint8; (pixel / 255 - mean) / std per channel"
+    if data.get("low"):
+        images |= {"low": data["low"], "high": data["high"]}
+        pixels = "round((value - low) / (high - low) * 255) per channel, clipped to 0..255: " + pixels
     groups = {"network": asdict(config.network), "quantization": asdict(config.quantization)}
     return {
         "format": FORMAT,
@@ -154,7 +159,7 @@ def _header(found: dict[str, Any], config: Config, regime: str) -> dict[str, str
         "in_shape": "x".join(map(str, model["in_shape"])),
         "classes": str(model["num_classes"]),
         "data": data["name"],
-        "input": json.dumps(images | {"pixels": "uint8; (pixel / 255 - mean) / std per channel"}),
+        "input": json.dumps(images | {"pixels": pixels}),
         "class_names": json.dumps(data["classes"], ensure_ascii=False),
         "config": json.dumps(groups),
     }

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from blockwise import quant
-from blockwise.data import Normalize
+from blockwise.data import Normalize, Scaling
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.networks import float_chain, quantize
 from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
@@ -30,9 +30,12 @@ class Exported:
     normalize: Normalize
     classes: tuple[str, ...]
     header: dict[str, str]
+    scaling: Scaling | None = None  # of values that were no bytes
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of uint8 images (B, C, H, W)."""
+        """Logits (B, K) of uint8 images (B, *in_shape), or of measured values where there is a scaling."""
+        if self.scaling is not None and images.dtype != torch.uint8:
+            images = self.scaling(images)
         with torch.inference_mode():
             logits: Tensor = self.network(self.normalize(images))
         return logits
@@ -61,7 +64,8 @@ def load(path: Path, own: nn.Module | None = None) -> Exported:
             module.weight_quantizer = nn.Identity()  # type: ignore[assignment]  # they are quantized
     units.units.load_state_dict(tensors)
     normalize = Normalize(tuple(images["mean"]), tuple(images["std"]))
-    return Exported(units.eval(), normalize, classes, header)
+    scaling = Scaling(tuple(images["low"]), tuple(images["high"])) if "low" in images else None
+    return Exported(units.eval(), normalize, classes, header, scaling)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

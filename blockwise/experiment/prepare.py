@@ -65,7 +65,8 @@ def _images(config: Config) -> data.Dataset:
     if images.in_shape is not None:
         return data.blank(images.in_shape, images.classes)
     return data.load(
-        images.data, image_size=images.image_size, seed=config.training.seed, download=images.download,
+        images.data, image_size=images.image_size, seed=config.training.seed, validation=images.validation,
+        hold_out=images.hold_out, download=images.download,
         progress=data.silent if config.output.quiet else None,
     )  # fmt: skip
 

@@ -177,6 +177,9 @@ class DataInfo:
     classes: tuple[str, ...] = ()  # in the order of the logits
     mean: tuple[float, ...] = ()  # per channel of the training images, in 0..1: networks see
     std: tuple[float, ...] = ()  # (pixel / 255 - mean) / std; empty where there are no images
+    low: tuple[float, ...] = ()  # per channel what became pixel 0, and what 255, of values that were
+    high: tuple[float, ...] = ()  # no bytes; empty where they were
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # split -> whose samples; empty: unknown
 
 
 @dataclass(frozen=True)

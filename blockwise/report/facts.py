@@ -4,6 +4,7 @@ from typing import Any
 
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, shape, size
+from blockwise.system.lists import first_few
 from devices.program.regimes import INTEGER_REGIMES, PLAIN
 
 SETTINGS = {
@@ -90,6 +91,11 @@ def _data(result: Result) -> str:
     data = result.data
     counts = f"{data.train:,} training, {data.validation:,} validation, {data.test:,} test images"
     text = f"{data.name}, {shape(result.model.in_shape)}: {counts}"
+    learnt = set(data.groups.get("train", ()))
+    for split in ("validation", "test"):
+        groups = data.groups.get(split, ())
+        if groups and not learnt & set(groups):
+            text += f", {split} of groups held out ({first_few(groups)})"
     return f"{text}; {data.augmentation}" if data.augmentation else text
 
 

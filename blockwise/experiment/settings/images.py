@@ -5,7 +5,9 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from blockwise.data import VALIDATION
 from blockwise.system.sizes import check_shape, check_size
+from devices.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,9 @@ class ImageSettings:
     data: Annotated[
         str,
         arg(
-            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, or the PATH of a folder "
-            "with train/CLASS/ and test/CLASS/ images."
+            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, or a PATH: of a folder "
+            "with train/CLASS/ and test/CLASS/ images, or of arrays x_train, y_train, x_test, y_test, "
+            ".npz or a folder of .npy."
         ),
     ] = "digits"
     image_size: Annotated[
@@ -38,10 +41,30 @@ class ImageSettings:
     ] = None
     classes: Annotated[int, arg(help="Classes to tell apart, with --in-shape.")] = 10
     download: Annotated[bool, arg(help="Fetch a named set that is not on this computer.")] = False
+    validation: Annotated[
+        float | None,
+        arg(
+            metavar="SHARE",
+            help="Share of the training samples that the epoch is chosen on: by class, or by whole groups.",
+            help_behavior_hint=f"(default: {VALIDATION:g}, or the set's own)",
+        ),
+    ] = None
+    hold_out: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="GROUP ...",
+            help="Groups (people, machines) to test on, in place of the set's own test samples.",
+            help_behavior_hint="(default: the set's own test samples)",
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         if self.image_size is not None:
             check_size("--image-size", self.image_size)
+        if self.validation is not None and not 0 < self.validation < 1:
+            raise InputError(
+                "--validation", got=f"{self.validation:g}", wanted="more than 0 and less than 1", do="try 0.1"
+            )
         if self.in_shape is not None:
             check_shape("--in-shape", self.in_shape)
             check_size("--classes", self.classes, 2)

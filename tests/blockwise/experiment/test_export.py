@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from tiers import quick
+from waves import save, waves
 
 from blockwise.cli import main as cli
 from blockwise.data import blank, load
@@ -198,3 +199,31 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     (tmp_path / "torn").write_bytes(b"123")
     with pytest.raises(Exception, match="wanted a safetensors file"):
         exported.read(tmp_path / "torn")
+
+
+def test_a_network_of_signals_predicts_measured_values_by_the_scaling_of_its_training(tmp_path, capsys):
+    arrays, folder = waves(), tmp_path / "run"
+    data = str(save(tmp_path / "waves.npz", arrays))
+    arguments = [
+        "--data",
+        data,
+        "--model",
+        "mlp",
+        "--width",
+        "16",
+        "--epochs",
+        "2",
+        "--regimes",
+        "bp",
+        "--quiet",
+    ]
+    assert cli.main([*arguments, "--out", str(folder)]) in (0, 3)
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    again = exported.load(export.export(folder).path)
+    found = load(data, seed=0)
+    assert again.scaling == found.scaling
+    assert result["data"]["low"] == list(found.scaling.low) == json.loads(again.header["input"])["low"]
+    assert result["data"]["groups"]["test"] == ["8", "9"]
+    right = again(torch.from_numpy(arrays["x_test"])).argmax(1) == torch.from_numpy(arrays["y_test"])
+    assert int(right.sum()) / len(right) == result["regimes"][0]["test_accuracy"]
+    assert torch.equal(again(torch.from_numpy(arrays["x_test"])), again(found.test.images))
