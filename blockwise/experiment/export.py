@@ -24,9 +24,10 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.exported import CODES, FORMAT
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
+from blockwise.layers.weighted import Weighted
 from blockwise.models import as_chain
 from blockwise.nets.blocks import BlockNet
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.quant.layers import QuantWeighted
 from blockwise.system.files import atomic_write
 from blockwise.training import checkpoint
 from devices.boards import profile
@@ -71,7 +72,7 @@ def export(
     payload = save(tensors, metadata=_header(found, config, name) | {"layers": json.dumps(layers)})
     path = path or folder / f"{name}.safetensors"
     atomic_write(path, payload)
-    count = sum(m.weight.numel() for m in chain.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+    count = sum(m.weight.numel() for m in chain.modules() if isinstance(m, Weighted))
     return Export(path, name, why, len(layers), count, quant.stored_bytes(net.bodies), len(payload))
 
 
@@ -190,7 +191,7 @@ def _tensors(chain: nn.Module) -> tuple[dict[str, Tensor], dict[str, dict[str, A
     layers: dict[str, dict[str, Any]] = {}
     packed_names: set[str] = set()
     for name, module in chain.named_modules():
-        if not isinstance(module, QuantConv2d | QuantLinear):
+        if not isinstance(module, QuantWeighted):
             continue
         packed = quant.pack(module.weight_quantizer, module.weight.detach())
         tensors |= {f"{name}.{CODES}": packed.codes}

@@ -15,7 +15,7 @@ from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.networks import float_chain, quantize
 from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
 from blockwise.models import as_chain, replica
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.quant.layers import QuantWeighted
 from devices.errors import InputError
 
 FORMAT = "blockwise-2"
@@ -60,7 +60,7 @@ def load(path: Path, own: nn.Module | None = None) -> Exported:
     units = quantize(chain, quantization, network.model)
     quantization.stages.enter(units, quantization.stages.last)
     for module in units.modules():
-        if isinstance(module, QuantConv2d | QuantLinear):
+        if isinstance(module, QuantWeighted):
             module.weight_quantizer = nn.Identity()  # type: ignore[assignment]  # they are quantized
     units.units.load_state_dict(tensors)
     normalize = Normalize(tuple(images["mean"]), tuple(images["std"]))

@@ -71,10 +71,11 @@ def features(shape: Shape) -> int:
 
 
 def pool_to(in_shape: Shape, size: int) -> nn.Module:
-    """Average pool of an image to at most ``size`` x ``size``; nothing to do for smaller ones."""
-    if len(in_shape) < 3 or max(in_shape[1:]) <= size:
+    """Average pool to at most ``size`` places a side; nothing to do for smaller maps and flat features."""
+    sides = pooled_shape(in_shape, size)[1:]
+    if sides == in_shape[1:]:
         return nn.Identity()
-    return nn.AdaptiveAvgPool2d((min(size, in_shape[1]), min(size, in_shape[2])))
+    return nn.AdaptiveAvgPool1d(sides[0]) if len(sides) == 1 else nn.AdaptiveAvgPool2d(sides)
 
 
 def pooled_shape(in_shape: Shape, size: int) -> Shape:

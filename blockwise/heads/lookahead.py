@@ -19,21 +19,24 @@ class LookaheadHead(ClassifierHead):
     """
 
     def __init__(self, in_shape: Shape, num_classes: int, width: int = WIDTH) -> None:
-        layers = _convolutional(in_shape, width) if len(in_shape) == 3 else _flat(in_shape, width)
+        layers = _convolutional(in_shape, width) if len(in_shape) > 1 else _flat(in_shape, width)
         layers["linear"] = nn.Linear(width, num_classes)
         super().__init__(nn.Sequential(layers))
 
 
 def _convolutional(in_shape: Shape, width: int) -> OrderedDict[str, nn.Module]:
+    signal = len(in_shape) == 2
+    conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if signal else nn.Conv2d
+    norm = nn.BatchNorm1d if signal else nn.BatchNorm2d
     return OrderedDict(
         pool=pool_to(in_shape, SIZE),
-        conv1=nn.Conv2d(in_shape[0], width, 3, 2, padding=1, bias=False),
-        norm1=nn.BatchNorm2d(width),
+        conv1=conv(in_shape[0], width, 3, 2, padding=1, bias=False),
+        norm1=norm(width),
         relu1=nn.ReLU(),
-        conv2=nn.Conv2d(width, width, 3, padding=1, bias=False),
-        norm2=nn.BatchNorm2d(width),
+        conv2=conv(width, width, 3, padding=1, bias=False),
+        norm2=norm(width),
         relu2=nn.ReLU(),
-        gap=nn.AdaptiveAvgPool2d(1),
+        gap=nn.AdaptiveAvgPool1d(1) if signal else nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
     )
 

@@ -1,5 +1,7 @@
 """``pred``: the prediction loss of Nøkland & Eidnes 2019 (arXiv 1901.06656, section 2.3), as published."""
 
+import math
+
 from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape
@@ -9,22 +11,25 @@ DECODER_FEATURES = 2048
 """Most features that the classifier reads: the published limit for VGG8B on CIFAR-10."""
 
 
-def decoder_windows(in_shape: Shape, limit: int = DECODER_FEATURES) -> tuple[int, int]:
-    """Height and width of the pooling windows: doubled in turn until C x h' x w' is within ``limit``.
+def decoder_windows(in_shape: Shape, limit: int = DECODER_FEATURES) -> tuple[int, ...]:
+    """Sides of the pooling windows: doubled in turn until C x h' x w' (or C x l') is within ``limit``.
 
     The height goes first, so that a map may end twice as wide as high: 256 x 32 x 32 becomes 256 x 2 x 4.
     """
     channels, *sides = in_shape
-    windows = [1, 1]
+    windows = [1] * len(sides)
 
     def left(axis: int) -> int:
         return -(-sides[axis] // windows[axis])
 
-    while channels * left(0) * left(1) > limit and left(0) * left(1) > 1:
-        for axis in (0, 1):
-            if channels * left(0) * left(1) > limit and left(axis) > 1:
+    def places() -> int:
+        return math.prod(map(left, range(len(sides))))
+
+    while channels * places() > limit and places() > 1:
+        for axis in range(len(sides)):
+            if channels * places() > limit and left(axis) > 1:
                 windows[axis] *= 2
-    return windows[0], windows[1]
+    return tuple(windows)
 
 
 class PredHead(ClassifierHead):
@@ -42,8 +47,9 @@ def _pool(in_shape: Shape, limit: int) -> tuple[nn.Module, int]:
     channels, *sides = in_shape
     windows = decoder_windows(in_shape, limit)
     pooled = [-(-side // window) for side, window in zip(sides, windows, strict=True)]
-    count = channels * pooled[0] * pooled[1]
-    if windows == (1, 1):
+    count = channels * math.prod(pooled)
+    if set(windows) == {1}:
         return nn.Identity(), count
-    padding = [w * (p - s // w) // 2 for w, p, s in zip(windows, pooled, sides, strict=True)]
-    return nn.AvgPool2d(windows, padding=(padding[0], padding[1])), count
+    padding = tuple(w * (p - s // w) // 2 for w, p, s in zip(windows, pooled, sides, strict=True))
+    pool: type[nn.Module] = nn.AvgPool1d if len(sides) == 1 else nn.AvgPool2d
+    return pool(windows, padding=padding), count

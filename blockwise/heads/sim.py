@@ -12,13 +12,13 @@ CONSTANT_ROW = 1e-5
 
 
 class SpatialDeviation(nn.Module):
-    """Standard deviation over space: (B, C, H, W) -> (B, C). Its gradient is 0 where it is 0."""
+    """Standard deviation over space: (B, C, ...) -> (B, C). Its gradient is 0 where it is 0."""
 
     op_kind = "spatial_std"
 
     def forward(self, x: Tensor) -> Tensor:
         """One value per channel."""
-        return x.std(dim=(2, 3))  # in any memory layout without a copy
+        return x.std(dim=tuple(range(2, x.ndim)))  # in any memory layout without a copy
 
 
 def similarity_matrix(x: Tensor) -> Tensor:
@@ -55,14 +55,15 @@ class SimilarityMatching(nn.Module):
 
 
 class SimilarityBranch(nn.Sequential):
-    """g and the reduction to one row per sample: a 3x3 convolution C -> C, or a linear n -> n."""
+    """g and the reduction to one row per sample: a convolution C -> C with sides of 3, or a linear n -> n."""
 
     def __init__(self, in_shape: Shape, kernel: int = 3) -> None:
         channels = in_shape[0]
         if len(in_shape) == 1:
             super().__init__(nn.Linear(channels, channels, bias=False))
             return
-        conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False)
+        kind: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if len(in_shape) == 2 else nn.Conv2d
+        conv = kind(channels, channels, kernel, padding=kernel // 2, bias=False)
         spread = channels > 3 and in_shape[1] > 1
         super().__init__(conv, SpatialDeviation() if spread else nn.Flatten())
 

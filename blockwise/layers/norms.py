@@ -13,6 +13,7 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
+from blockwise.layers.weighted import Weighted
 from devices.errors import unknown_name
 
 CHANNELS_PER_GROUP = 8
@@ -107,12 +108,13 @@ def replace_norms(model: nn.Module, name: str) -> nn.Module:
     if name not in NORMS:
         raise unknown_name("norm", name, NORMS)
     before: nn.Module | None = None
+    device = next((p.device for p in model.parameters()), None)  # perhaps meta: only planned
     for path, module in list(model.named_modules()):
         if isinstance(module, BATCH_NORMS):
-            with torch.device(module.weight.device):  # perhaps meta: only planned
+            with torch.device(device or "cpu"):
                 model.set_submodule(path, NORMS[name](module, module.num_features))
-            if name == "none" and isinstance(before, nn.Conv2d | nn.Linear) and before.bias is None:
+            if name == "none" and isinstance(before, Weighted) and before.bias is None:
                 before.bias = nn.Parameter(before.weight.new_zeros(len(before.weight)))
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, Weighted):
             before = module
     return model

@@ -92,7 +92,7 @@ def _symbolic(root: nn.Module, name: str) -> fx.Graph:
         return symbolic(root, name)
     except InputError as error:
         do = "leave out branches and loops that depend on the values of tensors"
-        raise InputError(name, got=error.got, wanted=error.wanted, do=do) from error
+        raise InputError(error.subject, got=error.got, wanted=error.wanted, do=do) from error
 
 
 def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
@@ -123,6 +123,12 @@ class _Shapes(fx.Interpreter):
     """Notes in every node the shape of its tensor without the batch, or None for what is no tensor."""
 
     extra_traceback = False
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """At rest a dropout does nothing, whatever it was told when it was traced."""
+        if getattr(target, "__name__", "").startswith("dropout"):
+            return args[0] if args else kwargs["input"]
+        return super().call_function(target, args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)

@@ -29,9 +29,9 @@ Atom = tuple[int, int]  # layers start .. end - 1 between two possible cuts
 def from_module(module: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     """``module`` as a chain that plans under every regime and trains from the weights that it has.
 
-    It takes images (B, *in_shape), in_shape = (C, H, W), and gives logits (B, classes). It is copied; two
-    parts of it are units of their own wherever a single tensor crosses between them, so that a residual
-    block stays whole and nn.Sequential is cut between its layers with weights.
+    It takes inputs (B, *in_shape), in_shape = (C, H, W), (C, L) or (F,), and gives logits (B, classes). It
+    is copied; two parts of it are units of their own wherever a single tensor crosses between them, so that
+    a residual block stays whole and nn.Sequential is cut between its layers with weights.
 
     Raises InputError for what torch.fx cannot trace, an operation that no layer computes, weights shared
     between layers, images that it does not take, and an output that is not logits.
@@ -56,7 +56,7 @@ def _units(whole: fx.GraphModule, layers: Sequence[Layer]) -> list[Unit]:
     for start, end in _cuts(layers):
         part, own = nodes[start:end], layers[start:end]
         shape = own[-1].shape
-        if len(shape) == 3 and shape[1:] != size:  # a resolution of its own is a stage
+        if len(shape) > 1 and shape[1:] != size:  # a resolution of its own is a stage
             stage, size = stage + 1, shape[1:]
         last = end == len(nodes)
         name = "classifier" if last else unit_name(part, own, [unit.name for unit in units])
@@ -88,10 +88,10 @@ def replica(chain: Chain, norm: str, style: Style, width: int | None) -> Chain:
 
 
 def _check_shape(name: str, in_shape: Sequence[int]) -> None:
-    if len(in_shape) != 3 or not all(type(size) is int and size > 0 for size in in_shape):
+    if not 1 <= len(in_shape) <= 3 or not all(type(size) is int and size > 0 for size in in_shape):
         raise InputError(
-            f"{name}: in_shape", got=in_shape, wanted="(channels, height, width) of its images",
-            do="name them, as in_shape=(3, 32, 32)",
+            f"{name}: in_shape", got=in_shape, wanted="(channels, height, width) of its images, "
+            "(channels, length) of its signals, or (features,)", do="name them, as in_shape=(3, 32, 32)",
         )  # fmt: skip
 
 

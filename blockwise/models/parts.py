@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 
 from blockwise.layers.named import named
+from blockwise.layers.weighted import Convolution
 
 
 class PadShortcut(nn.Module):
@@ -53,6 +54,6 @@ def pooled_classifier(channels: int, num_classes: int) -> nn.Sequential:
 def initialise(module: nn.Module) -> None:
     """Kaiming-normal convolutions (fan out, He et al. 2015), uniform linear layers as in PyTorch."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, Convolution):
             fan_out = layer.out_channels * math.prod(layer.kernel_size)
             nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))

@@ -3,14 +3,17 @@
 import copy
 import math
 import operator
+import re
 from collections.abc import Callable
 from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.operator_schemas import normalize_function
 
+from blockwise.models.reshaping import Padding, Reshape
 from devices.errors import InputError
 from devices.network.ops import of_module_class
 
@@ -27,7 +30,13 @@ ASIDE = ("size", "getattr", "getitem")
 """What only reads sizes: nobody asks for it once reshapes are modules."""
 
 SAME = ("contiguous", "clone")
-RESHAPES = ("flatten", "view", "reshape", "squeeze")
+RESHAPES = ("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze")
+AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+)  # fmt: skip
+MAXIMA: tuple[Callable[[Any], nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+CONSTANT_PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 INPUTS = ("input", "inplace", "training", "return_indices")
 """Arguments of functions that the module of that name has not."""
 
@@ -67,13 +76,27 @@ class Rewriting:
         read, made = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
         if isinstance(module, nn.Linear) and len(read) != 1:
             raise self._refused(node, f"a linear layer on each place of {read}")
-        if isinstance(module, nn.Flatten) and len(made) != 1:
-            raise self._refused(node, f"a flatten of {read} to {made}")
+        changed = self._in_other_form(module, read, made)
+        if changed is not None:
+            self._put(node, changed, str(node.target))
+            return
+        if isinstance(module, nn.AvgPool1d | nn.AvgPool2d) and getattr(module, "divisor_override", None):
+            raise self._refused(node, "an average with a divisor of its own")
         if module in self.called:
             if next(module.parameters(), None) is not None:
                 raise self._refused(node, "weights that two layers share")
             self._put(node, copy.deepcopy(module), str(node.target))
         self.called.add(module)
+
+    def _in_other_form(self, module: nn.Module, read: Shape, made: Shape) -> nn.Module | None:
+        """The module that does the same, of those that have a layer; None for one that has it itself."""
+        if isinstance(module, nn.Flatten | nn.Unflatten) and len(made) != 1:
+            return Reshape(made)
+        if isinstance(module, ADAPTIVE_MAX):
+            return _windows(read, made)
+        if isinstance(module, CONSTANT_PADS) and not module.value:
+            return Padding(tuple(module.padding))
+        return None
 
     def _function(self, node: fx.Node) -> None:
         called = getattr(node.target, "__name__", str(node.target))
@@ -92,7 +115,7 @@ class Rewriting:
         """Sums, products and concatenations of maps: of nothing but tensors, and along channels."""
         if called == "cat":
             dim = (*node.args[1:2], node.kwargs.get("dim", node.kwargs.get("axis", 0)))[0]
-            if dim != 1:
+            if dim not in (1, -len(node.meta["shape"])):
                 raise self._refused(node, f"a concatenation along dimension {dim}")
         else:
             sources = [source.meta["shape"] for source in node.all_input_nodes]
@@ -112,8 +135,16 @@ class Rewriting:
             return nn.Identity()
         if called in RESHAPES and made == (math.prod(source or ()),):
             return nn.Flatten()
-        if called == "mean" and source is not None and len(source) == 3:
-            return _mean(node, source, made)
+        if called in RESHAPES and source is not None and math.prod(source) == math.prod(made):
+            return Reshape(made)
+        if called in ("mean", "amax") and source is not None:
+            return _over_space(node, called, source, made)
+        if called in ("clamp", "clip"):
+            return _clamp(node)
+        if called == "pad":
+            return _pad(node)
+        if called.startswith("adaptive_max_pool"):
+            return _windows(source, made)
         kind = TORCH.get(called.replace("_", ""))
         readers = [source for source in node.all_input_nodes if source.meta["shape"] is not None]
         arguments = _arguments(node)
@@ -142,9 +173,9 @@ class Rewriting:
         foreign = inside and kind.__module__.startswith("torch.nn")
         return InputError(
             f"layer {path} of {self.name}", got=kind.__name__ if foreign else got,
-            wanted="layers that can be planned and trained: convolutions and linear layers in 2-D, norms, "
-            "activations, pools, dropout, sums and concatenations of maps",
-            do="replace it, or add its kind (docs/extending.md)",
+            wanted="layers that can be planned and trained: convolutions, linear layers, norms, activations, "
+            "pools, dropout, borders, reshapes, sums, products and concatenations of maps",
+            do=f"replace it{_line_of(node)}, or add its kind (docs/extending.md)",
         )  # fmt: skip
 
 
@@ -165,16 +196,66 @@ def _made(kind: type[nn.Module], arguments: dict[str, Any], source: Shape, made:
         return nn.Identity()
     given = {key: value for key, value in arguments.items() if key not in INPUTS and value != []}
     if any(isinstance(value, fx.Node) for value in given.values()):  # a window as large as the map
-        whole = kind is nn.AvgPool2d and made[1:] == (1, 1) and source[1] == source[2]
-        return nn.AdaptiveAvgPool2d(1) if whole else None
+        averages = (nn.AvgPool1d, nn.AvgPool2d)
+        whole = kind in averages and math.prod(made[1:]) == 1 and len(set(source[1:])) == 1
+        return AVERAGES[len(source) - 2](1) if whole else None
+    if given.pop("divisor_override", None):
+        return None
     return kind(**given)
 
 
-def _mean(node: fx.Node, source: Shape, made: Shape) -> nn.Module | None:
-    """A mean over space, with or without the two dimensions of one pixel."""
+def _over_space(node: fx.Node, called: str, source: Shape, made: Shape) -> nn.Module | None:
+    """A mean or maximum over dimensions of space, which are left with one place each or taken out."""
     dims: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
-    if not isinstance(dims, list | tuple) or sorted(dim % 4 for dim in dims) != [2, 3]:
+    dims = [dims] if isinstance(dims, int) else dims
+    rank = len(source) + 1
+    if not isinstance(dims, list | tuple) or any(dim % rank < 2 for dim in dims):
         return None
-    if made == (source[0], 1, 1):
-        return nn.AdaptiveAvgPool2d(1)
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if made == (source[0],) else None
+    gone = {dim % rank - 1 for dim in dims}
+    left = tuple(1 if i in gone else size for i, size in enumerate(source))
+    pool = AVERAGES[rank - 3](left[1:]) if called == "mean" else _windows(source, left)
+    return pool if pool is None or made == left else nn.Sequential(pool, _shaped(made))
+
+
+def _shaped(made: Shape) -> nn.Module:
+    return nn.Flatten() if len(made) == 1 else Reshape(made)
+
+
+def _windows(source: Shape, made: Shape) -> nn.Module | None:
+    """A max pool down to the size of ``made``; None where the sides are no multiples."""
+    sides = list(zip(source[1:], made[1:], strict=True))
+    if not sides or any(side % left for side, left in sides):
+        return None
+    return MAXIMA[len(sides) - 1](tuple(side // left for side, left in sides))
+
+
+def _clamp(node: fx.Node) -> nn.Module | None:
+    """Between two constants; from 0 on it is a ReLU."""
+    low = node.kwargs.get("min", node.args[1] if len(node.args) > 1 else None)
+    high = node.kwargs.get("max", node.args[2] if len(node.args) > 2 else None)
+    if low == 0 and high is None:
+        return nn.ReLU()
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return None
+    return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(float(low), float(high))
+
+
+def _pad(node: fx.Node) -> nn.Module | None:
+    """A border of zeros, or of what the map has at its rim."""
+    given = _arguments(node) or {}
+    amounts, mode = given.get("pad"), given.get("mode", "constant")
+    if not isinstance(amounts, list | tuple) or not all(isinstance(n, int) for n in amounts):
+        return None
+    return Padding(tuple(amounts), mode) if not given.get("value") else None
+
+
+def _line_of(node: fx.Node) -> str:
+    """Where the user's code calls it: the innermost line that is not PyTorch's."""
+    frames = [
+        line.strip() for line in (node.stack_trace or "").splitlines() if line.strip().startswith("File")
+    ]
+    own = [line for line in frames if "/torch/" not in line and "/devices/network/" not in line]
+    if not own:
+        return ""
+    place = re.match(r'File "(.*)", line (\d+)', own[-1])
+    return f" in {Path(place[1]).name}, line {place[2]}" if place else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from blockwise.layers.weighted import Convolution, Weighted
 from blockwise.nets.chain import Chain
 from devices.errors import InputError, unknown_name
 
@@ -45,7 +46,7 @@ PLAIN = Style()
 def restyle(chain: Chain, style: Style) -> None:
     """Give ``chain`` the style, in place. Raises InputError for dropout where units are no rows of layers."""
     for path, module in list(chain.named_modules()):
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, Weighted):
             _restart(module, style)
         elif style.activation == "leaky-relu" and isinstance(module, nn.ReLU):
             chain.set_submodule(path, nn.LeakyReLU(SLOPE))
@@ -54,7 +55,7 @@ def restyle(chain: Chain, style: Style) -> None:
             chain.units[name] = _with_dropout(unit, style.dropout, chain.name)
 
 
-def _restart(layer: nn.Conv2d | nn.Linear, style: Style) -> None:
+def _restart(layer: Weighted, style: Style) -> None:
     if style.bias and layer.bias is None:
         layer.bias = nn.Parameter(layer.weight.new_empty(len(layer.weight)))
         starts = layer.weight.detach().clone()
@@ -72,7 +73,7 @@ def _with_dropout(unit: nn.Module, rate: float, model: str) -> nn.Module:
             do="leave it out, or use --model vgg8b, vgg11b, mlp or cnn",
         )  # fmt: skip
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    spatial = any(isinstance(module, nn.Conv2d) for module in unit)
+    spatial = any(isinstance(module, Convolution) for module in unit)
     for name, module in unit.named_children():
         layers[name] = module
         if isinstance(module, nn.ReLU | nn.LeakyReLU):

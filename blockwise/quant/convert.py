@@ -8,10 +8,12 @@ from collections import Counter
 
 from torch import nn
 
+from blockwise.layers.weighted import Weighted
 from blockwise.quant.catalogue import scheme
 from blockwise.quant.layers import (
     FloatReLU,
     QuantActivation,
+    QuantConv1d,
     QuantConv2d,
     QuantLinear,
     QuantReLU,
@@ -114,12 +116,14 @@ class _Conversion:
         inputs = self.inputs.get(layer.inputs[0])
         if bits == FLOAT_BITS and inputs is None:
             return None
-        if not isinstance(module, nn.Conv2d | nn.Linear):
+        if not isinstance(module, Weighted):
             raise InputError(
                 f"layer {layer.name}", got=type(module).__name__, wanted="one that has a quantized form",
                 do="train it in float, with --method fp32",
             )  # fmt: skip
         weights = self.plan.weights(bits, tuple(module.weight.shape), edge=layer.precision == "edge")
+        if isinstance(module, nn.Conv1d):
+            return QuantConv1d(module, weights, inputs)
         if isinstance(module, nn.Conv2d):
             return QuantConv2d(module, weights, inputs)
         return QuantLinear(module, weights, inputs)

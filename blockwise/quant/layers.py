@@ -9,6 +9,30 @@ from torch.nn import functional as F
 from blockwise.quant.quantizer import FLOAT_BITS, Quantizer
 from devices.network.ops import Op
 
+GEOMETRY = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+"""Of a convolution beside its channels."""
+
+
+class QuantConv1d(nn.Conv1d):
+    """A convolution of signals whose weight, and its input if that is not codes, are quantized."""
+
+    def __init__(
+        self, conv: nn.Conv1d, weight_quantizer: Quantizer, input_quantizer: nn.Module | None = None
+    ) -> None:
+        """Take over the parameters of a float convolution."""
+        options: dict[str, Any] = {name: getattr(conv, name) for name in GEOMETRY}
+        super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
+        self.weight, self.bias = conv.weight, conv.bias
+        self.weight_quantizer, self.input_quantizer = weight_quantizer, input_quantizer
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, L) -> (B, O, L')."""
+        if self.input_quantizer is not None:
+            input = self.input_quantizer(input)
+        weight: Tensor = self.weight_quantizer(self.weight)
+        out: Tensor = self._conv_forward(input, weight, self.bias)
+        return out
+
 
 class QuantConv2d(nn.Conv2d):
     """A convolution whose weight, and its input where that is not codes already, are quantized."""
@@ -17,10 +41,7 @@ class QuantConv2d(nn.Conv2d):
         self, conv: nn.Conv2d, weight_quantizer: Quantizer, input_quantizer: nn.Module | None = None
     ) -> None:
         """Take over the parameters of a float convolution."""
-        options: dict[str, Any] = {
-            name: getattr(conv, name)
-            for name in ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
-        }
+        options: dict[str, Any] = {name: getattr(conv, name) for name in GEOMETRY}
         super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
         self.weight, self.bias = conv.weight, conv.bias
         self.weight_quantizer, self.input_quantizer = weight_quantizer, input_quantizer
@@ -50,6 +71,10 @@ class QuantLinear(nn.Linear):
         if self.input_quantizer is not None:
             input = self.input_quantizer(input)
         return F.linear(input, self.weight_quantizer(self.weight), self.bias)
+
+
+QuantWeighted = QuantConv1d | QuantConv2d | QuantLinear
+"""For isinstance and annotations alike."""
 
 
 class QuantReLU(nn.Module):

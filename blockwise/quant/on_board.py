@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.layers import Shared, Signed
+from blockwise.quant.layers import QuantActivation, Shared, Signed
 from blockwise.quant.quantizer import Quantizer
 from devices.program.kernels.quantization import Encoded, Weights
 
@@ -175,8 +175,49 @@ class SignedOnBoard(QuantizerOnBoard):
         return torch.where(codes >= self.negative, -1.0, 1.0)
 
 
+class FormedOnBoard(QuantizerOnBoard):
+    """Behind an activation that is not part of the quantizer: codes of what ``form`` makes."""
+
+    def __init__(self, activation: QuantActivation) -> None:
+        quantizer = activation.quantizer
+        assert isinstance(quantizer, Quantizer)
+        super().__init__(quantizer)
+        self.form = copy.deepcopy(activation.form)
+
+    def encode(self, x: Tensor, trained: Tensor | None, kept: Tensor | None, *, moves: bool) -> Encoded:
+        """A gradient comes through where both let it."""
+        made, slope = self._formed(x)
+        found = super().encode(made, trained, kept, moves=moves)
+        return Encoded(found.codes, found.mask & (slope != 0), found.kept)
+
+    def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Codes of the activation."""
+        return super().encode_at_rest(self._formed(x)[0], levels)
+
+    def gradient(
+        self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,
+        trained: Tensor | None, kept: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """``x`` is what the activation reads; a mask alone is of an activation that is linear in pieces."""
+        if x is None:
+            return super().gradient(gradient, mask, codes, None, trained, kept)
+        made, slope = self._formed(x)
+        found, step = super().gradient(gradient, None, None, made, trained, kept)
+        return found * slope, step
+
+    def _formed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The activation of x, and its derivative there."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            made = self.form(x)
+            (slope,) = torch.autograd.grad(made.sum(), x)
+        return made.detach(), slope
+
+
 def on_board(quantizer: nn.Module) -> QuantizerOnBoard:
     """The quantizer of a layer, or of what several layers read, as a board has it."""
+    if isinstance(quantizer, QuantActivation):
+        return FormedOnBoard(quantizer)
     if isinstance(quantizer, Shared):
         return on_board(quantizer.quantizer)
     if isinstance(quantizer, Signed):

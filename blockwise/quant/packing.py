@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.layers.weighted import Weighted
+from blockwise.quant.layers import QuantWeighted
 from blockwise.quant.quantizer import Quantizer
 from devices.network.ops import weights_to_a_code
 from devices.program.execute import memory
@@ -58,12 +59,12 @@ def unpack(kind: type[Quantizer], packed: Packed) -> Tensor:
 
 def stored_bytes(model: nn.Module) -> int:
     """Bytes of all weights of convolutions and linear layers as deployed, with what decodes them."""
-    layers = (module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+    layers = (module for module in model.modules() if isinstance(module, Weighted))
     return sum(_stored(layer) for layer in layers)
 
 
-def _stored(layer: nn.Conv2d | nn.Linear) -> int:
-    if not isinstance(layer, QuantConv2d | QuantLinear):
+def _stored(layer: Weighted) -> int:
+    if not isinstance(layer, QuantWeighted):
         return 4 * layer.weight.numel()
     quantizer, shape = layer.weight_quantizer, layer.weight.shape
     memory = quantizer.memory(quantizer.bits)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.quant.layers import QuantWeighted
 from blockwise.quant.quantizer import ParameterRule, Quantizer
 
 Constraint = Callable[[Tensor], None]
@@ -25,7 +25,7 @@ class ParameterRules:
         rules: dict[Tensor, ParameterRule] = {}
         constraints: dict[Tensor, Constraint] = {}
         for module in model.modules():
-            if isinstance(module, QuantConv2d | QuantLinear):
+            if isinstance(module, QuantWeighted):
                 quantizer = module.weight_quantizer
                 if quantizer.weight_rule is not None:
                     rules[module.weight] = quantizer.weight_rule

@@ -14,7 +14,7 @@ from blockwise.data import Normalize, Split
 from blockwise.layers.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.quant.layers import QuantWeighted
 from devices.errors import InputError
 from devices.network.trace import links
 
@@ -76,12 +76,12 @@ def fold_norms(module: nn.Module, name: str) -> None:
     for layer in layers:
         if layer.op.batch_statistics:
             norm, before = modules[layer.name], modules.get(layer.inputs[0])
-            if isinstance(before, QuantConv2d | QuantLinear) and readers[layer.inputs[0]] == 1:
+            if isinstance(before, QuantWeighted) and readers[layer.inputs[0]] == 1:
                 assert isinstance(norm, BATCH_NORMS)
                 _fold(before, norm)
 
 
-def _fold(layer: QuantConv2d | QuantLinear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+def _fold(layer: QuantWeighted, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     mean, variance = norm.running_mean, norm.running_var
     if not layer.weight_quantizer.after_training or mean is None or variance is None:
         return

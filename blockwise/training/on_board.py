@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.layers.norms import ConstantNorm
+from blockwise.layers.weighted import Weighted
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
-from blockwise.quant.layers import FloatReLU, QuantConv2d, QuantLinear, QuantReLU, Shared, Signed
+from blockwise.quant.layers import FloatReLU, QuantActivation, QuantReLU, QuantWeighted, Shared, Signed
 from blockwise.quant.numeric.ranges import SMALLEST_STEP
 from blockwise.quant.on_board import QuantizerOnBoard, on_board
 from blockwise.quant.quantizer import Quantizer
@@ -95,7 +96,7 @@ def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     """The trained tensors of a layer by what plans call them: scale and shift of a norm are its bias."""
     quantizer = _own_quantizer(module)
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    is_norm = weight is not None and not isinstance(module, nn.Conv2d | nn.Linear)
+    is_norm = weight is not None and not isinstance(module, Weighted)
     rows: dict[str, list[nn.Parameter | None]] = {
         "weight": [] if is_norm else [weight],
         "bias": [weight, bias] if is_norm else [bias],
@@ -107,20 +108,20 @@ def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
 def _own_quantizer(module: nn.Module) -> Quantizer | None:
     """What has the values: the quantizer of magnitudes, where there is a sign beside it."""
     found = _quantizes(module)
-    found = found.quantizer if isinstance(found, Shared) else found
+    found = found.quantizer if isinstance(found, Shared | QuantActivation) else found
     found = found.magnitude if isinstance(found, Signed) else found
     assert found is None or isinstance(found, Quantizer)
     return found
 
 
 def _quantizes(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, Quantizer | Signed | Shared):
+    if isinstance(module, Quantizer | Signed | Shared | QuantActivation):
         return module
     return module.quantizer if isinstance(module, QuantReLU) else _weight_quantizer(module)
 
 
 def _weight_quantizer(module: nn.Module) -> Quantizer | None:
-    return module.weight_quantizer if isinstance(module, QuantConv2d | QuantLinear) else None
+    return module.weight_quantizer if isinstance(module, QuantWeighted) else None
 
 
 def _pace(updater: Updater, parameter: nn.Parameter) -> Pace:

@@ -6,8 +6,10 @@ The module is traced symbolically (torch.fx) and its shapes are found on an empt
 import contextlib
 import copy
 import io
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -33,6 +35,8 @@ def op_class(module: nn.Module) -> type[Op] | None:
 
 class _Tracer(fx.Tracer):
     """Stops at every module that is an operation, quantized layers included."""
+
+    record_stack_traces = True  # where the user's code calls what is refused
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return op_class(m) is not None
@@ -71,9 +75,16 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
         return _Tracer().trace(module)
     except Exception as error:  # whatever the module's own code raises on symbolic values
         raise InputError(
-            name, got=f"{type(error).__name__}: {_line(error)}", wanted="a network that torch.fx can trace",
-            do="choose another model",
+            f"{name}{place_of(error)}", got=f"{type(error).__name__}: {_line(error)}",
+            wanted="a network that torch.fx can trace", do="choose another model",
         ) from error  # fmt: skip
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised in code that is neither PyTorch's nor of these packages; "" if nowhere."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    return f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
 def links(module: nn.Module, name: str) -> tuple[Layer, ...]:

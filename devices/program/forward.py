@@ -15,7 +15,7 @@ from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
 from devices.program.parameter import Parameter
 from devices.program.schedule import ACTIVATION, Program
-from devices.program.values import Values, maker_of, with_roles
+from devices.program.values import Values, maker_of, mixed, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
 """Operands by role."""
@@ -88,14 +88,15 @@ class ForwardLowering:
             if idle or streams or row.output == "view":
                 self._pass_on(layer, idle)
                 continue
-            sources = self.values.of(layer.inputs)
-            overwrites = row.output == "in_place" and self._may_overwrite(layer, readers, makers)
+            sources, dropouts = self._undropped(layer, self.values.of(layer.inputs))
+            stored = isinstance(sources[0], Stored)  # sums that the layer itself evaluates lie nowhere
+            overwrites = row.output == "in_place" and stored and self._may_overwrite(layer, readers, makers)
             output = tensors_of(sources[0])[0] if overwrites else self._new_output(layer, row, sources)
             keeps = layer.name in kept
             extras = self._save(layer, row, sources, output) if keeps else self._passing(layer, row)
             if row.remade and overwrites and keeps:
                 self._recipes[output] = (makers[layer.inputs[0]], layer)
-            self._set_output(layer, sources, output, training)
+            self._set_output(layer, sources, output, training, dropouts)
             moved = self._moved(layer) if training and phase == "forward" else ()
             evaluated = self._evaluated(layer, sources)
             self.program.emit(
@@ -123,6 +124,8 @@ class ForwardLowering:
         At rest sums, and what norms make of them, need not be stored: the reader has each when it is
         complete. A group norm looks at all of its group first.
         """
+        if layer.op.pads and reader.accumulates:
+            return True
         if not reader.elementwise or row.output == "stream":
             return reader.elementwise
         at_rest = self.table.packs and not training
@@ -140,9 +143,32 @@ class ForwardLowering:
         outputs[layer.name] = inputs[0] if idle else Derived(layer.name, inputs)
         self.values.applied.setdefault(layer.name, self.held.get(layer.name, ()))
 
-    def _set_output(self, layer: Layer, sources: Sequence[Operand], output: str, training: bool) -> None:
-        """Where the output is. A norm in training leaves scale and shift to whoever reads it."""
-        self.values.outputs[layer.name] = Stored(output)
+    def _undropped(
+        self, layer: Layer, sources: tuple[Operand, ...]
+    ) -> tuple[tuple[Operand, ...], tuple[str, ...]]:
+        """What a layer that hands on codes reads behind dropouts, whose factors its own reader applies."""
+        dropouts = []
+        if layer.op.passes_codes and len(sources) == 1:
+            (source,) = sources
+            while isinstance(source, Derived) and self.program.layers[source.layer].op.drops:
+                dropouts.append(source.layer)
+                (source,) = source.inputs
+            sources = (source,)
+        return sources, tuple(reversed(dropouts))
+
+    def _set_output(
+        self, layer: Layer, sources: Sequence[Operand], output: str, training: bool, dropouts: Sequence[str]
+    ) -> None:
+        """Where the output is. In training a norm leaves scale and shift to whoever reads it.
+
+        So does a dropout its factor: codes that it keeps stay as they are.
+        """
+        if self.table.packs and training and layer.op.drops:
+            dropouts = (*dropouts, layer.name)
+        operand: Operand = Stored(output)
+        for name in dropouts:
+            operand = Derived(name, (operand,))
+        self.values.outputs[layer.name] = operand
         if self.table.packs and training and self.table.row(layer).statistics:
             self.values.outputs[layer.name] = Derived(layer.name, (Stored(output),))
             self.values.applied[layer.name] = tuple(p.latent for p in self.parameters.get(layer.name, ()))
@@ -181,6 +207,8 @@ class ForwardLowering:
             names = (name for source in sources for name in tensors_of(source))
             levels[output] = tuple(dict.fromkeys(s for name in names for s in levels.get(name, ())))
             self.values.makers[output] = next(filter(None, map(maker_of, sources)), "")
+            if mixed(sources):  # stored as floats
+                levels[output], self.values.makers[output] = (), ""
         elif layer.op.makes_codes:
             self.values.makers[output] = layer.name if self.bits.activation_of(layer) < FLOAT_BITS else ""
             if self.bits.quantizer_of(layer).levels != 0:
@@ -210,7 +238,7 @@ class ForwardLowering:
             return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
         if self.bits.activation_of(layer) == FLOAT_BITS:
             return ("output",)  # a float ReLU's output tells its mask
-        if reads_value:
+        if reads_value or (self.bits.activations.reads_codes and layer.op.bounded):
             return ("input",)  # which tells mask and codes once more
         return ("mask", "output") if self.bits.activations.reads_codes else ("mask",)
 
@@ -239,7 +267,8 @@ class ForwardLowering:
         owner = self._owners[layer.name]
         source = self.program.declared(tensors_of(sources[0])[0])
         codes = self.bits.activation_of(layer) if self.table.packs else FLOAT_BITS
-        bits = {"float": FLOAT_BITS, "codes": codes, "input": source.bits}[row.width]
+        as_read = FLOAT_BITS if self.table.packs and mixed(sources) else source.bits
+        bits = {"float": FLOAT_BITS, "codes": codes, "input": as_read}[row.width]
         shape = (self.batch, *layer.shape)
         if layer.op.ends:  # cross entropy keeps as many probabilities as it reads logits
             shape = source.shape if isinstance(layer.op, CrossEntropy) else (1,)

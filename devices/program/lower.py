@@ -79,7 +79,7 @@ class Lowering(UpdateLowering):
         """The layer whose output a name stands for, if each on the way has one reader."""
         layers = self.program.layers
         while name in layers and self._readers[name] == 1:
-            if self.table.row(layers[name]).output != "view":
+            if self.table.row(layers[name]).output != "view" or len(layers[name].inputs) > 1:
                 return layers[name]
             name = layers[name].inputs[0]
         return None
@@ -107,7 +107,7 @@ class Lowering(UpdateLowering):
         saved = self._saved(layer)
         grads = self._parameter_gradients(layer, owner)
         reuse = gradient if row.gradient == "in_place" else None
-        written = [self._target(name, reuse, owner) for name in targets]
+        written = [(_gradient_role(layer, name), *self._target(name, reuse, owner)) for name in targets]
         self._emit_backward(
             layer,
             "backward",
@@ -123,7 +123,7 @@ class Lowering(UpdateLowering):
         owner, macs = self._owners[layer.name], layer.macs * self.images
         arriving = ("gradient", self._arriving(gradient))
         for name in targets:
-            target = self._target(name, None, owner)
+            target = ("input gradient", *self._target(name, None, owner))
             scratch = self._filter_scratch(layer)
             self._emit_backward(
                 layer, "backward (input)", (arriving, *self._held(layer)), [target], [], scratch, macs
@@ -163,15 +163,15 @@ class Lowering(UpdateLowering):
         return self._declare(name, size, FLOAT_BITS, cat.WEIGHT_GRADIENTS, weights.owner)
 
     def _emit_backward(
-        self, layer: Layer, action: str, operands: Roles, targets: Sequence[tuple[str, bool]],
+        self, layer: Layer, action: str, operands: Roles, targets: Sequence[tuple[str, str, bool]],
         grads: Sequence[tuple[Parameter, str]], scratch: tuple[str, ...] = (), macs: int = 0,
         moved: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
-        """``targets`` are the gradients of inputs, and if they are added to; ``moved`` takes its step."""
+        """``targets`` are gradients of inputs: role, name, if it is added to. ``moved`` takes its step."""
         prefix = len(layer.name) + 1
-        results = [*moved, *(("input gradient", name) for name, _ in targets)]
+        results = [*moved, *((role, name) for role, name, _ in targets)]
         results += [(f"{p.latent[prefix:]} gradient", name) for p, name in grads]
-        added = [name for name, adds in targets if adds]
+        added = [name for _, name, adds in targets if adds]
         added += [name for p, name in grads if p.latent in self.accumulators]
         self.program.emit(
             action, "backward", self._owners[layer.name], layer=layer.name, operands=operands,
@@ -244,6 +244,12 @@ class Lowering(UpdateLowering):
 
     def next_step(self) -> None:
         """What follows is a step of its own: a device has nothing left from the one before."""
+
+
+def _gradient_role(layer: Layer, name: str) -> str:
+    """Of the first input "input gradient", of others with their number from 1."""
+    index = layer.inputs.index(name)
+    return f"input gradient {index}" if index else "input gradient"
 
 
 def _ends(states: Roles) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ Codes are read with the levels of the quantizer that made them, and a normalised
 and shift. Both may change, or leave RAM, before the last reader: then it reads a copy of what they were.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from devices.network import Layer
 from devices.program.operation import Derived, Operand, Stored
@@ -70,6 +70,19 @@ def maker_of(operand: Operand) -> str:
     if isinstance(operand, Stored):
         return operand.maker
     return next((maker for source in operand.inputs if (maker := maker_of(source))), "")
+
+
+def mixed(operands: Iterable[Operand]) -> bool:
+    """Whether codes of several quantizers stand side by side in them, or codes and floats."""
+    return len({maker for operand in operands for maker in _makers_of(operand)}) > 1
+
+
+def _makers_of(operand: Operand) -> Iterator[str]:
+    if isinstance(operand, Stored):
+        yield operand.maker
+        return
+    for source in operand.inputs:
+        yield from _makers_of(source)
 
 
 def levels_of(operand: Operand) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.utils.hooks import RemovableHandle
 
 from blockwise import models, quant
 from blockwise.layers.norms import replace_norms
@@ -15,7 +17,7 @@ from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.quant import Quantizer
-from blockwise.quant.layers import QuantReLU
+from blockwise.quant.layers import QuantActivation, QuantReLU
 from blockwise.training import float_regime
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
 from blockwise.training.phase import Phase
@@ -37,14 +39,16 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
 
 
 def built(
-    name: str,
+    name: str | nn.Module,
     in_shape: tuple[int, ...],
     classes: int,
     width: int,
     norm: str,
     style: models.Style = models.PLAIN,
 ) -> Chain:
-    """A model of the catalogue, or ``resnet8``: a block for each of the three stages."""
+    """A model of the catalogue, ``resnet8`` (a block for each of three stages), or a module of one's own."""
+    if isinstance(name, nn.Module):
+        return models.replica(models.from_module(name, in_shape), norm, style, None)
     if name != "resnet8":
         return models.build(name, in_shape, classes, width, norm, style)
     chain = resnet(8, in_shape, classes, width)
@@ -57,7 +61,7 @@ def built(
 @dataclass
 class OneStep:
     regime: str = "bp"
-    model: str = "cnn"
+    model: str | nn.Module = "cnn"
     norm: str = "batch"
     method: str = "fp32"
     optimizer: str = "sgd-momentum"
@@ -103,9 +107,10 @@ class OneStep:
         self.procedure = float_regime(self.regime, self.micro_batch)
         with torch.no_grad(), frozen_statistics(self.net):  # quantizers set themselves up
             self.net.train()
-            self.net.run(normalize(self.images.repeat(4, 1, 1, 1)), 0, len(self.net))
+            self.net.run(normalize(self.images.repeat(4, *[1] * len(self.in_shape))), 0, len(self.net))
         for norm in self.net.modules():  # so that statistics and scales are nobody's defaults
-            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm):
+            norms = nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm
+            if isinstance(norm, norms) and norm.weight is not None:
                 nn.init.uniform_(norm.weight, 0.5, 1.5)
                 nn.init.uniform_(norm.bias, -0.3, 0.3)
 
@@ -162,7 +167,7 @@ class OneStep:
         )
         modules = dict(modules_of(chain, net, plan.layers))
         start = _state(modules)
-        codes = Codes(machine, modules)
+        codes, drops = Codes(machine, modules), dropping(machine, modules)
         for phase in phases:
             if len(phases) > 1:
                 for index in range(len(net)):
@@ -174,6 +179,8 @@ class OneStep:
             self.simulated(net, updater, phase)
         updater.close()
         codes.close()
+        for handle in drops:
+            handle.remove()
         after = {name: v for name, v in _state(modules).items() if name in plan.tensors}
         offsets = offsets or pack(buffers_of(plan, 8), 8).offsets
         memory = execute(plan, offsets, machine, codes.compare)
@@ -196,7 +203,8 @@ class Codes:
     def __init__(self, machine: FloatMachine, modules: Mapping[str, nn.Module]) -> None:
         self.machine, self.count, self.flips = machine, 0, 0
         self.simulated: dict[str, list[torch.Tensor]] = {}
-        quantized = {n: m for n, m in modules.items() if isinstance(m, QuantReLU | Quantizer)}
+        kinds = QuantReLU | QuantActivation | Quantizer
+        quantized = {n: m for n, m in modules.items() if isinstance(m, kinds)}
         self.handles = [m.register_forward_hook(self._hook(name)) for name, m in quantized.items()]
 
     def _hook(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
@@ -223,6 +231,29 @@ class Codes:
         simulated = expected.pop(0)
         apart = (board - simulated).abs() > 1e-3 * simulated.abs().max()
         self.count, self.flips = self.count + apart.numel(), self.flips + int(apart.sum())
+
+
+def dropping(machine: FloatMachine, modules: Mapping[str, nn.Module]) -> list[RemovableHandle]:
+    """Both sides drop the same: what is drawn here, in place of the simulation's own draws."""
+    g, handles = torch.Generator().manual_seed(2), []
+
+    def drop(name: str) -> Callable[[_DropoutNd, tuple[torch.Tensor], torch.Tensor], torch.Tensor | None]:
+        def again(module: _DropoutNd, inputs: tuple[torch.Tensor], _: object) -> torch.Tensor | None:
+            if not module.training:
+                return None
+            (x,) = inputs
+            shape = x.shape if isinstance(module, nn.Dropout) else x.shape[:2]
+            kept = torch.rand(shape, generator=g) >= module.p
+            before = [machine.draws[name]] if name in machine.draws else []
+            machine.draws[name] = torch.cat([*before, kept])
+            return x * kept.view(*kept.shape, *[1] * (x.ndim - kept.ndim)) / (1 - module.p)
+
+        return again
+
+    for name, module in modules.items():
+        if isinstance(module, _DropoutNd):
+            handles.append(module.register_forward_hook(drop(name)))
+    return handles
 
 
 def _state(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:

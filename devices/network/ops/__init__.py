@@ -5,7 +5,7 @@ An operation is added by a file of its own and a line of :data:`OPS`, or from ou
 
 from collections.abc import Iterable, Iterator
 
-from devices.network.ops.activations import LeakyReLU, ReLU, Sigmoid, Swish
+from devices.network.ops.activations import GELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from devices.network.ops.add import Add
 from devices.network.ops.call import Call
 from devices.network.ops.cat import Cat
@@ -14,9 +14,9 @@ from devices.network.ops.dropout import ChannelDropout, Dropout
 from devices.network.ops.linear import Linear
 from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
 from devices.network.ops.mul import Mul
-from devices.network.ops.norms import BatchNorm, FrozenNorm, GroupNorm, RecomputedBatchNorm
+from devices.network.ops.norms import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, RecomputedBatchNorm
 from devices.network.ops.op import Op, Unknown, weights_to_a_code
-from devices.network.ops.pad import Shortcut
+from devices.network.ops.pad import Pad, Shortcut
 from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from devices.network.ops.quantize import Quantize
 from devices.network.ops.row import Row
@@ -24,6 +24,7 @@ from devices.network.ops.spread import SpatialStd
 from devices.network.ops.view import View
 
 __all__ = [
+    "GELU",
     "OPS",
     "AdaptiveAvgPool",
     "Add",
@@ -37,11 +38,13 @@ __all__ = [
     "Dropout",
     "FrozenNorm",
     "GroupNorm",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MaxPool",
     "Mul",
     "Op",
+    "Pad",
     "Quantize",
     "ReLU",
     "RecomputedBatchNorm",
@@ -51,6 +54,7 @@ __all__ = [
     "SimilarityLoss",
     "SpatialStd",
     "Swish",
+    "Tanh",
     "Unknown",
     "View",
     "WeightedSum",
@@ -66,11 +70,14 @@ OPS: list[type[Op]] = [
     BatchNorm,
     RecomputedBatchNorm,
     GroupNorm,
+    LayerNorm,
     FrozenNorm,
     ReLU,
     LeakyReLU,
     Swish,
+    GELU,
     Sigmoid,
+    Tanh,
     Quantize,
     MaxPool,
     AvgPool,
@@ -79,6 +86,7 @@ OPS: list[type[Op]] = [
     Mul,
     Cat,
     View,
+    Pad,
     Shortcut,
     Dropout,
     ChannelDropout,

@@ -17,7 +17,7 @@ class ReLU(Op):
     high: float | None = None
 
     kind = "relu"
-    modules = ("ReLU", "ReLU6", "Hardtanh")
+    modules = ("ReLU", "ReLU6")
     functions = ("relu", "relu6")
     makes_codes = True
     both_signs = False
@@ -39,6 +39,11 @@ class ReLU(Op):
         if call.called == "relu6":
             return cls(high=6.0)
         return cls(call.option("min_val", 1 << 10, 0.0), call.option("max_val", 1 << 10, None))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it clips at the top: then its own limit and that of a quantizer are two."""
+        return self.high is not None
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,57 @@ class Swish(Op):
     def of(cls, call: Call) -> Self:
         """By the name of what is called."""
         return cls(call.called.lower().startswith("hard"))
+
+
+@dataclass(frozen=True)
+class GELU(Op):
+    """x Phi(x), Phi the normal distribution function, or ``tanh``: as the tanh formula has it.
+
+    Hendrycks & Gimpel 2016 (arXiv 1606.08415).
+    """
+
+    tanh: bool = False
+
+    kind = "gelu"
+    modules = ("GELU",)
+    functions = ("gelu",)
+    makes_codes = True
+    both_signs = False  # but for values above -0.18, which codes read as 0
+    elementwise = True
+    costs = Swish.costs
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """By the formula that is asked for."""
+        return cls(call.option("approximate", 1 << 10, "none") == "tanh")
+
+
+@dataclass(frozen=True)
+class Tanh(Op):
+    """tanh(x), or ``hard``: x between ``low`` and ``high``."""
+
+    hard: bool = False
+    low: float = -1.0
+    high: float = 1.0
+
+    kind = "tanh"
+    modules = ("Tanh", "Hardtanh")
+    functions = ("tanh", "hardtanh")
+    elementwise = True
+    costs = MappingProxyType(
+        {
+            # Its output tells the derivative, and whether it was clipped.
+            "device": Row(saves=("output",), gradient="in_place"),
+            "pytorch": Row(saves=("output",)),
+        }
+    )
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """By the name of what is called, with its limits."""
+        if not call.called.lower().startswith("hard"):
+            return cls()
+        return cls(True, call.option("min_val", 1, cls.low), call.option("max_val", 2, cls.high))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ from devices.network.ops.row import Row
 
 @dataclass(frozen=True)
 class Cat(Op):
-    """Its inputs one behind the other along ``dim``; 1 are the channels."""
+    """Its inputs one behind the other along ``dim``; 1 are the channels.
+
+    They stay where they are: whoever reads it takes each channel from the map that has it, with the levels
+    of the quantizer that made its codes. The gradient of each is a map of its own.
+    """
 
     dim: int = 1
 
@@ -19,9 +23,10 @@ class Cat(Op):
     keeps_sign = True
     functions = ("cat", "concat", "concatenate")
     passes_codes = True
-    costs = MappingProxyType({"device": Row(width="input", gradient="share")})
+    costs = MappingProxyType({"device": Row("view"), "pytorch": Row(gradient="share")})
 
     @classmethod
     def of(cls, call: Call) -> Self:
         """Along the dimension that is given."""
-        return cls(int(call.option("dim", 1, 0)))
+        dim = int(call.option("dim", 1, 0))
+        return cls(dim + len(call.output) + 1 if dim < 0 else dim)

@@ -1,5 +1,6 @@
 """Norms: of a batch, of groups of channels, and constant ones."""
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Self
@@ -107,6 +108,43 @@ class GroupNorm(Op):
     def norm_groups(self) -> int:
         """As many means of a sample."""
         return self.groups
+
+
+@dataclass(frozen=True)
+class LayerNorm(Op):
+    """Each sample by the mean and variance over its last dimensions (Ba et al. 2016, arXiv 1607.06450).
+
+    ``normalized`` are their sizes; a scale and a shift belong to each of their elements.
+    """
+
+    normalized: tuple[int, ...]
+    rows: int = 1  # of a sample: how many means it has
+    eps: float = EPS
+    affine: bool = True
+
+    kind = "layer_norm"
+    modules = ("LayerNorm",)
+    elementwise = True
+    normalises = True
+    costs = GroupNorm.costs
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """The geometry of a module of torch.nn."""
+        norm = call.module
+        shape = tuple(norm.normalized_shape)
+        rows = math.prod(call.inputs[0]) // math.prod(shape) if call.inputs and call.inputs[0] else 1
+        return cls(shape, rows, norm.eps, norm.weight is not None)
+
+    @property
+    def biases(self) -> int:
+        """A scale and a shift for each element, or none."""
+        return 2 * math.prod(self.normalized) * self.affine
+
+    @property
+    def norm_groups(self) -> int:
+        """As many means of a sample."""
+        return self.rows
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ class Op:
     """Its values lie on both sides of zero; codes of others count from zero."""
     keeps_sign: ClassVar[bool] = False
     """Its values are below zero only where one of its inputs is."""
+    pads: ClassVar[bool] = False
+    """It puts a border around maps, which sums of products read without a copy."""
     drops: ClassVar[bool] = False
     """It drops elements in training; at rest it does nothing."""
     overwritable: ClassVar[bool] = False
@@ -80,6 +82,11 @@ class Op:
     def words(self) -> str:
         """What it is called in a sentence."""
         return self.kind.replace("_", " ")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether what it makes codes of has an upper limit of its own, beside that of the codes."""
+        return False
 
     @property
     def reads_sums(self) -> bool:

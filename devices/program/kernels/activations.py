@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from devices.network.ops import LeakyReLU, ReLU
+from devices.network.ops import LeakyReLU
 from devices.program.execute.frame import Frame
-from devices.program.kernels import pools
+from devices.program.kernels import forms, pools
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -21,7 +21,8 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
     if quantizer is None:
         out = machine.float_form(frame.layer, x)
         frame.put("output", out)
-        frame.put("mask", (out > 0).long())
+        if frame.makes("mask"):
+            frame.put("mask", forms.passes(frame.layer.op, out).long())
         return
     _, trained, kept = machine.state_of(frame)
     if frame.operation.at_rest:
@@ -40,8 +41,7 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     g = frame.value("gradient")
     quantizer = machine.quantizers.get(frame.operation.layer)
     if quantizer is None:
-        passes = frame.value("saved output") > 0 if frame.has("saved output") else frame.raw("saved mask") > 0
-        pools.put_gradient(frame, torch.where(passes.view(g.shape), g, 0))
+        pools.put_gradient(frame, _through(frame, g))
         return
     _, trained, kept = machine.state_of(frame)
     g = g.view(len(g), *frame.layer.shape)
@@ -52,6 +52,28 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     pools.put_gradient(frame, found)
     if step is not None:
         frame.put("step gradient", step)
+
+
+def _through(frame: Frame, g: Tensor) -> Tensor:
+    """The gradient of a float activation's input, by what was saved of it."""
+    op = frame.layer.op
+    if frame.has("saved input"):
+        return g * forms.slope_at(op, frame.value("saved input").view(g.shape))
+    if frame.has("saved mask"):
+        return torch.where(frame.raw("saved mask").bool().view(g.shape), g, 0)
+    return torch.where(forms.passes(op, frame.value("saved output")).view(g.shape), g, 0)
+
+
+def gate(machine: "FloatMachine", frame: Frame) -> None:
+    """A sigmoid or a hyperbolic tangent: floats."""
+    (x,) = frame.values("input")
+    frame.put("output", forms.activated(frame.layer.op, x))
+
+
+def gate_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """By its output."""
+    g = frame.value("gradient")
+    pools.put_gradient(frame, g * forms.slope_of(frame.layer.op, frame.value("saved output")).view(g.shape))
 
 
 def leaky(machine: "FloatMachine", frame: Frame) -> None:
@@ -68,9 +90,3 @@ def leaky_backward(machine: "FloatMachine", frame: Frame) -> None:
     assert isinstance(op, LeakyReLU)
     negative = frame.raw("saved sign").bool().view(g.shape)
     pools.put_gradient(frame, torch.where(negative, op.slope * g, g))
-
-
-def limited(op: object, x: Tensor) -> Tensor:
-    """A float ReLU between its limits."""
-    assert isinstance(op, ReLU)
-    return x.clamp(op.low, op.high)

@@ -2,17 +2,21 @@
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from devices.network import Layer
-from devices.network.ops import Add, Shortcut, View
+from devices.network.ops import Add, Cat, ChannelDropout, Dropout, Mul, Pad, Shortcut, View
 from devices.program.execute.frame import Frame
-from devices.program.kernels import pools
+from devices.program.kernels import dropout, pools
 from devices.program.kernels.pullback import pulled
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
+
+ROLES = ("input gradient", "input gradient 1")
+"""Of the gradients of two inputs."""
 
 
 def forward(machine: "FloatMachine", frame: Frame) -> None:
@@ -27,6 +31,41 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     frame.put("input gradient", found)
 
 
+def pad_forward(machine: "FloatMachine", frame: Frame) -> None:
+    """Of a border that has to be stored; codes have a border of codes."""
+    op = frame.layer.op
+    assert isinstance(op, Pad)
+    stored = frame.raws("input")
+    if not stored:
+        frame.put("output", computed(frame.layer, frame.values("input")))
+    elif op.mode == "constant":
+        frame.put("output", F.pad(stored[0], op.amounts, value=dropout.zero(machine, frame)))
+    else:
+        frame.put("output", F.pad(stored[0].float(), op.amounts, op.mode).to(stored[0].dtype))
+
+
+def mul_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """Of each factor: the gradient times the other, summed where one value stands for many."""
+    factors = frame.values("saved input")
+    g = frame.value("gradient").view(len(factors[0]), *frame.layer.shape)
+    for role, mine, other in zip(ROLES, factors, reversed(factors), strict=True):
+        if frame.makes(role):
+            frame.put(role, (g * other).sum_to_size(mine.shape))
+
+
+def cat_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """To each input its part."""
+    op, layers = frame.layer.op, frame.schedule.layers
+    assert isinstance(op, Cat)
+    g = frame.value("gradient")
+    g = g.view(len(g), *frame.layer.shape)
+    sizes = [layers[name].shape[op.dim - 1] for name in frame.layer.inputs]
+    for index, part in enumerate(g.split(sizes, op.dim)):
+        role = f"input gradient {index}" if index else "input gradient"
+        if frame.makes(role):
+            frame.put(role, part)
+
+
 def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
     """What the layer makes of its inputs."""
     first, op = inputs[0], layer.op
@@ -35,9 +74,17 @@ def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
         for other in inputs[1:]:
             total = total + other
         return total
+    if isinstance(op, Mul):
+        return inputs[0] * inputs[1]
+    if isinstance(op, Cat):
+        return torch.cat(inputs, op.dim)
+    if isinstance(op, Pad):
+        return F.pad(first, op.amounts, op.mode)
+    if isinstance(op, Dropout | ChannelDropout):
+        return dropout.scaled(op, first)
     if isinstance(op, View):
         return first.reshape(len(first), *layer.shape)
     if isinstance(op, Shortcut):
         taken = first[:, :, :: op.stride, :: op.stride]
         return F.pad(taken, (0, 0, 0, 0, op.channels_before, op.channels_behind))
-    return pools.mean(op, first)
+    return pools.mean(layer, first)

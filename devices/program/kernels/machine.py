@@ -10,7 +10,18 @@ from devices.network import IMAGES, LABELS, Layer
 from devices.network.ops import FrozenNorm, MaxPool
 from devices.program.execute.frame import Frame, Kernel, Parameters, found_kernel
 from devices.program.execute.memory import Misread
-from devices.program.kernels import activations, elementwise, losses, moves, norms, pools, updates, weighted
+from devices.program.kernels import (
+    activations,
+    dropout,
+    elementwise,
+    forms,
+    losses,
+    moves,
+    norms,
+    pools,
+    updates,
+    weighted,
+)
 from devices.program.kernels.quantization import OnBoard
 from devices.program.kernels.updates import Optimizer, Pace
 from devices.program.operation import Operation, Stored
@@ -35,17 +46,36 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("group_norm", "backward"): norms.backward,
     ("frozen_norm", "forward"): norms.forward,
     ("frozen_norm", "backward"): norms.backward,
+    ("layer_norm", "forward"): norms.forward,
+    ("layer_norm", "backward"): norms.backward,
     ("relu", "forward"): activations.forward,
     ("relu", "backward"): activations.backward,
     ("quantize", "forward"): activations.forward,
     ("quantize", "backward"): activations.backward,
     ("leaky_relu", "forward"): activations.leaky,
     ("leaky_relu", "backward"): activations.leaky_backward,
+    ("swish", "forward"): activations.forward,
+    ("swish", "backward"): activations.backward,
+    ("gelu", "forward"): activations.forward,
+    ("gelu", "backward"): activations.backward,
+    ("sigmoid", "forward"): activations.gate,
+    ("sigmoid", "backward"): activations.gate_backward,
+    ("tanh", "forward"): activations.gate,
+    ("tanh", "backward"): activations.gate_backward,
+    ("mul", "forward"): elementwise.forward,
+    ("mul", "backward"): elementwise.mul_backward,
+    ("cat", "backward"): elementwise.cat_backward,
     ("max_pool", "forward"): pools.max_forward,
     ("max_pool", "backward"): pools.max_backward,
     ("avg_pool", "forward"): elementwise.forward,
     ("avg_pool", "backward"): elementwise.backward,
     ("add", "forward"): elementwise.forward,
+    ("pad", "forward"): elementwise.pad_forward,
+    ("pad", "backward"): elementwise.backward,
+    ("dropout", "forward"): dropout.forward,
+    ("dropout", "backward"): dropout.backward,
+    ("channel_dropout", "forward"): dropout.forward,
+    ("channel_dropout", "backward"): dropout.backward,
     ("shortcut", "forward"): elementwise.forward,
     ("shortcut", "backward"): elementwise.backward,
     ("cross_entropy", "forward"): losses.forward,
@@ -88,6 +118,8 @@ class FloatMachine:
     forms: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     constraints: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     flash: dict[str, Tensor] = field(default_factory=dict)  # what has left RAM
+    draws: dict[str, Tensor] = field(default_factory=dict)
+    """Of each dropout what stays, bool (images, *shape) or (images, channels); what is missing is drawn."""
     integers = False
 
     @property
@@ -125,7 +157,7 @@ class FloatMachine:
     def float_form(self, layer: Layer, x: Tensor) -> Tensor:
         """An activation that makes no codes."""
         form = self.forms.get(layer.name)
-        return form(x) if form is not None else activations.limited(layer.op, x)
+        return form(x) if form is not None else forms.activated(layer.op, x)
 
     def state_of(self, frame: Frame) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Latent weights, trained values and kept ones of the operation's layer."""
@@ -181,6 +213,7 @@ def _folded(layer: Layer, state: Mapping[str, Tensor]) -> Tensor:
     if isinstance(layer.op, FrozenNorm):
         return state["running"]
     mean, variance = state["running"].view(2, -1)
-    gamma, beta = state["bias"].view(2, -1)
+    pair = state.get("bias", torch.cat([torch.ones_like(mean), torch.zeros_like(mean)]))
+    gamma, beta = pair.view(2, -1)
     scale = gamma * (variance + layer.op.eps).rsqrt()  # type: ignore[attr-defined]
     return torch.cat([scale, beta - mean * scale])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from devices.network import Layer
-from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm
+from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, Op
 from devices.program.execute.frame import Frame, Parameters
 from devices.program.kernels import pools
 
@@ -28,13 +28,13 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
 
 def _normalise(frame: Frame, x: Tensor) -> None:
     op = frame.layer.op
-    assert isinstance(op, BatchNorm | GroupNorm)
+    assert isinstance(op, BatchNorm | GroupNorm | LayerNorm)
     rows, dims = _rows(x, op)
     variance, mean = torch.var_mean(rows, dims, correction=0, keepdim=True)
     scale = (variance + op.eps).rsqrt()
     out = ((rows - mean) * scale).view(x.shape)
-    if frame.operation.at_rest:  # of groups: nobody is left to apply scale and shift
-        out = affine(out, frame.raw("bias"))
+    if frame.operation.at_rest and frame.has("bias"):  # nobody is left to apply scale and shift
+        out = affine(out, frame.raw("bias"), op)
     frame.put("output", out)
     if frame.makes("statistics"):
         kept = [mean.flatten()] if _statistics(frame) == 2 * scale.numel() else []
@@ -64,13 +64,15 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     g, op = frame.value("gradient"), frame.layer.op
     g = g.view(len(g), *frame.layer.shape)
     if isinstance(op, FrozenNorm):
-        pools.put_gradient(frame, g * _channels(frame.raw("running"), g)[0])
+        pools.put_gradient(frame, g * _pair(frame.raw("running"), g, op)[0])
         return
-    y, bias = frame.raw("saved output").view(g.shape), frame.raw("bias")
-    dims = [d for d in range(g.ndim) if d != 1]
-    if frame.makes("bias gradient"):
-        frame.put("bias gradient", torch.cat([(g * y).sum(dims), g.sum(dims)]))
-    g = g * _channels(bias, g)[0]
+    y = frame.raw("saved output").view(g.shape)
+    if frame.has("bias"):
+        scale, _ = _pair(frame.raw("bias"), g, op)
+        if frame.makes("bias gradient"):
+            pair = [(g * y).sum_to_size(scale.shape), g.sum_to_size(scale.shape)]
+            frame.put("bias gradient", torch.cat([part.flatten() for part in pair]))
+        g = g * scale
     rows, around = _rows(g, op)
     out, _ = _rows(y, op)
     shape = [1 if d in around else n for d, n in enumerate(rows.shape)]
@@ -84,33 +86,36 @@ def derived(layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tenso
     """Scale and shift by the reader; of a layer at rest all that it does."""
     (x,), op = inputs, layer.op
     if "folded" in parameters:
-        return affine(x, parameters["folded"])
+        return affine(x, parameters["folded"], op)
     if isinstance(op, FrozenNorm):
-        return affine(x, parameters["running"])
+        return affine(x, parameters["running"], op)
     if "running" in parameters:
         assert isinstance(op, BatchNorm)
         x = _by_running(x, parameters["running"], op.eps)
-    return affine(x, parameters["bias"]) if "bias" in parameters else x
+    return affine(x, parameters["bias"], op) if "bias" in parameters else x
 
 
-def affine(x: Tensor, pair: Tensor) -> Tensor:
-    """x times the first half of ``pair`` plus the second, channel by channel."""
-    scale, shift = _channels(pair, x)
+def affine(x: Tensor, pair: Tensor, op: Op) -> Tensor:
+    """x times the first half of ``pair`` plus the second: by channel, of a layer norm by element."""
+    scale, shift = _pair(pair, x, op)
     return torch.addcmul(shift, x, scale)
 
 
-def _channels(pair: Tensor, x: Tensor) -> Tensor:
-    return pair.view(2, -1, *[1] * (x.ndim - 2))
+def _pair(pair: Tensor, x: Tensor, op: Op) -> Tensor:
+    """The halves of a pair, each in a shape that spreads over x (B, C, ...)."""
+    if isinstance(op, LayerNorm):
+        return pair.view(2, *[1] * (x.ndim - len(op.normalized)), *op.normalized)
+    return pair.view(2, 1, -1, *[1] * (x.ndim - 2))
 
 
 def _by_running(x: Tensor, running: Tensor, eps: float) -> Tensor:
-    mean, variance = _channels(running, x)
+    mean, variance = running.view(2, -1, *[1] * (x.ndim - 2))
     found: Tensor = (x - mean) * (variance + eps).rsqrt()
     return found
 
 
 def _rows(x: Tensor, op: object) -> tuple[Tensor, list[int]]:
     """x in the form in which one mean is taken over the dimensions given with it."""
-    if isinstance(op, GroupNorm):
-        return x.reshape(len(x), op.groups, -1), [2]
+    if isinstance(op, GroupNorm | LayerNorm):
+        return x.reshape(len(x), op.norm_groups, -1), [2]
     return x, [d for d in range(x.ndim) if d != 1]

@@ -1,5 +1,6 @@
 """Convolutions and linear layers: filter by filter from latent weights or packed codes."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -150,8 +151,23 @@ def _product(layer: Layer, x: Tensor, weights: Tensor) -> Tensor:
         return F.linear(x, weights)
     assert isinstance(op, Conv)
     conv = (F.conv1d, F.conv2d, F.conv3d)[len(op.kernel) - 1]
-    found: Tensor = conv(x, weights, None, op.stride, op.padding, op.dilation, op.groups)
+    around, padding = _around(layer, op, x.shape[2:]), op.padding
+    if around:
+        mode = "constant" if op.padding_mode == "zeros" else op.padding_mode
+        x, padding = F.pad(x, around, mode), (0,) * len(op.kernel)
+    found: Tensor = conv(x, weights, None, op.stride, padding, op.dilation, op.groups)
     return found
+
+
+def _around(layer: Layer, op: Conv, sides: Sequence[int]) -> tuple[int, ...]:
+    """What stands before and behind each side, the last first; nothing for zeros on both sides alike."""
+    found: list[int] = []
+    for axis in reversed(range(len(op.kernel))):
+        reach = op.dilation[axis] * (op.kernel[axis] - 1) + 1
+        behind = (layer.shape[1 + axis] - 1) * op.stride[axis] + reach - sides[axis] - op.padding[axis]
+        found += [op.padding[axis], max(behind, 0) if op.padding_mode == "zeros" else op.padding[axis]]
+    even = all(before >= behind for before, behind in zip(found[::2], found[1::2], strict=True))
+    return () if op.padding_mode == "zeros" and even else tuple(found)
 
 
 def _biased(out: Tensor, bias: Tensor | None) -> Tensor:

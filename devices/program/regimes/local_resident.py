@@ -61,7 +61,8 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
     source = build.network.source
     one.values.take_over(build.lowering.values, source)
     name = program.fresh(f"{owner}.inputs")
-    floats = blocks[index].layers[0].reads in ("floats", "signed")
+    side_by_side = len(_code_makers(build, output)) > 1  # codes of several quantizers are held as floats
+    floats = blocks[index].layers[0].reads in ("floats", "signed") or side_by_side
     bits = FLOAT_BITS if floats else build.step.bits.activation_of(blocks[index - 1].layers[-1])
     inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
     program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
@@ -75,8 +76,16 @@ def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
             results=(("inputs", inputs),),
         )  # fmt: skip
     build.lowering.values.outputs[output] = Stored(inputs)
-    build.lowering.values.levels[inputs] = levels_of(made)
-    build.lowering.values.makers[inputs] = maker_of(made)
+    build.lowering.values.levels[inputs] = () if side_by_side else levels_of(made)
+    build.lowering.values.makers[inputs] = "" if side_by_side else maker_of(made)
+
+
+def _code_makers(build: Builder, name: str) -> set[str]:
+    """The layers whose outputs stand side by side in that of the layer ``name``."""
+    layer = build.program.layers.get(name)
+    if layer is None or not layer.op.passes_codes:
+        return {name}
+    return {maker for source in layer.inputs for maker in _code_makers(build, source)}
 
 
 def _in_float(build: Builder) -> Schedule:

@@ -88,7 +88,7 @@ def test_limits_slopes_rates_and_constants_come_along():
     shape = (6, 4, 4)
     assert layer_of(nn.ReLU(), shape).op == ops.ReLU()
     assert layer_of(nn.ReLU6(), shape).op == ops.ReLU(high=6.0)
-    assert layer_of(nn.Hardtanh(), shape).op == ops.ReLU(-1.0, 1.0)
+    assert layer_of(nn.Hardtanh(), shape).op == ops.Tanh(hard=True)
     assert layer_of(nn.LeakyReLU(0.2), shape).op == ops.LeakyReLU(0.2)
     assert [layer_of(m, shape).op.hard for m in (nn.SiLU(), nn.Hardswish(), nn.Hardsigmoid())] == [
         False, True, True,

@@ -1,0 +1,179 @@
+"""Each operation of networks of one's own, executed on bytes at planned addresses, against the simulation."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from one_step import OneStep
+from tiers import quick
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TOLERANCE = 1e-5
+"""Of the length of the update."""
+REGIMES = ("bp", "local", "local-resident")
+IMAGE, SIGNAL, FEATURES = (2, 8, 8), (3, 16), (12,)
+
+Function = Callable[[nn.Module, Tensor], Tensor]
+
+
+class Between(nn.Module):
+    """A stem, ``function`` of its map, a convolution and a classifier: a block that has the function in it.
+
+    With ``act`` the function's values are codes behind a ReLU; of images, signals or flat features.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], function: Function, out: int = 4, **modules: nn.Module
+    ) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.function, rank = function, len(shape)
+        conv = (nn.Linear, nn.Conv1d, nn.Conv2d)[rank - 1]
+        self.stem = conv(shape[0], 4, *[3] * (rank > 1), **{"padding": 1} if rank > 1 else {})
+        self.norm = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[rank - 1](4)
+        self.pool = (nn.Identity(), nn.AdaptiveAvgPool1d(1), nn.AdaptiveAvgPool2d(1))[rank - 1]
+        self.conv = conv(out, 6, *[1] * (rank > 1))
+        self.fc = nn.Linear(6, 3)
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.function(self, self.norm(self.stem(x)))
+        return self.fc(torch.flatten(self.pool(F.relu(self.conv(x))), 1))
+
+
+def gated(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.relu(x)
+    return x * m.gate(m.excite(F.relu(m.squeeze(F.adaptive_avg_pool2d(x, 1)))))
+
+
+def squeeze(gate: nn.Module) -> dict[str, nn.Module]:
+    return {"squeeze": nn.Conv2d(4, 2, 1), "excite": nn.Conv2d(2, 4, 1), "gate": gate}
+
+
+IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
+    "relu6": (lambda m, x: F.relu6(x), {}, 4),
+    "relu": (lambda m, x: x.relu(), {}, 4),
+    "leaky relu": (lambda m, x: F.leaky_relu(x, 0.2), {}, 4),
+    "silu": (lambda m, x: F.silu(x), {}, 4),
+    "gelu": (lambda m, x: F.gelu(x), {}, 4),
+    "gelu by tanh": (lambda m, x: F.gelu(x, approximate="tanh"), {}, 4),
+    "hard swish": (lambda m, x: m.act(x), {"act": nn.Hardswish()}, 4),
+    "sigmoid": (lambda m, x: torch.sigmoid(x), {}, 4),
+    "hard sigmoid": (lambda m, x: F.hardsigmoid(x), {}, 4),
+    "tanh": (lambda m, x: x.tanh(), {}, 4),
+    "hard tanh": (lambda m, x: F.hardtanh(x), {}, 4),
+    "clamp": (lambda m, x: x.clamp(-0.5, 2), {}, 4),
+    "squeeze and excite": (gated, squeeze(nn.Sigmoid()), 4),
+    "squeeze and excite, hard": (gated, squeeze(nn.Hardsigmoid()), 4),
+    "product": (lambda m, x: F.relu(x) * torch.sigmoid(m.other(x)), {"other": nn.Conv2d(4, 4, 1)}, 4),
+    "concatenation": (
+        lambda m, x: torch.cat([F.relu(m.a(F.relu(x))), F.silu(m.b(F.relu(x)))], dim=1),
+        {"a": nn.Conv2d(4, 3, 1), "b": nn.Conv2d(4, 5, 3, padding=1)}, 8,
+    ),
+    "max pool of a concatenation": (
+        lambda m, x: F.max_pool2d(torch.cat([F.relu(m.a(F.relu(x))), m.b(F.relu(x))], dim=-3), 2),
+        {"a": nn.Conv2d(4, 3, 1), "b": nn.Conv2d(4, 5, 3, padding=1)}, 8,
+    ),
+    "dense": (
+        lambda m, x: torch.cat([F.relu(x), m.a(F.relu(m.n(torch.cat([F.relu(x), m.b(F.relu(x))], 1))))], 1),
+        {"a": nn.Conv2d(8, 4, 3, padding=1), "b": nn.Conv2d(4, 4, 1), "n": nn.BatchNorm2d(8)}, 8,
+    ),
+    "depthwise": (
+        lambda m, x: F.relu6(m.dw(F.relu6(x))), {"dw": nn.Conv2d(4, 4, 3, 2, padding=1, groups=4)}, 4,
+    ),
+    "grouped and dilated": (
+        lambda m, x: F.relu(m.g(F.relu(x))), {"g": nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=2)}, 8,
+    ),
+    "even kernel of the same size": (
+        lambda m, x: F.relu(m.g(F.relu(x))), {"g": nn.Conv2d(4, 4, (4, 2), padding="same")}, 4,
+    ),
+    "reflected border of a convolution": (
+        lambda m, x: F.relu(m.g(F.relu(x))),
+        {"g": nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")}, 4,
+    ),
+    "border of a convolution": (
+        lambda m, x: F.relu(m.g(F.pad(F.relu(x), (0, 1, 0, 1)))), {"g": nn.Conv2d(4, 4, 3, 2)}, 4,
+    ),
+    "border of a pool": (lambda m, x: F.max_pool2d(m.border(F.relu(x)), 3, 2),
+                         {"border": nn.ZeroPad2d((0, 1, 0, 1))}, 4),
+    "reflected border": (lambda m, x: F.relu(m.g(m.border(F.relu(x)))),
+                         {"border": nn.ReflectionPad2d(1), "g": nn.Conv2d(4, 4, 3)}, 4),
+    "overlapping max pool": (lambda m, x: F.max_pool2d(F.relu(x), 3, stride=2, padding=1), {}, 4),
+    "max pool with holes": (lambda m, x: F.max_pool2d(F.relu(x), 2, stride=1, dilation=2), {}, 4),
+    "max pool that reaches beyond": (lambda m, x: F.max_pool2d(F.relu(x), 3, ceil_mode=True), {}, 4),
+    "adaptive max pool": (lambda m, x: F.adaptive_max_pool2d(F.relu(x), 4), {}, 4),
+    "maximum": (lambda m, x: F.relu(x).amax((2, 3), keepdim=True), {}, 4),
+    "average pool": (lambda m, x: F.avg_pool2d(F.relu(x), 3, 2, 1, count_include_pad=False), {}, 4),
+    "average pool that reaches beyond": (lambda m, x: F.avg_pool2d(F.relu(x), 3, ceil_mode=True), {}, 4),
+    "adaptive average pool": (lambda m, x: F.adaptive_avg_pool2d(F.relu(x), (3, 5)), {}, 4),
+    "mean": (lambda m, x: F.relu(x).mean(dim=(-2, -1), keepdim=True), {}, 4),
+    "mean of rows": (lambda m, x: F.relu(x).mean(3, keepdim=True), {}, 4),
+    "reshape": (lambda m, x: F.relu(x).reshape(x.size(0), 16, 4, 4), {}, 16),
+    "layer norm": (lambda m, x: F.relu(m.ln(m.g(F.relu(x)))),
+                   {"g": nn.Conv2d(4, 4, 3, padding=1), "ln": nn.LayerNorm([4, 8, 8])}, 4),
+    "layer norm of rows": (lambda m, x: F.relu(m.ln(m.g(F.relu(x)))),
+                           {"g": nn.Conv2d(4, 4, 3, padding=1), "ln": nn.LayerNorm(8)}, 4),
+    "group norm": (lambda m, x: F.relu(m.n(m.g(F.relu(x)))),
+                   {"g": nn.Conv2d(4, 4, 3, padding=1), "n": nn.GroupNorm(2, 4)}, 4),
+    "norm without scale": (lambda m, x: F.relu(m.n(m.g(F.relu(x)))),
+                           {"g": nn.Conv2d(4, 4, 1), "n": nn.BatchNorm2d(4, affine=False)}, 4),
+    "dropout": (lambda m, x: m.drop(F.relu(x)), {"drop": nn.Dropout(0.3)}, 4),
+    "dropout of channels before a pool": (
+        lambda m, x: F.max_pool2d(m.drop(F.relu(x)), 2), {"drop": nn.Dropout2d(0.3)}, 4,
+    ),
+    "sum": (lambda m, x: F.relu(m.g(F.relu(x)) + F.relu(x)), {"g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
+}  # fmt: skip
+
+SIGNALS: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
+    "convolution": (
+        lambda m, x: F.relu(m.g(F.relu(x))), {"g": nn.Conv1d(4, 8, 5, 2, padding=4, dilation=2, groups=4)}, 8,
+    ),
+    "max pool": (lambda m, x: F.max_pool1d(F.relu(x), 3, 2, 1), {}, 4),
+    "max pool apart": (lambda m, x: F.max_pool1d(F.relu(m.g(F.relu(x))), 2), {"g": nn.Conv1d(4, 4, 3)}, 4),
+    "average pool": (lambda m, x: F.avg_pool1d(F.silu(x), 4), {}, 4),
+    "adaptive average pool": (lambda m, x: F.adaptive_avg_pool1d(F.relu(x), 5), {}, 4),
+    "mean": (lambda m, x: F.relu(x).mean(-1, keepdim=True), {}, 4),
+    "sum": (lambda m, x: F.relu(m.g(F.relu(x)) + F.relu(x)), {"g": nn.Conv1d(4, 4, 3, padding=1)}, 4),
+    "concatenation": (lambda m, x: torch.cat([F.relu(x), F.relu(m.g(F.relu(x)))], 1),
+                      {"g": nn.Conv1d(4, 4, 3, padding=1)}, 8),
+    "layer norm": (lambda m, x: F.gelu(m.ln(m.g(F.relu(x)))),
+                   {"g": nn.Conv1d(4, 4, 3, padding=1), "ln": nn.LayerNorm([4, 16])}, 4),
+    "border": (lambda m, x: F.relu(m.g(F.pad(F.relu(x), (2, 0)))), {"g": nn.Conv1d(4, 4, 3)}, 4),
+    "dropout of channels": (lambda m, x: m.drop(F.relu(x)), {"drop": nn.Dropout1d(0.3)}, 4),
+}  # fmt: skip
+
+FLAT: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
+    "layer norm": (lambda m, x: F.relu(m.ln(m.g(F.relu(x)))),
+                   {"g": nn.Linear(4, 4), "ln": nn.LayerNorm(4)}, 4),
+    "dropout": (lambda m, x: F.dropout(F.gelu(x), 0.3, m.training), {}, 4),
+    "gate": (lambda m, x: F.relu(x) * torch.sigmoid(m.g(F.relu(x))), {"g": nn.Linear(4, 4)}, 4),
+}  # fmt: skip
+
+
+def check(shape: tuple[int, ...], case: tuple[Function, dict[str, nn.Module], int], regime: str) -> None:
+    function, modules, out = case
+    for method in ("fp32", "lsq", "dorefa"):
+        model = Between(shape, function, out, **modules)
+        step = OneStep(regime, model, method=method, in_shape=shape, batch=6, micro_batch=3)
+        assert step.run() < TOLERANCE, (method, step.worst())
+        assert step.flips <= 1e-3 * step.codes
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", quick(IMAGES, "silu", "squeeze and excite", "concatenation", "dropout"))
+def test_an_operation_on_images_is_that_of_the_simulation(name, regime):
+    check(IMAGE, IMAGES[name], regime)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", quick(SIGNALS, "convolution", "max pool"))
+def test_an_operation_on_signals_is_that_of_the_simulation(name, regime):
+    check(SIGNAL, SIGNALS[name], regime)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", FLAT)
+def test_an_operation_on_features_is_that_of_the_simulation(name, regime):
+    check(FEATURES, FLAT[name], regime)
