@@ -21,6 +21,9 @@ from blockwise.data.progress import ProgressCallback
 from blockwise.data.samples import Samples, Split
 from blockwise.data.signal_augment import Augmentation, SignalAugment
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
+from blockwise.data.watch import VALIDATION as WATCH_VALIDATION
+from blockwise.data.watch import WINDOW as WATCH_WINDOW
+from blockwise.data.watch import read_watch
 from blockwise.system.notes import note
 from blockwise.system.sizes import check_room
 from blockwise.system.streams import as_text
@@ -75,6 +78,12 @@ SOURCES: dict[str, Source] = {
         "70,000 clothes, 1x28x28", FASHION_MNIST.read, Augment(crop_padding=2, flip=True)
     ),
     "svhn": Source("99,289 house numbers, 3x32x32", SVHN.read, Augment(crop_padding=4)),
+    "watch": Source(
+        "windows of 2 s of 7 exercises by 10 people, 6x100, of the package seglearn",
+        read_watch,
+        SignalAugment(WATCH_WINDOW // MOVED, SCALED, JITTER),
+        WATCH_VALIDATION,
+    ),
 }
 """The sets known by name; anything else is the path of an image folder."""
 

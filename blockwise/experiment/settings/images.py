@@ -17,8 +17,8 @@ class ImageSettings:
     data: Annotated[
         str,
         arg(
-            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, or a PATH: of a folder "
-            "with train/CLASS/ and test/CLASS/ images, or of arrays x_train, y_train, x_test, y_test, "
+            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, watch, or a PATH: of a "
+            "folder with train/CLASS/ and test/CLASS/ images, or of arrays x_train, y_train, x_test, y_test, "
             ".npz or a folder of .npy."
         ),
     ] = "digits"
