@@ -30,8 +30,11 @@ from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.program.regimes import find
 
-STEPS, FLOAT_STEPS = 200, 24
-"""Compared of integer and of float regimes; the largest float cases take two seconds a step in unicorn."""
+STEPS, LARGE_STEPS, FLOAT_STEPS = 200, 25, 24
+"""Compared of integer regimes on small and on large images, and of float regimes."""
+
+
+LARGE = {"image_size": 32}
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,14 @@ class Case:
     batch: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def steps(self) -> int:
+        """That are compared."""
+        if not find(self.regime).is_integer:
+            return FLOAT_STEPS
+        return LARGE_STEPS if LARGE.items() <= self.settings.items() else STEPS
 
-LARGE = {"image_size": 32}
+
 CASES = (
     Case("niti", "rp2040", "plain4", 8),
     Case("niti4-jump-local", "stm32f103", "plain4", 4),
@@ -89,7 +98,7 @@ def measured(case: Case, steps: int | None) -> dict[str, Any]:
         "batch_size": case.batch, "accelerator": "cpu", **case.settings,
     }  # fmt: skip
     prepared = prepare(config_of(asked))
-    count = steps or (STEPS if find(case.regime).is_integer else FLOAT_STEPS)
+    count = steps or case.steps
     with tempfile.TemporaryDirectory() as name:
         written = write(prepared, case.regime, Path(name) / "project")
         checks = [_check(written, count, *pair) for pair in pairs(prepared.device)]
@@ -136,7 +145,7 @@ def _line(written: Written, checked: Checked) -> str:
 def main() -> int:
     """Check every case, print a line for each check, and keep it."""
     parser = output.parser(__doc__)
-    parser.add_argument("--steps", type=int, help=f"of each case (default: {STEPS}, {FLOAT_STEPS} in float)")
+    parser.add_argument("--steps", type=int, help=f"of each case (default: {STEPS}, less of large ones)")
     parser.add_argument("--only", nargs="+", metavar="BOARD", help="cases of these boards alone")
     arguments = parser.parse_args()
     cases = [case for case in CASES if not arguments.only or case.board in arguments.only]
