@@ -1,0 +1,63 @@
+"""What a check tells the board is what the run itself would do: its images, its order, its rates."""
+
+import itertools
+import struct
+from dataclasses import replace
+
+import torch
+
+from blockwise.experiment.keywords import config_of
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.trainer import options_of
+from blockwise.firmware.check.batches import run_batches
+from blockwise.firmware.making import firmware_of, reference_of
+from blockwise.training import INTEGER_REGIMES, Run
+
+SETTINGS = {"model": "plain4", "width": 4, "regimes": ("niti",), "batch_size": 500, "seed": 3, "epochs": 2}
+EPOCH = 2
+"""Batches of 500 in an epoch of 1,368 images; the rest is left out."""
+
+
+def trained(prepared, count):
+    """The batches of the first steps of the training itself."""
+    run = Run(prepared.build("niti"), prepared.dataset, INTEGER_REGIMES["niti"], options_of(prepared, "niti"))
+    seen, step = [], run.regime.step
+
+    class Looking:
+        name = "niti"
+
+        def step(self, net, phase, x, y):
+            seen.append((x.clone(), y.clone(), net.mu))
+            return step(net, phase, x, y)
+
+    run.regime = Looking()
+    run.train()
+    return seen[:count]
+
+
+def test_batches_are_those_of_the_training_over_all_of_its_epochs():
+    prepared = prepare(config_of(SETTINGS))
+    wanted = trained(prepared, 2 * EPOCH)
+    assert len(wanted) == 2 * EPOCH
+    for (images, labels), (x, y, _) in zip(run_batches(prepared), wanted, strict=False):
+        assert torch.equal(images, x) and torch.equal(labels, y)
+    later = list(itertools.islice(run_batches(prepared), 3 * EPOCH))[2 * EPOCH :]
+    assert not any(torch.equal(images, wanted[0][0]) for images, _ in later)  # it goes on, in another order
+
+
+def test_rates_go_through_the_schedule_from_the_mu_that_was_asked_for(tmp_path):
+    prepared = prepare(config_of(SETTINGS | {"mu": 7, "batch_size": 1}))
+    firmware = firmware_of(prepared, "niti")
+    sent = [e.sent for e in reference_of(prepared, firmware, tmp_path).exchanges(8) if e.step]
+    assert [struct.unpack_from("<i", record, 8)[0] for record in sent] == [7, 7, 7, 7, 6, 6, 5, 5]
+
+
+def test_augmented_images_are_those_of_the_training():
+    prepared = prepare(config_of(SETTINGS))
+    data = replace(prepared.dataset, policy=replace(prepared.dataset.policy, flip=True))
+    augmented = replace(prepared, dataset=data)
+    wanted = trained(augmented, EPOCH)
+    plain = next(run_batches(prepared))[0]
+    for (images, _), (x, _, _) in zip(run_batches(augmented), wanted, strict=False):
+        assert torch.equal(images, x)
+    assert not torch.equal(plain, wanted[0][0])
