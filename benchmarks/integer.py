@@ -58,6 +58,7 @@ def trained(regime: str, seed: int) -> tuple[dict[str, Any], dict[str, str], tup
     found, _ = run_of(prepared, regime, options).train()
     row = {
         "regime": regime, "seed": seed, "test_accuracy": found.test_accuracy,
+        "test_accuracy_one_by_one": found.test_accuracy_one_by_one,
         "validation_accuracy": found.validation_accuracy, "best_epoch": found.best_epoch,
         "seconds": round(found.seconds, 1), "digest": found.digest,
         "peak_bytes": prepared.plan(regime).peak_bytes, "fits": prepared.plan(regime).fits,
