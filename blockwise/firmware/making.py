@@ -11,6 +11,7 @@ from blockwise.firmware.check.host import HostReference
 from blockwise.firmware.check.integers import IntegerTraining
 from blockwise.firmware.check.reference import Reference
 from blockwise.firmware.finished import Weights
+from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.float_start import float_firmware
 from blockwise.firmware.form import check_regime
 from blockwise.firmware.integer_facts import state_of
@@ -41,6 +42,10 @@ def firmware_of(prepared: Prepared, regime: str, weights: Weights | None = None)
             wanted="images: by the first ones quantizers are set",
             do="name --data, or choose an integer regime",
         )  # fmt: skip
+    if weights is None and prepared.config.stages.last:
+        raise without_form(
+            "--bit-chain", "a training in stages", "one stage", "leave it out, or finish it first"
+        )
     return float_firmware(prepared, regime, None if weights is None else weights.load)
 
 
