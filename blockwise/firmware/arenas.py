@@ -42,7 +42,8 @@ class RamArray(Span):
 class MemoryMap:
     """What a program may use: flash for code and constants, all RAM, the reserve, and the arrays.
 
-    ``flash`` is without the maker's boot stage. ``reserve`` is the end of one of the ``runs``.
+    ``flash`` is without the maker's boot stage, and without the ``slots`` that keep a training at its end.
+    ``reserve`` is the end of one of the ``runs``.
     """
 
     flash: Span
@@ -50,6 +51,7 @@ class MemoryMap:
     reserve: Span
     arrays: tuple[RamArray, ...]
     boot_words: tuple[int, ...] = ()  # that the maker's boot stage looks for behind the vectors
+    slots: Span | None = None
 
     @property
     def planned_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from blockwise.firmware.emit.dialect import dialect_of
 from blockwise.firmware.float_facts import FloatFacts
+from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from devices.errors import InputError
 
@@ -24,7 +25,7 @@ def flash_estimate(firmware: Firmware) -> int:
 
 def check_flash(firmware: Firmware) -> None:
     """Raise InputError where the constants alone exceed the board's flash."""
-    room = firmware.device.flash.program_room if firmware.device and firmware.device.flash else 0
+    room = memory_of(firmware).flash.size_bytes if firmware.device else 0
     constants = constant_bytes(firmware)
     if room and constants > room:
         raise InputError(

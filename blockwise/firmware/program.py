@@ -61,6 +61,7 @@ class Firmware:
     device: Device | None = None
     given: Mapping[str, Tensor] | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # told in the README, by their titles
+    save_every: int = 0  # steps between saves in flash; 0 where nothing is saved
 
     @property
     def facts(self) -> IntegerFacts:

@@ -9,7 +9,7 @@ from pathlib import Path
 from blockwise.experiment.described import config_of, data_of, device_of, model_of
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
-from blockwise.firmware.arenas import MemoryMap, memory_map
+from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.check.checking import check
 from blockwise.firmware.check.progress import Tell, silent
 from blockwise.firmware.check.subject import subject_of
@@ -18,6 +18,7 @@ from blockwise.firmware.emulators import Emulator
 from blockwise.firmware.finished import Weights
 from blockwise.firmware.flash import check_flash, flash_estimate
 from blockwise.firmware.making import firmware_of, reference_of, reference_words
+from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.result import FirmwareResult, PlannedRun
 from blockwise.firmware.toolchains import Toolchain
@@ -46,16 +47,18 @@ class Written:
         return replace(self.result, checked=found, seconds=seconds)
 
 
-def write(prepared: Prepared, regime: str, out: Path, weights: Weights | None = None) -> Written:
-    """Write the project of one step under ``regime``, or nothing at all.
+def write(
+    prepared: Prepared, regime: str, out: Path, weights: Weights | None = None, *, save_every: int = 0
+) -> Written:
+    """Write the project of one step under ``regime``, or nothing at all; it saves if ``save_every`` is not 0.
 
     Raises InputError for what has no C form or does not fit the board, and for a folder that holds something
     else; WriteError on a full disk.
     """
     started = time.perf_counter()
-    firmware = firmware_of(prepared, regime, weights)
+    firmware = replace(firmware_of(prepared, regime, weights), save_every=save_every)
     check_flash(firmware)
-    memory = memory_map(prepared.device, {s.name: s.height for s in firmware.stretches})
+    memory = memory_of(firmware)
     written = project(firmware, out)
     result = _result(prepared, firmware, memory, weights, written, started)
     return Written(prepared, firmware, out, result, weights)

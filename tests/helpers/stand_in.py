@@ -195,6 +195,7 @@ class StandIn:
             "start.c": "board/start.c",
             "start.h": "board/start.h",
             "port_semihosting.c": "port/semihosting.c",
+            "semihosting.h": "port/semihosting.h",
         }
         board = {name: (C / path).read_text("utf-8") for name, path in copied.items()}
         return {"blockwise.h": HEADER, "step.c": step, "check.c": CHECK, "port.h": PORT, **board,

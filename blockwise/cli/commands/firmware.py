@@ -18,6 +18,7 @@ from blockwise.firmware.emulators import EMULATORS, Emulator
 from blockwise.firmware.finished import Weights, prepared_with, weights_of
 from blockwise.firmware.fits import check_fits
 from blockwise.firmware.result import FirmwareResult
+from blockwise.firmware.slots import check_save_every
 from blockwise.firmware.toolchains import TOOLCHAINS, Toolchain
 from blockwise.firmware.written import Written, write
 from blockwise.report import firmware as firmware_report
@@ -30,6 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     """Write and, if asked, check; returns the exit code."""
     options = parse(arguments)
     toolchain, emulator = _tools(options)
+    save_every = check_save_every(options.project.save_every)
     prepared, regime, weights = _prepared(options)
     out = options.project.out or _default_out(options, regime)
     check_folder(out)
@@ -37,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         toolchain.require(prepared.device)
         emulator.require(prepared.device)
     check_fits(prepared, regime)
-    written = write(prepared, regime, out, weights)
+    written = write(prepared, regime, out, weights, save_every=save_every)
     if weights is not None and weights.why and not options.project.quiet:
         print(f"blockwise: {weights.regime}: {weights.why}; --regime takes another", file=sys.stderr)
     if options.project.check is None:

@@ -74,6 +74,13 @@ class WhatToDo:
             help="Build, emulate and compare so many steps of training on the run's images.",
         ),
     ] = None  # fmt: skip
+    save_every: Annotated[
+        int | None,
+        arg(
+            metavar="STEPS", help_behavior_hint="",
+            help="Keep the training in two slots of flash at every so many steps: a power cut loses nothing.",
+        ),
+    ] = None  # fmt: skip
     toolchain: Annotated[str, arg(help=f"Compiler of the check: {' or '.join(TOOLCHAINS)}.")] = "zig"
     emulator: Annotated[str, arg(help=f"Emulator of the check: {' or '.join(EMULATORS)}.")] = "unicorn"
     trace: Annotated[

@@ -3,13 +3,16 @@
  * Both are streams of little-endian words. A record of check.in is its kind, the bytes of what follows, and
  * that: STEP takes a learning rate (4 bytes), images and labels; START a seed; STATE the whole state; PREDICT an
  * image. After STEP, START, STATE and END the whole state is written, after PREDICT the class and after CHECKSUM
- * the checksum, 4 bytes each. BEGIN takes the number of a phase and writes nothing, END takes nothing. */
+ * the checksum, 4 bytes each. BEGIN takes the number of a phase and writes nothing, END takes nothing.
+ *
+ * A project that saves goes on behind its last save: then how many steps are behind is written to restored.out,
+ * what was asked for before is passed over, and the state is the first one that is written. */
 #include "blockwise.h"
 #include "port.h"
 
 enum kind { STEP = 1, START = 2, STATE = 3, PREDICT = 4, CHECKSUM = 5, BEGIN = 6, END = 7 };
 
-enum { OK = 0, NO_FILES = 1, SHORT = 2, UNKNOWN = 3, NOT_WRITTEN = 4 };
+enum { OK = 0, NO_FILES = 1, SHORT = 2, UNKNOWN = 3, NOT_WRITTEN = 4, NOT_KEPT = 5 };
 
 #ifdef BLOCKWISE_POISON
 void BLOCKWISE_POISON(void); /* fills what holds nothing between records, so that nobody reads it unnoticed */
@@ -59,11 +62,20 @@ static void step(void)
     write_state();
 }
 
+/* The power may be cut at any instruction: before a save is over, the one before it counts. */
+static void keep(void)
+{
+#ifdef BLOCKWISE_SAVE_EVERY
+    if (blockwise_steps() % BLOCKWISE_SAVE_EVERY == 0 && blockwise_save()) port_exit(NOT_KEPT);
+#endif
+}
+
 static void perform(enum kind kind)
 {
     switch (kind) {
     case STEP:
         step();
+        keep();
         break;
     case START:
         blockwise_init(read_word());
@@ -96,12 +108,42 @@ static void perform(enum kind kind)
     }
 }
 
+#ifdef BLOCKWISE_SAVE_EVERY
+/* Reads over one record; returns its kind. */
+static uint32_t pass(void)
+{
+    uint8_t piece[64];
+    const uint32_t kind = read_word();
+    for (uint32_t left = read_word(), count; left; left -= count) {
+        count = left < sizeof piece ? left : sizeof piece;
+        read_bytes(piece, count);
+    }
+    return kind;
+}
+#endif
+
+/* Behind a power cut training goes on: what was asked for up to its last step that was kept is done. */
+static void go_on(void)
+{
+#ifdef BLOCKWISE_SAVE_EVERY
+    int behind = blockwise_restore();
+    if (behind < 0) return;
+    const uint8_t told[4] = {(uint8_t)behind, (uint8_t)(behind >> 8), (uint8_t)(behind >> 16), (uint8_t)(behind >> 24)};
+    const int restored = port_open("restored.out", 1);
+    if (port_write(restored, told, 4)) port_exit(NOT_WRITTEN);
+    port_close(restored);
+    while (behind) behind -= pass() == STEP;
+    write_state();
+#endif
+}
+
 int main(void)
 {
     uint8_t kind[4];
     in = port_open("check.in", 0);
     out = port_open("check.out", 1);
     if (in < 0 || out < 0) port_exit(NO_FILES);
+    go_on();
     while (port_read(in, kind, 4) == 4) {
         read_word();
 #ifdef BLOCKWISE_POISON

@@ -18,7 +18,6 @@ from blockwise.firmware.emit import linker
 from blockwise.firmware.emulators import Emulator, Run, Watch
 from blockwise.firmware.emulators.program import Program, program_of
 from blockwise.firmware.toolchains import Built, Toolchain
-from devices.boards.profile import Device
 from devices.errors import InputError
 
 SIMULATED, BUILT, EMULATED = "simulating", "building", "emulating"
@@ -53,7 +52,7 @@ def check(
         subject.device.name, toolchain.name, emulator.name, emulator.proves(subject.device, memory),
         sum(exchange.step for exchange in exchanges),
         found, run.exit_code, run.fault, _fault_name(run, subject), run.strayed, _ram(program, memory),
-        _reserve(program, memory, built, run), _flash(program, subject.device), _cost(run, subject),
+        _reserve(program, memory, built, run), _flash(program, subject), _cost(run, subject),
         _traced(run, subject, memory), run.seconds,
     )  # fmt: skip
 
@@ -112,10 +111,9 @@ def _reserve(program: Program, memory: MemoryMap, built: Built, run: Run) -> Res
     return Reserve(memory.reserve.size_bytes, statics, run.stack_bytes, built.stack_bound)
 
 
-def _flash(program: Program, device: Device) -> Flash:
+def _flash(program: Program, subject: Subject) -> Flash:
     """The board's own, whatever machine stood for it; statics with a first value have it there too."""
-    assert device.flash is not None  # or there would be no memory map
-    return Flash(device.flash.program_room, sum(len(content) for _, content in program.segments))
+    return Flash(subject.memory.flash.size_bytes, sum(len(content) for _, content in program.segments))
 
 
 def _cost(run: Run, subject: Subject) -> StepCost | None:

@@ -10,6 +10,8 @@ from blockwise.firmware.program import Firmware
 
 STEP, START, STATE, PREDICT, CHECKSUM, BEGIN, END = range(1, 8)
 INPUT, OUTPUT = "check.in", "check.out"
+RESTORED = "restored.out"
+"""The steps that are behind where a program goes on after a power cut; there is none where it begins."""
 WORD_BYTES = 4
 TOLD = frozenset({STEP, START, STATE, END})
 """Records behind which the whole state is told."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from blockwise.firmware.arenas import MemoryMap, memory_map
+from blockwise.firmware.arenas import MemoryMap
+from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from devices.boards.profile import Device
 from devices.errors import InputError
@@ -26,8 +27,7 @@ def subject_of(firmware: Firmware, project: Path) -> Subject:
     """Firmware whose project was written to this folder. Raises InputError for one without a board."""
     if firmware.device is None:
         raise InputError("firmware", got="no board", wanted="one to check it on", do="name a board")
-    heights = {stretch.name: stretch.height for stretch in firmware.stretches}
-    memory = memory_map(firmware.device, heights)
+    memory = memory_of(firmware)
     addresses = {
         name: memory.arrays[spot.stretch].start + spot.offset for name, spot in firmware.spots.items()
     }

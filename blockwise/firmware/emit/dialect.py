@@ -40,6 +40,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def rate_bits(self) -> str:
+        """The learning rate as blockwise_set_rate_bits takes it, an expression."""
+        ...
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """Further files of the project that are compiled with it, by name."""
         ...

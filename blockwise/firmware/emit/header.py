@@ -1,5 +1,6 @@
 """blockwise.h: what an engineer's own program calls."""
 
+from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.dialect import Dialect
 from blockwise.firmware.program import Firmware
 
@@ -66,4 +67,5 @@ def text(firmware: Firmware, dialect: Dialect) -> str:
         state_bytes=sum(tensor.bytes for tensor in firmware.resident),
     )  # fmt: skip
     given = [GIVEN] if firmware.given is not None else []
-    return "\n".join([top, *dialect.declarations, "", COMMON, *given, "#endif", ""])
+    saving = persist.declarations(firmware)
+    return "\n".join([top, *dialect.declarations, "", COMMON, *given, *saving, "#endif", ""])

@@ -35,6 +35,8 @@ def _memory(memory: MemoryMap) -> str:
         room = Span(array.name, array.start, end - array.start)
         lines.append(_region(f"RAM{number}", "rw", room, f"{run.name}: {array.size_bytes} bytes planned"))
     lines.append(_region("RESERVE", "rw", memory.reserve, "statics and stack"))
+    if memory.slots is not None:
+        lines.append(_region("SLOTS", "r", memory.slots, "two slots that keep the training"))
     return _block("MEMORY", lines)
 
 
@@ -67,7 +69,9 @@ def _pinned(number: int, array: RamArray) -> str:
 
 
 def _stack(memory: MemoryMap) -> str:
+    slots = "" if memory.slots is None else f"blockwise_slots = {memory.slots.start:#010x};\n"
     return (
+        f"{slots}"
         "blockwise_data_load = LOADADDR(.data);\n"
         "blockwise_stack = blockwise_bss_end;\n"
         f"blockwise_stack_end = {memory.reserve.end:#010x};\n"

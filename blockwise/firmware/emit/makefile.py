@@ -53,7 +53,8 @@ clean:
 def text(firmware: Firmware, dialect: Dialect, files: Iterable[str]) -> str:
     """The file, for the project's other ``files``."""
     given = [] if firmware.given is None else ["weights.c"]
-    more = "".join(f" {name}" for name in (*given, *dialect.sources))
+    saving = ["persist.c", "port_flash_host.c"] if firmware.save_every else []
+    more = "".join(f" {name}" for name in (*given, *dialect.sources, *saving))
     host = HOST.format(weights=more, contraction=flags.NO_CONTRACTION)
     if firmware.device is None:
         return host

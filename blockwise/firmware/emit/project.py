@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from blockwise.firmware.arenas import memory_map
-from blockwise.firmware.emit import header, linker, makefile, readme, step, weights
+from blockwise.firmware.emit import header, linker, makefile, persist, readme, step, weights
 from blockwise.firmware.emit.dialect import Dialect, dialect_of
 from blockwise.firmware.emit.folder import check_folder, write_folder
+from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.toolchains.toolchain import BOARD_SCRIPT
 
@@ -34,6 +34,7 @@ OF_BOARD: dict[str, str] = {
     "start.c": "board/start.c",
     "start.h": "board/start.h",
     "port_semihosting.c": "port/semihosting.c",
+    "semihosting.h": "port/semihosting.h",
 }
 """The same of what only a board needs."""
 
@@ -57,17 +58,24 @@ def files(firmware: Firmware) -> Mapping[str, str]:
     """The text of every file of the project by its path."""
     dialect = dialect_of(firmware)
     found = {name: write(firmware, dialect) for name, write in GENERATED.items()}
+    copied, of_board, more = _copied(firmware)
     if firmware.given is not None:
         found |= {"weights.c": weights.source(firmware)}
-    found |= {name: (C / path).read_text("utf-8") for name, path in COPIED.items()}
+    found |= {name: (C / path).read_text("utf-8") for name, path in copied.items()}
     if firmware.device is not None:
-        found |= {name: (C / path).read_text("utf-8") for name, path in OF_BOARD.items()}
-        heights = {stretch.name: stretch.height for stretch in firmware.stretches}
-        found[BOARD_SCRIPT] = linker.script(memory_map(firmware.device, heights))
+        found |= {name: (C / path).read_text("utf-8") for name, path in of_board.items()}
+        found[BOARD_SCRIPT] = linker.script(memory_of(firmware))
     found |= dialect.sources
     found["Makefile"] = makefile.text(firmware, dialect, found)
-    headers = closure(dialect.headers)
+    headers = closure((*dialect.headers, *more))
     return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
+
+
+def _copied(firmware: Firmware) -> tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]:
+    """What is copied, what of a board, and headers; more where the firmware saves."""
+    if not firmware.save_every:
+        return COPIED, OF_BOARD, ()
+    return {**COPIED, **persist.COPIED}, {**OF_BOARD, **persist.OF_BOARD}, persist.HEADERS
 
 
 def closure(headers: Iterable[str]) -> list[str]:

@@ -1,9 +1,10 @@
 """README.md of a project: what it is, how it is built and used, and where its bytes lie."""
 
-from blockwise.firmware.arenas import MemoryMap, memory_map
+from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.dialect import Dialect
+from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
-from devices.boards.profile import Device
+from blockwise.firmware.slots import slots_of
 
 TOP = """\
 # {regime}, {batch} image(s) a step, in C
@@ -48,7 +49,14 @@ def text(firmware: Firmware, dialect: Dialect) -> str:
         predicts="Between steps it predicts, too." if predicts else "It has no room to predict in.",
     )  # fmt: skip
     notes = [f"## {title}\n\n{told}\n" for title, told in firmware.notes.items()]
-    parts = [top, HOST if device is None else BUILD, _ram(firmware), *_flash(firmware), *notes]
+    parts = [
+        top,
+        HOST if device is None else BUILD,
+        _ram(firmware),
+        *_flash(firmware),
+        *_saving(firmware),
+        *notes,
+    ]
     return "\n".join([*parts, _state(firmware)])
 
 
@@ -59,7 +67,7 @@ def _ram(firmware: Firmware) -> str:
         what = f"tensors in {stretch.name}, `blockwise_ram{number}`"
         rows.append(f"| {what} | {start} | {stretch.height:,} | {stretch.size_bytes:,} |")
     if firmware.device is not None:
-        rest = _memory(firmware, firmware.device).reserve
+        rest = memory_of(firmware).reserve
         rows.append(f"| statics and stack | 0x{rest.start:08X} | {rest.size_bytes:,} | |")
     return "\n".join([*rows, ""])
 
@@ -69,16 +77,21 @@ def _flash(firmware: Firmware) -> list[str]:
     if firmware.device is None:
         return []
     rows = ["## Flash", "", "| what | from | bytes |", "|---|--:|--:|"]
-    room = _memory(firmware, firmware.device).flash
+    memory = memory_of(firmware)
+    room = memory.flash
     rows.append(f"| room for code and constants | 0x{room.start:08X} | {room.size_bytes:,} |")
     if firmware.given is not None:
         size = sum(tensor.bytes for tensor in firmware.resident)
         rows.append(f"| of it the weights to start from, `weights.c` | | {size:,} |")
+    if memory.slots is not None:
+        start, size = memory.slots.start, memory.slots.size_bytes
+        rows.append(f"| two slots that keep the training | 0x{start:08X} | {size:,} |")
     return ["\n".join([*rows, "", "`arm-none-eabi-size main.elf` tells what a program takes.", ""])]
 
 
-def _memory(firmware: Firmware, device: Device) -> MemoryMap:
-    return memory_map(device, {stretch.name: stretch.height for stretch in firmware.stretches})
+def _saving(firmware: Firmware) -> list[str]:
+    slots = slots_of(firmware)
+    return [] if slots is None else [persist.told(firmware, slots)]
 
 
 def _state(firmware: Firmware) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.dialect import Dialect
 from blockwise.firmware.emit.text import address, comment, indented
 from blockwise.firmware.program import Firmware
@@ -27,19 +28,20 @@ def text(firmware: Firmware, dialect: Dialect) -> str:
     parts = [
         _top(firmware, dialect),
         _arrays(firmware),
-        "\n".join([*dialect.statics, *_turn(firmware)]),
+        "\n".join([*dialect.statics, *_turn(firmware), *persist.statics(firmware)]),
         *operations(firmware, dialect, "operation"),
         _resident(firmware),
         _step(firmware),
         _batch(firmware),
         STATE,
-        "\n\n".join(dialect.functions),
+        "\n\n".join([*dialect.functions, *persist.functions(firmware, dialect)]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _top(firmware: Firmware, dialect: Dialect) -> str:
     headers = [f'#include "kernels/{path}"' for path in dialect.headers]
+    headers += ['#include "persist.h"'] if firmware.save_every else []
     said = f"A step of {firmware.regime}, {firmware.batch} image(s) at a time. Generated: do not edit."
     return "\n".join([comment(said), '#include "blockwise.h"', *headers])
 
@@ -83,7 +85,8 @@ def _step(firmware: Firmware) -> str:
     if firmware.one_by_one:
         return "\n\n".join(_phases(firmware))
     (whole,) = firmware.phases
-    return "\n".join(["void blockwise_step(void) {", indented(_calls(firmware, whole.step)) + "}"])
+    calls = [*_calls(firmware, whole.step), *persist.counted(firmware)]
+    return "\n".join(["void blockwise_step(void) {", indented(calls) + "}"])
 
 
 def _phases(firmware: Firmware) -> Iterable[str]:
@@ -96,8 +99,9 @@ def _phases(firmware: Firmware) -> Iterable[str]:
     yield "/* The phase that has begun. */\nstatic uint32_t phase;"
     for what, parameters in parts.items():
         first = ["phase = number;"] if what == "begin" else []
+        last = persist.counted(firmware) if what == "step" else ()
         cases = [f"if (phase == {number}) {what}_{number}();" for number in range(len(firmware.phases))]
-        yield f"void blockwise_{what}({parameters}) {{\n{indented([*first, *cases])}}}"
+        yield f"void blockwise_{what}({parameters}) {{\n{indented([*first, *cases, *last])}}}"
 
 
 def _calls(firmware: Firmware, operations: range) -> Iterable[str]:

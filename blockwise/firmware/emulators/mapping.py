@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SYSTEM_SPACE, SYSTEM_BYTES = 0xE000_E000, 0x1000
 WORD = 4
 PAINT_BYTE = b"\xa5"
+ERASED = b"\xff"
 
 
 def engine_of(device: Device, memory: MemoryMap, program: Program) -> "unicorn.Uc":
@@ -29,6 +30,9 @@ def engine_of(device: Device, memory: MemoryMap, program: Program) -> "unicorn.U
     page = engine.query(unicorn.UC_QUERY_PAGE_SIZE)
     start = memory.flash.start // page * page  # a boot stage may take less than a page
     engine.mem_map(start, memory.flash.end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+    if memory.slots is not None:
+        engine.mem_map(memory.slots.start, memory.slots.size_bytes, unicorn.UC_PROT_READ)
+        engine.mem_write(memory.slots.start, ERASED * memory.slots.size_bytes)
     for start, end in used_pages(memory, page):
         engine.mem_map(start, end - start, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
     for start, end in slack(memory, page):

@@ -9,8 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from blockwise.firmware.emulators.nor_flash import NorFlash
+
 SYS_OPEN, SYS_CLOSE, SYS_WRITE, SYS_READ, SYS_FLEN = 0x01, 0x02, 0x05, 0x06, 0x0C
 SYS_EXIT, SYS_EXIT_EXTENDED = 0x18, 0x20
+FLASH_ERASE, FLASH_PROGRAM, FLASH_BUSY = 0x100, 0x101, 0x102  # from 0x100 on numbers are an application's
 APPLICATION_EXIT = 0x20026
 FAILED = 0xFFFF_FFFF
 _MODES = ("rb", "rb", "r+b", "r+b", "wb", "wb", "w+b", "w+b", "ab", "ab", "a+b", "a+b")
@@ -22,8 +25,8 @@ Write = Callable[[int, bytes], None]
 class Host:
     """Serves a program's calls. ``exit_code`` is None until it asks to end."""
 
-    def __init__(self, folder: Path, read: Read, write: Write) -> None:
-        self._folder, self._read, self._write = folder, read, write
+    def __init__(self, folder: Path, read: Read, write: Write, flash: NorFlash | None = None) -> None:
+        self._folder, self._read, self._write, self._flash = folder, read, write, flash
         self._files: dict[int, BinaryIO] = {}
         self.exit_code: int | None = None
 
@@ -53,10 +56,24 @@ class Host:
             return 0 if file is not None else FAILED
         if operation == SYS_FLEN:
             return self._length(self._words(block, 1)[0])
+        if operation >= FLASH_ERASE and self._flash is not None:
+            return self._of_flash(self._flash, operation, block)
         if operation in (SYS_EXIT, SYS_EXIT_EXTENDED):
             self.exit_code = self._ended(operation, block)
             return 0
         return FAILED
+
+    def _of_flash(self, flash: NorFlash, operation: int, block: int) -> int:
+        """0 where an operation has begun, or nothing runs any more."""
+        if operation == FLASH_ERASE:
+            return int(not flash.erase(*self._words(block, 1)))
+        if operation == FLASH_PROGRAM:
+            address, unit, size = self._words(block, 3)
+            return int(not flash.program(address, self._read(unit, size)))
+        piece = flash.go_on() if operation == FLASH_BUSY else None
+        if piece is not None:
+            self._write(*piece)
+        return int(flash.running is not None)
 
     def _words(self, address: int, count: int) -> tuple[int, ...]:
         return struct.unpack(f"<{count}I", self._read(address, 4 * count))

@@ -7,6 +7,7 @@ system's own registers (0xE000E000) are plain memory. Unicorn is imported where 
 
 import importlib.util
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from blockwise.firmware.arenas import MemoryMap
 from blockwise.firmware.cores import core_of
 from blockwise.firmware.emulators.mapping import PAINT_BYTE, WORD, engine_of, slack
-from blockwise.firmware.emulators.program import Program, check_reader, program_of
+from blockwise.firmware.emulators.nor_flash import flash_of
+from blockwise.firmware.emulators.program import Function, Program, check_reader, program_of
 from blockwise.firmware.emulators.recorder import Recorder
 from blockwise.firmware.emulators.run import NOTHING, Fault, Run, Watch
 from blockwise.firmware.emulators.semihosting import Host
@@ -113,17 +115,18 @@ def _attempt(
     folder: Path,
     steps: frozenset[int],
     watcher: Watcher,
-) -> tuple["_Machine", Host]:
+) -> tuple["Machine", Host]:
     """From power-on to the end, ``steps`` with the watcher's hooks; -1 is what comes before the first."""
     engine = engine_of(device, memory, program)
-    with Host(folder, lambda at, n: bytes(engine.mem_read(at, n)), engine.mem_write) as host:
-        machine = _Machine(engine, program, memory, host, watcher, steps)
+    flash = flash_of(device, memory)
+    with Host(folder, lambda at, n: bytes(engine.mem_read(at, n)), engine.mem_write, flash) as host:
+        machine = Machine(engine, program, memory, host, watcher, steps)
         machine.run()
     return machine, host
 
 
 def _located(
-    program: Program, device: Device, memory: MemoryMap, folder: Path, machine: "_Machine"
+    program: Program, device: Device, memory: MemoryMap, folder: Path, machine: "Machine"
 ) -> Fault | None:
     """The fault of a store again, with its instruction: unicorn tells only where its block begins."""
     fault = machine.fault
@@ -136,7 +139,7 @@ def _located(
 
 
 @dataclass
-class _Machine:
+class Machine:
     """A run, stopped where the step begins that is to be watched, and where that ends."""
 
     engine: "unicorn.Uc"
@@ -150,8 +153,8 @@ class _Machine:
     fault: Fault | None = None
     at_step: bool = False
 
-    def run(self) -> None:
-        """To the end of the program, or to its first fault."""
+    def run(self, count: int = 0) -> None:
+        """To the end of the program, to its first fault, or for so many instructions."""
         import unicorn
 
         self.engine.hook_add(unicorn.UC_HOOK_INTR, self._interrupted)
@@ -161,7 +164,7 @@ class _Machine:
         if BEFORE_STEPS in self.watched:
             self.watcher.attach(self.engine)
         try:
-            self._start(0)
+            self._start(0, count)
             while self.at_step:
                 self._watched_step()
                 self._start(0)
@@ -187,10 +190,10 @@ class _Machine:
                 return end - len(rest)
         return None
 
-    def _start(self, until: int) -> None:
+    def _start(self, until: int, count: int = 0) -> None:
         from unicorn import arm_const
 
-        self.engine.emu_start(self.engine.reg_read(arm_const.UC_ARM_REG_PC) | 1, until)
+        self.engine.emu_start(self.engine.reg_read(arm_const.UC_ARM_REG_PC) | 1, until, count=count)
 
     def _watched_step(self) -> None:
         """From the step's first instruction to where it returns to, with the recorder's hooks."""
@@ -245,7 +248,7 @@ class _Machine:
         function = self.program.function_at(pc)
         name = function.name if function else "no function"
         region = "" if address is None else self._region(address)
-        return Fault(what, address, pc, self._operation(pc), name, region)
+        return Fault(what, address, pc, self._operation(), name, region)
 
     def _region(self, address: int) -> str:
         if self.memory.flash.start <= address < self.memory.flash.end:
@@ -257,10 +260,16 @@ class _Machine:
             return f"in {run.name}"
         return f"in RAM of {run.name} that the plan leaves free"
 
-    def _operation(self, pc: int) -> int | None:
+    def _operation(self) -> int | None:
         """The operation that runs: by the instruction, or by who called, as the stack tells."""
+        running = (function.operation for function in self.callers())
+        return next((operation for operation in running if operation is not None), None)
+
+    def callers(self) -> Iterator[Function]:
+        """The function that runs, and those that called it or left an address on the stack."""
         from unicorn import arm_const
 
+        pc = self.engine.reg_read(arm_const.UC_ARM_REG_PC)
         sp, end = self.engine.reg_read(arm_const.UC_ARM_REG_SP), self.program.symbols["blockwise_stack_end"]
         callers = [pc, self.engine.reg_read(arm_const.UC_ARM_REG_LR)]
         if self.program.symbols["blockwise_stack"] <= sp < end:
@@ -268,9 +277,8 @@ class _Machine:
             callers += [int.from_bytes(stack[i : i + WORD], "little") for i in range(0, len(stack), WORD)]
         for address in callers:
             function = self.program.function_at(address & ~1)
-            if function and function.operation is not None:
-                return function.operation
-        return None
+            if function is not None:
+                yield function
 
 
 UNICORN = Unicorn()

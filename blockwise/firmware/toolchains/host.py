@@ -15,7 +15,7 @@ FLAGS = (
     "-ffp-contract=off",  # as on the board: each operation is rounded by itself
     "-fno-sanitize=all",
 )
-NOT_HERE = ("start.c", "port_semihosting.c")
+NOT_HERE = ("start.c", "port_semihosting.c", "flash_board.c", "port_flash.c")
 """Sources of a project that only a board has."""
 OTHERS = {"check": "main.c", "main": "check.c"}
 

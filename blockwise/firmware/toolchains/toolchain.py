@@ -14,7 +14,11 @@ Target = Literal["check", "main"]
 """Which program of a project: the harness of the check, or the example of the engineer's own."""
 
 BOARD_SCRIPT = "board.ld"
-_OTHERS = {"check": ("main.c", "port_host.c"), "main": ("check.c", "port_host.c", "port_semihosting.c")}
+_OF_HOST = ("port_host.c", "port_flash_host.c")
+_OTHERS = {
+    "check": ("main.c", "flash_board.c", *_OF_HOST),
+    "main": ("check.c", "port_semihosting.c", "port_flash.c", *_OF_HOST),
+}
 
 
 @dataclass(frozen=True)

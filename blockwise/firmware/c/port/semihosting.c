@@ -1,20 +1,10 @@
-/* The files of a check through semihosting: a debugger or an emulator serves them.
- *
- * Source: Arm, "Semihosting for AArch32 and AArch64": the number of a call in r0, its block of words in r1. */
+/* The files of a check through semihosting: a debugger or an emulator serves them. */
 #include "port.h"
+#include "semihosting.h"
 #include "start.h"
 
 enum { SYS_OPEN = 0x01, SYS_CLOSE = 0x02, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT_EXTENDED = 0x20 };
 enum { READ_BINARY = 1, WRITE_BINARY = 5, APPLICATION_EXIT = 0x20026, STOPPED = 70 };
-
-static uint32_t call(uint32_t number, const uint32_t *block) {
-    register uint32_t r0 __asm__("r0") = number;
-    register const uint32_t *r1 __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
-}
-
-static uint32_t word_of(const void *pointer) { return (uint32_t)(uintptr_t)pointer; }
 
 static uint32_t length_of(const char *text) {
     uint32_t length = 0;
@@ -24,27 +14,27 @@ static uint32_t length_of(const char *text) {
 
 int port_open(const char *name, int write) {
     const uint32_t block[3] = {word_of(name), write ? WRITE_BINARY : READ_BINARY, length_of(name)};
-    return (int)call(SYS_OPEN, block);
+    return (int)semihosted(SYS_OPEN, block);
 }
 
 uint32_t port_read(int handle, uint8_t *to, uint32_t count) {
     const uint32_t block[3] = {(uint32_t)handle, word_of(to), count};
-    return count - call(SYS_READ, block); /* which answers how many bytes were not there */
+    return count - semihosted(SYS_READ, block); /* which answers how many bytes were not there */
 }
 
 int port_write(int handle, const uint8_t *from, uint32_t count) {
     const uint32_t block[3] = {(uint32_t)handle, word_of(from), count};
-    return call(SYS_WRITE, block) ? -1 : 0;
+    return semihosted(SYS_WRITE, block) ? -1 : 0;
 }
 
 void port_close(int handle) {
     const uint32_t block[1] = {(uint32_t)handle};
-    call(SYS_CLOSE, block);
+    semihosted(SYS_CLOSE, block);
 }
 
 static __attribute__((noreturn)) void leave(int code) {
     const uint32_t block[2] = {APPLICATION_EXIT, (uint32_t)code};
-    call(SYS_EXIT_EXTENDED, block);
+    semihosted(SYS_EXIT_EXTENDED, block);
     for (;;) {
     }
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit import predict
+from blockwise.firmware.emit import persist, predict
 from blockwise.firmware.emit.floats.moves import FIRST
 from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
 from blockwise.firmware.emit.floats.text import number
@@ -87,7 +87,7 @@ class FloatDialect:
         facts, predictor = self.firmware.arithmetic, self.predictor
         assert isinstance(facts, FloatFacts)
         rate = f"{RATE} = {number(facts.rate)};"
-        first = ["(void)seed;", *self._operations.initial(), rate]
+        first = ["(void)seed;", *self._operations.initial(), rate, *persist.anew(self.firmware)]
         return [
             f"void blockwise_init(uint32_t seed) {{\n{indented(first)}}}",
             f"void blockwise_set_learning_rate(float rate) {{ {RATE} = rate; }}",
@@ -107,6 +107,11 @@ class FloatDialect:
     def constant_bytes(self) -> int:
         """Of the first values."""
         return FLOAT_BYTES * len(self._operations.words)
+
+    @property
+    def rate_bits(self) -> str:
+        """Of the float."""
+        return f"bits_of({RATE})"
 
     @property
     def sources(self) -> dict[str, str]:

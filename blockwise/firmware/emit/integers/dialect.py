@@ -113,6 +113,11 @@ class IntegerDialect:
         return 0
 
     @property
+    def rate_bits(self) -> str:
+        """mu."""
+        return "(uint32_t)mu"
+
+    @property
     def sources(self) -> Mapping[str, str]:
         """None: first weights are drawn."""
         return {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.integers.context import coding
 from blockwise.firmware.emit.text import address, indented, literal
 from blockwise.firmware.layout import filters_shape
@@ -27,11 +28,15 @@ DECLARATIONS = (
 def functions(firmware: Firmware) -> Sequence[str]:
     """Complete."""
     return [
-        _function("void blockwise_init(uint32_t seed)", [*_first(firmware), f"mu = {firmware.facts.mu};"]),
+        _function("void blockwise_init(uint32_t seed)", [*_first(firmware), *_beside(firmware)]),
         "void blockwise_set_mu(int32_t bits) { mu = bits; }",
         "void blockwise_set_rate_bits(uint32_t bits) { mu = (int32_t)bits; }",
         _function("uint32_t blockwise_checksum(void)", _checksum(firmware)),
     ]
+
+
+def _beside(firmware: Firmware) -> Sequence[str]:
+    return [f"mu = {firmware.facts.mu};", *persist.anew(firmware)]
 
 
 def _function(head: str, lines: Sequence[str]) -> str:
