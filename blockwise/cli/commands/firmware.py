@@ -113,6 +113,12 @@ def _tools(options: FirmwareOptions) -> tuple[Toolchain, Emulator]:
                 "--check", got="--in-shape beside it, without images", wanted="images to train on",
                 do="name --data in its place",
             )  # fmt: skip
+    if asked.save_every and asked.check and not emulator.has_flash:
+        able = " or ".join(name for name, found in EMULATORS.items() if found.has_flash)
+        raise InputError(
+            "--save-every", got=f"--emulator {asked.emulator}, whose flash is not written",
+            wanted=f"one whose is: {able}", do=f"choose --emulator {able}",
+        )  # fmt: skip
     if asked.trace and asked.check is None:
         raise InputError("--trace", got="no --check", wanted="a check to trace", do="add --check 1")
     if asked.trace and not emulator.watches:

@@ -19,6 +19,10 @@ class Emulator(Protocol):
     def watches(self) -> bool:
         """Whether it counts instructions, and shows loads and stores."""
 
+    @property
+    def has_flash(self) -> bool:
+        """Whether programs can write the slots that keep a training."""
+
     def require(self, device: Device) -> None:
         """Raise InputError if the emulator is missing or has no such core."""
 

@@ -61,6 +61,7 @@ class Qemu:
 
     name = "qemu"
     watches = False
+    has_flash = False
 
     def require(self, device: Device) -> None:
         """Raise InputError without QEMU, or a machine that has the core."""
@@ -75,11 +76,6 @@ class Qemu:
     def memory(self, device: Device, memory: MemoryMap) -> MemoryMap:
         """Of the machine. Raises InputError without QEMU, or a machine that has the core or the room."""
         self.require(device)
-        if memory.slots is not None:
-            raise InputError(
-                "--emulator qemu", got="--save-every beside it", wanted="an emulator of the board's flash",
-                do="choose --emulator unicorn",
-            )  # fmt: skip
         return on_machine(machine_of(device), memory)
 
     def run(self, elf: Path, device: Device, memory: MemoryMap, folder: Path, watch: Watch = NOTHING) -> Run:

@@ -36,6 +36,7 @@ class Unicorn:
 
     name = "unicorn"
     watches = True
+    has_flash = True
 
     def require(self, device: Device) -> None:
         """Raise InputError without unicorn, or a model of the core."""

@@ -49,6 +49,8 @@ def refused(capsys, *arguments):
         ("--in-shape 1 8 8 --regime bp", "--in-shape: got no images, under bp, wanted images"),
         ("--trace", "--trace: got no --check"),
         ("--trace --check 1 --emulator qemu", "--trace: got --emulator qemu, which shows no loads"),
+        ("--save-every 0", "--save-every: got 0, wanted 1 step or more"),
+        ("--save-every 2 --check 1 --emulator qemu", "--save-every: got --emulator qemu, whose flash is not"),
         ("--toolchain gc --check 1", "--toolchain: got 'gc'; did you mean 'gcc'?"),
         ("--emulator renode --check 1", "--emulator: got 'renode', wanted one of qemu, unicorn"),
         ("--regimes niti", "command line: got '--regimes'; did you mean --regime?"),

@@ -1,0 +1,63 @@
+"""Projects that save: what they have more than others, and that they go on where they were ended."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from saving_firmware import saving
+
+from blockwise.firmware.emit.project import files, project
+from blockwise.firmware.toolchains import ZIG, host
+
+MORE = {
+    "persist.c", "persist.h", "flash.h", "flash_board.c", "port_flash.c", "port_flash_host.c",
+    "kernels/common/crc32.h",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def firmware():
+    return saving("stm32f103", "niti4-jump", every=30)
+
+
+def test_without_the_option_nothing_of_it_is_there(firmware):
+    saves, plain = files(firmware), files(replace(firmware, save_every=0))
+    assert set(saves) - set(plain) <= MORE <= set(saves)
+    for name in ("blockwise.h", "step.c", "board.ld", "README.md", "Makefile"):
+        assert not any(
+            word in plain[name] for word in ("SAVE", "blockwise_save", "slots", "persist", "steps++")
+        )
+    assert "LENGTH = 0x10000 " in plain["board.ld"] and "LENGTH = 0xf800 " in saves["board.ld"]
+    assert "SLOTS (r) : ORIGIN = 0x0800f800, LENGTH = 0x800" in saves["board.ld"]
+    assert "| two slots that keep the training | 0x0800F800 | 2,048 |" in saves["README.md"]
+
+
+def test_the_example_goes_on_where_it_was_ended(firmware, tmp_path):
+    """The host's flash is a file: a second run begins behind the last save, and ends alike."""
+    project(firmware, tmp_path / "project")
+    main = tmp_path / "project" / "main.c"
+    tell = '#include <stdio.h>\nstatic int told(int done) { printf("%d\\n", done); return done; }\n'
+    text = main.read_text().replace(
+        "int behind = blockwise_restore();", "int behind = told(blockwise_restore());"
+    )
+    main.write_text(
+        tell + text.replace("return right() == 0;", 'printf("%u", blockwise_checksum()); return 0;')
+    )
+    host.build(tmp_path / "project", "main", tmp_path / "main")
+
+    def ran():
+        return subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    runs = [ran().stdout.split() for _ in range(2)]
+    assert [run[0] for run in runs] == ["-1", "90"] and runs[0][1] == runs[1][1]
+
+
+def test_the_example_is_built_for_the_board_with_the_flash_that_is_still_to_be_written(firmware, tmp_path):
+    project(firmware, tmp_path / "project")
+    assert ZIG.build(tmp_path / "project", firmware.device, "main", tmp_path / "main.elf").elf.is_file()
+    said = subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", "-std=gnu99", "-c", "flash_board.c", "-o", "f.o"],
+        cwd=tmp_path / "project", check=True, capture_output=True, text=True,
+    ).stderr  # fmt: skip
+    assert "still to be written for this part" in said
