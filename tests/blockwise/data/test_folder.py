@@ -9,6 +9,8 @@ import torch
 from pets import Load, fill, picture, refusal
 from PIL import Image
 
+from blockwise.system.notes import Note
+
 
 def test_a_folder_becomes_splits_with_classes_sorted_by_name(root: Path, read: Load) -> None:
     pets = read(root)
@@ -99,10 +101,57 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, read: Load) ->
     assert "no folder" in refusal(read, tmp_path / "file")
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_folder_without_train_or_test_is_refused(split: str, root: Path, read: Load) -> None:
-    (root / split).rename(root / "other")
-    assert str(root / split) in refusal(read, root)
+def test_a_folder_without_train_is_refused(root: Path, read: Load) -> None:
+    (root / "train").rename(root / "other")
+    assert str(root / "train") in refusal(read, root)
+
+
+def test_a_file_in_place_of_test_is_refused(root: Path, read: Load) -> None:
+    (root / "test").rename(root / "other")
+    (root / "test").write_text("")
+    assert f"image folder {root / 'test'}: got something that is no folder" in refusal(read, root)
+
+
+def test_without_test_images_some_of_each_class_are_held_out_and_it_says_so(root: Path, read: Load) -> None:
+    (root / "test").rename(root / "other")
+    for name in ("cat", "dog"):
+        for i in range(3, 10):
+            picture("RGB", seed=200 + i).save(root / "train" / name / f"{i}.png")
+    with pytest.warns(
+        Note, match="data pets: no test samples: 4 of 20 samples are held out for test, class by"
+    ):
+        pets = read(root)
+    assert torch.bincount(pets.test.labels).tolist() == [2, 2] and pets.test.groups is None
+    again = read(root, seed=5)
+    assert torch.equal(again.test.images, pets.test.images)
+
+
+def test_without_test_images_whole_folders_within_the_classes_are_held_out(root: Path, read: Load) -> None:
+    (root / "test").rename(root / "other")
+    for kind, name in enumerate(("cat", "dog")):
+        for i in range(3):
+            (root / "train" / name / f"{i}.png").unlink()
+        for place in ("barn", "home", "street", "yard", "zoo"):
+            (root / "train" / name / place).mkdir()
+            for i in range(4):
+                picture("RGB", seed=4 * len(place) + i + 100 * kind).save(
+                    root / "train" / name / place / f"{i}.png"
+                )
+    with pytest.warns(Note, match=r"8 of 40 samples are held out for test, by group: \w+ of 5 groups"):
+        pets = read(root)
+    places = [set(pets.groups_in(split)) for split in (pets.train, pets.validation, pets.test)]
+    assert [len(names) for names in places] == [3, 1, 1] and len(set.union(*places)) == 5
+    assert (len(pets.test), len(pets.validation)) == (8, 8)
+
+
+def test_folders_that_are_those_of_one_class_each_hold_out_none(root: Path, read: Load) -> None:
+    (root / "test").rename(root / "other")
+    for name in ("cat", "dog"):
+        (root / "train" / name / "images").mkdir()
+        for i in range(3):
+            (root / "train" / name / f"{i}.png").rename(root / "train" / name / "images" / f"{i}.png")
+    with pytest.warns(Note, match="class by class"):
+        assert read(root).groups == ()
 
 
 def test_a_train_folder_without_classes_is_refused(root: Path, read: Load) -> None:
