@@ -23,6 +23,7 @@ from blockwise.firmware.check.checking import check_steps
 from blockwise.firmware.emulators import UNICORN
 from blockwise.firmware.fits import check_fits
 from blockwise.firmware.result import FirmwareResult
+from blockwise.firmware.slots import check_save_every
 from blockwise.firmware.toolchains import ZIG
 from blockwise.firmware.written import write
 from blockwise.models import OWN, Chain, as_chain, from_module
@@ -109,13 +110,15 @@ def write_firmware(
     data: str | Path = "digits",
     regime: str = LEANEST,
     check: int = 0,
+    save_every: int | None = None,
     **settings: Any,
 ) -> FirmwareResult:
     """Write a training step of ``network`` under ``regime`` as C for ``board`` to the folder ``out``.
 
     ``network`` is a name (as ``--model``), or a module or chain. With ``check`` the project is built,
     emulated and compared for so many steps, as ``run.py firmware --check`` does: ``.checked.equal`` is the
-    verdict. ``settings`` are flags by name.
+    verdict. With ``save_every`` it can keep the training in flash, at every so many steps. ``settings`` are
+    flags by name.
 
     Raises InputError for what has no C form or does not fit, and where a tool is missing that a check needs.
     """
@@ -126,7 +129,7 @@ def write_firmware(
         ZIG.require(prepared.device)
         UNICORN.require(prepared.device)
     check_fits(prepared, regime)
-    written = write(prepared, regime, Path(out))
+    written = write(prepared, regime, Path(out), save_every=check_save_every(save_every))
     result = written.checked(check, ZIG, UNICORN) if check else written.result
     return firmware_report.write_all(result, out)
 

@@ -18,7 +18,7 @@ SIGNATURES = {
     "blockwise.train": "(network, board='stm32', *, data='digits', regimes=('bp', 'bp-best', 'local', "
     "'local-paged', 'local-resident'), out=None, **settings)",
     "blockwise.write_firmware": "(network, board='stm32', *, out, data='digits', regime='local-resident', "
-    "check=0, **settings)",
+    "check=0, save_every=None, **settings)",
     "blockwise.from_module": "(module, in_shape)",
     "blockwise.models.build": "(name, in_shape=(3, 32, 32), num_classes=10, width=None, norm='batch', "
     "style=PLAIN, *, trained=False)",

@@ -15,13 +15,13 @@ MANIFEST = "manifest.json"
 
 PRODUCTS = frozenset(
     {
-        "main.elf", "check.elf", "main_host", "check_host", "check.in", "check.out", "result.json",
-        "report.html", "instructions.svg", "instructions.png",
+        "main.elf", "check.elf", "main_host", "check_host", "check.in", "check.out", "restored.out",
+        "flash.bin", "result.json", "report.html", "instructions.svg", "instructions.png",
     }
 )  # fmt: skip
 """What builds, checks and reports leave there."""
 
-OWN = ("main.c", "Makefile", "board.ld")
+OWN = ("main.c", "flash_board.c", "Makefile", "board.ld")
 """Files that an engineer may well have made their own; the others say that they are generated."""
 
 

@@ -7,6 +7,8 @@ from saving_firmware import EVERY, STEPS, power_cuts
 from blockwise.firmware.check.power_cuts import draw
 
 CUTS = 36
+PHASES = {"width": 1, "method": "lsq", "optimizer": "sgd-momentum"}
+"""Blocks one behind the other, the momentum of each beginning with its phase."""
 HEADER, SLOT = 32, 1024
 NEWER = 0
 """The slot of the last save: of three, the first and the third."""
@@ -44,9 +46,16 @@ def test_trainings_that_are_cut_at_three_places_end_with_the_bits_of_the_undistu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("board", "regime"), [("stm32f103", "niti-local"), ("rp2040", "niti4-jump")])
-def test_wherever_power_is_cut_training_ends_with_the_same_bits(board, regime, tmp_path):
-    found = trials(power_cuts(tmp_path, board, regime), CUTS)
+@pytest.mark.parametrize(
+    ("board", "regime", "settings"),
+    [
+        ("stm32f103", "niti-local", {}),
+        ("rp2040", "niti4-jump", {}),
+        ("nrf52840", "local-resident", PHASES),
+    ],
+)
+def test_wherever_power_is_cut_training_ends_with_the_same_bits(board, regime, settings, tmp_path):
+    found = trials(power_cuts(tmp_path, board, regime, **settings), CUTS)
     assert [trial.wrong for trial in found if trial.wrong] == []
     kinds = {cut.within for trial in found for cut in trial.cuts}
     assert {"step", "save", "erase", "program"} <= kinds
