@@ -80,7 +80,6 @@ class PowerCuts:
         self._subject, self._every, self._folder = subject, every, elf.parent
         self._program = program_of(elf)
         self.tensors = reference.tensors
-        self.tensors = reference.tensors
         exchanges = [told for told in reference.exchanges(steps) if not told.tensors]
         (self._folder / records.INPUT).write_bytes(b"".join(exchange.sent for exchange in exchanges))
         self.undisturbed = self._measured(exchanges)
@@ -156,6 +155,8 @@ class PowerCuts:
             return Found(0, 0, f"it goes on from step {behind}, which there is not")
         first, size = self.undisturbed.steps.index(behind), self.undisturbed.states.shape[1]
         count = len(told) // size
+        if first + count > len(self.undisturbed.states):
+            return Found(first, 0, f"{count} states from step {behind} on, which are too many")
         rows = slice(first, first + count)
         wanted, defined = self.undisturbed.states[rows], self.undisturbed.defined[rows]
         differs = ((told[: count * size].reshape(count, size) != wanted) & defined).any(1)

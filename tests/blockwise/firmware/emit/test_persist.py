@@ -61,3 +61,56 @@ def test_the_example_is_built_for_the_board_with_the_flash_that_is_still_to_be_w
         cwd=tmp_path / "project", check=True, capture_output=True, text=True,
     ).stderr  # fmt: skip
     assert "still to be written for this part" in said
+
+
+PROGRAM = """\
+#include "blockwise.h"
+#include <stdio.h>
+int worn;
+static void steps(int count) { while (count--) blockwise_step(); }
+static void tell(int value) { printf("%d ", value); }
+int main(void)
+{
+    tell(blockwise_restore());
+    blockwise_init(1);
+    tell(blockwise_save());
+    steps(3);
+    uint32_t third = blockwise_checksum();
+    tell(blockwise_save());
+    steps(1);
+    tell(blockwise_restore());
+    tell(blockwise_checksum() == third);
+    steps(2);
+    worn = 1;
+    tell(blockwise_save());
+    worn = 0;
+    tell(blockwise_restore());
+    tell(blockwise_checksum() == third);
+    tell(blockwise_forget());
+    tell(blockwise_restore());
+    blockwise_init(1);
+    tell((int)blockwise_steps());
+    steps(1);
+    tell(blockwise_save());
+    tell(blockwise_restore());
+    return 0;
+}
+"""
+
+
+def test_what_is_kept_counts_until_something_newer_is_whole_or_all_is_forgotten(firmware, tmp_path):
+    """Where a unit does not hold what was programmed, the save says so and the one before it counts."""
+    project(firmware, tmp_path / "project")
+    (tmp_path / "project" / "main.c").write_text(PROGRAM)
+    flash = tmp_path / "project" / "port_flash_host.c"
+    text, last = flash.read_text(), "    return stored(at, bits, sizeof bits);"
+    assert text.count(last) == 1
+    worn = "extern int worn;\n" + text.replace(last, f"    if (worn) bits[0] &= 0xFE;\n{last}")
+    flash.write_text(worn)
+    host.build(tmp_path / "project", "main", tmp_path / "main")
+    done = subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    told = iter(map(int, done.stdout.split()))
+    assert [next(told) for _ in range(3)] == [-1, 0, 0]  # nothing is kept; the start, and step 3
+    assert [next(told) for _ in range(2)] == [3, 1]
+    assert [next(told) for _ in range(3)] == [-1, 3, 1]  # worn flash
+    assert [*told] == [0, -1, 0, 0, 1]  # forgotten, and begun anew
