@@ -26,6 +26,7 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
 from blockwise.layers.weighted import Weighted
 from blockwise.models import as_chain
+from blockwise.models.files import keeping
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant.layers import QuantWeighted
 from blockwise.system.files import atomic_write
@@ -54,8 +55,8 @@ def export(
     """Write the weights that ``regime`` ended with in the run of ``folder``.
 
     By default the regime is the verdict's (the most accurate of those that fit the board) and the file
-    REGIME.safetensors in ``folder``. ``own`` is the network of a run that was given one, which no name
-    builds. Raises InputError if there is no such run, it is not finished, nothing
+    REGIME.safetensors in ``folder``. ``own`` stands for the network of a run that was given one,
+    if it did not keep it. Raises InputError if there is no such run, it is not finished, nothing
     in it was trained, or its files do not fit together.
     """
     config, found = outfolder.saved_config(folder, "export"), _result(folder)
@@ -63,6 +64,7 @@ def export(
     _check_input(found, folder)
     model = found["model"]
     images = blank(tuple(model["in_shape"]), model["num_classes"])
+    own = keeping.load(folder, config.network.model) if own is None else own
     network = None if own is None else as_chain(own, images.in_shape)
     chain, net = Prepared(config, profile.load(config.board.device), images, network).build_parts()
     config.stages.enter(net.bodies, config.stages.last)

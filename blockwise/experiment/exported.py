@@ -15,6 +15,7 @@ from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.networks import float_chain, quantize
 from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
 from blockwise.models import as_chain, replica
+from blockwise.models.files import keeping
 from blockwise.quant.layers import QuantWeighted
 from devices.errors import InputError
 
@@ -44,7 +45,8 @@ class Exported:
 def load(path: Path, own: nn.Module | None = None) -> Exported:
     """The trained network with its weights as decoded, in evaluation mode.
 
-    ``own`` is the module of which a network was trained that no name builds; its weights do not count.
+    ``own`` is the module of which a network was trained that no name builds; its weights do not count. It is
+    not needed beside what the run kept.
     Raises InputError for a file that :func:`blockwise.experiment.export.export` did not write.
     """
     tensors, header = read(path)
@@ -53,6 +55,7 @@ def load(path: Path, own: nn.Module | None = None) -> Exported:
     network = outfolder.group(NetworkSettings, groups["network"])
     quantization = outfolder.group(QuantizationSettings, groups["quantization"])
     shape = tuple(images["shape"])
+    own = keeping.load(path.parent, network.model) if own is None else own
     if own is None:
         chain = float_chain(network, shape, len(classes), seed=0)
     else:

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import nn
 
 from blockwise import data, models
@@ -9,6 +10,7 @@ from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepared import Prepared
 from blockwise.models import Chain
+from blockwise.models.files import keeping
 from blockwise.quant.compiling import check_compiled
 from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
@@ -33,6 +35,7 @@ def prepare(
     """
     device = board.load(device or config.board.device, config.board.reserve_kib)
     dataset = _images(config) if images is None else images
+    own = _in_file(config, dataset) if own is None else own
     prepared = Prepared(config, device, dataset, None if own is None else _fitting(own, dataset))
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
@@ -45,6 +48,16 @@ def prepare(
         _check_room(prepared)
         _check_compiler(prepared)
     return prepared
+
+
+def _in_file(config: Config, dataset: data.Dataset) -> nn.Module | None:
+    """The network that a run kept, or that stands in a file; None for one that a name builds."""
+    model, folder = config.network.model, config.output.resume
+    kept = keeping.load(folder, model) if folder is not None and models.is_own(model) else None
+    if kept is not None or not models.files.is_file(model):
+        return kept
+    torch.manual_seed(config.training.seed)  # first weights that are drawn
+    return models.files.load(model, dataset.in_shape, len(dataset.classes))
 
 
 def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:

@@ -14,6 +14,8 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
     OutputSettings,
 )
+from blockwise.models import Chain
+from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
 from devices.errors import InputError
 
@@ -28,14 +30,14 @@ LONGEST_NAME = 100
 def default_out(config: Config) -> Path:
     """A new folder under runs/, named by time, board and model; no file system refuses the name."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{stamp}-{Path(config.board.device).stem}-{config.network.model}"
+    name = f"{stamp}-{Path(config.board.device).stem}-{Path(config.network.model).name}"
     base = Path("runs") / UNPORTABLE.sub("-", name)[:LONGEST_NAME]
     numbered = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in numbered if not path.exists())
 
 
-def prepare(config: Config) -> Path:
-    """Make the run's folder and write its configuration; returns the folder.
+def prepare(config: Config, own: Chain | None = None) -> Path:
+    """Make the run's folder and write its configuration, and a network that no name builds; returns it.
 
     Raises InputError if it cannot be written, or holds another run already; WriteError on a full disk.
     """
@@ -48,6 +50,8 @@ def prepare(config: Config) -> Path:
     flag = "--out" if config.output.resume is None else "--resume"
     for folder in (out, out / CHECKPOINTS):
         make_folder(folder, flag)
+    if own is not None:
+        keeping.save(own, out)
     atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
     return out
 

@@ -64,7 +64,7 @@ def prepared_with(weights: Weights, config: Config) -> Prepared:
     """``config`` with head and cut of the run that the weights are of, whatever its own settings choose."""
     saved, prepared = settings_of(weights.folder), prepare(config)
     device = board.load(saved.board.device, saved.board.reserve_kib)
-    return replace(prepared, taken=Prepared(saved, device, prepared.dataset).chosen)
+    return replace(prepared, taken=Prepared(saved, device, prepared.dataset, prepared.own).chosen)
 
 
 def _result(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from blockwise.layers.norms import replace_norms
+from blockwise.models import files
 from blockwise.models.cnn import cnn
 from blockwise.models.imported import OWN, as_chain, from_module, replica
 from blockwise.models.mlp import mlp
@@ -31,8 +32,10 @@ __all__ = [
     "build",
     "check_name",
     "count_parameters",
+    "files",
     "from_module",
     "has_skips",
+    "is_own",
     "replica",
     "width_of",
 ]
@@ -90,6 +93,9 @@ def build(
     if num_classes < 2:
         raise InputError("classes", got=num_classes, wanted="at least 2", do="use other data")
     _check_shape(name, in_shape)
+    if files.is_file(name):
+        module = files.load(name, tuple(in_shape), num_classes)
+        return replica(from_module(module, tuple(in_shape)), norm, style, width)
     chain = _build(name, tuple(in_shape), num_classes, width, trained)
     if style != PLAIN:
         if name.startswith(PREFIX):
@@ -107,14 +113,16 @@ def check_name(name: str) -> None:
     """Raise InputError unless ``name`` is in the catalogue, one of torchvision's, or a module's own."""
     if name.startswith(PREFIX):
         check_torchvision(name.removeprefix(PREFIX))
-    elif name not in CATALOGUE and not name.startswith(OWN):
+    elif name not in CATALOGUE and not is_own(name):
         do = f"did you mean '{PREFIX}{name}'?" if is_torchvision(name) else ""
-        raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME"), do)
+        raise unknown_name("model", name, (*CATALOGUE, f"{PREFIX}NAME", files.FORMS), do)
 
 
 def _check_shape(name: str, in_shape: tuple[int, ...]) -> None:
     if not in_shape or min(in_shape) < 1:
         raise InputError("image shape", got=in_shape, wanted="(channels, height, width)", do="fix it")
+    if files.is_file(name):
+        return  # which says itself what it takes
     ranks = CATALOGUE[name].ranks if name in CATALOGUE else (IMAGE_RANK,)
     if len(in_shape) not in ranks:
         others = [other for other, family in CATALOGUE.items() if len(in_shape) in family.ranks]
@@ -125,14 +133,19 @@ def _check_shape(name: str, in_shape: tuple[int, ...]) -> None:
         )  # fmt: skip
 
 
+def is_own(name: str) -> bool:
+    """Whether a network is a module of one's own, in a file or in memory."""
+    return name.startswith(OWN) or files.is_file(name)
+
+
 def has_skips(name: str) -> bool:
     """Whether a network has residual sums; torchvision's, and modules of one's own, may."""
-    return name.startswith((PREFIX, OWN)) or CATALOGUE[name].skips
+    return name.startswith(PREFIX) or is_own(name) or CATALOGUE[name].skips
 
 
 def width_of(name: str, width: int | None) -> int | None:
     """The width as asked for; otherwise the default, or None for a network that does not scale."""
-    return width if width is not None or name.startswith((PREFIX, OWN)) else DEFAULT_WIDTH
+    return width if width is not None or name.startswith(PREFIX) or is_own(name) else DEFAULT_WIDTH
 
 
 def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None, trained: bool) -> Chain:

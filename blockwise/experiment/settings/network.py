@@ -18,14 +18,17 @@ class NetworkSettings:
 
     model: Annotated[
         str,
-        arg(help=f"One of {listed(models.CATALOGUE)}; or torchvision:NAME."),
+        arg(
+            help=f"One of {listed(models.CATALOGUE)}; torchvision:NAME; or your own: PATH.py:NAME (a module, "
+            "its class or a function that makes it), FILE.pt2 (torch.export) or FILE.onnx."
+        ),
     ] = "resnet20"
     width: Annotated[
         int | None,
         arg(
             metavar="CHANNELS",
             help="Channels of the first stage; scales every layer.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's and your own have theirs)",
         ),
     ] = None
     blocks: Annotated[

@@ -1,0 +1,36 @@
+"""A module in the making: layers with weights as modules of torch.nn, all else as functions of PyTorch."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx, nn
+
+
+class Assembly:
+    """A graph of one input, whose calls are added in order."""
+
+    def __init__(self) -> None:
+        self.root, self.graph = nn.Module(), fx.Graph()
+        self.input = self.graph.placeholder("x")
+
+    def layer(self, path: str, module: nn.Module, source: fx.Node) -> fx.Node:
+        """A call of ``module``, which stands at ``path``, or beside it if that is taken."""
+        *parents, name = path.split(".") if path else ["layer"]
+        holder = self.root
+        for parent in parents:
+            if not hasattr(holder, parent):
+                holder.add_module(parent, nn.Module())
+            holder = getattr(holder, parent)
+        while hasattr(holder, name):
+            name = f"{name}_"
+        holder.add_module(name, module)
+        return self.graph.call_module(".".join([*parents, name]), (source,))
+
+    def function(self, called: Callable[..., Any], *args: Any, **options: Any) -> fx.Node:
+        """A call of a function."""
+        return self.graph.call_function(called, args, options)
+
+    def finish(self, output: fx.Node, name: str) -> fx.GraphModule:
+        """The module, whose class is called ``name``."""
+        self.graph.output(output)
+        return fx.GraphModule(self.root, self.graph, class_name=name if name.isidentifier() else "Network")

@@ -1,0 +1,165 @@
+"""``FILE.onnx``: a graph of ONNX, whose operators become layers again.
+
+An example passes the graph while it is read, so that every shape is known, and what only computes with
+shapes is constant.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from blockwise.models.files.assembly import Assembly
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, Unsuitable
+from devices.errors import InputError
+
+BETWEEN: dict[str, Callable[..., Any]] = {"Add": torch.add, "Mul": torch.mul, "Sum": torch.add}
+
+
+def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
+    """The graph as a module for inputs (B, *in_shape).
+
+    Raises InputError without the package onnx, for a file that is none of its, other inputs, and operators
+    that no layer computes.
+    """
+    try:
+        import onnx  # type: ignore[import-not-found, unused-ignore]  # an extra
+    except ImportError as error:
+        raise InputError(
+            f"--model {path}", got="no package onnx", wanted="the extra onnx",
+            do="pip install 'blockwise[onnx]'",
+        ) from error  # fmt: skip
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:  # of protobuf and of the checker
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        raise InputError(f"--model {path}", got=words, wanted="an ONNX file", do="export it again") from error
+    return _Reading(onnx, model, path, in_shape).run()
+
+
+class _Reading:
+    """Values by name: of the example as it passes, and of the graph; constants have no node."""
+
+    def __init__(self, onnx: Any, model: Any, path: Path, in_shape: tuple[int, ...]) -> None:
+        self.onnx, self.model, self.path, self.made = onnx, model, path, Assembly()
+        self.values: dict[str, Tensor] = {
+            x.name: torch.from_numpy(onnx.numpy_helper.to_array(x).copy()) for x in model.graph.initializer
+        }
+        self.nodes: dict[str, fx.Node] = {}
+        self.makers: dict[str, Any] = {}
+        (source, batch) = self._input(in_shape)
+        self.values[source] = torch.randn(batch, *in_shape, generator=torch.Generator().manual_seed(0))
+        self.nodes[source] = self.made.input
+
+    def _input(self, in_shape: tuple[int, ...]) -> tuple[str, int]:
+        """The name of the only input, and the batch for which it was exported."""
+        inputs = [x for x in self.model.graph.input if x.name not in self.values]
+        shapes = [[d.dim_value for d in x.type.tensor_type.shape.dim] for x in inputs]  # 0: any
+        fits = len(inputs) == 1 and len(shapes[0]) == len(in_shape) + 1
+        if not fits or any(n not in (0, m) for n, m in zip(shapes[0][1:], in_shape, strict=True)):
+            raise InputError(
+                f"--model {self.path}", got=f"inputs of {' and '.join(str(tuple(s[1:])) for s in shapes)}",
+                wanted=f"one of {in_shape}, as the data has them", do="use other data or export it for these",
+            )  # fmt: skip
+        return inputs[0].name, shapes[0][0] or 1
+
+    def run(self) -> nn.Module:
+        """Operator by operator."""
+        with torch.no_grad():
+            for node in self.model.graph.node:
+                self._read(node)
+        outputs = [self.nodes[x.name] for x in self.model.graph.output if x.name in self.nodes]
+        if len(outputs) != 1:
+            raise InputError(
+                f"--model {self.path}", got=f"{len(outputs)} outputs of its input", wanted="one, the logits",
+                do="export it with one output",
+            )  # fmt: skip
+        return self.made.finish(outputs[0], self.path.stem)
+
+    def _read(self, node: Any) -> None:
+        names = [name for name in node.input if name]
+        maps = [name for name in names if name in self.nodes]
+        if not maps or node.op_type in SHAPES:
+            self._constant(node)
+            return
+        options = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        self.makers[node.output[0]] = node
+        constants = {i: self.values[n] for i, n in enumerate(node.input) if n and n not in self.nodes}
+        try:
+            if node.op_type == "Concat" or (node.op_type in BETWEEN and len(maps) > 1):
+                self._put(node, *self._between(node, maps, options))
+            elif not self._adds_bias(node, maps[0], constants):
+                module = self._layer(node, self.values[maps[0]], constants, options)
+                made = self.made.layer(self._path(node, names), module, self.nodes[maps[0]])
+                self._put(node, made, module.eval()(self.values[maps[0]]))
+        except Unsuitable as error:
+            raise self._refused(node, f"{node.op_type} with {error}") from error
+
+    def _put(self, node: Any, made: fx.Node, value: Tensor) -> None:
+        self.nodes[node.output[0]], self.values[node.output[0]] = made, value
+
+    def _constant(self, node: Any) -> None:
+        """What does not depend on the input's values."""
+        from onnx.reference import ReferenceEvaluator  # type: ignore[import-not-found, unused-ignore]
+
+        given = {name: self.values[name].numpy() for name in node.input if name}
+        found = ReferenceEvaluator(node).run(None, given)
+        for name, value in zip(node.output, found, strict=True):
+            self.values[name] = torch.as_tensor(value)
+
+    def _between(self, node: Any, maps: list[str], options: Mapping[str, Any]) -> tuple[fx.Node, Tensor]:
+        """Sums, products and concatenations; x sigmoid(x) is one activation."""
+        sources, values = [self.nodes[name] for name in maps], [self.values[name] for name in maps]
+        if node.op_type == "Concat":
+            axis = options["axis"]
+            return self.made.function(torch.cat, sources, axis), torch.cat(values, axis)
+        gate = next(
+            (n for n in maps if n in self.makers and self._gates(n, maps) and node.op_type == "Mul"), ""
+        )
+        if gate:
+            kind = nn.SiLU() if self.makers[gate].op_type == "Sigmoid" else nn.Hardswish()
+            source = self.makers[gate].input[0]
+            return self.made.layer(f"act_{gate}", kind, self.nodes[source]), kind(self.values[source])
+        called = BETWEEN[node.op_type]
+        return self.made.function(called, *sources), called(*values)
+
+    def _gates(self, name: str, maps: list[str]) -> bool:
+        """Whether a value is the sigmoid of the other one."""
+        maker = self.makers[name]
+        return maker.op_type in ("Sigmoid", "HardSigmoid") and maker.input[0] in maps
+
+    def _adds_bias(self, node: Any, source: str, constants: Mapping[int, Tensor]) -> bool:
+        """A constant behind a product of matrices is its bias."""
+        before = self.makers.get(source)
+        if node.op_type != "Add" or before is None or before.op_type != "MatMul":
+            return False
+        layer = self.made.root.get_submodule(str(self.nodes[source].target))
+        (bias,) = constants.values()
+        if not isinstance(layer, nn.Linear) or bias.numel() != layer.out_features or layer.bias is not None:
+            return False
+        layer.bias = nn.Parameter(bias.flatten().float().clone())
+        self._put(node, self.nodes[source], self.values[source] + bias)
+        return True
+
+    def _layer(
+        self, node: Any, x: Tensor, constants: Mapping[int, Tensor], options: Mapping[str, Any]
+    ) -> nn.Module:
+        if node.op_type not in LAYERS or node.domain not in ("", "ai.onnx"):
+            raise self._refused(node, f"the operator {node.op_type}")
+        return LAYERS[node.op_type](x, constants, options)
+
+    def _refused(self, node: Any, got: str) -> InputError:
+        return InputError(
+            f"--model {self.path}: node {node.name or node.output[0]}", got=got,
+            wanted=f"one of {', '.join(sorted({*LAYERS, *BETWEEN, 'Concat'}))}",
+            do="replace it and export again",
+        )  # fmt: skip
+
+    def _path(self, node: Any, names: list[str]) -> str:
+        """Of a layer with weights that of its weights, else the name of what it makes."""
+        weights = next((n for n in names if n.endswith(".weight") and n not in self.nodes), "")
+        path = weights.removesuffix(".weight") or node.output[0].replace(".", "_").strip("/")
+        return "".join(c if c.isalnum() or c in "._" else "_" for c in path)

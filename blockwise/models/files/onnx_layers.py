@@ -1,0 +1,245 @@
+"""Operators of ONNX as modules of torch.nn: each of an example, its constant inputs and its attributes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.models.reshaping import Padding, Reshape
+
+Constants = Mapping[int, Tensor]
+Options = Mapping[str, Any]
+Maker = Callable[[Tensor, Constants, Options], nn.Module]
+
+SHAPES = ("Shape", "Size")
+"""Operators that read only the shape of a map."""
+
+
+class Unsuitable(Exception):
+    """An attribute that no layer has."""
+
+
+def _around(options: Options, x: Tensor, kernel: list[int]) -> tuple[list[int], list[int]]:
+    """What stands before and behind each side."""
+    rank = len(kernel)
+    if options.get("auto_pad", b"NOTSET") in (b"SAME_UPPER", b"SAME_LOWER"):
+        strides, spread = options.get("strides", [1] * rank), options.get("dilations", [1] * rank)
+        pads = [
+            max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            for n, s, d, k in zip(x.shape[2:], strides, spread, kernel, strict=True)
+        ]
+        less, more = [p // 2 for p in pads], [p - p // 2 for p in pads]
+        return (less, more) if options["auto_pad"] == b"SAME_UPPER" else (more, less)
+    pads = list(options.get("pads", [0] * 2 * rank))
+    return pads[:rank], pads[rank:]
+
+
+def _bordered(module: nn.Module, before: list[int], behind: list[int]) -> nn.Module:
+    """``module`` behind a border that is not the same on both sides."""
+    amounts = tuple(n for pair in zip(reversed(before), reversed(behind), strict=True) for n in pair)
+    return nn.Sequential(Padding(amounts), module)
+
+
+def _convolution(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    if 1 not in constants:
+        raise Unsuitable("weights that are computed")
+    weight, groups, rank = constants[1], options.get("group", 1), x.ndim - 2
+    if rank not in (1, 2):
+        raise Unsuitable(f"maps of {rank} dimensions")
+    before, behind = _around(options, x, list(weight.shape[2:]))
+    kind: Any = (nn.Conv1d, nn.Conv2d)[rank - 1]
+    padding = tuple(before) if before == behind else 0
+    conv = kind(
+        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]),
+        tuple(options.get("strides", [1] * rank)), padding, tuple(options.get("dilations", [1] * rank)),
+        groups, 2 in constants,
+    )  # fmt: skip
+    _fill(conv, weight, constants.get(2))
+    return conv if before == behind else _bordered(conv, before, behind)
+
+
+def _gemm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    factors = options.get("alpha", 1.0), options.get("beta", 1.0)
+    if 1 not in constants or options.get("transA", 0) or factors != (1.0, 1.0):
+        raise Unsuitable("computed weights, a transposed input or factors")
+    weight = constants[1] if options.get("transB", 0) else constants[1].T
+    return _linear(weight, constants.get(2))
+
+
+def _matmul(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    if 1 not in constants or constants[1].ndim != 2:
+        raise Unsuitable("two maps")
+    return _linear(constants[1].T, None)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
+    _fill(layer, weight, bias)
+    return layer
+
+
+def _fill(layer: nn.Module, weight: Tensor | None, bias: Tensor | None) -> None:
+    with torch.no_grad():
+        for name, value in (("weight", weight), ("bias", bias)):
+            if value is not None:
+                own: Tensor = getattr(layer, name)
+                own.copy_(value.reshape(own.shape))
+
+
+def _batch_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    kind = nn.BatchNorm2d if x.ndim == 4 else nn.BatchNorm1d
+    norm = kind(x.shape[1], options.get("epsilon", 1e-5), 1 - options.get("momentum", 0.9))
+    _fill(norm, constants[1], constants[2])
+    for name, index in (("running_mean", 3), ("running_var", 4)):
+        getattr(norm, name).copy_(constants[index])
+    return norm
+
+
+def _layer_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    norm = nn.LayerNorm(list(x.shape[options.get("axis", -1) :]), options.get("epsilon", 1e-5))
+    _fill(norm, constants[1], constants.get(2))
+    return norm
+
+
+def _group_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    norm = nn.GroupNorm(options["num_groups"], x.shape[1], options.get("epsilon", 1e-5))
+    _fill(norm, constants[1], constants[2])
+    return norm
+
+
+def _clip(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    low = float(constants[1]) if 1 in constants else options.get("min")
+    high = float(constants[2]) if 2 in constants else options.get("max")
+    if low == 0 and high is None:
+        return nn.ReLU()
+    if low is None or high is None:
+        raise Unsuitable("one limit")
+    return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(low, high)
+
+
+def _hard_sigmoid(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    alpha, beta = options.get("alpha", 0.2), options.get("beta", 0.5)
+    if abs(alpha - 1 / 6) > 1e-6 or beta != 0.5:
+        raise Unsuitable(f"alpha {alpha:g} and beta {beta:g} in place of 1/6 and 1/2")
+    return nn.Hardsigmoid()
+
+
+def _gelu(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    return nn.GELU(options.get("approximate", b"none").decode())
+
+
+def _max_pool(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    kernel = options["kernel_shape"]
+    before, behind = _around(options, x, kernel)
+    if before != behind:
+        raise Unsuitable("a border that is not the same on both sides")
+    pool: Any = (nn.MaxPool1d, nn.MaxPool2d)[len(kernel) - 1]
+    strides, spread = options.get("strides", [1] * len(kernel)), options.get("dilations", [1] * len(kernel))
+    whole = bool(options.get("ceil_mode", 0))
+    return pool(tuple(kernel), tuple(strides), tuple(before), tuple(spread), ceil_mode=whole)  # type: ignore[no-any-return]
+
+
+def _average_pool(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    kernel = options["kernel_shape"]
+    before, behind = _around(options, x, kernel)
+    if before != behind:
+        raise Unsuitable("a border that is not the same on both sides")
+    pool: Any = (nn.AvgPool1d, nn.AvgPool2d)[len(kernel) - 1]
+    strides, whole = options.get("strides", [1] * len(kernel)), bool(options.get("ceil_mode", 0))
+    counted = bool(options.get("count_include_pad", 0))
+    return pool(tuple(kernel), tuple(strides), tuple(before), whole, counted)  # type: ignore[no-any-return]
+
+
+def _reduced(x: Tensor, constants: Constants, options: Options, *, largest: bool) -> nn.Module:
+    """Over all of space, which is left with one place or taken out."""
+    axes = options.get("axes") or (constants[1].tolist() if 1 in constants else list(range(2, x.ndim)))
+    if sorted(axis % x.ndim for axis in axes) != list(range(2, x.ndim)):
+        raise Unsuitable(f"axes {axes} in place of all of space")
+    pool = _global(x, largest=largest)
+    return pool if options.get("keepdims", 1) else nn.Sequential(pool, nn.Flatten())
+
+
+def _global(x: Tensor, *, largest: bool) -> nn.Module:
+    if x.ndim not in (3, 4):
+        raise Unsuitable("flat features")
+    if largest:
+        return nn.MaxPool1d(x.shape[2]) if x.ndim == 3 else nn.MaxPool2d((x.shape[2], x.shape[3]))
+    return nn.AdaptiveAvgPool1d(1) if x.ndim == 3 else nn.AdaptiveAvgPool2d(1)
+
+
+def _reshape(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    sizes = [x.shape[i] if n == 0 else int(n) for i, n in enumerate(constants[1].tolist())]
+    return _same_batch(x, x.reshape(sizes))
+
+
+def _squeeze(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    axes = options.get("axes") or (constants[1].tolist() if 1 in constants else [])
+    return _same_batch(x, x.squeeze(tuple(axes)) if axes else x.squeeze())
+
+
+def _unsqueeze(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    made, axes = x, options.get("axes") or constants[1].tolist()
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        made = made.unsqueeze(axis)
+    return _same_batch(x, made)
+
+
+def _flatten(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    if options.get("axis", 1) != 1:
+        raise Unsuitable(f"axis {options['axis']}")
+    return nn.Flatten()
+
+
+def _same_batch(x: Tensor, made: Tensor) -> nn.Module:
+    if made.ndim < 2 or made.shape[0] != x.shape[0]:
+        raise Unsuitable(f"{tuple(x.shape)} to {tuple(made.shape)}")
+    return Reshape(tuple(made.shape[1:]))
+
+
+def _pad(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    pads = options.get("pads") or constants[1].tolist()
+    mode = options.get("mode", b"constant").decode()
+    value = float(constants[2]) if 2 in constants and constants[2].numel() else options.get("value", 0.0)
+    before, behind = pads[: x.ndim], pads[x.ndim :]
+    if value or mode not in ("constant", "reflect") or 3 in constants or any((*before[:2], *behind[:2])):
+        raise Unsuitable("other than zeros or a reflection around space")
+    amounts = (n for pair in zip(reversed(before[2:]), reversed(behind[2:]), strict=True) for n in pair)
+    return Padding(tuple(map(int, amounts)), mode)
+
+
+def _dropout(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    return nn.Dropout(float(constants[1]) if 1 in constants else options.get("ratio", 0.5))
+
+
+LAYERS: dict[str, Maker] = {
+    "Conv": _convolution,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "Relu": lambda x, constants, options: nn.ReLU(),
+    "LeakyRelu": lambda x, constants, options: nn.LeakyReLU(options.get("alpha", 0.01)),
+    "Clip": _clip,
+    "Sigmoid": lambda x, constants, options: nn.Sigmoid(),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda x, constants, options: nn.Hardswish(),
+    "Swish": lambda x, constants, options: nn.SiLU(),
+    "Gelu": _gelu,
+    "Tanh": lambda x, constants, options: nn.Tanh(),
+    "MaxPool": _max_pool,
+    "AveragePool": _average_pool,
+    "GlobalAveragePool": lambda x, constants, options: _global(x, largest=False),
+    "GlobalMaxPool": lambda x, constants, options: _global(x, largest=True),
+    "ReduceMean": lambda x, constants, options: _reduced(x, constants, options, largest=False),
+    "ReduceMax": lambda x, constants, options: _reduced(x, constants, options, largest=True),
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Pad": _pad,
+    "Dropout": _dropout,
+    "Identity": lambda x, constants, options: nn.Identity(),
+    "Cast": lambda x, constants, options: nn.Identity(),
+}
