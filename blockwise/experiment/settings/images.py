@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from blockwise.data import VALIDATION
+from blockwise.data.own_sets import LOG_MEL, bands_of
 from blockwise.system.sizes import check_shape, check_size
 from devices.errors import InputError
 
@@ -18,8 +19,8 @@ class ImageSettings:
         str,
         arg(
             help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, watch, or a PATH: of a "
-            "folder with train/CLASS/ and test/CLASS/ images, or of arrays x_train, y_train, x_test, y_test, "
-            ".npz or a folder of .npy."
+            "folder with train/CLASS/ and test/CLASS/ images or .wav files, or of arrays x_train, "
+            "y_train, x_test, y_test, .npz or a folder of .npy."
         ),
     ] = "digits"
     image_size: Annotated[
@@ -57,10 +58,20 @@ class ImageSettings:
             help_behavior_hint="(default: the set's own test samples)",
         ),
     ] = ()
+    features: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help="What networks see of .wav files: log-mel, log-mel:BANDS or waveform.",
+            help_behavior_hint=f"(default: {LOG_MEL})",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.image_size is not None:
             check_size("--image-size", self.image_size)
+        if self.features is not None:
+            bands_of(self.features)
         if self.validation is not None and not 0 < self.validation < 1:
             raise InputError(
                 "--validation", got=f"{self.validation:g}", wanted="more than 0 and less than 1", do="try 0.1"

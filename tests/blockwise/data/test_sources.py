@@ -19,7 +19,7 @@ from blockwise.data import (
     split_validation,
 )
 from blockwise.data.cache import default_cache_dir
-from blockwise.data.sources import folder_augment
+from blockwise.data.policies import folder_augment
 from blockwise.system.notes import Note
 from devices.errors import InputError
 

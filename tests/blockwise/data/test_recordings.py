@@ -1,0 +1,181 @@
+"""Folders of sounds: spectra by hand, what is resampled and said, speakers apart, and what cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pets import Load, refusal
+
+from blockwise.data import SignalAugment
+from blockwise.data.log_mel import LogMel
+from blockwise.data.recordings import PACKAGES
+from blockwise.system.notes import Note
+
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("librosa")
+
+RATE = 8000
+TONES = {"high": 1500.0, "low": 300.0}
+
+
+def tone(hertz: float, rate: int = RATE, seconds: float = 0.5, channels: int = 1, seed: int = 0) -> Any:
+    draw = np.random.default_rng(seed)
+    wave = 0.4 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate + draw.uniform(0, 6))
+    return np.repeat((wave + draw.normal(0, 0.01, wave.shape))[:, None], channels, 1)
+
+
+def write(root: Path, speakers: int = 4, test: bool = True) -> Path:
+    """Two tones, each spoken twice by every speaker, named as Speech Commands does."""
+    for number, (name, hertz) in enumerate(TONES.items()):
+        for speaker in range(speakers + 2 * test):
+            folder = root / ("train" if speaker < speakers else "test") / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for again in range(2):
+                wave = tone(hertz, seed=100 * number + 10 * speaker + again)
+                soundfile.write(folder / f"s{speaker}_nohash_{again}.wav", wave, RATE)
+    return root
+
+
+def test_a_spectrum_is_that_of_the_definition() -> None:
+    """Against NumPy's transform, window by window, and the filters of librosa."""
+    from librosa.filters import mel
+
+    sound = tone(700, rate=16000, seconds=1.0)[:, 0].astype(np.float32)
+    found = LogMel(16000, 10)(sound[None])
+    assert found.shape == (1, 1, 49, 10)  # as in arXiv 1711.07128
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(640) / 640)
+    for number in (0, 17, 48):
+        part = sound[number * 320 : number * 320 + 640].astype(np.float64) * window
+        power = np.abs(np.fft.rfft(part, 1024)) ** 2
+        expected = np.log(mel(sr=16000, n_fft=1024, n_mels=10, fmin=20.0) @ power + 1e-6)
+        np.testing.assert_allclose(found[0, 0, number].numpy(), expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_tone_is_loudest_in_its_band() -> None:
+    from librosa import mel_frequencies
+
+    sound = np.stack([tone(hertz)[:, 0] for hertz in (300.0, 1500.0)]).astype(np.float32)
+    loudest = LogMel(RATE, 40)(sound).mean((1, 2)).argmax(1).tolist()
+    centres = mel_frequencies(n_mels=42, fmin=20.0, fmax=RATE / 2)[1:-1]
+    assert loudest == [int(np.abs(centres - hertz).argmin()) for hertz in (300, 1500)]
+
+
+@pytest.mark.parametrize(
+    ("features", "shape"),
+    [(None, (1, 24, 40)), ("log-mel", (1, 24, 40)), ("log-mel:10", (1, 24, 10)), ("waveform", (1, 4000))],
+)
+def test_a_folder_of_sounds_is_a_set_whose_speakers_are_apart(
+    features: str | None, shape: tuple[int, ...], tmp_path: Path, read: Load
+) -> None:
+    with pytest.warns(Note, match="of 0.5 s at 8,000 Hz"):
+        found = read(write(tmp_path / "tones"), features=features, validation=0.25)
+    assert found.in_shape == shape and found.classes == ("high", "low") and found.scaling is not None
+    speakers = [found.groups_in(split) for split in (found.train, found.validation, found.test)]
+    assert [len(names) for names in speakers] == [3, 1, 2] and speakers[2] == ("s4", "s5")
+    assert isinstance(found.policy, SignalAugment) and found.policy.shift == shape[1] // 20
+    assert int(found.train.images.min()) == 0 and int(found.train.images.max()) == 255
+
+
+def test_the_second_reading_is_from_the_cache_and_says_the_same(
+    tmp_path: Path, read: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write(tmp_path / "tones")
+    with pytest.warns(Note, match="log-mel spectra of 40 bands") as first:
+        one = read(root)
+    monkeypatch.setattr(soundfile, "read", None)
+    with pytest.warns(Note) as second:
+        two = read(root)
+    assert [str(w.message) for w in first] == [str(w.message) for w in second]
+    assert torch.equal(one.train.images, two.train.images) and one.fingerprint == two.fingerprint
+
+
+def test_another_rate_other_lengths_and_two_channels_are_brought_to_those_of_most_and_it_says_so(
+    tmp_path: Path, read: Load
+) -> None:
+    root = write(tmp_path / "tones")
+    high = root / "train" / "high"
+    soundfile.write(high / "s0_nohash_0.wav", tone(1500, rate=44100), 44100)
+    soundfile.write(high / "s1_nohash_0.wav", tone(1500, seconds=0.4, channels=2), RATE)
+    soundfile.write(high / "s2_nohash_0.wav", tone(1500, seconds=0.7), RATE)
+    with pytest.warns(Note) as told:
+        found = read(root, features="waveform", validation=0.2)
+    text = "\n".join(str(w.message) for w in told)
+    for words in (
+        "1 of 24 recordings of another rate are resampled to 8,000 Hz",
+        "1 of 24 recordings of several channels are mixed to one",
+        "1 of 24 recordings are shorter than 0.5 s and end in silence",
+        "1 of 24 recordings are longer than 0.5 s and lose their end",
+    ):
+        assert words in text
+    assert found.in_shape == (1, 4000)
+    waves = torch.cat([found.train.images, found.validation.images]).double() - 127.5
+    # whatever the rate was, the tone of 1,500 Hz stands at 1,500 Hz: 0.5 s have it at 750
+    labels = torch.cat([found.train.labels, found.validation.labels])
+    peaks = (
+        torch.fft.rfft(waves[labels == 0, 0] - waves[labels == 0, 0].mean(1, keepdim=True)).abs().argmax(1)
+    )
+    assert int((peaks - 750).abs().max()) <= 1
+
+
+def test_sounds_of_folders_within_the_classes_are_groups_of_those_without_test(
+    tmp_path: Path, read: Load
+) -> None:
+    for name, hertz in TONES.items():
+        for room in ("bath", "hall", "kitchen", "stairs", "yard"):
+            folder = tmp_path / "rooms" / "train" / name / room
+            folder.mkdir(parents=True)
+            for i in range(2):
+                soundfile.write(folder / f"{i}.WAV", tone(hertz, seed=i), RATE)
+    with pytest.warns(Note, match="no test samples: 4 of 20 samples are held out for test, by group"):
+        found = read(tmp_path / "rooms")
+    assert len(found.groups_in(found.train)) == 3
+
+
+def test_what_cannot_be_read_gets_one_line(tmp_path: Path, read: Load) -> None:
+    root = write(tmp_path / "tones")
+    broken = root / "train" / "low" / "s1_nohash_0.wav"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no sound at all")
+    assert refusal(read, root).startswith(f"recording {broken}: got a damaged or unreadable file")
+    soundfile.write(broken, np.zeros((0, 1)), RATE)
+    assert f"recording {broken}: got no sound" in refusal(read, root)
+    soundfile.write(broken, np.full(4000, np.nan), RATE, subtype="FLOAT")
+    assert f"recording {broken}: got values that are no numbers" in refusal(read, root)
+    broken.write_bytes(whole)
+    assert "--features: got 'mfcc', wanted one of log-mel, waveform" in refusal(read, root, features="mfcc")
+    assert "--features: got 'log-mel:x', wanted log-mel:BANDS" in refusal(read, root, features="log-mel:x")
+    (root / "train" / "empty").mkdir()
+    assert "recording folder" in refusal(read, root) and "no recordings" in refusal(read, root)
+
+
+def test_features_of_what_are_no_sounds_are_refused(root: Path, read: Load) -> None:
+    assert "--features: got data digits, wanted a folder" in refusal(read, Path("digits"), features="log-mel")
+    assert "wanted a folder train/CLASS/ of .wav files" in refusal(read, root, features="log-mel")
+
+
+def test_sounds_too_short_for_a_window_are_refused(tmp_path: Path, read: Load) -> None:
+    for name, hertz in TONES.items():
+        (tmp_path / "short" / "train" / name).mkdir(parents=True)
+        for i in range(4):
+            soundfile.write(tmp_path / "short" / "train" / name / f"{i}.wav", tone(hertz, seconds=0.02), RATE)
+    assert "got recordings of 20 ms, wanted at least one window of 40 ms" in refusal(read, tmp_path / "short")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_without_a_package_one_line_says_what_to_install(
+    package: str, tmp_path: Path, read: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    from blockwise.data import recordings
+
+    def version(name: str) -> str:
+        if name == package:
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(recordings, "version", version)
+    text = refusal(read, write(tmp_path / "tones"))
+    assert f"got no package {package}" in text and "pip install 'blockwise[audio]'" in text
