@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from blockwise.data.aeon_sets import PREFIX as AEON
+from blockwise.data.aeon_sets import load_aeon
 from blockwise.data.assembling import TEST_SEED, TEST_SHARE, Parting, assemble
 from blockwise.data.augment import Augment
 from blockwise.data.cache import default_cache_dir
@@ -103,8 +105,12 @@ def load(
         name, share, augment = name_or_path, source.validation, source.augment
         raw = resized(source.read(cache_dir or default_cache_dir(), download), image_size)
     else:
-        path, share = _own_path(name_or_path), VALIDATION
-        name, raw = read_own(path, image_size, features, cache_dir, progress)
+        share = VALIDATION
+        if name_or_path.startswith(AEON):
+            name = name_or_path.removeprefix(AEON)
+            raw = load_aeon(name, cache_dir or default_cache_dir(), download=download)
+        else:
+            name, raw = read_own(_own_path(name_or_path), image_size, features, cache_dir, progress)
         augment = own_augment(raw.train)
     parting = Parting(share if validation is None else validation, hold_out, seed)
     return assemble(name, raw, augment, parting)

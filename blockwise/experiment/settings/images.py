@@ -18,8 +18,8 @@ class ImageSettings:
     data: Annotated[
         str,
         arg(
-            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, watch, or a PATH: of a "
-            "folder with train/CLASS/ and test/CLASS/ images or .wav files, or of arrays x_train, "
+            help="digits (bundled), cifar10, cifar100, mnist, fashion-mnist, svhn, watch, aeon:NAME, or a "
+            "PATH: of a folder with train/CLASS/ and test/CLASS/ images or .wav files, or of arrays x_train, "
             "y_train, x_test, y_test, .npz or a folder of .npy."
         ),
     ] = "digits"
