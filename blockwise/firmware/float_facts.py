@@ -52,6 +52,7 @@ class FloatFacts:
     images: int  # of a step
     rate: float = 0.0  # the learning rate until another is set
     prediction: Schedule | None = None  # of one image, through what training leaves
+    tells: bool = False  # what activations read and made, to a comparison on this computer
 
 
 def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts:

@@ -49,7 +49,14 @@ def float_firmware(prepared: Prepared, regime: str, load: Load | None = None) ->
 
 def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | None = None) -> FloatFacts:
     """Of the network as it stands before the first step, its quantizers and constant norms set up."""
-    training = prepared.config.training
+    chain, net = start_of(prepared, regime, load)
+    updater = updater_of(prepared, net)
+    updater.set_learning_rate(ONE)
+    return _facts(prepared, chain, net, updater, schedule)
+
+
+def start_of(prepared: Prepared, regime: str, load: Load | None = None) -> tuple[Chain, BlockNet]:
+    """The network before the first step, by its own names and in blocks."""
     chain, net = prepared.build_parts()
     if load is not None:
         prepared.config.stages.enter(net.bodies, prepared.config.stages.last)
@@ -58,12 +65,16 @@ def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | N
         if find(regime).heads:
             net.zero_output()
         _set_up(prepared, net)
-    updater = Updater(
-        net.parameters(), training.optimizer, fused=False, rules=ParameterRules.of(net),
-        weight_decay=training.weight_decay,
+    return chain, net
+
+
+def updater_of(prepared: Prepared, net: BlockNet) -> Updater:
+    """Of what is trained now, by the run's optimizer; it has no learning rate yet."""
+    training = prepared.config.training
+    return Updater(
+        (p for p in net.parameters() if p.requires_grad), training.optimizer, fused=False,
+        rules=ParameterRules.of(net), weight_decay=training.weight_decay,
     )  # fmt: skip
-    updater.set_learning_rate(ONE)
-    return _facts(prepared, chain, net, updater, schedule)
 
 
 def _facts(

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from blockwise.experiment.result import DataInfo, DeviceInfo, ModelInfo
+from blockwise.firmware.check.agreement import LARGEST, MOST_FLIPS, Agreement
 from blockwise.firmware.check.checked import Checked, StepCost
 
 SCHEMA_VERSION = 1
@@ -60,6 +61,8 @@ class FirmwareResult:
             data["checked"] |= {"equal": self.checked.equal, "wrong": list(self.checked.wrong)}
             if self.checked.cost is not None:
                 data["checked"]["cost"] |= _totals(self.checked.cost)
+            if self.checked.agreement is not None:
+                data["checked"]["agreement"] |= _limits(self.checked.agreement)
         return data
 
 
@@ -68,3 +71,7 @@ def _totals(cost: StepCost) -> dict[str, Any]:
         "instructions": cost.instructions, "macs": cost.macs, "seconds": cost.seconds,
         "instructions_per_mac": cost.instructions / cost.macs if cost.macs else None,
     }  # fmt: skip
+
+
+def _limits(agreement: Agreement) -> dict[str, Any]:
+    return {"share_limit": LARGEST, "flips_limit": MOST_FLIPS, "within": not agreement.wrong}

@@ -10,6 +10,7 @@ from blockwise.experiment.described import config_of, data_of, device_of, model_
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.firmware.arenas import MemoryMap
+from blockwise.firmware.beside_pytorch import agreement_of
 from blockwise.firmware.check.checking import check
 from blockwise.firmware.check.progress import Tell, silent
 from blockwise.firmware.check.subject import subject_of
@@ -22,6 +23,9 @@ from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.result import FirmwareResult, PlannedRun
 from blockwise.firmware.toolchains import Toolchain
+
+COMPARING = "comparing with PyTorch"
+"""What is done behind a check of floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +42,17 @@ class Written:
         self, steps: int, toolchain: Toolchain, emulator: Emulator, *, trace: bool = False,
         tell: Tell = silent,
     ) -> FirmwareResult:  # fmt: skip
-        """The result with what a check found. Raises InputError, as the check does."""
+        """The result with what a check found; floats are held against PyTorch's too.
+
+        Raises InputError and BuildError, as the check does.
+        """
         started = time.perf_counter()
         subject = subject_of(self.firmware, self.folder)
         reference = reference_of(self.prepared, self.firmware, self.folder, self.weights)
         found = check(subject, reference, steps, toolchain, emulator, trace=trace, tell=tell)
+        tell(COMPARING, 0)
+        agreement = agreement_of(self.prepared, self.firmware, self.weights)
+        found = replace(found, agreement=agreement)
         seconds = self.result.seconds + time.perf_counter() - started
         return replace(self.result, checked=found, seconds=seconds)
 

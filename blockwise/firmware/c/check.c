@@ -3,14 +3,15 @@
  * Both are streams of little-endian words. A record of check.in is its kind, the bytes of what follows, and
  * that: STEP takes a learning rate (4 bytes), images and labels; START a seed; STATE the whole state; PREDICT an
  * image. After STEP, START, STATE and END the whole state is written, after PREDICT the class and after CHECKSUM
- * the checksum, 4 bytes each. BEGIN takes the number of a phase and writes nothing, END takes nothing.
+ * the checksum, 4 bytes each. BEGIN takes the number of a phase and TENSOR that of a tensor of the state and what
+ * it is to hold, and both write nothing; END takes nothing.
  *
  * A project that saves goes on behind its last save: then how many steps are behind is written to restored.out,
  * what was asked for before is passed over, and the state is the first one that is written. */
 #include "blockwise.h"
 #include "port.h"
 
-enum kind { STEP = 1, START = 2, STATE = 3, PREDICT = 4, CHECKSUM = 5, BEGIN = 6, END = 7 };
+enum kind { STEP = 1, START = 2, STATE = 3, PREDICT = 4, CHECKSUM = 5, BEGIN = 6, END = 7, TENSOR = 8 };
 
 enum { OK = 0, NO_FILES = 1, SHORT = 2, UNKNOWN = 3, NOT_WRITTEN = 4, NOT_KEPT = 5 };
 
@@ -53,6 +54,13 @@ static void read_state(void)
     for (int i = 0; i < BLOCKWISE_TENSORS; ++i) read_bytes(blockwise_state[i].bytes, blockwise_state[i].size);
 }
 
+static void read_tensor(void)
+{
+    const uint32_t number = read_word();
+    if (number >= BLOCKWISE_TENSORS) port_exit(UNKNOWN);
+    read_bytes(blockwise_state[number].bytes, blockwise_state[number].size);
+}
+
 static void step(void)
 {
     blockwise_set_rate_bits(read_word());
@@ -84,6 +92,9 @@ static void perform(enum kind kind)
     case STATE:
         read_state();
         write_state();
+        break;
+    case TENSOR:
+        read_tensor();
         break;
     case CHECKSUM:
         write_word(blockwise_checksum());

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from blockwise.firmware.check.agreement import Agreement
 from blockwise.firmware.check.compare import Compared
 from blockwise.firmware.check.trace import Traced
 from blockwise.firmware.emulators.run import Fault
@@ -113,6 +114,7 @@ class Checked:
     cost: StepCost | None  # None where the emulator counts nothing
     trace: Traced | None
     seconds: float
+    agreement: Agreement | None = None  # of floats: with PyTorch, beside the same C on this computer
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -144,6 +146,8 @@ def _wrong(checked: Checked) -> list[str]:
         found.append(_of_stack(checked.reserve))
     if checked.trace:
         found += _of_trace(checked.trace)
+    if checked.agreement:
+        found += checked.agreement.wrong
     return found
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from blockwise.firmware.layout import from_board, images_to_board, labels_to_board
 from blockwise.firmware.program import Firmware
 
-STEP, START, STATE, PREDICT, CHECKSUM, BEGIN, END = range(1, 8)
+STEP, START, STATE, PREDICT, CHECKSUM, BEGIN, END, TENSOR = range(1, 9)
 INPUT, OUTPUT = "check.in", "check.out"
 RESTORED = "restored.out"
 """The steps that are behind where a program goes on after a power cut; there is none where it begins."""
@@ -56,6 +56,11 @@ def begin(phase: int) -> bytes:
 def end() -> bytes:
     """A phase is over."""
     return _record(END, b"")
+
+
+def tensor(number: int, payload: bytes) -> bytes:
+    """What one tensor of the state is to hold, by its place in it."""
+    return _record(TENSOR, struct.pack("<I", number) + payload)
 
 
 def answers(firmware: Firmware, asked: Sequence[int], payload: bytes) -> list[bytes]:

@@ -8,50 +8,41 @@ from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
 from devices.network.ops import ReLU
+from devices.program.operation import Stored
 
 Lines = list[str]
 
 
 def forward(site: Site) -> Lines:
     """Codes where the layer has a quantizer, else floats."""
-    output, levels, operands = site.made("output"), site.levels, Operands(site)
     if site.result("mask"):
         raise no_form(site.layer)
+    operands = Operands(site)
     at = operands.at(site.needed("input"), site.layer.shape)
-    where = f"(struct map){map_of(site.batch(output), dims_of(site.layer.shape))}"
+    where = f"(struct map){map_of(site.batch(site.made('output')), dims_of(site.layer.shape))}"
+    made = _made(site, where, at, operands)
+    return _telling(site, where, at, operands, made) if site.facts.tells else made
+
+
+def _made(site: Site, where: str, at: str, operands: Operands) -> Lines:
+    output, levels = site.made("output"), site.levels
     if levels is None:
-        return [
-            call("activate_floats", where, _limits(site), at, operands.begins, "held", site.floats(output))
-        ]
-    step = site.size(site.stored("step") or "")
+        limits = _limits(site)
+        return [call("activate_floats", where, limits, at, operands.begins, "held", site.floats(output))]
+    step, to = site.number(site.size(site.stored("step") or "")), site.bytes(output)
+    quantizer = levels.bits, range_of(levels)
     if operands.by_channel:
-        return [
-            call(
-                "activate_by_channel",
-                where,
-                levels.bits,
-                range_of(levels),
-                at,
-                operands.begins,
-                "held",
-                site.number(step),
-                site.bytes(output),
-            )
-        ]
-    first = site.row(output) or 0
+        return [call("activate_by_channel", where, *quantizer, at, operands.begins, "held", step, to)]
+    return [call("activate_codes", where, *quantizer, at, "held", step, to, site.row(output) or 0)]
+
+
+def _telling(site: Site, where: str, at: str, operands: Operands, made: Lines) -> Lines:
+    """Codes may lie where what they are made of lay: that is told first, and then what is made, as codes."""
+    output = operands.at(Stored(site.made("output"), (), site.layer.name), site.layer.shape)
     return [
-        call(
-            "activate_codes",
-            where,
-            levels.bits,
-            range_of(levels),
-            at,
-            "held",
-            site.number(step),
-            site.bytes(output),
-            first,
-        )
-    ]
+        call("tell_map", where, at, operands.begins, "held"), *made,
+        call("tell_map", where, output, "nothing_begins", "held"),
+    ]  # fmt: skip
 
 
 def _limits(site: Site) -> str:

@@ -59,7 +59,9 @@ class FloatDialect:
     @property
     def headers(self) -> Sequence[str]:
         """Of all kernels that float steps may call."""
-        return (*HEADERS, "common/crc32.h")
+        facts = self.firmware.arithmetic
+        assert isinstance(facts, FloatFacts)
+        return (*HEADERS, "common/crc32.h", *(("floats/told.h",) if facts.tells else ()))
 
     @property
     def statics(self) -> Sequence[str]:

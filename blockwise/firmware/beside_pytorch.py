@@ -1,0 +1,54 @@
+"""One step of each phase of a float training by the C, beside PyTorch's, of a configuration."""
+
+import tempfile
+from pathlib import Path
+
+from blockwise.experiment.prepared import Prepared
+from blockwise.firmware.check.agreement import Agreement
+from blockwise.firmware.check.batches import run_batches
+from blockwise.firmware.check.float_training import FloatTraining
+from blockwise.firmware.check.one_step import OneStep
+from blockwise.firmware.check.told import telling
+from blockwise.firmware.emit.project import project
+from blockwise.firmware.finished import Weights
+from blockwise.firmware.float_start import start_of, updater_of
+from blockwise.firmware.program import Firmware
+from blockwise.firmware.toolchains import host
+from blockwise.nets.blocks import BlockNet
+from blockwise.training import float_regime
+from blockwise.training.updater import Updater
+from devices.program.regimes import find
+
+SHARE = 0.1
+"""Of the highest learning rate: a training of few steps has not come to more."""
+
+
+def agreement_of(prepared: Prepared, firmware: Firmware, weights: Weights | None = None) -> Agreement | None:
+    """Of floats; None of integers, which are compared with the simulation bit by bit.
+
+    Raises InputError without a compiler for this computer, BuildError where the program does not come about.
+    """
+    if find(firmware.regime).is_integer:
+        return None
+    telling_too = telling(firmware)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        project(telling_too, folder / "project")
+        program = host.build(folder / "project", "check", folder / "check")
+        training = _training(prepared, firmware, weights)
+        return OneStep(telling_too, program, training).agreement(run_batches(prepared))
+
+
+def _training(prepared: Prepared, firmware: Firmware, weights: Weights | None) -> FloatTraining:
+    chain, net = start_of(prepared, firmware.regime, None if weights is None else weights.load)
+    settings, rate = prepared.config.training, SHARE * prepared.config.learning_rate
+
+    def updater(net: BlockNet) -> Updater:
+        found = updater_of(prepared, net)
+        found.set_learning_rate(rate)
+        return found
+
+    return FloatTraining(
+        chain, net, firmware.schedule.layers, float_regime(firmware.regime, settings.micro_batch), updater,
+        settings.optimizer, prepared.dataset.normalize, rate,
+    )  # fmt: skip
