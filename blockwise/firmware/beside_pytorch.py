@@ -17,19 +17,16 @@ from blockwise.firmware.toolchains import host
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import float_regime
 from blockwise.training.updater import Updater
-from devices.program.regimes import find
 
 SHARE = 0.1
 """Of the highest learning rate: a training of few steps has not come to more."""
 
 
-def agreement_of(prepared: Prepared, firmware: Firmware, weights: Weights | None = None) -> Agreement | None:
-    """Of floats; None of integers, which are compared with the simulation bit by bit.
+def agreement_of(prepared: Prepared, firmware: Firmware, weights: Weights | None = None) -> Agreement:
+    """Of a float regime; integers are compared with the simulation bit by bit.
 
     Raises InputError without a compiler for this computer, BuildError where the program does not come about.
     """
-    if find(firmware.regime).is_integer:
-        return None
     telling_too = telling(firmware)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

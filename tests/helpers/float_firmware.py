@@ -1,7 +1,7 @@
 """The float step of :class:`~one_step.OneStep` as a program in C, beside the simulation of the same step.
 
 The program holds its tensors at planned offsets of one array, filled with bytes that are no numbers. It
-writes what the array holds behind each step and each phase, and the codes of activations as they are made.
+writes what the array holds behind each step and each phase, and tells of its activations.
 """
 
 import subprocess
@@ -15,18 +15,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from one_step import OneStep, normalize
-from torch import Tensor, nn
+from torch import Tensor
 
+from blockwise.firmware.check.decisions import Decisions
+from blockwise.firmware.check.float_training import FloatTraining, Moment
+from blockwise.firmware.check.told import FILE, telling, told_of
 from blockwise.firmware.emit.floats.order import from_board, maps_from_board
 from blockwise.firmware.emit.project import project
-from blockwise.firmware.float_facts import float_facts
+from blockwise.firmware.float_facts import FloatFacts, float_facts
 from blockwise.firmware.layout import images_to_board, labels_to_board
 from blockwise.firmware.phases import packs
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, Spot, Stretch
-from blockwise.nets.blocks import BlockNet
-from blockwise.quant.layers import QuantConv2d, QuantLinear
-from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.on_board import difference, machine_of
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
@@ -38,8 +39,6 @@ from devices.program.regimes.builder import quantized
 FLAGS = ("-std=gnu99", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
          "-Wextra", "-Werror")  # fmt: skip
 RATE = 0.05
-NOISE = 1e-6
-"""A sum of this share of the largest is zero but for rounding: of codes, sums are exact on the board."""
 
 MAIN = """
 #include "step.c"
@@ -60,7 +59,7 @@ int main(int count, char **arguments) {
     FILE *in = fopen(arguments[1], "rb"), *out = fopen(arguments[2], "wb");
     const int steps = atoi(arguments[4]);
     (void)count;
-    made = fopen(arguments[3], "wb");
+    made = fopen(arguments[3], "wb"); /* predictions */
     for (unsigned i = 0; i < sizeof blockwise_ram0; i++) blockwise_ram0[i] = 0xFF;
     blockwise_init(0);
     blockwise_set_learning_rate(RATE);
@@ -98,28 +97,17 @@ class Program:
         self.offsets: Mapping[str, int] = pack(buffers_of(step.plan, 8), 8).offsets
         self.height = max(self.offsets[name] + tensor.bytes for name, tensor in step.plan.tensors.items())
         one_image = float_inference(step.network, step.step, packed=packs(step.plan))
-        self.firmware = Firmware(
+        self.firmware = telling(Firmware(
             regime, step.batch, 0, step.plan, quantized(step.network, step.step),
             (Stretch("RAM", None, self.height, 0, self.height),),
             {name: Spot(0, offset) for name, offset in self.offsets.items()},
             replace(float_facts(machine, step.in_shape[0], RATE), prediction=one_image),
-        )  # fmt: skip
-        self.watched = [
-            (index, operation.layer, name)
-            for index, operation in enumerate(step.plan.operations)
-            for role, name in operation.results
-            if role == "output" and operation.action == operation.phase == "forward" and not operation.at_rest
-            and operation.layer in machine.quantizers and step.plan.tensors[name].bits < WORD_BITS
-        ]  # fmt: skip
+        ))  # fmt: skip
 
     def write(self, folder: Path) -> None:
-        """The project, with a program that tells what its RAM holds; and codes behind what makes them."""
+        """The project, with a program that tells what its RAM holds."""
         project(self.firmware, folder)
         text = (folder / "step.c").read_text().replace('#include "blockwise.h"', START, 1)
-        for index, _, name in self.watched:
-            place = f"blockwise_ram0 + {self.offsets[name]}"
-            told = f"fwrite({place}, {self.schedule.tensors[name].bytes}, 1, made);"
-            text = text.replace(f"operation_{index}();", f"operation_{index}(); {told}")
         (folder / "step.c").write_text(text)
         defined = f"#define RATE {RATE}f\n#define LOGITS (blockwise_ram0 + {self._logits()})\n"
         (folder / "harness.c").write_text(f"{defined}{MAIN}")
@@ -134,12 +122,8 @@ class Program:
 
     def value(self, ram: Bytes, name: str) -> Tensor:
         """The elements of a tensor in RAM: weights flat in the simulation's order, maps in its shape."""
-        start = self.offsets[name]
-        return self.read(ram[start : start + self.schedule.tensors[name].bytes], name)
-
-    def read(self, payload: Bytes, name: str) -> Tensor:
-        """The same of its bytes."""
-        tensor = self.schedule.tensors[name]
+        start, tensor = self.offsets[name], self.schedule.tensors[name]
+        payload = ram[start : start + tensor.bytes]
         if tensor.bits == WORD_BITS:
             flat = torch.from_numpy(payload.view("<f4").copy())
         else:
@@ -166,7 +150,7 @@ class Compared:
     error: float  # of the length of the update
     codes: int  # of activations that were made
     flips: int  # of them, those that differ
-    noise: int  # sums that the simulation has beside zero by rounding alone
+    masks: int  # gradients that pass one of the two alone
     program: Program
     rams: list[Bytes]
     board: dict[str, Tensor]
@@ -180,25 +164,25 @@ def compare(
 ) -> Compared:
     """Build and run the C of ``OneStep(regime, **settings)`` and hold it against the simulation."""
     step = OneStep(regime, **settings)
-    updater = step.updater(step.net)
+    training = FloatTraining(
+        step.chain, step.net, step.plan.layers, step.procedure, step.updater, step.optimizer, normalize, RATE
+    )
+    updater, batch = step.updater(step.net), (step.images, step.labels)
     phases = step.procedure.phases(step.net)
     for _ in range(step.before if len(phases) == 1 else 0):
-        step.simulated(step.net, updater, phases[0])
-    batch = step.images, step.labels
+        Moment(training, phases[0], updater, *batch).step()
     machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
-    program = Program(regime, step, machine)
-    modules = dict(modules_of(step.chain, step.net, step.plan.layers))
-    start, watch = _state(modules), Watch(step.net, modules, program)
-    _simulate(step, updater, steps)
-    watch.close()
+    program, start = Program(regime, step, machine), training.tensors
     built = build(program, folder / "project", fault)
-    rams, made = run(built, program.height, [batch] * (steps * len(phases)), steps)
+    rams, _ = run(built, program.height, [batch] * (steps * len(phases)), steps)
+    decisions = _simulate(training, updater, batch, program, steps, built.with_name(FILE))
     board = program.state(rams, steps)
-    after = {name: value for name, value in _state(modules).items() if name in board}
-    flips, codes = watch.compared(made) if steps == 1 else (0, 0)
+    after = {name: value for name, value in training.tensors.items() if name in board}
     worst = sorted(((float((board[n] - v).abs().max()), n) for n, v in after.items()), reverse=True)[:4]
-    return Compared(difference(start, after, board), codes, flips, watch.noise, program, rams, board, after,
-                    start, worst)  # fmt: skip
+    return Compared(
+        difference(start, after, board), decisions.codes, decisions.flips, decisions.masks, program, rams,
+        board, after, start, worst,
+    )  # fmt: skip
 
 
 def predictions(folder: Path, count: int, *, regime: str, **settings: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -218,69 +202,25 @@ def predictions(folder: Path, count: int, *, regime: str, **settings: Any) -> tu
     return torch.from_numpy(classes[:, 0].astype(np.int64)), torch.from_numpy(board), logits
 
 
-def _simulate(step: OneStep, updater: Updater, steps: int) -> None:
-    net, phases = step.net, step.procedure.phases(step.net)
-    for phase in phases:
-        if len(phases) > 1:
-            for index in range(len(net)):
-                trained = phase.first <= index < phase.last
-                net.bodies[index].requires_grad_(trained)
-                net.heads[index].requires_grad_(trained)
-            updater.close()
-            updater = step.updater(net)
-        for _ in range(steps):
-            step.simulated(net, updater, phase)
+def _simulate(
+    training: FloatTraining, updater: Updater, batch: tuple[Tensor, Tensor], program: Program, steps: int,
+    told: Path,
+) -> Decisions:  # fmt: skip
+    """PyTorch's steps, in which it takes the decisions that were told."""
+    phases = training.procedure.phases(training.net)
+    ranges = [phase.step for phase in program.firmware.phases for _ in range(steps)]
+    facts = program.firmware.arithmetic
+    assert isinstance(facts, FloatFacts)
+    found = told_of(program.schedule, ranges, told)
+    with Decisions(training.modules, facts.quantizers, found) as decisions:
+        for phase in phases:
+            if len(phases) > 1:
+                updater.close()
+                updater = training.begin(phase)
+            for _ in range(steps):
+                Moment(training, phase, updater, *batch).step()
     updater.close()
-
-
-class Watch:
-    """Looks at the simulation: its activations, and sums that are beside zero by rounding alone.
-
-    Those it sets to zero, so that both sides of a comparison agree on whether zero passes a gradient.
-    """
-
-    def __init__(self, net: BlockNet, modules: Mapping[str, nn.Module], program: Program) -> None:
-        self.program, self.noise = program, 0
-        self.outputs: dict[str, list[Tensor]] = {}
-        sums = [m for m in net.modules() if isinstance(m, QuantConv2d | QuantLinear)]
-        self.handles = [m.register_forward_hook(self._without_noise) for m in sums]
-        for layer in {layer for _, layer, _ in program.watched}:
-            self.handles.append(modules[layer].register_forward_hook(self._keep(layer)))
-
-    def _without_noise(self, module: nn.Module, _: object, output: Tensor) -> Tensor:
-        noise = (output.detach().abs() < NOISE * output.detach().abs().max()) & (output.detach() != 0)
-        if module.training:
-            self.noise += int(noise.sum())
-        return torch.where(noise, output - output.detach(), output)
-
-    def _keep(self, layer: str) -> Any:
-        def keep(module: nn.Module, _: object, output: Tensor) -> None:
-            if module.training:
-                self.outputs.setdefault(layer, []).append(output.detach().clone())
-
-        return keep
-
-    def close(self) -> None:
-        for handle in self.handles:
-            handle.remove()
-
-    def compared(self, made: Bytes) -> tuple[int, int]:
-        """Codes that differ, and all codes, given the program's bytes of codes in the order of making."""
-        at = flips = codes = 0
-        machine, schedule = self.program.machine, self.program.schedule
-        for _, layer, name in self.program.watched:
-            size = schedule.tensors[name].bytes
-            found = self.program.read(made[at : at + size], name)
-            values = machine.quantizers[layer].decode(found, machine.start[f"{layer}.step"])
-            expected = self.outputs[layer].pop(0)
-            apart = (values.reshape(expected.shape) - expected).abs() > 1e-3 * expected.abs().max()
-            at, flips, codes = at + size, flips + int(apart.sum()), codes + apart.numel()
-        assert at == len(made)
-        return flips, codes
-
-
-def _state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
+    return decisions
 
 
 def build(program: Program, folder: Path, fault: Fault | None = None) -> Path:
@@ -300,11 +240,11 @@ def build(program: Program, folder: Path, fault: Fault | None = None) -> Path:
 def run(
     program: Path, height: int, batches: Sequence[tuple[Tensor, Tensor]], steps: int
 ) -> tuple[list[Bytes], Bytes]:
-    """What RAM holds behind each step and each phase, and the codes that were made."""
+    """What RAM holds behind each step and each phase, and predictions."""
     stream = b"".join(images_to_board(images) + labels_to_board(labels, 8) for images, labels in batches)
-    given, left, made = (program.with_suffix(end) for end in (".in", ".out", ".codes"))
+    given, left, made = (program.with_suffix(end) for end in (".in", ".out", ".predicted"))
     given.write_bytes(stream)
-    subprocess.run([program, given, left, made, str(steps)], check=True)
+    subprocess.run([program, given, left, made, str(steps)], check=True, cwd=program.parent)
     found = np.frombuffer(left.read_bytes(), np.uint8)
     assert not len(found) % height
     return list(found.reshape(-1, height)), np.frombuffer(made.read_bytes(), np.uint8)

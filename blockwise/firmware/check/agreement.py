@@ -22,6 +22,7 @@ class PhaseAgreement:
     """
 
     phase: int
+    block: str  # that is trained, "" where all are
     share: float | None  # None where it is no number
     rounding: float
     codes: int
@@ -78,6 +79,6 @@ class Agreement:
 def _beyond(phase: PhaseAgreement) -> str:
     share = "no number" if phase.share is None else f"{phase.share:.1e} of its update"
     return (
-        f"one step of phase {phase.phase} is {share} from PyTorch's, most in {phase.worst}, with"
+        f"one step of {phase.block or 'all blocks'} is {share} from PyTorch's, most in {phase.worst}, with"
         f" {phase.flips:,} of {phase.codes:,} codes flipped (limits: {LARGEST:g}, {MOST_FLIPS:.1%})"
     )

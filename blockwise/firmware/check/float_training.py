@@ -50,7 +50,9 @@ class FloatTraining:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """All that is trained, as a board has it: by name, flat."""
-        return {f"{n}.{what}": v.clone() for n, m in self.modules.items() for what, v in tensors_of(m).items()}
+        return {
+            f"{n}.{what}": v.clone() for n, m in self.modules.items() for what, v in tensors_of(m).items()
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 @dataclass
 class OneStep:
-    """``program`` is one that tells, of ``firmware``; a run of it for each phase is sent all from the start."""
+    """``program`` is one that tells, of ``firmware``; it is run anew for each phase."""
 
     firmware: Firmware
     program: Path
@@ -76,8 +76,8 @@ class OneStep:
             rounding = difference(start, self._exact(moment, told, before, list(after)), after)
         worst = max(after, key=lambda name: _largest(board[name] - after[name]))
         return PhaseAgreement(
-            number, share if math.isfinite(share) else None, rounding, decisions.codes, decisions.flips,
-            decisions.masks, worst,
+            number, moment.phase.block, share if math.isfinite(share) else None, rounding, decisions.codes,
+            decisions.flips, decisions.masks, worst,
         )  # fmt: skip
 
     def _step(self, moment: Moment, told: list[Told]) -> Decisions:

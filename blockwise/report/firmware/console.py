@@ -13,6 +13,7 @@ from blockwise.firmware.check.checked import Checked
 from blockwise.firmware.result import FirmwareResult
 from blockwise.report.console import footnote, labelled, title
 from blockwise.report.facts import board, network
+from blockwise.report.firmware.agreement import agreement_note, agreement_table, agreement_words
 from blockwise.report.firmware.instructions import instruction_table, pace_note
 from blockwise.report.firmware.memory import memory_table, trace_line
 from blockwise.report.text import shape
@@ -32,9 +33,10 @@ def headline(result: FirmwareResult) -> str:
     steps = "1 step" if checked.steps == 1 else f"each of {checked.steps:,} steps"
     count = checked.compared.predictions
     classes = f", the class of each of {count} test images as well" if count else ""
+    pytorch = f" {agreement_words(checked.agreement)}" if checked.agreement else ""
     return (
         f"{what}: equal. All that outlives a step has the bits of {result.reference} after {steps}{classes}, "
-        "and every run of RAM its planned bytes."
+        f"and every run of RAM its planned bytes.{pytorch}"
     )
 
 
@@ -48,6 +50,9 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
     ]  # fmt: skip
     if checked.trace:
         parts.append(footnote(trace_line(checked.trace)))
+    if checked.agreement:
+        parts += [title("One step beside PyTorch's"), agreement_table(checked.agreement)]
+        parts.append(footnote(agreement_note(checked.agreement)))
     if checked.cost:
         note = "the first" if result.phases == 1 else f"the first of each of {result.phases} phases, together"
         parts += [title("Instructions of one step", note), instruction_table(checked.cost)]

@@ -5,8 +5,9 @@ from itertools import combinations, product
 import pytest
 import torch
 from float_firmware import compare, predictions
-from one_step import OneStep
+from one_step import MEAN, OneStep
 from tiers import quick
+from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
 
@@ -107,6 +108,23 @@ def test_so_it_is_where_gradients_wait_for_the_end_of_the_step(tmp_path):
 def test_the_steps_of_a_block_are_repeated_and_its_state_outlives_them(norm, tmp_path):
     """The finished blocks before it are run in each of them, in bytes that its state must not share."""
     check(tmp_path, regime="local-resident", model="cnn", method="fp32", norm=norm, steps=3)
+
+
+@pytest.mark.slow
+def test_a_sum_that_is_zero_but_for_rounding_passes_a_gradient_as_it_does_on_the_board(tmp_path):
+    """One sum of the first layer is zero in exact arithmetic, above it in one order and below in another."""
+    settings = {"regime": "bp", "model": "plain6", "method": "lsq", "head": "pred", "in_shape": (3, 11, 13)}
+    step = OneStep(**settings)
+    updater = step.updater(step.net)
+    step.simulated(step.net, updater, step.procedure.phases(step.net)[0])
+    conv = step.chain.units["conv1"].conv
+    codes = conv.weight_quantizer.codes(conv.weight.detach()).double() + conv.weight_quantizer.low
+    pixels, ones = step.images.double(), torch.ones_like(step.images).double()
+    mean = round(255 * MEAN)  # that normalizing takes from each byte, as a whole number of them
+    sums = conv2d(pixels, codes, padding=1) - mean * conv2d(ones, codes, padding=1)
+    assert int((sums == 0).sum()) == 1
+    found = check(tmp_path, **settings)
+    assert found.masks >= 1 and found.flips == 0
 
 
 FAULTS = {

@@ -7,10 +7,12 @@ import pytest
 from hand_made import SCENARIOS
 from rich.console import Console
 
+from blockwise.firmware.check.agreement import Agreement, PhaseAgreement
 from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
 from blockwise.firmware.check.compare import Compared, Difference
 from blockwise.firmware.result import FirmwareResult, PlannedRun
 from blockwise.report.firmware import dumps, headline, render, write_all
+from blockwise.report.firmware.agreement import agreement_rows
 from blockwise.report.firmware.instructions import LISTED, instruction_rows
 from blockwise.report.firmware.memory import memory_rows
 
@@ -112,3 +114,27 @@ def test_the_files_hold_the_same_figures_and_the_picture(result, tmp_path):
 def test_without_a_check_there_is_only_the_json(result, tmp_path):
     write_all(replace(result, checked=None), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_step_beside_pytorchs_is_part_of_verdict_table_and_files(result):
+    phases = (
+        PhaseAgreement(0, "conv1", 2e-7, 0.0, 4000, 1, 3, "conv1.norm.running"),
+        PhaseAgreement(1, "conv2", 4e-5, 1e-5, 5000, 2, 0, "conv2.weight"),
+    )
+    near = replace(result, checked=replace(CHECKED, agreement=Agreement(phases[:1], 2)))
+    assert headline(near).endswith(
+        "One step is within 1e-05 of its update from PyTorch's, 1 of 4,000 codes flipped."
+    )
+    both = replace(result, checked=replace(CHECKED, agreement=Agreement(phases, 2)))
+    assert "each phase is within rounding errors from PyTorch's, 3 of 9,000 codes" in headline(both)
+    assert agreement_rows(both.checked.agreement) == [
+        ("conv1", "2.0e-07", "4,000", "1", "3", "conv1.norm.running"),
+        ("conv2", "4.0e-05", "5,000", "2", "0", "conv2.weight; PyTorch's own rounding: 1.0e-05"),
+    ]
+    assert "One step beside PyTorch's" in text(both)
+    told = json.loads(dumps(both))["checked"]["agreement"]
+    assert told["within"] is True and told["phases"][1]["share"] == 4e-5 and told["share_limit"] == 1e-5
+    far = Agreement((replace(phases[0], share=None),), 2)
+    wrong = replace(result, checked=replace(CHECKED, agreement=far))
+    assert "not equal. one step of conv1 is no number from PyTorch's" in headline(wrong)
+    assert json.loads(dumps(wrong))["checked"]["agreement"]["within"] is False
