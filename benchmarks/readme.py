@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sections import comparison, firmware, firmware_boards, integers, memory, methods, rooms, speed
+from sections import comparison, firmware, firmware_boards, integers, memory, methods, power, rooms, speed
 from sections.recorded import ROOT
 
 from blockwise.system.files import atomic_write
@@ -20,7 +20,11 @@ Sections = Mapping[str, Callable[[], str]]
 DOCUMENTS: dict[str, Sections] = {
     "README.md": {"digits": comparison.digits},
     "docs/architecture.md": {"rooms": rooms.rooms},
-    "docs/firmware.md": {"firmware": firmware_boards.firmware},
+    "docs/firmware.md": {
+        "firmware": firmware_boards.firmware,
+        "power-cuts": power.cuts,
+        "long-run": power.long_run,
+    },
     "docs/results.md": {
         "baselines": memory.baselines,
         "executor": memory.executor,
