@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blockwise.firmware.program import Firmware
+from blockwise.firmware.shapes import as_map
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.execute.memory import WORD_BITS, packed, unpacked
@@ -27,9 +28,7 @@ def filters_shape(firmware: Firmware, layer: Layer) -> tuple[int, int, int, int]
         rows, columns = op.kernel
         return op.channels, op.in_channels // op.groups, rows, columns
     assert isinstance(op, Linear)
-    source = firmware.source_shape(layer)
-    channels, rows, columns = source if len(source) == 3 else (op.in_features, 1, 1)
-    return op.features, channels, rows, columns
+    return op.features, *as_map(firmware.source_shape(layer))
 
 
 def channels_first(firmware: Firmware, tensor: Planned) -> tuple[int, ...]:
@@ -70,8 +69,9 @@ def _elements(tensor: Planned, payload: NDArray[np.uint8], *, integers: bool) ->
 
 
 def images_to_board(images: Tensor) -> bytes:
-    """uint8 images (B, C, H, W) as the firmware takes them: (B, H, W, C)."""
-    return images.permute(0, 2, 3, 1).contiguous().numpy().tobytes()
+    """uint8 images (B, C, H, W) as the firmware takes them, (B, H, W, C); signals (B, C, L) as (B, L, C)."""
+    maps = images.reshape(len(images), *as_map(images.shape[1:]))
+    return maps.permute(0, 2, 3, 1).contiguous().numpy().tobytes()
 
 
 def labels_to_board(labels: Tensor, bits: int) -> bytes:

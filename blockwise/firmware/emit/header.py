@@ -3,6 +3,7 @@
 from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.dialect import Dialect
 from blockwise.firmware.program import Firmware
+from blockwise.firmware.shapes import as_map
 
 TOP = """\
 /* Training on this board: {regime}, {batch} image(s) a step. Generated: do not edit.
@@ -59,7 +60,7 @@ extern const uint8_t blockwise_given[BLOCKWISE_STATE_BYTES];
 
 def text(firmware: Firmware, dialect: Dialect) -> str:
     """The file."""
-    channels, height, width = (*firmware.network.in_shape, 1, 1)[:3]
+    channels, height, width = as_map(firmware.network.in_shape)
     labels = firmware.schedule.tensors["batch.labels"]
     top = TOP.format(
         regime=firmware.regime, batch=firmware.batch, channels=channels, height=height, width=width,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from blockwise.firmware.shapes import as_map
 from devices.network.ops import Conv, Linear
 from devices.program.schedule import Schedule
 
@@ -37,15 +38,13 @@ def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int,
     """The map that flat features are, if they are one: behind views and what works element by element."""
     while name in schedule.layers:
         layer = schedule.layers[name]
-        if len(layer.shape) == 3:
-            return layer.shape[0], layer.shape[1], layer.shape[2]
+        if len(layer.shape) > 1:
+            return as_map(layer.shape)
         if layer.weights:
             break
         name = layer.inputs[0]
     if name not in schedule.layers and "batch.images" in schedule.tensors:
-        shape = schedule.tensors["batch.images"].shape[1:]
-        if len(shape) == 3:
-            return shape[0], shape[1], shape[2]
+        return as_map(schedule.tensors["batch.images"].shape[1:])
     return features, 1, 1
 
 
@@ -65,11 +64,11 @@ def from_board(schedule: Schedule, name: str, flat: Tensor) -> Tensor:
 
 
 def maps_from_board(shape: tuple[int, ...], flat: Tensor) -> Tensor:
-    """A map (B, C, H, W) as the board has it: (B, H, W, C)."""
-    if len(shape) != 4:
+    """A map (B, C, H, W) as the board has it, (B, H, W, C); a signal (B, C, L) as (B, L, C)."""
+    if len(shape) < 3:
         return flat.view(shape)
-    batch, channels, rows, columns = shape
-    return flat.view(batch, rows, columns, channels).permute(0, 3, 1, 2).contiguous()
+    channels, rows, columns = as_map(shape[1:])
+    return flat.view(shape[0], rows, columns, channels).permute(0, 3, 1, 2).reshape(shape)
 
 
 def words_of(value: Tensor) -> list[int]:

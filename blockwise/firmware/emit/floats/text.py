@@ -1,19 +1,19 @@
 """Small pieces of C text of float operations."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
+
+from blockwise.firmware.shapes import as_map
 
 Dims = tuple[int, int, int]
 """Height, width and channels of a map; a flat tensor is a map of one pixel."""
 
 
 def dims_of(shape: Sequence[int]) -> Dims:
-    """Of a shape without the batch: (C, H, W), or (F,)."""
-    if len(shape) == 3:
-        return shape[1], shape[2], shape[0]
-    return 1, 1, math.prod(shape)
+    """Of a shape without the batch: (C, H, W), (C, L) or (F,)."""
+    channels, height, width = as_map(shape)
+    return height, width, channels
 
 
 def number(value: float) -> str:

@@ -1,12 +1,12 @@
 """What the statements of one operation are made from: its operands by role, as C values."""
 
-import math
 from dataclasses import dataclass
 
 from blockwise.firmware.emit.integers.exponents import Exponents
 from blockwise.firmware.emit.text import address, literal
 from blockwise.firmware.layout import filters_shape
 from blockwise.firmware.program import Firmware
+from blockwise.firmware.shapes import as_map
 from blockwise.integer.arithmetic import Place
 from blockwise.integer.forms import Residue4
 from blockwise.integer.niti import Niti
@@ -104,8 +104,8 @@ class Context:
         })  # fmt: skip
 
     def map(self, shape: tuple[int, ...]) -> str:
-        """A map (C, H, W), or a row of features."""
-        channels, rows, columns = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
+        """A map (C, H, W), a signal (C, L), or a row of features."""
+        channels, rows, columns = as_map(shape)
         sides = {"images": self.batch, "rows": rows, "columns": columns, "channels": channels}
         return literal("map", sides)
 

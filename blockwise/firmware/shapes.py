@@ -1,0 +1,11 @@
+"""How many axes an input has is nothing to a board: everything is a map."""
+
+from collections.abc import Sequence
+
+
+def as_map(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) of a shape without the batch: a signal (C, L) is a map of one row, features are one pixel."""
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    channels, length = (*shape, 1, 1)[:2]
+    return channels, 1, length
