@@ -7,7 +7,7 @@ from blockwise.experiment.settings import NetworkSettings, QuantizationSettings
 from blockwise.models import Chain
 
 
-def width_of(settings: NetworkSettings) -> int | None:
+def width_of(settings: NetworkSettings) -> float | None:
     """Channels of the first stage; None for a network that does not scale."""
     return models.width_of(settings.model, settings.width)
 

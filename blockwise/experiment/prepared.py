@@ -39,7 +39,7 @@ class Prepared:
         return Planner(self.config, self.device)
 
     @property
-    def width(self) -> int | None:
+    def width(self) -> float | None:
         """Channels of the first stage; None for a network that does not scale."""
         return width_of(self.config.network)
 
@@ -48,7 +48,7 @@ class Prepared:
         """Head and cut, with the network so cut: those that are taken, or else by the configuration."""
         if self.taken is not None:
             return self.taken
-        sizes = (self.width or 0, len(self.dataset.classes), *self.dataset.in_shape)
+        sizes = (int(self.width or 0), len(self.dataset.classes), *self.dataset.in_shape)
         return choose(self.planner, lambda: self.chain(trained=False), *sizes)
 
     @property

@@ -156,7 +156,7 @@ class ModelInfo:
     """The network and how it was cut."""
 
     name: str
-    width: int | None  # None: a network that does not scale
+    width: float | None  # None: a network that does not scale
     parameters: int
     in_shape: tuple[int, ...]
     num_classes: int

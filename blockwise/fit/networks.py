@@ -32,7 +32,7 @@ class Model:
     """The network that is to be trained, and how it is quantized where it is not float."""
 
     name: str = "resnet20"
-    width: int | None = models.DEFAULT_WIDTH  # None for a network that does not scale
+    width: float | None = models.DEFAULT_WIDTH  # None for a network that does not scale
     in_shape: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
     method: str = "lsq"
@@ -120,7 +120,7 @@ def _whole(anatomy: Anatomy) -> Cut:
 
 @cache
 def _traced(model: Model, norm: str) -> Anatomy:
-    with shapes_alone(model.width or 0, model.classes, *model.in_shape):
+    with shapes_alone(int(model.width or 0), model.classes, *model.in_shape):
         chain = models.build(model.name, model.in_shape, model.classes, model.width, norm)
     return Anatomy(chain, BALANCING_HEAD)
 

@@ -7,14 +7,19 @@ from functools import partial
 from blockwise.layers.norms import replace_norms
 from blockwise.models import files
 from blockwise.models.cnn import cnn
+from blockwise.models.cnn1d import cnn1d
 from blockwise.models.imported import OWN, as_chain, from_module, replica
+from blockwise.models.inverted import mcunet
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
 from blockwise.models.resnet import resnet
+from blockwise.models.resnet8 import resnet8
+from blockwise.models.separable import ds_cnn, mobilenet
 from blockwise.models.style import ACTIVATIONS, INITS, PLAIN, Style, restyle
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
 from blockwise.nets.chain import Chain, Unit, count_parameters
+from blockwise.system.sizes import check_size
 from devices.errors import InputError, unknown_name
 
 __all__ = [
@@ -31,6 +36,7 @@ __all__ = [
     "as_chain",
     "build",
     "check_name",
+    "check_width",
     "count_parameters",
     "files",
     "from_module",
@@ -45,6 +51,8 @@ DEFAULT_WIDTH = 8
 
 IMAGE_RANK = 3
 """Of (C, H, W); signals (C, L) have 2, features (F,) 1."""
+WIDEST = 16
+"""Multiplier of the channels of a network of torchvision."""
 KINDS = {1: "features (F)", 2: "signals (C, L)", IMAGE_RANK: "images (C, H, W)"}
 
 
@@ -57,6 +65,7 @@ class Family:
     description: str
     skips: bool = False  # whether it has residual sums
     ranks: tuple[int, ...] = (IMAGE_RANK,)  # of inputs that it takes
+    small: bool = False  # published for microcontrollers: at its own width by default
 
 
 CATALOGUE: dict[str, Family] = {
@@ -68,6 +77,13 @@ CATALOGUE: dict[str, Family] = {
     "vgg11b": Family(partial(vgg, "vgg11b"), 128, "plain network, 9 convolutions and 2 linear layers"),
     "mlp": Family(mlp, 1024, "3 hidden linear layers", ranks=(1, 2, IMAGE_RANK)),
     "cnn": Family(cnn, 16, "3 convolutions, for the tightest boards"),
+    "cnn1d": Family(cnn1d, 16, "4 convolutions over time, for signals", ranks=(2,)),
+    "ds-cnn": Family(ds_cnn, 64, "MLPerf Tiny's for keywords, 4 separable convolutions", small=True),
+    "resnet8": Family(resnet8, 16, "MLPerf Tiny's for images, 3 residual blocks", skips=True, small=True),
+    "mobilenet-0.25": Family(
+        mobilenet, 8, "MLPerf Tiny's for persons, 13 separable convolutions", small=True
+    ),
+    "mcunet-5fps": Family(mcunet, 16, "MCUNet's, 14 inverted residuals", skips=True, small=True),
     "vgg-small-7": Family(partial(plain, "vgg-small-7"), 128, "NITI's, 6 convolutions and 1 linear layer"),
     "vgg-small-8": Family(partial(plain, "vgg-small-8"), 128, "NITI's, 7 convolutions and 1 linear layer"),
     "vgg-small-9": Family(partial(plain, "vgg-small-9"), 128, "NITI's, 8 convolutions and 1 linear layer"),
@@ -77,10 +93,12 @@ CATALOGUE: dict[str, Family] = {
 
 
 def build(
-    name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: int | None = None,
+    name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: float | None = None,
     norm: str = "batch", style: Style = PLAIN, *, trained: bool = False,
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W), or what else it takes; ``width`` scales every layer.
+
+    It is the number of channels of the first stage, and of torchvision's a multiplier.
 
     ``norm`` is one of :data:`blockwise.layers.norms.NORMS`; the local heads follow it. "torchvision:NAME"
     is a network of torchvision at its own width and in its own style: on the meta device, where no weight
@@ -143,16 +161,29 @@ def has_skips(name: str) -> bool:
     return name.startswith(PREFIX) or is_own(name) or CATALOGUE[name].skips
 
 
-def width_of(name: str, width: int | None) -> int | None:
-    """The width as asked for; otherwise the default, or None for a network that does not scale."""
-    return width if width is not None or name.startswith(PREFIX) or is_own(name) else DEFAULT_WIDTH
-
-
-def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | None, trained: bool) -> Chain:
+def check_width(name: str, width: float) -> None:
+    """Raise InputError unless ``width`` is a number of channels, or of torchvision's a multiplier."""
     if name.startswith(PREFIX):
-        if width is not None:
-            raise InputError("--width", got=width, wanted="none with torchvision models", do="leave it out")
-        return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes, trained=trained)
+        if not 0 < width <= WIDEST:
+            raise InputError("--width", got=width, wanted=f"a multiplier up to {WIDEST}", do="try 0.35")
+        return
+    if width != int(width):
+        raise InputError("--width", got=width, wanted="a whole number of channels", do="round it")
+    check_size("--width", int(width))
+
+
+def width_of(name: str, width: float | None) -> float | None:
+    """The width as asked for; otherwise the default, or None for a network that does not scale."""
+    if width is not None or name.startswith(PREFIX) or is_own(name):
+        return width
+    return CATALOGUE[name].width if CATALOGUE[name].small else DEFAULT_WIDTH
+
+
+def _build(
+    name: str, in_shape: tuple[int, ...], num_classes: int, width: float | None, trained: bool
+) -> Chain:
+    if name.startswith(PREFIX):
+        return torchvision_chain(name.removeprefix(PREFIX), in_shape, num_classes, width, trained=trained)
     if name.startswith(OWN):
         raise InputError(
             f"model {name}", got="a name alone", wanted="the module itself, which no name can build",
@@ -160,6 +191,6 @@ def _build(name: str, in_shape: tuple[int, ...], num_classes: int, width: int | 
         )  # fmt: skip
     family = CATALOGUE[name]
     width = family.width if width is None else width
-    if width < 1:
+    if width < 1 or width != int(width):
         raise InputError("--width", got=width, wanted="at least 1", do=f"published: {family.width}")
-    return family.build(in_shape, num_classes, width)
+    return family.build(in_shape, num_classes, int(width))

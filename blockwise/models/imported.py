@@ -70,7 +70,7 @@ def as_chain(network: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     return network if isinstance(network, Chain) else from_module(network, in_shape)
 
 
-def replica(chain: Chain, norm: str, style: Style, width: int | None) -> Chain:
+def replica(chain: Chain, norm: str, style: Style, width: float | None) -> Chain:
     """``chain`` with the weights that it has and other norms, if any, for a training of its own.
 
     Raises InputError for a style or a width, of which it has its own.

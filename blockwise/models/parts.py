@@ -55,5 +55,5 @@ def initialise(module: nn.Module) -> None:
     """Kaiming-normal convolutions (fan out, He et al. 2015), uniform linear layers as in PyTorch."""
     for layer in module.modules():
         if isinstance(layer, Convolution):
-            fan_out = layer.out_channels * math.prod(layer.kernel_size)
+            fan_out = layer.out_channels // layer.groups * math.prod(layer.kernel_size)
             nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))

@@ -77,5 +77,7 @@ def _with_dropout(unit: nn.Module, rate: float, model: str) -> nn.Module:
     for name, module in unit.named_children():
         layers[name] = module
         if isinstance(module, nn.ReLU | nn.LeakyReLU):
-            layers["dropout"] = nn.Dropout2d(rate) if spatial else nn.Dropout(rate)
+            count = sum(known.startswith("dropout") for known in layers)
+            made = nn.Dropout2d(rate) if spatial else nn.Dropout(rate)
+            layers[f"dropout{count + 1}" if count else "dropout"] = made
     return nn.Sequential(layers)

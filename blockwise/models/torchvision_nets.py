@@ -56,16 +56,18 @@ def check_torchvision(name: str) -> None:
 
 
 def torchvision_chain(
-    name: str, in_shape: tuple[int, ...], num_classes: int, *, trained: bool = False
-) -> Chain:
+    name: str, in_shape: tuple[int, ...], num_classes: int, width: float | None = None, *,
+    trained: bool = False,
+) -> Chain:  # fmt: skip
     """The network ``name`` without the prefix, for images (C, H, W).
 
+    ``width`` multiplies its channels, where it has a multiplier, as MobileNetV2 and V3 have.
     Unless it is to be ``trained`` it is on the meta device: no weight is allocated.
     Where the images have other than three channels the first convolution is given as many inputs.
     Raises InputError for a name that torchvision does not have, a network that torch.fx cannot
     trace, or a layer that has no cost row or does not take this shape.
     """
-    root = _build(name, num_classes, trained)
+    root = _build(name, num_classes, width, trained)
     _adapt_channels(root, in_shape[0])
     graph = symbolic(root, f"{PREFIX}{name}")
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
@@ -81,16 +83,22 @@ def torchvision_chain(
             stage, size = stage + 1, shape[1:]
         units.append(Unit(used, _module(part, source, root), max(stage, 0)))
         source = part[-1]
-    return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, None)
+    return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, width)
 
 
-def _build(name: str, num_classes: int, trained: bool) -> nn.Module:
+def _build(name: str, num_classes: int, width: float | None, trained: bool) -> nn.Module:
     import torchvision.models as zoo
 
+    multiplier = {} if width is None else {"width_mult": width}
     try:
         place = nullcontext() if trained else torch.device("meta")
         with place, warnings.catch_warnings(action="ignore"):  # of initialisation
-            model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes)
+            model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes, **multiplier)
+    except TypeError as error:
+        raise InputError(
+            "--width", got=f"{width:g} with {PREFIX}{name}", wanted="a network with a multiplier",
+            do="leave it out, or use torchvision:mobilenet_v2",
+        ) from error  # fmt: skip
     except (NotImplementedError, RuntimeError) as error:
         raise _untraceable(name, error) from error
     for module in model.modules():

@@ -36,8 +36,9 @@ class Chain(nn.Module):
     """
 
     def __init__(
-        self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int, width: int | None
-    ) -> None:
+        self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int,
+        width: float | None,
+    ) -> None:  # fmt: skip
         """``width`` is None for a network that does not scale."""
         super().__init__()
         units = tuple(units)

@@ -61,15 +61,18 @@ class FitOptions:
             help_behavior_hint="(default: the profile's)",
         ),
     ] = None
-    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}; or torchvision:NAME.")] = (
-        Model.name
-    )
+    model: Annotated[
+        str,
+        arg(
+            help=f"One of {', '.join(models.CATALOGUE)}; torchvision:NAME; or your own, {models.files.FORMS}."
+        ),
+    ] = Model.name
     width: Annotated[
-        int | None,
+        int | float | None,
         arg(
             metavar="CHANNELS",
-            help="Channels of the first stage; scales every layer.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's have their own)",
+            help="Channels of the first stage; scales every layer. Of torchvision's MobileNets a multiplier.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
         ),
     ] = None
     in_shape: Annotated[
@@ -183,7 +186,9 @@ def _widths(text: str) -> tuple[int, int]:
 def _check(options: FitOptions) -> None:
     """Refuse what cannot be, before any work. Raises InputError."""
     models.check_name(options.model)
-    sizes = {"--width": options.width, "--classes": options.classes}
+    if options.width is not None:
+        models.check_width(options.model, options.width)
+    sizes = {"--classes": options.classes}
     counts = {"--max-candidates": options.max_candidates, "--limit": options.limit, "--jobs": options.jobs}
     for flag, value in (sizes | counts).items():
         if value is not None:

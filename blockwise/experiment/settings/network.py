@@ -8,7 +8,6 @@ from tyro.conf import arg
 from blockwise import heads, models
 from blockwise.experiment.settings.words import AUTO, check_name, listed
 from blockwise.layers import norms
-from blockwise.system.sizes import check_size
 from devices.errors import InputError
 
 
@@ -24,11 +23,11 @@ class NetworkSettings:
         ),
     ] = "resnet20"
     width: Annotated[
-        int | None,
+        int | float | None,
         arg(
             metavar="CHANNELS",
-            help="Channels of the first stage; scales every layer.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}; torchvision's and your own have theirs)",
+            help="Channels of the first stage; scales every layer. Of torchvision's MobileNets a multiplier.",
+            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
         ),
     ] = None
     blocks: Annotated[
@@ -76,7 +75,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         models.check_name(self.model)
         if self.width is not None:
-            check_size("--width", self.width)
+            models.check_width(self.model, self.width)
         check_name("norm", self.norm, norms.NORMS)
         check_name("head", self.head.partition(":")[0], {AUTO, *heads.CATALOGUE})
         if self.head.endswith(":"):

@@ -41,7 +41,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--epochs", "--epochs: got no value"),
         ("--resume", "--resume: got no value"),
         ("--epochs many", "--epochs: got 'many', wanted a whole number"),
-        ("--width 1.5", "--width: got '1.5', wanted a whole number"),
+        ("--width 1.5", "--width: got 1.5, wanted a whole number"),
         ("--lr fast", "--lr: got 'fast', wanted a number"),
         ("extra", "command line: got 'extra'"),
         ("--width 100000", "--width: got 100000, wanted at most 65,536"),

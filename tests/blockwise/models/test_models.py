@@ -79,16 +79,22 @@ def test_width_scales_every_layer_of_a_residual_network(width):
     assert models.count_parameters(net) == resnet_by_hand(3, width)
 
 
+def fitting(name, shape):
+    """``shape``, or as much of it as the inputs of the network ``name`` have dimensions."""
+    return shape[: max(models.CATALOGUE[name].ranks)]
+
+
 @pytest.mark.parametrize("name", models.CATALOGUE)
 def test_doubled_width_doubles_every_inner_dimension_of_every_weight(name):
     """Twice the inputs and outputs, except for the image's channels and the classes."""
-    narrow, wide = (models.build(name, (3, 32, 32), 10, w).state_dict() for w in (4, 8))
+    narrow, wide = (models.build(name, fitting(name, (3, 32, 32)), 10, w).state_dict() for w in (4, 8))
     assert narrow.keys() == wide.keys()
     weights = [key for key in narrow if narrow[key].ndim > 1]
     for key in weights:
         out, inner = (wide[key].shape[i] / narrow[key].shape[i] for i in (0, 1))
         assert out == (1 if key == weights[-1] else 2), key
-        assert inner == (1 if key == weights[0] else 2), key
+        depthwise = wide[key].shape[1] == 1
+        assert inner == (1 if key == weights[0] or depthwise else 2), key
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -124,7 +130,8 @@ def test_resnet20_halves_the_map_and_doubles_the_channels_twice():
 
 @pytest.mark.parametrize("name", models.CATALOGUE)
 def test_a_single_pixel_is_an_image(name):
-    assert small(name, (1, 1, 1)).eval()(torch.randn(3, 1, 1, 1)).shape == (3, 10)
+    shape = fitting(name, (1, 1, 1))
+    assert small(name, shape).eval()(torch.randn(3, *shape)).shape == (3, 10)
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 6), (7, 5), (1, 1)])
@@ -229,7 +236,7 @@ def test_a_multilayer_perceptron_of_signals_is_that_of_as_many_pixels(shape):
 
 @pytest.mark.parametrize("name", models.CATALOGUE)
 def test_the_catalogue_tells_which_networks_have_residual_sums(name):
-    chain = models.build(name, (3, 16, 16), 10, 4)
+    chain = models.build(name, fitting(name, (3, 16, 16)), 10, 4)
     kinds = {layer.kind for layer in chain.describe(blocks="stages", head="gap").layers}
     assert models.has_skips(name) == ("add" in kinds)
 

@@ -73,7 +73,10 @@ def test_images_of_other_channels_are_taken():
         ("--model torchvision:vit_b_16 --in-shape 3 224 224", "wanted a network that torch.fx can trace"),
         ("--model torchvision:shufflenet_v2_x1_0", "got the operation 'size', wanted one with a cost row"),
         ("--model torchvision:alexnet --in-shape 3 8 8", "alexnet on 3x8x8: got RuntimeError"),
-        ("--model torchvision:resnet18 --width 4", "--width: got 4, wanted none with torchvision"),
+        (
+            "--model torchvision:resnet18 --width 4",
+            "--width: got 4 with torchvision:resnet18, wanted a network with a multiplier",
+        ),
         ("--model torchvision:resnet18 --in-shape 3 0 8", "--in-shape: got 0"),
         ("--model resnet20x", "model: got 'resnet20x'"),
     ],
