@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from blockwise.data.arrays import Array, set_of
+from blockwise.data.arrays import set_of
 from blockwise.data.dataset import RawSet
+from blockwise.data.marks import Array
 from devices.errors import InputError
 
 PREFIX = "aeon:"
@@ -70,15 +71,9 @@ def _place(name: str, cache_dir: Path | None, *, download: bool) -> Path | None:
         )
     place = cache_dir / FOLDER
     if not download and not (place / name).exists():
-        shipped = ", ".join(
-            sorted(file.name.removesuffix("_TRAIN.ts") for file in package.glob("*/*_TRAIN.ts"))
-        )
-        raise _error(
-            name,
-            f"no files in {place / name}",
-            "the files of the set",
-            f"use --download, or one of {shipped}",
-        )
+        shipped = sorted(file.name.removesuffix("_TRAIN.ts") for file in package.glob("*/*_TRAIN.ts"))
+        do = f"use --download, or one of {', '.join(shipped)}"
+        raise _error(name, f"no files in {place / name}", "the files of the set", do)
     return place
 
 

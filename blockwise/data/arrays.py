@@ -8,20 +8,18 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from blockwise.data.dataset import RawSet
+from blockwise.data.marks import Array, Source, coded, grouped, wrong
 from blockwise.data.samples import RANKS, Samples
 from blockwise.system.files import reason
 from blockwise.system.lists import first_few
-from blockwise.system.notes import note
 from devices.errors import InputError
 
-Array = npt.NDArray[Any]
 SUFFIX = ".npz"
 NAMES = ("x_train", "y_train", "x_test", "y_test", "group_train", "group_test")
 LAYOUT = "x_train and y_train, and perhaps x_test and y_test, group_train and group_test"
@@ -32,9 +30,7 @@ COLOURS = (1, 3)
 
 def holds_arrays(folder: Path) -> bool:
     """Whether ``folder`` has any of the arrays as a .npy file."""
-    return any(
-        os.path.isfile(folder / f"{name}.npy") for name in NAMES
-    )  # whatever may be wrong with the path
+    return any(os.path.isfile(folder / f"{name}.npy") for name in NAMES)
 
 
 def load_arrays(path: Path) -> RawSet:
@@ -42,22 +38,22 @@ def load_arrays(path: Path) -> RawSet:
     return set_of(path, _read(path))
 
 
-def set_of(source: Path | str, found: Mapping[str, Array]) -> RawSet:
+def set_of(source: Source, found: Mapping[str, Array]) -> RawSet:
     """The set of arrays by name; notes what became of labels that are not 0 to n-1.
 
     Arrays of uint8 stay as they are, all others become float32. Raises InputError, in one line, for arrays
     that are missing, of wrong or unequal shapes, and values that are no numbers.
     """
     _check_names(source, found)
-    classes, labels = _coded(source, found)
-    groups, numbers = _grouped(source, found)
+    classes, labels = coded(source, found)
+    groups, numbers = grouped(source, found)
     train = _samples(source, found, "train", labels, numbers)
     if "x_test" not in found:
         return RawSet(classes, train, None, groups)
     test = _samples(source, found, "test", labels, numbers)
     if train.images.shape[1:] != test.images.shape[1:] or train.images.dtype != test.images.dtype:
         kinds = [f"{x.dtype} {'x'.join(map(str, x.shape[1:]))}" for x in (found["x_test"], found["x_train"])]
-        raise _wrong(source, "x_test", kinds[0], f"{kinds[1]} as x_train has it", "store both alike")
+        raise wrong(source, "x_test", kinds[0], f"{kinds[1]} as x_train has it", "store both alike")
     return RawSet(classes, train, test, groups)
 
 
@@ -83,7 +79,7 @@ def _read(path: Path) -> dict[str, Array]:
         ) from error  # fmt: skip
 
 
-def _check_names(source: Path | str, found: Mapping[str, Array]) -> None:
+def _check_names(source: Source, found: Mapping[str, Array]) -> None:
     needed: tuple[str, ...] = NAMES[:4] if {"x_test", "y_test", "group_test"} & found.keys() else NAMES[:2]
     if ("group_train" in found) != ("group_test" in found) and "x_test" in found:
         needed = NAMES
@@ -94,31 +90,25 @@ def _check_names(source: Path | str, found: Mapping[str, Array]) -> None:
 
 
 def _samples(
-    source: Path | str,
-    found: Mapping[str, Array],
-    part: str,
-    labels: Mapping[str, Array],
+    source: Source, found: Mapping[str, Array], part: str, labels: Mapping[str, Array],
     groups: Mapping[str, Array],
-) -> Samples:
+) -> Samples:  # fmt: skip
     name, x = f"x_{part}", found[f"x_{part}"]
     if x.ndim - 1 not in RANKS or 0 in x.shape or x.dtype.kind not in "buif":
-        raise _wrong(
-            source, name, f"{x.dtype} {x.shape}", f"numbers {SHAPES}", "store one row for each sample"
-        )
+        raise wrong(source, name, f"{x.dtype} {x.shape}", f"numbers {SHAPES}", "store a row for each sample")
     if x.ndim == 4 and x.shape[-1] in COLOURS and x.shape[1] not in COLOURS:
-        raise _wrong(
-            source, name, f"channels last, {x.shape}", "(N, C, H, W)", "move them: numpy.moveaxis(x, -1, 1)"
-        )
+        do = "move them: numpy.moveaxis(x, -1, 1)"
+        raise wrong(source, name, f"channels last, {x.shape}", "(N, C, H, W)", do)
     for other in (f"y_{part}", f"group_{part}"):
         if other in found and len(found[other]) != len(x):
             got = f"{len(found[other]):,} for {len(x):,} samples of {name}"
-            raise _wrong(source, other, got, "one for each sample", "store both in the same order and number")
+            raise wrong(source, other, got, "one for each sample", "store both in the same order and number")
     values = torch.from_numpy(np.ascontiguousarray(x if x.dtype == np.uint8 else _numbers(source, name, x)))
     number = torch.from_numpy(groups[part]) if part in groups else None
     return Samples(values, torch.from_numpy(labels[part]), number)
 
 
-def _numbers(source: Path | str, name: str, x: Array) -> npt.NDArray[np.float32]:
+def _numbers(source: Source, name: str, x: Array) -> npt.NDArray[np.float32]:
     """float32, where every value is finite."""
     with np.errstate(over="ignore"):
         values: npt.NDArray[np.float32] = x.astype(np.float32)
@@ -126,74 +116,5 @@ def _numbers(source: Path | str, name: str, x: Array) -> npt.NDArray[np.float32]
         sample, channel, *place = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         where = f"sample {sample}, " + (f"channel {channel} at {place}" if place else f"feature {channel}")
         got = f"{x[(sample, channel, *place)]} in {where}"
-        raise _wrong(
-            source, name, got, "finite numbers of 32 bits", "leave out or fill what was not measured"
-        )
+        raise wrong(source, name, got, "finite numbers of 32 bits", "leave out or fill what was not measured")
     return values
-
-
-def _coded(source: Path | str, found: Mapping[str, Array]) -> tuple[tuple[str, ...], dict[str, Array]]:
-    """Names of the classes, in the order of the training labels, and labels 0 to n-1 by part."""
-    for name in ("y_train", "y_test"):
-        if name in found and (found[name].ndim != 1 or found[name].dtype.kind not in "buifUS"):
-            y = found[name]
-            raise _wrong(
-                source,
-                name,
-                f"{y.dtype} {y.shape}",
-                "a label (N,) for each sample",
-                "store classes by number or name",
-            )
-        if name in found and found[name].dtype.kind == "f" and not (found[name] % 1 == 0).all():
-            raise _wrong(source, name, "fractions", "classes by number or name", "this is no regression")
-    known = np.unique(found["y_train"])
-    if len(known) < 2:
-        raise _wrong(
-            source, "y_train", f"{len(known)} class", "at least two to tell apart", "add samples of others"
-        )
-    names = tuple(_text(value) for value in known)
-    parts = {"train": np.searchsorted(known, found["y_train"])}
-    if "y_test" in found:
-        unknown = np.setdiff1d(found["y_test"], known)
-        if len(unknown):
-            got = f"label {_text(unknown[0])}, which y_train lacks"
-            raise _wrong(
-                source,
-                "y_test",
-                got,
-                f"only labels of y_train ({first_few(names)})",
-                "add such training samples",
-            )
-        parts["test"] = np.searchsorted(known, found["y_test"])
-    if known.dtype.kind not in "US" and not np.array_equal(known, np.arange(len(known))):
-        note(f"data {source}: labels {first_few(names)} become 0 to {len(known) - 1}")
-    return names, {part: y.astype(np.int64) for part, y in parts.items()}
-
-
-def _grouped(source: Path | str, found: Mapping[str, Array]) -> tuple[tuple[str, ...], dict[str, Array]]:
-    """Names of the groups, and their numbers by part; nothing where none are given."""
-    given = {part: found[f"group_{part}"] for part in ("train", "test") if f"group_{part}" in found}
-    for part, group in given.items():
-        if group.ndim != 1 or group.dtype.kind not in "buifUS":
-            raise _wrong(
-                source, f"group_{part}", f"{group.dtype} {group.shape}", "a number or name (N,) for each",
-                "store whose recording each sample is",
-            )  # fmt: skip
-    if not given:
-        return (), {}
-    known = np.unique(np.concatenate(list(given.values())))
-    if len(given) == 2 and len(shared := np.intersect1d(given["train"], given["test"])):
-        names = first_few([_text(value) for value in shared])
-        note(f"data {source}: {len(shared)} groups stand in both training and test: {names}")
-    numbers = {part: np.searchsorted(known, group).astype(np.int64) for part, group in given.items()}
-    return tuple(_text(value) for value in known), numbers
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return str(int(value)) if isinstance(value, float | np.floating) else str(value)
-
-
-def _wrong(source: Path | str, name: str, got: str, wanted: str, do: str) -> InputError:
-    return InputError(f"data {source}: {name}", got=got, wanted=wanted, do=do)

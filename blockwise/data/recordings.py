@@ -74,7 +74,8 @@ def load_recordings(
         stored = cache.read(cache.cache_file(cache_dir, path, bands), fingerprint)
     if stored is None:
         stored = _heard(listing, bands, progress)
-        if cache_dir is not None:
+        # Files that change while they are read must not be taken for what was read.
+        if cache_dir is not None and list_folder(path, RECORDINGS).fingerprint() == listing.fingerprint():
             cache.write(cache.cache_file(cache_dir, path, bands), fingerprint, stored)
     for text in stored["notes"]:
         note(f"data {path}: {text}")

@@ -123,8 +123,9 @@ def with_nan(x: Any) -> Any:
         ({"x_train": lambda x: x.astype("complex64")}, "x_train: got complex64"),
         ({"x_test": lambda x: x[:, :, :9]}, "x_test: got float32 2x9, wanted float32 2x24 as x_train has it"),
         ({"x_train": lambda x: x.reshape(96, 8, 2, 3)}, "x_train: got channels last, (96, 8, 2, 3), wanted"),
-        ({"y_train": lambda y: np.eye(3)[y]}, "y_train: got float64 (96, 3), wanted a label (N,)"),
+        ({"y_train": lambda y: np.eye(3)[y]}, "y_train: got float64 (96, 3), wanted a number or name (N,)"),
         ({"y_train": lambda y: y + 0.5}, "y_train: got fractions"),
+        ({"group_train": lambda g: np.where(g == 2, np.nan, g)}, "group_train: got fractions, wanted whole"),
         ({"y_train": lambda y: y * 0}, "y_train: got 1 class, wanted at least two"),
         (
             {"y_test": lambda y: y + 1},
