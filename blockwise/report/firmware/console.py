@@ -55,7 +55,7 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
         parts.append(footnote(agreement_note(checked.agreement)))
     if checked.cost:
         note = "the first" if result.phases == 1 else f"the first of each of {result.phases} phases, together"
-        parts += [title("Instructions of one step", note), instruction_table(checked.cost)]
+        parts += [title("Instructions of one step", note), instruction_table(checked.cost, result.phases)]
         parts.append(footnote(pace_note(checked.cost)))
     return Group(*parts, Padding(labelled(_ends(result, folder)), (1, 0, 0, 0)))
 

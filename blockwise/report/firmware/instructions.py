@@ -17,13 +17,13 @@ COLOUR, REST = "#0072B2", "#999999"
 BAR_IN, FRAME_IN, WIDTH_IN = 0.2, 1.3, 11.0
 
 
-def instruction_table(cost: StepCost) -> Ruled:
-    """The operations that take most, what is left, and the whole step with its estimated time."""
+def instruction_table(cost: StepCost, phases: int = 1) -> Ruled:
+    """The operations that take most, what is left, and the step, or one of each phase, with its time."""
     table = ruled_table()
     table.add_column(Text("operation", style="bold"))
     for heading in ("instructions", "share", "MAC", "per MAC"):
         table.add_column(Text(heading, style="bold"), justify="right", no_wrap=True)
-    *rows, total = instruction_rows(cost)
+    *rows, total = instruction_rows(cost, phases)
     for cells in rows:
         table.add_row(*map(Text, cells))
     table.add_section()
@@ -31,8 +31,8 @@ def instruction_table(cost: StepCost) -> Ruled:
     return Ruled(table)
 
 
-def instruction_rows(cost: StepCost) -> list[tuple[str, ...]]:
-    """The cells; the last row is the step's."""
+def instruction_rows(cost: StepCost, phases: int = 1) -> list[tuple[str, ...]]:
+    """The cells; the last row is the step's, of several ``phases`` that of one step of each."""
     ordered = largest(cost)
     rows = [_row(cost, x.name, x.instructions, x.macs) for x in ordered[:LISTED]]
     rest = ordered[LISTED:]
@@ -40,7 +40,8 @@ def instruction_rows(cost: StepCost) -> list[tuple[str, ...]]:
         name = f"{len(rest)} more, and between operations"
         instructions = sum(x.instructions for x in rest) + cost.between
         rows.append(_row(cost, name, instructions, sum(x.macs for x in rest)))
-    return [*rows, _row(cost, f"the step, about {duration(cost.seconds)}", cost.instructions, cost.macs)]
+    whole = "the step" if phases == 1 else f"a step of each of {phases} phases"
+    return [*rows, _row(cost, f"{whole}, about {duration(cost.seconds)}", cost.instructions, cost.macs)]
 
 
 def largest(cost: StepCost) -> list[OperationCost]:

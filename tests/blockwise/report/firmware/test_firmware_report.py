@@ -86,6 +86,11 @@ def test_instructions_of_all_rows_sum_up_to_the_step(result):
     assert "about 0.177 ms" in total[0]  # 8,843 x 2 cycles at 100 MHz
 
 
+def test_the_time_of_several_phases_is_told_as_that_of_a_step_of_each(result):
+    assert "the step, about 0.177 ms" in text(result)  # 8,843 instructions of 2 cycles at 100 MHz
+    assert "a step of each of 8 phases, about 0.177 ms" in text(replace(result, phases=8))
+
+
 def test_an_emulator_that_counts_nothing_shows_no_instructions(result, tmp_path):
     bare = replace(result, checked=replace(CHECKED, cost=None))
     assert "Instructions" not in text(bare)
