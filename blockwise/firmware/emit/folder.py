@@ -21,9 +21,6 @@ PRODUCTS = frozenset(
 )  # fmt: skip
 """What builds, checks and reports leave there."""
 
-OWN = ("main.c", "flash_board.c", "Makefile", "board.ld")
-"""Files that an engineer may well have made their own; the others say that they are generated."""
-
 
 def check_folder(out: Path) -> None:
     """Raise InputError unless ``out`` is free, empty, or a project without anything of its user's own."""
@@ -48,7 +45,7 @@ def _stranger(out: Path) -> str:
     for name in names:
         if name not in written and name not in PRODUCTS and name != MANIFEST:
             return f"a project that also holds {name}"
-        if name in OWN and name in written and _digest((out / name).read_bytes()) != written[name]:
+        if name in written and _digest((out / name).read_bytes()) != written[name]:
             return f"a project whose {name} was changed"
     return ""
 

@@ -30,12 +30,13 @@ def test_a_file_of_the_users_own_is_named(tmp_path, name):
         check_folder(tmp_path / "p")
 
 
-@pytest.mark.parametrize("name", ["main.c", "flash_board.c"])
-def test_a_file_that_is_the_users_to_change_is_not_written_over(tmp_path, name):
+@pytest.mark.parametrize("name", ["main.c", "flash_board.c", "start.c", "kernels/a.h"])
+def test_a_file_that_was_changed_is_not_written_over(tmp_path, name):
     write_folder(tmp_path / "p", {**CONTENT, name: "as written"})
     (tmp_path / "p" / name).write_text("mine")
     with pytest.raises(InputError, match=f"a project whose {name} was changed"):
         check_folder(tmp_path / "p")
+    assert held(tmp_path / "p")[name] == "mine"
 
 
 def test_a_manifest_that_is_none_makes_no_project(tmp_path):
