@@ -14,6 +14,7 @@ from blockwise.firmware.finished import Weights
 from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.float_start import float_firmware
 from blockwise.firmware.form import check_regime
+from blockwise.firmware.inputs import scaling_note
 from blockwise.firmware.integer_facts import state_of
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, of_plan
@@ -34,6 +35,11 @@ def firmware_of(prepared: Prepared, regime: str, weights: Weights | None = None)
     Raises InputError for what has no C form, and for a plan that does not fit the board.
     """
     check_regime(regime)
+    made = _made(prepared, regime, weights)
+    return replace(made, notes={**made.notes, **scaling_note(prepared.dataset)})
+
+
+def _made(prepared: Prepared, regime: str, weights: Weights | None) -> Firmware:
     if find(regime).is_integer:
         return _of_integers(prepared, regime, weights)
     if not len(prepared.dataset.train):

@@ -5,6 +5,7 @@ import torch
 from waves import save, waves
 
 import blockwise
+from blockwise.data import load
 from blockwise.firmware.layout import images_to_board
 from blockwise.firmware.shapes import as_map
 
@@ -29,3 +30,8 @@ def test_a_step_on_signals_ends_with_the_bytes_of_the_simulation(regime, setting
         batch_size=2, **settings,
     )  # fmt: skip
     assert found.checked is not None and found.checked.equal
+    told = (tmp_path / "project" / "README.md").read_text("utf-8")
+    scaling = load(data).scaling
+    assert scaling is not None and f"high[{len(scaling.high)}] = {{{scaling.high[0]:.9g}, " in told
+    if rank == 2:
+        assert "The 2 channels of one step stand side by side, the 24 steps one after the other." in told
