@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -34,3 +34,30 @@ def sigterm_raises() -> Iterator[None]:
 
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+@contextmanager
+def held_back(stop: Callable[[], None]) -> Iterator[None]:
+    """While C code calls Python: a signal only calls ``stop`` there, and is answered behind the block.
+
+    What is raised within a call from C is printed and dropped, and the call is left half done.
+    """
+    told: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        stop()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    answered = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        answered = {}  # only the main thread is told of signals
+    for number in answered:
+        signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in answered.items():
+            signal.signal(number, handler)
+        if told:
+            signal.raise_signal(told[0])

@@ -21,6 +21,7 @@ from blockwise.firmware.emulators.recorder import Recorder
 from blockwise.firmware.emulators.run import NOTHING, Fault, Run, Watch
 from blockwise.firmware.emulators.semihosting import Host
 from blockwise.firmware.emulators.stack import painted_bytes
+from blockwise.system.interrupts import held_back
 from devices.boards.profile import Device
 from devices.errors import InputError
 
@@ -194,7 +195,8 @@ class Machine:
     def _start(self, until: int, count: int = 0) -> None:
         from unicorn import arm_const
 
-        self.engine.emu_start(self.engine.reg_read(arm_const.UC_ARM_REG_PC) | 1, until, count=count)
+        with held_back(self.engine.emu_stop):
+            self.engine.emu_start(self.engine.reg_read(arm_const.UC_ARM_REG_PC) | 1, until, count=count)
 
     def _watched_step(self) -> None:
         """From the step's first instruction to where it returns to, with the recorder's hooks."""
