@@ -27,7 +27,7 @@ from devices.network import Residual
 from devices.program.execute import Memory, execute
 from devices.program.kernels.machine import FloatMachine
 from devices.program.operation import Operation
-from devices.program.regimes import Step, schedule, update_of
+from devices.program.regimes import Step, find, schedule, update_of
 from devices.program.schedule import Schedule
 
 MEAN, STD = 0.4, 0.3
@@ -165,6 +165,8 @@ class OneStep:
         machine = machine_of(
             chain, net, updater, self.optimizer, (self.images, self.labels), normalize, plan.layers
         )
+        if len(net) > 1 and find(self.regime).heads:
+            machine.loss_weights = {f"{net.last_units[-1]}.head.loss": net.loss_weight(len(net) - 1)}
         modules = dict(modules_of(chain, net, plan.layers))
         start = _state(modules)
         codes, drops = Codes(machine, modules), dropping(machine, modules)

@@ -80,6 +80,10 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("shortcut", "backward"): elementwise.backward,
     ("cross_entropy", "forward"): losses.forward,
     ("cross_entropy", "backward"): losses.backward,
+    ("similarity_loss", "forward"): losses.similarity,
+    ("similarity_loss", "backward"): losses.similarity_backward,
+    ("spatial_std", "forward"): losses.spread,
+    ("spatial_std", "backward"): losses.spread_backward,
 }
 """(kind of layer, action) -> what performs it."""
 
@@ -118,6 +122,7 @@ class FloatMachine:
     forms: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     constraints: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     flash: dict[str, Tensor] = field(default_factory=dict)  # what has left RAM
+    loss_weights: Mapping[str, float] = field(default_factory=dict)  # of losses, where it is not 1
     draws: dict[str, Tensor] = field(default_factory=dict)
     """Of each dropout what stays, bool (images, *shape) or (images, channels); what is missing is drawn."""
     integers = False

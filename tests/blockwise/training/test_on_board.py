@@ -66,6 +66,17 @@ def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
         assert step.run() < TOLERANCE, (method, step.worst())
 
 
+@pytest.mark.parametrize("head", quick(["pred", "sim", "predsim", "predsim-pooled"], "predsim"))
+@pytest.mark.parametrize("regime", quick(["local", "local-paged", "local-resident"], "local"))
+def test_so_it_is_under_the_published_heads(regime, head):
+    """The last block is a layer alone, which learns at the weight of its loss, or more."""
+    for method, blocks in (("fp32", "2"), ("lsq", "each")):
+        step = OneStep(regime, method=method, model="vgg8b", head=head, blocks=blocks, in_shape=(1, 16, 16))
+        assert step.run() < TOLERANCE, (method, step.worst())
+        alone = head == "predsim" and blocks == "each"
+        assert step.net.loss_weight(len(step.net) - 1) == pytest.approx(0.01 if alone else 1)
+
+
 @pytest.mark.parametrize(
     "regime",
     quick(
