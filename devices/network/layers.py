@@ -166,3 +166,12 @@ def skipping(layers: Sequence[Layer]) -> frozenset[str]:
             name = makers[name].inputs[0]
         found.add(name)
     return frozenset(found)
+
+
+def leading_to(end: Layer, layers: Sequence[Layer]) -> frozenset[str]:
+    """Those of ``layers`` whose outputs ``end`` depends on, itself among them."""
+    found = {end.name}
+    for layer in reversed(layers):
+        if layer.name in found:
+            found.update(layer.inputs)
+    return frozenset(found)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from devices.network import IMAGES, LABELS, Layer, Network
 from devices.network.bits import Bits
+from devices.network.layers import leading_to
 from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
@@ -285,15 +286,6 @@ class ForwardLowering:
 
     def _declare(self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str) -> str:
         return self.program.tensor(self.program.fresh(name), shape, bits, category, owner)
-
-
-def leading_to(end: Layer, layers: Sequence[Layer]) -> frozenset[str]:
-    """Those of ``layers`` whose outputs ``end`` depends on, itself among them."""
-    found = {end.name}
-    for layer in reversed(layers):
-        if layer.name in found:
-            found.update(layer.inputs)
-    return frozenset(found)
 
 
 def _drawn(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
