@@ -16,10 +16,10 @@ MANIFEST = "manifest.json"
 PRODUCTS = frozenset(
     {
         "main.elf", "check.elf", "main_host", "check_host", "check.in", "check.out", "restored.out",
-        "flash.bin", "result.json", "report.html", "instructions.svg", "instructions.png",
+        "stack.out", "fault.out", "result.json", "report.html", "instructions.svg", "instructions.png",
     }
 )  # fmt: skip
-"""What builds, checks and reports leave there."""
+"""What builds, checks and reports leave there; a training that ``main_host`` saved is its user's own."""
 
 
 def check_folder(out: Path) -> None:

@@ -53,8 +53,9 @@ def test_no_operation_going_back_knows_an_exponent(firmware):
 
 def test_a_project_is_written_anew_and_nothing_else_is_overwritten(firmware, tmp_path):
     emitted.project(firmware, tmp_path / "project")
-    (tmp_path / "project" / "step.c").write_text("")
+    (tmp_path / "project" / "check.out").write_bytes(b"of a check")
     emitted.project(firmware, tmp_path / "project")
+    assert not (tmp_path / "project" / "check.out").exists()
     assert (tmp_path / "project" / "step.c").read_text() == emitted.files(firmware)["step.c"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
