@@ -115,8 +115,7 @@ def test_the_trained_weights_of_a_module_are_exported_and_give_back_its_accuracy
     torch.manual_seed(0)
     module, out = own.Residuals(), tmp_path / "run"
     row = blockwise.train(module, regimes=("bp",), out=out, epochs=1, weight_bits=4).regimes[0]
-    with pytest.raises(InputError, match="model module:Residuals: got a name alone"):
-        export(out)
+    assert export(out, path=tmp_path / "kept").weights == export(out, own=module).weights
     file = export(out, own=module)
     again, images = exported.load(file.path, own.Residuals()), data.load("digits", seed=0).test
     right = again(images.images).argmax(1) == images.labels

@@ -5,6 +5,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import fitting
 
 from blockwise import models
 from blockwise.nets.anatomy import Anatomy
@@ -75,7 +76,7 @@ def test_every_hidden_layer_of_an_mlp_is_a_block(blocks):
 @pytest.mark.parametrize("name", models.CATALOGUE)
 @pytest.mark.parametrize("blocks", ["stages", "residual", "layers", "auto", "1", "2", "3"])
 def test_every_unit_is_in_one_block_in_order_and_the_classifier_is_never_alone(name, blocks):
-    stages = models.build(name, (3, 32, 32), 10, 4).stages
+    stages = models.build(name, fitting(name, (3, 32, 32)), 10, 4).stages
     groups = cut(stages, blocks, length)
     assert [i for group in groups for i in group] == list(range(len(stages)))
     assert len(groups[-1]) > 1

@@ -6,6 +6,7 @@ from functools import cache
 import own_modules as own
 import pytest
 import torch
+from small_networks import fitting
 from tiers import quick
 from torch import nn
 
@@ -44,7 +45,7 @@ def built(name: str) -> tuple[models.Chain, tuple[Layer, ...]]:
     elif name in OWN:
         chain = models.from_module(OWN[name](), (1, 8, 8))
     else:
-        chain = models.build(name, (1, 8, 8), 10, 2)
+        chain = models.build(name, fitting(name, (1, 8, 8)), 10, 2)
     return chain, chain.describe(blocks="stages", head="gap").layers
 
 

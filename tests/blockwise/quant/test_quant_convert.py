@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from small_networks import build
+from small_networks import build, fitting
 from torch import nn
 from torch.nn import functional as F
 
@@ -214,7 +214,7 @@ def test_at_32_bits_nothing_is_converted(widths, kinds):
 @pytest.mark.parametrize("name", ["lsq", "dorefa"])
 @pytest.mark.parametrize("model", models.CATALOGUE)
 def test_the_ledger_counts_every_layer_at_the_width_at_which_it_is_trained(name, model):
-    chain = models.build(model, (1, 8, 8), 10, 4)
+    chain = models.build(model, fitting(model, (1, 8, 8)), 10, 4)
     network = chain.describe(blocks="layers", head="gap")
     layers = {layer.name: layer for layer in network.layers}
     bits = quant.scheme(name).bits(3, 4)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_networks import build
+from small_networks import build, fitting
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,7 +14,7 @@ from devices.network.trace import links
 
 def test_the_ledger_and_the_network_quantize_the_same_tensors_where_skip_paths_are_in_float():
     for model in models.CATALOGUE:
-        chain = models.build(model, (1, 8, 8), 10, 4)
+        chain = models.build(model, fitting(model, (1, 8, 8)), 10, 4)
         network = chain.describe(blocks="layers", head="gap")
         bits = quant.scheme("lsq").bits(3, 4, "float")
         counted = {layer.name: layer for layer in with_quantizers(network.layers, bits, network.shapes)}

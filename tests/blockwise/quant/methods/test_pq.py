@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from small_networks import fitting
 
 from blockwise import models, quant
-from blockwise.quant.layers import QuantConv2d, QuantLinear
+from blockwise.quant.layers import QuantWeighted
 
 BITS = range(4, 9)
 SHAPES = {
@@ -67,13 +68,13 @@ def test_blocks_are_kernels_or_four_neighbouring_inputs():
 
 @pytest.mark.parametrize("model", models.CATALOGUE)
 def test_blocks_are_those_that_the_ledger_counts(model):
-    chain = models.build(model, (1, 8, 8), 10, 4)
+    chain = models.build(model, fitting(model, (1, 8, 8)), 10, 4)
     layers = {layer.name: layer for layer in chain.describe(blocks="layers", head="gap").layers}
     quant.quantize(chain, "pq")
     counted = {
         path: module.weight_quantizer.block
         for path, module in chain.units.named_modules()
-        if isinstance(module, QuantConv2d | QuantLinear)
+        if isinstance(module, QuantWeighted)
     }
     assert counted
     assert counted == {path: layers[path].code_block for path in counted}

@@ -8,6 +8,7 @@ import pytest
 from exhaustive import lowest_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import fitting
 from tiers import quick
 
 import devices
@@ -230,7 +231,9 @@ def test_bad_buffers_are_told_in_one_line():
 @pytest.fixture(scope="module", params=quick(models.CATALOGUE, "resnet20", "cnn", "mlp"))
 def plans(request):
     """Every regime of a narrow model."""
-    model = models.build(request.param, width=WIDTHS.get(request.param, 4))
+    model = models.build(
+        request.param, fitting(request.param, (3, 32, 32)), width=WIDTHS.get(request.param, 4)
+    )
     return [
         devices.plan(model, "stm32", regime=regime, batch_size=4, micro_batch=2, blocks="stages", head="gap")
         for regime in REGIMES
