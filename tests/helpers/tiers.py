@@ -11,3 +11,10 @@ def quick(names: Iterable[Any], *few: Any) -> list[Any]:
     known = list(names)
     assert set(few) <= set(known), f"{set(few) - set(known)} are no cases"
     return [name if name in few else pytest.param(name, marks=pytest.mark.slow) for name in known]
+
+
+def shown(names: Iterable[Any], *few: Any) -> list[Any]:
+    """``names`` as cases of a slow test, those beside ``few`` marked long. Fails as :func:`quick`."""
+    known = list(names)
+    assert set(few) <= set(known), f"{set(few) - set(known)} are no cases"
+    return [name if name in few else pytest.param(name, marks=pytest.mark.long) for name in known]

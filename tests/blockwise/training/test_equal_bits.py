@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 import torch
-from tiers import quick
+from tiers import quick, shown
 
 from blockwise import quant
 from blockwise.data import Dataset, load
@@ -75,7 +75,7 @@ def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, met
 
 @pytest.mark.slow
 @pytest.mark.parametrize("blocks", ["residual", "stages"])
-@pytest.mark.parametrize("method", quant.METHODS)
+@pytest.mark.parametrize("method", shown(quant.METHODS, "fp32", "lsq", "twn", "dorefa", "lq-net"))
 def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monkeypatch):
     """Traced and differentiated as for --compile, without the minutes that its C++ compiler takes.
 
