@@ -56,6 +56,8 @@ def test_so_does_one_without_a_floating_point_unit_or_another_core(device, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("regime", "method"), [("bp-fused", "fp32"), ("bp", "lsq"), ("local", "lsq")])
+@pytest.mark.slow
+@pytest.mark.long
 def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(regime, method, tmp_path):
     model = {"bp-fused": "plain4", "bp": "plain4", "local": "resnet20"}[regime]
     found = checked(tmp_path / "out", regime, 1, trace=True, model=model, method=method, norm="group")

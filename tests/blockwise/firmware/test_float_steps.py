@@ -66,18 +66,24 @@ def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.slow
+@pytest.mark.long
 def test_so_it_is_of_every_pair_of_settings(pair, tmp_path):
     check(tmp_path, **ROWS[pair])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.slow
+@pytest.mark.long
 def test_so_it_is_of_resnet20(regime, tmp_path):
     check(tmp_path, regime=regime, model="resnet20", method="lsq", batch=2, blocks="3", width=8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("widths", [(1, 1), (2, 8), (5, 7), (8, 2), (16, 16)], ids=str)
+@pytest.mark.slow
+@pytest.mark.long
 def test_so_it_is_of_other_bits(widths, tmp_path):
     for model in ("cnn", "resnet8"):
         check(tmp_path / model, regime="local-resident", model=model, method="lsq", widths=widths)
@@ -144,6 +150,8 @@ def test_a_fault_in_one_kernel_is_found(fault, tmp_path):
 
 
 @pytest.mark.parametrize("regime", quick(REGIMES, "local-resident"))
+@pytest.mark.slow
+@pytest.mark.long
 def test_a_board_predicts_image_by_image_what_pytorch_predicts(regime, tmp_path):
     """From packed blocks, or from latent weights by running statistics; few codes may flip at thresholds."""
     cases = (("lsq", "batch", "resnet8"), ("fp32", "group", "cnn"), ("lsq", "none", "plain4"))

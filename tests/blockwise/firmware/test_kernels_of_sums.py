@@ -33,6 +33,8 @@ def test_sums_of_every_shape_coding_and_fill_are_those_of_pytorch(variant, tmp_p
 
 
 @pytest.mark.parametrize(("compiler", "board", "variant"), RUNS)
+@pytest.mark.slow
+@pytest.mark.long
 def test_so_are_the_sums_of_a_board_s_own_instructions(compiler, board, variant, tmp_path):
     device = load(board)
     elf = kernel_programs.board_program(variant, COMMANDS[compiler](device), tmp_path)

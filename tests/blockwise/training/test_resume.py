@@ -118,6 +118,8 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
 
 @pytest.mark.parametrize("method", quick(quant.METHODS, "quant-noise"))
 @pytest.mark.parametrize("regime", ["bp-checkpoint", "local-resident"])
+@pytest.mark.slow
+@pytest.mark.long
 def test_every_method_goes_on_from_where_it_was(digits, uninterrupted, tmp_path, regime, method):
     """What follows the data, and what noise comes next, is in the checkpoint."""
     _, reference = uninterrupted(regime, "sgd", method)

@@ -19,6 +19,8 @@ FOUND = [ZIG, *([GCC] if HAS_GCC else [])] if HAS_MAKE else []
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_MAKE, reason="no make")
 @pytest.mark.parametrize("toolchain", FOUND or [None])
+@pytest.mark.slow
+@pytest.mark.long
 def test_make_builds_what_the_toolchain_builds(toolchain, tmp_path):
     firmware, _ = firmware_on("stm32f405", "niti-local")
     project(firmware, tmp_path / "project")
