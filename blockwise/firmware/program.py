@@ -17,7 +17,6 @@ from devices.memory.arena import Placement, RamRun
 from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.planning import Plan
-from devices.program.operation import Operation
 from devices.program.schedule import Schedule
 from devices.program.schedule import Tensor as Planned
 
@@ -114,10 +113,6 @@ class Firmware:
         while name in self.layers and isinstance(self.layers[name].op, View):
             name = self.layers[name].inputs[0]
         return self.layers[name].shape if name in self.layers else self.network.in_shape
-
-    def operation_layer(self, operation: Operation) -> Layer:
-        """The layer that an operation works on."""
-        return self.layers[operation.layer]
 
 
 def of_net(

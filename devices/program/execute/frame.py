@@ -159,13 +159,21 @@ class Frame:
 Kernel = Callable[[Frame], None]
 
 
+def found_for(
+    layers: Mapping[tuple[str, str], Found], others: Mapping[str, Found], operation: Operation,
+    layer: Layer | None,
+) -> Found | None:  # fmt: skip
+    """What serves an operation: by the kind of its layer and its action, else by its action alone."""
+    found = layers.get((layer.kind, operation.action)) if layer is not None else None
+    return found or others.get(operation.action)
+
+
 def found_kernel(
     machine: AnyMachine, layers: Mapping[tuple[str, str], Callable[[AnyMachine, Frame], None]],
     others: Mapping[str, Callable[[AnyMachine, Frame], None]], operation: Operation, layer: Layer | None,
 ) -> Kernel:  # fmt: skip
     """By the kind of layer and the action, else by the action alone. Raises Misread where there is none."""
-    found = layers.get((layer.kind, operation.action)) if layer is not None else None
-    found = found or others.get(operation.action)
+    found = found_for(layers, others, operation, layer)
     if found is None:
         raise Misread(f"{operation.name}: no kernel for {layer.kind if layer else 'no layer'}")
     return partial(found, machine)

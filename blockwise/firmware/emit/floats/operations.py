@@ -5,6 +5,7 @@ from collections.abc import Callable
 from blockwise.firmware.emit.floats import activations, moves, norms, pools, updates, weighted
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.float_facts import without_form
+from devices.program.execute.frame import found_for
 from devices.program.operation import Operation
 from devices.program.schedule import Schedule
 
@@ -67,8 +68,7 @@ def emitter(operation: Operation, schedule: Schedule) -> Emitter:
     Raises InputError for an operation that has no C form.
     """
     layer = schedule.layers.get(operation.layer)
-    found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
-    found = found or OTHERS.get(operation.action)
+    found = found_for(LAYERS, OTHERS, operation, layer)
     if found is None:
         what = f"the operation {layer.op.words}" if layer is not None else f"the operation {operation.action}"
         raise without_form(

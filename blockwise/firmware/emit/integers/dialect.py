@@ -11,6 +11,7 @@ from blockwise.firmware.emit.integers.exponents import Exponents
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware
 from blockwise.integer.nitro import Nitro
+from devices.program.execute.frame import found_for
 from devices.program.operation import Operation
 
 Statements = Callable[[Context], Sequence[str]]
@@ -94,9 +95,9 @@ class IntegerDialect:
 
     def operation(self, index: int, operation: Operation) -> Sequence[str]:
         """By the kind of its layer and its action, else by the action alone."""
-        layer = self.firmware.layers.get(operation.layer)
-        found = LAYERS.get((layer.kind, operation.action)) if layer is not None else None
-        made = found or OTHERS[operation.action]
+        made = found_for(LAYERS, OTHERS, operation, self.firmware.layers.get(operation.layer))
+        if made is None:
+            raise KeyError(operation.action)
         return made(Context(self.firmware, self.exponents, operation, self.firmware.batch))
 
     @property
