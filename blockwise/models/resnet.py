@@ -1,5 +1,7 @@
 """CIFAR residual networks with 6n+2 layers and parameter-free shortcuts (He et al. 2016, section 4.2)."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from blockwise.models.parts import PadShortcut, conv3x3, conv_unit, initialise, pooled_classifier
@@ -7,12 +9,18 @@ from blockwise.nets.chain import Chain, Unit
 
 
 class ResidualBlock(nn.Module):
-    """relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)): (B, C, H, W) -> (B, channels, H/s, W/s)."""
+    """relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)): (B, C, H, W) -> (B, channels, H/s, W/s).
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+    ``shortcut`` makes what stands between stages, of the channels before and behind.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int,
+        shortcut: Callable[[int, int], nn.Module] = PadShortcut,
+    ) -> None:  # fmt: skip
         super().__init__()
         plain = stride == 1 and in_channels == channels
-        self.shortcut = nn.Identity() if plain else PadShortcut(in_channels, channels)
+        self.shortcut = nn.Identity() if plain else shortcut(in_channels, channels)
         self.conv1 = conv3x3(in_channels, channels, stride)
         self.norm1 = nn.BatchNorm2d(channels)
         self.relu1 = nn.ReLU()

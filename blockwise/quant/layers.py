@@ -13,12 +13,13 @@ GEOMETRY = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_m
 """Of a convolution beside its channels."""
 
 
-class QuantConv1d(nn.Conv1d):
-    """A convolution of signals whose weight, and its input if that is not codes, are quantized."""
+class _QuantConv(nn.Module):
+    """Before a convolution of any rank: its weight, and its input if that is not codes, are quantized."""
 
     def __init__(
-        self, conv: nn.Conv1d, weight_quantizer: Quantizer, input_quantizer: nn.Module | None = None
-    ) -> None:
+        self, conv: nn.Conv1d | nn.Conv2d, weight_quantizer: Quantizer,
+        input_quantizer: nn.Module | None = None,
+    ) -> None:  # fmt: skip
         """Take over the parameters of a float convolution."""
         options: dict[str, Any] = {name: getattr(conv, name) for name in GEOMETRY}
         super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
@@ -26,33 +27,20 @@ class QuantConv1d(nn.Conv1d):
         self.weight_quantizer, self.input_quantizer = weight_quantizer, input_quantizer
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, L) -> (B, O, L')."""
+        """(B, C, L) -> (B, O, L'), or (B, C, H, W) -> (B, O, H', W')."""
         if self.input_quantizer is not None:
             input = self.input_quantizer(input)
         weight: Tensor = self.weight_quantizer(self.weight)
-        out: Tensor = self._conv_forward(input, weight, self.bias)
+        out: Tensor = self._conv_forward(input, weight, self.bias)  # type: ignore[operator]
         return out
 
 
-class QuantConv2d(nn.Conv2d):
+class QuantConv1d(_QuantConv, nn.Conv1d):
+    """A convolution of signals whose weight, and its input where that is not codes already, are quantized."""
+
+
+class QuantConv2d(_QuantConv, nn.Conv2d):
     """A convolution whose weight, and its input where that is not codes already, are quantized."""
-
-    def __init__(
-        self, conv: nn.Conv2d, weight_quantizer: Quantizer, input_quantizer: nn.Module | None = None
-    ) -> None:
-        """Take over the parameters of a float convolution."""
-        options: dict[str, Any] = {name: getattr(conv, name) for name in GEOMETRY}
-        super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
-        self.weight, self.bias = conv.weight, conv.bias
-        self.weight_quantizer, self.input_quantizer = weight_quantizer, input_quantizer
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, O, H', W')."""
-        if self.input_quantizer is not None:
-            input = self.input_quantizer(input)
-        weight: Tensor = self.weight_quantizer(self.weight)
-        out: Tensor = self._conv_forward(input, weight, self.bias)
-        return out
 
 
 class QuantLinear(nn.Linear):
