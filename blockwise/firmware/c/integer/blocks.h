@@ -66,4 +66,32 @@ KERNEL void take_block(
         }
 }
 
+/* Makes the sums of one block. */
+typedef void (*block_maker)(
+    struct geometry g, struct errors e, struct integers x, struct weights s, taker take, void *to);
+
+/* All blocks of one or two filters, `most` weights each but the last of a kernel row. */
+KERNEL void filter_blocks(
+    struct geometry g, struct errors e, struct integers x, uint32_t o, bool two, uint32_t most, block_maker make,
+    taker take, void *to)
+{
+    uint32_t row = g.kernel_width * g.channels;
+    for (uint32_t u = 0; u < g.kernel_height; u++) {
+        for (uint32_t at = 0; at < row / most * most; at += most)
+            make(g, e, x, (struct weights){o, u, at, most, two}, take, to);
+        if (row % most)
+            make(g, e, x, (struct weights){o, u, row / most * most, row % most, two}, take, to);
+    }
+}
+
+/* Filters go in twos. */
+KERNEL void all_blocks(
+    struct geometry g, struct errors e, struct integers x, uint32_t most, block_maker make, taker take, void *to)
+{
+    for (uint32_t o = 0; o < g.filters / 2 * 2; o += 2)
+        filter_blocks(g, e, x, o, true, most, make, take, to);
+    if (g.filters % 2)
+        filter_blocks(g, e, x, g.filters - 1, false, most, make, take, to);
+}
+
 #endif

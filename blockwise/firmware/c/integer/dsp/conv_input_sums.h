@@ -3,6 +3,7 @@
 #ifndef BLOCKWISE_DSP_CONV_INPUT_SUMS_H
 #define BLOCKWISE_DSP_CONV_INPUT_SUMS_H
 
+#include "../pairs.h"
 #include "../plain.h"
 #include "codes.h"
 #include "rows.h"
@@ -90,23 +91,6 @@ KERNEL void input_at(
             take(to, index + p * g.channels + c, plain_input_sum(g, e, w, b, k, l + p, c));
 }
 
-KERNEL void input_row(
-    struct geometry g, struct errors e, struct integers w, uint32_t b, uint32_t k, taker take, void *to)
-{
-    struct taps us = taps_of_input(k, g.stride_y, g.padding_y, g.kernel_height, g.rows);
-    struct taps all = {0, 1, g.kernel_width};
-    for (uint32_t l = 0; l < g.width;) {
-        struct taps vs = taps_of_input(l, g.stride_x, g.padding_x, g.kernel_width, g.columns);
-        struct taps next = taps_of_input(l + 1, g.stride_x, g.padding_x, g.kernel_width, g.columns);
-        bool pair = g.stride_x == 1 && l + 1 < g.width && vs.to == g.kernel_width && next.from == 0;
-        if (pair)
-            input_at(g, e, w, b, k, l, us, all, true, take, to);
-        else
-            input_at(g, e, w, b, k, l, us, vs, false, take, to);
-        l += pair ? 2 : 1;
-    }
-}
-
 KERNEL void dsp_conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
     bool fast = w.coding == STATES ? g.channels % 2 == 0 : w.coding != INT32;
@@ -118,9 +102,7 @@ KERNEL void dsp_conv_input_sums(struct geometry g, struct errors e, struct integ
         plain_conv_input_sums(g, e, w, take, to);
         return;
     }
-    for (uint32_t b = 0; b < g.images; b++)
-        for (uint32_t k = 0; k < g.height; k++)
-            input_row(g, e, w, b, k, take, to);
+    input_rows(g, e, w, input_at, take, to);
 }
 
 #endif

@@ -73,19 +73,6 @@ KERNEL void block_sums(
     take_block(g, e, x, s, sums, g.channels % 4 != 0, take, to);
 }
 
-/* All blocks of one or two filters. */
-KERNEL void filter_sums(
-    struct geometry g, struct errors e, struct integers x, uint32_t o, bool two, taker take, void *to)
-{
-    uint32_t row = g.kernel_width * g.channels;
-    for (uint32_t u = 0; u < g.kernel_height; u++) {
-        for (uint32_t at = 0; at < row / 4 * 4; at += 4)
-            block_sums(g, e, x, (struct weights){o, u, at, 4, two}, take, to);
-        if (row % 4)
-            block_sums(g, e, x, (struct weights){o, u, row / 4 * 4, row % 4, two}, take, to);
-    }
-}
-
 KERNEL void dsp_conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
     bool fast = x.coding == UINT4 ? g.channels % 2 == 0 : x.coding == INT8;
@@ -97,10 +84,7 @@ KERNEL void dsp_conv_weight_sums(struct geometry g, struct errors e, struct inte
         plain_conv_weight_sums(g, e, x, take, to);
         return;
     }
-    for (uint32_t o = 0; o < g.filters / 2 * 2; o += 2)
-        filter_sums(g, e, x, o, true, take, to);
-    if (g.filters % 2)
-        filter_sums(g, e, x, g.filters - 1, false, take, to);
+    all_blocks(g, e, x, 4, block_sums, take, to);
 }
 
 #endif

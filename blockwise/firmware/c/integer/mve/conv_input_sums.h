@@ -2,6 +2,7 @@
 #ifndef BLOCKWISE_MVE_CONV_INPUT_SUMS_H
 #define BLOCKWISE_MVE_CONV_INPUT_SUMS_H
 
+#include "../pairs.h"
 #include "rows.h"
 
 /* Eight channels' sums of two positions. */
@@ -61,23 +62,6 @@ KERNEL void mve_input_at(
         mve_channels_at(g, e, w, b, k, l, whole, g.channels - whole, us, vs, pair, take, to);
 }
 
-KERNEL void mve_input_row(
-    struct geometry g, struct errors e, struct integers w, uint32_t b, uint32_t k, taker take, void *to)
-{
-    struct taps us = taps_of_input(k, g.stride_y, g.padding_y, g.kernel_height, g.rows);
-    struct taps all = {0, 1, g.kernel_width};
-    for (uint32_t l = 0; l < g.width;) {
-        struct taps vs = taps_of_input(l, g.stride_x, g.padding_x, g.kernel_width, g.columns);
-        struct taps next = taps_of_input(l + 1, g.stride_x, g.padding_x, g.kernel_width, g.columns);
-        bool pair = g.stride_x == 1 && l + 1 < g.width && vs.to == g.kernel_width && next.from == 0;
-        if (pair)
-            mve_input_at(g, e, w, b, k, l, us, all, true, take, to);
-        else
-            mve_input_at(g, e, w, b, k, l, us, vs, false, take, to);
-        l += pair ? 2 : 1;
-    }
-}
-
 KERNEL void mve_conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
     if (sparse_inputs(g, e)) {
@@ -88,9 +72,7 @@ KERNEL void mve_conv_input_sums(struct geometry g, struct errors e, struct integ
         plain_conv_input_sums(g, e, w, take, to);
         return;
     }
-    for (uint32_t b = 0; b < g.images; b++)
-        for (uint32_t k = 0; k < g.height; k++)
-            mve_input_row(g, e, w, b, k, take, to);
+    input_rows(g, e, w, mve_input_at, take, to);
 }
 
 #endif

@@ -34,19 +34,6 @@ KERNEL void mve_block_sums(
     take_block(g, e, x, s, sums, g.channels % 8 != 0, take, to);
 }
 
-/* All blocks of one or two filters. */
-KERNEL void mve_filter_sums(
-    struct geometry g, struct errors e, struct integers x, uint32_t o, bool two, taker take, void *to)
-{
-    uint32_t row = g.kernel_width * g.channels;
-    for (uint32_t u = 0; u < g.kernel_height; u++) {
-        for (uint32_t at = 0; at < row / 8 * 8; at += 8)
-            mve_block_sums(g, e, x, (struct weights){o, u, at, 8, two}, take, to);
-        if (row % 8)
-            mve_block_sums(g, e, x, (struct weights){o, u, row / 8 * 8, row % 8, two}, take, to);
-    }
-}
-
 KERNEL void mve_conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
     if (sparse_weights(g, e)) {
@@ -57,10 +44,7 @@ KERNEL void mve_conv_weight_sums(struct geometry g, struct errors e, struct inte
         plain_conv_weight_sums(g, e, x, take, to);
         return;
     }
-    for (uint32_t o = 0; o < g.filters / 2 * 2; o += 2)
-        mve_filter_sums(g, e, x, o, true, take, to);
-    if (g.filters % 2)
-        mve_filter_sums(g, e, x, g.filters - 1, false, take, to);
+    all_blocks(g, e, x, 8, mve_block_sums, take, to);
 }
 
 #endif
