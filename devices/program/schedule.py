@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -48,11 +48,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Loop:
-    """Operations ``first`` .. ``last`` (both included) are run ``passes`` times, in the same buffers."""
+    """Operations ``first`` .. ``last`` (both included) are run ``passes`` times, in the same buffers.
+
+    A pass takes ``images``; the last one what is left over, if that are fewer: ``left_over`` are the tensors
+    that it has in other shapes, by name.
+    """
 
     first: int
     last: int
     passes: int
+    images: int = 1
+    left_over: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,11 +159,11 @@ class Program:
         )
 
     @contextlib.contextmanager
-    def loop(self, passes: int) -> Iterator[None]:
-        """What is emitted inside is run so many times."""
+    def loop(self, passes: int, images: int = 1) -> Iterator[None]:
+        """What is emitted inside is run so many times, on so many images at a time."""
         first = len(self._operations)
         yield
-        self._loops.append(Loop(first, len(self._operations) - 1, passes))
+        self._loops.append(Loop(first, len(self._operations) - 1, passes, images))
 
     def finish(self) -> Schedule:
         """The schedule. A tensor written going forward and read going backward was saved."""

@@ -62,6 +62,13 @@ class Frame:
         """The layer that the operation works on."""
         return self.schedule.layers[self.operation.layer]
 
+    @property
+    def images(self) -> slice:
+        """Those of the step that this pass takes; all of them where there is no loop."""
+        if self.loop is None:
+            return slice(None)
+        return slice(self.turn * self.loop.images, (self.turn + 1) * self.loop.images)
+
     def has(self, role: str) -> bool:
         """Whether there is an operand of this role."""
         return any(found == role for found, _ in self.operation.operands)

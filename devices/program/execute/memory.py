@@ -32,6 +32,12 @@ class Memory:
         self.tensors, self.offsets, self.integers = tensors, offsets, integers
         self.bytes = np.full(size, POISON, np.uint8)
 
+    def with_tensors(self, changed: Mapping[str, Tensor]) -> "Memory":
+        """The same bytes, with tensors that begin where they did but have other shapes."""
+        found = Memory({}, self.offsets, integers=self.integers)
+        found.tensors, found.bytes = {**self.tensors, **changed}, self.bytes
+        return found
+
     def load(self, name: str) -> torch.Tensor:
         """The elements of a tensor, in its shape: float32 or int32 words, or int64 codes."""
         tensor = self.tensors[name]

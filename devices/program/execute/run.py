@@ -26,13 +26,20 @@ def execute(
     for index, loop, turn in _order(schedule):
         operation = schedule.operations[index]
         layer = schedule.layers.get(operation.layer)
-        machine.kernel(operation, layer)(Frame(schedule, operation, memory, machine, loop, turn))
+        here = _in_pass(memory, loop, turn)
+        machine.kernel(operation, layer)(Frame(schedule, operation, here, machine, loop, turn))
         if watch is not None:
-            watch(operation, memory)
+            watch(operation, here)
         for name in ends.get(index, ()):
             if loop is None or turn == loop.passes - 1 or schedule.lifetimes[name][0] >= loop.first:
                 memory.poison(name)
     return memory
+
+
+def _in_pass(memory: Memory, loop: Loop | None, turn: int) -> Memory:
+    """The memory with the shapes of this pass: the last one may have fewer images."""
+    fewer = loop is not None and turn == loop.passes - 1 and loop.left_over
+    return memory.with_tensors(loop.left_over) if loop is not None and fewer else memory
 
 
 def _ends(schedule: Schedule) -> dict[int, list[str]]:

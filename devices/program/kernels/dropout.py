@@ -60,8 +60,7 @@ def _drawn(machine: "FloatMachine", frame: Frame, x: Tensor) -> Tensor:
     shape = layer.shape[:1] if isinstance(op, ChannelDropout) else layer.shape
     if layer.name not in machine.draws:
         machine.draws[layer.name] = torch.rand(machine.images, *shape) >= op.rate
-    first = 0 if frame.loop is None else frame.turn * len(x)
-    return machine.draws[layer.name][first : first + len(x)].view(len(x), *shape)
+    return machine.draws[layer.name][frame.images].view(len(x), *shape)
 
 
 def _over(kept: Tensor, x: Tensor) -> Tensor:

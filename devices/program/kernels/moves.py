@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 def load(machine: "FloatMachine", frame: Frame) -> None:
     """The images and labels of this pass, as bytes."""
     images, labels = machine.batch
-    size = len(images) if frame.loop is None else frame.memory.tensors[frame.result("images")].shape[0]
-    here = slice(frame.turn * size, (frame.turn + 1) * size)
-    frame.put("images", images[here])
-    frame.put("labels", labels[here])
+    frame.put("images", images[frame.images])
+    frame.put("labels", labels[frame.images])
 
 
 def page_in(machine: "FloatMachine", frame: Frame) -> None:

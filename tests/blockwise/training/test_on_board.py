@@ -58,6 +58,18 @@ def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
         assert step.flips <= MOST_FLIPS * step.codes
 
 
+@pytest.mark.parametrize(
+    ("method", "norm"), [("fp32", "batch"), ("lsq", "batch-recompute"), ("lsq", "group")]
+)
+def test_so_it_is_where_the_last_micro_batch_has_fewer_images(method, norm):
+    """Batch norms count those that are there; each micro-batch weighs as much as it has images."""
+    step = OneStep("bp-micro", method=method, norm=norm, batch=7, micro_batch=3, model="cnn")
+    assert step.run() < TOLERANCE, step.worst()
+    (loop,) = step.plan.loops
+    assert (loop.passes, loop.images) == (3, 3)
+    assert {tensor.shape[0] for tensor in loop.left_over.values() if tensor.name.startswith("batch")} == {1}
+
+
 @pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])
 def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
     """Behind leaky ReLUs; without max pools, whose largest of equal sums is found by their rounding."""
