@@ -6,6 +6,7 @@ The module is traced symbolically (torch.fx) and its shapes are found on an empt
 import contextlib
 import copy
 import io
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -36,10 +37,19 @@ def op_class(module: nn.Module) -> type[Op] | None:
 class _Tracer(fx.Tracer):
     """Stops at every module that is an operation, quantized layers included."""
 
-    record_stack_traces = True  # where the user's code calls what is refused
-
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return op_class(m) is not None
+
+    def create_node(self, *arguments: Any, **named: Any) -> fx.Node:
+        """A node that knows where the user's code calls it.
+
+        Not by ``record_stack_traces``: PyTorch loads its compiler to look up the names of its own frames.
+        """
+        node = super().create_node(*arguments, **named)
+        frames = traceback.walk_stack(sys._getframe(1))
+        lines = [f'  File "{f.f_code.co_filename}", line {line}, in {f.f_code.co_name}' for f, line in frames]
+        node.stack_trace = "\n".join(reversed(lines))
+        return node
 
 
 def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str) -> tuple[Layer, ...]:
