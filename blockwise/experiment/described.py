@@ -4,14 +4,18 @@ from typing import Any
 
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import DataInfo, DeviceInfo, ModelInfo, PaperAccounting
+from blockwise.experiment.step_rows import RunInfo
+from devices.memory.arena import runs_of
 from devices.memory.paper import paper_figures
 
 
 def device_of(prepared: Prepared) -> DeviceInfo:
     device = prepared.device
+    runs = runs_of(device, device.reserve_bytes)
     return DeviceInfo(
         device.name, device.title, device.core, device.clock_mhz, device.ram_bytes,
         device.largest_contiguous_bytes, device.reserve_bytes, device.flash_bytes, dict(device.sources),
+        tuple(RunInfo(run.name, run.start, run.size_bytes, run.reserve_bytes) for run in runs),
     )  # fmt: skip
 
 

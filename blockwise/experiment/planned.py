@@ -2,6 +2,7 @@
 
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import ArenaInfo, Baseline, MomentRow, PagingInfo, RegimeResult, TensorRow
+from blockwise.experiment.step_of import layer_rows, placed_tensors
 from blockwise.training.bp_micro import difference
 from devices.planning import Plan
 from devices.program.ledger import Moment
@@ -15,6 +16,7 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
     plan = prepared.plan(regime)
     obstacles = {batch: prepared.obstacle(regime, batch) for batch in BATCHES}
     operation = plan.ledger.peak.operation
+    tensors = placed_tensors(plan)
     return RegimeResult(
         regime=regime,
         peak_bytes=plan.peak_bytes,
@@ -32,6 +34,8 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         timeline=tuple(_moment(moment) for moment in plan.timeline),
         arena=_arena(plan),
         paging=_paging(plan),
+        tensors=tensors,
+        layers=layer_rows(plan, tensors, None if find(regime).is_integer else prepared.step(regime).bits),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from blockwise.experiment.step_rows import LayerRow, PlacedTensor, RunInfo
 from blockwise.training.outcome import Divergence, Host, Training
 
 SCHEMA_VERSION = 2
@@ -108,6 +109,8 @@ class RegimeResult:
     trained_as: str = ""  # the regime whose training this is, since both end with the same bits
     training: Training | None = None
     host: Host | None = None
+    tensors: tuple[PlacedTensor, ...] = ()  # all of the step, with addresses and lifetimes
+    layers: tuple[LayerRow, ...] = ()
 
     @property
     def test_accuracy(self) -> float | None:
@@ -144,6 +147,7 @@ class DeviceInfo:
     reserve_bytes: int  # kept free for stack and system
     flash_bytes: int
     sources: dict[str, str]
+    runs: tuple[RunInfo, ...] = ()
 
     @property
     def usable_bytes(self) -> int:
