@@ -12,7 +12,7 @@ from typing import Any
 
 import output
 
-from blockwise.report.pictures import PNG_NAME
+from blockwise.report.file_names import PNG_NAME
 from blockwise.system.files import atomic_write
 
 

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from blockwise.data.aeon_sets import PREFIX as AEON
@@ -42,15 +44,25 @@ class Source:
 
 def read_digits(cache_dir: Path | None, download: bool) -> RawSet:
     """scikit-learn's bundled 1,797 digits, (1, 8, 8), a fifth of each class for test."""
-    # Slow to import, and no other set needs it.
+    pixels, target = _bundled_digits()
+    scaled = torch.from_numpy(pixels).reshape(-1, 8, 8).mul(255 / DIGITS_BRIGHTEST).round()
+    images = scaled.to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(target).to(torch.int64)
+    train, test = split_validation(images, labels, TEST_SHARE, seed=TEST_SEED)
+    return RawSet(tuple(str(digit) for digit in range(10)), train, test)
+
+
+def _bundled_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (1797, 64) and classes, from the package's file: to import it takes longer than a whole plan."""
+    package = find_spec("sklearn")
+    path = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else None
+    if path is not None and path.exists():
+        table = np.loadtxt(path, delimiter=",")
+        return table[:, :-1], table[:, -1]
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     digits = load_digits()
-    scaled = torch.from_numpy(digits.images).mul(255 / DIGITS_BRIGHTEST).round()
-    images = scaled.to(torch.uint8).unsqueeze(1)
-    labels = torch.from_numpy(digits.target).to(torch.int64)
-    train, test = split_validation(images, labels, TEST_SHARE, seed=TEST_SEED)
-    return RawSet(tuple(str(digit) for digit in range(10)), train, test)
+    return digits.data, digits.target
 
 
 SOURCES: dict[str, Source] = {

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from blockwise.models.rewriting import Rewriting
 from devices.errors import InputError
-from devices.network.trace import symbolic
+from devices.network.trace import Shapes, symbolic
 
 Shape = tuple[int, ...]
 
@@ -119,18 +119,11 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
     return made
 
 
-class _Shapes(fx.Interpreter):
-    """Notes in every node the shape of its tensor without the batch, or None for what is no tensor."""
-
-    extra_traceback = False
+class _Shapes(Shapes):
+    """Of a network at rest."""
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """At rest a dropout does nothing, whatever it was told when it was traced."""
         if getattr(target, "__name__", "").startswith("dropout"):
             return args[0] if args else kwargs["input"]
         return super().call_function(target, args, kwargs)
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        n.meta["shape"] = tuple(result.shape[1:]) if isinstance(result, Tensor) else None
-        return result

@@ -1,16 +1,21 @@
 """Renderings of a :class:`~blockwise.experiment.result.Result`: terminal, JSON, HTML and pictures."""
 
-from blockwise.experiment.result_json import dumps, read, write
-from blockwise.report.console import make_console, print_report, render, show
-from blockwise.report.files import named, write_all
-from blockwise.report.html_report import to_html
-from blockwise.report.integers import draw_integers, integer_table
-from blockwise.report.methods import methods_table
-from blockwise.report.pictures import timeline_images, timeline_svg_png
-from blockwise.report.precision import draw_precision, precision_table
-from blockwise.report.qat import draw_qat, qat_table
-from blockwise.report.uncertainty import known_to
-from blockwise.report.verdict import divergence_sentences, headline
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blockwise.experiment.result_json import dumps, read, write
+    from blockwise.report.console import make_console, print_report, render, show
+    from blockwise.report.file_names import named
+    from blockwise.report.files import write_all
+    from blockwise.report.html_report import to_html
+    from blockwise.report.integers import draw_integers, integer_table
+    from blockwise.report.methods import methods_table
+    from blockwise.report.pictures import timeline_images, timeline_svg_png
+    from blockwise.report.precision import draw_precision, precision_table
+    from blockwise.report.qat import draw_qat, qat_table
+    from blockwise.report.uncertainty import known_to
+    from blockwise.report.verdict import divergence_sentences, headline
 
 __all__ = [
     "divergence_sentences",
@@ -36,3 +41,31 @@ __all__ = [
     "write",
     "write_all",
 ]
+
+_HOMES = {
+    "experiment.result_json": ("dumps", "read", "write"),
+    "report.console": ("make_console", "print_report", "render", "show"),
+    "report.file_names": ("named",),
+    "report.files": ("write_all",),
+    "report.html_report": ("to_html",),
+    "report.integers": ("draw_integers", "integer_table"),
+    "report.methods": ("methods_table",),
+    "report.pictures": ("timeline_images", "timeline_svg_png"),
+    "report.precision": ("draw_precision", "precision_table"),
+    "report.qat": ("draw_qat", "qat_table"),
+    "report.uncertainty": ("known_to",),
+    "report.verdict": ("divergence_sentences", "headline"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a rendering on first use: a verdict on the terminal waits for no library of pictures."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'blockwise.report' has no attribute {name!r}")
+    return getattr(import_module(f"blockwise.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *_HOME_OF})

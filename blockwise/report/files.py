@@ -1,23 +1,14 @@
 """The files of a finished comparison."""
 
-import dataclasses
 import os
 from pathlib import Path
 
 from blockwise.experiment import result_json as json_report
 from blockwise.experiment.result import Result
+from blockwise.report.file_names import HTML_NAME, JSON_NAME, PNG_NAME, SVG_NAME, named
 from blockwise.report.html_report import to_html
-from blockwise.report.pictures import PNG_NAME, SVG_NAME, timeline_images
+from blockwise.report.pictures import timeline_images
 from blockwise.system.files import atomic_write, make_folder
-
-JSON_NAME, HTML_NAME = "result.json", "report.html"
-FILES = {"result": JSON_NAME, "report": HTML_NAME, "timeline": SVG_NAME, "timeline (PNG)": PNG_NAME}
-"""What -> file name; other modules may have put more into ``Result.files``."""
-
-
-def named(result: Result) -> Result:
-    """The result that names the files of :func:`write_all`."""
-    return dataclasses.replace(result, files={**result.files, **FILES})
 
 
 def write_all(result: Result, out: str | os.PathLike[str]) -> Result:

@@ -175,9 +175,10 @@ def _room_for(text: str, length: int, total: int) -> bool:
 def _blocks(axes: Axes, timeline: Sequence[MomentRow]) -> None:
     """A light line where the work moves to another block, and the block's name above."""
     runs = list(_runs([row.block for row in timeline]))
+    if len(runs) <= MOST_BOUNDARIES:
+        axes.vlines([start for start, *_ in runs[1:]], 0, 1, transform=axes.get_xaxis_transform(),
+                    color=MUTED, linewidth=0.6, linestyle=(0, (1, 2)), zorder=3)  # fmt: skip
     for start, length, block in runs:
-        if start and len(runs) <= MOST_BOUNDARIES:
-            axes.axvline(start, color=MUTED, linewidth=0.6, linestyle=(0, (1, 2)), zorder=3)
         if _room_for(block, length, len(timeline)):
             axes.text(start + length / 2, 1.02, block, transform=axes.get_xaxis_transform(),
                       ha="center", va="bottom", fontsize=7.5, color="0.35")  # fmt: skip
@@ -185,10 +186,12 @@ def _blocks(axes: Axes, timeline: Sequence[MomentRow]) -> None:
 
 def _phases(axes: Axes, timeline: Sequence[MomentRow]) -> None:
     """A strip below the axis that names the phases, by their initial where space is scarce."""
-    for start, length, phase in _runs([row.phase for row in timeline]):
-        axes.broken_barh([(start, length)], (-0.135, 0.105), transform=axes.get_xaxis_transform(),
-                         facecolor=PHASE_SHADES.get(phase, "#f2f2f2"), edgecolor="white",
-                         linewidth=0.5, clip_on=False)  # fmt: skip
+    runs = list(_runs([row.phase for row in timeline]))
+    shades = [PHASE_SHADES.get(phase, "#f2f2f2") for *_, phase in runs]
+    axes.broken_barh([(start, length) for start, length, _ in runs], (-0.135, 0.105),
+                     transform=axes.get_xaxis_transform(), facecolors=shades, edgecolor="white",
+                     linewidth=0.5, clip_on=False)  # fmt: skip
+    for start, length, phase in runs:
         name = phase if _room_for(phase, length, len(timeline)) else _initial(phase)
         if len(name) > 1 or _room_for("", length, len(timeline)):
             axes.text(start + length / 2, -0.085, name, transform=axes.get_xaxis_transform(),

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blockwise.experiment.result import RegimeResult, Result
+from blockwise.report.file_names import PNG_NAME, SVG_NAME
 from blockwise.report.panels import MIN_HEADROOM, draw_panel, legend_handles, phase_key
 from blockwise.report.text import KIB, ram_figures
 from blockwise.system.files import atomic_write
 
-SVG_NAME, PNG_NAME = "timeline.svg", "timeline.png"
 WIDTH_IN, PANEL_IN, FRAME_IN = 11.0, 2.45, 1.08
 PNG_DPI = 144
 

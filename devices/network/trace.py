@@ -3,19 +3,16 @@
 The module is traced symbolically (torch.fx) and its shapes are found on an empty batch.
 """
 
-import contextlib
 import copy
-import io
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from devices.errors import InputError
 from devices.network import ops
@@ -50,6 +47,20 @@ class _Tracer(fx.Tracer):
         lines = [f'  File "{f.f_code.co_filename}", line {line}, in {f.f_code.co_name}' for f, line in frames]
         node.stack_trace = "\n".join(reversed(lines))
         return node
+
+
+class Shapes(fx.Interpreter):
+    """Notes in every node the shape of its tensor without the batch, or None for what is no tensor.
+
+    PyTorch's own pass for this loads what works with shapes that are symbols, which takes as long as a plan.
+    """
+
+    extra_traceback = False
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        n.meta["shape"] = tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else None
+        return result
 
 
 def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str) -> tuple[Layer, ...]:
@@ -117,26 +128,18 @@ def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
 def _find_shapes(graph: fx.GraphModule, examples: list[torch.Tensor], name: str) -> None:
     with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
         try:
-            with _quiet():
-                ShapeProp(graph).propagate(*examples)
+            with torch.no_grad():
+                Shapes(graph).run(*examples)
         except Exception as error:
-            cause = error.__cause__ or error
             shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in examples)
             raise InputError(
-                f"{name} on {shapes}", got=f"{type(cause).__name__}: {_line(cause)}",
+                f"{name} on {shapes}", got=f"{type(error).__name__}: {_line(error)}",
                 wanted="an input that every layer takes", do="use larger images or another model",
             ) from error  # fmt: skip
 
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:120]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """ShapeProp prints a traceback of what it then raises."""
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
 
 
 def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
@@ -158,8 +161,7 @@ def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Laye
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
     """Of the node's output, without the batch; nothing where shapes were not found."""
-    found = node.meta.get("tensor_meta")
-    return tuple(cast(Any, found).shape[1:]) if found is not None else ()
+    return node.meta.get("shape") or ()
 
 
 def _op(node: fx.Node, root: nn.Module) -> Op:

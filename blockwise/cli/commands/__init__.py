@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from blockwise.system.collector import looking_seldom
+
 Run = Callable[[Sequence[str]], int]
 
 
@@ -16,7 +18,8 @@ class Command:
 
     def __call__(self, arguments: Sequence[str]) -> int:
         """Run it; returns the exit code."""
-        run: Run = import_module(f"blockwise.cli.commands.{self.module}").run
+        with looking_seldom():
+            run: Run = import_module(f"blockwise.cli.commands.{self.module}").run
         return run(arguments)
 
 

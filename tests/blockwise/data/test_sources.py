@@ -20,6 +20,7 @@ from blockwise.data import (
 )
 from blockwise.data.cache import default_cache_dir
 from blockwise.data.policies import folder_augment
+from blockwise.data.sources import _bundled_digits
 from blockwise.system.notes import Note
 from devices.errors import InputError
 
@@ -81,6 +82,13 @@ def test_digits_are_8x8_grey_scaled_to_full_range_without_augmentation() -> None
     assert int(digits.train.images.max()) == 255 and int(digits.train.images.min()) == 0
     assert not digits.augmentable
     assert len(digits.train) + len(digits.validation) + len(digits.test) == 1797
+
+
+def test_digits_read_from_the_packages_file_are_those_that_scikit_learn_gives() -> None:
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+    found, theirs = _bundled_digits(), load_digits()
+    assert np.array_equal(found[0], theirs.data) and np.array_equal(found[1], theirs.target)
 
 
 def test_the_test_digits_are_the_same_for_every_seed_but_validation_is_not() -> None:

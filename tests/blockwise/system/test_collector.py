@@ -1,0 +1,15 @@
+"""The collector of cycles is as it was when imports and plans are behind, however they end."""
+
+import gc
+
+import pytest
+
+from blockwise.system.collector import SELDOM, looking_seldom
+
+
+def test_python_looks_for_cycles_seldom_inside_and_as_before_behind() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(KeyError), looking_seldom():
+        assert gc.get_threshold() == SELDOM
+        raise KeyError
+    assert gc.get_threshold() == before
