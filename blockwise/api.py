@@ -97,7 +97,7 @@ def train(
     prepared = _prepared(network, board, asked, settings)
     if out is None:
         return compare(prepared)
-    folder = run_folder.prepare(prepared.config, prepared.own)
+    folder = run_folder.prepare(prepared.config, prepared.own, prepared.initial)
     result = report.named(compare(prepared, folder / run_folder.CHECKPOINTS))
     return report.write_all(result, folder)
 

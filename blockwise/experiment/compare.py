@@ -48,6 +48,7 @@ def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher | N
         seed=prepared.config.training.seed,
         seconds=time.perf_counter() - started,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        initial=prepared.initial_taken,
     )
 
 
@@ -77,7 +78,12 @@ def _trained(
         options_of(prepared, name),
         checkpoint=checkpoints / f"{name}.pt" if checkpoints else None,
         fingerprint=config.fingerprint(
-            name, prepared.head, prepared.cut, prepared.dataset.fingerprint, prepared.accelerator
+            name,
+            prepared.head,
+            prepared.cut,
+            prepared.dataset.fingerprint,
+            prepared.accelerator,
+            *([prepared.initial.digest] if prepared.initial else []),
         ),
         digest_log=checkpoints / f"{name}.digests" if checkpoints and config.output.digest else None,
         watcher=lambda: watcher,

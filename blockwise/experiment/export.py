@@ -9,7 +9,7 @@ logits, and the ``config`` of network and quantizers.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,8 @@ def _header(found: dict[str, Any], config: Config, regime: str) -> dict[str, str
     if data.get("low"):
         images |= {"low": data["low"], "high": data["high"]}
         pixels = "round((value - low) / (high - low) * 255) per channel, clipped to 0..255: " + pixels
-    groups = {"network": asdict(config.network), "quantization": asdict(config.quantization)}
+    network = replace(config.network, init=config.network.style.init)  # where it began is nobody's affair
+    groups = {"network": asdict(network), "quantization": asdict(config.quantization)}
     return {
         "format": FORMAT,
         "regime": regime,

@@ -8,10 +8,13 @@ from torch import nn
 from blockwise import data, models
 from blockwise.experiment import board
 from blockwise.experiment.config import Config
+from blockwise.experiment.initial import sources
+from blockwise.experiment.initial.weights import Weights, kept
 from blockwise.experiment.prepared import Prepared
 from blockwise.models import Chain
 from blockwise.models.files import keeping
 from blockwise.quant.compiling import check_compiled
+from blockwise.system.notes import note
 from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
 from devices.errors import InputError
@@ -26,20 +29,24 @@ def prepare(
     images: data.Dataset | None = None,
     own: nn.Module | None = None,
     device: Device | None = None,
+    initial: Weights | None = None,
 ) -> Prepared:
     """Load the board and the images; refuse what only the parts together show.
 
-    ``images``, ``own``, a network, and ``device``, a board, are taken instead of those that the
-    configuration names. Raises InputError for what does not exist, does not fit together or cannot be
-    trained.
+    ``images``, ``own``, a network, ``device``, a board, and ``initial``, trained weights, are taken instead
+    of those that the configuration names. Raises InputError for what does not exist, does not fit together
+    or cannot be trained.
     """
     device = board.load(device or config.board.device, config.board.reserve_kib)
     dataset = _images(config) if images is None else images
     own = _in_file(config, dataset) if own is None else own
-    prepared = Prepared(config, device, dataset, None if own is None else _fitting(own, dataset))
+    network = None if own is None else _fitting(own, dataset)
+    prepared = Prepared(config, device, dataset, network, initial=initial or _initial(config))
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
     _ = prepared.accelerator
+    if prepared.initial_taken is not None:
+        note(prepared.initial_taken.sentence)
     for regime in config.training.regimes:
         found = prepared.obstacle(regime)
         if found is not None:
@@ -58,6 +65,15 @@ def _in_file(config: Config, dataset: data.Dataset) -> nn.Module | None:
         return kept
     torch.manual_seed(config.training.seed)  # first weights that are drawn
     return models.files.load(model, dataset.in_shape, len(dataset.classes))
+
+
+def _initial(config: Config) -> Weights | None:
+    """The trained weights that a run kept, or that the configuration names; None for drawn ones."""
+    init, folder = config.network.init, config.output.resume
+    if init in models.INITS:
+        return None
+    found = kept(folder) if folder is not None else None
+    return found or sources.read(init)
 
 
 def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:

@@ -8,6 +8,9 @@ import torch
 from blockwise import data, models
 from blockwise.experiment.choice import INTEGER_HEADS, Chosen, choose
 from blockwise.experiment.config import Config
+from blockwise.experiment.initial import taking
+from blockwise.experiment.initial.integers import quantize_into
+from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.networks import float_chain, quantize, width_of
 from blockwise.experiment.planner import Planner
 from blockwise.integer.arithmetics import arithmetic_of
@@ -19,7 +22,7 @@ from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.network import Network
 from devices.planning import Plan
-from devices.program.regimes import PLAIN, Step, find
+from devices.program.regimes import LEANEST, PLAIN, Step, find
 from devices.trainability import Obstacle
 
 
@@ -32,6 +35,7 @@ class Prepared:
     dataset: data.Dataset
     own: Chain | None = None  # a network that no name builds
     taken: Chosen | None = None  # head and cut of a run whose weights are used
+    initial: Weights | None = None  # trained weights to start from
 
     @cached_property
     def planner(self) -> Planner:
@@ -91,7 +95,13 @@ class Prepared:
     # --------------------------------------------------------------- networks
 
     def chain(self, *, trained: bool = True) -> Chain:
-        """The network in float, freshly initialised from the seed, or perhaps only its shapes."""
+        """The network in float as it starts: from the seed, or trained weights; or only its shapes."""
+        chain = self._fresh(trained=trained)
+        if trained and self.initial is not None:
+            taking.take(self.initial, chain)
+        return chain
+
+    def _fresh(self, *, trained: bool) -> Chain:
         network, seed = self.config.network, self.config.training.seed
         if self.own is not None:
             torch.manual_seed(seed)
@@ -100,26 +110,88 @@ class Prepared:
         return float_chain(network, shape, classes, seed, trained=trained)
 
     def quantized_chain(self) -> Chain:
-        """The network with its quantizers, freshly initialised from the seed."""
-        return quantize(self.chain(), self.config.quantization, self.config.network.model)
+        """The network with its quantizers, as it starts."""
+        chain = quantize(self.chain(), self.config.quantization, self.config.network.model)
+        if self.initial is not None and self.takes_quantizers:
+            taking.take_quantizers(self.initial, chain)
+        return chain
 
     def build_parts(self) -> tuple[Chain, BlockNet]:
         """The quantized network by its own names, and the same modules in blocks with heads."""
         chain = self.quantized_chain()
-        return chain, BlockNet(chain, self.cut, self.head)
+        net = BlockNet(chain, self.cut, self.head)
+        if self.initial is not None and self.takes_heads:
+            taking.take_heads(self.initial, net)
+        return chain, net
+
+    def integer_parts(self, regime: str) -> tuple[Chain, BlockNet]:
+        """The float network of whose layers an integer ``regime`` trains the form; neither has quantizers."""
+        # Without local heads any will do that has an integer form: none of them is trained or counted.
+        chain, local = self.chain(), find(regime).heads
+        net = BlockNet(chain, self.cut, self.head if local else INTEGER_HEADS[-1])
+        if self.initial is not None and local and self.takes_heads:
+            taking.take_heads(self.initial, net)
+        return chain, net
 
     def build(self, regime: str = PLAIN) -> BlockNet | IntegerNet:
-        """The network with its heads as ``regime`` trains it, initialised from the seed."""
+        """The network with its heads as ``regime`` trains it, as it starts."""
         found = find(regime)
         if not found.is_integer:
             net = self.build_parts()[1]
-            if found.heads:
+            if found.heads and self.initial is None:
                 net.zero_output()
             return net
-        # Without local heads any will do that has an integer form: none of them is trained or counted.
-        head = self.head if found.heads else INTEGER_HEADS[-1]
-        net = BlockNet(self.chain(), self.cut, head)
-        return IntegerNet(net, arithmetic_of(regime), self.config.training.seed)
+        _, blocks = self.integer_parts(regime)
+        integers = IntegerNet(blocks, arithmetic_of(regime), self.config.training.seed)
+        if self.initial is not None:
+            quantize_into(integers, blocks, heads=found.heads and self.takes_heads)
+        return integers
+
+    # -------------------------------------------------------- trained weights
+
+    def quantization_of(self, regime: str) -> str:
+        """To which the values of quantizers trained by ``regime`` belong; empty if they are not handed on.
+
+        Methods that train in stages, or in float, choose theirs in each training.
+        """
+        config = self.config
+        handed_on = not (
+            find(regime).is_integer
+            or config.is_float
+            or config.stages.last
+            or config.scheme.weight.after_training
+        )
+        widths = f"W{config.weight_bits}A{config.activation_bits}, skips {config.residual}"
+        return f"{config.scheme.name} {widths}" if handed_on else ""
+
+    def blocks_of(self, regime: str) -> str:
+        """Cut and head to which local heads trained by ``regime`` belong; empty where it trains none."""
+        names = [" ".join(map(str, group)) for group in self.cut]
+        norm = self.config.network.norm
+        return f"{self.head}, {norm} norm, units {'; '.join(names)}" if find(regime).heads else ""
+
+    @property
+    def takes_quantizers(self) -> bool:
+        """Whether the values of quantizers are the source's."""
+        return self.initial is not None and self.quantization_of(PLAIN) == self.initial.quantizers != ""
+
+    @property
+    def takes_heads(self) -> bool:
+        """Whether local heads are the source's."""
+        return self.initial is not None and self.blocks_of(LEANEST) == self.initial.blocks != ""
+
+    @cached_property
+    def initial_taken(self) -> taking.Taken | None:
+        """What becomes of trained weights. Raises InputError for those of another network."""
+        if self.initial is None:
+            return None
+        regimes = self.config.training.regimes
+        return taking.told(
+            self.initial, self._fresh(trained=True),
+            heads=self.takes_heads and any(find(regime).heads for regime in regimes),
+            quantizers=self.takes_quantizers and any(not find(regime).is_integer for regime in regimes),
+            integers=bool(self.integer_regimes),
+        )  # fmt: skip
 
     @property
     def integer_regimes(self) -> tuple[str, ...]:

@@ -11,9 +11,8 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockwise.experiment.config import Config
-from blockwise.experiment.settings import (
-    OutputSettings,
-)
+from blockwise.experiment.initial.weights import Weights
+from blockwise.experiment.settings import OutputSettings
 from blockwise.models import Chain
 from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
@@ -36,8 +35,10 @@ def default_out(config: Config) -> Path:
     return base if not base.exists() else next(path for path in numbered if not path.exists())
 
 
-def prepare(config: Config, own: Chain | None = None) -> Path:
-    """Make the run's folder and write its configuration, and a network that no name builds; returns it.
+def prepare(config: Config, own: Chain | None = None, initial: Weights | None = None) -> Path:
+    """Make the run's folder and write its configuration; returns it.
+
+    A network that no name builds and trained weights to start from are kept there, too.
 
     Raises InputError if it cannot be written, or holds another run already; WriteError on a full disk.
     """
@@ -52,6 +53,8 @@ def prepare(config: Config, own: Chain | None = None) -> Path:
         make_folder(folder, flag)
     if own is not None:
         keeping.save(own, out)
+    if initial is not None:
+        initial.keep(out)
     atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
     return out
 

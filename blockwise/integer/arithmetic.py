@@ -50,6 +50,14 @@ class Arithmetic(Protocol):
         """First weights as stored."""
         ...
 
+    def stored(self, weights: Tensor, place: Place) -> Tensor:
+        """Weights in float as stored, up to a factor: what a training may start from."""
+        ...
+
+    def floats(self, stored: Tensor, place: Place) -> Tensor:
+        """What stored weights mean, float32."""
+        ...
+
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Any]:
         """The layer's output, and what :meth:`activated` needs of it."""
         ...

@@ -6,15 +6,20 @@ One form per number of bits: 8 (NITI), 4 with a residue of 4 more, 4 alone.
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from blockwise.integer import residue
+from blockwise.integer.conversion import best_factor, whole
 from blockwise.integer.init import xavier, xavier_exponent, xavier_residue
 from blockwise.integer.residue import ResidueWeights
 from blockwise.integer.rounding import pseudo_stochastic, stochastic
 from blockwise.integer.tensor import INT4, INT8, Accumulator, Format, IntTensor
 from blockwise.integer.update import STATE_BITS, update
 from blockwise.integer.xorshift import Xorshift32
+
+PARTS = 1 << STATE_BITS
+"""Of a state, that a residue counts."""
 
 
 class Form(Protocol):
@@ -27,6 +32,14 @@ class Form(Protocol):
 
     def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
         """First weights as stored, Xavier uniform."""
+        ...
+
+    def stored(self, weights: Tensor) -> Tensor:
+        """Weights in float as stored: what they mean, up to one factor (:mod:`..conversion`)."""
+        ...
+
+    def floats(self, stored: Tensor) -> Tensor:
+        """What they mean, float32; :meth:`stored` gives them back to the bit."""
         ...
 
     def operand(self, stored: Tensor) -> IntTensor:
@@ -53,6 +66,17 @@ class Plain8:
         """Mantissas -127 .. 127."""
         return xavier(shape, rng, self.format).mantissa
 
+    def stored(self, weights: Tensor) -> Tensor:
+        """To nearest, ties to even."""
+        units = _units(weights, self.format)
+        if not whole(units, self.format.low, self.format.high):
+            units = units * best_factor(units, self.format.high)
+        return units.round().clamp(self.format.low, self.format.high).to(torch.int8)
+
+    def floats(self, stored: Tensor) -> Tensor:
+        """Mantissas by their exponent."""
+        return stored.float() * 2.0 ** xavier_exponent(tuple(stored.shape), self.format)
+
     def operand(self, stored: Tensor) -> IntTensor:
         """The mantissas themselves."""
         return IntTensor(stored, xavier_exponent(tuple(stored.shape), self.format), self.format)
@@ -71,6 +95,19 @@ class Residue4:
     def initial(self, shape: tuple[int, ...], rng: Xorshift32) -> Tensor:
         """Bytes -112 .. 127."""
         return xavier_residue(shape, rng).byte
+
+    def stored(self, weights: Tensor) -> Tensor:
+        """The factor is the best of the states; what these leave is in the residues."""
+        units = _units(weights, INT4)
+        if not whole(units * PARTS, residue.LOW - PARTS // 2, residue.HIGH - PARTS // 2):
+            units = units * best_factor(units, INT4.high)
+        byte = (units * PARTS).round() + PARTS // 2
+        return byte.clamp(residue.LOW, residue.HIGH).to(torch.int8)
+
+    def floats(self, stored: Tensor) -> Tensor:
+        """States and sixteenths of them."""
+        exponent = xavier_exponent(tuple(stored.shape), INT4)
+        return (stored.float() - PARTS // 2) / PARTS * 2.0**exponent
 
     def operand(self, stored: Tensor) -> IntTensor:
         """The high nibbles."""
@@ -93,3 +130,8 @@ class Jump4(Plain8):
     def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
         """Stochastic: one random number for every weight."""
         return update(self.operand(stored), gradient, mu - STATE_BITS, stochastic(rng)).mantissa
+
+
+def _units(weights: Tensor, form: Format) -> Tensor:
+    """In units of the mantissa, float64."""
+    return weights.detach().double() / 2.0 ** xavier_exponent(tuple(weights.shape), form)

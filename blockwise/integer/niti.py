@@ -38,6 +38,14 @@ class Niti:
         """Xavier uniform."""
         return self.form(place).initial(place.shape, rng)
 
+    def stored(self, weights: Tensor, place: Place) -> Tensor:
+        """In the form of the layer."""
+        return self.form(place).stored(weights)
+
+    def floats(self, stored: Tensor, place: Place) -> Tensor:
+        """By the exponent that follows from their shape."""
+        return self.form(place).floats(stored)
+
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, ReLU, requantization. Saved: where the sums are positive (1 bit an element)."""
         sums = self.sums(x, weights, place)

@@ -6,17 +6,19 @@ head are int32 and may pass one layer only: behind two of them sums no longer fi
 """
 
 from dataclasses import dataclass
-from math import isqrt, prod
+from math import isqrt, prod, sqrt
 
 import torch
 from torch import Size, Tensor
 
 from blockwise.integer import ops
 from blockwise.integer.arithmetic import Error, Place, Scored
+from blockwise.integer.conversion import whole
 from blockwise.integer.tensor import Accumulator, IntTensor
 from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 
+INT32_MAX = (1 << 31) - 1
 LIMIT = 127
 CENTRE = 36
 """Mean of the four segments of the activation before centring: (-31 - 15 + 63 + 127) / 4."""
@@ -126,6 +128,18 @@ class Nitro:
         """Kaiming uniform."""
         bound = kaiming_bound(place.shape)
         return rng.uniform(prod(place.shape), 2 * bound + 1).sub_(bound).view(place.shape)
+
+    def stored(self, weights: Tensor, place: Place) -> Tensor:
+        """As large as first weights are, whose scale factors the activations need."""
+        units = weights.detach().double() * RANGE
+        size = float(units.square().mean().sqrt())
+        if size and not whole(units, -INT32_MAX, INT32_MAX):
+            units = units * (kaiming_bound(tuple(weights.shape)) / sqrt(3) / size)
+        return units.round().to(torch.int32)
+
+    def floats(self, stored: Tensor, place: Place) -> Tensor:
+        """128 stands for 1."""
+        return stored.float() / RANGE
 
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, scaling, NITRO-ReLU. Saved: the scaled sums, of which three ranges matter (2 bits)."""

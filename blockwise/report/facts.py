@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, shape, size
 from blockwise.system.lists import first_few
@@ -28,6 +29,7 @@ def facts(result: Result) -> dict[str, str]:
     lines = {
         "Board": board(result.device),
         "Network": network(result.model),
+        "Start": _start(result.initial),
         "Data": _data(result),
         "Training": settings(result.config),
         "Integers": integers(result.config),
@@ -52,6 +54,11 @@ def network(model: ModelInfo) -> str:
     width = f"width {model.width}, " if model.width is not None else ""
     text = f"{model.name}, {width}{model.parameters:,} parameters, {count} block{'' if count == 1 else 's'}"
     return f"{text}, {model.head} heads of {heads:,}" if heads else text
+
+
+def _start(initial: Taken | None) -> str:
+    """Trained weights that the run began with; empty if there were none."""
+    return "" if initial is None else f"{initial.sentence.removeprefix('--init ')}; digest {initial.digest}"
 
 
 def plain_backpropagation(result: Result) -> Baseline | None:

@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _compare(config: Config) -> int:
     prepared = prepare(config)
-    out = outfolder.prepare(config, prepared.own)
+    out = outfolder.prepare(config, prepared.own, prepared.initial)
     stderr = report.make_console(stderr=True)
     try:
         result = report.named(_train(prepared, out, stderr, quiet=config.output.quiet))

@@ -1,5 +1,6 @@
 """Which network, how it is cut, and under which heads."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +10,9 @@ from blockwise import heads, models
 from blockwise.experiment.settings.words import AUTO, check_name, listed
 from blockwise.layers import norms
 from devices.errors import InputError
+
+FILES = (".safetensors", ".pt", ".pth")
+"""Of trained weights."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,17 @@ class NetworkSettings:
     bias: Annotated[bool, arg(help="Give every layer a bias, before a norm as well.")] = models.PLAIN.bias
     init: Annotated[
         str,
-        arg(help="First weights of convolutions: he (normal, by fan-out) or pytorch (uniform, by fan-in)."),
+        arg(
+            metavar="he|pytorch|RUN|FILE",
+            help="First weights: drawn, of convolutions as he (normal, by fan-out) or pytorch (uniform, by "
+            "fan-in), or trained ones: the folder of a run, FILE.safetensors or a state dict, FILE.pt.",
+        ),
     ] = models.PLAIN.init
 
     def __post_init__(self) -> None:
         models.check_name(self.model)
+        if self.init not in models.INITS and os.sep not in self.init and os.path.exists(self.init):
+            object.__setattr__(self, "init", os.path.join(os.curdir, self.init))  # it stays a path
         if self.width is not None:
             models.check_width(self.model, self.width)
         check_name("norm", self.norm, norms.NORMS)
@@ -87,4 +97,7 @@ class NetworkSettings:
     @property
     def style(self) -> models.Style:
         """What stands around the weights. Raises InputError for what cannot be."""
-        return models.Style(self.activation, self.dropout, self.bias, self.init)
+        named = not (self.init.endswith(FILES) or os.sep in self.init)
+        return models.Style(
+            self.activation, self.dropout, self.bias, self.init if named else models.PLAIN.init
+        )

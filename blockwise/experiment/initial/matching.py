@@ -1,0 +1,105 @@
+"""Which tensor of a file is which of a network: by name, however it is spelt, or by order and shape."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from devices.errors import InputError
+
+WRAPPERS = ("module", "_orig_mod", "units", "model", "net")
+"""What programs put before the names of a network's own tensors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """By the names of the network: the tensors that it takes, and those that stay as they began."""
+
+    found: Mapping[str, Tensor]
+    left: tuple[str, ...]  # that the source has none for
+    classifier: str  # what the source has for a classifier of another shape; empty if that is taken, too
+    unused: tuple[str, ...]  # of the source
+    by_order: bool = False
+
+
+def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Match:
+    """The tensors of ``source`` for those ``wanted``, in the order of the network's layers.
+
+    Raises InputError for a layer whose weights are missing, or have another shape: but the classifier's,
+    the last weights, whose classes may be others.
+    """
+    wanted = {name: tensor for name, tensor in wanted.items() if tensor.ndim}
+    weights = [name for name, tensor in wanted.items() if tensor.ndim > 1]
+    names = _by_name(source, wanted)
+    by_order = not any(name in names for name in weights)
+    if by_order:
+        names = _by_order(source, wanted, weights)
+    classifier = weights[-1].rpartition(".")[0]
+    found, left, other = {}, [], ""
+    for name, tensor in wanted.items():
+        given = source[names[name]] if name in names else None
+        if given is not None and given.shape == tensor.shape:
+            found[name] = given
+        elif given is not None and name.startswith(f"{classifier}."):
+            other = other or f"{_size(given)} where {_size(tensor)} is wanted"
+        elif given is not None or name in weights:
+            raise _other(subject, name, given, tensor)
+        else:
+            left.append(name)
+    if other:  # of its parts none is of use without the others
+        found = {name: tensor for name, tensor in found.items() if not name.startswith(f"{classifier}.")}
+    taken = {names[name] for name in wanted if name in names}
+    unused = tuple(name for name, tensor in source.items() if tensor.ndim and name not in taken)
+    return Match(found, tuple(left), other, unused, by_order)
+
+
+def _by_name(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name in the network -> name in the source: the same, or the longest that it ends with.
+
+    A chain puts the name of the unit before that of the layer.
+    """
+    spelt = {_plain(name): name for name in source}
+    found = {}
+    for name in wanted:
+        parts = _plain(name).split("_")
+        endings = ("_".join(parts[i:]) for i in range(len(parts)))
+        ending = next((ending for ending in endings if ending in spelt), None)
+        if ending is not None:
+            found[name] = spelt[ending]
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def _plain(name: str) -> str:
+    """Without wrappers; a traced network spells "features.0.0" as "features_0.0"."""
+    parts = name.split(".")
+    while len(parts) > 1 and parts[0] in WRAPPERS:
+        del parts[0]
+    return ".".join(parts).replace(".", "_")
+
+
+def _by_order(
+    source: Mapping[str, Tensor], wanted: Mapping[str, Tensor], weights: list[str]
+) -> dict[str, str]:
+    """All tensors in order, where their shapes are those wanted but for the classifier's."""
+    given = [name for name, tensor in source.items() if tensor.ndim]
+    inner = [name for name in wanted if not name.startswith(weights[-1].rpartition(".")[0])]
+    if len(given) != len(wanted):
+        return {}
+    same = all(source[theirs].shape == wanted[ours].shape for ours, theirs in zip(inner, given, strict=False))
+    return dict(zip(wanted, given, strict=True)) if same and inner else {}
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape))
+
+
+def _other(subject: str, name: str, given: Tensor | None, wanted: Tensor) -> InputError:
+    got = f"no weights for {name}" if given is None else f"{_size(given)} for {name}"
+    return InputError(
+        subject, got=got, wanted=_size(wanted), do="name the --model and --width that they are of"
+    )
+
+
+def layers_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The layers whose tensors are named, each once."""
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in names))

@@ -1,0 +1,92 @@
+"""Weights put into a network before its training, and what became of them in words."""
+
+from dataclasses import dataclass
+
+import torch
+
+from blockwise.experiment.initial.matching import Match, layers_of, matched
+from blockwise.experiment.initial.weights import Weights
+from blockwise.layers.weighted import Weighted
+from blockwise.models import Chain
+from blockwise.nets.blocks import BlockNet
+from blockwise.system.lists import first_few
+
+QUANTIZER = "quantizer"
+"""In the names of what belongs to one."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a run started from, as its result tells."""
+
+    source: str
+    regime: str  # of a run that ended with them; empty: a file
+    digest: str  # of all that the source has: blockwise.experiment.initial.weights
+    tensors: int
+    values: int
+    left: tuple[str, ...]  # layers of which something begins as usual, for the source has none of it
+    classifier: str  # the source's shape where that is another: it begins at random; empty if taken
+    unused: tuple[str, ...]  # layers of the source that the network has not
+    by_order: bool  # whether names told nothing, and order and shapes did
+    heads: bool  # whether local heads come from there
+    quantizers: bool  # whether steps and ranges do; otherwise they are chosen as in any training
+    without_biases: bool  # whether there are biases that integer regimes leave out
+
+    @property
+    def sentence(self) -> str:
+        """One line."""
+        of = f" of {self.regime}" if self.regime else ""
+        said = {
+            f"{self.values:,} values in {self.tensors} tensors{of} are taken": True,
+            "by order and shape, for names differ": self.by_order,
+            f"the classifier begins at random ({self.classifier})": bool(self.classifier),
+            f"as usual begin {first_few(self.left)}": bool(self.left),
+            f"not used are {first_few(self.unused)}": bool(self.unused),
+            "local heads are taken, too": self.heads,
+            "steps and ranges of quantizers, too": self.quantizers,
+            "integer regimes leave biases out": self.without_biases,
+        }
+        return f"--init {self.source}: {', '.join(words for words, true in said.items() if true)}"
+
+
+def take(weights: Weights, chain: Chain) -> Match:
+    """Copy into the layers of ``chain``, in float. Raises InputError for weights of another network."""
+    state = chain.units.state_dict()
+    found = matched(f"--init {weights.source}", weights.tensors, state)
+    with torch.no_grad():
+        for name, tensor in found.found.items():
+            state[name].copy_(tensor)
+    return found
+
+
+def take_quantizers(weights: Weights, chain: Chain) -> None:
+    """Copy the values of quantizers, where those of ``chain`` are the source's own."""
+    state, classes = chain.units.state_dict(), _classes(weights, chain)
+    given = {
+        name: tensor
+        for name, tensor in weights.tensors.items()
+        if QUANTIZER in name and name in state and (classes or not name.startswith("classifier."))
+    }
+    chain.units.load_state_dict(given, strict=False)
+
+
+def take_heads(weights: Weights, net: BlockNet) -> None:
+    """Copy those of local heads, which are the source's own."""
+    net.heads.load_state_dict(dict(weights.heads), strict=False)  # integers have no biases
+
+
+def told(weights: Weights, chain: Chain, *, heads: bool, quantizers: bool, integers: bool) -> Taken:
+    """What is taken into the float network ``chain``."""
+    found = take(weights, chain)
+    biased = any(isinstance(m, Weighted) and m.bias is not None for m in chain.modules())
+    return Taken(
+        weights.source, weights.regime, weights.digest, len(found.found),
+        sum(tensor.numel() for tensor in found.found.values()), layers_of(found.left), found.classifier,
+        layers_of(name for name in found.unused if QUANTIZER not in name), found.by_order, heads, quantizers,
+        integers and biased,
+    )  # fmt: skip
+
+
+def _classes(weights: Weights, chain: Chain) -> bool:
+    """Whether both tell as many classes apart."""
+    return not matched("", weights.tensors, chain.units.state_dict()).classifier

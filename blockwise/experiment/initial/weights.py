@@ -1,0 +1,75 @@
+"""Trained weights in float by the names of a chain's layers, whatever they came from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from blockwise.system.files import atomic_write
+from devices.errors import InputError
+
+KEPT = "initial.safetensors"
+"""In the folder of a run that starts from them."""
+HEADS = "heads."
+"""Before the names of tensors of local heads."""
+FACTS = ("source", "regime", "quantizers", "blocks")
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What to start from. ``tensors`` are float: weights, biases, norms, and quantizers' own values.
+
+    ``heads`` are those of local heads by the number of their block. ``quantizers`` names the quantization
+    to which the values of quantizers belong and ``blocks`` head and cut to which local heads do; both are
+    empty where that is not known.
+    """
+
+    source: str  # as the user named it
+    regime: str  # that ended with them; empty: a file's
+    tensors: Mapping[str, Tensor]
+    heads: Mapping[str, Tensor] = field(default_factory=dict)
+    quantizers: str = ""
+    blocks: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all names, shapes and values, the first 16 hex digits."""
+        found = hashlib.sha256()
+        for name, tensor in sorted(self._all().items()):
+            value = tensor.detach().cpu().contiguous()
+            found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            found.update(value.numpy().tobytes())
+        return found.hexdigest()[:16]
+
+    def keep(self, folder: Path) -> None:
+        """Write them to ``folder``, so that what goes on there needs their source no more."""
+        facts = {name: json.dumps(getattr(self, name)) for name in FACTS}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._all().items()}
+        atomic_write(folder / KEPT, save(tensors, metadata=facts))
+
+    def _all(self) -> dict[str, Tensor]:
+        return {**self.tensors, **{f"{HEADS}{name}": tensor for name, tensor in self.heads.items()}}
+
+
+def kept(folder: Path) -> Weights | None:
+    """Those that a run in ``folder`` started from, None if it kept none. Raises InputError."""
+    path = folder / KEPT
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            facts = {name: json.loads(file.metadata()[name]) for name in FACTS}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise InputError(
+            f"{path}", got=f"an unreadable file ({type(error).__name__})",
+            wanted="the weights that the run started from", do="start over with --out",
+        ) from error  # fmt: skip
+    heads = {name.removeprefix(HEADS): t for name, t in tensors.items() if name.startswith(HEADS)}
+    floats = {name: t for name, t in tensors.items() if not name.startswith(HEADS)}
+    return Weights(tensors=floats, heads=heads, **facts)

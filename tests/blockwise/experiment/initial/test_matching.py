@@ -1,0 +1,65 @@
+"""Which tensor of a file is which of a network: by name, by its ending, by order; and what is refused."""
+
+import pytest
+import torch
+
+from blockwise.experiment.initial.matching import matched
+from devices.errors import InputError
+
+OURS = {
+    "conv1.conv.weight": torch.zeros(4, 3, 3, 3),
+    "conv1.norm.weight": torch.zeros(4),
+    "conv1.norm.num_batches_tracked": torch.zeros(()),
+    "classifier.linear.weight": torch.zeros(5, 4),
+    "classifier.linear.bias": torch.zeros(5),
+}
+
+
+def numbered(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Tensors of these shapes, each filled with its number from 1."""
+    return {name: torch.full(shape, float(i)) for i, (name, shape) in enumerate(shapes.items(), start=1)}
+
+
+def like(names: list[str]) -> dict[str, torch.Tensor]:
+    tensors = [tensor for tensor in OURS.values() if tensor.ndim]
+    return numbered({name: tuple(t.shape) for name, t in zip(names, tensors, strict=True)})
+
+
+@pytest.mark.parametrize(
+    ("names", "by_order"),
+    [
+        (["conv1.conv.weight", "conv1.norm.weight", "classifier.linear.weight", "classifier.linear.bias"], 0),
+        ([f"module.units.{n}" for n in OURS if "tracked" not in n], 0),
+        (["conv.weight", "norm.weight", "linear.weight", "linear.bias"], 0),
+        (["features.0.weight", "features.1.weight", "fc.weight", "fc.bias"], 1),
+    ],
+)
+def test_every_tensor_finds_its_place_whatever_it_is_called(names, by_order):
+    found = matched("file", like(names), OURS)
+    assert [int(t.flatten()[0]) for t in found.found.values()] == [1, 2, 3, 4]
+    assert (found.by_order, found.left, found.classifier, found.unused) == (bool(by_order), (), "", ())
+
+
+def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_told():
+    source = numbered({
+        "conv1.conv.weight": (4, 3, 3, 3), "classifier.linear.weight": (7, 4), "classifier.linear.bias": (7,),
+        "conv9.conv.weight": (2, 2),
+    })  # fmt: skip
+    found = matched("file", source, OURS)
+    assert list(found.found) == ["conv1.conv.weight"]
+    assert found.classifier == "7x4 where 5x4 is wanted"
+    assert found.left == ("conv1.norm.weight",)
+    assert found.unused == ("conv9.conv.weight",)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"conv1.conv.weight": (8, 3, 3, 3)}, "file: got 8x3x3x3 for conv1.conv.weight, wanted 4x3x3x3"),
+        ({"classifier.linear.weight": (5, 4)}, "file: got no weights for conv1.conv.weight, wanted 4x3x3x3"),
+        ({"a": (1, 2), "b": (3,)}, "file: got no weights for conv1.conv.weight"),
+    ],
+)
+def test_weights_of_another_network_are_refused_in_one_line(source, message):
+    with pytest.raises(InputError, match=message):
+        matched("file", numbered(source), OURS)
