@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from blockwise.report.console import make_console, print_report, render, show
     from blockwise.report.file_names import named
     from blockwise.report.files import write_all
-    from blockwise.report.html_report import to_html
     from blockwise.report.integers import draw_integers, integer_table
     from blockwise.report.methods import methods_table
     from blockwise.report.pictures import timeline_images, timeline_svg_png
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from blockwise.report.qat import draw_qat, qat_table
     from blockwise.report.uncertainty import known_to
     from blockwise.report.verdict import divergence_sentences, headline
+    from blockwise.report.web import to_html
 
 __all__ = [
     "divergence_sentences",
@@ -47,7 +47,6 @@ _HOMES = {
     "report.console": ("make_console", "print_report", "render", "show"),
     "report.file_names": ("named",),
     "report.files": ("write_all",),
-    "report.html_report": ("to_html",),
     "report.integers": ("draw_integers", "integer_table"),
     "report.methods": ("methods_table",),
     "report.pictures": ("timeline_images", "timeline_svg_png"),
@@ -55,6 +54,7 @@ _HOMES = {
     "report.qat": ("draw_qat", "qat_table"),
     "report.uncertainty": ("known_to",),
     "report.verdict": ("divergence_sentences", "headline"),
+    "report.web": ("to_html",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -19,7 +19,8 @@ def baseline_table(result: Result) -> Ruled:
     table.add_column(Text("how", style="bold"), overflow="fold")
     best = result.best_baseline
     for baseline in result.baselines:
-        table.add_row(*_cells(baseline, result.device, best), style="bold" if baseline is best else "")
+        cells = map(Text, baseline_cells(baseline, result.device, best))
+        table.add_row(*cells, style="bold" if baseline is best else "")
     return Ruled(table)
 
 
@@ -29,13 +30,13 @@ def best_line(result: Result) -> str:
     return f"{LOWEST} the lowest peak: best bp is {best.regime}, {size(best.peak_bytes)}"
 
 
-def _cells(baseline: Baseline, device: DeviceInfo, best: Baseline) -> tuple[Text, ...]:
+def baseline_cells(baseline: Baseline, device: DeviceInfo, best: Baseline) -> tuple[str, ...]:
+    """Name, peak, verdict, work and what sets it apart."""
     name = f"{baseline.regime} {LOWEST}" if baseline is best else baseline.regime
     if baseline.obstacle:
-        return tuple(map(Text, (name, ABSENT, ABSENT, ABSENT, baseline.note)))
+        return name, ABSENT, ABSENT, ABSENT, baseline.note
     macs = f"{baseline.macs_per_step / 1e6:,.1f}"
-    cells = (name, kib(baseline.peak_bytes), _verdict(baseline, device), macs, baseline.note)
-    return tuple(map(Text, cells))
+    return name, kib(baseline.peak_bytes), _verdict(baseline, device), macs, baseline.note
 
 
 def _verdict(baseline: Baseline, device: DeviceInfo) -> str:

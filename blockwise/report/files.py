@@ -6,8 +6,8 @@ from pathlib import Path
 from blockwise.experiment import result_json as json_report
 from blockwise.experiment.result import Result
 from blockwise.report.file_names import HTML_NAME, JSON_NAME, PNG_NAME, SVG_NAME, named
-from blockwise.report.html_report import to_html
 from blockwise.report.pictures import timeline_images
+from blockwise.report.web import to_html
 from blockwise.system.files import atomic_write, make_folder
 
 
@@ -23,7 +23,7 @@ def write_all(result: Result, out: str | os.PathLike[str]) -> Result:
     contents: dict[str, bytes | str] = {
         SVG_NAME: images.svg,
         PNG_NAME: images.png,
-        HTML_NAME: to_html(result, svg=images.svg),
+        HTML_NAME: to_html(result),
         JSON_NAME: json_report.dumps(result),
     }
     make_folder(folder, "folder")

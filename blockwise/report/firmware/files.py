@@ -7,8 +7,8 @@ from pathlib import Path
 
 from blockwise.firmware.result import FirmwareResult
 from blockwise.report.firmware.console import headline, render
+from blockwise.report.firmware.html_page import Picture, page
 from blockwise.report.firmware.instructions import figure
-from blockwise.report.html_report import Picture, page
 from blockwise.report.pictures import draw
 from blockwise.system.files import atomic_write
 

@@ -1,8 +1,6 @@
-"""The timeline and the HTML page."""
+"""The timeline."""
 
 import dataclasses
-import html
-import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -12,13 +10,11 @@ import pytest
 from tiers import quick
 
 from blockwise.experiment.result import Result
-from blockwise.report import headline, timeline_images, timeline_svg_png, to_html
+from blockwise.report import timeline_images, timeline_svg_png
 from blockwise.report.panels import PHASE_SHADES, phase_key
 from blockwise.report.pictures import y_limits
 
 pytestmark = pytest.mark.slow
-
-STUB = "<svg></svg>"
 
 
 def texts_of(svg: str) -> list[str]:
@@ -95,42 +91,11 @@ def test_both_files_are_written(four: Result, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"timeline.svg", "timeline.png"}
 
 
-def test_the_page_says_the_verdict(result: Result) -> None:
-    page = to_html(result, svg=STUB)
-    assert headline(result) in html.unescape(page)
-    assert "<title>Blockwise: cnn on STM32F746G-DISCO" in page
-
-
-def test_the_page_loads_nothing(four: Result) -> None:
-    page = to_html(four)
-    assert "<svg role=" in page
-    assert not re.search(r"https?:|url\((?!#)|@import|<script|<link|<img", page)
-    references = re.findall(r'(?:href|src)="([^"]*)"', page)
-    assert all(reference.startswith("#") for reference in references)
-
-
-def test_the_page_leaves_every_colour_to_its_two_schemes(four: Result) -> None:
-    styles = re.findall(r"^\.r\d+ \{(.*)\}$", to_html(four, svg=STUB), flags=re.MULTILINE)
-    assert styles
-    assert not any("#" in style for style in styles)
-
-
-def test_the_page_is_identical_the_second_time(four: Result) -> None:
-    assert to_html(four) == to_html(four)
-
-
-def test_names_are_escaped_in_the_page(four: Result) -> None:
-    odd = dataclasses.replace(four.model, name="<b>&cnn")
-    page = to_html(dataclasses.replace(four, model=odd), svg=STUB)
-    assert "<b>" not in page
-
-
 @pytest.mark.parametrize("name", quick(["$x^2$", "a_b", "{x}", "$title"], "$x^2$"))
-def test_names_are_neither_mathematics_nor_templates(four: Result, name: str) -> None:
+def test_names_are_no_mathematics(four: Result, name: str) -> None:
     changed = dataclasses.replace(four, model=dataclasses.replace(four.model, name=name))
     svg = timeline_images(changed).svg
     assert any(f"training step: {name} on" in text for text in texts_of(svg))
-    assert f"<title>Blockwise: {name} on" in to_html(changed, svg=svg)
 
 
 def test_characters_that_the_font_lacks_are_text_in_the_svg_and_no_warning(four: Result) -> None:

@@ -1,19 +1,13 @@
-"""The console report as one HTML file that needs nothing beside it."""
+"""A console report as one HTML file that needs nothing beside it."""
 
 import html
 import io
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from string import Template
 
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
-
-from blockwise.experiment.result import Result
-from blockwise.report.console import render
-from blockwise.report.pictures import timeline_images
-from blockwise.report.verdict import headline
 
 WIDTH = 110
 """Columns of the report in the page."""
@@ -25,8 +19,6 @@ _BLACK, _RED, _GREEN, _BLUE = (_PLACEHOLDERS[name] for name in ("ink", "bad", "g
 _THEME = TerminalTheme(
     (201, 201, 201), _BLACK, [_BLACK, _RED, _GREEN, _BLACK, _BLUE, _BLACK, _BLUE, _BLACK]
 )  # fmt: skip
-
-LABEL = "Memory of each regime over one training step; the tables below hold the figures."
 
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -61,13 +53,6 @@ $figure<pre>$report</pre>
 </body>
 </html>
 """)
-
-
-def to_html(result: Result, folder: Path | None = None, svg: str | None = None) -> str:
-    """The page. ``svg`` saves drawing the timeline again; ``folder`` is as in ``render``."""
-    picture = svg if svg is not None else timeline_images(result).svg
-    title = f"Blockwise: {result.model.name} on {result.device.title}"
-    return page(title, headline(result), Picture(picture, LABEL), render(result, folder))
 
 
 @dataclass(frozen=True)
