@@ -63,6 +63,7 @@ def test_blocks_get_better_one_by_one_and_cost_less_memory(capsys, monkeypatch):
     assert blocks[0] < blocks[-1]
 
 
+@pytest.mark.slow
 def test_an_own_module_fits_more_images_under_leaner_regimes(capsys, monkeypatch):
     units, *rows = run("own_module", capsys, monkeypatch)
     assert units == "units: conv1, conv2, classifier"

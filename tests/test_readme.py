@@ -45,6 +45,7 @@ def test_the_readme_is_read_in_one_go():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
 
 
+@pytest.mark.slow
 def test_the_python_of_the_documents_runs(capsys):
     for document in ("docs/usage.md", "README.md"):
         text = (ROOT / document).read_text("utf-8")

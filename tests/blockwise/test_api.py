@@ -27,6 +27,7 @@ SHAPE = (1, 8, 8)
 SMALL = {"width": 4, "batch_size": 8}
 
 
+@pytest.mark.slow
 def test_a_plan_by_name_is_that_of_the_command_line(capsys, tmp_path):
     flags = ["--model", "cnn", "--width", "4", "--in-shape", "1", "8", "8", "--weight-bits", "4", "--dry-run"]
     cli.main([*flags, "--regimes", "bp", "local-resident", "--json", "--out", str(tmp_path / "run")])
@@ -96,6 +97,7 @@ def test_a_module_of_ones_own_learns_the_digits_globally_and_block_by_block(make
     assert result.model.name == f"module:{make.__name__}"
 
 
+@pytest.mark.slow
 def test_a_training_is_written_where_it_is_asked_to(tmp_path):
     out = tmp_path / "run"
     result = blockwise.train("cnn", regimes=["bp"], out=out, epochs=1, **SMALL)
@@ -123,6 +125,7 @@ def test_the_trained_weights_of_a_module_are_exported_and_give_back_its_accuracy
     assert file.weights == sum(p.numel() for p in module.parameters() if p.ndim > 1)
 
 
+@pytest.mark.slow
 def test_a_chain_is_called_what_it_was_made_of():
     chain = blockwise.from_module(own.Residuals(), SHAPE)
     of_name = models.build("cnn", SHAPE, 10, 4)
@@ -197,6 +200,7 @@ def test_python_m_blockwise_is_the_command_line(tmp_path, monkeypatch):
     assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_firmware_of_a_name_is_that_of_the_command_line(tmp_path):
     flags = ["--model", "plain4", "--width", "4", "--regime", "niti", "--batch-size", "1", "--quiet"]
     assert cli.main(["firmware", *flags, "--out", str(tmp_path / "command")]) == 0
@@ -208,6 +212,7 @@ def test_firmware_of_a_name_is_that_of_the_command_line(tmp_path):
         assert (tmp_path / "python" / name).read_text() == (tmp_path / "command" / name).read_text()
 
 
+@pytest.mark.slow
 def test_firmware_of_a_module_starts_from_the_weights_that_it_has(tmp_path):
     module = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 10)

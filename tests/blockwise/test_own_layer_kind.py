@@ -41,6 +41,7 @@ def known():
     ops.OPS.remove(TiltedOp)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("regime", REGIMES)
 def test_it_is_planned_as_the_layer_that_does_the_same_under_every_float_regime(regime):
@@ -79,6 +80,7 @@ def test_it_is_trained_quantized_where_the_plan_says_and_learns():
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("known")
 def test_it_is_trained_from_the_front_door_globally_and_block_by_block():
     torch.manual_seed(0)

@@ -22,6 +22,7 @@ FLAGS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_json_prints_the_result_file_and_nothing_else_on_stdout(capsys):
     assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--json"]) == 0
     out, err = capsys.readouterr()
@@ -51,6 +52,7 @@ def test_the_report_is_plain_text_where_there_is_no_terminal(capsys):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_exit_code_3_tells_that_no_regime_fits(capsys):
     assert cli.main(["--device", "stm32f103", "--regimes", "bp", "--dry-run", "--out", "run"]) == 3
     assert "does not fit" in capsys.readouterr().out
@@ -62,6 +64,7 @@ def test_float_training_needs_no_bits_and_reports_32(capsys):
     assert (config["weight_bits"], config["activation_bits"]) == (32, 32)
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_known_by_its_own_name(capsys, workplace):
     image_folder(workplace / "pictures" / "birds")
     assert cli.main([*DRY, "--data", str(workplace / "pictures" / "birds"), "--out", "run", "--json"]) == 0
@@ -75,6 +78,7 @@ def test_a_folder_named_like_a_set_is_reached_by_its_path(capsys, workplace):
     assert json.loads(capsys.readouterr().out)["data"]["test"] == 4
 
 
+@pytest.mark.slow
 def test_folders_whose_names_are_not_utf_8_are_trained_from_written_resumed_and_exported(capsys, workplace):
     data, out = image_folder(workplace / os.fsdecode(b"caf\xe9")), os.fsdecode(b"r\xfcn")
     (data / "train" / "b").rename(data / "train" / os.fsdecode(b"\xff"))

@@ -38,6 +38,7 @@ def write(root: Path, speakers: int = 4, test: bool = True) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_spectrum_is_that_of_the_definition() -> None:
     """Against NumPy's transform, window by window, and the filters of librosa."""
     from librosa.filters import mel

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from blockwise import report
 from blockwise.experiment.compare import compare
 from blockwise.experiment.config import Config
@@ -54,6 +56,7 @@ def test_the_lowest_bp_best_is_listed_where_only_a_form_that_cannot_run_lies_bel
     assert all(row.peak_bytes < min(runnable) for row in lowest)
 
 
+@pytest.mark.slow
 def test_batch_sizes_at_which_a_regime_cannot_run_have_a_dash_and_a_reason():
     result = planned()
     for regime in result.regimes:

@@ -36,6 +36,7 @@ def setup(
     return prepare(Config(BoardSettings(board), settings, training=training))
 
 
+@pytest.mark.slow
 def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
     chosen = setup(model="resnet20", width=8)
     wider = HEAD_CANDIDATES[: HEAD_CANDIDATES.index(chosen.head)]
@@ -60,6 +61,7 @@ def test_where_no_head_fits_the_one_with_the_lowest_peak_is_taken(regimes):
     assert not any(chosen.plan(regime).fits for regime in deciding)
 
 
+@pytest.mark.slow
 def test_without_local_resident_a_local_regime_that_is_asked_for_decides():
     board, network = "stm32", {"model": "resnet20", "width": 8}
     by_local, by_default = (setup(board, regimes=r, **network) for r in (("bp", "local"), DEFAULT_REGIMES))

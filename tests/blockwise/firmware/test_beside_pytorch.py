@@ -17,6 +17,7 @@ def made(regime, **changes):
     return prepared, firmware_of(prepared, regime)
 
 
+@pytest.mark.slow
 def test_each_block_is_stepped_behind_finished_ones_of_pytorch():
     """Of a block that is trained, and of those before it, all codes of a batch of four are compared."""
     prepared, firmware = made("local-resident")

@@ -42,6 +42,7 @@ def made(folder, regime, **board):
     return firmware_of(prepared_with(weights, config), regime, weights)
 
 
+@pytest.mark.slow
 def test_an_integer_run_gives_its_weights_and_the_states_of_its_generators(runs):
     trained = checkpoint(runs / "integers", "niti-local")
     firmware = made(runs / "integers", "niti-local", device="rp2040")
@@ -81,6 +82,7 @@ int main(void) {
 """
 
 
+@pytest.mark.slow
 def test_the_program_that_starts_from_them_has_the_digest_of_the_training(runs, tmp_path):
     project(made(runs / "integers", "niti"), tmp_path / "project")
     (tmp_path / "project" / "main.c").write_text(SHOW)

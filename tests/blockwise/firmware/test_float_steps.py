@@ -143,6 +143,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", quick(FAULTS, "rounding toward zero"))
 def test_a_fault_in_one_kernel_is_found(fault, tmp_path):
     found = compare(tmp_path, regime="bp", model="cnn", method="lsq", norm="batch", fault=FAULTS[fault])

@@ -25,6 +25,7 @@ RUNS = [
 """Compiler, board, and which kernels."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["formulas", "plain", "dsp"])
 def test_sums_of_every_shape_coding_and_fill_are_those_of_pytorch(variant, tmp_path):
     program = kernel_programs.host_program(variant, tmp_path)

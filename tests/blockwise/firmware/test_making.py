@@ -4,6 +4,7 @@ import itertools
 import struct
 from dataclasses import replace
 
+import pytest
 import torch
 
 from blockwise.experiment.keywords import config_of
@@ -35,6 +36,7 @@ def trained(prepared, count):
     return seen[:count]
 
 
+@pytest.mark.slow
 def test_batches_are_those_of_the_training_over_all_of_its_epochs():
     prepared = prepare(config_of(SETTINGS))
     wanted = trained(prepared, 2 * EPOCH)

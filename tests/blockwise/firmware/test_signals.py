@@ -18,6 +18,7 @@ def test_a_signal_is_a_map_of_one_row_and_features_are_one_pixel():
     assert list(images_to_board(signals.flatten(1))) == list(range(24))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("regime", "settings"), [("niti-local", {}), ("bp", {"method": "fp32"})])
 @pytest.mark.parametrize("rank", [1, 2])
 def test_a_step_on_signals_ends_with_the_bytes_of_the_simulation(regime, settings, rank, tmp_path):

@@ -61,6 +61,7 @@ def test_no_steps_between_saves_are_refused():
         check_save_every(0)
 
 
+@pytest.mark.slow
 def test_a_program_knows_its_own_slots():
     """By what it keeps: not by the board, nor by how often it saves."""
     layouts = [layout_of(saving("rp2040", regime)) for regime in ("niti", "niti-local", "niti4")]

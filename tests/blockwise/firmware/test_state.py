@@ -46,6 +46,7 @@ def test_a_state_is_taken_and_trained_on_as_the_simulation_would(tmp_path):
     assert found[1] == payload_of(firmware, state_of(steps))
 
 
+@pytest.mark.slow
 def test_given_weights_are_part_of_the_program(tmp_path):
     steps = IntegerSteps("niti4-local", batch=1)
     firmware = firmware_of(steps)

@@ -15,6 +15,7 @@ DEVICE = load("stm32f103")
 LIMITS = Limits(DEVICE.usable_bytes, DEVICE.flash_bytes, DEVICE.alignment_bytes, DEVICE.flash.erase_bytes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", REGIMES)
 def test_every_figure_is_that_of_the_plan(regime):
     space = Space(

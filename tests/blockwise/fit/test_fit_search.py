@@ -36,6 +36,7 @@ def balanced():
     return search(space, MODEL, load("stm32"))
 
 
+@pytest.mark.slow
 def test_the_front_is_what_the_comparison_shows_for_the_same_flags(balanced):
     assert len(balanced.front) > 2
     for choice in balanced.front:

@@ -94,6 +94,7 @@ def test_no_gradient_is_lost_between_the_loss_and_the_block(name):
             assert rise.item() == pytest.approx((first * direction).sum().item(), rel=1e-3)
 
 
+@pytest.mark.slow
 @every_predicting
 def test_a_head_can_learn_to_tell_two_constant_classes_apart(name):
     """A head that classifies reaches zero errors on what a linear rule separates."""

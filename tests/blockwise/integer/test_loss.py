@@ -141,6 +141,7 @@ def test_any_rounding_will_do(name):
     assert error.mantissa.tolist() == expected.clamp(-127, 127).tolist()
 
 
+@pytest.mark.slow
 def test_as_many_classes_as_fit_32_bits():
     o = torch.zeros(1, MOST_CLASSES, dtype=torch.int8)
     found = cross_entropy(IntTensor(o, 0), torch.tensor([7]))

@@ -35,6 +35,7 @@ def test_so_do_steps_in_which_a_pool_drops_the_last_row_and_column(regime, twice
         assert steps.run(2) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["niti", "niti4", "niti4-jump-local"])
 def test_so_do_steps_in_which_some_sums_are_made_twice(regime, integers_only):
     peaks = [Ledger(IntegerSteps(regime, twice=twice).plan).peak_bytes for twice in (True, False)]

@@ -89,6 +89,7 @@ def train(kind: str, steps: int = STEPS) -> tuple[list[int], int, int]:
     return losses, right, crc32(bytes(v & 0xFF for t in tensors for v in t.flatten().tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_every_form_learns_and_ends_with_the_recorded_bits(kind):
     losses, right, checksum = train(kind)

@@ -108,6 +108,7 @@ def test_a_file_that_does_not_exist_is_refused(tmp_path, model):
         models.build(f"{tmp_path}/{model}", SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is made of")
 @pytest.mark.parametrize(("training", "batch"), [(False, 1), (False, 4), (True, 4)])
 def test_an_exported_program_is_the_module_whatever_its_batch_and_mode(net, tmp_path, training, batch):
@@ -142,6 +143,7 @@ def test_programs_for_other_inputs_or_of_other_operations_are_refused(net, tmp_p
         models.build(str(path), SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is made of")
 def test_a_run_goes_on_and_is_exported_without_the_code_that_it_was_made_of(net, tmp_path):
     out = tmp_path / "run"

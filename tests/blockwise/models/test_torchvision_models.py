@@ -53,6 +53,7 @@ def test_every_network_has_a_plan_whose_arena_is_within_a_thousandth_of_the_boun
     assert plan.peak_bytes <= plan.arena.height <= 1.001 * plan.peak_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_norm_is_planned_on_meta_tensors_too(norm):
     chain = models.build("torchvision:resnet18", (3, 32, 32), 10, norm=norm)

@@ -103,7 +103,18 @@ def test_the_input_of_every_block_is_cut_from_the_graph(regime, head):
 @every_method
 def test_a_local_step_gives_the_gradients_of_each_blocks_own_loss(method):
     """torch.autograd.grad of each loss with respect to its own block, one block at a time."""
-    for name, head in itertools.product(NETWORKS, heads.CATALOGUE):
+    check_gradients(method, {*itertools.product(["cnn"], heads.CATALOGUE), *((n, "gap") for n in NETWORKS)})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", quant.METHODS)
+def test_so_it_does_with_every_head_on_every_network(method):
+    check_gradients(method, set(itertools.product(NETWORKS, heads.CATALOGUE)))
+
+
+def check_gradients(method: str, cases: set[tuple[str, str]]) -> None:
+    """Of blocks of networks with heads."""
+    for name, head in sorted(cases):
         with inner(network=name, head=head):
             net = build(name, head, method)
             compare_with_own_losses(net, copy.deepcopy(net), *batch())
@@ -198,6 +209,7 @@ def test_blocks_are_named_after_their_first_and_last_unit():
     assert build("mlp", blocks="1").names == ("hidden1..hidden3",)
 
 
+@pytest.mark.slow
 @every_network
 @pytest.mark.parametrize("head", quick(heads.CATALOGUE, "gap", "predsim-lean"))
 def test_a_batch_of_one_is_refused_exactly_where_a_step_on_one_image_fails(head, name):

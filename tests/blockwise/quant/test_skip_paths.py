@@ -12,6 +12,7 @@ from devices.network.precision import with_precision, with_quantizers
 from devices.network.trace import links
 
 
+@pytest.mark.slow
 def test_the_ledger_and_the_network_quantize_the_same_tensors_where_skip_paths_are_in_float():
     for model in models.CATALOGUE:
         chain = models.build(model, fitting(model, (1, 8, 8)), 10, 4)

@@ -22,6 +22,7 @@ def test_every_rendering_is_written_and_named(four: Result, tmp_path: Path) -> N
     assert read(out / "result.json")["files"] == named.files
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_same_bytes(four: Result, tmp_path: Path) -> None:
     for folder in ("first", "second"):
         write_all(four, tmp_path / folder)

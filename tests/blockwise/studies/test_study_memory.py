@@ -109,6 +109,7 @@ def test_the_command_prints_the_tables_as_plain_text(capsys):
         assert words in out
 
 
+@pytest.mark.slow
 def test_json_holds_every_figure_and_its_conditions_and_out_the_same(capsys):
     assert cli.main(["study", "memory", "--json", "--batch-size", "3", "--out", "memory.json"]) == 0
     out, _ = capsys.readouterr()

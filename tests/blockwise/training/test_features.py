@@ -28,6 +28,7 @@ def test_features_in_float_are_cached_as_floats(digits):
     assert torch.equal(cache.take(torch.arange(32)), net.run(x, 0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fp32", "lsq", "bnn", "quant-noise", "uniq"])
 def test_features_cached_or_not_the_training_ends_with_the_same_bits(digits, monkeypatch, method):
     ends = []
@@ -48,6 +49,7 @@ def test_zeros_of_either_sign_are_cached_apart():
     assert len(cache.codebook) == 3
 
 
+@pytest.mark.slow
 def test_whether_features_are_cached_follows_from_sizes_alone(digits, monkeypatch):
     """By hand: 4 channels of 4x4 floats behind block 1 and its pool."""
     per_image = 4 * 4 * 4 * features.BYTES_WHILE_CODING

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from small_cnn import OPTIONS, build
 
@@ -25,6 +26,7 @@ def test_the_storage_counter_counts_each_storage_once_and_frees_it():
     assert counter.peak_bytes == 8000
 
 
+@pytest.mark.slow
 def test_the_host_ledger_orders_the_regimes_as_the_device_ledger_does(digits):
     peaks = {}
     for name, regime in REGIMES.items():

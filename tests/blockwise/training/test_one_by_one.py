@@ -49,6 +49,7 @@ def scores(net: IntegerNet, images: torch.Tensor) -> torch.Tensor:
     return logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", INTEGER_REGIMES)
 def test_scores_of_each_image_are_those_of_a_batch_of_one(digits, regime):
     net, _, told = trained(digits, regime)

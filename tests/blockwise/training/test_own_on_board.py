@@ -167,12 +167,14 @@ def test_an_operation_on_images_is_that_of_the_simulation(name, regime):
     check(IMAGE, IMAGES[name], regime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("name", quick(SIGNALS, "convolution", "max pool"))
 def test_an_operation_on_signals_is_that_of_the_simulation(name, regime):
     check(SIGNAL, SIGNALS[name], regime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("name", FLAT)
 def test_an_operation_on_features_is_that_of_the_simulation(name, regime):

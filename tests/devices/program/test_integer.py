@@ -165,6 +165,7 @@ def choices(regime: str, batch: int) -> list[tuple[int, int]]:
     return [(Ledger(s).peak_bytes, s.macs) for s in map(build, subsets)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["niti", "niti4-jump", "niti-local"])
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_chosen_sums_are_the_least_work_within_any_limit_of_all_choices(regime, batch):

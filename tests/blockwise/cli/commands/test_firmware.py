@@ -153,6 +153,7 @@ def test_a_check_tells_that_all_is_equal_and_leaves_its_report(capsys, tmp_path)
     assert "<svg" in (folder / "report.html").read_text() and (folder / "instructions.png").stat().st_size
 
 
+@pytest.mark.slow
 def test_a_wrong_kernel_is_named_and_ends_with_exit_code_1(capsys, tmp_path, monkeypatch):
     """Every batch's first image is brightened where it is loaded."""
     right = emitted.files

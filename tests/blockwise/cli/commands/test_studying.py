@@ -20,6 +20,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "stem"),
     [
@@ -33,6 +34,7 @@ def test_runs_and_their_figure_are_kept_where_that_is_asked_for(here, flags, ste
     assert files(here) == [f"{stem}.{kind}" for kind in MADE]
 
 
+@pytest.mark.slow
 def test_the_memory_study_is_kept_only_if_that_is_asked_for(here, capsys):
     assert cli.main(["study", "memory", "--json"]) == 0
     printed = capsys.readouterr().out

@@ -34,6 +34,7 @@ def cuts(tmp_path_factory):
     return power_cuts(tmp_path_factory.mktemp("saving"))
 
 
+@pytest.mark.slow
 def test_trainings_that_are_cut_at_three_places_end_with_the_bits_of_the_undisturbed_one(cuts):
     told = cuts.undisturbed
     assert told.steps == tuple(range(STEPS + 1)) and len(np.unique(told.states, axis=0)) == STEPS + 1
@@ -61,6 +62,7 @@ def test_wherever_power_is_cut_training_ends_with_the_same_bits(board, regime, s
     assert {"step", "save", "erase", "program"} <= kinds
 
 
+@pytest.mark.slow
 def test_every_byte_of_a_slot_counts(cuts):
     """With any bit of the newer slot turned the older one counts: no byte of state is left out."""
     end, newest = HEADER + cuts.undisturbed.states.shape[1], STEPS // EVERY * EVERY

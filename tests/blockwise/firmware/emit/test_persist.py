@@ -33,6 +33,7 @@ def test_without_the_option_nothing_of_it_is_there(firmware):
     assert "| two slots that keep the training | 0x0800F800 | 2,048 |" in saves["README.md"]
 
 
+@pytest.mark.slow
 def test_the_example_goes_on_where_it_was_ended(firmware, tmp_path):
     """The host's flash is a file: a second run begins behind the last save, and ends alike."""
     project(firmware, tmp_path / "project")
@@ -53,6 +54,7 @@ def test_the_example_goes_on_where_it_was_ended(firmware, tmp_path):
     assert [run[0] for run in runs] == ["-1", "90"] and runs[0][1] == runs[1][1]
 
 
+@pytest.mark.slow
 def test_the_example_is_built_for_the_board_with_the_flash_that_is_still_to_be_written(firmware, tmp_path):
     project(firmware, tmp_path / "project")
     assert ZIG.build(tmp_path / "project", firmware.device, "main", tmp_path / "main.elf").elf.is_file()
@@ -98,6 +100,7 @@ int main(void)
 """
 
 
+@pytest.mark.slow
 def test_what_is_kept_counts_until_something_newer_is_whole_or_all_is_forgotten(firmware, tmp_path):
     """Where a unit does not hold what was programmed, the save says so and the one before it counts."""
     project(firmware, tmp_path / "project")

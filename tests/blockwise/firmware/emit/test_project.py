@@ -21,6 +21,7 @@ def firmware():
     return firmware_of(IntegerSteps("niti-local", batch=1))
 
 
+@pytest.mark.slow
 @needs_make
 def test_make_host_builds_the_check_and_the_example_without_a_warning(firmware, tmp_path):
     emitted.project(firmware, tmp_path / "project")

@@ -52,6 +52,7 @@ def built(tiny, tmp_path, **edits):
     return GCC.build(project, tiny.device, "check", tmp_path / "check.elf", "qemu.ld"), memory
 
 
+@pytest.mark.slow
 @needs_qemu
 @pytest.mark.parametrize("board", ["stm32f103", "stm32f405", "nrf52840", "stm32", "stm32n657"])
 def test_a_second_compiler_and_emulator_train_to_the_same_bits(board, tmp_path):

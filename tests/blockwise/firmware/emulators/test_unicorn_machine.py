@@ -40,6 +40,7 @@ CULPRIT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "instruction", "what", "region"),
     [

@@ -18,6 +18,7 @@ def nearest(w: float, bits: int) -> list[float]:
     return [level for level, d in zip(levels, distances, strict=True) if d <= min(distances) + 1e-12]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", BITS)
 @settings(deadline=None, max_examples=20)
 @given(w=numbers)

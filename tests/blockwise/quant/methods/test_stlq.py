@@ -84,6 +84,7 @@ def test_values_and_both_gradients_are_the_formulas(bits, pairs, scale):
     assert quantizer.scale.grad.item() == pytest.approx(dscale / len(w) ** 0.5, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", BITS)
 def test_the_first_scale_is_near_the_best_of_a_fine_grid(bits):
     x = torch.randn(400, generator=torch.Generator().manual_seed(3), dtype=torch.float64)

@@ -70,6 +70,7 @@ def test_any_plan_is_valid_and_between_bound_and_sum(rows, alignment):
 few = st.lists(st.tuples(st.integers(1, 30), lifetimes), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(few, st.sampled_from(ALIGNMENTS))
 def test_small_plans_are_as_low_as_an_exhaustive_search_finds(rows, alignment):
@@ -98,6 +99,7 @@ def test_a_capacity_is_met_or_proven_to_be_too_small(rows, alignment, capacity):
     assert arena.proven_bound > capacity or lowest <= capacity
 
 
+@pytest.mark.slow
 def test_where_no_plan_needs_only_the_live_bytes_the_search_proves_it(monkeypatch):
     monkeypatch.setattr(solver, "available", lambda: False)
     rows = ((0, 1, 2), (0, 2, 2), (1, 3, 1), (1, 4, 1), (2, 3, 1), (2, 4, 1), (3, 5, 2), (4, 5, 2))
@@ -240,6 +242,7 @@ def plans(request):
     ]
 
 
+@pytest.mark.slow
 def test_every_model_and_regime_needs_no_more_than_its_peak(plans):
     for plan in plans:
         buffers = buffers_of(plan.schedule)
@@ -251,6 +254,7 @@ def test_every_model_and_regime_needs_no_more_than_its_peak(plans):
         assert arena.offsets.keys() == plan.schedule.tensors.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "regime", "limit"), [("resnet20", "local-resident", 0.15), ("resnet56", "local", 1)]
 )
