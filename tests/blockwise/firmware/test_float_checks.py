@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tiers import shown
 
 from blockwise.experiment.keywords import config_of
 from blockwise.experiment.prepare import prepare
@@ -46,7 +47,7 @@ def test_a_board_ends_with_the_bits_of_the_same_c_on_a_computer(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", ["stm32f103", "nrf5340", "rp2040"])
+@pytest.mark.parametrize("device", shown(["stm32f103", "nrf5340", "rp2040"], "rp2040"))
 def test_so_does_one_without_a_floating_point_unit_or_another_core(device, tmp_path):
     """Floats in software round alike, and so does the root that is worked out bit by bit."""
     settings = {"model": "plain4", "device": device, "batch_size": 1, "head": "gap", "width": 2}

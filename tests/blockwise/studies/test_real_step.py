@@ -1,7 +1,7 @@
 """Every regime's peak by two independent routes, equal to the byte: schedule and counted storages."""
 
 import pytest
-from tiers import quick
+from tiers import quick, shown
 
 from blockwise import models
 from blockwise.studies.real_step import compare
@@ -20,7 +20,7 @@ def test_resnet20_as_published_in_residual_blocks(regime, batch):
     assert found.scheduled == found.counted
 
 
-@pytest.mark.parametrize("batch", quick([2, 7], 2))
+@pytest.mark.parametrize("batch", shown([2, 7], 7))
 @pytest.mark.parametrize(
     ("name", "width", "norm", "cut", "head", "optimizer"),
     [
@@ -40,7 +40,7 @@ def test_other_networks_norms_cuts_heads_and_optimizers(name, width, norm, cut, 
     assert [c for c in found if not c.equal] == []
 
 
-@pytest.mark.parametrize("batch", quick([2, 7], 2))
+@pytest.mark.parametrize("batch", shown([2, 7], 7))
 @pytest.mark.parametrize("head", quick(["pred", "sim", "predsim"], "predsim"))
 def test_the_published_heads_with_dropout_leaky_relus_and_biases(head, batch):
     regimes = [r for r in REGIMES if r not in WITHIN_UNITS]

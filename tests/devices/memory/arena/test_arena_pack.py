@@ -9,7 +9,7 @@ from exhaustive import lowest_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import fitting
-from tiers import quick
+from tiers import quick, shown
 
 import devices
 from blockwise import models
@@ -230,7 +230,10 @@ def test_bad_buffers_are_told_in_one_line():
         assert "\n" not in str(error.value)
 
 
-@pytest.fixture(scope="module", params=quick(models.CATALOGUE, "resnet20", "cnn", "mlp"))
+@pytest.fixture(
+    scope="module",
+    params=shown(models.CATALOGUE, "resnet20", "resnet8", "cnn", "cnn1d", "mlp", "mcunet-5fps", "vgg8b"),
+)
 def plans(request):
     """Every regime of a narrow model."""
     model = models.build(
