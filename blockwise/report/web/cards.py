@@ -19,6 +19,9 @@ from blockwise.report.trainability import obstacles
 from blockwise.report.uncertainty import wilson
 from devices.program.regimes import PLAIN, REGIMES
 
+MOSTLY = 2
+"""Categories that are named of a peak."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -90,8 +93,10 @@ def _facts(regime: RegimeResult, result: Result) -> list[tuple[str, str]]:
     plain = plain_backpropagation(result)
     facts = [("Test accuracy", _accuracy(regime, result))]
     if plain is not None:
-        facts.append((f"Work of {PLAIN}", times(regime.macs_per_step, plain.macs_per_step)))
+        facts.append((f"Work beside {PLAIN}", times(regime.macs_per_step, plain.macs_per_step)))
     facts.append(("Peak at", moment(regime) if regime.peak_block else operation_words(regime)))
+    mostly = sorted(regime.by_category.items(), key=lambda item: -item[1])[:MOSTLY]
+    facts.append(("Mostly", ", ".join(f"{size(count)} of {category}" for category, count in mostly if count)))
     for t in regime.tensors_at_peak[:1]:
         facts.append(("Largest tensor", f"{t.name}, {shape(t.shape)}: {size(t.bytes)} of {t.category}"))
     return facts
@@ -102,6 +107,6 @@ def _accuracy(regime: RegimeResult, result: Result) -> str:
         return "the training diverged"
     if regime.test_accuracy is None:
         return "not trained"
-    same = f", that of {regime.trained_as}" if regime.trained_as else ""
+    same = f", as {regime.trained_as}" if regime.trained_as else ""
     low, high = wilson(regime.test_accuracy, result.data.test)
-    return f"{percent(regime.test_accuracy)} ({interval(low, high)} with 95 % confidence){same}"
+    return f"{percent(regime.test_accuracy)} (95 % interval {interval(low, high)}){same}"

@@ -43,6 +43,7 @@ class Step:
     operations: int
     top: str  # of the timeline's scale
     above: bool  # whether the usable RAM lies above it
+    reach: str  # of the packing map's
     timeline: stills.Still | None
     packing: stills.Still | None
     layers: Grid
@@ -103,6 +104,7 @@ def _step(regime: RegimeResult, top: float, result: Result) -> Step:
         operations=len(regime.timeline),
         top=kib(round(top * KIB)),
         above=usable > top * KIB,
+        reach=kib(shown[-1].end if shown else 0),
         timeline=stills.timeline(regime, categories, top * KIB, usable) if regime.timeline else None,
         packing=stills.packing(regime, shown) if shown else None,
         layers=grids.layers(regime),

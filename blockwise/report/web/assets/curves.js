@@ -16,7 +16,10 @@ function curveOption(data, field, format) {
     grid: { left: 56, right: 16, top: 44, bottom: 28 },
     legend: { type: "scroll", top: 0, textStyle: { color: colour("ink") }, pageTextStyle: { color: colour("ink") },
               pageIconColor: colour("ink"), pageIconInactiveColor: colour("line") },
-    tooltip: { ...tooltip("axis", undefined), valueFormatter: (value) => value === null ? "-" : format(value) },
+    tooltip: tooltip("axis", (items) => items.length ? `<strong>epoch ${items[0].value[0]}</strong>` + rows(
+      items.filter((item) => item.value[1] !== null)
+        .map((item) => [item.marker + escaped(item.seriesName), format(item.value[1])]),
+    ) : ""),
     xAxis: axis("value", { minInterval: 1, min: 1, max: Math.max(2, ...data.curves.flatMap((curve) => curve.epochs)) }),
     yAxis: axis("value", { scale: true, axisLabel: { color: colour("dim"), formatter: format } }),
     series,

@@ -21,12 +21,12 @@ function runsOf(operations, field) {
   return found;
 }
 
-function phaseAreas(data, regime) {
+function phaseAreas(data, regime, width) {
   const shades = { forward: 0.05, backward: 0.13, update: 0.17 };
   const ink = colour("ink");
   return runsOf(regime.operations, 1).map(({ value, start, end }) => {
     const phase = data.names[value];
-    const room = (end - start + 1) / regime.operations.length > 0.08;
+    const room = width * (end - start + 1) / regime.operations.length > 9 * phase.length;
     return [{
       xAxis: start, itemStyle: { color: ink, opacity: shades[phase] || 0.02 },
       label: { show: room, formatter: phase, position: "insideTop", color: colour("dim"), fontSize: 11 },
@@ -62,7 +62,7 @@ function momentTip(data, regime, moment, categories) {
     + (largest.length ? "<em>largest tensors</em>" + rows(largest) : "");
 }
 
-function timelineOption(data, regime, categories) {
+function timelineOption(data, regime, categories, width) {
   const layer = (c) => ({
     name: data.categories[c].name, type: "line", stack: "live", step: "middle", symbol: "none", silent: true,
     data: regime.values[c].map((bytes) => bytes / KIB), lineStyle: { width: 0 }, itemStyle: { color: colour(data.categories[c].colour) },
@@ -70,7 +70,7 @@ function timelineOption(data, regime, categories) {
   });
   const marks = {
     name: "marks", type: "line", data: [], markLine: ramLine(data, regime),
-    markArea: { silent: true, data: phaseAreas(data, regime) },
+    markArea: { silent: true, data: phaseAreas(data, regime, width) },
   };
   const used = categories.filter((c) => regime.live[c].length);
   return {
@@ -89,7 +89,7 @@ function timelines(data, categories) {
     const element = document.querySelector(`[data-timeline="${number}"] .chart`);
     if (!element || !regime.operations.length) return;
     regime.values = regime.live.map((changes) => expanded(changes, regime.operations.length));
-    chart(element, () => timelineOption(data, regime, categories()));
+    chart(element, () => timelineOption(data, regime, categories(), element.clientWidth));
   });
   switches("regimes", (shown) => {
     data.regimes.forEach((_, number) => {

@@ -78,8 +78,8 @@ def test_a_card_says_whether_it_fits_how_well_and_at_what_work(default: Result) 
     assert [card.regime for card in (first, *others)][:2] == ["local-paged", "local-resident"]
     assert (first.verdict, first.beyond, first.limit) == ("fits", 0, 100)
     facts = dict(first.facts)
-    assert facts["Test accuracy"] == "88.74 % (88.1 to 89.3 % with 95 % confidence), that of local"
-    assert facts["Work of bp"] == "1.00x"
+    assert facts["Test accuracy"] == "88.74 % (95 % interval 88.1 to 89.3 %), as local"
+    assert facts["Work beside bp"] == "1.00x"
     bp = next(card for card in others if card.regime == "bp")
     usable, peak = 312 * 1024, default.regimes[0].peak_bytes
     assert (bp.within, bp.limit) == (round(100 * usable / peak, 2),) * 2
