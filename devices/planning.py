@@ -75,6 +75,18 @@ class Plan:
         """Whether every tensor has a place in the board's RAM, and what is paged one in its flash."""
         return self.may_fit and self.placement.fits
 
+    @cached_property
+    def missing_bytes(self) -> int:
+        """By which the RAM is too short: for live bytes, or where these fit for a place for each tensor."""
+        lacking = self.peak_bytes - self.device.usable_bytes
+        return lacking if lacking > 0 else self.placement.missing_bytes
+
+    @property
+    def flash_missing_bytes(self) -> int:
+        """By which the flash is too short for what is paged; 0 where nothing is, or its size is open."""
+        found = self.paging
+        return 0 if found is None or found.fits else found.ring_bytes - found.flash_bytes
+
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:
         """Tensors alive at the peak, largest first."""

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import is_dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -43,6 +44,16 @@ def _started_as(prog: str) -> str:
     """``prog`` as the user started it: by run.py, as the installed command, or as a module."""
     first = Path(sys.argv[0]).stem
     return prog.replace("run.py", STARTED_AS.get(first, "run.py"))
+
+
+def several(arguments: Sequence[str], flag: str) -> tuple[list[str], tuple[str, ...]]:
+    """``arguments`` with no more than the first value of ``flag``, and its other values."""
+    places = [place for place, argument in enumerate(arguments) if argument.partition("=")[0] == flag]
+    if not places:
+        return [*arguments], ()
+    first = places[0] + (1 if "=" in arguments[places[0]] else 2)
+    others = tuple(takewhile(lambda argument: not argument.startswith("-"), arguments[first:]))
+    return [*arguments[:first], *arguments[first + len(others) :]], others
 
 
 def check(arguments: Sequence[str]) -> None:

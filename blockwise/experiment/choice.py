@@ -33,27 +33,55 @@ class Chosen:
     network: Network
 
 
-def choose(planner: Planner, chain: Callable[[], Chain], *sizes: int) -> Chosen:
-    """The head: as asked for; or the most accurate one that fits, or else has the lowest peak.
+class Heads:
+    """The network under every head that is asked for, cut once: heads and cuts are the same on all boards.
 
     ``sizes`` are the network's: a large one is made in no memory.
     """
-    heads, deciding = _candidates(planner.config), _deciding(planner.config)
-    with shapes_alone(*sizes):
-        anatomy, tried = Anatomy(chain(), heads[0]), []
-    for head in heads:
-        anatomy = anatomy.with_head(head)
-        cut = anatomy.cut(planner.config.network.blocks, planner.step(LEANEST))
-        option = Chosen(head, cut, anatomy.network(cut))
-        if len(heads) == 1:
-            return option
-        if not _can_train(planner, option.network, deciding):
-            continue
-        plans = [planner.plan(option.network, regime) for regime in deciding]
-        if any(plan.fits for plan in plans):
-            return option
-        tried.append((min(plan.peak_bytes for plan in plans), option))
-    return min(tried, key=lambda found: found[0])[1] if tried else option
+
+    def __init__(self, planner: Planner, chain: Callable[[], Chain], *sizes: int) -> None:
+        self._blocks, self._step = planner.config.network.blocks, planner.step(LEANEST)
+        self._made: dict[str, Chosen] = {}
+        self._trainable: dict[tuple[str, tuple[str, ...]], bool] = {}
+        with shapes_alone(*sizes):
+            self._anatomy = Anatomy(chain(), _candidates(planner.config)[0])
+
+    def option(self, head: str) -> Chosen:
+        """The network under this head."""
+        if head not in self._made:
+            anatomy = self._anatomy.with_head(head)
+            cut = anatomy.cut(self._blocks, self._step)
+            self._made[head] = Chosen(head, cut, anatomy.network(cut))
+        return self._made[head]
+
+    def smallest(self, planner: Planner) -> str:
+        """The least of the heads that the planner's configuration leaves open, or the one it names."""
+        return _candidates(planner.config)[-1]
+
+    def choose(self, planner: Planner) -> Chosen:
+        """As the planner's configuration asks; or the most accurate head that fits its board, or else the
+        one with the lowest peak.
+        """
+        names, deciding = _candidates(planner.config), _deciding(planner.config)
+        tried: list[tuple[int, Chosen]] = []
+        for option in map(self.option, names):
+            if len(names) == 1:
+                return option
+            if not self._can_train(planner, option, deciding):
+                continue
+            plans = [planner.plan(option.network, regime) for regime in deciding]
+            if any(plan.fits for plan in plans):
+                return option
+            tried.append((min(plan.peak_bytes for plan in plans), option))
+        return min(tried, key=lambda found: found[0])[1] if tried else option
+
+    def _can_train(self, planner: Planner, option: Chosen, deciding: tuple[str, ...]) -> bool:
+        """Whether all regimes that are asked for can be trained under this head, on whatever board."""
+        regimes = tuple(dict.fromkeys((*planner.config.training.regimes, *deciding)))
+        key = option.head, regimes
+        if key not in self._trainable:
+            self._trainable[key] = not any(planner.obstacle(option.network, regime) for regime in regimes)
+        return self._trainable[key]
 
 
 def _candidates(config: Config) -> tuple[str, ...]:
@@ -72,8 +100,3 @@ def _deciding(config: Config) -> tuple[str, ...]:
     """The regimes of which one has to fit under a head that is chosen."""
     local = _local_regimes(config)
     return local if local and LEANEST not in local else (LEANEST,)
-
-
-def _can_train(planner: Planner, network: Network, deciding: tuple[str, ...]) -> bool:
-    regimes = dict.fromkeys((*planner.config.training.regimes, *deciding))
-    return not any(planner.obstacle(network, regime) for regime in regimes)

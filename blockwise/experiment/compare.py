@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blockwise.experiment.assumptions import assumptions
+from blockwise.experiment.boards import beside
 from blockwise.experiment.described import config_of, data_of, device_of, model_of, paper_accounting
 from blockwise.experiment.planned import baselines, planned_row
 from blockwise.experiment.prepared import Prepared
@@ -42,6 +43,7 @@ def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher | N
         regimes=tuple(regimes),
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
+        boards=beside(prepared),
         config=config_of(prepared),
         assumptions=assumptions(prepared),
         environment=conditions,

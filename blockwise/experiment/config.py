@@ -74,9 +74,11 @@ class Config:
         return self.training.learning_rate
 
     def learning(self) -> dict[str, Any]:
-        """The flat settings that decide what is learnt and counted: all but the output's."""
+        """The flat settings that decide what is learnt and counted: all but the output's and other boards."""
         groups = (self.board, self.network, self.images, self.quantization, self.training)
-        return {key: value for group in groups for key, value in asdict(group).items()}
+        found = {key: value for group in groups for key, value in asdict(group).items()}
+        del found["other_devices"]
+        return found
 
     def fingerprint(self, *extra: object) -> str:
         """A short hash of :meth:`learning` and whatever else must agree."""

@@ -1,22 +1,24 @@
 """How a configuration plans any network on its board."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from blockwise.experiment.config import Config
 from devices.boards.profile import Device
 from devices.network import Network
 from devices.planning import Plan
 from devices.program.accountings import DEVICE
-from devices.program.regimes import BEST, Step, schedule, update_of
+from devices.program.made_once import Schedules
+from devices.program.regimes import BEST, Step, update_of
 from devices.trainability import Obstacle, obstacle
 
 
 @dataclass(frozen=True)
 class Planner:
-    """A configuration and the board that it names."""
+    """A configuration and the board that it names, or another; planners of several share their schedules."""
 
     config: Config
     device: Device
+    schedules: Schedules = field(default_factory=Schedules, repr=False, compare=False)
 
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of, at the run's batch size or another."""
@@ -28,6 +30,10 @@ class Planner:
             limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
             twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
         )  # fmt: skip
+
+    def on(self, device: Device) -> "Planner":
+        """The same for another board."""
+        return replace(self, device=device)
 
     def update(self, regime: str) -> str:
         """When gradients are applied in ``regime``: in its plan, and in its training."""
@@ -49,4 +55,5 @@ class Planner:
         )
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:
-        return Plan(self.device, regime, step.batch, self.update(regime), schedule(regime, network, step))
+        program = self.schedules.of(regime, network, step)
+        return Plan(self.device, regime, step.batch, self.update(regime), program)

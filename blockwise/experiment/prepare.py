@@ -37,11 +37,8 @@ def prepare(
     of those that the configuration names. Raises InputError for what does not exist, does not fit together
     or cannot be trained.
     """
-    device = board.load(device or config.board.device, config.board.reserve_kib)
-    dataset = _images(config) if images is None else images
-    own = _in_file(config, dataset) if own is None else own
-    network = None if own is None else _fitting(own, dataset)
-    prepared = Prepared(config, device, dataset, network, initial=initial or _initial(config))
+    prepared = named(config, images, own, device, initial)
+    _ = prepared.other_devices
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
     _ = prepared.accelerator
@@ -55,6 +52,24 @@ def prepare(
         _check_room(prepared)
         _check_compiler(prepared)
     return prepared
+
+
+def named(
+    config: Config,
+    images: data.Dataset | None = None,
+    own: nn.Module | None = None,
+    device: Device | None = None,
+    initial: Weights | None = None,
+) -> Prepared:
+    """What the configuration names, loaded; whether its parts go together is not looked at yet.
+
+    Arguments as of :func:`prepare`. Raises InputError for what does not exist.
+    """
+    device = board.load(device or config.board.device, config.board.reserve_kib)
+    dataset = _images(config) if images is None else images
+    own = _in_file(config, dataset) if own is None else own
+    network = None if own is None else _fitting(own, dataset)
+    return Prepared(config, device, dataset, network, initial=initial or _initial(config))
 
 
 def _in_file(config: Config, dataset: data.Dataset) -> nn.Module | None:

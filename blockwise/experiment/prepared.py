@@ -6,7 +6,8 @@ from functools import cached_property
 import torch
 
 from blockwise import data, models
-from blockwise.experiment.choice import INTEGER_HEADS, Chosen, choose
+from blockwise.experiment import board
+from blockwise.experiment.choice import INTEGER_HEADS, Chosen, Heads
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial import taking
 from blockwise.experiment.initial.integers import quantize_into
@@ -42,18 +43,27 @@ class Prepared:
         """Plans any network on the board."""
         return Planner(self.config, self.device)
 
+    @cached_property
+    def other_devices(self) -> tuple[Device, ...]:
+        """The boards that the network is planned for beside its own. Raises InputError for an unknown one."""
+        names = self.config.board.other_devices
+        return tuple(board.load(name, self.config.board.reserve_kib) for name in names)
+
     @property
     def width(self) -> float | None:
         """Channels of the first stage; None for a network that does not scale."""
         return width_of(self.config.network)
 
     @cached_property
+    def heads(self) -> Heads:
+        """The local heads that may be chosen."""
+        sizes = (int(self.width or 0), len(self.dataset.classes), *self.dataset.in_shape)
+        return Heads(self.planner, lambda: self.chain(trained=False), *sizes)
+
+    @cached_property
     def chosen(self) -> Chosen:
         """Head and cut, with the network so cut: those that are taken, or else by the configuration."""
-        if self.taken is not None:
-            return self.taken
-        sizes = (int(self.width or 0), len(self.dataset.classes), *self.dataset.in_shape)
-        return choose(self.planner, lambda: self.chain(trained=False), *sizes)
+        return self.heads.choose(self.planner) if self.taken is None else self.taken
 
     @property
     def head(self) -> str:

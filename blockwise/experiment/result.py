@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from blockwise.experiment.board_rows import BoardRow
 from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.step_rows import LayerRow, PlacedTensor, RunInfo
 from blockwise.training.outcome import Divergence, Host, Training
@@ -215,6 +216,7 @@ class Result:
     seconds: float
     created: str  # ISO 8601, UTC
     initial: Taken | None = None  # trained weights that it started from
+    boards: tuple[BoardRow, ...] = ()  # the same network on several, where more than one was asked for
     files: dict[str, str] = field(default_factory=dict)  # what -> file name within the out folder
     schema_version: int = SCHEMA_VERSION
 

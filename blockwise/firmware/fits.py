@@ -11,7 +11,6 @@ from blockwise.firmware.cores import core_of
 from devices.boards import profile
 from devices.boards.profile import Device
 from devices.errors import InputError
-from devices.planning import Plan
 from devices.program.regimes import find
 
 
@@ -21,18 +20,13 @@ def check_fits(prepared: Prepared, regime: str) -> None:
     plan = prepared.plan(regime)
     if plan.fits:
         return
-    device, missing = plan.device, missing_bytes(plan)
+    device, missing = plan.device, plan.missing_bytes
     raise InputError(
         f"firmware for {device.name}",
         got=f"{regime} with a peak of {plan.peak_bytes:,} bytes, {missing:,} too many",
         wanted=f"a plan within {device.usable_bytes:,} of {device.ram_bytes:,}, the rest reserved",
         do="; ".join(_advice(prepared, regime)) or "choose a smaller network or another regime",
     )
-
-
-def missing_bytes(plan: Plan) -> int:
-    """By which the RAM is too short, for the bytes or for their addresses."""
-    return max(plan.peak_bytes - plan.device.usable_bytes, plan.placement.missing_bytes)
 
 
 def _advice(prepared: Prepared, regime: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from blockwise.experiment.result import PagingInfo, Result
 from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.bars import Bars
+from blockwise.report.boards import BESIDE, LEGEND, boards_table, obstacle_notes
 from blockwise.report.facts import facts, paper_lines, run_line
 from blockwise.report.paging import paging_lines
 from blockwise.report.tables import (
@@ -76,6 +77,9 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     parts: list[RenderableType] = [_facts(result), _verdict(result), Bars(result)]
     if result.regimes:
         parts += [Padding(memory_table(result), (1, 0, 0, 0)), footnote(batch_note(result))]
+    if result.boards:
+        parts += [title("Boards", BESIDE), boards_table(result.boards)]
+        parts += map(footnote, (LEGEND, *obstacle_notes(result.boards)))
     parts += [
         title("Backpropagation, plain and engineered", "peak and work of one step"),
         baseline_table(result),

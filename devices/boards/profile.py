@@ -17,11 +17,13 @@ from devices.boards.profile_file import parse
 from devices.errors import InputError, unknown_name
 
 __all__ = [
-    "KIB", "PROFILES", "Device", "Flash", "Region", "by_any_name", "catalogue", "load", "parse", "read",
-    "read_folder",
+    "KIB", "PROFILES", "TEMPLATE", "Device", "Flash", "Region", "by_any_name", "catalogue", "load", "parse",
+    "read", "read_folder",
 ]  # fmt: skip
 
 PROFILES = Path(__file__).parent / "profiles"
+TEMPLATE = Path(__file__).parent / "template.toml"
+"""A commented profile to be filled in; it loads as it is."""
 
 
 def catalogue() -> dict[str, Device]:

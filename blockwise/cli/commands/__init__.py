@@ -28,6 +28,7 @@ COMPARE = Command("compare", "train under several regimes and count every byte")
 
 COMMANDS: dict[str, Command] = {
     "arena": Command("arena", "place buffers with known lifetimes in one stretch of memory"),
+    "boards": Command("boards", "which boards can train a network, and what the others lack"),
     "firmware": Command("firmware", "a training step as C for the board, emulated and compared"),
     "fit": Command("fit", "what would fit a board, and at what price"),
     "methods": Command("methods", "the catalogue of quantization methods"),

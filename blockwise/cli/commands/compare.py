@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def parse(arguments: Sequence[str]) -> Config:
     of the preset is.
     """
     flags.check(arguments)
+    arguments, others = flags.several(arguments, "--device")
+    config = _asked_for(arguments)
+    if not others:
+        return config
+    return replace(config, board=replace(config.board, other_devices=tuple(dict.fromkeys(others))))
+
+
+def _asked_for(arguments: Sequence[str]) -> Config:
     folder, preset = _asked(arguments)
     if preset is not None and preset not in PRESETS:
         raise unknown_name("--preset", preset, PRESETS)

@@ -11,12 +11,13 @@ small run is of least use to tensors, and the longer ones stay whole.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate, islice, pairwise, permutations
 
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.memory.arena import rules, solver
-from devices.memory.arena.buffers import Buffer, buffers_of, peak_of
+from devices.memory.arena.buffers import Arena, Buffer, buffers_of, peak_of
 from devices.memory.arena.items import Integers, Items, items_of
 from devices.memory.arena.limits import NOWHERE, Walls
 from devices.memory.arena.planner import check, pack
@@ -110,7 +111,7 @@ def place_on(
     alone = largest.room(alignment)
     single = sum(run.room(alignment) > 0 for run in runs) <= 1
     seconds = time_limit if single else 0.0
-    arena = pack(buffers, alignment, seed=seed, workers=workers)
+    arena = _packed(buffers, alignment, seed, workers)
     if arena.height > alone and (arena.proven_bound <= alone or seconds):
         told = pack(buffers, alignment, capacity=alone, time_limit=seconds, seed=seed, workers=workers)
         proven_bound = max(arena.proven_bound, told.proven_bound)
@@ -121,6 +122,12 @@ def place_on(
         proven = not missing or arena.proven_bound > alone
         return Placement(buffers, runs, places, alignment, arena.bound, missing, proven, arena.method)
     return _across(buffers, runs, alignment, time_limit, seed, workers)
+
+
+@lru_cache(maxsize=64)
+def _packed(buffers: tuple[Buffer, ...], alignment: int, seed: int, workers: int) -> Arena:
+    """In one stretch of memory: the same for every board."""
+    return pack(buffers, alignment, seed=seed, workers=workers)
 
 
 def _largest(runs: Sequence[RamRun], alignment: int) -> RamRun:

@@ -123,14 +123,11 @@ def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
 def test_a_command_that_there_is_none_of_is_answered_with_those_there_are(capsys):
     line = refusal(capsys, "run", "--device", "stm32")
     assert "did you mean" not in line
-    assert (
-        "wanted one of arena, export, firmware, fit, methods, study, or flags alone, which compare regimes"
-        in line
-    )
+    assert "wanted one of arena, boards, export, firmware, fit, methods, study, or flags alone, which" in line
     assert "did you mean 'export'" in refusal(capsys, "exprot")
 
 
-COMMANDS = ["", "arena", "fit", "methods", "export", "study memory", "study qat", "study precision",
+COMMANDS = ["", "arena", "boards", "fit", "methods", "export", "study memory", "study qat", "study precision",
             "study integer"]  # fmt: skip
 
 

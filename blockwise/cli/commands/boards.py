@@ -1,0 +1,113 @@
+"""``run.py boards``: on which boards a network can be trained, and what the others lack."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise.cli import flags
+from blockwise.experiment import board
+from blockwise.experiment.boards import on_boards
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import named
+from blockwise.experiment.settings import (
+    BoardSettings,
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
+from blockwise.report import boards as boards_report
+from blockwise.report.console import make_console, show
+from blockwise.system.exit_codes import FITS, NONE_FITS
+from blockwise.system.streams import print_json
+from devices.boards import profile
+
+DESCRIPTION = (
+    "Which boards can train this network, by which regimes, and what do the others lack? Plans every regime "
+    "on every board; nothing is trained. A profile of a board of your own: run.py boards --template > my.toml"
+)
+
+
+@dataclass(frozen=True)
+class WhichBoards:
+    """Which boards, and what to print."""
+
+    device: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="NAME|PATH.toml ...", help="Boards (see run.py --list-devices), or profiles.",
+            help_behavior_hint="(default: all built-in ones)",
+        ),
+    ] = ()  # fmt: skip
+    reserve_kib: Annotated[
+        int | None,
+        arg(
+            metavar="KIB", help="RAM kept free for stack and system, of each.",
+            help_behavior_hint="(default: the profile's)",
+        ),
+    ] = None  # fmt: skip
+    json: Annotated[bool, arg(help="Print every figure as JSON instead of a table.")] = False
+    template: Annotated[bool, arg(help="Print a commented profile to be filled in, and stop.")] = False
+
+
+@dataclass(frozen=True)
+class WhichImages(ImageSettings):
+    """The images: of a shape, or those of a set."""
+
+    data: Annotated[
+        str,
+        arg(help="Plan for the images of this set, as run.py has it.", help_behavior_hint="(default: none)"),
+    ] = ""
+    in_shape: Annotated[
+        tuple[int, ...] | None,
+        arg(
+            metavar="C H W",
+            help="Shape of the images where no --data is named; C L of signals, F of features.",
+        ),
+    ] = (3, 32, 32)
+
+    @property
+    def settings(self) -> ImageSettings:
+        """Those of a comparison."""
+        given = {f.name: getattr(self, f.name) for f in fields(ImageSettings)}
+        if self.data:
+            return ImageSettings(**given | {"in_shape": None})
+        return ImageSettings(**given | {"data": ImageSettings.data})
+
+
+@dataclass(frozen=True)
+class BoardsOptions:
+    """All flags, in groups."""
+
+    boards: WhichBoards = field(default_factory=WhichBoards)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    images: WhichImages = field(default_factory=WhichImages)
+    quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    @property
+    def config(self) -> Config:
+        """The configuration of a comparison on any one board."""
+        groups = self.network, self.images.settings, self.quantization, self.training
+        return Config(BoardSettings(), *groups, OutputSettings(dry_run=True))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Plan and print; returns the exit code."""
+    options = flags.parse(BoardsOptions(), arguments, prog="run.py boards", description=DESCRIPTION)
+    asked = options.boards
+    if asked.template:
+        print(profile.TEMPLATE.read_text("utf-8"), end="")
+        return FITS
+    names = asked.device or profile.catalogue()
+    devices = list(dict.fromkeys(board.load(name, asked.reserve_kib) for name in names))
+    result = on_boards(named(options.config, device=devices[0]), devices)
+    if asked.json:
+        print_json(json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        show(boards_report.render(result), make_console())
+    return FITS if result.smallest else NONE_FITS

@@ -1,0 +1,36 @@
+"""What several boards have for one network, as a result holds it: plain objects of JSON types."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OnBoard:
+    """A regime on a board, in bytes. Where it ``fits`` nothing is missing."""
+
+    regime: str
+    peak_bytes: int
+    fits: bool
+    missing_bytes: int  # of RAM: for the live bytes at least, or else for a place for each tensor
+    flash_missing_bytes: int
+    macs_per_step: int
+    head: str  # under which blocks are trained there, "" where the regime has no heads
+    obstacle: str = ""  # why it cannot be trained anywhere, if so
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A board with every regime on it."""
+
+    name: str
+    title: str
+    core: str
+    clock_mhz: float
+    ram_bytes: int
+    usable_bytes: int  # without the reserve
+    regimes: tuple[OnBoard, ...]
+
+    @property
+    def leanest(self) -> OnBoard | None:
+        """The regime that fits with the lowest peak, of equal ones the first; None where none fits."""
+        fitting = [regime for regime in self.regimes if regime.fits]
+        return min(fitting, key=lambda regime: regime.peak_bytes) if fitting else None

@@ -1,0 +1,75 @@
+"""One network on several boards, on the terminal: boards by regimes, and the smallest that trains it."""
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from blockwise.experiment.board_rows import BoardRow, OnBoard
+from blockwise.experiment.boards import BoardsResult
+from blockwise.report.side_by_side import SideBySide, TableRow
+from blockwise.report.text import ABSENT, join, kib, shape, size
+
+LEGEND = "KiB of usable RAM that are left where a regime fits, or else missing"
+NO_PRICES = "By size, not by price: profiles of boards have no prices. --json tells the local heads."
+BESIDE = "the network as it is trained here, with the same head and cut"
+
+
+def render(result: BoardsResult) -> RenderableType:
+    """The network, the table, what it means, and the smallest board."""
+    table = Padding(boards_table(result.rows), (1, 0, 0, 0))
+    notes = [f"{LEGEND}.", NO_PRICES, *obstacle_notes(result.rows)]
+    head = (Text(answer(result), style="bold"), Text(subject(result)))
+    return Group(*head, table, *(Text(note, style="dim") for note in notes))
+
+
+def answer(result: BoardsResult) -> str:
+    """The smallest board on which a regime fits, and which. It is not called cheapest: prices are unknown."""
+    row = result.smallest
+    best = None if row is None else row.leanest
+    if row is None or best is None:
+        return f"Boards that train {result.model} under one of these regimes: none of {len(result.rows)}."
+    others = [cell.regime for cell in row.regimes if cell.fits and cell is not best]
+    also = f"; {join(others)} too" if others else ""
+    return (
+        f"The smallest board that trains {result.model}: {row.title} (--device {row.name}) by {best.regime}, "
+        f"a peak of {size(best.peak_bytes)} in {size(row.usable_bytes)} of usable RAM{also}."
+    )
+
+
+def subject(result: BoardsResult) -> str:
+    """What is to be trained."""
+    width = f" of width {result.width:g}" if result.width is not None else ""
+    return (
+        f"{result.model}{width}, {shape(result.in_shape)}, {result.classes} classes, {result.parameters:,} "
+        f"parameters; {result.method} {result.bits}, batch {result.batch_size}."
+    )
+
+
+def boards_table(rows: tuple[BoardRow, ...]) -> SideBySide:
+    """A row for each board, a column for each regime."""
+    columns = ["usable", *(cell.regime for cell in rows[0].regimes)]
+    lines = []
+    for row in rows:
+        cells = (kib(row.usable_bytes), *(_cell(cell, row.usable_bytes) for cell in row.regimes))
+        lines.append(TableRow(row.name, cells, style="bold" if row.leanest else ""))
+    return SideBySide("board", columns, lines)
+
+
+def _cell(found: OnBoard, usable: int) -> str:
+    if found.obstacle:
+        return ABSENT
+    if found.fits:
+        return f"fits, {kib(usable - found.peak_bytes)}"
+    if found.missing_bytes:
+        return f"lacks {kib(found.missing_bytes)}"
+    return f"lacks {kib(found.flash_missing_bytes)} flash"
+
+
+def obstacle_notes(rows: tuple[BoardRow, ...]) -> list[str]:
+    """Why cells have a dash, each reason once."""
+    where: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for cell in row.regimes:
+            if cell.obstacle:
+                where.setdefault(cell.obstacle, {})[cell.regime] = None
+    return [f"{ABSENT} {join([*names])} cannot run: {reason}" for reason, names in where.items()]

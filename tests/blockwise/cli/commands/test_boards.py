@@ -1,0 +1,88 @@
+"""``run.py boards`` and several boards in the default command."""
+
+import json
+
+import pytest
+
+from blockwise.cli import flags
+from blockwise.cli import main as cli
+from blockwise.cli.commands.compare import parse
+from devices.boards import profile
+
+SMALL = ["--model", "plain4", "--width", "8", "--in-shape", "1", "8", "8", "--batch-size", "4"]
+REGIMES = ["--regimes", "bp", "local", "niti-local"]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_built_in_board_has_a_row_with_a_verdict_for_every_regime(capsys):
+    assert cli.main(["boards", *SMALL, *REGIMES]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "\x1b" not in out and max(map(len, out.splitlines())) <= 100
+    assert out.startswith("The smallest board that trains plain4: ")
+    for name in profile.catalogue():
+        (row,) = [line for line in out.splitlines() if line.startswith(f"{name} ")]
+        assert row.count("fits") + row.count("lacks") == 3
+
+
+def test_the_figures_are_json_with_boards_by_their_ram(capsys):
+    assert cli.main(["boards", *SMALL, *REGIMES, "--device", "stm32", "rp2040", "pico", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found["rows"]] == ["rp2040", "stm32f746-disco"]
+    assert found["ordered_by"] == "usable RAM" and found["smallest"] == "rp2040"
+    assert {"regime", "peak_bytes", "fits", "missing_bytes", "head"} <= set(found["rows"][0]["regimes"][0])
+
+
+def test_where_no_board_trains_it_the_exit_code_is_3(capsys):
+    assert cli.main(["boards", *SMALL, "--regimes", "bp", "--device", "stm32f103"]) == 3
+    assert "none of 1" in capsys.readouterr().out
+
+
+def test_the_template_is_a_profile_that_the_command_takes(capsys, tmp_path):
+    assert cli.main(["boards", "--template"]) == 0
+    (tmp_path / "my.toml").write_text(capsys.readouterr().out, "utf-8")
+    assert cli.main(["boards", *SMALL, *REGIMES, "--device", "my.toml", "stm32", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["name"] for row in rows] == ["my-board", "stm32f746-disco"]
+
+
+@pytest.mark.parametrize("arguments", [["--device", "nope"], ["--device", "stm32", "--dry-run"]])
+def test_what_cannot_be_is_one_line(arguments, capsys):
+    assert cli.main(["boards", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "others"),
+    [
+        (["--device", "a", "b", "c", "--epochs", "2"], ["--device", "a", "--epochs", "2"], ("b", "c")),
+        (["--epochs", "2", "--device=a", "b"], ["--epochs", "2", "--device=a"], ("b",)),
+        (["--device", "a"], ["--device", "a"], ()),
+        (["--device", "--quiet"], ["--device", "--quiet"], ()),
+        (["--regimes", "bp", "local"], ["--regimes", "bp", "local"], ()),
+    ],
+)
+def test_further_values_of_a_flag_are_told_apart(given, kept, others):
+    assert flags.several(given, "--device") == (kept, others)
+
+
+def test_several_boards_are_the_first_one_s_run_and_a_table(capsys, tmp_path):
+    flags_of_run = [*SMALL, *REGIMES, "--dry-run", "--out", "run", "--json"]
+    assert cli.main(["--device", "rp2040", "stm32", "stm32f103", *flags_of_run]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["device"]["name"] == "rp2040"
+    assert [row["name"] for row in found["boards"]] == ["stm32f103", "rp2040", "stm32f746-disco"]
+    own = {cell["regime"]: cell["peak_bytes"] for cell in found["boards"][1]["regimes"]}
+    assert own == {row["regime"]: row["peak_bytes"] for row in found["regimes"]}
+    assert parse(["--resume", "run"]).board.other_devices == ("stm32", "stm32f103")
+
+
+def test_an_unknown_board_among_several_is_refused_before_any_work(capsys, tmp_path):
+    assert cli.main(["--device", "stm32", "nope", *SMALL, "--dry-run", "--out", "run"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "nope" in err
+    assert not (tmp_path / "run").exists()
