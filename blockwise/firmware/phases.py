@@ -26,7 +26,7 @@ class Phase:
 def phases(schedule: Schedule) -> tuple[Phase, ...]:
     """In order. A schedule that trains all blocks at once has one phase, which neither begins nor ends."""
     operations = schedule.operations
-    starts = [i for i, operation in enumerate(operations) if operation.action == LOAD]
+    starts = [i for i, operation in enumerate(operations) if operation.action == LOAD] or [0]
     found, done = [], 0
     for start, following in zip(starts, [*starts[1:], len(operations)], strict=True):
         last = next((i for i in range(start, following) if _comes_behind(operations[i])), following)

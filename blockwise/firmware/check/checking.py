@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from blockwise.firmware.cores import PACES, core_of
 from blockwise.firmware.emit import linker
 from blockwise.firmware.emulators import Emulator, Run, Watch
 from blockwise.firmware.emulators.program import Program, program_of
+from blockwise.firmware.phases import phases
 from blockwise.firmware.toolchains import Built, Toolchain
 from devices.errors import InputError
 
@@ -123,14 +125,27 @@ def _cost(run: Run, subject: Subject) -> StepCost | None:
     for counted in run.instructions.values():
         for number, count in counted.by_operation.items():
             totals[number] = totals.get(number, 0) + count
+    names = _names(subject)
     operations = tuple(
-        OperationCost(number, operation.name, totals[number], operation.macs)
+        OperationCost(number, names[number], totals[number], operation.macs)
         for number, operation in enumerate(subject.schedule.operations)
         if number in totals
     )
     pace = PACES[core_of(subject.device).name]
     between = sum(counted.between for counted in run.instructions.values())
     return StepCost(operations, between, subject.device.clock_mhz, pace.cycles_per_instruction, pace.rests_on)
+
+
+def _names(subject: Subject) -> list[str]:
+    """Of the operations; one that several phases perform tells in which it stands."""
+    names = [operation.name for operation in subject.schedule.operations]
+    often = {name for name, count in Counter(names).items() if count > 1}
+    found = phases(subject.schedule)
+    for number, phase in enumerate(found, 1):
+        for index in phase.step:
+            if names[index] in often and len(found) > 1:
+                names[index] += f" (phase {number})"
+    return names
 
 
 def _traced(run: Run, subject: Subject, memory: MemoryMap) -> Traced | None:

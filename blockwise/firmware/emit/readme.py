@@ -15,6 +15,8 @@ constant shapes, literal addresses. {board}
 - `blockwise.h` is what your own program calls; `main.c` is an example of one. {predicts}
 - `step.c` is the step. `kernels/` has what its operations are made of.
 - `check.c` performs what the file `check.in` asks for, so that another program can compare every step.
+
+Where a comment names a document of docs/, it is Blockwise's own, which stands beside its source.
 """
 
 BUILD = """\

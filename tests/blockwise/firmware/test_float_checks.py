@@ -44,6 +44,9 @@ def test_a_board_ends_with_the_bits_of_the_same_c_on_a_computer(tmp_path):
     found = checked(tmp_path / "out", "local-resident", 6, model="cnn", method="lsq", device="stm32f405")
     assert found.wrong == ()
     assert found.compared.steps == 6
+    names = [operation.name for operation in found.cost.operations]
+    assert len(set(names)) == len(names)
+    assert "load batch (phase 1)" in names  # that every phase loads
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ DECLARATIONS = (
     "",
     "/* The learning rate in bits, -1 to 7: 5, after half of a training 4, after three quarters 3. */",
     "void blockwise_set_mu(int32_t mu);",
+    "/* The same as a saved training and check.c have it, in 32 bits. */",
     "void blockwise_set_rate_bits(uint32_t mu);",
     "",
     "/* CRC-32 of all weights: the digest of the same training on a computer. */",
