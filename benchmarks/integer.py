@@ -85,7 +85,9 @@ def stepper(regime: str) -> Callable[[], object]:
     net = net.to(memory_format=LAYOUT).train()
     y = torch.arange(TIMED_BATCH) % 10
     phase = ALL_REGIMES[regime].phases(net)[0]
-    updater = numerics_of(net).updater(net, TrainOptions(1, TIMED_BATCH, "sgd-momentum", 0.01, False, 0))
+    updater = numerics_of(net).updater(
+        net, TrainOptions(1, TIMED_BATCH, "sgd-momentum", 0.01, False, 0), regime
+    )
 
     def step() -> None:
         updater.set_progress(0, 100)

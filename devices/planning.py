@@ -109,7 +109,7 @@ def plan(
     weight_bits: int = 3, activation_bits: int = 3, edge_bits: int = 8,
     weights: QuantizerMemory = ONE_STEP, activations: QuantizerMemory = ONE_STEP,
     edge_weights: QuantizerMemory | None = None, residual: Residual = "codes",
-    requantize: str = REQUANTIZE[0],
+    requantize: str = REQUANTIZE[0], perturbations: int = 1, backprop_blocks: int = 1,
     blocks: str | int = DEFAULT_BLOCKS, head: str = DEFAULT_HEAD, table: CostTable = DEVICE,
 ) -> Plan:  # fmt: skip
     """The memory plan of one training step.
@@ -123,6 +123,8 @@ def plan(
     passes at a time.
     ``requantize`` says whether sums of integer regimes are "buffered", computed "twice", or
     ("auto") computed twice where their buffers would not fit the board.
+    ``perturbations`` are the random directions of a zeroth-order step, ``backprop_blocks`` the last blocks
+    that a hybrid one trains by backpropagation.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     _check(model, batch_size, micro_batch, update, requantize)
@@ -132,11 +134,12 @@ def plan(
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes, requantize == "twice", requantize == "auto",
+        perturbations, backprop_blocks,
     )  # fmt: skip
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
     )
-    found = obstacle(network, regime, batch_size, micro_batch)
+    found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks)
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))

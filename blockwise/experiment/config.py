@@ -13,6 +13,7 @@ from blockwise.experiment.settings import (
     OutputSettings,
     QuantizationSettings,
     TrainingSettings,
+    ZerothOrderSettings,
 )
 from devices.errors import InputError
 from devices.network import Residual
@@ -28,6 +29,7 @@ class Config:
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    zeroth_order: ZerothOrderSettings = field(default_factory=ZerothOrderSettings)
 
     def __post_init__(self) -> None:
         """Check what groups only show together: each has checked itself."""
@@ -75,7 +77,9 @@ class Config:
 
     def learning(self) -> dict[str, Any]:
         """The flat settings that decide what is learnt and counted: all but the output's and other boards."""
-        groups = (self.board, self.network, self.images, self.quantization, self.training)
+        groups = (
+            self.board, self.network, self.images, self.quantization, self.training, self.zeroth_order,
+        )  # fmt: skip
         found = {key: value for group in groups for key, value in asdict(group).items()}
         del found["other_devices"]
         return found

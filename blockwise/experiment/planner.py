@@ -29,6 +29,7 @@ class Planner:
             self.update(regime) == "fused", DEVICE, micro_batch=training.micro_batch,
             limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
             twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
+            perturbations=config.zeroth_order.zo_directions, backprop_blocks=config.zeroth_order.zo_backprop,
         )  # fmt: skip
 
     def on(self, device: Device) -> "Planner":
@@ -51,7 +52,11 @@ class Planner:
         """Why ``regime`` cannot be trained; None if it can."""
         training = self.config.training
         return obstacle(
-            network, regime, training.batch_size if batch is None else batch, training.micro_batch
+            network,
+            regime,
+            training.batch_size if batch is None else batch,
+            training.micro_batch,
+            self.config.zeroth_order.zo_backprop,
         )
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:

@@ -21,6 +21,7 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
         schedule=training.schedule,
         weight_decay=training.weight_decay,
         mu=training.mu,
+        perturbation=config.zeroth_order.perturbation,
         stages=ONE_STAGE if find(regime).is_integer else config.stages,  # integers have no quantizers
         accelerator=prepared.accelerator,
         compile=training.compile,

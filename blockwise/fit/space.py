@@ -64,9 +64,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Space:
-    """The values of each axis; ``bits`` are pairs of weight and activation bits."""
+    """The values of each axis; ``bits`` are pairs of weight and activation bits.
 
-    regimes: tuple[str, ...] = tuple(REGIMES)
+    Zeroth-order regimes are searched where they are asked for: a step of theirs costs least and teaches
+    least, so that beside them nothing else would be shown.
+    """
+
+    regimes: tuple[str, ...] = tuple(name for name, regime in REGIMES.items() if not regime.perturbs)
     blocks: tuple[str, ...] = ("stages", "residual", "2", "4", "auto")
     heads: tuple[str, ...] = ("gap", "lookahead:8", "lookahead:16", "lookahead:32", "lookahead:64")
     norms: tuple[str, ...] = ("batch", "batch-recompute", "group")
@@ -121,11 +125,16 @@ def candidates(space: Space, atlas: Atlas) -> Iterator[Candidate]:
             micros = {batch: _micro_batches(space, regime, batch, network) for batch in space.batches}
             rest = product(space.batches, space.bits, _updates(space, regime, key))
             for batch, (weights, activations), update in rest:
-                for micro, optimizer in product(micros[batch], space.optimizers):
+                for micro, optimizer in product(micros[batch], _optimizers(space, regime)):
                     yield Candidate(
                         regime, key.blocks, key.head, norm, batch, optimizer, weights, activations, update,
                         micro,
                     )  # fmt: skip
+
+
+def _optimizers(space: Space, regime: str) -> tuple[str, ...]:
+    """One stands for all where the regime has its own."""
+    return space.optimizers if REGIMES[regime].has_optimizer else space.optimizers[:1]
 
 
 def _keys(space: Space, atlas: Atlas, regime: str, norm: str) -> Sequence[NetworkKey]:

@@ -26,6 +26,8 @@ class TrainableNet(nn.Module):
     bodies: nn.ModuleList
     tails: nn.ModuleList
     heads: nn.ModuleList
+    directions: Any = None
+    """Along which a zeroth-order step goes; set by what updates its weights."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -6,6 +6,7 @@ from blockwise.training.bp import Backpropagation
 from blockwise.training.bp_checkpoint import CheckpointedBackpropagation
 from blockwise.training.bp_micro import MicroBatchBackpropagation
 from blockwise.training.integer import IntegerBackpropagation, IntegerLocalLearning
+from blockwise.training.integer_zeroth_order import IntegerZerothOrder
 from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from blockwise.training.options import TrainOptions, Watcher
@@ -13,6 +14,7 @@ from blockwise.training.phase import Procedure
 from blockwise.training.run import Run
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
+from blockwise.training.zeroth_order import ZerothOrder
 from devices.program.regimes import DEFAULT_REGIMES, find
 from devices.program.regimes import INTEGER_REGIMES as PLANNED
 
@@ -44,10 +46,18 @@ REGIMES: dict[str, Procedure[BlockNet]] = {
         LocalLearning(),
         LocalLearning("local-paged"),
         ResidentLocalLearning(),
+        ZerothOrder(),
+        ZerothOrder("zo-hybrid"),
     )
 }
 INTEGER_REGIMES: dict[str, Procedure[IntegerNet]] = {
-    name: IntegerLocalLearning(name) if regime.heads else IntegerBackpropagation(name)
+    name: (
+        IntegerZerothOrder(name)
+        if regime.perturbs
+        else IntegerLocalLearning(name)
+        if regime.heads
+        else IntegerBackpropagation(name)
+    )
     for name, regime in PLANNED.items()
 }
 """On integers alone."""

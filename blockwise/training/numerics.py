@@ -1,5 +1,6 @@
 """What the shared loop does otherwise with floats than with integers."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -12,12 +13,15 @@ from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.nets.blocks import BlockNet, compiled
 from blockwise.quant import ParameterRules, stored_bytes
+from blockwise.training.directions import DirectionUpdater
 from blockwise.training.evaluate import accuracy_one_by_one
 from blockwise.training.integer import IntegerUpdater
+from blockwise.training.integer_zeroth_order import IntegerDirectionUpdater
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Net
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import Updater
+from devices.program.regimes import find
 
 
 class WeightUpdater(Protocol):
@@ -63,8 +67,8 @@ class Numerics(Protocol[Net]):
         """What makes a network's input of uint8 images."""
         ...
 
-    def updater(self, net: Net, options: TrainOptions) -> WeightUpdater:
-        """What moves the weights that are to be trained."""
+    def updater(self, net: Net, options: TrainOptions, regime: str) -> WeightUpdater:
+        """What moves the weights that ``regime`` trains."""
         ...
 
     def compiled(self, net: Net) -> Net:
@@ -106,13 +110,13 @@ class FloatNumerics:
         """Zero mean and unit variance per channel."""
         return data.normalize
 
-    def updater(self, net: BlockNet, options: TrainOptions) -> Updater:
-        """Of the parameters that want gradients."""
-        parameters = (p for p in net.parameters() if p.requires_grad)
-        return Updater(
-            parameters, options.optimizer, fused=options.fused, rules=ParameterRules.of(net),
-            peak=options.learning_rate, schedule=options.schedule, weight_decay=options.weight_decay,
-        )  # fmt: skip
+    def updater(self, net: BlockNet, options: TrainOptions, regime: str) -> WeightUpdater:
+        """Of the parameters that want gradients; of a zeroth-order regime those behind its front do."""
+        if not find(regime).perturbs:
+            return _by_gradients(net.parameters(), net, options)
+        front = find(regime).front(len(net), options.perturbation.backprop_blocks)
+        rear = [p for part in (net.bodies, net.heads) for p in part[front:].parameters()]
+        return DirectionUpdater(net, front, options, _by_gradients(rear, net, options) if rear else None)
 
     def compiled(self, net: BlockNet) -> BlockNet:
         """By torch.compile, each for itself."""
@@ -153,9 +157,13 @@ class IntegerNumerics:
         """uint8: the network's first layer centres them."""
         return lambda images: images
 
-    def updater(self, net: IntegerNet, options: TrainOptions) -> IntegerUpdater:
+    def updater(self, net: IntegerNet, options: TrainOptions, regime: str) -> IntegerUpdater:
         """The schedule of mu."""
-        return IntegerUpdater(net, NITI_SCHEDULE.starting_at(options.mu))
+        schedule = NITI_SCHEDULE.starting_at(options.mu)
+        if not find(regime).perturbs:
+            return IntegerUpdater(net, schedule)
+        front = find(regime).front(len(net), options.perturbation.backprop_blocks)
+        return IntegerDirectionUpdater(net, schedule, front, options.seed, options.perturbation)
 
     def compiled(self, net: IntegerNet) -> IntegerNet:
         """As it is: integer layers choose their way by the values they meet."""
@@ -184,6 +192,14 @@ class IntegerNumerics:
     def accuracy_one_by_one(self, net: IntegerNet, split: Split, device: str) -> float:
         """A batch shares its exponents."""
         return accuracy_one_by_one(net, split, device)
+
+
+def _by_gradients(parameters: Iterable[nn.Parameter], net: BlockNet, options: TrainOptions) -> Updater:
+    return Updater(
+        (p for p in parameters if p.requires_grad), options.optimizer, fused=options.fused,
+        rules=ParameterRules.of(net), peak=options.learning_rate, schedule=options.schedule,
+        weight_decay=options.weight_decay,
+    )  # fmt: skip
 
 
 @cache

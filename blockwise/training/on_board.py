@@ -8,18 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.layers.norms import ConstantNorm
-from blockwise.layers.weighted import Weighted
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
-from blockwise.quant.layers import FloatReLU, QuantActivation, QuantReLU, QuantWeighted, Shared, Signed
+from blockwise.quant.layers import FloatReLU
 from blockwise.quant.numeric.ranges import SMALLEST_STEP
 from blockwise.quant.on_board import QuantizerOnBoard, on_board
 from blockwise.quant.quantizer import Quantizer
+from blockwise.training.directions import DirectionUpdater
 from blockwise.training.sizes import SHARE
+from blockwise.training.tensors import own_quantizer, parameters_of, quantizes, weight_quantizer
 from blockwise.training.updater import Updater
 from devices.network import Layer
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Optimizer, Pace
+from devices.program.kernels.zeroth_order import Directions
 
 INPUT = ".input"
 """Behind the name of a layer: the quantizer of what it reads."""
@@ -31,8 +33,8 @@ STATES: dict[str, tuple[str, ...]] = {
 
 
 def machine_of(
-    chain: Chain, net: BlockNet, updater: Updater, optimizer: str, batch: tuple[Tensor, Tensor],
-    normalize: Callable[[Tensor], Tensor], layers: Mapping[str, Layer],
+    chain: Chain, net: BlockNet, updater: Updater | DirectionUpdater, optimizer: str,
+    batch: tuple[Tensor, Tensor], normalize: Callable[[Tensor], Tensor], layers: Mapping[str, Layer],
 ) -> FloatMachine:  # fmt: skip
     """A float machine that starts where ``net`` and ``updater`` stand; they stay as they are.
 
@@ -40,23 +42,24 @@ def machine_of(
     """
     modules = dict(modules_of(chain, net, layers))
     steps, states = _optimizer_state(updater, STATES[optimizer])
-    start, paces = {}, {}
+    start, paces, firsts = {}, {}, {}
     constraints: dict[str, Callable[[Tensor], Tensor]] = {}
     for name, module in modules.items():
         for what, value in tensors_of(module).items():
             start[f"{name}.{what}"] = value
         for what, parameters in parameters_of(module).items():
             key = f"{name}.{what}"
-            paces[key] = _pace(updater, parameters[0])
+            paces[key], firsts[key] = _pace(updater, parameters[0]), parameters[0]
             for i in range(len(STATES[optimizer])):
                 start[f"{key}.state{i + 1}"] = torch.cat([states(p, i) for p in parameters])
-        quantizer = _weight_quantizer(module)
+        quantizer = weight_quantizer(module)
         if quantizer is not None and type(quantizer).constrain is not Quantizer.constrain:
             constraints[f"{name}.weight"] = partial(_constrained, quantizer)
-    found = {name: on_board(q) for name, m in modules.items() if (q := _quantizes(m)) is not None}
+    found = {name: on_board(q) for name, m in modules.items() if (q := quantizes(m)) is not None}
     return FloatMachine(
         start, batch, normalize, found, Optimizer(optimizer, steps), paces,
         {name: m.form for name, m in modules.items() if isinstance(m, FloatReLU)}, constraints,
+        directions=_directions(updater, firsts) if isinstance(updater, DirectionUpdater) else None,
     )  # fmt: skip
 
 
@@ -86,45 +89,22 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
         found["running"] = torch.cat([module.scale, module.shift]).clone()
     elif getattr(module, "running_mean", None) is not None:
         found["running"] = torch.cat([module.running_mean, module.running_var])  # type: ignore[list-item]
-    quantizer = _own_quantizer(module)
+    quantizer = own_quantizer(module)
     if quantizer is not None and len(kept := QuantizerOnBoard.kept(quantizer)):
         found["levels"] = kept.clone()
     return found
 
 
-def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The trained tensors of a layer by what plans call them: scale and shift of a norm are its bias."""
-    quantizer = _own_quantizer(module)
-    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    is_norm = weight is not None and not isinstance(module, Weighted)
-    rows: dict[str, list[nn.Parameter | None]] = {
-        "weight": [] if is_norm else [weight],
-        "bias": [weight, bias] if is_norm else [bias],
-        "step": list(quantizer.parameters()) if quantizer is not None else [],
-    }
-    return {what: ps for what, found in rows.items() if (ps := [p for p in found if p is not None])}
+def _directions(updater: DirectionUpdater, firsts: Mapping[str, nn.Parameter]) -> Directions:
+    """Those of the step to come, by the names of tensors; ``firsts`` are their first parameters."""
+    given, steps = updater.directions, updater.directions.steps
+    numbers = {id(parts[0]): number for number, parts in given.tensors.items()}
+    return Directions(given.eps, lambda name, index: given.draw(numbers[id(firsts[name])], index, steps))
 
 
-def _own_quantizer(module: nn.Module) -> Quantizer | None:
-    """What has the values: the quantizer of magnitudes, where there is a sign beside it."""
-    found = _quantizes(module)
-    found = found.quantizer if isinstance(found, Shared | QuantActivation) else found
-    found = found.magnitude if isinstance(found, Signed) else found
-    assert found is None or isinstance(found, Quantizer)
-    return found
-
-
-def _quantizes(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, Quantizer | Signed | Shared | QuantActivation):
-        return module
-    return module.quantizer if isinstance(module, QuantReLU) else _weight_quantizer(module)
-
-
-def _weight_quantizer(module: nn.Module) -> Quantizer | None:
-    return module.weight_quantizer if isinstance(module, QuantWeighted) else None
-
-
-def _pace(updater: Updater, parameter: nn.Parameter) -> Pace:
+def _pace(updater: Updater | DirectionUpdater, parameter: nn.Parameter) -> Pace:
+    if isinstance(updater, DirectionUpdater) and updater.perturbs(parameter):
+        return Pace(*updater.pace(parameter))
     for optimizer in updater.optimizers:
         for group in optimizer.param_groups:
             if any(p is parameter for p in group["params"]):
@@ -136,7 +116,7 @@ def _pace(updater: Updater, parameter: nn.Parameter) -> Pace:
 
 
 def _optimizer_state(
-    updater: Updater, names: tuple[str, ...]
+    updater: Updater | DirectionUpdater, names: tuple[str, ...]
 ) -> tuple[int, Callable[[nn.Parameter, int], Tensor]]:
     """How many steps were made, and the i-th state of a parameter."""
     found = {p: dict(state) for o in updater.optimizers for p, state in o.state.items()}

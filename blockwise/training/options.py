@@ -1,7 +1,7 @@
 """What a training run is told."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,18 @@ class Silent:
 
 
 @dataclass(frozen=True)
+class Perturbation:
+    """How zeroth-order regimes step: how far they look, how fast they go, along how many directions."""
+
+    eps: float = 0.01  # of float weights: so far to either side
+    rate: float = 0.01  # their highest learning rate, by the schedule of the training
+    directions: int = 1  # of a step
+    backprop_blocks: int = 1  # the last blocks of a hybrid, which are trained by backpropagation
+    range: int = 15  # of 8-bit weights: so many units to either side at most
+    mu: int = 1  # their first learning rate, in bits
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """How to train, whatever the regime."""
 
@@ -48,6 +60,7 @@ class TrainOptions:
     seed: int
     schedule: str = "one-cycle"  # of the learning rate
     weight_decay: float = WEIGHT_DECAY
+    perturbation: Perturbation = field(default_factory=Perturbation)
     mu: int = 5  # the first learning rate of integer regimes, in bits
     stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device

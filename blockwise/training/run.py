@@ -82,7 +82,7 @@ class Run(Generic[Net]):
     def _train_phase(self, phase: Phase, updater_state: list[dict[str, Any]] | None, rss: PeakRSS) -> None:
         started = time.perf_counter()
         self._freeze(phase)
-        updater = self.numerics.updater(self.net, self.options)
+        updater = self.numerics.updater(self.net, self.options, self.regime.name)
         if updater_state is not None:
             updater.load_state_dict(updater_state)
         cache = self._cache(phase)

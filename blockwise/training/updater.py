@@ -104,9 +104,7 @@ class Updater:
             optimizer.load_state_dict(state)
 
     def _group(self, parameter: nn.Parameter) -> dict[str, Any]:
-        rule = self._rules.rules.get(parameter)
-        if rule is None:
-            rule = ParameterRule(weight_decay=self._weight_decay if parameter.ndim > 1 else 0.0)
+        rule = rule_of(parameter, self._rules, self._weight_decay)
         decay = {"weight_decay": rule.weight_decay, "size_decay": None}
         if rule.size:
             decay = {"weight_decay": 0.0, "size_decay": rule.weight_decay}
@@ -116,6 +114,12 @@ class Updater:
         """The optimizer state."""
         values = (v for o in self.optimizers for s in o.state.values() for v in s.values())
         return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def rule_of(parameter: Tensor, rules: ParameterRules, weight_decay: float) -> ParameterRule:
+    """How ``parameter`` is stepped: by its method's rule, or with the decay of weights if it is one."""
+    rule = rules.rules.get(parameter)
+    return rule or ParameterRule(weight_decay=weight_decay if parameter.ndim > 1 else 0.0)
 
 
 def _merged(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

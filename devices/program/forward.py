@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from devices.network import IMAGES, LABELS, Layer, Network
 from devices.network.bits import Bits
 from devices.network.layers import leading_to
-from devices.network.ops import ChannelDropout, CrossEntropy, FrozenNorm, Op, Row
+from devices.network.ops import CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
 from devices.program.parameter import Parameter
+from devices.program.passes import LossTarget, drawn, leaves_to_reader
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.values import Values, maker_of, mixed, with_roles
 
@@ -32,6 +33,9 @@ class ForwardLowering:
     optimizer = ""  # what torch.optim would need temporaries for
     gradient_bits = FLOAT_BITS  # of the error gradients of activations
     scatters = True  # whether a max pool's gradient is read through its positions
+    moves = True  # whether what follows the data does so in a first pass
+    streams = False  # whether passes in training that keep nothing leave sums to their readers, as at rest
+    tells: LossTarget | None = None  # where a loss adds its value, if anyone wants it
 
     def __init__(
         self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
@@ -85,7 +89,10 @@ class ForwardLowering:
             row = self.table.row(layer)
             only_reader = heirs.get(layer.name)
             idle = layer.op.drops and not training
-            streams = only_reader is not None and self._streams(layer, row, only_reader, training)
+            early = not training or (self.streams and not keep and not self._follows(layer))
+            streams = only_reader is not None and leaves_to_reader(
+                layer, row, only_reader, self.table, early=early, training=training
+            )
             if idle or streams or row.output == "view":
                 self._pass_on(layer, idle)
                 continue
@@ -98,15 +105,21 @@ class ForwardLowering:
             if row.remade and overwrites and keeps:
                 self._recipes[output] = (makers[layer.inputs[0]], layer)
             self._set_output(layer, sources, output, training, dropouts)
-            moved = self._moved(layer) if training and phase == "forward" else ()
-            evaluated = self._evaluated(layer, sources)
+            moved = self._moved(layer) if training and self.moves and phase == "forward" else ()
+            told, evaluated = self._told(layer), self._evaluated(layer, sources)
             self.program.emit(
                 "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *self._held(layer)),
-                results=(("output", output), *extras, *moved),
+                results=(("output", output), *extras, *moved, *told),
                 scratch=[name for x in evaluated for name in self._filter_scratch(x)],
+                adds=[name for _, name in told],
                 macs=sum(x.macs for x in evaluated) * self.images, at_rest=not training,
+                draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
+
+    def _told(self, layer: Layer) -> tuple[tuple[str, str], ...]:
+        """Where the value of a loss goes beside its gradient, by role."""
+        return ((self.tells.role, self.tells.tensor),) if self.tells and layer.op.is_loss else ()
 
     def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
         """The only reader of each layer that has but one, behind views."""
@@ -118,20 +131,6 @@ class ForwardLowering:
                 if readers[source] == 1 and found is not None:
                     heirs[source] = found
         return heirs
-
-    def _streams(self, layer: Layer, row: Row, reader: Op, training: bool) -> bool:
-        """Whether an element-wise reader evaluates the layer instead of reading its output.
-
-        At rest sums, and what norms make of them, need not be stored: the reader has each when it is
-        complete. A group norm looks at all of its group first.
-        """
-        if layer.op.pads and reader.accumulates:
-            return True
-        if not reader.elementwise or row.output == "stream":
-            return reader.elementwise
-        at_rest = self.table.packs and not training
-        looks_ahead = layer.op.norm_groups or reader.norm_groups
-        return at_rest and not looks_ahead and (layer.op.accumulates or row.output == "in_place")
 
     def _evaluated(self, layer: Layer, sources: Sequence[Operand]) -> list[Layer]:
         """The layer, and those whose sums it evaluates."""
@@ -186,6 +185,10 @@ class ForwardLowering:
         found = with_roles(layer, self.held.get(layer.name, ()))
         moving = ("levels",) if isinstance(layer.op, FrozenNorm) else ("running", "levels")
         return tuple((role, tensors_of(t)[0]) for role, t in found if role in moving)
+
+    def _follows(self, layer: Layer) -> bool:
+        """Whether a layer with weights has levels that follow them: it needs an operation that moves them."""
+        return bool(layer.weights) and any(role == "levels" for role, _ in self._held(layer))
 
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
         """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""
@@ -251,8 +254,8 @@ class ForwardLowering:
         sizes = {
             "mask": (shape, row.mask_bits),
             "sign": (shape, 1),
-            "kept": (_drawn(layer, shape), 1),
-            "noise": (_drawn(layer, shape), FLOAT_BITS),
+            "kept": (drawn(layer, shape), 1),
+            "noise": (drawn(layer, shape), FLOAT_BITS),
             "argmax": (shape, self.table.argmax_bits(layer)),
             "statistics": ((row.statistics * normalised,), FLOAT_BITS),
             "total": ((1,), FLOAT_BITS),
@@ -286,11 +289,6 @@ class ForwardLowering:
 
     def _declare(self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str) -> str:
         return self.program.tensor(self.program.fresh(name), shape, bits, category, owner)
-
-
-def _drawn(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """What a dropout draws: one number for each element, or for each channel of an image."""
-    return shape[:2] if isinstance(layer.op, ChannelDropout) else shape
 
 
 def inputs_of(sources: Sequence[Operand]) -> Roles:

@@ -204,11 +204,13 @@ class IntegerLowering(Lowering):
             self.values.makers[output] = maker_of(sources[0]) if layer.op.passes_codes else layer.name
             if sums and self.scaled:
                 continue
-            results = () if sums else (("output", output), *extras)
+            told = self._told(layer)
+            results = () if sums else (("output", output), *extras, *told)
             self.program.emit(
                 "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *_in_front(front), *self._held(again or layer)),
-                results=results, macs=(again or layer).macs * self.images,
+                results=results, adds=[name for _, name in told], macs=(again or layer).macs * self.images,
+                draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
 
     def _buffer(

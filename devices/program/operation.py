@@ -79,6 +79,7 @@ class Operation:
     adds: tuple[str, ...] = ()  # those of the results that are added to what is there
     macs: int = 0  # multiply-accumulates, whole batch
     at_rest: bool = False  # as deployed: norms by their running statistics
+    draw: int = 0  # of zeroth-order steps: which of the step's random directions it is about
 
     @property
     def name(self) -> str:

@@ -137,7 +137,7 @@ class Program:
         self, action: str, phase: Phase, block: str, *, subject: str = "", layer: str = "",
         operands: Iterable[tuple[str, Operand]] = (), results: Iterable[tuple[str, str]] = (),
         reads: Iterable[str] = (), writes: Iterable[str] = (), scratch: Iterable[str] = (),
-        adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False,
+        adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False, draw: int = 0,
     ) -> None:  # fmt: skip
         """Append an operation; ``reads`` and ``writes`` are operands and results without a role."""
         given = (*operands, *(("", Stored(name)) for name in reads))
@@ -155,6 +155,7 @@ class Program:
                 tuple(adds),
                 macs,
                 at_rest,
+                draw,
             )
         )
 

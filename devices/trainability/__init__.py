@@ -14,15 +14,18 @@ from devices.trainability.outcome import Obstacle
 __all__ = ["Obstacle", "obstacle"]
 
 
-def obstacle(network: Network, regime: str, batch: int, micro_batch: int = 1) -> Obstacle | None:
+def obstacle(
+    network: Network, regime: str, batch: int, micro_batch: int = 1, backprop_blocks: int = 1
+) -> Obstacle | None:
     """Why ``regime`` cannot train ``network`` on ``batch`` images a step; None if it can.
 
-    Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro.
+    Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro, and
+    ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
     layers = _trained_layers(network, found)
     if found.form:
-        return integer_obstacle(network, layers, regime, found.form, local=found.heads, batch=batch)
+        return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks)
     return one_alone(layers, batch, micro_batch if found.micro_batches else batch)
 
 

@@ -10,28 +10,39 @@ from devices.network import Layer, Network
 from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, Op, ReLU, SimilarityLoss
 from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm, integer_network
+from devices.program.regimes import Regime
 from devices.trainability.outcome import Obstacle
 
 INT32_MAX = (1 << 31) - 1
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
+MOST_LOSSES = 6_700
+"""So many losses of up to 78 x 2^12 add up within 31 bits."""
 
 
 def integer_obstacle(
-    network: Network, layers: Sequence[Layer], regime: str, form: IntegerForm, *, local: bool, batch: int
+    network: Network,
+    layers: Sequence[Layer],
+    regime: Regime,
+    form: IntegerForm,
+    batch: int,
+    backprop_blocks: int = 1,
 ) -> Obstacle | None:
     """The first reason why the integer ``regime`` cannot train ``network``; None if it can.
 
-    ``layers`` are those that its step passes, ``local`` whether each block learns under a head of its own.
+    ``layers`` are those that its step passes.
     """
-    return next(_obstacles(network, layers, regime, form, local, batch), None)
+    front = regime.front(len(network.blocks), backprop_blocks)
+    return next(_obstacles(network, layers, regime, form, batch, front), None)
 
 
 def _obstacles(
-    network: Network, layers: Sequence[Layer], regime: str, form: IntegerForm, local: bool, batch: int
+    network: Network, layers: Sequence[Layer], found: Regime, form: IntegerForm, batch: int, front: int
 ) -> Iterator[Obstacle]:
+    """``front`` are the first blocks, through which nothing goes back."""
+    regime = found.name
     yield from _kinds(network, regime)
-    if local:
+    if found.heads:
         yield from _heads(network)
     yield from _pools(network, layers)
     if form.one_layer:
@@ -41,9 +52,12 @@ def _obstacles(
             f"more than {form.most_classes:,} classes", f"regime {regime}", f"{network.classes:,} classes",
             f"at most {form.most_classes:,}, whose sums and divisors fit 32 bits", "use fewer classes",
         )  # fmt: skip
-    yield from _batch(layers, regime, batch)
+    only_forward = {layer.name for block in network.blocks[:front] for layer in block.layers}
+    yield from _batch([layer for layer in layers if layer.name not in only_forward], regime, batch)
+    if found.perturbs:
+        yield from _losses(regime, batch)
     if not form.scaled:  # unclipped weights: no shape can promise that its sums fit
-        yield from _sums(network, regime, form, local)
+        yield from _sums(network, found, form, front)
 
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
@@ -129,9 +143,9 @@ def _blocks(network: Network, regime: str) -> Iterator[Obstacle]:
 def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacle]:
     """A weight gradient adds a product for every image and position of the error.
 
-    It is the first layer that decides: its map is the largest, and it reads 8 bits in every form.
+    It is the first of ``layers`` that decides: its map is the largest, and it reads 8 bits in every form.
     """
-    positions = max(math.prod(layer.shape[1:]) for layer in layers if layer.weights)
+    positions = max((math.prod(layer.shape[1:]) for layer in layers if layer.weights), default=1)
     most = INT32_MAX // (BYTE * BYTE) // positions
     if batch > most:
         yield Obstacle(
@@ -141,20 +155,30 @@ def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacl
         )  # fmt: skip
 
 
-def _sums(network: Network, regime: str, form: IntegerForm, local: bool) -> Iterator[Obstacle]:
+def _losses(regime: str, batch: int) -> Iterator[Obstacle]:
+    """The losses of all images are added up."""
+    if batch > MOST_LOSSES:
+        yield Obstacle(
+            f"more than {MOST_LOSSES:,} images, whose losses leave 32 bits", "--batch-size",
+            f"{batch} with regime {regime}", f"at most {MOST_LOSSES:,}, for losses are added up in 32 bits",
+            "use a smaller batch",
+        )  # fmt: skip
+
+
+def _sums(network: Network, regime: Regime, form: IntegerForm, front: int) -> Iterator[Obstacle]:
     """Sums over a layer's inputs going forward, and over its outputs where an error goes back to them."""
     blocks = integer_network(network).blocks
     makers = {layer.name: layer for block in blocks for layer in (*block.layers, *block.head)}
-    for block in blocks:
+    for index, block in enumerate(blocks):
         inner = [layer for layer in block.layers if layer.weights]
-        ends = inner[:1] if local or block is blocks[0] else []
+        ends = inner if index < front else inner[:1] if regime.heads or index == front else []
         for layer in (*inner, *(layer for layer in block.head if layer.weights)):
             weight = STATE if form.narrow and layer.precision == "inner" else BYTE
             forward = layer.filter_size, weight * _largest_input(layer, makers, form)
             outputs = layer.weights // layer.filter_size * layer.kernel
-            yield from _too_long(layer, regime, *forward)
+            yield from _too_long(layer, regime.name, *forward)
             if layer not in ends:
-                yield from _too_long(layer, regime, outputs, weight * BYTE)
+                yield from _too_long(layer, regime.name, outputs, weight * BYTE)
 
 
 def _largest_input(layer: Layer, makers: dict[str, Layer], form: IntegerForm) -> int:

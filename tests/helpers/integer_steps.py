@@ -10,12 +10,16 @@ from blockwise.integer.net import IntegerNet
 from blockwise.integer.on_board import machine_of, placed_layers
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
-from blockwise.training import INTEGER_REGIMES
+from blockwise.training import INTEGER_REGIMES, TrainOptions
+from blockwise.training.numerics import IntegerNumerics
+from blockwise.training.options import Perturbation
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute import execute
 from devices.program.integer import integer_network
 from devices.program.regimes import Step, schedule
 from devices.program.schedule import Schedule
+
+USUAL = Perturbation()
 
 
 @dataclass
@@ -27,12 +31,18 @@ class IntegerSteps:
     width: int = 4
     in_shape: tuple[int, ...] = (1, 8, 8)
     blocks: str = "layers"
+    perturbation: Perturbation = USUAL
     limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
         chain = models.build(self.model, self.in_shape, 3, self.width, "none")
         self.step = Step(
-            self.batch, twice=self.twice, limit_bytes=self.limit_bytes, by_tensor=self.limit_bytes is not None
+            self.batch,
+            twice=self.twice,
+            limit_bytes=self.limit_bytes,
+            by_tensor=self.limit_bytes is not None,
+            perturbations=self.perturbation.directions,
+            backprop_blocks=self.perturbation.backprop_blocks,
         )
         anatomy = Anatomy(chain, "gap")
         groups = anatomy.cut(self.blocks, self.step)
@@ -41,6 +51,8 @@ class IntegerSteps:
         self.network = integer_network(network)
         self.net = IntegerNet(BlockNet(chain, groups, "gap"), arithmetic_of(self.regime), 7)
         self.procedure = INTEGER_REGIMES[self.regime]
+        told = TrainOptions(1, self.batch, "sgd", 0.0, True, seed=7, perturbation=self.perturbation)
+        self.updater = IntegerNumerics().updater(self.net, told, self.regime)
         self.offsets = pack(buffers_of(self.plan, 8), 8).offsets
 
     def run(self, steps: int = 3) -> list[str]:
@@ -56,6 +68,7 @@ class IntegerSteps:
             net.train()
             (phase,) = self.procedure.phases(net)
             self.procedure.step(net, phase, images, labels)
+            self.updater.finish_step()
             after = machine_of(net, self.network, (images, labels)).start
             for name, _ in placed_layers(net, self.network):
                 for key in (f"{name}.weight", f"{name}.generator"):

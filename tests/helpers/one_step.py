@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +20,10 @@ from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantActivation, QuantReLU
 from blockwise.training import float_regime
+from blockwise.training.directions import DirectionUpdater
+from blockwise.training.numerics import FloatNumerics
 from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.options import Perturbation, TrainOptions
 from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
@@ -32,6 +36,8 @@ from devices.program.schedule import Schedule
 
 MEAN, STD = 0.4, 0.3
 USUAL_SQUARE = 1e-4
+PERTURBATION = Perturbation(eps=0.25, rate=0.5, directions=2)
+"""So far that losses differ, whose difference is rounded as they are, and more than weights are rounded."""
 
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
@@ -75,6 +81,7 @@ class OneStep:
     residual: Residual = "codes"
     style: models.Style = models.PLAIN
     before: int = 1  # steps of plain training that come first
+    perturbation: Perturbation = PERTURBATION
     widths: tuple[int, int] | None = None  # bits of weights and activations; None: the method's usual ones
 
     def __post_init__(self) -> None:
@@ -95,6 +102,8 @@ class OneStep:
             self.fused,
             micro_batch=self.micro_batch,
             limit_bytes=None,
+            perturbations=self.perturbation.directions,
+            backprop_blocks=self.perturbation.backprop_blocks,
         )
         anatomy = Anatomy(chain, self.head)
         groups = anatomy.cut(self.blocks, self.step)
@@ -118,7 +127,17 @@ class OneStep:
     def plan(self) -> Schedule:
         return schedule(self.regime, self.network, self.step)
 
-    def updater(self, net: BlockNet) -> Updater:
+    def updater(self, net: BlockNet) -> Any:
+        if find(self.regime).perturbs:
+            told = TrainOptions(
+                1, self.batch, self.optimizer, 0.05, self.fused, seed=4, perturbation=self.perturbation
+            )
+            updater = FloatNumerics().updater(net, told, self.regime)
+            assert isinstance(updater, DirectionUpdater)
+            updater.rate = told.perturbation.rate
+            if updater.rear:
+                updater.rear.set_learning_rate(0.05)
+            return updater
         updater = Updater(
             [p for p in net.parameters() if p.requires_grad],
             self.optimizer,
@@ -129,7 +148,7 @@ class OneStep:
         updater.set_learning_rate(0.05)
         return updater
 
-    def settle(self, updater: Updater) -> None:
+    def settle(self, updater: Any) -> None:
         """Adam divides by what a gradient usually is: where that is zero, it steps by rounding errors.
 
         So no parameter's second moment is near zero here, as it is none behind many steps.
@@ -144,7 +163,7 @@ class OneStep:
                     state.setdefault("exp_avg", torch.zeros_like(p))
                     state["exp_avg_sq"] = state.get("exp_avg_sq", torch.zeros_like(p)) + USUAL_SQUARE
 
-    def simulated(self, net: BlockNet, updater: Updater, phase: Phase) -> None:
+    def simulated(self, net: BlockNet, updater: Any, phase: Phase) -> None:
         net.eval()
         for index in range(phase.first, phase.last):
             for part in (net.bodies, net.tails, net.heads):
@@ -230,6 +249,7 @@ class Codes:
                   if x in memory.tensors]  # fmt: skip
         quantizer = self.machine.quantizers[operation.layer]
         board = quantizer.decode(memory.load(name), torch.cat(levels) if levels else None)
+        expected[:1] = expected[0].split(len(board))  # a program may pass image by image
         simulated = expected.pop(0)
         apart = (board - simulated).abs() > 1e-3 * simulated.abs().max()
         self.count, self.flips = self.count + apart.numel(), self.flips + int(apart.sum())

@@ -83,7 +83,16 @@ class FitOptions:
     method: Annotated[
         str, arg(help=f"Quantization method: {', '.join(METHODS)}; 32 bits are fp32 in each.")
     ] = Model.method
-    regimes: Annotated[tuple[str, ...], _several("REGIME", "regimes", REGIMES)] = SPACE.regimes
+    regimes: Annotated[
+        tuple[str, ...],
+        _several(
+            "REGIME",
+            "regimes",
+            REGIMES,
+            " A step of a zeroth-order one costs least and teaches least: it would hide all others.",
+            help_behavior_hint="(default: all but zeroth-order ones)",
+        ),
+    ] = SPACE.regimes
     blocks: Annotated[
         tuple[str, ...] | None,
         _several(

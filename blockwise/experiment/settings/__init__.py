@@ -6,6 +6,7 @@ from blockwise.experiment.settings.network import NetworkSettings
 from blockwise.experiment.settings.output import OutputSettings
 from blockwise.experiment.settings.quantization import PAPER, QuantizationSettings
 from blockwise.experiment.settings.training import TrainingSettings
+from blockwise.experiment.settings.zeroth_order import ZerothOrderSettings
 
 __all__ = [
     "PAPER",
@@ -15,4 +16,5 @@ __all__ = [
     "OutputSettings",
     "QuantizationSettings",
     "TrainingSettings",
+    "ZerothOrderSettings",
 ]

@@ -8,6 +8,7 @@ from torch import Size, Tensor
 
 from blockwise.integer.arithmetic import Error, Place
 from blockwise.integer.nitro import relu, scaled
+from blockwise.integer.on_board import zeroth_order
 from blockwise.integer.pointwise import relu_gradient
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
 from blockwise.integer.rounding import (
@@ -139,9 +140,10 @@ def avg_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
 
 
 def loss(machine: "IntegerMachine", frame: Frame) -> None:
-    """The error of the logits overwrites them."""
+    """The error of the logits overwrites them; the sum of losses goes where a program wants it."""
     labels = frame.values("input")[1]
     found = machine.arithmetic.loss(machine.activation(frame, "input"), labels.long())
+    zeroth_order.tell(machine, frame, found.total)
     machine.put(frame, "output", found.error)
 
 

@@ -11,7 +11,8 @@ from blockwise.integer.images import from_pixels
 from blockwise.integer.layers import Layers, Weighted, weighted
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import Nitro
-from blockwise.integer.on_board import kernels, weights
+from blockwise.integer.on_board import kernels, weights, zeroth_order
+from blockwise.integer.on_board.zeroth_order import Drawn
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import MaxPool, ReLU
@@ -49,6 +50,11 @@ OTHERS: dict[str, IntegerKernel] = {
     "backward (weight, largest)": weights.largest_weight_sum,
     "backward (weight) and update": weights.update_by_sums,
     "update": weights.update,
+    "zero differences": zeroth_order.zero,
+    "perturb forth": zeroth_order.forth,
+    "perturb back": zeroth_order.back,
+    "restore": zeroth_order.restore,
+    "update along directions": zeroth_order.update,
 }
 
 
@@ -64,6 +70,7 @@ class IntegerMachine:
     start: Mapping[str, Tensor]
     batch: tuple[Tensor, Tensor]
     mu: int
+    drawn: Drawn | None = None  # of a zeroth-order step
     exponents: dict[str, int] = field(default_factory=dict)  # of tensors in memory
     largest: dict[str, int] = field(default_factory=dict)  # of sums that are computed twice
     integers = True
@@ -181,7 +188,17 @@ def machine_of(net: IntegerNet, network: Network, batch: tuple[Tensor, Tensor]) 
     """A machine that starts where ``net`` stands, which stays as it is."""
     layers = dict(placed_layers(net, network))
     places = {name: layer.place for name, layer in layers.items()}
-    return IntegerMachine(net.arithmetic, places, stored(layers, net.arithmetic), batch, net.mu)
+    drawn = _drawn(net, layers) if net.directions is not None else None
+    return IntegerMachine(net.arithmetic, places, stored(layers, net.arithmetic), batch, net.mu, drawn)
+
+
+def _drawn(net: IntegerNet, layers: Mapping[str, Weighted]) -> Drawn:
+    """The directions of the step to come."""
+    given, steps = net.directions, net.directions.steps
+    numbers = {id(layer): number for number, layer in given.layers.items()}
+    return Drawn(
+        lambda name, index: given.draw(numbers[id(layers[name])], index, steps), given.largest, given.mu
+    )
 
 
 def stored(layers: Mapping[str, Weighted], arithmetic: Arithmetic) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from devices.network.ops import SimilarityLoss, WeightedSum
 from devices.program.execute.frame import Frame
-from devices.program.kernels import pools
+from devices.program.kernels import pools, zeroth_order
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -22,8 +22,9 @@ CONSTANT_ROW = 1e-5
 
 
 def forward(machine: "FloatMachine", frame: Frame) -> None:
-    """(softmax - one-hot) / B, of the mean over B images."""
+    """(softmax - one-hot) / B, of the mean over B images; their sum goes where a program wants it."""
     logits, labels = frame.values("input")
+    zeroth_order.tell(machine, frame, F.cross_entropy(logits, labels.long(), reduction="none"))
     p = torch.softmax(logits, 1)
     p[torch.arange(len(p)), labels.long()] -= 1
     frame.put("output", _weight(machine, frame) * p / machine.images)

@@ -21,9 +21,11 @@ from devices.program.kernels import (
     pools,
     updates,
     weighted,
+    zeroth_order,
 )
 from devices.program.kernels.quantization import OnBoard
 from devices.program.kernels.updates import Optimizer, Pace
+from devices.program.kernels.zeroth_order import Directions
 from devices.program.operation import Operation, Stored
 
 FloatKernel = Callable[["FloatMachine", Frame], None]
@@ -103,6 +105,11 @@ OTHERS: dict[str, FloatKernel] = {
     "zero gradients": updates.zero,
     "copy gradient": updates.copy_gradient,
     "add gradients": updates.copy_gradient,
+    "zero differences": updates.zero,
+    "perturb forth": zeroth_order.forth,
+    "perturb back": zeroth_order.back,
+    "restore": zeroth_order.restore,
+    "update along directions": zeroth_order.update,
 }
 
 
@@ -122,6 +129,7 @@ class FloatMachine:
     forms: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     constraints: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     flash: dict[str, Tensor] = field(default_factory=dict)  # what has left RAM
+    directions: Directions | None = None  # of a zeroth-order step
     loss_weights: Mapping[str, float] = field(default_factory=dict)  # of losses, where it is not 1
     draws: dict[str, Tensor] = field(default_factory=dict)
     """Of each dropout what stays, bool (images, *shape) or (images, channels); what is missing is drawn."""

@@ -93,30 +93,42 @@ def _step_by_filter(machine: "FloatMachine", frame: Frame, gradients: Tensor) ->
 def derived(
     machine: "FloatMachine", frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Parameters
 ) -> Tensor:
-    """Of a layer at rest, whose sums its reader takes one by one."""
+    """Of a layer whose sums its reader takes one by one: at rest, or where nothing is kept."""
     if "codes" in parameters:
         weights = _deployed(machine, frame, layer, parameters["codes"], parameters.get("step"))
-    else:
+    elif frame.operation.at_rest:
         weights = parameters["weight"].view(_shape(layer))
+    else:
+        state = parameters["weight"], parameters.get("step"), parameters.get("levels")
+        weights, _ = _from_latent(machine, frame, layer, state)
     return _biased(_product(layer, inputs[0], weights), parameters.get("bias"))
 
 
 def _weights(machine: "FloatMachine", frame: Frame, *, moves: bool = False) -> Tensor:
     """The weights that are multiplied; each filter's codes pass through the scratch."""
-    layer, shape = frame.layer, _shape(frame.layer)
-    quantizer = machine.quantizers.get(layer.name)
+    layer = frame.layer
     if frame.has("codes"):
         constants = frame.raw("step") if frame.has("step") else None
         return _deployed(machine, frame, layer, frame.raw("codes"), constants)
-    latent, trained, kept = machine.state_of(frame)
+    moves = moves and not frame.turn
+    weights, kept = _from_latent(machine, frame, layer, machine.state_of(frame), moves=moves)
+    if moves and kept is not None:
+        frame.put("levels", kept)
+    return weights
+
+
+def _from_latent(
+    machine: "FloatMachine", frame: Frame, layer: Layer, state: tuple[Tensor, Tensor | None, Tensor | None],
+    *, moves: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Quantized weights of a layer's ``state``, and what its quantizer keeps behind them."""
+    (latent, trained, kept), quantizer = state, machine.quantizers.get(layer.name)
     if quantizer is None:
-        return latent.view(shape)
-    found = quantizer.weights(latent, trained, kept, moves=moves and not frame.turn)
+        return latent.view(_shape(layer)), None
+    found = quantizer.weights(latent, trained, kept, moves=moves)
     if found.codes is not None:
         _through_scratch(frame, layer, found.codes)
-    if moves and not frame.turn and found.kept is not None:
-        frame.put("levels", found.kept)
-    return found.floats.view(shape)
+    return found.floats.view(_shape(layer)), found.kept
 
 
 def _deployed(

@@ -11,6 +11,9 @@
 ``niti``            on integers alone: global backpropagation, 8 bits; ``niti4`` and ``niti4-jump`` 4 bits
 ``niti-local``      the same arithmetic block by block; so ``niti4-local`` and ``niti4-jump-local``
 ``nitro-local``     NITRO-D's arithmetic, one layer a block
+``zo``              zeroth order: two forward passes along a random direction, nothing goes back
+``zo-hybrid``       the same of the front; the last blocks by backpropagation
+``niti-zo``         zeroth order on integers; ``niti-zo-hybrid`` as ``zo-hybrid``
 """
 
 import re
@@ -27,10 +30,11 @@ from devices.program.regimes.bp_best import bp_best
 from devices.program.regimes.bp_checkpoint import bp_checkpoint
 from devices.program.regimes.bp_micro import bp_micro
 from devices.program.regimes.builder import Step
-from devices.program.regimes.integer import integer_bp, integer_local
+from devices.program.regimes.integer import integer_bp, integer_local, integer_zeroth_order
 from devices.program.regimes.local import local
 from devices.program.regimes.local_paged import local_paged
 from devices.program.regimes.local_resident import local_resident
+from devices.program.regimes.zeroth_order import zo, zo_hybrid
 from devices.program.schedule import Schedule
 
 __all__ = [
@@ -80,6 +84,9 @@ class Regime:
     # what a step is made of
     arithmetic: str = ""  # of integer regimes: the name of their form
     heads: bool = False  # local: each block trains under a head of its own
+    perturbs: bool = False  # zeroth order: weights go along random directions, by two losses for each
+    goes_back: bool = True  # whether an error goes back through any layer
+    has_optimizer: bool = True  # whether an optimizer is chosen for it, and may hold state
     one_by_one: bool = False  # whether one block is trained to the end before the next
     cuts: bool = False  # whether another cut into blocks makes another step
     looks_at_ram: bool = False  # whether it chooses what to recompute by the bytes that are left
@@ -109,6 +116,12 @@ class Regime:
     def micro_batches(self) -> bool:
         """Whether it passes a few images at a time and adds up their gradients."""
         return bool(self.in_one_pass)
+
+    def front(self, blocks: int, backprop_blocks: int) -> int:
+        """How many of the first blocks it perturbs, all but the last ``backprop_blocks`` of a hybrid."""
+        if not self.perturbs:
+            return 0
+        return max(0, blocks - backprop_blocks) if self.goes_back else blocks
 
     def same_as(self, *, compiled: bool) -> str:
         """The regime that ends with the same bits; itself if there is none simpler.
@@ -161,6 +174,14 @@ REGIMES: dict[str, Regime] = _named(
             "local-resident", local_resident, "fused", "one block is trained at a time, the others packed",
             heads=True, one_by_one=True, cuts=True,
         ),
+        Regime(
+            "zo", zo, "end", "two forward passes along a random direction; nothing goes back",
+            fixed_update=True, perturbs=True, goes_back=False, has_optimizer=False,
+        ),
+        Regime(
+            "zo-hybrid", zo_hybrid, "fused", "as zo, the last blocks by backpropagation", cuts=True,
+            in_one_block="bp", perturbs=True,
+        ),
     )
 )  # fmt: skip
 
@@ -182,12 +203,28 @@ def _integer(arithmetic: str, *, blockwise: bool) -> Regime:
     )  # fmt: skip
 
 
-INTEGER_REGIMES: dict[str, Regime] = _named(
+def _integer_zeroth_order(arithmetic: str, twin: str, how: str) -> Regime:
+    """An arithmetic whose weights go along random directions, as those of its float ``twin`` do."""
+    like = REGIMES[twin]
+    run = partial(integer_zeroth_order, form=FORMS[arithmetic], hybrid=like.goes_back)
+    summary = f"{WAYS[arithmetic].split(',')[0]}; {how}"
+    return Regime(
+        f"{arithmetic}-{twin}", run, "fused", summary, fixed_update=True, arithmetic=arithmetic,
+        cuts=like.cuts, float_twin=twin, perturbs=True, goes_back=like.goes_back, has_optimizer=False,
+    )  # fmt: skip
+
+
+_BY_ERRORS = [
     _integer(name, blockwise=blockwise)
     for name, form in FORMS.items()
     for blockwise in (False, True)
     if blockwise or not form.one_layer
-)
+]
+_ZEROTH_ORDER = [
+    _integer_zeroth_order("niti", "zo", "two forward passes along a random direction"),
+    _integer_zeroth_order("niti", "zo-hybrid", "as niti-zo, the last blocks by backpropagation"),
+]
+INTEGER_REGIMES: dict[str, Regime] = _named([*_BY_ERRORS, *_ZEROTH_ORDER])
 """On integers alone."""
 
 ALL_REGIMES: dict[str, Regime] = REGIMES | INTEGER_REGIMES

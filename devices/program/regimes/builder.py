@@ -34,10 +34,14 @@ class Step:
     alignment: int = 8
     twice: bool = False  # integer regimes compute sums twice instead of buffering them
     by_tensor: bool = False  # they do so only of those sums that would not fit ``limit_bytes``
+    perturbations: int = 1  # random directions of a zeroth-order step
+    backprop_blocks: int = 1  # so many last blocks of a hybrid one are trained by backpropagation
 
 
 class Builder:
     """A program in the making."""
+
+    alone = True  # whether an image's numbers hang on it alone, norms and levels apart
 
     def __init__(self, network: Network, step: Step, *, batch: int | None = None) -> None:
         """``batch`` images at a time stand for all of the step's, if it is given."""

@@ -14,6 +14,7 @@ from devices.program.integer import (
 from devices.program.ledger import Ledger
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.local import steps_of_blocks
+from devices.program.regimes.zeroth_order import perturbed
 from devices.program.schedule import Program, Schedule
 
 Twice = bool | frozenset[str]
@@ -22,6 +23,8 @@ Twice = bool | frozenset[str]
 
 class IntegerBuilder(Builder):
     """A program of integer layers. Optimizer, cost table and bits of ``step`` are the form's."""
+
+    alone = False  # a batch shares its exponents
 
     def __init__(self, network: Network, step: Step, form: IntegerForm, twice: Twice) -> None:
         """``twice`` are the sums that are made twice: all, none, or some."""
@@ -60,6 +63,16 @@ def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
     """Forward, head and backward of one block after the other; all weights are resident."""
     return _by_choice(
         lambda twice: steps_of_blocks(IntegerBuilder(network, step, form, twice), fused=True), step, form
+    )
+
+
+def integer_zeroth_order(network: Network, step: Step, form: IntegerForm, *, hybrid: bool) -> Schedule:
+    """Two forward passes for each direction; of a hybrid the last one goes back through the last blocks."""
+    front = len(network.blocks) - (step.backprop_blocks if hybrid else 0)
+    if front <= 0:
+        return integer_bp(network, step, form)
+    return _by_choice(
+        lambda twice: perturbed(IntegerBuilder(network, step, form, twice), front, fused=True), step, form
     )
 
 

@@ -7,10 +7,10 @@ stay where they are, and only optimizer state and head belong to the block in tr
 
 from devices.network import Network
 from devices.program.accountings import FLOAT_BITS
-from devices.program.operation import Stored
+from devices.program.lower import Lowering
 from devices.program.regimes.builder import Builder, Step, Tensors, names_of
-from devices.program.schedule import ACTIVATION, Schedule
-from devices.program.values import levels_of, maker_of
+from devices.program.regimes.gather import gather
+from devices.program.schedule import Schedule
 
 
 def local_resident(network: Network, step: Step) -> Schedule:
@@ -50,42 +50,14 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
 
 
 def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
-    """Run the trained blocks one sample at a time; their outputs fill the batch of inputs.
+    """Run the trained blocks one image at a time, as they are deployed."""
 
-    The operations of one sample stand for those of all; the multiply-accumulates are the batch's.
-    """
-    blocks, owner, program = build.network.blocks, build.network.blocks[index].name, build.program
-    output = blocks[index - 1].output
-    shape = (build.step.batch, *blocks[index - 1].layers[-1].shape)
-    one = build.lower(1)
-    source = build.network.source
-    one.values.take_over(build.lowering.values, source)
-    name = program.fresh(f"{owner}.inputs")
-    side_by_side = len(_code_makers(build, output)) > 1  # codes of several quantizers are held as floats
-    floats = blocks[index].layers[0].reads in ("floats", "signed") or side_by_side
-    bits = FLOAT_BITS if floats else build.step.bits.activation_of(blocks[index - 1].layers[-1])
-    inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
-    program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
-    with program.loop(build.step.batch):
-        for block, packed in zip(blocks[:index], trained, strict=True):
+    def run(one: Lowering) -> None:
+        for block, packed in zip(build.network.blocks[:index], trained, strict=True):
             one.held.update(packed)
             one.forward(block.layers, keep=False, training=False)
-        (made,) = one.values.of([output])
-        program.emit(
-            "store input", "load", owner, subject=owner, operands=(("input", made),),
-            results=(("inputs", inputs),),
-        )  # fmt: skip
-    build.lowering.values.outputs[output] = Stored(inputs)
-    build.lowering.values.levels[inputs] = () if side_by_side else levels_of(made)
-    build.lowering.values.makers[inputs] = "" if side_by_side else maker_of(made)
 
-
-def _code_makers(build: Builder, name: str) -> set[str]:
-    """The layers whose outputs stand side by side in that of the layer ``name``."""
-    layer = build.program.layers.get(name)
-    if layer is None or not layer.op.passes_codes:
-        return {name}
-    return {maker for source in layer.inputs for maker in _code_makers(build, source)}
+    gather(build, index, run)
 
 
 def _in_float(build: Builder) -> Schedule:

@@ -70,6 +70,16 @@ def test_baselines_have_no_heads_and_only_checkpoints_are_cut(found):
     assert {c.blocks for c in found if c.regime == "bp-checkpoint"} == {"stages", "2"}
 
 
+def test_zeroth_order_is_searched_where_it_is_asked_for_once_whatever_the_optimizer(found):
+    assert not [c for c in found if REGIMES[c.regime].perturbs]
+    space = replace(SPACE, regimes=("zo", "zo-hybrid"), norms=("group",), batches=(4,), bits=((3, 3),))
+    kept = list(candidates(space, atlas_of(space)))
+    assert [c.optimizer for c in kept if c.regime == "zo"] == ["sgd"]
+    hybrids = [c for c in kept if c.regime == "zo-hybrid"]
+    assert {c.optimizer for c in hybrids} == set(space.optimizers)
+    assert {c.head for c in hybrids} == {None} and len({c.blocks for c in hybrids}) > 1
+
+
 def test_bp_fused_and_bp_best_are_not_listed_under_other_names(found):
     assert not [c for c in found if c.regime == "bp" and c.update == "fused"]
     assert {c.micro_batch for c in found if c.regime == "bp-micro"} == {1, 2}

@@ -19,14 +19,17 @@ from blockwise.nets.anatomy import Anatomy, describe
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
 from blockwise.training.digest import digest
+from blockwise.training.numerics import IntegerNumerics
 from blockwise.training.options import Silent
 from blockwise.training.outcome import Epoch, Training
 from devices.errors import InputError
 from devices.program.categories import OPTIMIZER_STATE
-from devices.program.regimes import Step, schedule
+from devices.program.regimes import Step, find, schedule
 
 pytestmark = pytest.mark.slow
 
+BY_ERRORS = [name for name in INTEGER_REGIMES if not find(name).perturbs]
+"""Regimes whose weights all step by errors that go back."""
 OPTIONS = TrainOptions(4, 32, "sgd", 0.1, True, seed=3, digest=True)
 
 
@@ -70,9 +73,12 @@ def test_no_float_tensor_exists_in_a_step(digits, regime):
     net = build(regime).train()
     step, phase = INTEGER_REGIMES[regime], INTEGER_REGIMES[regime].phases(net)[0]
     x, y = digits.train.images[:32], digits.train.labels[:32]
+    updater = IntegerNumerics().updater(net, OPTIONS, regime)
+    updater.set_progress(0, 10)
     before = [w.clone() for w in weights_of(net)]
     with FloatsSeen() as seen:
         step.step(net, phase, x, y)
+        updater.finish_step()
     assert seen.count > 100 and not seen.found
     assert any(not torch.equal(old, new) for old, new in zip(before, weights_of(net), strict=True))
     assert all(not b.dtype.is_floating_point for b in net.buffers()) and not list(net.parameters())
@@ -128,7 +134,7 @@ def test_the_plan_counts_the_generators_that_steps_draw_from(digits, regime):
     assert moved == sum(t.category == OPTIMIZER_STATE for t in plan) > 0
 
 
-@pytest.mark.parametrize("regime", [r for r in INTEGER_REGIMES if not r.endswith("-local")])
+@pytest.mark.parametrize("regime", [r for r in BY_ERRORS if not r.endswith("-local")])
 def test_globally_the_error_reaches_the_first_layer(digits, regime):
     x, y = digits.train.images[:32], digits.train.labels[:32]
     nets = [build(regime).train() for _ in range(2)]
@@ -138,7 +144,7 @@ def test_globally_the_error_reaches_the_first_layer(digits, regime):
     assert not torch.equal(weights_of(nets[0])[0], weights_of(nets[1])[0])
 
 
-@pytest.mark.parametrize("regime", quick((r for r in INTEGER_REGIMES if r != "nitro-local"), "niti"))
+@pytest.mark.parametrize("regime", quick((r for r in BY_ERRORS if r != "nitro-local"), "niti"))
 def test_every_regime_learns_the_digits(digits, regime):
     found = train(digits, regime)
     assert found.test_accuracy > 0.8
@@ -214,7 +220,7 @@ def test_one_and_two_threads_end_with_the_same_bits(digits, regime):
 
 def test_the_rate_in_bits_falls_after_a_half_and_three_quarters(digits):
     run = Run(build("niti"), digits, INTEGER_REGIMES["niti"], OPTIONS)
-    updater = run.numerics.updater(run.net, OPTIONS)
+    updater = run.numerics.updater(run.net, OPTIONS, "niti")
     seen = []
     for done in (0, 49, 50, 74, 75, 99):
         updater.set_progress(done, 100)

@@ -6,13 +6,18 @@ from blockwise import models
 from devices.program.operation import Derived
 from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule
 
+GO_BACK = [name for name, regime in REGIMES.items() if regime.goes_back]
+INTEGERS_GO_BACK = [name for name, regime in INTEGER_REGIMES.items() if regime.goes_back]
+"""Of hybrids those that go back through all of their two blocks."""
+
 
 def tensors(
     regime: str, model: str = "plain4", norm: str = "none", head: str = "gap", blocks: str = "2"
 ) -> dict[str, int]:
     """Gradients of maps and their elements, of one image."""
     chain = models.build(model, (3, 32, 32), 10, 16, norm)
-    program = schedule(regime, chain.describe(blocks=blocks, head=head), Step(4, micro_batch=1))
+    step = Step(4, micro_batch=1, backprop_blocks=2)
+    program = schedule(regime, chain.describe(blocks=blocks, head=head), step)
     batch = 1 if regime == "bp-micro" else 4
     return {
         name: t.elements // batch
@@ -21,7 +26,7 @@ def tensors(
     }
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", GO_BACK)
 @pytest.mark.parametrize("norm", ["none", "frozen"])
 def test_behind_sums_and_constant_norms_the_pooled_gradient_stands_for_that_of_the_map(regime, norm):
     found = tensors(regime, "plain4" if norm == "none" else "cnn", norm)
@@ -30,16 +35,17 @@ def test_behind_sums_and_constant_norms_the_pooled_gradient_stands_for_that_of_t
     assert max(found.values()) == 16 * 16 * 16
 
 
-@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+@pytest.mark.parametrize("regime", INTEGERS_GO_BACK)
 def test_so_does_the_pooled_error_of_integer_regimes(regime):
     assert max(tensors(regime).values()) == 16 * 16 * 16
 
 
-@pytest.mark.parametrize("regime", INTEGER_REGIMES)
+@pytest.mark.parametrize("regime", INTEGERS_GO_BACK)
 @pytest.mark.parametrize("twice", [False, True])
 def test_all_that_read_an_error_before_a_pool_on_integers_read_the_positions_too(regime, twice):
     chain = models.build("plain4", (3, 32, 32), 10, 16, "none")
-    program = schedule(regime, chain.describe(blocks="2", head="gap"), Step(4, twice=twice))
+    step = Step(4, twice=twice, backprop_blocks=2)
+    program = schedule(regime, chain.describe(blocks="2", head="gap"), step)
     pools = [name for name, layer in program.layers.items() if layer.kind == "max_pool"]
     behind = {"conv1.relu": "conv1.pool", "conv1.conv": "conv1.pool"}
     found = [o for o in program.operations if o.layer in behind and o.action.startswith("backward")]
@@ -52,7 +58,7 @@ def test_all_that_read_an_error_before_a_pool_on_integers_read_the_positions_too
     assert not any(o.layer in pools and o.phase == "backward" for o in program.operations)
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", GO_BACK)
 def test_a_norm_of_the_batch_needs_the_gradient_of_every_element(regime):
     assert max(tensors(regime, "cnn", "batch").values()) == 16 * 32 * 32
 

@@ -22,6 +22,7 @@ from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from devices.errors import InputError
 from devices.network import Network
+from devices.program.categories import OPTIMIZER_STATE
 from devices.program.integer import FORMS
 from devices.program.ledger import Ledger
 from devices.program.regimes import (
@@ -62,8 +63,8 @@ def test_the_plans_and_the_trainings_are_of_the_same_regimes():
 
 @pytest.mark.parametrize("regime", ALL_REGIMES)
 def test_another_cut_makes_another_step_where_the_catalogue_says_so(regime):
-    cuts = [bytes_of(regime, network(blocks)) for blocks in ("layers", "2")]
-    assert (cuts[0] != cuts[1]) == find(regime).cuts
+    first, *others = [bytes_of(regime, network(blocks)) for blocks in ("layers", "2", "1")]
+    assert any(first != other for other in others) == find(regime).cuts
 
 
 @pytest.mark.parametrize("regime", ALL_REGIMES)
@@ -109,6 +110,16 @@ def test_trainings_pass_the_blocks_as_the_catalogue_says(regime):
     assert isinstance(PROCEDURES[regime], Backpropagation) == found.keeps_batch
     local = LocalLearning | ResidentLocalLearning | IntegerLocalLearning
     assert isinstance(PROCEDURES[regime], local) == found.heads
+
+
+@pytest.mark.parametrize("regime", ALL_REGIMES)
+def test_a_step_goes_back_perturbs_and_has_an_optimizer_where_the_catalogue_says_so(regime):
+    found, program = find(regime), schedule(regime, network("layers"), STEP)
+    phases = {operation.phase for operation in program.operations}
+    assert ("backward" in phases) == found.goes_back
+    assert any(operation.action == "perturb forth" for operation in program.operations) == found.perturbs
+    state = any(t.category == OPTIMIZER_STATE and t.elements > 1 for t in program.tensors.values())
+    assert state == (found.has_optimizer and not found.is_integer)
 
 
 def test_integer_regimes_have_a_form_an_arithmetic_and_a_float_twin_that_cuts_alike():

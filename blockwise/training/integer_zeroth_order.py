@@ -1,0 +1,139 @@
+"""``niti-zo`` and ``niti-zo-hybrid``: zeroth order on integers alone (blockwise/integer/zeroth_order.py)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from blockwise.integer import directions as drawn
+from blockwise.integer import zeroth_order as integers
+from blockwise.integer.layers import Weighted, weighted
+from blockwise.integer.net import IntegerNet
+from blockwise.integer.update import BitSchedule
+from blockwise.training.integer import IntegerUpdater
+from blockwise.training.options import Perturbation
+from blockwise.training.phase import Phase, whole
+
+
+class IntegerDirections:
+    """The layers of a network's front, and the losses of a step. ``mu`` is that of the step to come."""
+
+    def __init__(self, net: IntegerNet, front: int, seed: int, told: Perturbation) -> None:
+        self.front, self.seed, self.count, self.largest = front, seed, told.directions, told.range
+        self.mu, self.steps = told.mu, 0
+        inside = len(weighted(net.bodies[:front]))
+        self.layers: dict[int, Weighted] = dict(enumerate(weighted(net.bodies)[:inside]))
+        self.differences: list[int] = []
+
+    def draw(self, number: int, index: int, steps: int) -> Tensor:
+        """Direction ``index`` of the step behind ``steps`` others for layer ``number``: int8, as weights."""
+        layer = self.layers[number]
+        rng = drawn.generator(self.seed, number, steps * self.count + index)
+        found = drawn.whole_numbers(rng, layer.weight.numel(), self.largest)
+        return found.view(layer.place.shape).to(layer.weight.device)
+
+    def forth(self, index: int) -> None:
+        """To W + z."""
+        self._move(index, lambda weights, z: integers.forth(weights, z, self.largest))
+
+    def back(self, index: int) -> None:
+        """From there to W - z."""
+        self._move(index, integers.back)
+
+    def restore(self, index: int) -> None:
+        """From there to W."""
+        self._move(index, integers.restored)
+
+    def _move(self, index: int, by: Callable[[Tensor, Tensor], Tensor]) -> None:
+        for number, layer in self.layers.items():
+            layer.weight.copy_(by(layer.weight, self.draw(number, index, self.steps)))
+
+    def step(self) -> None:
+        """Each layer along all directions of the step."""
+        for number, layer in self.layers.items():
+            steps = [
+                integers.step_of(self.draw(number, index, self.steps), difference, self.largest, self.mu)
+                for index, difference in enumerate(self.differences)
+            ]
+            layer.weight.copy_(integers.updated(layer.weight, steps, self.largest))
+        self.steps += 1
+        self.differences.clear()
+
+
+class IntegerDirectionUpdater(IntegerUpdater):
+    """Steps the front along its directions; the layers behind it step themselves.
+
+    While it is there ``net.directions`` are those of the step under way.
+    """
+
+    def __init__(
+        self, net: IntegerNet, schedule: BitSchedule, front: int, seed: int, told: Perturbation
+    ) -> None:
+        super().__init__(net, schedule)
+        self.directions = net.directions = IntegerDirections(net, front, seed, told)
+        self._bits = schedule.starting_at(told.mu)
+
+    def set_progress(self, done: int, total: int) -> None:
+        """Both rates fall alike."""
+        super().set_progress(done, total)
+        self.directions.mu = self._bits.at(done, total)
+
+    def finish_step(self) -> None:
+        """By the signs of the differences of losses."""
+        self.directions.step()
+
+    def close(self) -> None:
+        """No step is under way."""
+        self.net.directions = None
+
+    def state_dict(self) -> list[dict[str, object]]:
+        """How many steps are made, which decides what is drawn next."""
+        return [{"steps": self.directions.steps}]
+
+    def load_state_dict(self, states: list[dict[str, object]]) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        (state,) = states
+        self.directions.steps = int(str(state["steps"]))
+
+
+@dataclass(frozen=True)
+class IntegerZerothOrder:
+    """Two passes for each direction; of a hybrid the last goes back through the blocks behind the front."""
+
+    name: str
+
+    def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
+        """All blocks, under the last head's loss."""
+        return whole(net, heads=(len(net) - 1,))
+
+    def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
+        """The losses of every direction on either side; returns their mean sum over the images, int64."""
+        directions, total = net.directions, torch.zeros((), dtype=torch.int64)
+        assert isinstance(directions, IntegerDirections)
+        if not directions.layers:  # all blocks are trained by backpropagation
+            return self._loss(net, x, y, back_to=0)
+        for index in range(directions.count):
+            directions.forth(index)
+            plus = self._loss(net, x, y)
+            directions.back(index)
+            last = index == directions.count - 1
+            minus = self._loss(net, x, y, back_to=directions.front if last else len(net))
+            directions.restore(index)
+            directions.differences.append(int(plus) - int(minus))
+            total = total + plus + minus
+        return total // (2 * directions.count)
+
+    def _loss(self, net: IntegerNet, x: Tensor, y: Tensor, *, back_to: int | None = None) -> Tensor:
+        """The sum of losses of one pass, whose error goes back through the blocks from ``back_to`` on."""
+        front, last = len(net) if back_to is None else back_to, len(net) - 1
+        for index in range(len(net)):
+            net.body(index).train(index >= front)  # what only passes keeps nothing
+        found = net.head(last).score(net.run(x, 0, len(net)), y)
+        if front > last:
+            return found.total
+        error = net.head(last).classify.backward(found.error, net.mu, to_input=True)
+        for index in reversed(range(front, len(net))):
+            assert error is not None
+            error = net.body(index).backward(error, net.mu, to_input=index > front)
+        return found.total
