@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from blockwise.firmware.float_facts import without_form
 from blockwise.integer.arithmetic import Arithmetic, Place
 from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.net import FIRST_STREAM, IntegerNet
 from blockwise.integer.on_board import stored
 from devices.network import Layer, Network
+from devices.network.ops import AvgPool, Conv, MaxPool
 from devices.program.schedule import Schedule
 
 
@@ -24,6 +26,27 @@ class IntegerFacts:
     places: Mapping[str, Place]
     streams: Mapping[str, int]
     mu: int  # the first
+
+
+def check_layers(network: Network) -> None:
+    """Raise InputError for a layer whose geometry has no C form."""
+    for layer in network.all_layers:
+        spelt = _without_kernel(layer)
+        if spelt:
+            raise without_form(
+                f"layer {layer.name}", spelt,
+                "convolutions of maps without groups and dilation, max pools of 2x2, means of squares",
+                "use another network",
+            )  # fmt: skip
+
+
+def _without_kernel(layer: Layer) -> str:
+    op = layer.op
+    if isinstance(op, Conv) and (len(op.kernel) != 2 or op.groups > 1 or set(op.dilation) != {1}):
+        return "a convolution of signals, in groups or with dilation"
+    if isinstance(op, MaxPool) and op != MaxPool.square():
+        return "a max pool of other windows"
+    return "a mean over other windows" if isinstance(op, AvgPool) else ""
 
 
 def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> IntegerFacts:

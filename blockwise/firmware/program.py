@@ -8,7 +8,7 @@ from torch import Tensor
 
 from blockwise.firmware.arenas import heights_of
 from blockwise.firmware.float_facts import FloatFacts
-from blockwise.firmware.integer_facts import IntegerFacts, integer_facts
+from blockwise.firmware.integer_facts import IntegerFacts, check_layers, integer_facts
 from blockwise.firmware.phases import Phase, phases
 from blockwise.integer.net import IntegerNet
 from devices.boards.profile import Device
@@ -136,7 +136,8 @@ def of_net(
 
 
 def of_plan(plan: Plan, network: Network, net: IntegerNet, seed: int) -> Firmware:
-    """Of a plan that fits its board. Raises InputError for one that does not."""
+    """Of a plan that fits its board. Raises InputError for one that does not, or a layer without C form."""
+    check_layers(network)
     stretches, spots = placed(fitting(plan).placement)
     return of_net(
         plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device

@@ -39,11 +39,13 @@ def in_exact_float() -> bool:
 class Contraction:
     """The dimension of ``a`` and the one of ``b``, of its first two, that are summed over.
 
-    All further dimensions of ``b`` are summed over as well, at most.
+    All further dimensions of ``b`` are summed over as well, at most. Of ``groups`` groups of channels each is
+    summed for itself: these sums are not split.
     """
 
     a: int
     b: int
+    groups: int = 1
 
 
 def require_int32(what: str, terms: int, largest_product: int, do: str) -> None:
@@ -74,7 +76,7 @@ def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) 
     if a.device.type != "cuda":
         left, right = a.to(torch.float32), b.to(torch.float32)
         sums = _sums(right, dims)
-        for parts in (1, 2, 4, MOST_PARTS):
+        for parts in (1, 2, 4, MOST_PARTS) if dims.groups == 1 else (1,):
             if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
                 return _in_parts(compute, left.chunk(parts, dims.a), right.chunk(parts, dims.b))
     most = EXACT_TRANSFORM if a.device.type == "cuda" else EXACT_FLOAT64
@@ -96,6 +98,8 @@ def _sums(b: Tensor, dims: Contraction) -> Tensor:
     In float32 what is below 2^24 is exact, and nothing above it comes out below: rounding keeps order.
     """
     sums = b.abs().sum(tuple(range(2, b.ndim))) if b.ndim > 2 else b.abs()
+    if dims.groups > 1 and dims.b == 0:  # filters are summed over with those of their own group
+        return sums.view(dims.groups, -1, sums.shape[1]).transpose(0, 1).flatten(1)
     return sums.movedim(dims.b, 0)
 
 

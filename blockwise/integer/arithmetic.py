@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from torch import Size, Tensor
 
+from blockwise.integer.ops import STEADY, Steps
 from blockwise.integer.tensor import Accumulator, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 
@@ -16,9 +17,8 @@ Error = IntTensor | Accumulator
 class Place:
     """A layer with weights and where it stands."""
 
-    shape: tuple[int, ...]  # of the weights, (O, C) or (O, C, kh, kw)
-    stride: int = 1
-    padding: int = 0
+    shape: tuple[int, ...]  # of the weights, (O, C) or (O, C of a group, kernel)
+    steps: Steps = STEADY  # of a convolution's kernel
     relu: bool = False  # whether an activation follows
     edge: bool = False  # first or last layer, or one of a head: 8 bits in every form
     wide: bool = False  # whether what it writes has 8 bits in every form: the last layer reads it

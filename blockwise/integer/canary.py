@@ -20,7 +20,7 @@ Comparison = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A 2-D convolution: images, channels in and out, image size, kernel size, stride."""
+    """A convolution: images, channels in and out, image size, kernel size, stride, groups, dimensions."""
 
     batch: int
     channels: int
@@ -28,10 +28,32 @@ class ConvShape:
     size: int
     kernel: int = 3
     stride: int = 1
+    groups: int = 1
+    rank: int = 2
+
+    @property
+    def steps(self) -> ops.Steps:
+        """It keeps the size at stride 1."""
+        return ops.Steps(self.stride, self.kernel // 2, 1, self.groups)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """(B, C, ...)."""
+        return (self.batch, self.channels, *[self.size] * self.rank)
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """(O, C / groups, ...)."""
+        return (self.filters, self.channels // self.groups, *[self.kernel] * self.rank)
+
+    @property
+    def errors(self) -> tuple[int, ...]:
+        """(B, O, ...)."""
+        return (self.batch, self.filters, *[(self.size - 1) // self.stride + 1] * self.rank)
 
 
 # One just within 2^24 (1,035 products of 127 x 127), one that is split, one for float64; small ones of
-# the shapes that libraries treat apart: few channels, pointwise, strided.
+# the shapes that libraries treat apart: few channels, pointwise, strided, depthwise, signals.
 SHAPES = (
     ConvShape(2, 115, 8, 8),
     ConvShape(2, 256, 32, 8),
@@ -39,6 +61,8 @@ SHAPES = (
     ConvShape(8, 3, 16, 32),
     ConvShape(4, 64, 16, 8, kernel=1),
     ConvShape(4, 16, 32, 16, stride=2),
+    ConvShape(2, 32, 32, 8, groups=32),
+    ConvShape(4, 8, 16, 32, kernel=5, rank=1),
 )
 
 
@@ -56,12 +80,8 @@ def check_exact(device: torch.device | str = "cpu", shapes: tuple[ConvShape, ...
 
 def _inputs(shape: ConvShape) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
     """A name for them, inputs, weights and errors."""
-    out = (shape.size - 1) // shape.stride + 1
-    inputs = (shape.batch, shape.channels, shape.size, shape.size)
-    weights = (shape.filters, shape.channels, shape.kernel, shape.kernel)
-    errors = (shape.batch, shape.filters, out, out)
     rng = Xorshift32(seed=0)
-    x, w, e = (_random(size, rng) for size in (inputs, weights, errors))
+    x, w, e = (_random(size, rng) for size in (shape.inputs, shape.weights, shape.errors))
     yield "all +127", x.abs().clamp_min(127), w.abs().clamp_min(127), e.abs().clamp_min(127)
     yield "all +-127", x.sign() * 127, w.sign() * 127, e.sign() * 127
     yield "random", x, w, e
@@ -78,26 +98,27 @@ def _comparisons(
     shape: ConvShape, x: Tensor, w: Tensor, e: Tensor, device: torch.device
 ) -> Iterator[Comparison]:
     """The fast and the plain computation of each operation; for linear layers a pixel is an image."""
-    how = shape.stride, shape.kernel // 2
-    rows, matrix, errors = _rows(x), w[:, :, 0, 0], _rows(e)
-    rows = rows[: len(errors)]
+    steps = shape.steps
+    rows, matrix, errors = _rows(x), w.flatten(2)[:, :, 0], _rows(e)
+    rows = rows[: len(errors), : matrix.shape[1]]
     # Libraries choose their algorithm by the layout, too: that of training.
-    xd, wd, ed = (t.to(device).contiguous(memory_format=torch.channels_last) for t in (x, w, e))
+    layout = torch.channels_last if shape.rank == 2 else torch.contiguous_format
+    xd, wd, ed = (t.to(device).contiguous(memory_format=layout) for t in (x, w, e))
     rows_d, matrix_d, errors_d = (t.to(device) for t in (rows, matrix, errors))
     yield (
         "convolution",
-        lambda: ops.conv2d_sums(xd, wd, *how),
-        lambda: reference.conv2d(x, w, *how),
+        lambda: ops.conv_sums(xd, wd, steps),
+        lambda: reference.conv(x, w, steps),
     )
     yield (
         "input gradient of a convolution",
-        lambda: ops.conv2d_input_sums(ed, wd, x.shape, *how),
-        lambda: reference.conv2d_input_gradient(e, w, x.shape, *how),
+        lambda: ops.conv_input_sums(ed, wd, x.shape, steps),
+        lambda: reference.conv_input_gradient(e, w, x.shape, steps),
     )
     yield (
         "weight gradient of a convolution",
-        lambda: ops.conv2d_weight_sums(ed, xd, w.shape, *how),
-        lambda: reference.conv2d_weight_gradient(e, x, w.shape, *how),
+        lambda: ops.conv_weight_sums(ed, xd, w.shape, steps),
+        lambda: reference.conv_weight_gradient(e, x, w.shape, steps),
     )
     yield (
         "linear layer",
@@ -117,5 +138,5 @@ def _comparisons(
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(B, C, H, W) as (B H W, C)."""
-    return x.movedim(1, 3).flatten(0, 2)
+    """(B, C, ...) as (B ..., C)."""
+    return x.movedim(1, -1).flatten(0, -2)

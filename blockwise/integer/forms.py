@@ -23,7 +23,7 @@ PARTS = 1 << STATE_BITS
 
 
 class Form(Protocol):
-    """Weights (O, C) or (O, C, kh, kw) as int8 tensors; their exponent follows from their shape."""
+    """Weights (O, C) or (O, C, kernel) as int8 tensors; their exponent follows from shape and groups."""
 
     @property
     def deployed(self) -> Format:
@@ -38,11 +38,11 @@ class Form(Protocol):
         """Weights in float as stored: what they mean, up to one factor (:mod:`..conversion`)."""
         ...
 
-    def floats(self, stored: Tensor) -> Tensor:
+    def floats(self, stored: Tensor, groups: int = 1) -> Tensor:
         """What they mean, float32; :meth:`stored` gives them back to the bit."""
         ...
 
-    def operand(self, stored: Tensor) -> IntTensor:
+    def operand(self, stored: Tensor, groups: int = 1) -> IntTensor:
         """What forward and backward passes multiply by."""
         ...
 
@@ -73,13 +73,13 @@ class Plain8:
             units = units * best_factor(units, self.format.high)
         return units.round().clamp(self.format.low, self.format.high).to(torch.int8)
 
-    def floats(self, stored: Tensor) -> Tensor:
+    def floats(self, stored: Tensor, groups: int = 1) -> Tensor:
         """Mantissas by their exponent."""
-        return stored.float() * 2.0 ** xavier_exponent(tuple(stored.shape), self.format)
+        return stored.float() * 2.0 ** xavier_exponent(tuple(stored.shape), self.format, groups)
 
-    def operand(self, stored: Tensor) -> IntTensor:
+    def operand(self, stored: Tensor, groups: int = 1) -> IntTensor:
         """The mantissas themselves."""
-        return IntTensor(stored, xavier_exponent(tuple(stored.shape), self.format), self.format)
+        return IntTensor(stored, xavier_exponent(tuple(stored.shape), self.format, groups), self.format)
 
     def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
         """Pseudo-stochastic: no random number is drawn."""
@@ -104,21 +104,21 @@ class Residue4:
         byte = (units * PARTS).round() + PARTS // 2
         return byte.clamp(residue.LOW, residue.HIGH).to(torch.int8)
 
-    def floats(self, stored: Tensor) -> Tensor:
+    def floats(self, stored: Tensor, groups: int = 1) -> Tensor:
         """States and sixteenths of them."""
-        exponent = xavier_exponent(tuple(stored.shape), INT4)
+        exponent = xavier_exponent(tuple(stored.shape), INT4, groups)
         return (stored.float() - PARTS // 2) / PARTS * 2.0**exponent
 
-    def operand(self, stored: Tensor) -> IntTensor:
+    def operand(self, stored: Tensor, groups: int = 1) -> IntTensor:
         """The high nibbles."""
-        return self._weights(stored).states
+        return self._weights(stored, groups).states
 
     def updated(self, stored: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32) -> Tensor:
         """As 8-bit weights: steps smaller than a state add up in the residue."""
         return residue.update(self._weights(stored), gradient, mu, pseudo_stochastic).byte
 
-    def _weights(self, stored: Tensor) -> ResidueWeights:
-        return ResidueWeights(stored, xavier_exponent(tuple(stored.shape), INT4))
+    def _weights(self, stored: Tensor, groups: int = 1) -> ResidueWeights:
+        return ResidueWeights(stored, xavier_exponent(tuple(stored.shape), INT4, groups))
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ def xavier_residue(shape: tuple[int, ...], rng: Xorshift32) -> ResidueWeights:
     return ResidueWeights(byte, xavier_exponent(shape, INT4))
 
 
-def xavier_exponent(shape: tuple[int, ...], form: Format) -> int:
-    """ceil(log2 sqrt(6 / fans)) - magnitude bits, where fans = (O + C) kh kw."""
-    return _ceil_half_log2(6, (shape[0] + shape[1]) * prod(shape[2:])) - form.magnitude_bits
+def xavier_exponent(shape: tuple[int, ...], form: Format, groups: int = 1) -> int:
+    """ceil(log2 sqrt(6 / fans)) - magnitude bits, where fans = (O + C) kh kw, both counted in a group."""
+    return _ceil_half_log2(6, (shape[0] // groups + shape[1]) * prod(shape[2:])) - form.magnitude_bits
 
 
 def _ceil_half_log2(numerator: int, denominator: int) -> int:

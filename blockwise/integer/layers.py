@@ -4,6 +4,7 @@ Weights are buffers of integers. What is kept going forward in training mode is 
 """
 
 from abc import ABC, abstractmethod
+from math import prod
 from typing import Any
 
 import torch
@@ -107,12 +108,17 @@ class Pixels(IntegerLayer):
 
 
 class IntegerMaxPool(IntegerLayer):
-    """2x2, stride 2."""
+    """Over windows side by side."""
+
+    def __init__(self, window: tuple[int, ...]) -> None:
+        super().__init__()
+        self.window = window
 
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
-        """Kept is the place of each largest value (2 bits)."""
-        out, which = max_pool(x)
-        return out, (which, x.shape)
+        """Kept is the place of each largest value."""
+        window = _for_each_side(self.window, x.shape)
+        out, which = max_pool(x, window)
+        return out, (which, x.shape, window)
 
     def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
         """To the largest."""
@@ -120,15 +126,30 @@ class IntegerMaxPool(IntegerLayer):
 
 
 class IntegerAvgPool(IntegerLayer):
-    """Means over equal square windows down to ``size`` x ``size``, as int8."""
+    """Means over windows side by side, or over as large ones as leave ``output`` values a side; as int8.
 
-    def __init__(self, size: int) -> None:
+    ``by_shifts``: over powers of two alone.
+    """
+
+    def __init__(
+        self, window: tuple[int, ...] = (), *, output: tuple[int, ...] = (), by_shifts: bool = False
+    ) -> None:
         super().__init__()
-        self.size = size
+        self.window, self.output, self.by_shifts = window, output, by_shifts
 
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
-        """Only window and shape are kept. Raises InputError for windows that no shift divides."""
-        window = window_of(x.shape, self.size)
+        """Only window and shape are kept. Raises InputError for windows that it cannot have."""
+        if self.output:
+            window = window_of(x.shape, _for_each_side(self.output, x.shape))
+        else:
+            window = _for_each_side(self.window, x.shape)
+        count = prod(window)
+        if self.by_shifts and count & count - 1:
+            sides = "x".join(map(str, window))
+            raise InputError(
+                "average pool", got=f"a window of {sides}", wanted="a power of two: a shift divides",
+                do="choose another image size or pool",
+            )  # fmt: skip
         return wide_avg_pool(x, window), (window, x.shape)
 
     def go_back(self, error: Error, kept: Any, mu: int, *, to_input: bool) -> Error | None:
@@ -136,23 +157,34 @@ class IntegerAvgPool(IntegerLayer):
         return avg_pool_gradient(error, *kept)
 
 
-def window_of(shape: Size | tuple[int, ...], size: int) -> int:
-    """Side of the windows that leave ``size`` x ``size`` of a map (..., H, W)."""
-    height, width = shape[-2:]
-    if height != width or height % size:
+def window_of(shape: Size | tuple[int, ...], output: tuple[int, ...]) -> tuple[int, ...]:
+    """The windows of equal size that leave ``output`` of a map (B, C, ...)."""
+    sides = shape[2:]
+    if any(side % left for side, left in zip(sides, output, strict=True)):
+        size, wanted = ("x".join(map(str, lengths)) for lengths in (sides, output))
         raise InputError(
-            "average pool", got=f"a map of {height}x{width}", wanted=f"a square of a multiple of {size}",
-            do="use square images or another model",
+            "average pool", got=f"a map of {size}", wanted=f"sides of multiples of {wanted}",
+            do="use another image size or another model",
         )  # fmt: skip
-    return height // size
+    return tuple(side // left for side, left in zip(sides, output, strict=True))
+
+
+def _for_each_side(lengths: tuple[int, ...], shape: Size) -> tuple[int, ...]:
+    """One length for every dimension of space of a map (B, C, ...), where one is given for all."""
+    rank = len(shape) - 2
+    return lengths if len(lengths) == rank else lengths[:1] * rank
 
 
 class Flatten(IntegerLayer):
-    """(B, C, H, W) -> (B, C H W), row by row."""
+    """(B, C, H, W) -> (B, C H W), or (B, *shape), row by row."""
+
+    def __init__(self, shape: tuple[int, ...] = (-1,)) -> None:
+        super().__init__()
+        self.shape = shape
 
     def compute(self, x: IntTensor) -> tuple[IntTensor, Any]:
         """Only the shape is kept."""
-        return x.reshape(x.shape[0], -1), x.shape
+        return x.reshape(x.shape[0], *self.shape), x.shape
 
     def go_back(self, error: Error, kept: Size, mu: int, *, to_input: bool) -> Error | None:
         """The same elements."""

@@ -17,6 +17,8 @@ from blockwise.integer.layers import (
     Weighted,
     weighted,
 )
+from blockwise.integer.nitro import Nitro
+from blockwise.integer.ops import STEADY, Steps
 from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
@@ -139,12 +141,15 @@ class _Builder:
             if isinstance(op, Conv | Linear):
                 yield self._weighted(layer, in_head)
             elif isinstance(op, ops.MaxPool):
-                yield IntegerMaxPool()
+                yield IntegerMaxPool(op.kernel)
             elif isinstance(op, ops.View):
-                if not isinstance(self.modules.get(layer.name), nn.Identity):
-                    yield Flatten()
+                module = self.modules.get(layer.name)
+                if not isinstance(module, nn.Identity | nn.ReLU):
+                    yield Flatten(getattr(module, "shape", (-1,)))
             elif isinstance(op, ops.AdaptiveAvgPool):
-                yield IntegerAvgPool(op.output[0])
+                yield IntegerAvgPool(output=op.output, by_shifts=isinstance(self.arithmetic, Nitro))
+            elif isinstance(op, ops.AvgPool):
+                yield IntegerAvgPool(op.kernel, by_shifts=isinstance(self.arithmetic, Nitro))
             elif not (isinstance(op, ReLU | Quantize) or op.is_loss):
                 module = self.modules.get(layer.name)
                 raise InputError(
@@ -155,11 +160,9 @@ class _Builder:
     def _weighted(self, layer: Layer, in_head: bool) -> Weighted:
         op, relu, last = layer.op, self.relus.get(layer.name), self.last
         assert isinstance(op, Conv | Linear)
-        conv = op if isinstance(op, Conv) else None
         place = Place(
             shape=(layer.weights // layer.filter_size, *_filter(op)),
-            stride=conv.stride[0] if conv else 1,
-            padding=conv.padding[0] if conv else 0,
+            steps=Steps(op.stride, op.padding, op.dilation, op.groups) if isinstance(op, Conv) else STEADY,
             relu=relu is not None,
             edge=layer.precision == "edge",
             wide=relu is not None and relu.precision == "edge",

@@ -44,7 +44,7 @@ class Niti:
 
     def floats(self, stored: Tensor, place: Place) -> Tensor:
         """By the exponent that follows from their shape."""
-        return self.form(place).floats(stored)
+        return self.form(place).floats(stored, place.steps.groups)
 
     def forward(self, x: IntTensor, weights: Tensor, place: Place) -> tuple[IntTensor, Tensor | None]:
         """Sums, ReLU, requantization. Saved: where the sums are positive (1 bit an element)."""
@@ -63,10 +63,10 @@ class Niti:
 
     def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:
         """By the form's operand."""
-        operand = self.form(place).operand(weights)
+        operand = self.form(place).operand(weights, place.steps.groups)
         if len(place.shape) == 2:
             return ops.linear(x, operand)
-        return ops.conv2d(x, operand, place.stride, place.padding)
+        return ops.conv(x, operand, place.steps)
 
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """The error where the sums were positive."""
@@ -74,10 +74,10 @@ class Niti:
 
     def input_sums(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Accumulator:
         """By the form's operand."""
-        operand, e = self.form(place).operand(weights), _int8(error)
+        operand, e = self.form(place).operand(weights, place.steps.groups), _int8(error)
         if len(place.shape) == 2:
             return ops.linear_input_gradient(e, operand)
-        return ops.conv2d_input_gradient(e, operand, shape, place.stride, place.padding)
+        return ops.conv_input_gradient(e, operand, shape, place.steps)
 
     def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
         """Sums, requantized to int8."""
@@ -87,7 +87,7 @@ class Niti:
         """Of int8 by int8."""
         if len(place.shape) == 2:
             return ops.linear_weight_gradient(_int8(error), x)
-        return ops.conv2d_weight_gradient(_int8(error), x, place.shape, place.stride, place.padding)
+        return ops.conv_weight_gradient(_int8(error), x, place.shape, place.steps)
 
     def updated(
         self, weights: Tensor, gradient: Accumulator, place: Place, mu: int, rng: Xorshift32

@@ -35,14 +35,9 @@ GAIN, SQRT_3, RANGE, LARGEST_BOUND = 1372, 1732, 128, 64
 """sqrt(2 / (1 + 1/16)) and sqrt 3 in thousandths, what stands for 1, and the largest first weight."""
 
 
-def conv_scale(channels: int, kernel: int) -> int:
-    """The scale factor of a convolution: 2^8 k^2 C_in."""
-    return PER_PRODUCT * kernel * kernel * channels
-
-
-def linear_scale(features: int) -> int:
-    """The scale factor of a linear layer: 2^8 x its inputs."""
-    return PER_PRODUCT * features
+def scale_factor(shape: tuple[int, ...]) -> int:
+    """Of weights (O, C, ...): 2^8 for each product of a sum, 2^8 k^2 C of a square kernel."""
+    return PER_PRODUCT * prod(shape[1:])
 
 
 def scale(sums: Tensor, factor: int) -> Tensor:
@@ -52,9 +47,7 @@ def scale(sums: Tensor, factor: int) -> Tensor:
 
 def scaled(sums: Accumulator, place: Place) -> Tensor:
     """A layer's sums by its scale factor, int8."""
-    shape = place.shape
-    factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
-    return scale(sums.mantissa, factor)
+    return scale(sums.mantissa, scale_factor(place.shape))
 
 
 def relu(x: Tensor) -> Tensor:
@@ -156,7 +149,7 @@ class Nitro:
         """Of weights as they are."""
         if len(place.shape) == 2:
             return Accumulator(ops.linear_sums(x.mantissa, weights), 0)
-        return Accumulator(ops.conv2d_sums(x.mantissa, weights, place.stride, place.padding), 0)
+        return Accumulator(ops.conv_sums(x.mantissa, weights, place.steps), 0)
 
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """What average pools take off the exponent is divided; then the activation's slope."""
@@ -171,8 +164,7 @@ class Nitro:
         """Of weights as they are."""
         if len(place.shape) == 2:
             return Accumulator(ops.linear_input_sums(error.mantissa, weights), 0)
-        sums = ops.conv2d_input_sums(error.mantissa, weights, shape, place.stride, place.padding)
-        return Accumulator(sums, 0)
+        return Accumulator(ops.conv_input_sums(error.mantissa, weights, shape, place.steps), 0)
 
     def input_error(self, error: Error, weights: Tensor, place: Place, shape: Size) -> Error:
         """Sums as they are."""
@@ -183,8 +175,7 @@ class Nitro:
         e, inputs = error.mantissa, x.mantissa
         if len(place.shape) == 2:
             return Accumulator(ops.linear_weight_sums(e, inputs), 0)
-        sums = ops.conv2d_weight_sums(e, inputs, place.shape, place.stride, place.padding)
-        return Accumulator(sums, 0)
+        return Accumulator(ops.conv_weight_sums(e, inputs, place.shape, place.steps), 0)
 
     def updated(
         self, weights: Tensor, gradient: Accumulator, place: Place, mu: int, rng: Xorshift32

@@ -4,11 +4,11 @@ The functions on plain tensors take integers of any width; those on :class:`IntT
 refuse, by shapes alone, what might not fit an int32 accumulator on a board.
 """
 
+from dataclasses import dataclass, replace
 from math import prod
 
 from torch import Size, Tensor
-from torch.nn import functional
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn import functional, grad
 
 from blockwise.integer.accumulate import INT32_MAX, Contraction, require_int32, sum_of_products
 from blockwise.integer.tensor import Accumulator, IntTensor
@@ -20,30 +20,50 @@ WEIGHTS = Contraction(a=0, b=0)  # x (B, C, ...) with e (B, O, ...): over B, for
 FEWER_CHANNELS = "use fewer channels or a smaller kernel"
 
 
-def conv2d_sums(x: Tensor, w: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    """x (B, C, H, W) with w (O, C, kh, kw), zeros around: int32 (B, O, Ho, Wo)."""
-    return sum_of_products(lambda a, b: functional.conv2d(a, b, None, stride, padding), x, w, FORWARD)
+@dataclass(frozen=True)
+class Steps:
+    """How a kernel moves over a map: each a number for every dimension of space, or one for all of them.
+
+    Of ``groups`` groups, a filter sees the channels of its own.
+    """
+
+    stride: int | tuple[int, ...] = 1
+    padding: int | tuple[int, ...] = 0
+    dilation: int | tuple[int, ...] = 1
+    groups: int = 1
 
 
-def conv2d_input_sums(
-    error: Tensor, w: Tensor, in_shape: tuple[int, ...], stride: int = 1, padding: int = 0
-) -> Tensor:
-    """The gradient of a convolution's input (B, C, H, W), from the error (B, O, Ho, Wo) behind it."""
+STEADY = Steps()
+
+
+def conv_sums(x: Tensor, w: Tensor, steps: Steps = STEADY) -> Tensor:
+    """x (B, C, ...) with w (O, C / groups, ...), zeros around: int32 (B, O, ...), of 1 to 3 dimensions."""
+    conv, s = getattr(functional, f"conv{w.ndim - 2}d"), steps
+    dims = replace(FORWARD, groups=s.groups)
+    return sum_of_products(
+        lambda a, b: conv(a, b, None, s.stride, s.padding, s.dilation, s.groups), x, w, dims
+    )
+
+
+def conv_input_sums(error: Tensor, w: Tensor, in_shape: tuple[int, ...], steps: Steps = STEADY) -> Tensor:
+    """The gradient of a convolution's input (B, C, ...), from the error (B, O, ...) behind it."""
 
     def compute(e: Tensor, kernel: Tensor) -> Tensor:
-        gradient: Tensor = conv2d_input(in_shape, kernel, e, stride, padding)
+        made, s = getattr(grad, f"conv{w.ndim - 2}d_input"), steps
+        gradient: Tensor = made(in_shape, kernel, e, s.stride, s.padding, s.dilation, s.groups)
         return gradient
 
-    return sum_of_products(compute, error, w, BACKWARD)
+    return sum_of_products(compute, error, w, replace(BACKWARD, groups=steps.groups))
 
 
-def conv2d_weight_sums(
-    error: Tensor, x: Tensor, kernel_shape: tuple[int, ...], stride: int = 1, padding: int = 0
+def conv_weight_sums(
+    error: Tensor, x: Tensor, kernel_shape: tuple[int, ...], steps: Steps = STEADY
 ) -> Tensor:
-    """The gradient of a convolution's weights (O, C, kh, kw), summed over images and positions."""
+    """The gradient of a convolution's weights (O, C / groups, ...), summed over images and positions."""
 
     def compute(images: Tensor, e: Tensor) -> Tensor:
-        gradient: Tensor = conv2d_weight(images, kernel_shape, e, stride, padding)
+        made, s = getattr(grad, f"conv{x.ndim - 2}d_weight"), steps
+        gradient: Tensor = made(images, kernel_shape, e, s.stride, s.padding, s.dilation, s.groups)
         return gradient
 
     return sum_of_products(compute, x, error, WEIGHTS)
@@ -64,31 +84,28 @@ def linear_weight_sums(error: Tensor, x: Tensor) -> Tensor:
     return sum_of_products(lambda features, e: e.t() @ features, x, error, WEIGHTS)
 
 
-def conv2d(x: IntTensor, w: IntTensor, stride: int = 1, padding: int = 0) -> Accumulator:
-    """Accumulators (B, O, Ho, Wo) of the convolution of x (B, C, H, W) with w (O, C, kh, kw)."""
+def conv(x: IntTensor, w: IntTensor, steps: Steps = STEADY) -> Accumulator:
+    """Accumulators (B, O, ...) of the convolution of x (B, C, ...) with w (O, C / groups, ...)."""
     _check("convolution", prod(w.shape[1:]), x, w)
-    return Accumulator(conv2d_sums(x.mantissa, w.mantissa, stride, padding), x.exponent + w.exponent)
+    return Accumulator(conv_sums(x.mantissa, w.mantissa, steps), x.exponent + w.exponent)
 
 
-def conv2d_input_gradient(
-    error: IntTensor, w: IntTensor, in_shape: Size | tuple[int, ...], stride: int = 1, padding: int = 0
+def conv_input_gradient(
+    error: IntTensor, w: IntTensor, in_shape: Size | tuple[int, ...], steps: Steps = STEADY
 ) -> Accumulator:
-    """Accumulators of the error (B, C, H, W) before a convolution, from the one behind it."""
-    _check("input gradient of a convolution", w.shape[0] * prod(w.shape[2:]), error, w)
-    sums = conv2d_input_sums(error.mantissa, w.mantissa, tuple(in_shape), stride, padding)
+    """Accumulators of the error (B, C, ...) before a convolution, from the one behind it."""
+    terms = w.shape[0] // steps.groups * prod(w.shape[2:])
+    _check("input gradient of a convolution", terms, error, w)
+    sums = conv_input_sums(error.mantissa, w.mantissa, tuple(in_shape), steps)
     return Accumulator(sums, error.exponent + w.exponent)
 
 
-def conv2d_weight_gradient(
-    error: IntTensor,
-    x: IntTensor,
-    kernel_shape: Size | tuple[int, ...],
-    stride: int = 1,
-    padding: int = 0,
+def conv_weight_gradient(
+    error: IntTensor, x: IntTensor, kernel_shape: Size | tuple[int, ...], steps: Steps = STEADY
 ) -> Accumulator:
-    """Accumulators of the weight gradient (O, C, kh, kw), summed over the batch."""
+    """Accumulators of the weight gradient (O, C / groups, ...), summed over the batch."""
     _check_batch(error, x)
-    sums = conv2d_weight_sums(error.mantissa, x.mantissa, tuple(kernel_shape), stride, padding)
+    sums = conv_weight_sums(error.mantissa, x.mantissa, tuple(kernel_shape), steps)
     return Accumulator(sums, error.exponent + x.exponent)
 
 

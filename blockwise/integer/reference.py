@@ -1,40 +1,51 @@
 """Every operation again in int64, slow and plain: what the fast ones are compared with."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from blockwise.integer.ops import STEADY, Steps
+from blockwise.integer.tensor import behind
 
-def conv2d(x: Tensor, w: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+
+def conv(x: Tensor, w: Tensor, steps: Steps = STEADY) -> Tensor:
     """Convolution: for each position of the kernel one product of matrices."""
-    x = _padded(x, padding)
-    size = [(x.shape[d] - w.shape[d]) // stride + 1 for d in (2, 3)]
-    total = torch.zeros(x.shape[0], w.shape[0], *size, dtype=torch.int64)
-    for row, column, inputs in _windows(x, w.shape, size, stride):
-        total += torch.einsum("bchw,oc->bohw", inputs, w[:, :, row, column].long())
-    return total
+    s, groups = _sides(steps, w), steps.groups
+    x = _padded(x, s.padding)
+    size = [
+        (side - apart * (kernel - 1) - 1) // stride + 1
+        for side, kernel, stride, apart in zip(x.shape[2:], w.shape[2:], s.stride, s.dilation, strict=True)
+    ]
+    total = torch.zeros(x.shape[0], groups, w.shape[0] // groups, *size, dtype=torch.int64)
+    for tap, inputs in _windows(x, w.shape, size, s):
+        total += torch.einsum("bgc...,goc->bgo...", _grouped(inputs, groups), _tap(w, tap, groups))
+    return total.flatten(1, 2)
 
 
-def conv2d_input_gradient(
-    error: Tensor, w: Tensor, in_shape: tuple[int, ...], stride: int = 1, padding: int = 0
-) -> Tensor:
+def conv_input_gradient(error: Tensor, w: Tensor, in_shape: tuple[int, ...], steps: Steps = STEADY) -> Tensor:
     """Each output's error times the weights, added to the inputs that the output was made of."""
-    total = _padded(torch.zeros(in_shape, dtype=torch.int64), padding)
-    for row, column, inputs in _windows(total, w.shape, error.shape[2:], stride):
-        inputs += torch.einsum("bohw,oc->bchw", error.long(), w[:, :, row, column].long())
-    return total[:, :, padding : padding + in_shape[2], padding : padding + in_shape[3]]
+    s, groups = _sides(steps, w), steps.groups
+    total = _padded(torch.zeros(in_shape, dtype=torch.int64), s.padding)
+    errors = _grouped(error.long(), groups)
+    for tap, inputs in _windows(total, w.shape, error.shape[2:], s):
+        inputs += torch.einsum("bgo...,goc->bgc...", errors, _tap(w, tap, groups)).flatten(1, 2)
+    inside = (slice(pad, pad + size) for pad, size in zip(s.padding, in_shape[2:], strict=True))
+    return total[behind(inside)]
 
 
-def conv2d_weight_gradient(
-    error: Tensor, x: Tensor, kernel_shape: tuple[int, ...], stride: int = 1, padding: int = 0
+def conv_weight_gradient(
+    error: Tensor, x: Tensor, kernel_shape: tuple[int, ...], steps: Steps = STEADY
 ) -> Tensor:
     """Each output's error times the inputs that the output was made of."""
-    total = torch.zeros(kernel_shape, dtype=torch.int64)
-    for row, column, inputs in _windows(_padded(x, padding), kernel_shape, error.shape[2:], stride):
-        total[:, :, row, column] = torch.einsum("bohw,bchw->oc", error.long(), inputs)
+    total, groups = torch.zeros(kernel_shape, dtype=torch.int64), steps.groups
+    s, errors = _sides(steps, total), _grouped(error.long(), groups).flatten(3)
+    for tap, inputs in _windows(_padded(x, s.padding), kernel_shape, error.shape[2:], s):
+        found = torch.einsum("bgop,bgcp->goc", errors, _grouped(inputs, groups).flatten(3))
+        total[behind(tap)] = found.flatten(0, 1)
     return total
 
 
@@ -53,42 +64,43 @@ def linear_weight_gradient(error: Tensor, x: Tensor) -> Tensor:
     return torch.einsum("bo,bc->oc", error.long(), x.long())
 
 
-def max_pool(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest of each 2x2 window and which it was, 0 .. 3; the first of equal ones."""
-    batch, channels, height, width = x.shape
-    largest = torch.zeros(batch, channels, height // 2, width // 2, dtype=torch.int64)
+def max_pool(x: Tensor, window: tuple[int, ...] = (2, 2)) -> tuple[Tensor, Tensor]:
+    """The largest of each window and which it was, row by row; the first of equal ones."""
+    largest = torch.zeros(_pooled(x.shape, window), dtype=torch.int64)
     which = torch.zeros_like(largest)
-    for b, c, i, j in product(*map(range, largest.shape)):
-        window = [int(x[b, c, 2 * i + p // 2, 2 * j + p % 2]) for p in range(4)]
-        largest[b, c, i, j] = max(window)
-        which[b, c, i, j] = window.index(max(window))
+    for place in product(*map(range, largest.shape)):
+        values = x[_window(place, window)].flatten().tolist()
+        largest[place] = max(values)
+        which[place] = values.index(max(values))
     return largest, which
 
 
-def max_pool_gradient(error: Tensor, which: Tensor, in_shape: tuple[int, ...]) -> Tensor:
+def max_pool_gradient(
+    error: Tensor, which: Tensor, in_shape: tuple[int, ...], window: tuple[int, ...] = (2, 2)
+) -> Tensor:
     """The error where the largest was, 0 elsewhere."""
     total = torch.zeros(in_shape, dtype=torch.int64)
-    for b, c, i, j in product(*map(range, error.shape)):
-        p = int(which[b, c, i, j])
-        total[b, c, 2 * i + p // 2, 2 * j + p % 2] = error[b, c, i, j]
+    for place in product(*map(range, error.shape)):
+        inside = torch.zeros(window, dtype=torch.int64)
+        inside.view(-1)[int(which[place])] = error[place]
+        total[_window(place, window)] = inside
     return total
 
 
-def avg_pool(x: Tensor, size: int) -> Tensor:
+def avg_pool(x: Tensor, window: tuple[int, ...]) -> Tensor:
     """The mean of each window, rounded to the nearest integer, ties away from zero."""
-    batch, channels, height, width = x.shape
-    mean = torch.zeros(batch, channels, height // size, width // size, dtype=torch.int64)
-    for b, c, i, j in product(*map(range, mean.shape)):
-        window = x[b, c, size * i : size * (i + 1), size * j : size * (j + 1)]
-        mean[b, c, i, j] = nearest_quotient(int(window.long().sum()), size * size)
+    mean = torch.zeros(_pooled(x.shape, window), dtype=torch.int64)
+    for place in product(*map(range, mean.shape)):
+        values = x[_window(place, window)].long()
+        mean[place] = nearest_quotient(int(values.sum()), values.numel())
     return mean
 
 
-def avg_pool_gradient(error: Tensor, size: int, in_shape: tuple[int, ...]) -> Tensor:
+def avg_pool_gradient(error: Tensor, window: tuple[int, ...], in_shape: tuple[int, ...]) -> Tensor:
     """The error for every input of its window, 0 outside of all windows."""
     total = torch.zeros(in_shape, dtype=torch.int64)
-    for b, c, i, j in product(*map(range, error.shape)):
-        total[b, c, size * i : size * (i + 1), size * j : size * (j + 1)] = error[b, c, i, j]
+    for place in product(*map(range, error.shape)):
+        total[_window(place, window)] = error[place]
     return total
 
 
@@ -108,14 +120,52 @@ def nearest_quotient(numerator: int, denominator: int) -> int:
     return -magnitude if numerator < 0 else magnitude
 
 
-def _padded(x: Tensor, padding: int) -> Tensor:
-    return functional.pad(x.long(), (padding,) * 4)
+def _pooled(shape: tuple[int, ...], window: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:2], *(size // side for size, side in zip(shape[2:], window, strict=True)))
+
+
+def _window(place: tuple[int, ...], window: tuple[int, ...]) -> tuple[int | slice, ...]:
+    """The values of an image's channel that an element of the pooled map stands for."""
+    corners = zip(place[2:], window, strict=True)
+    return (*place[:2], *(slice(side * at, side * (at + 1)) for at, side in corners))
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """A number for every dimension of space."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def _sides(steps: Steps, w: Tensor) -> _Sides:
+    rank, given = w.ndim - 2, (steps.stride, steps.padding, steps.dilation)
+    return _Sides(*(each if isinstance(each, tuple) else (each,) * rank for each in given))
+
+
+def _grouped(x: Tensor, groups: int) -> Tensor:
+    """(B, C, ...) as (B, groups, channels of a group, ...)."""
+    found: Tensor = x.unflatten(1, (groups, -1))
+    return found
+
+
+def _tap(w: Tensor, tap: tuple[int, ...], groups: int) -> Tensor:
+    """The weights of one position of the kernel: (groups, filters of a group, channels of a group)."""
+    found: Tensor = w[behind(tap)].long().unflatten(0, (groups, -1))
+    return found
+
+
+def _padded(x: Tensor, padding: tuple[int, ...]) -> Tensor:
+    around = [pad for pad in reversed(padding) for _ in range(2)]
+    return functional.pad(x.long(), around)
 
 
 def _windows(
-    x: Tensor, kernel_shape: tuple[int, ...], size: list[int] | torch.Size, stride: int
-) -> Iterator[tuple[int, int, Tensor]]:
+    x: Tensor, kernel_shape: tuple[int, ...], size: list[int] | torch.Size, steps: _Sides
+) -> Iterator[tuple[tuple[int, ...], Tensor]]:
     """For each position of the kernel, the inputs it meets as it moves over the map (a view)."""
-    height, width = (stride * (n - 1) + 1 for n in size)
-    for row, column in product(range(kernel_shape[2]), range(kernel_shape[3])):
-        yield row, column, x[:, :, row : row + height : stride, column : column + width : stride]
+    for tap in product(*map(range, kernel_shape[2:])):
+        sides = zip(tap, size, steps.stride, steps.dilation, strict=True)
+        met = (slice(at * gap, at * gap + step * (n - 1) + 1, step) for at, n, step, gap in sides)
+        yield tap, x[behind(met)]

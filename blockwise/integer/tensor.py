@@ -1,6 +1,8 @@
 """Integer tensors with one power-of-two exponent each (NITI, Wang et al. 2020, arXiv 2009.13108)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,3 +87,8 @@ class Accumulator:
     def shape(self) -> torch.Size:
         """Of the mantissa."""
         return self.mantissa.shape
+
+
+def behind(places: Iterable[Any]) -> tuple[Any, ...]:
+    """An index of the last dimensions of a tensor: a number or a slice for each."""
+    return (..., *places)

@@ -154,12 +154,17 @@ class Rewriting:
 
     def _put(self, node: fx.Node, module: nn.Module, path: str) -> None:
         """Let ``node`` call ``module``, which stands at ``path``, or with a number if that is taken."""
-        parent, _, name = path.rpartition(".")
-        holder = self.root.get_submodule(parent)
-        free = next(n for n in chain([name], (f"{name}_{i}" for i in count(1))) if not hasattr(holder, n))
-        holder.add_module(free, module)
-        node.op, node.target = "call_module", f"{parent}.{free}" if parent else free
+        free = next(n for n in chain([path], (f"{path}_{i}" for i in count(1))) if not self._stands(n))
+        self.root.add_submodule(free, module)
+        node.op, node.target = "call_module", free
         node.args, node.kwargs = (node.all_input_nodes[0],), {}
+
+    def _stands(self, path: str) -> bool:
+        """Whether something stands at ``path``; what leads there was left out if nothing in it is called."""
+        found: object = self.root
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        return found is not None
 
     @staticmethod
     def _stack(node: fx.Node) -> list[tuple[str, Any]]:

@@ -7,16 +7,18 @@ NITRO-D divides by a constant: no sum has to wait.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from devices.network import Block, Layer, Network
+from devices.network import Layer
 from devices.network.bits import FIXED_LEVELS, Bits
-from devices.network.ops import AdaptiveAvgPool, AvgPool, Linear, Quantize, ReLU, View
+from devices.network.ops import ReLU
 from devices.program import categories as cat
 from devices.program.accountings import INTEGER, CostTable
 from devices.program.forward import Roles, inputs_of
+from devices.program.integer_network import integer_network as integer_network  # its home for those that plan
+from devices.program.integer_network import sums_behind
 from devices.program.lower import Lowering
 from devices.program.operation import Operand, Phase, Stored
 from devices.program.parameter import Parameter
@@ -72,52 +74,6 @@ FORMS: dict[str, IntegerForm] = {
 }
 
 LOCAL_SUFFIX = "-local"
-
-
-def integer_network(network: Network) -> Network:
-    """The network as integer training has it: no biases, requantized logits, 8 bits at its end.
-
-    One that is so already stays as it is.
-    """
-    if isinstance(network.blocks[-1].layers[-1].op, Quantize):
-        return network
-    relus = [layer.name for layer in network.layers if isinstance(layer.op, ReLU)]
-    wide = relus[-1] if relus else ""
-    *early, last = network.blocks
-    blocks = [Block(b.name, _layers(b.layers, wide), _layers(b.head, wide, head=True)) for b in early]
-    body, loss = _layers(last.layers, wide), last.head
-    logits = _requantized(body[-1])
-    loss = tuple(replace(x, inputs=(logits.name, *x.inputs[1:]), precision="edge") for x in loss)
-    blocks.append(Block(last.name, (*body, logits), loss))
-    return Network(network.in_shape, tuple(blocks), network.source)
-
-
-def _layers(layers: Sequence[Layer], wide: str, *, head: bool = False) -> tuple[Layer, ...]:
-    found: list[Layer] = []
-    renamed: dict[str, str] = {}
-    for layer in layers:
-        mean = isinstance(layer.op, AvgPool | AdaptiveAvgPool)
-        edge = head or mean or layer.name == wide or layer.precision == "edge"
-        inputs = tuple(renamed.get(name, name) for name in layer.inputs)
-        found.append(
-            replace(layer, op=layer.op.without_bias(), inputs=inputs, precision="edge" if edge else "inner")
-        )
-        if head and isinstance(layer.op, Linear):
-            found.append(_requantized(layer))
-            renamed[layer.name] = found[-1].name
-    return tuple(found)
-
-
-def _requantized(layer: Layer) -> Layer:
-    return Layer(f"{layer.name}.logits", Quantize(), (layer.name,), layer.shape, precision="edge")
-
-
-def _sums_behind(layer: Layer, makers: Mapping[str, Layer]) -> Layer | None:
-    """The layer whose sums the layer requantizes, which views may stand between."""
-    maker = makers.get(layer.inputs[0])
-    while maker is not None and isinstance(maker.op, View):
-        maker = makers.get(maker.inputs[0])
-    return maker if maker is not None and maker.op.accumulates else None
 
 
 def sums_of(name: str) -> str:
@@ -184,10 +140,10 @@ class IntegerLowering(Lowering):
     ) -> None:
         """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
         makers = {layer.name: layer for layer in layers}
-        heirs = {m.name: x for x in layers if x.op.makes_codes and (m := _sums_behind(x, makers)) is not None}
+        heirs = {m.name: x for x in layers if x.op.makes_codes and (m := sums_behind(x, makers)) is not None}
         for layer in layers:
             row = self.table.row(layer)
-            again = _sums_behind(layer, makers)
+            again = sums_behind(layer, makers)
             again = again if again is not None and self._unbuffered(sums_of(again.name)) else None
             if row.output == "view":  # behind sums that are not kept: whoever makes them again reads on
                 self._pass_on(layer, idle=again is not None)

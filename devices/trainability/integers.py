@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
-from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, Op, ReLU, SimilarityLoss
+from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, ReLU, SimilarityLoss
 from devices.program.accountings import INTEGER
-from devices.program.integer import IntegerForm, integer_network
+from devices.program.integer import IntegerForm
+from devices.program.integer_network import integer_network, sums_behind
 from devices.program.regimes import Regime
 from devices.trainability.outcome import Obstacle
 
@@ -42,9 +43,10 @@ def _obstacles(
     """``front`` are the first blocks, through which nothing goes back."""
     regime = found.name
     yield from _kinds(network, regime)
+    yield from _activations(network, regime)
     if found.heads:
         yield from _heads(network)
-    yield from _pools(network, layers)
+    yield from _pools(network, layers, form)
     if form.one_layer:
         yield from _blocks(network, regime)
     if network.classes > form.most_classes:
@@ -62,7 +64,7 @@ def _obstacles(
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
     for layer in network.layers:
-        spelt = _without_form(layer.op)
+        spelt = _without_form(layer, network)
         if spelt:
             yield Obstacle(
                 f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
@@ -71,17 +73,41 @@ def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
             )  # fmt: skip
 
 
-def _without_form(op: Op) -> str:
+def _without_form(layer: Layer, network: Network) -> str:
     """What an operation of a block is called if it has no integer form; empty if it has one."""
+    op = layer.op
     if op.row(INTEGER.name) is None:
         return op.words
-    if isinstance(op, Conv) and op != Conv.square(
-        op.in_channels, op.channels, op.kernel[0], stride=op.stride[0], padding=op.padding[0], bias=op.bias
-    ):
-        return "a grouped, dilated or oblong convolution"
-    if isinstance(op, ReLU) and op != ReLU():
-        return "an activation with limits"
-    return "means over given windows" if isinstance(op, AvgPool) else ""
+    if isinstance(op, Conv) and not _within_zeros(op, layer, network):
+        return "a border that is wider on one side, or of other than zeros"
+    return "an activation with limits" if isinstance(op, ReLU) and op != ReLU() else ""
+
+
+def _within_zeros(op: Conv, layer: Layer, network: Network) -> bool:
+    """Whether the convolution has as many zeros before each side as behind it."""
+    sides = zip(
+        network.shapes[layer.inputs[0]][1:], op.kernel, op.stride, op.padding, op.dilation, strict=True
+    )
+    even = (
+        (size + 2 * pad - apart * (kernel - 1) - 1) // step + 1 for size, kernel, step, pad, apart in sides
+    )
+    return op.padding_mode == "zeros" and layer.shape[1:] == tuple(even)
+
+
+def _activations(network: Network, regime: str) -> Iterator[Obstacle]:
+    """They are where sums become codes."""
+    layers = integer_network(network).layers
+    makers = {layer.name: layer for layer in layers}
+    for layer in layers:
+        if isinstance(layer.op, ReLU) and sums_behind(layer, makers) is None:
+            before = makers.get(layer.inputs[0])
+            source = "the input" if before is None else before.op.words
+            yield Obstacle(
+                f"an activation behind {source} on integers", f"regime {regime}",
+                f"an activation behind {source} ({layer.name})",
+                "activations behind convolutions and linear layers, or behind their max pools",
+                "put it there",
+            )  # fmt: skip
 
 
 def _heads(network: Network) -> Iterator[Obstacle]:
@@ -101,27 +127,56 @@ def _heads(network: Network) -> Iterator[Obstacle]:
             )  # fmt: skip
 
 
-def _pools(network: Network, layers: Sequence[Layer]) -> Iterator[Obstacle]:
-    """Means over windows of a power of two are shifts; the largest is found of four."""
+def _pools(network: Network, layers: Sequence[Layer], form: IntegerForm) -> Iterator[Obstacle]:
+    """Windows stand side by side. Where sums are divided by constants, those of means are shifts."""
     shapes = {layer.name: layer.shape for layer in network.all_layers}
     for layer in layers:
-        if isinstance(layer.op, MaxPool) and layer.op != MaxPool.square():
-            yield Obstacle(
-                "another max pool than 2x2 on integers", f"max pool {layer.name}",
-                f"windows of {_sides(layer.op.kernel)}, {_sides(layer.op.stride)} apart",
-                "2x2 side by side in integer regimes", "use another --model",
-            )  # fmt: skip
-        if not isinstance(layer.op, AvgPool | AdaptiveAvgPool):
+        op = layer.op
+        if not isinstance(op, MaxPool | AvgPool | AdaptiveAvgPool):
             continue
-        side, pooled = shapes.get(layer.inputs[0], network.in_shape)[1:], layer.shape[1:]
-        window, rest = divmod(side[0], pooled[0])
-        if side[0] != side[1] or rest or window & window - 1:
+        sides = shapes.get(layer.inputs[0], network.in_shape)[1:]
+        if isinstance(op, AdaptiveAvgPool):
+            yield from _even_windows(layer, sides, form)
+        elif not _side_by_side(op, sides, layer.shape[1:]):
+            what = op.words
             yield Obstacle(
-                f"an average over {side[0]}x{side[1]} on integers", f"average pool {layer.name}",
-                f"a map of {side[0]}x{side[1]} for {pooled[0]}x{pooled[1]}",
-                "square windows of a power of two in integer regimes: a shift divides",
-                "use another --image-size or --head",
+                f"windows of {what} that overlap or reach beyond the map, on integers",
+                f"{what} {layer.name}",
+                f"windows of {_sides(op.kernel)}, {_sides(op.stride)} apart, padded by {_sides(op.padding)}",
+                "windows side by side within the map in integer regimes", "use another --model",
             )  # fmt: skip
+        elif isinstance(op, AvgPool):
+            yield from _shifts(layer, op.kernel, form)
+
+
+def _side_by_side(op: MaxPool | AvgPool, sides: Sequence[int], pooled: Sequence[int]) -> bool:
+    """Whether windows neither overlap nor leave anything between them, nor reach beyond the map."""
+    close = isinstance(op, AvgPool) or set(op.dilation) == {1}
+    whole = tuple(size // side for size, side in zip(sides, op.kernel, strict=True)) == tuple(pooled)
+    return close and op.stride == op.kernel and not any(op.padding) and whole
+
+
+def _even_windows(layer: Layer, sides: Sequence[int], form: IntegerForm) -> Iterator[Obstacle]:
+    pooled = layer.shape[1:]
+    if any(size % left for size, left in zip(sides, pooled, strict=True)):
+        yield Obstacle(
+            f"an average of {_sides(sides)} down to {_sides(pooled)} on integers",
+            f"average pool {layer.name}", f"a map of {_sides(sides)} for {_sides(pooled)}",
+            "windows of one size in integer regimes", "use another --image-size or --head",
+        )  # fmt: skip
+    else:
+        yield from _shifts(layer, [size // left for size, left in zip(sides, pooled, strict=True)], form)
+
+
+def _shifts(layer: Layer, window: Sequence[int], form: IntegerForm) -> Iterator[Obstacle]:
+    """NITRO-D takes what a mean divides off its error by a shift."""
+    count = math.prod(window)
+    if form.scaled and count & count - 1:
+        yield Obstacle(
+            f"an average over {_sides(window)} in NITRO-D", f"average pool {layer.name}",
+            f"windows of {_sides(window)}", "windows of a power of two in NITRO-D: a shift divides",
+            "use another --image-size or --head, or NITI's regimes",
+        )  # fmt: skip
 
 
 def _sides(lengths: Sequence[int]) -> str:
@@ -175,7 +230,8 @@ def _sums(network: Network, regime: Regime, form: IntegerForm, front: int) -> It
         for layer in (*inner, *(layer for layer in block.head if layer.weights)):
             weight = STATE if form.narrow and layer.precision == "inner" else BYTE
             forward = layer.filter_size, weight * _largest_input(layer, makers, form)
-            outputs = layer.weights // layer.filter_size * layer.kernel
+            groups = layer.op.groups if isinstance(layer.op, Conv) else 1
+            outputs = layer.weights // layer.filter_size // groups * layer.kernel
             yield from _too_long(layer, regime.name, *forward)
             if layer not in ends:
                 yield from _too_long(layer, regime.name, outputs, weight * BYTE)

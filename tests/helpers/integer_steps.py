@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from blockwise import models
 from blockwise.integer.arithmetics import arithmetic_of
@@ -25,7 +26,7 @@ USUAL = Perturbation()
 @dataclass
 class IntegerSteps:
     regime: str
-    model: str = "plain4"
+    model: str | nn.Module = "plain4"
     batch: int = 4
     twice: bool = False
     width: int = 4
@@ -35,7 +36,10 @@ class IntegerSteps:
     limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
-        chain = models.build(self.model, self.in_shape, 3, self.width, "none")
+        if isinstance(self.model, nn.Module):
+            chain = models.from_module(self.model, self.in_shape)
+        else:
+            chain = models.build(self.model, self.in_shape, 3, self.width, "none")
         self.step = Step(
             self.batch,
             twice=self.twice,

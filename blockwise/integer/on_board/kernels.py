@@ -7,6 +7,8 @@ import torch
 from torch import Size, Tensor
 
 from blockwise.integer.arithmetic import Error, Place
+from blockwise.integer.images import from_pixels
+from blockwise.integer.layers import window_of
 from blockwise.integer.nitro import relu, scaled
 from blockwise.integer.on_board import zeroth_order
 from blockwise.integer.pointwise import relu_gradient
@@ -20,7 +22,7 @@ from blockwise.integer.rounding import (
     requantize,
 )
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
-from devices.network.ops import ReLU, View
+from devices.network.ops import AvgPool, MaxPool, ReLU, View
 from devices.program.execute import Frame
 from devices.program.kernels import pools
 from devices.program.operation import tensors_of
@@ -33,8 +35,8 @@ RANGES = (-1, 0, 127)
 
 
 def load(machine: "IntegerMachine", frame: Frame) -> None:
-    """Images and labels as bytes."""
-    frame.put("images", machine.batch[0])
+    """Images and labels as bytes; pixels become mantissas."""
+    machine.put(frame, "images", from_pixels(machine.batch[0]))
     frame.put("labels", machine.batch[1])
 
 
@@ -127,7 +129,7 @@ def _shifted(
 
 def max_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
     """The largest of four, and its place."""
-    out, which = max_pool(machine.activation(frame, "input"))
+    out, which = max_pool(machine.activation(frame, "input"), _largest_of(frame))
     machine.put(frame, "output", out)
     if frame.makes("argmax"):
         frame.put("argmax", which.long())
@@ -136,7 +138,20 @@ def max_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
 def avg_pool_forward(machine: "IntegerMachine", frame: Frame) -> None:
     """Means as int8."""
     x = machine.activation(frame, "input")
-    machine.put(frame, "output", wide_avg_pool(x, x.shape[2] // frame.layer.shape[1]))
+    machine.put(frame, "output", wide_avg_pool(x, _mean_over(frame, x.shape)))
+
+
+def _largest_of(frame: Frame) -> tuple[int, ...]:
+    """The windows of a max pool."""
+    op = frame.layer.op
+    assert isinstance(op, MaxPool)
+    return op.kernel
+
+
+def _mean_over(frame: Frame, shape: Size | tuple[int, ...]) -> tuple[int, ...]:
+    """The windows of an average pool of a map (B, C, ...)."""
+    op = frame.layer.op
+    return op.kernel if isinstance(op, AvgPool) else window_of(shape, frame.layer.shape[1:])
 
 
 def loss(machine: "IntegerMachine", frame: Frame) -> None:
@@ -159,8 +174,9 @@ def loss_backward(machine: "IntegerMachine", frame: Frame) -> None:
 
 
 def pass_back(machine: "IntegerMachine", frame: Frame) -> None:
-    """The error of requantized logits is that of their sums."""
-    machine.put(frame, "input gradient", machine.error(frame))
+    """The error of requantized sums is that of the sums; NITRO-D divides what means took off before."""
+    error = machine.arithmetic.activated(machine.error(frame), None, machine.places[_maker(frame)])
+    machine.put(frame, "input gradient", error)
 
 
 def relu_backward(machine: "IntegerMachine", frame: Frame) -> None:
@@ -180,15 +196,15 @@ def max_pool_backward(machine: "IntegerMachine", frame: Frame) -> None:
     """To the largest."""
     shape = frame.memory.tensors[frame.result("input gradient")].shape
     which = frame.raw("saved argmax").to(torch.uint8)
-    machine.put(frame, "input gradient", max_pool_gradient(machine.error(frame), which, shape))
+    error, window = machine.error(frame), _largest_of(frame)
+    machine.put(frame, "input gradient", max_pool_gradient(error, which, shape, window))
 
 
 def avg_pool_backward(machine: "IntegerMachine", frame: Frame) -> None:
     """To all of the window."""
     shape = frame.memory.tensors[frame.result("input gradient")].shape
-    error = machine.error(frame)
-    size = shape[2] // frame.layer.shape[1]
-    machine.put(frame, "input gradient", avg_pool_gradient(error, size, shape))
+    error, window = machine.error(frame), _mean_over(frame, shape)
+    machine.put(frame, "input gradient", avg_pool_gradient(error, window, shape))
 
 
 def input_error(machine: "IntegerMachine", frame: Frame) -> None:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from blockwise.integer.arithmetic import Arithmetic, Error, Place
-from blockwise.integer.images import from_pixels
 from blockwise.integer.layers import Layers, Weighted, weighted
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import Nitro
@@ -99,13 +98,9 @@ class IntegerMachine:
     # ---------------------------------------------------------------- numbers
 
     def activation(self, frame: Frame, role: str) -> IntTensor:
-        """An operand as an integer tensor: images centred, codes in the format of whoever made them."""
-        operand = frame.operand(role)
-        value = frame.value(role)
-        stored = _leaf(operand)
-        if stored.maker == IMAGES:
-            return from_pixels(value.to(torch.uint8))
-        format = self.format_of(frame.schedule, stored)
+        """An operand as an integer tensor: mantissas of images, codes in the format of whoever made them."""
+        value, stored = frame.value(role), _leaf(frame.operand(role))
+        format = INT8 if stored.maker == IMAGES else self.format_of(frame.schedule, stored)
         return IntTensor(_signed(value, format.bits, format), self.exponents[stored.tensor], format)
 
     def format_of(self, schedule: Schedule, stored: Stored) -> Format:

@@ -5,6 +5,7 @@ import torch
 
 from blockwise.integer import accumulate, ops, reference
 from blockwise.integer.accumulate import in_exact_float, sum_of_products
+from blockwise.integer.ops import Steps
 from devices.errors import InputError
 
 
@@ -56,9 +57,9 @@ def test_one_large_filter_among_small_ones_counts(dtypes):
 
 def test_weight_gradients_are_split_by_images(dtypes):
     x, e = full(3, 1, 32, 32), full(3, 1, 32, 32)
-    found = ops.conv2d_weight_sums(e, x, (1, 1, 3, 3), padding=1)
+    found = ops.conv_weight_sums(e, x, (1, 1, 3, 3), Steps(padding=1))
     assert dtypes == [torch.float32] * 3  # of one image each: three chunks for at most four parts
-    assert found.tolist() == reference.conv2d_weight_gradient(e, x, (1, 1, 3, 3), padding=1).tolist()
+    assert found.tolist() == reference.conv_weight_gradient(e, x, (1, 1, 3, 3), Steps(padding=1)).tolist()
 
 
 def test_wide_weights_are_exact_until_their_sum_overflows():
@@ -83,7 +84,7 @@ def test_what_float64_might_not_hold_is_refused():
 
 def test_empty_batches_have_zero_gradients():
     x, e = full(0, 3, 4, 4), full(0, 2, 4, 4)
-    gradient = ops.conv2d_weight_sums(e, x, (2, 3, 3, 3), padding=1)
+    gradient = ops.conv_weight_sums(e, x, (2, 3, 3, 3), Steps(padding=1))
     assert gradient.shape == (2, 3, 3, 3) and not gradient.any()
     assert ops.linear_sums(full(0, 5), full(2, 5)).shape == (0, 2)
 

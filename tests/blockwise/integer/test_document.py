@@ -68,6 +68,6 @@ def test_the_relu_comes_before_requantization_and_its_mask_is_that_of_the_sums()
 
 def test_averages_are_rounded_and_output_errors_clipped_as_nitro_d_has_otherwise():
     window = IntTensor(int8(1, 2, 2, 2).view(1, 1, 2, 2), 0)
-    assert avg_pool(window, 2).mantissa.tolist() == [[[[2]]]]
+    assert avg_pool(window, (2, 2)).mantissa.tolist() == [[[[2]]]]
     assert output_error(int8(-127), int8(32)).tolist() == [-127]
     assert (int8(-127) - int8(32)).tolist() == [97]  # in int8, as there

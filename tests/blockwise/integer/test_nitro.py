@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from blockwise.integer import Accumulator, IntTensor, Xorshift32, nitro, ops, reference
 from blockwise.integer.arithmetic import Place
 from blockwise.integer.nitro import NITRO, IntegerSGD
+from blockwise.integer.ops import Steps
 
 LARGEST = 2**31 - 1
 
@@ -33,8 +34,8 @@ def test_sums_are_divided_and_clipped(xs, factor):
 
 
 def test_scale_factors_are_those_of_the_paper():
-    assert nitro.conv_scale(128, 3) == 2**8 * 9 * 128
-    assert nitro.linear_scale(1024) == 2**18
+    assert nitro.scale_factor((64, 128, 3, 3)) == 2**8 * 9 * 128
+    assert nitro.scale_factor((10, 1024)) == 2**18
 
 
 def test_the_activation_at_every_byte():
@@ -83,16 +84,16 @@ def test_small_gradients_of_either_sign_move_nothing():
 def test_a_block_forward_and_back_with_wide_weights():
     x = (torch.arange(2 * 3 * 6 * 6) % 255 - 127).to(torch.int8).view(2, 3, 6, 6)
     w = int32([(i * 7919) % 4001 - 2000 for i in range(4 * 27)]).view(4, 3, 3, 3)
-    z = ops.conv2d_sums(x, w, padding=1)
-    assert z.tolist() == reference.conv2d(x, w, padding=1).tolist()
-    scaled = nitro.scale(z, nitro.conv_scale(3, 3))
+    z = ops.conv_sums(x, w, Steps(padding=1))
+    assert z.tolist() == reference.conv(x, w, Steps(padding=1)).tolist()
+    scaled = nitro.scale(z, nitro.scale_factor((4, 3, 3, 3)))
     error = nitro.relu_gradient(nitro.relu(scaled).int() * 3, scaled)
-    gradient = ops.conv2d_weight_sums(error, x, w.shape, padding=1)
-    assert gradient.tolist() == reference.conv2d_weight_gradient(error, x, w.shape, padding=1).tolist()
+    gradient = ops.conv_weight_sums(error, x, w.shape, Steps(padding=1))
+    assert gradient.tolist() == reference.conv_weight_gradient(error, x, w.shape, Steps(padding=1)).tolist()
     assert IntegerSGD(512, 640).update(w, gradient).shape == w.shape
 
 
-CONV = Place((4, 3, 3, 3), padding=1, relu=True, classes=7)
+CONV = Place((4, 3, 3, 3), Steps(padding=1), relu=True, classes=7)
 HEAD = Place((7, 64), head=True, classes=7)
 
 
@@ -111,7 +112,7 @@ def test_a_layer_is_sums_scaling_and_activation():
     x = IntTensor((torch.arange(2 * 3 * 4 * 4) % 251 - 125).to(torch.int8).view(2, 3, 4, 4), -7)
     weights = int32([(i * 7919) % 401 - 200 for i in range(4 * 27)]).view(CONV.shape)
     out, scaled = NITRO.forward(x, weights, CONV)
-    sums = reference.conv2d(x.mantissa, weights, padding=1).flatten().tolist()
+    sums = reference.conv(x.mantissa, weights, Steps(padding=1)).flatten().tolist()
     expected = [min(max(c_quotient(s, 256 * 27), -127), 127) for s in sums]
     assert scaled.flatten().tolist() == expected
     assert out.mantissa.tolist() == nitro.relu(scaled).tolist() and out.exponent == 0
@@ -140,7 +141,7 @@ def test_the_step_is_integer_sgd_on_the_gradient_of_the_old_weights():
     x = IntTensor((torch.arange(2 * 3 * 4 * 4) % 251 - 125).to(torch.int8).view(2, 3, 4, 4), -7)
     error = Accumulator((torch.arange(2 * 4 * 4 * 4) * 7919 % 4001 - 2000).int().view(2, 4, 4, 4), 0)
     weights = torch.full(CONV.shape, 60_000, dtype=torch.int32)
-    summed = reference.conv2d_weight_gradient(error.mantissa, x.mantissa, CONV.shape, padding=1)
+    summed = reference.conv_weight_gradient(error.mantissa, x.mantissa, CONV.shape, Steps(padding=1))
     expected = [60_000 - c_quotient(g, 512 * 64 * 7) - 2 for g in summed.flatten().tolist()]
     gradient = NITRO.weight_sums(error, x, CONV)
     assert NITRO.updated(weights, gradient, CONV, 5, Xorshift32(1)).flatten().tolist() == expected

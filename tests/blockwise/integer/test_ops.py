@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from blockwise.integer import INT4, INT8, UINT4, IntTensor, Xorshift32, ops, reference
 from blockwise.integer.canary import ConvShape
+from blockwise.integer.ops import Steps
 from blockwise.integer.tensor import Format
 from devices.errors import InputError
 
@@ -37,32 +38,37 @@ SHAPES = [
     ConvShape(3, 2, 4, 8, kernel=3, stride=2),
     ConvShape(1, 2, 2, 9, kernel=5, stride=2),
     ConvShape(1, 116, 2, 4),  # 9 x 116 x 127^2 is just beyond 2^24
+    ConvShape(2, 4, 6, 9, kernel=5, stride=2, rank=1),
+    ConvShape(1, 2, 3, 4, rank=3),
+    ConvShape(2, 6, 4, 5, groups=2),
+    ConvShape(2, 128, 128, 4, groups=128),  # of all filters together the weights pass 2^24, of a group's not
+    ConvShape(1, 232, 4, 4, groups=2),  # and here those of a group
 ]
 FORMS = [(INT8, INT8), (UINT4, INT4), (INT8, INT4)]  # inputs and weights
 
 
 def layer(shape: ConvShape, kind: str, forms: tuple[Format, Format], seed: int):
     """x, w and error of a convolution with half-kernel padding."""
-    rng, out = Xorshift32(seed), (shape.size - 1) // shape.stride + 1
-    x = filled((shape.batch, shape.channels, shape.size, shape.size), kind, forms[0], rng)
-    w = filled((shape.filters, shape.channels, shape.kernel, shape.kernel), kind, forms[1], rng)
-    e = filled((shape.batch, shape.filters, out, out), kind, INT8, rng)
+    rng = Xorshift32(seed)
+    x = filled(shape.inputs, kind, forms[0], rng)
+    w = filled(shape.weights, kind, forms[1], rng)
+    e = filled(shape.errors, kind, INT8, rng)
     return IntTensor(x, -7, forms[0]), IntTensor(w, -9, forms[1]), IntTensor(e, -3, INT8)
 
 
 def assert_convolution_is_exact(shape: ConvShape, kind: str, forms: tuple[Format, Format], seed: int) -> None:
     x, w, e = layer(shape, kind, forms, seed)
-    how = shape.stride, shape.kernel // 2
-    y = ops.conv2d(x, w, *how)
+    steps = shape.steps
+    y = ops.conv(x, w, steps)
     assert (y.exponent, y.mantissa.dtype) == (-16, torch.int32)
-    assert y.mantissa.tolist() == reference.conv2d(x.mantissa, w.mantissa, *how).tolist()
-    back = ops.conv2d_input_gradient(e, w, x.shape, *how)
+    assert y.mantissa.tolist() == reference.conv(x.mantissa, w.mantissa, steps).tolist()
+    back = ops.conv_input_gradient(e, w, x.shape, steps)
     assert back.exponent == -12
-    expected = reference.conv2d_input_gradient(e.mantissa, w.mantissa, x.shape, *how)
+    expected = reference.conv_input_gradient(e.mantissa, w.mantissa, x.shape, steps)
     assert back.mantissa.tolist() == expected.tolist()
-    gradient = ops.conv2d_weight_gradient(e, x, w.shape, *how)
+    gradient = ops.conv_weight_gradient(e, x, w.shape, steps)
     assert gradient.exponent == -10
-    expected = reference.conv2d_weight_gradient(e.mantissa, x.mantissa, w.shape, *how)
+    expected = reference.conv_weight_gradient(e.mantissa, x.mantissa, w.shape, steps)
     assert gradient.mantissa.tolist() == expected.tolist()
 
 
@@ -83,6 +89,52 @@ def test_convolutions_are_exact(shape, kind, forms):
 )  # fmt: skip
 def test_convolutions_of_any_shape_are_exact(shape, kind, forms, seed):
     assert_convolution_is_exact(shape, kind, forms, seed)
+
+
+@st.composite
+def moving_kernels(draw):
+    """Shapes of inputs and weights, and how the kernel moves: oblong, strided, dilated, grouped."""
+    rank, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    sides = [
+        tuple(draw(st.integers(low, high)) for _ in range(rank))
+        for low, high in ((1, 3), (1, 3), (0, 2), (1, 2), (0, 4))
+    ]
+    kernel, stride, padding, dilation, more = sides
+    size = tuple(d * (k - 1) + 1 + extra for k, d, extra in zip(kernel, dilation, more, strict=True))
+    channels, filters = (groups * draw(st.integers(1, 3)) for _ in range(2))
+    inputs = draw(st.integers(1, 2)), channels, *size
+    return inputs, (filters, channels // groups, *kernel), Steps(stride, padding, dilation, groups)
+
+
+@pytest.mark.floats  # autograd's
+@settings(deadline=None, max_examples=60)
+@given(case=moving_kernels(), seed=st.integers(0, 999))
+def test_kernels_that_are_oblong_strided_dilated_or_grouped_are_those_of_autograd(case, seed):
+    inputs, weights, steps = case
+    rng = Xorshift32(seed)
+    x, w = (filled(shape, "random", INT8, rng) for shape in (inputs, weights))
+    conv = getattr(torch.nn.functional, f"conv{w.ndim - 2}d")
+    real_x, real_w = (t.double().requires_grad_() for t in (x, w))
+    real = conv(real_x, real_w, None, steps.stride, steps.padding, steps.dilation, steps.groups)
+    e = filled(tuple(real.shape), "random", INT8, rng)
+    gradients = torch.autograd.grad(real, (real_x, real_w), e.double())
+    xi, wi, ei = (IntTensor(t, 0) for t in (x, w, e))
+    found = ops.conv(xi, wi, steps), *(
+        ops.conv_input_gradient(ei, wi, x.shape, steps), ops.conv_weight_gradient(ei, xi, w.shape, steps)
+    )  # fmt: skip
+    plain = (
+        reference.conv(x, w, steps), reference.conv_input_gradient(e, w, tuple(x.shape), steps),
+        reference.conv_weight_gradient(e, x, tuple(w.shape), steps),
+    )  # fmt: skip
+    for sums, expected, spelt in zip(found, (real, *gradients), plain, strict=True):
+        assert sums.mantissa.tolist() == expected.tolist() == spelt.tolist()
+
+
+def test_a_group_sums_over_its_own_filters_going_back():
+    """128 filters of a channel each: none of their sums has more than 9 products."""
+    x, w, e = layer(ConvShape(1, 128, 128, 4, groups=128), "high", (INT8, INT8), 0)
+    sums = ops.conv_input_gradient(e, w, x.shape, ConvShape(1, 128, 128, 4, groups=128).steps)
+    assert int(sums.mantissa.max()) == 9 * 127 * 127
 
 
 @settings(deadline=None, max_examples=35)
@@ -110,11 +162,11 @@ def test_a_convolution_by_hand():
     x = IntTensor(torch.arange(1, 10, dtype=torch.int8).view(1, 1, 3, 3), 0)
     w = IntTensor(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.int8), 0)
     # 1 + 4 + 12 + 20, 2 + 6 + 15 + 24, ...: no kernel is flipped
-    assert ops.conv2d(x, w).mantissa.flatten().tolist() == [37, 47, 67, 77]
+    assert ops.conv(x, w).mantissa.flatten().tolist() == [37, 47, 67, 77]
     e = IntTensor(torch.tensor([[[[1, 0], [0, -1]]]], dtype=torch.int8), 0)
-    back = ops.conv2d_input_gradient(e, w, x.shape).mantissa
+    back = ops.conv_input_gradient(e, w, x.shape).mantissa
     assert back.flatten().tolist() == [1, 2, 0, 3, 3, -2, 0, -3, -4]
-    assert ops.conv2d_weight_gradient(e, x, w.shape).mantissa.flatten().tolist() == [-4, -4, -4, -4]
+    assert ops.conv_weight_gradient(e, x, w.shape).mantissa.flatten().tolist() == [-4, -4, -4, -4]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -135,17 +187,17 @@ def test_a_batch_whose_weight_gradient_may_overflow_is_refused_with_the_largest_
     x, e = zeros(131, 1, 32, 32), zeros(131, 1, 32, 32)
     assert ops.largest_batch(32 * 32) == 130
     with pytest.raises(InputError, match=r"sums of 134144 products.*at most 133144.*at most 130 images"):
-        ops.conv2d_weight_gradient(e, x, (1, 1, 3, 3), padding=1)
-    ops.conv2d_weight_gradient(zeros(130, 1, 32, 32), zeros(130, 1, 32, 32), (1, 1, 3, 3), padding=1)
+        ops.conv_weight_gradient(e, x, (1, 1, 3, 3), Steps(padding=1))
+    ops.conv_weight_gradient(zeros(130, 1, 32, 32), zeros(130, 1, 32, 32), (1, 1, 3, 3), Steps(padding=1))
     narrow = zeros(131, 1, 32, 32, form=UINT4)  # products of at most 127 x 15
-    ops.conv2d_weight_gradient(e, narrow, (1, 1, 3, 3), padding=1)
+    ops.conv_weight_gradient(e, narrow, (1, 1, 3, 3), Steps(padding=1))
 
 
 def test_layers_whose_sums_may_overflow_are_refused():
     with pytest.raises(InputError, match="fewer channels"):
         ops.linear(zeros(1, 133_145), zeros(1, 133_145))
     with pytest.raises(InputError, match="fewer channels"):
-        ops.conv2d(zeros(1, 14_794, 3, 3), zeros(1, 14_794, 3, 3))
+        ops.conv(zeros(1, 14_794, 3, 3), zeros(1, 14_794, 3, 3))
     with pytest.raises(InputError, match="input gradient"):
         ops.linear_input_gradient(zeros(1, 133_145), zeros(133_145, 1))
     ops.linear(zeros(1, 133_144), zeros(1, 133_144))

@@ -1,5 +1,7 @@
 """Pooling, ReLU and sums of two tensors, bit for bit as in int64."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -15,6 +17,7 @@ from blockwise.integer import (
     pool,
     reference,
 )
+from blockwise.integer.layers import IntegerAvgPool
 from blockwise.integer.rounding import requantize
 from devices.errors import InputError
 
@@ -26,19 +29,25 @@ def random_map(shape: tuple[int, ...], seed: int, levels: int = 255) -> IntTenso
 
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 9), st.integers(2, 9))
+windows = st.lists(st.integers(1, 5), min_size=1, max_size=2).map(tuple)
 
 
 @settings(deadline=None, max_examples=40)
-@given(shape=shapes, seed=st.integers(0, 999), levels=st.sampled_from([1, 2, 3, 255]))
-def test_max_pool_takes_the_first_of_the_largest(shape, seed, levels):
+@given(
+    shape=shapes, seed=st.integers(0, 999), levels=st.sampled_from([1, 2, 3, 255]),
+    sides=st.one_of(st.just((2, 2)), windows),
+)  # fmt: skip
+def test_max_pool_takes_the_first_of_the_largest(shape, seed, levels, sides):
+    shape = shape[: 2 + len(sides)]
     x = random_map(shape, seed, levels)
-    found, which = pool.max_pool(x)
-    largest, place = reference.max_pool(x.mantissa)
+    found, which = pool.max_pool(x, sides)
+    largest, place = reference.max_pool(x.mantissa, sides)
     assert found.mantissa.tolist() == largest.tolist() and which.tolist() == place.tolist()
     assert (found.exponent, which.dtype) == (x.exponent, torch.uint8)
     error = random_map(tuple(found.shape), seed + 1)
-    back = pool.max_pool_gradient(error, which, x.shape)
-    assert back.mantissa.tolist() == reference.max_pool_gradient(error.mantissa, place, x.shape).tolist()
+    back = pool.max_pool_gradient(error, which, x.shape, sides)
+    expected = reference.max_pool_gradient(error.mantissa, place, x.shape, sides)
+    assert back.mantissa.tolist() == expected.tolist()
 
 
 def test_a_tie_of_a_window_goes_to_its_first_value():
@@ -49,27 +58,39 @@ def test_a_tie_of_a_window_goes_to_its_first_value():
 
 
 @settings(deadline=None, max_examples=40)
-@given(shape=shapes, seed=st.integers(0, 999), size=st.sampled_from([1, 2, 4, 8]))
-def test_avg_pool_is_a_sum_and_a_rounded_shift(shape, seed, size):
+@given(shape=shapes, seed=st.integers(0, 999), sides=windows)
+def test_avg_pool_is_a_sum_and_a_rounded_quotient(shape, seed, sides):
+    shape = shape[: 2 + len(sides)]
     x = random_map(shape, seed)
-    found = pool.avg_pool(x, size)
-    assert found.mantissa.tolist() == reference.avg_pool(x.mantissa, size).tolist()
+    found = pool.avg_pool(x, sides)
+    assert found.mantissa.tolist() == reference.avg_pool(x.mantissa, sides).tolist()
     error = random_map(tuple(found.shape), seed + 1)
-    back = pool.avg_pool_gradient(error, size, x.shape)
-    assert back.mantissa.tolist() == reference.avg_pool_gradient(error.mantissa, size, x.shape).tolist()
-    assert back.exponent == error.exponent - 2 * (size.bit_length() - 1)
+    back = pool.avg_pool_gradient(error, sides, x.shape)
+    assert back.mantissa.tolist() == reference.avg_pool_gradient(error.mantissa, sides, x.shape).tolist()
+    assert error.exponent - back.exponent == math.floor(math.log2(math.prod(sides)))
 
 
 def test_avg_pool_rounds_halves_away_from_zero_and_reaches_the_ends():
     windows = [[[1, 1], [0, 0]], [[-1, -1], [0, 0]], [[127] * 2] * 2, [[-127] * 2] * 2, [[1, 0], [0, 0]]]
     x = IntTensor(torch.tensor(windows, dtype=torch.int8).view(5, 1, 2, 2), 0)
-    assert pool.avg_pool(x, 2).mantissa.flatten().tolist() == [1, -1, 127, -127, 0]
+    assert pool.avg_pool(x, (2, 2)).mantissa.flatten().tolist() == [1, -1, 127, -127, 0]
 
 
-@pytest.mark.parametrize("size", [0, 3, 6])
-def test_windows_that_no_shift_divides_are_refused(size):
-    with pytest.raises(InputError, match="power of two"):
-        pool.avg_pool(random_map((1, 1, 8, 8), 0), size)
+def test_a_mean_of_another_number_than_a_power_of_two_is_rounded_to_the_nearest():
+    windows = [[1, 0, 0], [1, 1, 0], [-1, -1, 0], [-1, 0, 0], [127, 127, 127], [-127, -127, -126]]
+    x = IntTensor(torch.tensor(windows, dtype=torch.int8).view(6, 1, 3), 0)
+    assert pool.avg_pool(x, (3,)).mantissa.flatten().tolist() == [0, 1, -1, 0, 127, -127]
+    six = IntTensor(torch.tensor([[3, 0, 0, 0, 0, 0], [-3, 0, 0, 0, 0, 0]], dtype=torch.int8)[:, None], 0)
+    assert pool.avg_pool(six, (6,)).mantissa.flatten().tolist() == [1, -1]  # halves away from zero
+    nibbles = IntTensor(torch.tensor([[[1, 0, 0]]], dtype=torch.int8), 0, UINT4)
+    wide = pool.wide_avg_pool(nibbles, (3,))  # 1/3 in units of 1/8
+    assert (wide.mantissa.item(), wide.exponent) == (3, -3)
+
+
+def test_nitro_has_means_over_powers_of_two_alone():
+    with pytest.raises(InputError, match="average pool: got a window of 3x3, wanted a power of two"):
+        IntegerAvgPool((3, 3), by_shifts=True)(random_map((1, 1, 8, 8), 0))
+    assert IntegerAvgPool((3, 3))(random_map((1, 1, 8, 8), 0)).shape == (1, 1, 2, 2)
 
 
 def test_relu_keeps_what_is_positive_and_its_mask_lets_errors_through():

@@ -9,6 +9,7 @@ from blockwise.integer import INT4, INT8, UINT4, IntTensor, Xorshift32, ops
 from blockwise.integer.images import from_pixels
 from blockwise.integer.init import xavier, xavier_residue
 from blockwise.integer.loss import cross_entropy, predicted
+from blockwise.integer.ops import Steps
 from blockwise.integer.pointwise import relu, relu_gradient
 from blockwise.integer.pool import avg_pool, avg_pool_gradient, max_pool, max_pool_gradient
 from blockwise.integer.residue import update as update_residue
@@ -47,14 +48,14 @@ class Layer:
 
     def forward(self, x: IntTensor) -> IntTensor:
         self.x = x
-        sums = ops.conv2d(x, self.weights, padding=1)
+        sums = ops.conv(x, self.weights, Steps(padding=1))
         out, self.mask = relu(sums, INT8 if self.kind == "int8" else UINT4)
         return out
 
     def backward(self, error: IntTensor, mu: int) -> IntTensor:
         error = relu_gradient(error, self.mask)
-        back = requantize(ops.conv2d_input_gradient(error, self.weights, self.x.shape, padding=1), INT8)
-        gradient = ops.conv2d_weight_gradient(error, self.x, self.weights.shape, padding=1)
+        back = requantize(ops.conv_input_gradient(error, self.weights, self.x.shape, Steps(padding=1)), INT8)
+        gradient = ops.conv_weight_gradient(error, self.x, self.weights.shape, Steps(padding=1))
         if self.residue:
             self.residue = update_residue(self.residue, gradient, mu)
         elif self.kind == "int8":
@@ -73,7 +74,7 @@ def train(kind: str, steps: int = STEPS) -> tuple[list[int], int, int]:
         pixels, labels = batch(rng)
         pooled, place = max_pool(first.forward(from_pixels(pixels)))
         features = second.forward(pooled)
-        mean = avg_pool(features, 2)
+        mean = avg_pool(features, (2, 2))
         logits = requantize(ops.linear(mean.reshape(BATCH, -1), last), INT8)
         loss = cross_entropy(logits, labels, stochastic(rng))
         losses.append(int(loss.losses.sum()))
@@ -81,7 +82,7 @@ def train(kind: str, steps: int = STEPS) -> tuple[list[int], int, int]:
         error = requantize(ops.linear_input_gradient(loss.error, last), INT8)
         gradient = ops.linear_weight_gradient(loss.error, mean.reshape(BATCH, -1))
         last = update(last, gradient, 4, pseudo_stochastic)
-        error = avg_pool_gradient(error.reshape(*mean.shape), 2, features.shape)
+        error = avg_pool_gradient(error.reshape(*mean.shape), (2, 2), features.shape)
         error = second.backward(error, 4)
         first.backward(max_pool_gradient(error, place, (BATCH, 8, 8, 8)), 4)
     found = [first.weights, second.residue.byte if second.residue else second.weights, last]

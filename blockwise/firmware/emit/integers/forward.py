@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from blockwise.firmware.emit.integers.context import Context, is_relu
 from blockwise.firmware.emit.text import literal
 from blockwise.integer.init import xavier_exponent
-from blockwise.integer.nitro import conv_scale, linear_scale
+from blockwise.integer.nitro import scale_factor
 from blockwise.integer.tensor import INT4, INT8
 from devices.network import Layer
 from devices.program.operation import tensors_of
@@ -61,11 +61,9 @@ def waiting(c: Context, role: str) -> str:
 
 
 def _scaled(c: Context, maker: Layer) -> Sequence[str]:
-    shape = c.place(maker.name).shape
-    factor = linear_scale(shape[1]) if len(shape) == 2 else conv_scale(shape[1], shape[2])
     to = literal("scaled", {
         "codes": c.at(c.result("output")), "ranges": c.at(c.result("mask")), "relu": int(is_relu(c.layer)),
-        "factor": factor,
+        "factor": scale_factor(c.place(maker.name).shape),
     })  # fmt: skip
     return [f"scaled_sums({c.geometry(maker)}, {c.codes('input')}, {c.weights(maker)}, {to});"]
 
@@ -74,7 +72,7 @@ def weight_exponent(c: Context, layer: Layer) -> int:
     """Of a layer's weights: it follows from their shape."""
     place, arithmetic = c.place(layer.name), c.firmware.facts.arithmetic
     format = arithmetic.form(place).deployed  # type: ignore[attr-defined]
-    return xavier_exponent(place.shape, INT4 if format.bits == INT4.bits else INT8)
+    return xavier_exponent(place.shape, INT4 if format.bits == INT4.bits else INT8, place.steps.groups)
 
 
 def _largest_of(c: Context, layer: Layer) -> str:
