@@ -7,6 +7,7 @@ from pathlib import Path
 
 from blockwise.experiment.assumptions import assumptions
 from blockwise.experiment.boards import beside
+from blockwise.experiment.changes import changes
 from blockwise.experiment.described import config_of, data_of, device_of, model_of, paper_accounting
 from blockwise.experiment.planned import baselines, planned_row
 from blockwise.experiment.prepared import Prepared
@@ -44,6 +45,7 @@ def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher | N
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
         boards=beside(prepared),
+        changes=changes(prepared, regimes),
         config=config_of(prepared),
         assumptions=assumptions(prepared),
         environment=conditions,

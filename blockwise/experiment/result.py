@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from blockwise.experiment.board_rows import BoardRow
 from blockwise.experiment.initial.taking import Taken
-from blockwise.experiment.step_rows import LayerRow, PlacedTensor, RunInfo
+from blockwise.experiment.step_rows import Change, LayerRow, PlacedTensor, RunInfo
 from blockwise.training.outcome import Divergence, Host, Training
 
 SCHEMA_VERSION = 2
@@ -217,6 +217,7 @@ class Result:
     created: str  # ISO 8601, UTC
     initial: Taken | None = None  # trained weights that it started from
     boards: tuple[BoardRow, ...] = ()  # the same network on several, where more than one was asked for
+    changes: tuple[Change, ...] = ()  # with which regimes that do not fit need less
     files: dict[str, str] = field(default_factory=dict)  # what -> file name within the out folder
     schema_version: int = SCHEMA_VERSION
 

@@ -49,3 +49,15 @@ class LayerRow:
     gradient_bytes: int  # of weights
     optimizer_bytes: int
     peak_bytes: int  # of its tensors that are alive at the step's peak
+
+
+@dataclass(frozen=True)
+class Change:
+    """Settings with which a regime needs less."""
+
+    regime: str
+    what: str  # in words: "fused updates, batch of 4"
+    peak_bytes: int
+    saved_bytes: int  # of the regime's peak as it was compared
+    fits: bool
+    command: tuple[str, ...]  # words behind run.py; empty where no command would do

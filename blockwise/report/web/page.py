@@ -24,6 +24,7 @@ from blockwise.report.text import KIB, kib, ram_figures
 from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline, work_sentence
 from blockwise.report.web import grids, palette, stills
 from blockwise.report.web.addresses import stretches
+from blockwise.report.web.advice import advice
 from blockwise.report.web.cards import cards, order_sentence
 from blockwise.report.web.grids import Grid
 from blockwise.report.web.payload import packed, payload, stacked_categories
@@ -60,6 +61,7 @@ def to_html(result: Result) -> str:
                    *divergence_sentences(result)],
         ram=ram_figures(result.device),
         cards=cards(result), order=order_sentence(result),
+        changes=advice(result),
         categories=[(name, palette.variable(name)) for name in stacked_categories(result)],
         steps=_steps(result),
         layer_note=grids.LAYER_NOTE,

@@ -11,6 +11,7 @@ from planned import planned_result
 from tiers import quick
 
 from blockwise.experiment.result import Result
+from blockwise.experiment.step_rows import Change
 from blockwise.report import headline, to_html
 from blockwise.report.web import cards
 from blockwise.report.web.page import LIBRARY, SCRIPTS, asset
@@ -107,6 +108,16 @@ def test_the_tables_of_layers_add_up_to_the_peak() -> None:
         assert f"{regime.regime}: {regime.peak_bytes / 1024:,.1f} KiB at the peak" in page
     assert "conv1.conv conv conv1 8x8x8 8 32 72 4,608" in page
     assert "batch and inputs of blocks" in page
+
+
+def test_a_change_is_told_with_what_it_saves_and_its_command(four: Result) -> None:
+    changed = Change("bp", "batch of 4", 300 * 1024, 343 * 1024, True, ("--model", "my net.py:Net"))
+    other = Change("zo", "regime zo", 1000, 658_968 - 1000, False, ())
+    page = visible(to_html(dataclasses.replace(four, changes=(changed, other))))
+    assert "bp : batch of 4 fits 300 KiB, 343 KiB less than as compared" in page
+    assert "python run.py --model 'my net.py:Net'" in page
+    assert "zo : regime zo does not fit 1,000 bytes, 642.5 KiB less than the lowest of those compared" in page
+    assert "What would make it fit" not in to_html(four)
 
 
 def test_without_scripts_timeline_and_packing_are_drawn_in_colours_of_the_page() -> None:
