@@ -3,6 +3,7 @@
 from blockwise import quant
 from blockwise.experiment.prepared import Prepared
 from devices.boards.profile import KIB
+from devices.program.regimes import find
 
 INTEGER_ASSUMPTION: dict[str, str] = {
     "buffered": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
@@ -12,6 +13,11 @@ INTEGER_ASSUMPTION: dict[str, str] = {
     "auto": "integer regimes hold no latent weights and no optimizer state, and step layer by layer; "
     "niti's sums are computed twice where their buffers would not fit, the first time for the largest alone",
 }
+
+ZEROTH_ORDER_ASSUMPTION = (
+    "zeroth-order regimes draw a direction again from the seed wherever they need it, and pass image by "
+    "image where no norm, no level of activations and no exponent looks at the batch"
+)
 
 NORM_ASSUMPTIONS: dict[str, str] = {
     "batch": "batch norm works in place and keeps its normalised values, ",
@@ -25,11 +31,11 @@ NORM_ASSUMPTIONS: dict[str, str] = {
 def assumptions(prepared: Prepared) -> tuple[str, ...]:
     """What the memory figures take for granted, one line each."""
     found = _float_assumptions(prepared)
-    return (
-        (*found, INTEGER_ASSUMPTION[prepared.config.training.requantize])
-        if prepared.integer_regimes
-        else found
-    )
+    if prepared.integer_regimes:
+        found = (*found, INTEGER_ASSUMPTION[prepared.config.training.requantize])
+    if any(find(regime).perturbs for regime in prepared.config.training.regimes):
+        found = (*found, ZEROTH_ORDER_ASSUMPTION)
+    return found
 
 
 def _float_assumptions(prepared: Prepared) -> tuple[str, ...]:

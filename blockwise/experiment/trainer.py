@@ -10,19 +10,20 @@ from devices.program.regimes import find
 
 def options_of(prepared: Prepared, regime: str) -> TrainOptions:
     """How ``regime`` is trained, gradients applied when its plan applies them. Nothing is kept on disk."""
-    config, training = prepared.config, prepared.config.training
+    config, training, found = prepared.config, prepared.config.training, find(regime)
+    own = found.perturbs and not found.goes_back  # the rates are those of directions
     return TrainOptions(
         epochs=training.epochs,
         batch_size=training.batch_size,
         optimizer=training.optimizer,
-        learning_rate=config.learning_rate,
+        learning_rate=config.zeroth_order.zo_lr if own else config.learning_rate,
         fused=prepared.update(regime) == "fused",
         seed=training.seed,
         schedule=training.schedule,
         weight_decay=training.weight_decay,
-        mu=training.mu,
+        mu=config.zeroth_order.zo_mu if own else training.mu,
         perturbation=config.zeroth_order.perturbation,
-        stages=ONE_STAGE if find(regime).is_integer else config.stages,  # integers have no quantizers
+        stages=ONE_STAGE if found.is_integer else config.stages,  # integers have no quantizers
         accelerator=prepared.accelerator,
         compile=training.compile,
         digest=config.output.digest,

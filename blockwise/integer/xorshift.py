@@ -1,8 +1,9 @@
 """Random numbers by xorshift32 (Marsaglia 2003, Journal of Statistical Software 8(14)).
 
-One step is linear over GF(2): it multiplies the state, as 32 bits, by a matrix T. The outputs m+1 ..
-2m are T^m times the outputs 1 .. m, so a whole tensor of them is made by doublings, in the very order
-of a loop that calls :func:`step`.
+One step is linear over GF(2): it multiplies the state, as 32 bits, by a matrix T. The first outputs are sums
+of what each byte of the state contributes to them; the outputs m+1 .. 2m are T^m times the outputs 1 .. m.
+So a whole tensor of them is made by look-ups and doublings, in the very order of a loop that calls
+:func:`step`.
 """
 
 from functools import cache
@@ -13,6 +14,8 @@ from torch import Tensor
 WORD = (1 << 32) - 1
 GOLDEN = 0x9E3779B9
 """2^32 divided by the golden ratio: apart for neighbouring streams; the state where a seed gives zero."""
+FIRST = 8
+"""So many doublings are saved by a table of 1 MB."""
 LARGEST_LEVELS = 1 << 15
 """Up to here 16 random bits times the number of levels fit 31 bits."""
 
@@ -58,8 +61,8 @@ class Xorshift32:
         out = torch.empty(count, dtype=torch.int32)
         if not count:
             return out
-        out[0] = _signed(step(self.state))
-        done, doubling = 1, 0
+        done, doubling = min(count, 1 << FIRST), FIRST
+        out[:done] = _first(self.state)[:done]
         while done < count:
             more = min(done, count - done)
             out[done : done + more] = _jump(out[:more], _tables()[doubling])
@@ -82,6 +85,28 @@ class Xorshift32:
         if not 1 <= levels <= LARGEST_LEVELS:
             raise ValueError(f"levels: got {levels}, wanted 1 .. {LARGEST_LEVELS}")
         return self.bits(count, 16).mul_(levels).bitwise_right_shift_(16)
+
+
+@cache
+def _contributions() -> Tensor:
+    """What each value of each byte of a state contributes to its first outputs, int32 (4, 256, 2^FIRST)."""
+    state = torch.arange(256, dtype=torch.int32) << torch.arange(0, 32, 8, dtype=torch.int32)[:, None]
+    found = []
+    for _ in range(1 << FIRST):
+        state = state ^ state << 13
+        state = state ^ state >> 17 & (1 << 15) - 1  # a logical shift
+        state = state ^ state << 5
+        found.append(state)
+    return torch.stack(found, 2)
+
+
+def _first(state: int) -> Tensor:
+    """The first 2^FIRST outputs behind a state."""
+    parts = _contributions()
+    result = parts[0, state & 255].clone()
+    for byte in range(1, 4):
+        result ^= parts[byte, state >> 8 * byte & 255]
+    return result
 
 
 def _signed(word: int) -> int:

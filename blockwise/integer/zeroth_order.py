@@ -45,8 +45,7 @@ def step_of(z: Tensor, difference: int, largest: int, mu: int) -> Tensor:
 
 
 def updated(weights: Tensor, steps: Iterable[Tensor], largest: int) -> Tensor:
-    """W less the steps along all directions, within what directions leave of the range."""
-    total = weights.to(torch.int32)
+    """W less the step along each direction in turn, within what directions leave of the range."""
     for step in steps:
-        total = total - step
-    return within(total, largest).to(torch.int8)
+        weights = within(weights.to(torch.int32) - step, largest).to(torch.int8)
+    return weights

@@ -6,7 +6,7 @@ from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, shape, size
 from blockwise.system.lists import first_few
-from devices.program.regimes import INTEGER_REGIMES, PLAIN
+from devices.program.regimes import INTEGER_REGIMES, PLAIN, find
 
 SETTINGS = {
     "method": "{}",
@@ -33,6 +33,7 @@ def facts(result: Result) -> dict[str, str]:
         "Data": _data(result),
         "Training": settings(result.config),
         "Integers": integers(result.config),
+        "Zeroth order": zeroth_order(result.config),
     }
     return {label: line for label, line in lines.items() if line}
 
@@ -70,11 +71,10 @@ def settings(config: dict[str, Any]) -> str:
     """The entries of :data:`SETTINGS` that the configuration has and a regime of it uses, and its skips."""
     regimes = config.get("regimes", ())
     only_integers = bool(regimes) and all(regime in INTEGER_REGIMES for regime in regimes)
-    shown = [
-        key
-        for key in SETTINGS
-        if config.get(key) not in (None, "") and not (only_integers and key in FLOAT_SETTINGS)
-    ]
+    unused = set(FLOAT_SETTINGS) if only_integers else set()
+    if regimes and not any(find(regime).has_optimizer for regime in regimes):
+        unused.add("optimizer")
+    shown = [key for key in SETTINGS if config.get(key) not in (None, "") and key not in unused]
     skips = [SKIPS_FLOATS] if config.get("residual") == "float" and not only_integers else []
     return ", ".join([*(SETTINGS[key].format(config[key]) for key in shown), *skips])
 
@@ -92,6 +92,25 @@ def integers(config: dict[str, Any]) -> str:
         return ""
     sums = SUMS[config["requantize"]]
     return f"mu {config['mu']}, {sums}"
+
+
+def zeroth_order(config: dict[str, Any]) -> str:
+    """The settings of zeroth-order regimes; empty if there is none, or they are not known."""
+    found = [find(regime) for regime in config.get("regimes", ()) if find(regime).perturbs]
+    if not found or "zo_eps" not in config:
+        return ""
+    parts = [f"{config['zo_directions']} direction{'s' * (config['zo_directions'] > 1)} a step"]
+    if not all(regime.is_integer for regime in found):
+        parts.append(f"{config['zo_eps']:g} to either side, peak learning rate {config['zo_lr']:g}")
+    if any(regime.is_integer for regime in found):
+        parts.append(f"on integers up to {config['zo_range']} units to either side, mu {config['zo_mu']}")
+    if any(regime.goes_back for regime in found):
+        parts.append(f"hybrids go back through the last {_blocks(config['zo_backprop'])}")
+    return ", ".join(parts)
+
+
+def _blocks(count: int) -> str:
+    return "block" if count == 1 else f"{count} blocks"
 
 
 def _data(result: Result) -> str:

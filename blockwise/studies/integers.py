@@ -17,8 +17,10 @@ from blockwise.experiment.settings import (
 )
 from blockwise.studies.jobs import Job
 from blockwise.training import INTEGER_REGIMES, REGIMES
+from devices.program.regimes import find
 
 FLOAT_REGIMES = ("bp", "local")
+USUAL_REGIMES = (*FLOAT_REGIMES, *(name for name in INTEGER_REGIMES if not find(name).perturbs))
 FLOAT_METHODS = ("fp32", "lsq")
 HEAD = "pred-pooled"
 """A pooled linear layer, which every regime can train."""
@@ -55,9 +57,12 @@ PROTOCOLS: dict[str, IntegerProtocol] = {
 
 @dataclass(frozen=True)
 class IntegerSpace:
-    """What is trained: float regimes under every method, integer regimes as they are."""
+    """What is trained: float regimes under every method, integer regimes as they are.
 
-    regimes: tuple[str, ...] = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+    Those of zeroth order, whose steps teach less, where they are asked for.
+    """
+
+    regimes: tuple[str, ...] = USUAL_REGIMES
     source: str = "cifar10"
     accelerator: str = "auto"
 

@@ -46,7 +46,8 @@ class Job:
     def conditions(self) -> dict[str, Any]:
         """All that the outcome depends on but the images, with every choice spelt out."""
         network, training = self.config.network, self.config.training
-        local = find(self.regime).heads
+        found = find(self.regime)
+        local = found.heads
         return {
             "study": self.study,
             "protocol": self.protocol,
@@ -55,7 +56,7 @@ class Job:
             "norm": network.norm,
             **self._numbers(),
             "regime": self.regime,
-            "blocks": network.blocks if local else None,
+            "blocks": network.blocks if local or (found.perturbs and found.cuts) else None,
             "head": network.head if local else None,
             "epochs": training.epochs,
             "batch_size": training.batch_size,
@@ -87,10 +88,12 @@ class Job:
 
     def _updates(self) -> dict[str, Any]:
         """How far a step goes."""
-        config = self.config
-        if find(self.regime).is_integer:
-            return {"optimizer": None, "learning_rate": None, "mu": config.training.mu}
-        return {"optimizer": config.training.optimizer, "learning_rate": config.learning_rate}
+        config, found = self.config, find(self.regime)
+        own = asdict(config.zeroth_order) if found.perturbs else {}
+        if found.is_integer:
+            return {"optimizer": None, "learning_rate": None, "mu": config.training.mu, **own}
+        optimizer = config.training.optimizer if found.has_optimizer else None
+        return {"optimizer": optimizer, "learning_rate": config.learning_rate, **own}
 
     @property
     def images(self) -> data.Dataset:

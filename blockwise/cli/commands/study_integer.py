@@ -16,6 +16,7 @@ from blockwise.studies.integers import (
     FLOAT_REGIMES,
     HEAD,
     PROTOCOLS,
+    USUAL_REGIMES,
     IntegerProtocol,
     IntegerSpace,
 )
@@ -42,9 +43,9 @@ class IntegerStudyOptions(EpochsStudy):
         arg(
             metavar="REGIME ...",
             help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
-            help_behavior_hint="(default: all)",
+            help_behavior_hint="(default: all but those of zeroth order)",
         ),
-    ] = REGIMES
+    ] = USUAL_REGIMES
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"

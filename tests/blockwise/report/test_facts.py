@@ -4,7 +4,7 @@ import pytest
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import TrainingSettings
-from blockwise.report.facts import integers, settings
+from blockwise.report.facts import integers, settings, zeroth_order
 
 
 def lines(*regimes: str, requantize: str = "buffered") -> tuple[str, str]:
@@ -25,3 +25,16 @@ def test_integer_regimes_show_their_own():
         lines("niti", requantize="auto")[1] == "mu 5, sums computed twice where their buffers would not fit"
     )
     assert lines("bp")[1] == ""
+
+
+def test_zeroth_order_tells_its_own_settings_and_no_optimizer():
+    config = Config().learning() | {"regimes": ("zo",), "zo_directions": 3, "zo_eps": 0.01, "zo_lr": 0.005}
+    assert zeroth_order(config) == "3 directions a step, 0.01 to either side, peak learning rate 0.005"
+    assert "sgd" not in settings(config)
+    both = config | {"regimes": ("zo-hybrid", "niti-zo"), "zo_range": 7, "zo_mu": 2, "zo_directions": 1}
+    told = zeroth_order(both)
+    assert told.startswith("1 direction a step, 0.01") and told.endswith("go back through the last block")
+    assert "on integers up to 7 units to either side, mu 2" in told
+    assert "sgd-momentum" in settings(both)
+    assert zeroth_order(config | {"regimes": ("bp",)}) == ""
+    assert zeroth_order({"regimes": ("zo",)}) == ""  # a result of before

@@ -8,11 +8,18 @@ from command_lines import changed
 from blockwise.cli import main as cli
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
-from blockwise.experiment.settings import ImageSettings, NetworkSettings, OutputSettings, TrainingSettings
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    TrainingSettings,
+    ZerothOrderSettings,
+)
 from blockwise.report.integers import integer_rows
 from blockwise.studies import integers, jobs, records
 from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES
+from devices.program.regimes import find
 
 ARGUMENTS = ["study", "integer", "--data", "digits", "--epochs", "1", "--out", "runs.jsonl"]
 
@@ -76,9 +83,20 @@ def test_times_are_against_float32_of_the_same_kind():
     assert [s.time_ratio for s in summaries(rows)] == [1, 1, 2, 1.5]
 
 
-def test_every_integer_regime_is_in_the_default_study():
+def test_every_integer_regime_is_in_the_default_study_but_those_of_zeroth_order():
     found = integers.jobs(integers.IntegerSpace(source="digits"), integers.PROTOCOLS["short"])
-    assert [job.regime for job in found] == ["bp", "bp", "local", "local", *INTEGER_REGIMES]
+    usual = [name for name in INTEGER_REGIMES if not find(name).perturbs]
+    assert [job.regime for job in found] == ["bp", "bp", "local", "local", *usual]
+
+
+def test_what_a_zeroth_order_run_is_told_tells_it_from_others():
+    space = integers.IntegerSpace(("niti-zo", "niti"), source="digits")
+    perturbed, plain = integers.jobs(space, integers.PROTOCOLS["short"])
+    other = replace(perturbed, config=replace(perturbed.config, zeroth_order=ZerothOrderSettings(zo_range=7)))
+    assert perturbed.key != other.key and other.conditions["zo_range"] == 7
+    assert "zo_range" not in plain.conditions
+    untold = replace(plain, config=replace(plain.config, zeroth_order=ZerothOrderSettings(zo_range=7)))
+    assert untold.key == plain.key
 
 
 def test_what_cannot_be_trained_on_integers_is_refused_before_anything_is_trained(here, monkeypatch, capsys):
