@@ -5,6 +5,7 @@ from blockwise.data.dataset import Dataset, RawSet, blank, channel_moments, chec
 from blockwise.data.folder import load_folder
 from blockwise.data.loader import ToInput, batch_count, batch_indices, batches, generator, permutation
 from blockwise.data.partition import VALIDATION, split_validation
+from blockwise.data.policies import AUGMENTS, DEFAULT_AUGMENT
 from blockwise.data.progress import ProgressCallback, silent
 from blockwise.data.samples import Samples, Split
 from blockwise.data.scaling import Scaling
@@ -12,6 +13,8 @@ from blockwise.data.signal_augment import Augmentation, SignalAugment
 from blockwise.data.sources import SOURCES, Source, load
 
 __all__ = [
+    "AUGMENTS",
+    "DEFAULT_AUGMENT",
     "SOURCES",
     "VALIDATION",
     "Augment",

@@ -7,6 +7,9 @@ from blockwise.data.augment import Augment
 from blockwise.data.samples import Samples
 from blockwise.data.signal_augment import Augmentation, SignalAugment
 
+DEFAULT_AUGMENT = "default"
+AUGMENTS = (DEFAULT_AUGMENT, "none")
+"""What suits a set, or none."""
 FULL_PADDING_FROM = 24
 """Shorter side in pixels from which the 4 pixel padding of the CIFAR recipe is used."""
 MOVED = 20

@@ -17,7 +17,7 @@ from blockwise.data.cache import default_cache_dir
 from blockwise.data.dataset import Dataset, RawSet
 from blockwise.data.own_sets import no_recordings, read_own
 from blockwise.data.partition import VALIDATION, split_validation
-from blockwise.data.policies import JITTER, MOVED, SCALED, own_augment
+from blockwise.data.policies import DEFAULT_AUGMENT, JITTER, MOVED, SCALED, own_augment
 from blockwise.data.progress import ProgressCallback
 from blockwise.data.resizing import resized
 from blockwise.data.signal_augment import Augmentation, SignalAugment
@@ -95,6 +95,7 @@ def load(
     seed: int = 0,
     validation: float | None = None,
     hold_out: tuple[str, ...] = (),
+    augment: str = DEFAULT_AUGMENT,
     features: str | None = None,
     cache_dir: Path | None = None,
     download: bool = False,
@@ -104,7 +105,8 @@ def load(
 
     ``image_size`` (pixels) makes all images square. ``seed`` picks the validation samples, a share
     ``validation`` of the training samples; None is what suits the set. ``hold_out`` names the groups that
-    are tested on, in place of the set's own test samples. ``features`` says what a folder of recordings
+    are tested on, in place of the set's own test samples. ``augment`` is "default", what suits the set, or
+    "none". ``features`` says what a folder of recordings
     gives: "log-mel", "log-mel:BANDS" or "waveform". ``progress`` None shows a bar on a terminal.
     """
     if image_size is not None and image_size < 1:
@@ -114,7 +116,7 @@ def load(
         if features is not None:
             raise no_recordings(name_or_path)
         source = SOURCES[name_or_path]
-        name, share, augment = name_or_path, source.validation, source.augment
+        name, share, policy = name_or_path, source.validation, source.augment
         raw = resized(source.read(cache_dir or default_cache_dir(), download), image_size)
     else:
         share = VALIDATION
@@ -123,9 +125,9 @@ def load(
             raw = load_aeon(name, cache_dir or default_cache_dir(), download=download)
         else:
             name, raw = read_own(_own_path(name_or_path), image_size, features, cache_dir, progress)
-        augment = own_augment(raw.train)
+        policy = own_augment(raw.train)
     parting = Parting(share if validation is None else validation, hold_out, seed)
-    return assemble(name, raw, augment, parting)
+    return assemble(name, raw, policy if augment == DEFAULT_AUGMENT else Augment(), parting)
 
 
 def _note_namesake(name: str) -> None:

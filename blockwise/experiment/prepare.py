@@ -110,7 +110,7 @@ def _images(config: Config) -> data.Dataset:
         return data.blank(images.in_shape, images.classes)
     return data.load(
         images.data, image_size=images.image_size, seed=config.training.seed, validation=images.validation,
-        hold_out=images.hold_out, features=images.features, download=images.download,
+        hold_out=images.hold_out, augment=images.augment, features=images.features, download=images.download,
         progress=data.silent if config.output.quiet else None,
     )  # fmt: skip
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from blockwise.data import VALIDATION
+from blockwise.data import AUGMENTS, DEFAULT_AUGMENT, VALIDATION
 from blockwise.data.own_sets import LOG_MEL, bands_of
 from blockwise.system.sizes import check_shape, check_size
-from devices.errors import InputError
+from devices.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class ImageSettings:
             help_behavior_hint="(default: the set's own test samples)",
         ),
     ] = ()
+    augment: Annotated[
+        str,
+        arg(help="How training samples are changed at random: default, as suits the set, or none."),
+    ] = DEFAULT_AUGMENT
     features: Annotated[
         str | None,
         arg(
@@ -70,6 +74,8 @@ class ImageSettings:
     def __post_init__(self) -> None:
         if self.image_size is not None:
             check_size("--image-size", self.image_size)
+        if self.augment not in AUGMENTS:
+            raise unknown_name("--augment", self.augment, AUGMENTS)
         if self.features is not None:
             bands_of(self.features)
         if self.validation is not None and not 0 < self.validation < 1:

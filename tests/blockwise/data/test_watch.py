@@ -73,3 +73,7 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setattr(watch, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"data set watch: got no package seglearn, .*blockwise\[signals\]"):
         load("watch")
+
+
+def test_without_augmentation_samples_stay_as_they_are():
+    assert load("watch").augmentable and not load("watch", augment="none").augmentable
