@@ -10,9 +10,11 @@ from devices.memory.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.memory.paging import Paging, paging
 from devices.network import Network, Residual
 from devices.network.bits import ONE_STEP, Bits, QuantizerMemory
+from devices.network.partial import ALL, choice
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.ledger import Ledger, Moment
 from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
+from devices.program.regimes.builder import FLASH, PLACES, RAM
 from devices.program.schedule import Schedule, Tensor
 from devices.trainability import obstacle
 
@@ -68,7 +70,15 @@ class Plan:
     @property
     def may_fit(self) -> bool:
         """Whether nothing rules out that it fits: the sum of live bytes, and the size of the flash."""
-        return self.peak_bytes <= self.device.usable_bytes and (self.paging is None or self.paging.fits)
+        return self.peak_bytes <= self.device.usable_bytes and self.flash_fits
+
+    @property
+    def flash_fits(self) -> bool:
+        """Whether the board's flash holds what is read in place and what is paged; an open size does."""
+        if self.schedule.mapped_bytes and not _maps_flash(self.device):
+            return False
+        ring, size = 0 if self.paging is None else self.paging.ring_bytes, self.device.flash_bytes
+        return not size or self.schedule.mapped_bytes + ring <= size
 
     @cached_property
     def fits(self) -> bool:
@@ -110,6 +120,7 @@ def plan(
     weights: QuantizerMemory = ONE_STEP, activations: QuantizerMemory = ONE_STEP,
     edge_weights: QuantizerMemory | None = None, residual: Residual = "codes",
     requantize: str = REQUANTIZE[0], perturbations: int = 1, backprop_blocks: int = 1,
+    train: str = ALL, frozen: str = RAM,
     blocks: str | int = DEFAULT_BLOCKS, head: str = DEFAULT_HEAD, table: CostTable = DEVICE,
 ) -> Plan:  # fmt: skip
     """The memory plan of one training step.
@@ -125,6 +136,8 @@ def plan(
     ("auto") computed twice where their buffers would not fit the board.
     ``perturbations`` are the random directions of a zeroth-order step, ``backprop_blocks`` the last blocks
     that a hybrid one trains by backpropagation.
+    ``train`` is what of the network is trained (:mod:`devices.network.partial`), ``frozen`` where all else
+    lies: "ram", packed, or "flash", read in place.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     _check(model, batch_size, micro_batch, update, requantize)
@@ -134,15 +147,33 @@ def plan(
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes, requantize == "twice", requantize == "auto",
-        perturbations, backprop_blocks,
+        perturbations, backprop_blocks, frozen,
     )  # fmt: skip
+    check_place(device, frozen)
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
     )
+    network = choice(train).of(network)
     found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks)
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))
+
+
+def _maps_flash(device: Device) -> bool:
+    """Whether the core is known to read the board's flash in place."""
+    return device.flash is not None and device.flash.start is not None
+
+
+def check_place(device: Device, frozen: str) -> None:
+    """Refuse to lay frozen weights where the board has no place for them. Raises InputError."""
+    if frozen not in PLACES:
+        raise unknown_name("frozen", frozen, PLACES)
+    if frozen == FLASH and not _maps_flash(device):
+        raise InputError(
+            "--frozen", got=f"flash on {device.name}, whose profile has no address of it",
+            wanted="flash that the core reads in place", do="use --frozen ram, or add [flash] start",
+        )  # fmt: skip
 
 
 def _check(

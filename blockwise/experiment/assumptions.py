@@ -28,14 +28,25 @@ NORM_ASSUMPTIONS: dict[str, str] = {
 }
 
 
+FROZEN_ASSUMPTIONS: dict[str, str] = {
+    "ram": "packed in RAM", "flash": "packed in flash and is read in place",
+}  # fmt: skip
+
+
 def assumptions(prepared: Prepared) -> tuple[str, ...]:
     """What the memory figures take for granted, one line each."""
-    found = _float_assumptions(prepared)
+    training = prepared.config.training
+    found = [*_float_assumptions(prepared)]
     if prepared.integer_regimes:
-        found = (*found, INTEGER_ASSUMPTION[prepared.config.training.requantize])
-    if any(find(regime).perturbs for regime in prepared.config.training.regimes):
-        found = (*found, ZEROTH_ORDER_ASSUMPTION)
-    return found
+        found.append(INTEGER_ASSUMPTION[training.requantize])
+    if any(find(regime).perturbs for regime in training.regimes):
+        found.append(ZEROTH_ORDER_ASSUMPTION)
+    if not training.part.whole:
+        found.append(
+            f"trained is {training.train}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}, "
+            "norms by their running statistics; before the first layer that is trained images pass one by one"
+        )
+    return tuple(found)
 
 
 def _float_assumptions(prepared: Prepared) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ INTEGER_HEADS = ("pred-pooled", "gap")
 
 @dataclass(frozen=True)
 class Chosen:
-    """A head, the groups of unit numbers that are blocks under it, and the network so cut."""
+    """A head, the groups of unit numbers that are blocks under it, and the whole network so cut."""
 
     head: str
     cut: Cut
@@ -69,7 +69,8 @@ class Heads:
                 return option
             if not self._can_train(planner, option, deciding):
                 continue
-            plans = [planner.plan(option.network, regime) for regime in deciding]
+            network = planner.config.training.part.of(option.network)
+            plans = [planner.plan(network, regime) for regime in deciding]
             if any(plan.fits for plan in plans):
                 return option
             tried.append((min(plan.peak_bytes for plan in plans), option))
@@ -80,7 +81,8 @@ class Heads:
         regimes = tuple(dict.fromkeys((*planner.config.training.regimes, *deciding)))
         key = option.head, regimes
         if key not in self._trainable:
-            self._trainable[key] = not any(planner.obstacle(option.network, regime) for regime in regimes)
+            network = planner.config.training.part.of(option.network)
+            self._trainable[key] = not any(planner.obstacle(network, regime) for regime in regimes)
         return self._trainable[key]
 
 

@@ -20,7 +20,7 @@ def device_of(prepared: Prepared) -> DeviceInfo:
 
 
 def model_of(prepared: Prepared) -> ModelInfo:
-    network = prepared.network
+    network = prepared.whole
     sizes = {b.name: sum(x.weights + x.biases for x in b.layers) for b in network.blocks}
     heads = {b.name: sum(x.weights + x.biases for x in b.head) for b in network.blocks}
     return ModelInfo(
@@ -55,7 +55,7 @@ def config_of(prepared: Prepared) -> dict[str, Any]:
 def paper_accounting(prepared: Prepared) -> PaperAccounting:
     config = prepared.config
     figures = paper_figures(
-        prepared.network,
+        prepared.whole,
         bits=config.weight_bits,
         activation_bits=config.activation_bits,
         batch_size=config.training.batch_size,

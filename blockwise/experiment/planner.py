@@ -30,6 +30,7 @@ class Planner:
             limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
             twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
             perturbations=config.zeroth_order.zo_directions, backprop_blocks=config.zeroth_order.zo_backprop,
+            frozen=training.frozen,
         )  # fmt: skip
 
     def on(self, device: Device) -> "Planner":

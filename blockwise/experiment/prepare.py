@@ -18,6 +18,7 @@ from blockwise.system.notes import note
 from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
 from devices.errors import InputError
+from devices.planning import check_place
 from devices.program.regimes import find
 from devices.program.state import OPTIMIZER_STATES
 
@@ -38,7 +39,8 @@ def prepare(
     or cannot be trained.
     """
     prepared = named(config, images, own, device, initial)
-    _ = prepared.other_devices
+    for board_too in prepared.other_devices:
+        check_place(board_too, config.training.frozen)
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
     _ = prepared.accelerator
@@ -66,6 +68,7 @@ def named(
     Arguments as of :func:`prepare`. Raises InputError for what does not exist.
     """
     device = board.load(device or config.board.device, config.board.reserve_kib)
+    check_place(device, config.training.frozen)
     dataset = _images(config) if images is None else images
     own = _in_file(config, dataset) if own is None else own
     network = None if own is None else _fitting(own, dataset)

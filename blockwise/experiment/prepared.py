@@ -16,9 +16,11 @@ from blockwise.experiment.networks import float_chain, quantize, width_of
 from blockwise.experiment.planner import Planner
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.partial import restrict_integers
 from blockwise.models import Chain
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.cuts import Cut
+from blockwise.nets.partial import restrict
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.network import Network
@@ -76,9 +78,14 @@ class Prepared:
         return self.chosen.cut
 
     @property
-    def network(self) -> Network:
-        """The network as the hardware side sees it."""
+    def whole(self) -> Network:
+        """The network as the hardware side sees it, whatever of it is trained."""
         return self.chosen.network
+
+    @cached_property
+    def network(self) -> Network:
+        """The network of which that is trained which the configuration says."""
+        return self.config.training.part.of(self.whole)
 
     # ------------------------------------------------------------------ plans
 
@@ -132,7 +139,7 @@ class Prepared:
         net = BlockNet(chain, self.cut, self.head)
         if self.initial is not None and self.takes_heads:
             taking.take_heads(self.initial, net)
-        return chain, net
+        return chain, restrict(net, chain, self.network)
 
     def integer_parts(self, regime: str) -> tuple[Chain, BlockNet]:
         """The float network of whose layers an integer ``regime`` trains the form; neither has quantizers."""
@@ -148,14 +155,14 @@ class Prepared:
         found = find(regime)
         if not found.is_integer:
             net = self.build_parts()[1]
-            if found.heads and self.initial is None:
+            if found.heads and self.initial is None and self.network.blocks[-1].learns:
                 net.zero_output()
             return net
         _, blocks = self.integer_parts(regime)
         integers = IntegerNet(blocks, arithmetic_of(regime), self.config.training.seed)
         if self.initial is not None:
             quantize_into(integers, blocks, heads=found.heads and self.takes_heads)
-        return integers
+        return restrict_integers(integers, self.network)
 
     # -------------------------------------------------------- trained weights
 

@@ -15,8 +15,13 @@ from devices.program.regimes import find
 
 
 def check_fits(prepared: Prepared, regime: str) -> None:
-    """Raise InputError where the plan of ``regime`` does not fit, or its core has no build."""
+    """Raise InputError where the plan of ``regime`` does not fit, has no C form, or its core no build."""
     core_of(prepared.device)
+    if prepared.network.is_partial:
+        raise InputError(
+            "--train", got=f"{prepared.config.training.train} for firmware", wanted="all of the network",
+            do="leave it out: the training of a part has no C form",
+        )  # fmt: skip
     plan = prepared.plan(regime)
     if plan.fits:
         return

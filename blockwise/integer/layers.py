@@ -58,6 +58,7 @@ class Weighted(IntegerLayer):
 
     weight: Tensor
     random_state: Tensor
+    trained = True
 
     def __init__(self, arithmetic: Arithmetic, place: Place, rng: Xorshift32) -> None:
         super().__init__()
@@ -80,6 +81,8 @@ class Weighted(IntegerLayer):
         arithmetic, place = self.arithmetic, self.place
         error = arithmetic.activated(error, saved, place)
         back = arithmetic.input_error(error, self.weight, place, x.shape) if to_input else None
+        if not self.trained:
+            return back
         rng = Xorshift32.at(int(self.random_state))
         gradient = arithmetic.weight_sums(error, x, place)
         self.weight.copy_(arithmetic.updated(self.weight, gradient, place, mu, rng))
@@ -221,12 +224,12 @@ class Layers(nn.Module):
         return x
 
     def backward(self, error: Error, mu: int, *, to_input: bool) -> Error | None:
-        """Back through all of them; below the first weights only if ``to_input``."""
+        """Back through all of them; below the first weights that are trained only if ``to_input``."""
         needed = to_input
         asked: list[bool] = []
         for layer in self.layers:  # whether something before a layer wants its error
             asked.append(needed)
-            needed = needed or isinstance(layer, Weighted)
+            needed = needed or (isinstance(layer, Weighted) and layer.trained)
         found: Error | None = error
         for layer, wanted in zip(reversed(self.layers), reversed(asked), strict=True):
             assert isinstance(layer, IntegerLayer)

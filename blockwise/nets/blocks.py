@@ -57,6 +57,10 @@ class BlockNet(TrainableNet):
         """Block ``index`` as one module, without its head."""
         return nn.Sequential(self.bodies[index], self.tails[index])
 
+    def behind(self, first: int) -> nn.Module:
+        """The blocks from ``first`` on as one module, without heads."""
+        return nn.Sequential(*(self.block(i) for i in range(first, len(self)))) if first else self
+
     def zero_output(self) -> None:
         """Let an output layer that learns alone start at zero where its heads do, as published.
 

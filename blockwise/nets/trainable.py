@@ -1,5 +1,7 @@
 """What a training loop knows of a network: blocks in a row, each with its head."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -16,6 +18,15 @@ class ScoringHead(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is trained of a network, where that is not all of it; names are those of its own modules."""
+
+    parameters: frozenset[str]  # of the blocks; heads are trained where their blocks are
+    resting: tuple[str, ...]  # modules that work as deployed
+    blocks: tuple[int, ...]  # of which anything is trained
+
+
 class TrainableNet(nn.Module):
     """Bodies, tails and heads of all blocks; the last head is the loss of the network's own output.
 
@@ -28,6 +39,30 @@ class TrainableNet(nn.Module):
     heads: nn.ModuleList
     directions: Any = None
     """Along which a zeroth-order step goes; set by what updates its weights."""
+    part: Part | None = None
+
+    @property
+    def learning(self) -> tuple[int, ...]:
+        """The blocks that learn."""
+        return tuple(range(len(self))) if self.part is None else self.part.blocks
+
+    def hold(self) -> None:
+        """What is not to be trained wants no gradients."""
+        if self.part is None:
+            return
+        for name, parameter in self.named_parameters():
+            if not name.startswith("heads.") and name not in self.part.parameters:
+                parameter.requires_grad_(False)
+
+    def rest(self) -> None:
+        """What is not to be trained works as deployed: norms by running statistics, dropout idle."""
+        for module in self.resting:
+            module.eval()
+
+    @property
+    def resting(self) -> Iterator[nn.Module]:
+        """The modules that work as deployed throughout."""
+        return (self.get_submodule(name) for name in (() if self.part is None else self.part.resting))
 
     def __len__(self) -> int:
         return len(self.names)

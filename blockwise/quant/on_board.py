@@ -85,6 +85,26 @@ class QuantizerOnBoard:
 
     def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
         """Codes by what is packed beside the codes of weights."""
+        quantizer = self._at_rest(levels)
+        codes = quantizer.codes(x)
+        quantizer.train()
+        return codes
+
+    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Where its own backward pass lets a gradient through."""
+        quantizer = self._at_rest(levels)
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (passed,) = torch.autograd.grad(quantizer(x).sum(), x)
+        quantizer.train()
+        return passed != 0
+
+    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """1 where a gradient comes through."""
+        return self.passes_at_rest(x, levels).float()
+
+    def _at_rest(self, levels: Tensor | None) -> Quantizer:
+        """The quantizer in evaluation mode with the values that are packed, and with no others."""
         quantizer = self._set(None, None)
         if levels is not None:
             if self.keeps:
@@ -93,10 +113,7 @@ class QuantizerOnBoard:
                 whole = torch.full((sum(p.numel() for p in quantizer.parameters()),), torch.nan)
                 whole[: len(levels)] = levels
                 quantizer = self._set(whole, None)
-        quantizer.eval()
-        codes = quantizer.codes(x)
-        quantizer.train()
-        return codes
+        return quantizer.eval()
 
     def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """By the values that the codes are read with."""
@@ -153,6 +170,10 @@ class SignedOnBoard(QuantizerOnBoard):
         """Codes of magnitudes, and signs."""
         return super().encode_at_rest(x.abs(), levels) + self.negative * (x < 0)
 
+    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Zero has no sign, and no gradient."""
+        return super().passes_at_rest(x.abs(), levels) & (x != 0)
+
     def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """The magnitude with its sign."""
         return super().decode(codes % self.negative, levels) * self._signs(codes)
@@ -193,6 +214,15 @@ class FormedOnBoard(QuantizerOnBoard):
     def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
         """Codes of the activation."""
         return super().encode_at_rest(self._formed(x)[0], levels)
+
+    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Where both let a gradient through."""
+        return self.slope_at_rest(x, levels) != 0
+
+    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """That of the activation, where its quantizer passes it on."""
+        made, slope = self._formed(x)
+        return slope * super().passes_at_rest(made, levels)
 
     def gradient(
         self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,

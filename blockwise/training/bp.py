@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from blockwise.nets.blocks import BlockNet
-from blockwise.training.phase import Phase, whole
+from blockwise.training.phase import Phase, to_the_end
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Backpropagation:
     name: str = "bp"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """All blocks, under the last head's loss."""
-        return whole(net, heads=(len(net) - 1,))
+        """All blocks from the first that learns on, under the last head's loss."""
+        return to_the_end(net)
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """Forward through all blocks, backward through all blocks."""
-        loss: Tensor = net.heads[-1](net(x), y)
+        """Forward through all blocks, backward as far as anything is trained."""
+        loss: Tensor = net.heads[-1](net.run(x, phase.first, phase.last), y)
         loss.backward()
         return loss.detach()

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from blockwise.nets.blocks import BlockNet
-from blockwise.training.phase import Phase, whole
+from blockwise.training.phase import Phase, to_the_end
 from blockwise.training.segments import ModuleSegment, backpropagate
 
 
@@ -13,11 +13,11 @@ class CheckpointedBackpropagation:
     name = "bp-checkpoint"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """All blocks, under the last head's loss."""
-        return whole(net, heads=(len(net) - 1,))
+        """All blocks from the first that learns on, under the last head's loss."""
+        return to_the_end(net)
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One segment per block; the last one goes back at once."""
         last = len(net) - 1
-        segments = [ModuleSegment(net.block(i), recompute=i < last) for i in range(len(net))]
+        segments = [ModuleSegment(net.block(i), recompute=i < last) for i in phase.blocks]
         return backpropagate(segments, net.heads[-1], x, y)

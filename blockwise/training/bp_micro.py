@@ -14,7 +14,7 @@ from torch import Tensor
 
 from blockwise.nets.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
-from blockwise.training.phase import Phase, whole
+from blockwise.training.phase import Phase, to_the_end
 from blockwise.training.segments import ModuleSegment, backpropagate
 from devices.network import Layer
 
@@ -27,17 +27,17 @@ class MicroBatchBackpropagation:
     name: str = "bp-micro"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """All blocks, under the last head's loss."""
-        return whole(net, heads=(len(net) - 1,))
+        """All blocks from the first that learns on, under the last head's loss."""
+        return to_the_end(net)
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Each micro-batch weighs as much as it has images."""
-        total = torch.zeros((), device=x.device)
+        total, segments = torch.zeros((), device=x.device), [ModuleSegment(net.behind(phase.first), False)]
         parts = zip(x.split(self.size), y.split(self.size), strict=True)
         for number, (images, labels) in enumerate(parts):
             with settled_weights(net) if number else nullcontext():
                 part = len(images) / len(x)
-                total += backpropagate([ModuleSegment(net, False)], net.heads[-1], images, labels, part)
+                total += backpropagate(segments, net.heads[-1], images, labels, part)
         return total
 
 

@@ -20,17 +20,17 @@ class IntegerBackpropagation:
     name: str
 
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
-        """All blocks, under the last head's loss."""
+        """All blocks, under the last head's loss: what passes between blocks is kept nowhere."""
         return whole(net, heads=(len(net) - 1,))
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """Forward, back, every weight stepped; returns the sum of the images' losses, int64."""
-        last = len(net) - 1
+        """Forward, back, weights stepped on the way; returns the sum of the images' losses, int64."""
+        first, last = net.learning[0], len(net) - 1
         found = net.head(last).score(net.run(x, 0, len(net)), y)
         error = net.head(last).classify.backward(found.error, net.mu, to_input=True)
-        for index in reversed(range(len(net))):
+        for index in reversed(range(first, len(net))):
             assert error is not None
-            error = net.body(index).backward(error, net.mu, to_input=index > 0)
+            error = net.body(index).backward(error, net.mu, to_input=index > first)
         return found.total
 
 
@@ -41,15 +41,17 @@ class IntegerLocalLearning:
     name: str
 
     def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
-        """All blocks, each under its own head."""
-        return whole(net, heads=tuple(range(len(net))))
+        """All blocks to the last that learns; each that does under its own head."""
+        return (Phase("", 0, net.learning[-1] + 1, net.learning),)
 
     def step(self, net: IntegerNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """One step of every block; returns the last head's sum of losses, int64."""
+        """One step of every block that learns; returns the last head's sum of losses, int64."""
         total = torch.zeros((), dtype=torch.int64)
         h = x
-        for index in range(len(net)):
+        for index in phase.blocks:
             h = net.body(index)(h)
+            if index not in phase.heads:
+                continue
             head = net.head(index)
             found = head.score(h, y)
             error = head.classify.backward(found.error, net.mu, to_input=True)

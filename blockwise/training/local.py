@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from blockwise.nets.blocks import BlockNet
-from blockwise.training.phase import Phase, whole
+from blockwise.training.phase import Phase
 
 
 def block_step(net: BlockNet, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,13 +36,17 @@ class LocalLearning:
     name: str = "local"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """All blocks, each under its own head."""
-        return whole(net, heads=tuple(range(len(net))))
+        """The blocks that learn, and those between them; each under its own head."""
+        return (Phase("", net.learning[0], net.learning[-1] + 1, net.learning),)
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
-        """One step of every block; returns all losses (blocks,)."""
+        """One step of every block that learns; returns their losses (blocks,)."""
         losses = []
-        for index in range(phase.first, phase.last):
-            x, loss = block_step(net, index, x, y)
-            losses.append(loss)
+        for index in phase.blocks:
+            if index in phase.heads:
+                x, loss = block_step(net, index, x, y)
+                losses.append(loss)
+                continue
+            with torch.no_grad():
+                x = net.run(x, index, index + 1)
         return torch.stack(losses)

@@ -13,8 +13,8 @@ class ResidentLocalLearning:
     name = "local-resident"
 
     def phases(self, net: BlockNet) -> tuple[Phase, ...]:
-        """One phase per block."""
-        return tuple(Phase(name, i, i + 1, (i,)) for i, name in enumerate(net.names))
+        """One phase per block that learns."""
+        return tuple(Phase(net.names[i], i, i + 1, (i,)) for i in net.learning)
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """One step of the phase's block."""

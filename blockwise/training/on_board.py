@@ -1,15 +1,17 @@
 """The simulation's state as a board would hold it: what a planned step starts from, and must end with."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.layers.norms import ConstantNorm
+from blockwise.layers.norms import BATCH_NORMS, ConstantNorm
+from blockwise.layers.weighted import Weighted
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
+from blockwise.nets.modules import modules_of
 from blockwise.quant.layers import FloatReLU
 from blockwise.quant.numeric.ranges import SMALLEST_STEP
 from blockwise.quant.on_board import QuantizerOnBoard, on_board
@@ -22,9 +24,7 @@ from devices.network import Layer
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Optimizer, Pace
 from devices.program.kernels.zeroth_order import Directions
-
-INPUT = ".input"
-"""Behind the name of a layer: the quantizer of what it reads."""
+from devices.program.state import FROZEN
 
 STATES: dict[str, tuple[str, ...]] = {
     "sgd": (), "sgd-momentum": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"),
@@ -45,7 +45,7 @@ def machine_of(
     start, paces, firsts = {}, {}, {}
     constraints: dict[str, Callable[[Tensor], Tensor]] = {}
     for name, module in modules.items():
-        for what, value in tensors_of(module).items():
+        for what, value in (tensors_of(module) | frozen_tensors(module)).items():
             start[f"{name}.{what}"] = value
         for what, parameters in parameters_of(module).items():
             key = f"{name}.{what}"
@@ -61,23 +61,6 @@ def machine_of(
         {name: m.form for name, m in modules.items() if isinstance(m, FloatReLU)}, constraints,
         directions=_directions(updater, firsts) if isinstance(updater, DirectionUpdater) else None,
     )  # fmt: skip
-
-
-def modules_of(chain: Chain, net: BlockNet, layers: Mapping[str, Layer]) -> Iterator[tuple[str, nn.Module]]:
-    """The module of each layer that has one; a quantizer of what a layer reads is its layer's."""
-    roots = {name: unit for name, unit in chain.units.items()}
-    for index in range(len(net)):
-        roots[f"{net.last_units[index]}.head"] = net.head(index)
-    for name in layers:
-        path = name.removesuffix(INPUT)
-        root = max((r for r in roots if path.startswith(f"{r}.")), key=len, default=None)
-        if root is None:
-            continue
-        try:
-            module = roots[root].get_submodule(path[len(root) + 1 :])
-        except AttributeError:  # a function, as a sum
-            continue
-        yield name, module.input_quantizer if name != path else module  # type: ignore[misc]
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -100,6 +83,38 @@ def _directions(updater: DirectionUpdater, firsts: Mapping[str, nn.Parameter]) -
     given, steps = updater.directions, updater.directions.steps
     numbers = {id(parts[0]): number for number, parts in given.tensors.items()}
     return Directions(given.eps, lambda name, index: given.draw(numbers[id(firsts[name])], index, steps))
+
+
+def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """What a board would hold of a layer that is not trained, as plans call it; flat copies."""
+    state, found = tensors_of(module), dict[str, Tensor]()
+    quantizer = quantizes(module)
+    if isinstance(module, Weighted):
+        weight, trained, kept = state["weight"], state.get("step"), state.get("levels")
+        codes, constants = on_board(quantizer).packed(weight, trained, kept) if quantizer else (weight, None)
+        found["codes"] = codes.flatten()
+        found |= {} if constants is None else {"step": constants}
+    elif quantizer is not None:
+        own = own_quantizer(module)
+        assert own is not None
+        values = [state[what] for what in ("step", "levels") if what in state]
+        found |= {"step": torch.cat(values)[: own.memory(own.bits).packed]} if values else {}
+    elif "running" in state:
+        found["folded"] = state["running"] if isinstance(module, ConstantNorm) else _folded(module)
+    if "bias" in state:
+        found["bias"] = state["bias"]
+    return {f"{what}.{FROZEN}": value for what, value in found.items()}
+
+
+def _folded(norm: nn.Module) -> Tensor:
+    """Running statistics and the affine pair of a batch norm as one scale and one shift."""
+    assert isinstance(norm, BATCH_NORMS)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else norm.weight.detach() * scale
+    shift = -norm.running_mean * scale
+    return torch.cat([scale, shift if norm.bias is None else norm.bias.detach() + shift])
 
 
 def _pace(updater: Updater | DirectionUpdater, parameter: nn.Parameter) -> Pace:

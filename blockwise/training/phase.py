@@ -53,6 +53,12 @@ class Procedure(Protocol[Given]):
         ...
 
 
+def to_the_end(net: TrainableNet) -> tuple[Phase, ...]:
+    """One phase of all blocks from the first that learns on, under the last head's loss."""
+    last = len(net) - 1
+    return (Phase("", net.learning[0], len(net), (last,)),)
+
+
 def whole(net: TrainableNet, *, heads: tuple[int, ...]) -> tuple[Phase, ...]:
-    """One phase that trains everything."""
+    """One phase of all blocks."""
     return (Phase("", 0, len(net), heads),)

@@ -111,6 +111,7 @@ class Run(Generic[Net]):
             trained = index in phase.blocks
             self.net.bodies[index].requires_grad_(trained)
             self.net.heads[index].requires_grad_(trained and index in phase.heads)
+        self.net.hold()
 
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
@@ -144,6 +145,7 @@ class Run(Generic[Net]):
         for index in phase.blocks:
             for part in self.net.parts(index):
                 part.train()
+        self.net.rest()
 
     def _inputs(self, phase: Phase, cache: FeatureCache | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs of block ``phase.first`` and labels, one epoch."""

@@ -27,8 +27,9 @@ class Selection:
         accuracy, score = None, float(progress.epoch)  # without validation data: the last epoch
         names: dict[str, float] = {}
         if len(self.splits["validation"]):
-            found = self._evaluate("validation", phase.heads)
-            accuracy = found.accuracies[phase.heads[-1]]
+            heads = phase.heads if self.net.part is None else self._with_output(phase.heads)
+            found = self._evaluate("validation", heads)
+            accuracy = found.accuracies[heads[-1]]
             score = -found.loss if accuracy is None else accuracy
             names = self._accuracies(found)
         epoch = Epoch(progress.epoch, phase.block, loss, accuracy, seconds)
@@ -39,6 +40,10 @@ class Selection:
             progress.accuracies |= names
             self.session.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
         return epoch
+
+    def _with_output(self, heads: tuple[int, ...]) -> tuple[int, ...]:
+        """Where the blocks behind are as they will be, the network's own output is what counts."""
+        return tuple(dict.fromkeys((*heads, len(self.net) - 1)))
 
     def restore(self) -> None:
         """Go back to the weights of the best epoch."""

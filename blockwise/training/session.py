@@ -122,6 +122,8 @@ class Session:
         """Tell the quantizers of the blocks in training that ``stage`` is on."""
         for index in phase.blocks:
             self.options.stages.enter(self.net.bodies[index], stage)
+        for module in self.net.resting:  # as deployed from the start
+            self.options.stages.enter(module, self.options.stages.last)
 
     def next_phase(self) -> None:
         """The present one is finished."""

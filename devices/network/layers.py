@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from devices.network.ops import Add, CrossEntropy, Op
+from devices.network.trained import WHOLE, Trained
 
 IMAGES = "images"
 """The network's input: one batch of images, one byte per channel and pixel."""
@@ -39,6 +40,12 @@ class Layer:
     shape: tuple[int, ...]  # of the output, without the batch
     precision: Precision = "inner"
     reads: Reads = "codes"  # its first input
+    trained: Trained = WHOLE
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has weights or biases that are trained."""
+        return bool(self.weights * self.trained.weights + self.biases * self.trained.biases)
 
     @property
     def kind(self) -> str:
@@ -109,6 +116,11 @@ class Block:
         """Name of the layer whose output the next block reads."""
         return self.layers[-1].name
 
+    @property
+    def learns(self) -> bool:
+        """Whether any of its layers does; a block that does not has no head that would give it a loss."""
+        return any(layer.learns for layer in self.layers)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -151,6 +163,11 @@ class Network:
     def parameters(self) -> int:
         """Trainable elements without the local heads."""
         return sum(layer.weights + layer.biases for layer in self.layers)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only a part of it is trained."""
+        return any(layer.trained != WHOLE for layer in self.layers)
 
 
 def skipping(layers: Sequence[Layer]) -> frozenset[str]:

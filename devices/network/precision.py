@@ -93,8 +93,10 @@ def with_quantizers(
             source = layer.inputs[0]
             key = source, layer.precision
             if key not in made:
-                op, shape = Quantize(signed=layer.reads == "signed"), shapes.get(source, ())
-                made[key] = Layer(f"{layer.name}.input", op, (source,), shape, layer.precision, layer.reads)
+                made[key] = replace(  # trained as the first layer that reads it
+                    layer, name=f"{layer.name}.input", op=Quantize(signed=layer.reads == "signed"),
+                    inputs=(source,), shape=shapes.get(source, ()),
+                )  # fmt: skip
                 result.append(made[key])
             layer = replace(layer, inputs=(made[key].name, *layer.inputs[1:]), reads="codes")
         result.append(layer)

@@ -5,64 +5,29 @@ that its reader evaluates.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from devices.network import IMAGES, LABELS, Layer, Network
-from devices.network.bits import Bits
+from devices.network import IMAGES, LABELS, Layer
 from devices.network.layers import leading_to
 from devices.network.ops import CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
-from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS, CostTable
+from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS
 from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
-from devices.program.parameter import Parameter
-from devices.program.passes import LossTarget, drawn, leaves_to_reader
-from devices.program.schedule import ACTIVATION, Program
-from devices.program.values import Values, maker_of, mixed, with_roles
+from devices.program.passes import LossTarget, leaves_to_reader
+from devices.program.saving import SavingLowering
+from devices.program.schedule import ACTIVATION
+from devices.program.values import maker_of, mixed, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
 """Operands by role."""
 
 
-class ForwardLowering:
-    """Lowers runs of layers into ``program``; holds where each layer's output and gradient are.
+class ForwardLowering(SavingLowering):
+    """Lowers the forward passes of runs of layers into ``program``."""
 
-    Tensors are of ``batch`` images. The operations may stand for the same ones repeated, in the same
-    buffers, until all ``images`` of the step have passed: their multiply-accumulates count.
-    """
-
-    optimizer = ""  # what torch.optim would need temporaries for
-    gradient_bits = FLOAT_BITS  # of the error gradients of activations
-    scatters = True  # whether a max pool's gradient is read through its positions
     moves = True  # whether what follows the data does so in a first pass
     streams = False  # whether passes in training that keep nothing leave sums to their readers, as at rest
     tells: LossTarget | None = None  # where a loss adds its value, if anyone wants it
-
-    def __init__(
-        self, program: Program, network: Network, table: CostTable, bits: Bits, batch: int,
-        images: int | None = None,
-    ) -> None:  # fmt: skip
-        self.program, self.table, self.bits, self.batch = program, table, bits, batch
-        self.images = batch if images is None else images
-        self.values = Values()
-        self.saved: dict[str, tuple[tuple[str, Operand], ...]] = {}
-        self.gradients: dict[str, str] = {}
-        self.parameters: dict[str, tuple[Parameter, ...]] = {}
-        self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
-        self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
-        self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
-        self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
-        self._again: dict[str, str] = {}  # normalised map -> the one computed again
-        self.scattered: dict[str, Derived] = {}  # gradient of a pool's output -> that of its input
-        self.arrived: dict[str, tuple[str, ...]] = {}  # layer -> what its output's gradient is read from
-        self._sharers: Counter[str] = Counter()
-        self._readers = Counter(source for layer in network.all_layers for source in layer.inputs)
-        self._shapes = {layer.name: layer.shape for layer in network.all_layers}
-        self._owners = network.owners
-        self._source = network.source
-        self._label_bits = table.label_bits(network.classes)
-        program.layers.update((layer.name, layer) for layer in network.all_layers)
-
-    # ---------------------------------------------------------------- forward
 
     def load(self, in_shape: tuple[int, ...], block: str) -> None:
         """Read a batch of images and labels into RAM."""
@@ -74,21 +39,24 @@ class ForwardLowering:
         self.program.emit("load batch", "load", block, results=(("images", images), ("labels", labels)))
 
     def forward(
-        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
-    ) -> None:
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True,
+        until: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         """Forward pass of ``layers``. With ``keep`` what the backward pass needs is saved.
 
         That is of the layers that lead to the last one: what stands beside them, as the pool behind a head
-        that reads before it, has no gradient. Unless in ``training`` dropout does nothing.
+        that reads before it, has no gradient. Nor has a frozen layer before which nothing is trained, whose
+        input is none of ``until``. Unless in ``training`` dropout does nothing.
         """
-        kept = leading_to(layers[-1], layers) if keep else frozenset()
+        kept = self._saving(layers, set(until)) if keep else frozenset()
         readers = Counter(source for layer in layers for source in layer.inputs)
         makers = {layer.name: layer for layer in layers}
         heirs = self._heirs(layers, readers)
         for layer in layers:
             row = self.table.row(layer)
             only_reader = heirs.get(layer.name)
-            idle = layer.op.drops and not training
+            rests = not training or not (layer.trained.anything or row.statistics)
+            idle = layer.op.drops and rests
             early = not training or (self.streams and not keep and not self._follows(layer))
             streams = only_reader is not None and leaves_to_reader(
                 layer, row, only_reader, self.table, early=early, training=training
@@ -113,13 +81,28 @@ class ForwardLowering:
                 results=(("output", output), *extras, *moved, *told),
                 scratch=[name for x in evaluated for name in self._filter_scratch(x)],
                 adds=[name for _, name in told],
-                macs=sum(x.macs for x in evaluated) * self.images, at_rest=not training,
+                macs=sum(x.macs for x in evaluated) * self.images, at_rest=rests,
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
 
     def _told(self, layer: Layer) -> tuple[tuple[str, str], ...]:
         """Where the value of a loss goes beside its gradient, by role."""
         return ((self.tells.role, self.tells.tensor),) if self.tells and layer.op.is_loss else ()
+
+    def _saving(self, layers: Sequence[Layer], until: set[str]) -> frozenset[str]:
+        """The layers of which something is saved: of frozen ones those on the way to what is trained."""
+        needing = self._needing_gradient(layers, until) | self._read_again
+        leading = leading_to(layers[-1], layers)
+        wanted = (x.name for x in layers if x.trained.anything or x.name in needing)
+        return leading.intersection(wanted)
+
+    def _needing_gradient(self, layers: Sequence[Layer], until: set[str]) -> set[str]:
+        """The layers to which an error goes back, and ``until``."""
+        needed = set(until)
+        for layer in layers:
+            if self.parameters.get(layer.name) or needed.intersection(layer.inputs):
+                needed.add(layer.name)
+        return needed
 
     def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
         """The only reader of each layer that has but one, behind views."""
@@ -171,7 +154,8 @@ class ForwardLowering:
         self.values.outputs[layer.name] = operand
         if self.table.packs and training and self.table.row(layer).statistics:
             self.values.outputs[layer.name] = Derived(layer.name, (Stored(output),))
-            self.values.applied[layer.name] = tuple(p.latent for p in self.parameters.get(layer.name, ()))
+            pair = (operand for role, operand in self._held(layer) if role == "bias")
+            self.values.applied[layer.name] = tuple(name for x in pair for name in tensors_of(x))
         self._set_levels(layer, sources, output)
 
     def _held(self, layer: Layer) -> Roles:
@@ -218,55 +202,6 @@ class ForwardLowering:
             if self.bits.quantizer_of(layer).levels != 0:
                 levels[output] = self.held.get(layer.name, ())
 
-    def _save(
-        self, layer: Layer, row: Row, sources: Sequence[Operand], output: str
-    ) -> tuple[tuple[str, str], ...]:
-        """Remember what the backward pass reads; returns the tensors made only for it, by role."""
-        extras = self._extras(layer, row)
-        available: dict[str, tuple[Operand, ...]] = {
-            "input": tuple(sources),
-            "output": (Stored(output),),
-            "labels": (self.values.outputs[LABELS],) if LABELS in self.values.outputs else (),
-            **{what: tuple(map(Stored, names)) for what, names in extras.items()},
-        }
-        self.saved[layer.name] = tuple((what, x) for what in self._saves(layer, row) for x in available[what])
-        return tuple((what, name) for what, names in extras.items() for name in names)
-
-    def _saves(self, layer: Layer, row: Row) -> tuple[str, ...]:
-        """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
-        if not self.table.packs or "mask" not in row.saves:
-            return row.saves
-        # The gradient of a trained step size needs the value before rounding.
-        reads_value = self.bits.activations.reads_value
-        if layer.precision == "skip" and self.bits.skips_floats:
-            return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
-        if self.bits.activation_of(layer) == FLOAT_BITS:
-            return ("output",)  # a float ReLU's output tells its mask
-        if reads_value or (self.bits.activations.reads_codes and layer.op.bounded):
-            return ("input",)  # which tells mask and codes once more
-        return ("mask", "output") if self.bits.activations.reads_codes else ("mask",)
-
-    def _extras(self, layer: Layer, row: Row) -> dict[str, tuple[str, ...]]:
-        """Tensors that exist only to be saved."""
-        owner = self._owners[layer.name]
-        shape, channels = (self.batch, *layer.shape), (layer.shape or (1,))[0]
-        normalised = self.batch * layer.groups if layer.groups else channels
-        sizes = {
-            "mask": (shape, row.mask_bits),
-            "sign": (shape, 1),
-            "kept": (drawn(layer, shape), 1),
-            "noise": (drawn(layer, shape), FLOAT_BITS),
-            "argmax": (shape, self.table.argmax_bits(layer)),
-            "statistics": ((row.statistics * normalised,), FLOAT_BITS),
-            "total": ((1,), FLOAT_BITS),
-            "similarities": ((self.batch, self.batch), FLOAT_BITS),
-        }
-        return {
-            what: (self._declare(f"{layer.name}.{what}", *sizes[what], ACTIVATION, owner),)
-            for what in self._saves(layer, row)
-            if what in sizes
-        }
-
     def _new_output(self, layer: Layer, row: Row, sources: Sequence[Operand]) -> str:
         owner = self._owners[layer.name]
         source = self.program.declared(tensors_of(sources[0])[0])
@@ -284,11 +219,6 @@ class ForwardLowering:
             return ()
         size, bits = (layer.filter_size,), max(CODE_SCRATCH_BITS, self.bits.weight_of(layer))
         return (self._declare(f"{layer.name}.filter", size, bits, cat.SCRATCH, self._owners[layer.name]),)
-
-    # ------------------------------------------------------------------ names
-
-    def _declare(self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str) -> str:
-        return self.program.tensor(self.program.fresh(name), shape, bits, category, owner)
 
 
 def inputs_of(sources: Sequence[Operand]) -> Roles:

@@ -7,7 +7,7 @@ NITRO-D divides by a constant: no sum has to wait.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,12 +96,20 @@ class IntegerState(State):
         self, layer: Layer, owner: str, *, resident: bool, states: bool = True
     ) -> tuple[Parameter, ...]:
         """One tensor for a layer with weights, and the state of its random numbers if its steps draw any."""
-        if not layer.weights:
+        if not layer.weights or not layer.trained.weights:
             return ()
         bits, name = self.bits.weight_of(layer), f"{layer.name}.weight"
         shape = (layer.weights,)
         value = self.program.tensor(name, shape, bits, cat.PACKED_WEIGHTS, owner, resident=resident)
         return (Parameter(value, layer.weights, owner, self._generator(layer, owner, resident)),)
+
+    def frozen(self, layer: Layer, owner: str, *, mapped: bool) -> tuple[str, ...]:
+        """Weights that no step moves."""
+        if not layer.weights or layer.trained.weights:
+            return ()
+        name, shape, bits = f"{layer.name}.weight", (layer.weights,), self.bits.weight_of(layer)
+        declare, category = self.program.tensor, cat.PACKED_WEIGHTS
+        return (declare(name, shape, bits, category, owner, resident=not mapped, mapped=mapped),)
 
     def _generator(self, layer: Layer, owner: str, resident: bool) -> tuple[str, ...]:
         if not self.draws or layer.precision != "inner":
@@ -136,8 +144,9 @@ class IntegerLowering(Lowering):
         return sums in self.twice if isinstance(self.twice, frozenset) else self.twice
 
     def forward(
-        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True
-    ) -> None:
+        self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True,
+        until: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         """Forward pass; a layer that requantizes makes the sums before it if they are not kept."""
         makers = {layer.name: layer for layer in layers}
         heirs = {m.name: x for x in layers if x.op.makes_codes and (m := sums_behind(x, makers)) is not None}
@@ -196,7 +205,8 @@ class IntegerLowering(Lowering):
         """The input's error first, from the old weights; then the gradient, which moves them at once."""
         for name in targets:
             self._input_error(layer, name, gradient)
-        self._step_weights(layer, gradient)
+        if layer.trained.weights:
+            self._step_weights(layer, gradient)
 
     def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
         owner = self._owners[layer.name]

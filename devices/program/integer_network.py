@@ -53,7 +53,7 @@ def _requantized(layers: Sequence[Layer]) -> dict[str, Layer]:
     return {
         layer.name: Layer(
             f"{layer.name}.{'logits' if layer.name in scored else 'codes'}", Quantize(), (layer.name,),
-            layer.shape, precision="edge",
+            layer.shape, precision="edge", trained=layer.trained,
         )
         for layer in layers
         if layer.op.accumulates and layer.name not in done

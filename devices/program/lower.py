@@ -33,13 +33,6 @@ class Lowering(UpdateLowering):
                 targets = [name for name in layer.inputs if name in needed]
                 self._backward_layer(layer, targets, fused)
 
-    def _needing_gradient(self, layers: Sequence[Layer], until: set[str]) -> set[str]:
-        needed = set(until)
-        for layer in layers:
-            if self.parameters.get(layer.name) or needed.intersection(layer.inputs):
-                needed.add(layer.name)
-        return needed
-
     def _backward_layer(self, layer: Layer, targets: list[str], fused: bool) -> None:
         row, owner = self.table.row(layer), self._owners[layer.name]
         if row.gradient == "none":
@@ -128,6 +121,9 @@ class Lowering(UpdateLowering):
             self._emit_backward(
                 layer, "backward (input)", (arriving, *self._held(layer)), [target], [], scratch, macs
             )
+        if not layer.trained.weights:
+            self._backward_biases(layer, arriving, fused)
+            return
         operands: Roles = (arriving, *self._saved(layer), *self._held(layer))
         stepping = self._stepping(layer, fused)
         grads = self._parameter_gradients(layer, owner, but=stepping)
@@ -138,6 +134,14 @@ class Lowering(UpdateLowering):
             layer, "backward (weight)", (*operands, *states), [], grads, one, macs, moved=moved
         )
         self._settle(grads, owner, fused)
+
+    def _backward_biases(self, layer: Layer, arriving: tuple[str, Operand], fused: bool) -> None:
+        """Of a layer whose weights are frozen: the gradient of biases, if any, sums the error."""
+        owner = self._owners[layer.name]
+        grads = self._parameter_gradients(layer, owner)
+        if grads:
+            self._emit_backward(layer, "backward (bias)", (arriving,), [], grads)
+            self._settle(grads, owner, fused)
 
     def _beside(self, layer: Layer, targets: list[str], fused: bool) -> None:
         """What reads the same as the layer and has no parameters goes back before it, if it can.

@@ -30,6 +30,7 @@ class Tensor:
     category: str
     owner: str
     resident: bool = False
+    mapped: bool = False  # it is read in place from flash: it takes no RAM, and is never written
 
     @property
     def elements(self) -> int:
@@ -72,7 +73,7 @@ class Schedule:
 
     @cached_property
     def lifetimes(self) -> dict[str, tuple[int, int]]:
-        """First and last operation (both inclusive) at which each tensor is alive."""
+        """First and last operation (both inclusive) at which each tensor is alive in RAM."""
         spans: dict[str, tuple[int, int]] = {}
         for index, operation in enumerate(self.operations):
             for name in (*operation.reads, *operation.writes):
@@ -82,7 +83,14 @@ class Schedule:
                 if first < loop.first <= last <= loop.last:
                     spans[name] = (first, loop.last)
         whole = (0, len(self.operations) - 1)
-        return {name: whole if t.resident else spans[name] for name, t in self.tensors.items()}
+        return {
+            name: whole if t.resident else spans[name] for name, t in self.tensors.items() if not t.mapped
+        }
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes that are read in place from flash."""
+        return sum(tensor.bytes for tensor in self.tensors.values() if tensor.mapped)
 
     @property
     def macs(self) -> int:
@@ -121,12 +129,12 @@ class Program:
 
     def tensor(
         self, name: str, shape: tuple[int, ...], bits: int, category: str, owner: str,
-        *, resident: bool = False,
+        *, resident: bool = False, mapped: bool = False,
     ) -> str:  # fmt: skip
         """Declare a tensor and return its name."""
         if name in self._tensors:
             raise ValueError(f"tensor {name!r} is declared twice")
-        self._tensors[name] = Tensor(name, shape, bits, category, owner, resident)
+        self._tensors[name] = Tensor(name, shape, bits, category, owner, resident, mapped)
         return name
 
     def declared(self, name: str) -> Tensor:
@@ -191,7 +199,7 @@ class Program:
         return kept
 
     def _check_written_before_read(self) -> None:
-        written = {name for name, tensor in self._tensors.items() if tensor.resident}
+        written = {name for name, tensor in self._tensors.items() if tensor.resident or tensor.mapped}
         touched = set(written)
         for operation in self._operations:
             missing = [name for name in operation.reads if name not in written]

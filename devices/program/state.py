@@ -17,6 +17,9 @@ OPTIMIZER_STATES: dict[str, int] = {"sgd": 0, "sgd-momentum": 1, "adam": 2}
 COUNTER_BITS = 64
 """PyTorch's batch norms count the batches they have seen in an int64."""
 
+FROZEN = "frozen"
+"""Behind the name of what is never trained."""
+
 FLAG_BITS = 8
 """Whether a frozen norm has its constants: a bool in PyTorch."""
 
@@ -43,8 +46,12 @@ class State:
         self, layer: Layer, owner: str, *, resident: bool, states: bool = True
     ) -> tuple[Parameter, ...]:
         """The layer's trained parameters: weights, biases or a norm's affine pair, step sizes."""
-        rows = [("weight", layer.weights, cat.LATENT_WEIGHTS), ("bias", layer.biases, cat.LATENT_WEIGHTS)]
-        if self.steps:
+        rows = []
+        if layer.trained.weights:
+            rows.append(("weight", layer.weights, cat.LATENT_WEIGHTS))
+        if layer.trained.biases:
+            rows.append(("bias", layer.biases, cat.LATENT_WEIGHTS))
+        if self.steps and layer.trained.weights:
             quantizer = self.bits.quantizer_of(layer)
             trained = quantizer.trained * (layer.code_block if quantizer.blocks else 1)
             rows.append(("step", trained, cat.NORM_AND_QUANTIZER))
@@ -84,10 +91,10 @@ class State:
         """The running statistics of a norm in training; what a quantizer keeps beside parameters."""
         quantizer = self.bits.quantizer_of(layer)
         kept = quantizer.kept * (layer.shape[0] if quantizer.per_channel else 1)
-        rows = [
-            ("running", layer.buffers, FLOAT_BITS), ("levels", kept, FLOAT_BITS),
-            ("settled", layer.weights if quantizer.mask_bits else 0, quantizer.mask_bits),
-        ]  # fmt: skip
+        rows = [("running", layer.buffers, FLOAT_BITS)] if layer.trained.biases else []
+        if layer.trained.weights:
+            rows.append(("levels", kept, FLOAT_BITS))
+            rows.append(("settled", layer.weights if quantizer.mask_bits else 0, quantizer.mask_bits))
         if self.counts and layer.op.batch_statistics:
             rows.append(("batches", 1, COUNTER_BITS))
         if self.counts and isinstance(layer.op, FrozenNorm):
@@ -100,20 +107,33 @@ class State:
         )
 
     def packed(self, layer: Layer, owner: str, suffix: str) -> tuple[str, ...]:
-        """The layer as deployed: weight codes; biases, a folded norm and a quantizer's values at 32 bits."""
+        """What is trained of the layer, as deployed: :meth:`frozen` has the rest."""
+        return self._deployed(layer, owner, suffix, trained=True)
+
+    def frozen(self, layer: Layer, owner: str, *, mapped: bool) -> tuple[str, ...]:
+        """What is not trained of the layer: packed in RAM throughout, or ``mapped`` to flash."""
+        return self._deployed(layer, owner, FROZEN, trained=False, resident=not mapped, mapped=mapped)
+
+    def _deployed(
+        self, layer: Layer, owner: str, suffix: str, *, trained: bool, **place: bool
+    ) -> tuple[str, ...]:
+        """Weight codes; biases, a folded norm and a quantizer's values at 32 bits."""
         bits, quantizer = self.bits.weight_of(layer), self.bits.quantizer_of(layer)
         codes = layer.weights // (layer.code_block if quantizer.blocks else 1)
-        rows = [("codes", codes, bits, cat.PACKED_WEIGHTS)]
-        if layer.buffers:  # running statistics and affine pair fold into a scale and a shift
-            rows.append(("folded", layer.buffers, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
-        else:
-            rows.append(("bias", layer.biases, FLOAT_BITS, cat.PACKED_WEIGHTS))
         values = quantizer.packed * (layer.shape[0] if quantizer.per_channel else 1)
         if quantizer.blocks:  # a codebook of blocks
             values *= layer.code_block
-        rows.append(("step", values, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
+        rows = []
+        if layer.trained.weights is trained:
+            rows.append(("codes", codes, bits, cat.PACKED_WEIGHTS))
+        if layer.trained.biases is trained:
+            # running statistics and affine pair fold into a scale and a shift
+            folded = ("folded", layer.buffers, FLOAT_BITS, cat.NORM_AND_QUANTIZER)
+            rows.append(folded if layer.buffers else ("bias", layer.biases, FLOAT_BITS, cat.PACKED_WEIGHTS))
+        if layer.trained.weights is trained:
+            rows.append(("step", values, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
         return tuple(
-            self.program.tensor(f"{layer.name}.{what}.{suffix}", (elements,), width, category, owner)
+            self.program.tensor(f"{layer.name}.{what}.{suffix}", (elements,), width, category, owner, **place)
             for what, elements, width, category in rows
             if elements
         )

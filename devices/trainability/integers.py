@@ -44,6 +44,11 @@ def _obstacles(
     regime = found.name
     yield from _kinds(network, regime)
     yield from _activations(network, regime)
+    if not any(layer.weights and layer.trained.weights for layer in network.layers):
+        yield Obstacle(
+            "biases alone on integers", f"regime {regime}", "--train bias",
+            "weights to train, for integer layers have no biases", "train layers or blocks",
+        )  # fmt: skip
     if found.heads:
         yield from _heads(network)
     yield from _pools(network, layers, form)
@@ -111,7 +116,7 @@ def _activations(network: Network, regime: str) -> Iterator[Obstacle]:
 
 
 def _heads(network: Network) -> Iterator[Obstacle]:
-    for block in network.blocks[:-1]:
+    for block in (b for b in network.blocks[:-1] if b.head):  # one that does not learn has none
         if not all(layer.op.integer_head for layer in block.head):
             similar = any(isinstance(layer.op, SimilarityLoss) for layer in block.head)
             what = "a similarity loss" if similar else "convolutions, norms or activations"

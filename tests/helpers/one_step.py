@@ -17,17 +17,20 @@ from blockwise.models.resnet import resnet
 from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
+from blockwise.nets.modules import modules_of
+from blockwise.nets.partial import restrict
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantActivation, QuantReLU
 from blockwise.training import float_regime
 from blockwise.training.directions import DirectionUpdater
 from blockwise.training.numerics import FloatNumerics
-from blockwise.training.on_board import difference, machine_of, modules_of, tensors_of
+from blockwise.training.on_board import difference, machine_of, tensors_of
 from blockwise.training.options import Perturbation, TrainOptions
 from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.network import Residual
+from devices.network.partial import choice
 from devices.program.execute import Memory, execute
 from devices.program.kernels.machine import FloatMachine
 from devices.program.operation import Operation
@@ -83,6 +86,8 @@ class OneStep:
     before: int = 1  # steps of plain training that come first
     perturbation: Perturbation = PERTURBATION
     widths: tuple[int, int] | None = None  # bits of weights and activations; None: the method's usual ones
+    train: str = "all"
+    frozen: str = "ram"
 
     def __post_init__(self) -> None:
         self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
@@ -104,12 +109,13 @@ class OneStep:
             limit_bytes=None,
             perturbations=self.perturbation.directions,
             backprop_blocks=self.perturbation.backprop_blocks,
+            frozen=self.frozen,
         )
         anatomy = Anatomy(chain, self.head)
         groups = anatomy.cut(self.blocks, self.step)
-        self.network = anatomy.network(groups)
+        self.network = choice(self.train).of(anatomy.network(groups))
         quant.quantize(chain, scheme, weight, activation, self.residual)
-        self.chain, self.net = chain, BlockNet(chain, groups, self.head)
+        self.chain, self.net = chain, restrict(BlockNet(chain, groups, self.head), chain, self.network)
         g = torch.Generator().manual_seed(1)
         self.images = torch.randint(0, 256, (self.batch, *self.in_shape), dtype=torch.uint8, generator=g)
         self.labels = torch.randint(0, 3, (self.batch,), generator=g)
@@ -117,6 +123,7 @@ class OneStep:
         with torch.no_grad(), frozen_statistics(self.net):  # quantizers set themselves up
             self.net.train()
             self.net.run(normalize(self.images.repeat(4, *[1] * len(self.in_shape))), 0, len(self.net))
+        self.net.hold()
         for norm in self.net.modules():  # so that statistics and scales are nobody's defaults
             norms = nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm
             if isinstance(norm, norms) and norm.weight is not None:
@@ -168,6 +175,7 @@ class OneStep:
         for index in range(phase.first, phase.last):
             for part in (net.bodies, net.tails, net.heads):
                 part[index].train()
+        net.rest()
         with torch.no_grad():
             x = net.run(normalize(self.images), 0, phase.first)
         self.procedure.step(net, phase, x, self.labels)
@@ -194,6 +202,7 @@ class OneStep:
                 for index in range(len(net)):
                     net.bodies[index].requires_grad_(phase.first <= index < phase.last)
                     net.heads[index].requires_grad_(phase.first <= index < phase.last)
+                net.hold()
                 updater.close()
                 updater = self.updater(net)
                 self.settle(updater)

@@ -11,7 +11,9 @@ from blockwise.system.sizes import MOST_IMAGES, check_size
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
 from devices.errors import InputError
+from devices.network import partial
 from devices.program.regimes import ALL_REGIMES, DEFAULT_REGIMES, REQUANTIZE, UPDATES, find
+from devices.program.regimes.builder import PLACES, RAM
 
 LEAST_MU = SMALLEST_MU + STATE_BITS + 2
 """mu falls by 2 in a training, and counts less for states of 4 bits."""
@@ -27,6 +29,18 @@ class TrainingSettings:
     regimes: Annotated[
         tuple[str, ...], arg(metavar="REGIME ...", help=f"What to compare: {listed(ALL_REGIMES)}.")
     ] = DEFAULT_REGIMES
+    train: Annotated[
+        str,
+        arg(
+            metavar="SPEC",
+            help=f"What of the network is trained: {partial.FORMS}. All else is as deployed, packed, with "
+            "norms by their running statistics; nothing goes back beyond the first layer that is trained.",
+        ),
+    ] = partial.ALL
+    frozen: Annotated[
+        str,
+        arg(help="Where lies what is not trained: in ram, packed, or in flash that the core reads in place."),
+    ] = RAM
     epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {listed(OPTIMIZERS)}.")] = "sgd-momentum"
@@ -87,6 +101,15 @@ class TrainingSettings:
         check_size("--micro-batch", self.micro_batch, most=MOST_IMAGES)
         check_size("--seed", self.seed, 0, LARGEST_SEED)
         self._check_rates()
+        self._check_part()
+
+    def _check_part(self) -> None:
+        check_name("--frozen", self.frozen, PLACES)
+        if self.frozen != RAM and self.part.whole:
+            raise InputError(
+                "--frozen", got=f"{self.frozen} with --train {partial.ALL}",
+                wanted="something that is not trained", do="leave it out, or name a part by --train",
+            )  # fmt: skip
 
     def _check_regimes(self) -> None:
         for regime in self.regimes:
@@ -108,6 +131,11 @@ class TrainingSettings:
             raise InputError(
                 "--weight-decay", got=self.weight_decay, wanted="a number from 0", do="leave it out"
             )
+
+    @property
+    def part(self) -> partial.Choice:
+        """What is trained of a network. Raises InputError for what can be a part of none."""
+        return partial.choice(self.train)
 
     @property
     def learning_rate(self) -> float:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
-from blockwise.training.on_board import machine_of, modules_of, tensors_of
+from blockwise.nets.modules import modules_of
+from blockwise.training.on_board import machine_of, tensors_of
 from blockwise.training.phase import Phase, Procedure
 from blockwise.training.updater import Updater
 from devices.network import Layer

@@ -176,7 +176,8 @@ def placed_layers(net: IntegerNet, network: Network) -> Iterator[tuple[str, Weig
         assert isinstance(classify, Layers)
         for layers, module in ((block.layers, net.body(index)), (block.head, classify)):
             names = [layer.name for layer in layers if layer.weights]
-            yield from zip(names, weighted(module), strict=True)
+            if layers:  # a block that does not learn has no head
+                yield from zip(names, weighted(module), strict=True)
 
 
 def machine_of(net: IntegerNet, network: Network, batch: tuple[Tensor, Tensor]) -> IntegerMachine:

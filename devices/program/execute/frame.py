@@ -114,6 +114,8 @@ class Frame:
         """Write, or add to, one of the results or the scratch."""
         if name not in self.operation.writes:
             raise Misread(f"{self.operation.name} writes {name}, which is none of its results")
+        if self.schedule.tensors[name].mapped:
+            raise Misread(f"{self.operation.name} writes {name}, which is in flash")
         if name in self.operation.adds:
             there = self.memory.load(name)
             value = there + value.reshape(there.shape).to(there.dtype)

@@ -22,20 +22,21 @@ class Memory:
     """One stretch of bytes and where each tensor lies in it.
 
     32-bit tensors are float32, or int32 if ``integers``; narrower ones are unsigned codes of their width,
-    low bits first, one behind the other.
+    low bits first, one behind the other. What is mapped lies in flash, apart.
     """
 
     def __init__(
         self, tensors: Mapping[str, Tensor], offsets: Mapping[str, int], *, integers: bool = False
     ) -> None:
-        size = max((offsets[name] + t.bytes for name, t in tensors.items()), default=0)
+        size = max((offsets[name] + t.bytes for name, t in tensors.items() if not t.mapped), default=0)
         self.tensors, self.offsets, self.integers = tensors, offsets, integers
         self.bytes = np.full(size, POISON, np.uint8)
+        self.flash = {n: np.full(t.bytes, POISON, np.uint8) for n, t in tensors.items() if t.mapped}
 
     def with_tensors(self, changed: Mapping[str, Tensor]) -> "Memory":
         """The same bytes, with tensors that begin where they did but have other shapes."""
         found = Memory({}, self.offsets, integers=self.integers)
-        found.tensors, found.bytes = {**self.tensors, **changed}, self.bytes
+        found.tensors, found.bytes, found.flash = {**self.tensors, **changed}, self.bytes, self.flash
         return found
 
     def load(self, name: str) -> torch.Tensor:
@@ -76,6 +77,8 @@ class Memory:
         self._bytes(name)[:] = POISON
 
     def _bytes(self, name: str) -> NDArray[np.uint8]:
+        if name in self.flash:
+            return self.flash[name]
         start = self.offsets[name]
         return self.bytes[start : start + self.tensors[name].bytes]
 

@@ -20,7 +20,7 @@ def execute(
     """
     memory = Memory(schedule.tensors, offsets, integers=machine.integers)
     for name, tensor in schedule.tensors.items():
-        if tensor.resident and (value := machine.initial(name)) is not None:
+        if (tensor.resident or tensor.mapped) and (value := machine.initial(name)) is not None:
             memory.store(name, value)
     ends = _ends(schedule)
     for index, loop, turn in _order(schedule):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from devices.network.ops import LeakyReLU
 from devices.program.execute.frame import Frame
 from devices.program.kernels import forms, pools
+from devices.program.kernels.quantization import OnBoard
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -26,7 +27,10 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
         return
     _, trained, kept = machine.state_of(frame)
     if frame.operation.at_rest:
-        frame.put("output", quantizer.encode_at_rest(x, trained if kept is None else kept[: len(kept) // 2]))
+        levels = trained if kept is None else kept[: len(kept) // 2]
+        frame.put("output", quantizer.encode_at_rest(x, levels))
+        if frame.makes("mask"):
+            frame.put("mask", quantizer.passes_at_rest(x, levels).long())
         return
     moves = frame.makes("levels")
     found = quantizer.encode(x, trained, kept, moves=moves)
@@ -45,6 +49,9 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
         return
     _, trained, kept = machine.state_of(frame)
     g = g.view(len(g), *frame.layer.shape)
+    if not frame.layer.trained.weights:
+        pools.put_gradient(frame, _through_constants(frame, quantizer, g, trained))
+        return
     mask = frame.raw("saved mask").bool() if frame.has("saved mask") else None
     x = frame.value("saved input").view(g.shape) if frame.has("saved input") else None
     codes = frame.raw("saved output") if frame.has("saved output") else None
@@ -52,6 +59,13 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     pools.put_gradient(frame, found)
     if step is not None:
         frame.put("step gradient", step)
+
+
+def _through_constants(frame: Frame, quantizer: OnBoard, g: Tensor, levels: Tensor | None) -> Tensor:
+    """Behind a quantizer whose values are constant: by the mask, or by what the activation reads."""
+    if frame.has("saved mask"):
+        return torch.where(frame.raw("saved mask").bool().view(g.shape), g, 0)
+    return g * quantizer.slope_at_rest(frame.value("saved input").view(g.shape), levels)
 
 
 def _through(frame: Frame, g: Tensor) -> Tensor:

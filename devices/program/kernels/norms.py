@@ -64,7 +64,8 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     g, op = frame.value("gradient"), frame.layer.op
     g = g.view(len(g), *frame.layer.shape)
     if isinstance(op, FrozenNorm):
-        pools.put_gradient(frame, g * _pair(frame.raw("running"), g, op)[0])
+        constants = frame.raw("folded" if frame.has("folded") else "running")
+        pools.put_gradient(frame, g * _pair(constants, g, op)[0])
         return
     y = frame.raw("saved output").view(g.shape)
     if frame.has("bias"):

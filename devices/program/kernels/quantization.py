@@ -55,6 +55,14 @@ class OnBoard(Protocol):
         """Codes of activations in a deployed network, by what is packed with it."""
         ...
 
+    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """Where a gradient comes through the same, bool: of a frozen layer."""
+        ...
+
+    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """The derivative there, of an activation that is not linear in pieces."""
+        ...
+
     def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """The floats that activation codes mean by their quantizer's values."""
         ...

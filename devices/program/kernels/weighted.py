@@ -42,8 +42,8 @@ def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
     (x,), g = frame.values("saved input"), frame.value("gradient")
     found = pulled(lambda w: _product(frame.layer, x, w), _shape(frame.layer), g)
-    if frame.has("bias"):
-        frame.put("bias gradient", _maps(frame, g).sum([d for d in range(_maps(frame, g).ndim) if d != 1]))
+    if frame.makes("bias gradient"):
+        bias_gradient(machine, frame)
     if frame.makes("weight"):
         _step_by_filter(machine, frame, found.flatten(1))
         return
@@ -51,6 +51,12 @@ def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     frame.put("weight gradient", found)
     if step is not None:
         frame.put("step gradient", step)
+
+
+def bias_gradient(machine: "FloatMachine", frame: Frame) -> None:
+    """Of a layer whose weights are frozen."""
+    maps = _maps(frame, frame.value("gradient"))
+    frame.put("bias gradient", maps.sum([d for d in range(maps.ndim) if d != 1]))
 
 
 def _to_latent(

@@ -1,6 +1,7 @@
 """``bp``: global backpropagation. Every activation is kept, every gradient waits for the end."""
 
 from devices.network import Network
+from devices.program.regimes.ahead import behind_frozen
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.segments import Segment, backpropagate
 from devices.program.schedule import Schedule
@@ -11,5 +12,6 @@ def bp(network: Network, step: Step) -> Schedule:
     build = Builder(network, step)
     layers = build.train_all()
     build.load()
+    layers = behind_frozen(build, layers)
     backpropagate(build.lowering, [Segment(layers, recompute=False)], fused=step.fused)
     return build.finish()

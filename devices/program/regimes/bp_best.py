@@ -6,6 +6,7 @@ lowest peak.
 """
 
 from devices.network import Network
+from devices.program.regimes.ahead import behind_frozen
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.segment_costs import best_segments
 from devices.program.regimes.segments import backpropagate
@@ -17,5 +18,6 @@ def bp_best(network: Network, step: Step) -> Schedule:
     build = Builder(network, step)
     layers = build.train_all()
     build.load()
+    layers = behind_frozen(build, layers)
     backpropagate(build.lowering, best_segments(network, layers, step, step.batch), fused=step.fused)
     return build.finish()

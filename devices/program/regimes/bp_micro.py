@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from devices.network import Network
+from devices.program.regimes.ahead import behind_frozen, without_frozen
 from devices.program.regimes.builder import Builder, Step, quantized
 from devices.program.regimes.segment_costs import best_segments
 from devices.program.regimes.segments import Segment, backpropagate
@@ -22,7 +23,7 @@ def bp_micro(network: Network, step: Step) -> Schedule:
     What is left over of a batch is a smaller micro-batch, the last one, in the same buffers.
     """
     batch, known = min(step.micro_batch, step.batch), quantized(network, step)
-    layers = (*known.layers, *known.blocks[-1].head)
+    layers = without_frozen(known, (*known.layers, *known.blocks[-1].head))
     segments, rest = best_segments(network, layers, step, batch), step.batch % batch
     whole = _program(network, step, segments, batch)
     if not rest:
@@ -35,10 +36,11 @@ def bp_micro(network: Network, step: Step) -> Schedule:
 def _program(network: Network, step: Step, segments: Sequence[Segment], batch: int) -> Schedule:
     """With ``batch`` images in every pass."""
     build, several = Builder(network, step, batch=batch), batch < step.batch
-    build.train_all()
+    layers = build.train_all()
     if several:
         build.lowering.accumulate(network.blocks[0].name)
     with build.program.loop(-(-step.batch // batch), batch) if several else nullcontext():
         build.load()
+        behind_frozen(build, layers, at_once=several)
         backpropagate(build.lowering, segments, fused=not several)
     return build.finish()

@@ -15,6 +15,10 @@ from devices.program.state import State
 Tensors = dict[str, tuple[str, ...]]
 """Layer -> the names of its tensors."""
 
+RAM, FLASH = "ram", "flash"
+PLACES = (RAM, FLASH)
+"""Where weights that are not trained may lie: packed in RAM, or in flash that is read in place."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -36,6 +40,7 @@ class Step:
     by_tensor: bool = False  # they do so only of those sums that would not fit ``limit_bytes``
     perturbations: int = 1  # random directions of a zeroth-order step
     backprop_blocks: int = 1  # so many last blocks of a hybrid one are trained by backpropagation
+    frozen: str = RAM  # where that lies which is not trained
 
 
 class Builder:
@@ -50,6 +55,12 @@ class Builder:
         packs = step.table.packs
         self.state = State(self.program, step.bits, step.optimizer, steps=packs, counts=not packs)
         self.lowering = self.lower(step.batch if batch is None else batch)
+        self._fixed: Tensors = {}
+
+    @property
+    def last(self) -> Block:
+        """The last block that learns."""
+        return [block for block in self.network.blocks if block.learns][-1]
 
     def lower(self, batch: int) -> Lowering:
         """A lowering of ``batch`` images, repeated until the step's batch has passed."""
@@ -65,6 +76,7 @@ class Builder:
         Without ``states`` the optimizer keeps nothing: see :meth:`begin_training`.
         """
         layers = (*block.layers, *(block.head if head else ()))
+        self.fixed(block)
         return {
             layer.name: names
             for layer in layers
@@ -76,7 +88,8 @@ class Builder:
         parameters = self.state.trainable(layer, owner, resident=resident, states=states)
         buffers = self.state.buffers(layer, owner, resident=resident)
         self.lowering.parameters[layer.name] = parameters
-        self.lowering.held[layer.name] = (*(p.latent for p in parameters), *buffers)
+        fixed = self._fixed.get(layer.name, ())
+        self.lowering.held[layer.name] = (*(p.latent for p in parameters), *buffers, *fixed)
         return (*(t for p in parameters for t in p.tensors), *buffers)
 
     def begin_training(self, block: Block) -> tuple[str, ...]:
@@ -98,8 +111,21 @@ class Builder:
         return (*self.network.layers, *last.head)
 
     def packed(self, block: Block, suffix: str) -> Tensors:
-        """Declare the packed state of a block and return each layer's tensors."""
+        """Declare the packed state of what is trained of a block and return each layer's tensors."""
         return {layer.name: self.state.packed(layer, block.name, suffix) for layer in block.layers}
+
+    def fixed(self, block: Block) -> Tensors:
+        """The tensors of what is not trained of a block, by layer; they are declared once."""
+        mapped = self.step.frozen == FLASH
+        for layer in block.layers:
+            if layer.name not in self._fixed:
+                self._fixed[layer.name] = self.state.frozen(layer, block.name, mapped=mapped)
+        return {layer.name: self._fixed[layer.name] for layer in block.layers}
+
+    def fix_all(self) -> None:
+        """Declare all that is not trained; layers of which nothing is read it from now on."""
+        for block in self.network.blocks:
+            self.lowering.held.update(self.fixed(block))
 
     def load(self) -> None:
         """Read a batch of images into RAM."""

@@ -1,7 +1,8 @@
-"""Blocks that run one image at a time: their outputs fill the batch of inputs of the block behind them."""
+"""Layers that run one image at a time: their outputs fill the batch of inputs of the layers behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from devices.network import Layer
 from devices.program.accountings import FLOAT_BITS
 from devices.program.lower import Lowering
 from devices.program.operation import Stored
@@ -10,37 +11,44 @@ from devices.program.schedule import ACTIVATION
 from devices.program.values import levels_of, maker_of
 
 
-def gather(build: Builder, index: int, run: Callable[[Lowering], None]) -> None:
-    """Run the blocks before block ``index`` by ``run``, which lowers those of one image.
+def gather(build: Builder, layers: Sequence[Layer], owner: str, run: Callable[[Lowering], None]) -> None:
+    """Run ``layers`` by ``run``, which lowers those of one image; their outputs go to the block ``owner``.
 
     The operations of one image stand for those of all; the multiply-accumulates are the batch's.
     """
-    blocks, owner, program = build.network.blocks, build.network.blocks[index].name, build.program
-    output = blocks[index - 1].output
-    shape = (build.step.batch, *blocks[index - 1].layers[-1].shape)
+    program, lowering, last = build.program, build.lowering, layers[-1]
     one = build.lower(1)
-    one.values.take_over(build.lowering.values, build.network.source)
+    one.values.take_over(lowering.values, layers[0].inputs[0])
+    bits, shape = _bits(build, last.name), (build.step.batch, *last.shape)
     name = program.fresh(f"{owner}.inputs")
-    side_by_side = len(_code_makers(build, output)) > 1  # codes of several quantizers are held as floats
-    floats = blocks[index].layers[0].reads in ("floats", "signed") or side_by_side
-    bits = FLOAT_BITS if floats else build.step.bits.activation_of(blocks[index - 1].layers[-1])
-    inputs = program.tensor(name, shape, bits, ACTIVATION, owner)
+    inputs = program.tensor(name, shape, bits or FLOAT_BITS, ACTIVATION, owner)
     program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
     with program.loop(build.step.batch):
         run(one)
-        (made,) = one.values.of([output])
+        (made,) = one.values.of([last.name])
         program.emit(
             "store input", "load", owner, subject=owner, operands=(("input", made),),
             results=(("inputs", inputs),),
         )  # fmt: skip
-    build.lowering.values.outputs[output] = Stored(inputs)
-    build.lowering.values.levels[inputs] = () if side_by_side else levels_of(made)
-    build.lowering.values.makers[inputs] = "" if side_by_side else maker_of(made)
+    lowering.values.outputs[last.name] = Stored(inputs)
+    lowering.values.levels[inputs] = levels_of(made) if bits else ()
+    lowering.values.makers[inputs] = maker_of(made) if bits else ""
 
 
-def _code_makers(build: Builder, name: str) -> set[str]:
+def _bits(build: Builder, name: str) -> int | None:
+    """Of the codes that a layer's output is; None of floats, as are codes of several quantizers together."""
+    makers = _makers(build, name)
+    if len(makers) != 1 or not makers[0].op.makes_codes:
+        return None
+    return build.step.bits.activation_of(makers[0])
+
+
+def _makers(build: Builder, name: str) -> list[Layer]:
     """The layers whose outputs stand side by side in that of the layer ``name``."""
     layer = build.program.layers.get(name)
-    if layer is None or not layer.op.passes_codes:
-        return {name}
-    return {maker for source in layer.inputs for maker in _code_makers(build, source)}
+    if layer is None:  # images
+        return []
+    if not layer.op.passes_codes:
+        return [layer]
+    found = {maker.name: maker for source in layer.inputs for maker in _makers(build, source)}
+    return list(found.values())

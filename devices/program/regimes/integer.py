@@ -12,6 +12,7 @@ from devices.program.integer import (
     is_buffer_of_sums,
 )
 from devices.program.ledger import Ledger
+from devices.program.regimes.ahead import behind_frozen
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.local import steps_of_blocks
 from devices.program.regimes.zeroth_order import perturbed
@@ -35,6 +36,7 @@ class IntegerBuilder(Builder):
         self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
         self.state.draws = form.draws
         self.lowering = self.lower(step.batch)
+        self._fixed = {}
 
     def lower(self, batch: int) -> IntegerLowering:
         """A lowering of ``batch`` images."""
@@ -52,6 +54,7 @@ def integer_bp(network: Network, step: Step, form: IntegerForm) -> Schedule:
         build = IntegerBuilder(network, step, form, twice)
         layers = build.train_all()
         build.load()
+        layers = behind_frozen(build, layers)
         build.lowering.forward(layers)
         build.lowering.backward(layers, fused=True)
         return build.finish()

@@ -6,20 +6,21 @@ others are in flash. Each step reads all of them once, and writes all of them on
 
 from devices.network import Network
 from devices.program.regimes.builder import Builder, Step
+from devices.program.regimes.local import learning_blocks
 from devices.program.schedule import Schedule
 
 
 def local_paged(network: Network, step: Step) -> Schedule:
     """As ``local``, with each block paged in before its turn and paged out after it."""
     build = Builder(network, step)
+    build.fix_all()
     build.load()
-    for block in build.network.blocks:
+    for block, layers in learning_blocks(build):
         tensors = build.train(block, head=True, resident=False)
         names = tuple(name for layer in tensors.values() for name in layer)
         build.program.emit("page in", "page in", block.name, subject=block.name, writes=names)
-        layers = (*block.layers, *block.head)
         build.lowering.forward(layers)
-        if block is not build.network.blocks[-1]:
+        if block is not build.last:
             build.lowering.hand_on(block.output)
         held = (block.layers[0].inputs[0], block.output)
         build.lowering.backward(layers, fused=step.fused, held=held)

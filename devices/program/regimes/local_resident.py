@@ -5,26 +5,26 @@ place, as on a board that adapts a deployed network. In float32 there is nothing
 stay where they are, and only optimizer state and head belong to the block in training.
 """
 
-from devices.network import Network
+from devices.network import Layer, Network
 from devices.program.accountings import FLOAT_BITS
-from devices.program.lower import Lowering
+from devices.program.regimes.ahead import one_by_one, without_frozen
 from devices.program.regimes.builder import Builder, Step, Tensors, names_of
-from devices.program.regimes.gather import gather
 from devices.program.schedule import Schedule
 
 
 def local_resident(network: Network, step: Step) -> Schedule:
-    """One step of every block, with the change from one block to the next between them."""
+    """One step of every block that learns, with the change from one block to the next between them."""
     build = Builder(network, step)
     if not step.table.packs or step.bits.weight == FLOAT_BITS:
         return _in_float(build)
+    build.fix_all()
     blocks = build.network.blocks
     before = [build.packed(block, "before") for block in blocks]
     after: list[Tensors] = []
     everything = names_of(before)
     build.program.emit("deployed network", "pack", blocks[0].name, writes=everything)
-    for index in range(len(blocks)):
-        after.append(_train_resident(build, index, before[index], after))
+    for index, block in enumerate(blocks):
+        after.append(_train_resident(build, index, before[index], after) if block.learns else before[index])
     build.program.emit("deployed network", "pack", blocks[-1].name, reads=names_of(after))
     return build.finish()
 
@@ -36,9 +36,7 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     for name, tensors in latent.items():  # one layer at a time: its codes make room for the next
         emit("unpack", "pack", block.name, layer=name, reads=before.get(name, ()), writes=tensors)
     build.lowering.load(build.network.in_shape, block.name)
-    if index:
-        _run_packed(build, index, trained)
-    layers = (*block.layers, *block.head)
+    layers = _run_packed(build, index, trained)
     build.lowering.forward(layers)
     held = (block.layers[0].inputs[0], block.output)
     build.lowering.backward(layers, fused=build.step.fused, held=held)
@@ -49,46 +47,41 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     return after
 
 
-def _run_packed(build: Builder, index: int, trained: list[Tensors]) -> None:
-    """Run the trained blocks one image at a time, as they are deployed."""
-
-    def run(one: Lowering) -> None:
-        for block, packed in zip(build.network.blocks[:index], trained, strict=True):
-            one.held.update(packed)
-            one.forward(block.layers, keep=False, training=False)
-
-    gather(build, index, run)
+def _run_packed(build: Builder, index: int, packed: list[Tensors]) -> tuple[Layer, ...]:
+    """Run the blocks before, and what is frozen at the start of this one; returns its layers behind."""
+    block = build.network.blocks[index]
+    behind = without_frozen(build.network, (*block.layers, *block.head))
+    runs = [before.layers for before in build.network.blocks[:index]]
+    ahead = block.layers[: len(block.layers) + len(block.head) - len(behind)]
+    if runs or ahead:
+        fixed = {name: tensors for b in build.network.blocks for name, tensors in build.fixed(b).items()}
+        held = {name: (*tensors, *fixed[name]) for found in packed for name, tensors in found.items()}
+        one_by_one(build, [*runs, *([ahead] if ahead else [])], held, block.name)
+    return behind
 
 
 def _in_float(build: Builder) -> Schedule:
     """The weights of all blocks are resident, without optimizer state but that of one block."""
     lowering, blocks, packs = build.lowering, build.network.blocks, build.step.table.packs
-    weights = [build.train(block, head=False, states=False) for block in blocks]
+    for block in blocks:
+        build.train(block, head=False, states=False)
     if not packs:
         build.load()
     for index, block in enumerate(blocks):
+        if not block.learns:
+            continue
         lowering.next_step()
         if not packs:
-            _run_finished(build, index, weights)
+            for finished in blocks[:index]:
+                lowering.forward(finished.layers, keep=False, training=False)
         names = build.begin_training(block)
         build.program.emit("begins", "load", block.name, subject=block.name, writes=names)
         if packs:  # the state of a block outlives each of its steps, of which finished blocks are a part
             lowering.load(build.network.in_shape, block.name)
-            _run_finished(build, index, weights)
-        layers = (*block.layers, *block.head)
+        layers = _run_packed(build, index, []) if packs else (*block.layers, *block.head)
         lowering.forward(layers)
         held = (block.layers[0].inputs[0], block.output)
         lowering.backward(layers, fused=build.step.fused, held=held)
         lowering.update()
         build.program.emit("ends", "load", block.name, subject=block.name, reads=names)
     return build.finish()
-
-
-def _run_finished(build: Builder, index: int, weights: list[Tensors]) -> None:
-    """One sample at a time on a device; PyTorch passes the whole batch."""
-    if build.step.table.packs:
-        if index:
-            _run_packed(build, index, weights[:index])
-        return
-    for block in build.network.blocks[:index]:
-        build.lowering.forward(block.layers, keep=False, training=False)

@@ -40,6 +40,7 @@ class Costs:
     labels: int  # bytes that live until the loss: beside every forward pass, beside no recomputation
     cuts: tuple[int, ...]
     stretches: tuple[Stretch, ...]
+    ahead: int = 0  # most live bytes before the first stretch
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _cheapest(costs: Costs, limit: int) -> Choice | None:
 def _search(costs: Costs, measures: Callable[[Choice], tuple[int, int]], limit: int | None) -> list[Choice]:
     """The choices for the whole network of which none is worse than another in both measures."""
     count = len(costs.stretches)
-    at: list[list[Choice]] = [[Choice(peak=costs.base)], *([] for _ in range(count))]
+    at: list[list[Choice]] = [[Choice(peak=max(costs.base, costs.ahead))], *([] for _ in range(count))]
     for i in range(count):
         at[i] = [
             choice  # whether the last segment is recomputed decides what the next one costs

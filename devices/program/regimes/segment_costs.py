@@ -6,12 +6,13 @@ which segments are best (:mod:`devices.program.regimes.recompute`).
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 
 from devices.network import LABELS, Layer, Network
 from devices.program.categories import SAVED_ACTIVATIONS
 from devices.program.ledger import Ledger
 from devices.program.operation import tensors_of
+from devices.program.regimes.ahead import behind_frozen, entrance
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.recompute import Costs, Input, Stretch, cheapest, lowest
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
@@ -38,11 +39,12 @@ def best_segments(network: Network, layers: Sequence[Layer], step: Step, batch: 
 def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -> Costs:
     """Read the stretches off a schedule in which every layer is kept."""
     build = Builder(network, step, batch=batch)
-    build.train_all()
+    everything = build.train_all()
     whole = batch == step.batch
     if not whole:
         build.lowering.accumulate(network.blocks[0].name)
     build.load()
+    behind_frozen(build, everything, at_once=not whole)
     backpropagate(build.lowering, [Segment(tuple(layers), recompute=False)], fused=whole)
     cuts = (0, *_inner_cuts(build, layers), len(layers))
     return _read(build, build.finish(), layers, cuts, _passing(build, layers, cuts))
@@ -51,7 +53,7 @@ def measure(network: Network, layers: Sequence[Layer], step: Step, batch: int) -
 def _inner_cuts(build: Builder, layers: Sequence[Layer]) -> list[int]:
     """Where layers may be cut. Of the cuts before and after a view, which are the same, the latter."""
     outputs = build.lowering.values.outputs
-    inner = boundaries(layers, build.network.source)[1:-1]
+    inner = boundaries(layers, entrance(layers))[1:-1]
     return [
         i
         for i in inner
@@ -77,13 +79,14 @@ def _passing(build: Builder, layers: Sequence[Layer], cuts: tuple[int, ...]) -> 
     """Most live bytes of each stretch in a forward pass that keeps nothing, with and without its input."""
     step, batch = build.step, build.lowering.batch
     build = Builder(build.network, step, batch=batch)
-    build.train_all()
+    everything = build.train_all()
     build.load()
+    behind_frozen(build, everything, at_once=batch != step.batch)
     build.lowering.forward(layers, keep=False)
     schedule = build.finish()
     size, stretch_of = _sizes(schedule, step.alignment), _stretch_of(layers, cuts)
     base = sum(size[name] for name, t in schedule.tensors.items() if t.resident)
-    sources = [build.network.source, *(layers[cut - 1].name for cut in cuts[1:-1])]
+    sources = [entrance(layers), *(layers[cut - 1].name for cut in cuts[1:-1])]
     crossing, lifetimes = (
         [_tensors_of(build, name) for name in sources],
         schedule.lifetimes,
@@ -105,7 +108,8 @@ def _read(
     alignment, count = build.step.alignment, len(cuts) - 1
     size, stretch_of = _sizes(schedule, alignment), _stretch_of(layers, cuts)
     saved, images = _saved(schedule, size, stretch_of, count)
-    crossing = [(), *(_tensors_of(build, layers[cut - 1].name) for cut in cuts[1:-1])]
+    crossing = [_unsaved(build, schedule, entrance(layers))]
+    crossing += [_tensors_of(build, layers[cut - 1].name) for cut in cuts[1:-1]]
     inputs = _inputs(build, schedule, size, stretch_of, crossing)
     labels = sum(size[name] for name in _tensors_of(build, LABELS))
     lasting = {name for name, t in schedule.tensors.items() if t.resident}
@@ -113,7 +117,9 @@ def _read(
     before = [0, *accumulate(saved)]
     forward, alone, backward, k = [0] * count, [0] * count, [0] * count, 0
     unread = _forward_readers(schedule, stretch_of, crossing)
-    for operation, live in zip(schedule.operations, Ledger(schedule, alignment).live_bytes, strict=True):
+    lives = Ledger(schedule, alignment).live_bytes
+    first = next(i for i, operation in enumerate(schedule.operations) if operation.layer in stretch_of)
+    for operation, live in islice(zip(schedule.operations, lives, strict=True), first, None):
         k = stretch_of.get(operation.layer, k)
         own = live - base - before[k]
         if operation.phase in GOING_FORWARD:
@@ -129,7 +135,14 @@ def _read(
     rows = zip(
         inputs, saved, gradients, forward, alone, *zip(*passing, strict=True), backward, macs, strict=True
     )
-    return Costs(base, labels, cuts, tuple(Stretch(*row) for row in rows))
+    return Costs(base, labels, cuts, tuple(Stretch(*row) for row in rows), max(lives[:first]))
+
+
+def _unsaved(build: Builder, schedule: Schedule, name: str) -> tuple[str, ...]:
+    """The tensors of what the first stretch reads, unless they are kept as images are."""
+    tensors = _tensors_of(build, name)
+    saved = any(schedule.tensors[t].category == SAVED_ACTIVATIONS for t in tensors)
+    return () if saved else tensors
 
 
 def _inputs(
@@ -175,7 +188,7 @@ def _saved(
         new = set(operation.writes) - seen
         seen |= new
         total = sum(size[n] for n in new if schedule.tensors[n].category == SAVED_ACTIVATIONS)
-        if operation.phase == "load":
+        if operation.phase == "load" or operation.layer not in stretch_of:
             images += total
         elif total:
             saved[stretch_of[operation.layer]] += total

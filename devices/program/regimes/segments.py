@@ -23,13 +23,13 @@ class Segment:
 def backpropagate(lowering: Lowering, segments: Sequence[Segment], *, fused: bool) -> None:
     """Forward through all segments and back; the last one holds the loss and is never recomputed."""
     ends = [segment.layers[-1].name for segment in segments]
-    for segment in segments:
-        lowering.forward(segment.layers, keep=not segment.recompute)
+    befores = [ends[i - 1 : i] if i else [] for i in range(len(segments))]
+    for segment, before in zip(segments, befores, strict=True):
+        lowering.forward(segment.layers, keep=not segment.recompute, until=before)
     for i in reversed(range(len(segments))):
-        segment = segments[i]
+        segment, before = segments[i], befores[i]
         if segment.recompute:
-            lowering.forward(segment.layers, phase="recompute")
-        before = ends[i - 1 : i] if i else []
+            lowering.forward(segment.layers, phase="recompute", until=before)
         held = [*before, ends[i]] if i < len(segments) - 1 else before
         lowering.backward(segment.layers, fused=fused, until=before, held=held)
 

@@ -115,7 +115,7 @@ class _Passes:
             self._whole((*front, *loss), tells, first, alone=alone)
             return
         if alone:
-            gather(self.build, len(self.front), lambda one: self._front(one, front, first=first))
+            gather(self.build, front, self.rear[0].name, lambda one: self._front(one, front, first=first))
         else:
             self._front(self.build.lowering, front, first=first)
         lowering = self._told(self.build.lowering, tells, first=first)

@@ -10,8 +10,10 @@ from blockwise import models
 from devices.network import IMAGES, LABELS, Block, Layer, Network
 from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.network.ops import Add, BatchNorm, Conv, CrossEntropy, Linear, MaxPool, Op, ReLU, View
+from devices.network.partial import choice
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
+from devices.program.regimes.ahead import behind_frozen, without_frozen
 from devices.program.regimes.builder import Builder
 from devices.program.regimes.recompute import cheapest, lowest
 from devices.program.regimes.segment_costs import best_segments, measure
@@ -68,7 +70,7 @@ def residual(channels: int, blocks: int, norm: bool = True) -> Network:
 
 def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
     """Peak bytes and multiply-accumulates of all ways to cut, and to keep or recompute what lies between."""
-    layers = (*network.layers, *network.blocks[-1].head)
+    layers = without_frozen(network, (*network.layers, *network.blocks[-1].head))
     inner = measure(network, layers, step, step.batch).cuts[1:-1]
     found = []
     for cut in product([False, True], repeat=len(inner)):
@@ -76,8 +78,9 @@ def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
         parts = [tuple(layers[i:j]) for i, j in pairwise(ends)]
         for again in product([False, True], repeat=len(parts) - 1):
             build = Builder(network, step)
-            build.train_all()
+            everything = build.train_all()
             build.load()
+            behind_frozen(build, everything)
             flags = (*again, False)
             segments = [Segment(part, flag) for part, flag in zip(parts, flags, strict=True)]
             backpropagate(build.lowering, segments, fused=True)
@@ -90,6 +93,7 @@ nets = st.builds(
     chain, *[st.integers(1, 12)] * 3, norm=st.booleans(), pool=st.booleans(), flat=st.booleans()
 ) | st.builds(chain, st.integers(1, 12), norm=st.booleans(), pool=st.booleans(), flat=st.booleans())
 nets |= st.builds(residual, st.integers(1, 12), st.integers(1, 3), norm=st.booleans())
+parts = st.sampled_from(["head", "conv0", "*0", "*0,linear", "[!cn]*", "conv*"])
 precisions = st.builds(
     Bits,
     *2 * (st.sampled_from([1, 3, 32]),),
@@ -106,6 +110,15 @@ def test_no_other_choice_has_a_lower_peak(network, batch, bits):
     peak = Ledger(schedule("bp-best", network, step), 1).peak_bytes
     assert peak == min(peak for peak, _ in every_choice(network, step))
     assert peak <= Ledger(schedule("bp-fused", network, step), 1).peak_bytes
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None)
+@given(network=nets, spec=parts, batch=st.integers(1, 9), bits=precisions)
+def test_so_it_is_where_only_a_part_is_trained(network, spec, batch, bits):
+    network, step = choice(spec).of(network), Step(batch, bits=bits, alignment=1)
+    peak = Ledger(schedule("bp-best", network, step), 1).peak_bytes
+    assert peak == min(peak for peak, _ in every_choice(network, step))
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,76 @@
+"""What a part of a network is, by how it is asked for."""
+
+import pytest
+from tiny import NETWORK
+
+from devices.errors import InputError
+from devices.network import Network
+from devices.network.ops import BatchNorm, FrozenNorm
+from devices.network.partial import choice
+from devices.network.trained import BIASES, FROZEN, WHOLE
+
+
+def trained(network: Network) -> list[str]:
+    return [layer.name for layer in network.layers if layer.learns]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("all", ["conv1", "norm1", "conv2", "norm2", "linear"]),
+        ("last:2", ["conv1", "norm1", "conv2", "norm2", "linear"]),
+        ("last:1", ["conv2", "norm2", "linear"]),
+        ("blocks:1", ["conv1", "norm1"]),
+        ("blocks:1..2", ["conv1", "norm1", "conv2", "norm2", "linear"]),
+        ("head", ["linear"]),
+        ("bias", ["norm1", "norm2", "linear"]),
+        ("conv*", ["conv1", "conv2"]),
+        ("*1,linear", ["conv1", "norm1", "linear"]),
+        ("norm?", ["norm1", "norm2"]),
+    ],
+)
+def test_each_form_of_asking_names_its_layers(spec, expected):
+    assert trained(choice(spec).of(NETWORK)) == expected
+
+
+def test_all_of_a_network_is_the_network_itself():
+    assert choice("all").of(NETWORK) is NETWORK
+    assert not NETWORK.is_partial
+    assert choice("last:1").of(NETWORK).is_partial
+
+
+def test_what_is_not_trained_is_frozen_and_its_norm_is_a_scale_and_a_shift():
+    layers = {layer.name: layer for layer in choice("last:1").of(NETWORK).layers}
+    assert {name for name, layer in layers.items() if layer.trained == FROZEN} == {"conv1", "norm1", "relu1"}
+    assert layers["norm1"].op == FrozenNorm(4)
+    assert layers["norm2"].op == BatchNorm(4)
+    assert layers["relu2"].trained == WHOLE
+
+
+def test_of_biases_alone_weights_and_levels_stay():
+    layers = {layer.name: layer for layer in choice("bias").of(NETWORK).layers}
+    assert [layers[name].trained for name in ("conv1", "norm1", "relu1")] == [FROZEN, BIASES, FROZEN]
+    assert (layers["linear"].trained, layers["norm1"].op) == (BIASES, BatchNorm(4))
+
+
+def test_a_block_that_does_not_learn_has_no_head_of_its_own():
+    early, last = choice("last:1").of(NETWORK).blocks
+    assert (early.learns, early.head) == (False, ())
+    assert last.head == NETWORK.blocks[-1].head
+    assert choice("blocks:1").of(NETWORK).blocks[1].head == NETWORK.blocks[-1].head
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["last:0", "last:", "last:x", "blocks:2..1", "blocks:0..1", "blocks:a..b", "first:2", "", "conv1,,conv2"],
+)
+def test_what_can_be_a_part_of_no_network_is_refused_when_it_is_asked_for(spec):
+    with pytest.raises(InputError, match="--train"):
+        choice(spec)
+
+
+@pytest.mark.parametrize("spec", ["last:3", "blocks:2..3", "blocks:3", "conv3*", "relu*", "conv1,conv3"])
+def test_what_is_no_part_of_this_network_is_refused_in_one_line(spec):
+    with pytest.raises(InputError, match="--train") as caught:
+        choice(spec).of(NETWORK)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,155 @@
+"""Steps that train a part of a network: peaks counted by hand, and what they leave out."""
+
+from dataclasses import replace
+
+import pytest
+from tiny import NETWORK
+
+import devices
+from devices.errors import InputError
+from devices.network import Layer
+from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
+from devices.network.ops import View
+from devices.network.partial import choice
+from devices.program.categories import LATENT_WEIGHTS, PACKED_WEIGHTS
+from devices.program.ledger import Ledger
+from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule, update_of
+from devices.program.schedule import Schedule
+
+GOING_BACK = [name for name, regime in REGIMES.items() if not regime.perturbs]
+
+# 4-bit weights and activations, 8 bits in the first and the last layer, fixed quantizer levels.
+BITS = Bits(4, 4, 8, FIXED_LEVELS, FIXED_LEVELS)
+
+# last:1 trains block B. Of A there are conv1's codes (36 at 8 bits) and norm1 as a scale and a shift (8 x 4).
+FROZEN_A = 36 + 32
+# B has 144 + 8 + 192 + 3 = 347 parameters with momentum, and 8 running statistics.
+TRAINED_B = 2 * 347 * 4 + 32
+
+# bp, one image, at conv2's weight gradient: all gradients (347 x 4); the codes of relu1 (32), and the
+# gradient of conv2's output (256). Nothing goes back to relu1.
+CONV2 = (TRAINED_B + 347 * 4, 32 + 256)
+# At linear's: the gradients of linear (195 x 4) and norm2's 1/std (16); codes of relu1 32, norm2's map 256,
+# mask 8, codes of relu2 64, gradients of the logits 12 and of relu2's output 256.
+LINEAR = (TRAINED_B + 195 * 4 + 16, 32 + 256 + 8 + 64 + 12 + 256)
+# bp-fused, there: of linear's weights one filter's gradient (64 x 4) beside those of its biases (12).
+FUSED = (TRAINED_B + 64 * 4 + 12 + 16, LINEAR[1])
+
+# head trains linear alone. Frozen are A, conv2's codes (144 at 4 bits) and norm2 as a scale and a shift.
+FROZEN_BODY = FROZEN_A + 72 + 32
+# 195 parameters with momentum and gradient; the codes of relu2 64, gradient of the logits 12.
+HEAD = (2 * 195 * 4 + 195 * 4, 64 + 12)
+
+# bias trains the pairs of norm1 and norm2 (8 each) and linear's 3 biases: 19 with momentum, and 16 running
+# statistics. Codes are conv1's 36, conv2's 72 and linear's 192.
+BIAS = 36 + 72 + 192 + 2 * 19 * 4 + 64
+# At norm1's backward pass: gradients of all 19, 1/std of norm1 (16); its map 256 and the gradient of
+# relu1's output 256.
+NORM1 = (BIAS + 19 * 4 + 16, 256 + 256)
+# When relu2 has made its codes: both norms' 1/std (32), and norm1's map 256, mask 8, norm2's map 256,
+# mask 8, codes of relu2 64.
+RELU2 = (BIAS + 32, 256 + 8 + 256 + 8 + 64)
+# At linear's input gradient: gradients of its 3 biases; one filter of it unpacked (64); both norms' 1/std
+# (32), map and mask of norm1 264, of norm2 264, gradients of the logits 12 and of relu2's output 256.
+LINEAR_INPUT = (BIAS + 64 + 32, 264 + 264 + 12 + 256)
+
+
+def _plain(layer: Layer) -> Layer:
+    return replace(layer, op=View()) if layer.op.normalises else layer
+
+
+PLAIN = replace(  # without norms
+    NETWORK, blocks=tuple(replace(b, layers=tuple(map(_plain, b.layers))) for b in NETWORK.blocks)
+)
+
+
+def made(regime: str, spec: str, batch: int = 1, bits: Bits = BITS, **step) -> Schedule:
+    fused = update_of(regime) == "fused"
+    network = choice(spec).of(NETWORK)
+    return schedule(regime, network, Step(batch, "sgd-momentum", bits, fused, **step))
+
+
+def peak(*args, **step) -> int:
+    return Ledger(made(*args, **step), alignment=1).peak_bytes
+
+
+def at(moment: tuple[int, int], batch: int) -> int:
+    return moment[0] + moment[1] * batch
+
+
+@pytest.mark.parametrize(("frozen", "there"), [("ram", FROZEN_A), ("flash", 0)])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_peak_of_the_last_block_is_the_sum_made_by_hand(batch, frozen, there):
+    found = peak("bp", "last:1", batch, frozen=frozen)
+    assert found == there + max(at(CONV2, batch), at(LINEAR, batch))
+    assert peak("bp-fused", "last:1", batch, frozen=frozen) == there + at(FUSED, batch)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_peak_of_the_classifier_alone_is_the_sum_made_by_hand(batch):
+    assert peak("bp", "head", batch) == FROZEN_BODY + at(HEAD, batch)
+    assert peak("bp", "head", batch, frozen="flash") == at(HEAD, batch)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_peak_of_biases_is_the_largest_of_the_sums_made_by_hand(batch):
+    assert peak("bp", "bias", batch) == max(at(x, batch) for x in (NORM1, RELU2, LINEAR_INPUT))
+
+
+def test_what_lies_in_flash_is_what_would_lie_in_ram():
+    in_ram, in_flash = (made("bp", "head", frozen=frozen) for frozen in ("ram", "flash"))
+    assert in_flash.mapped_bytes == FROZEN_BODY
+    assert in_ram.mapped_bytes == 0
+    assert in_ram.tensors.keys() == in_flash.tensors.keys()
+    assert not any(in_flash.tensors[name].mapped for name in in_flash.lifetimes)
+
+
+@pytest.mark.parametrize("spec", ["last:1", "head", "conv2", "norm2,linear"])
+@pytest.mark.parametrize("regime", GOING_BACK)
+def test_no_operation_goes_back_beyond_the_first_layer_that_is_trained(regime, spec):
+    found = made(regime, spec, batch=2, bits=Bits(4, 4, 8, ONE_STEP, ONE_STEP))
+    network = choice(spec).of(NETWORK)
+    names = [layer.name for layer in network.layers]
+    first = next(i for i, layer in enumerate(network.layers) if layer.learns)
+    back = [o for o in found.operations if o.phase in ("backward", "update")]
+    assert any(names[first] in o.subject for o in back)
+    for early in names[:first]:
+        assert not any(o.subject.startswith((f"{early} ", f"{early}.")) or o.layer == early for o in back)
+    latent = {n.split(".")[0] for n, t in found.tensors.items() if t.category == LATENT_WEIGHTS}
+    assert latent - {"classify"} == {layer.name for layer in network.layers if layer.learns}
+
+
+@pytest.mark.parametrize("regime", GOING_BACK)
+def test_a_block_behind_the_last_that_is_trained_does_not_run_in_local_learning(regime):
+    found = made(regime, "blocks:1", batch=2)
+    runs = {o.layer for o in found.operations if o.phase in ("forward", "recompute", "backward")}
+    assert ("conv2" in runs) == (not REGIMES[regime].heads)
+    packed = sum(t.bytes for t in found.tensors.values() if t.category == PACKED_WEIGHTS and t.resident)
+    assert packed == 72 + 192 + 12  # conv2 and linear stay
+
+
+@pytest.mark.parametrize(
+    "regime", [n for n, r in INTEGER_REGIMES.items() if not (r.perturbs or n.startswith("nitro"))]
+)
+def test_on_integers_frozen_weights_are_there_and_take_no_step(regime):
+    network = choice("head").of(PLAIN)
+    found = schedule(regime, network, Step(2, frozen="flash"))
+    assert [t.mapped for n, t in found.tensors.items() if n in ("conv1.weight", "conv2.weight")] == [True] * 2
+    assert {o.layer or o.subject for o in found.operations if o.phase in ("backward", "update")} == {
+        "loss_b", "linear.logits", "linear", "linear.weight",
+    }  # fmt: skip
+
+
+def test_zeroth_order_refuses_a_part_in_one_line():
+    with pytest.raises(InputError, match="regime zo: got a part of the network by --train"):
+        devices.plan(NETWORK, "stm32", regime="zo", train="head")
+
+
+def test_the_plan_of_a_part_is_asked_for_by_two_words():
+    whole, part = (devices.plan(NETWORK, "stm32", train=train) for train in ("all", "head"))
+    assert part.peak_bytes < whole.peak_bytes
+    mapped = devices.plan(NETWORK, "stm32", train="head", frozen="flash")
+    assert mapped.schedule.mapped_bytes > 0
+    assert mapped.fits
+    with pytest.raises(InputError, match="--frozen"):
+        devices.plan(NETWORK, "gap8", train="head", frozen="flash")
