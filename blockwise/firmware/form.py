@@ -6,7 +6,7 @@ from devices.program.regimes import INTEGER_REGIMES, find
 FLOAT_REGIMES = ("bp", "bp-fused", "local", "local-resident")
 """Those that neither compute anything again nor read flash within a step."""
 
-REGIMES = (*FLOAT_REGIMES, *(name for name, found in INTEGER_REGIMES.items() if not found.perturbs))
+REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
 
 
 def check_regime(name: str, flag: str = "--regime") -> None:

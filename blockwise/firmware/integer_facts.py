@@ -1,7 +1,7 @@
 """What an integer regime's firmware has to know beside its schedule."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -10,9 +10,24 @@ from blockwise.integer.arithmetic import Arithmetic, Place
 from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.net import FIRST_STREAM, IntegerNet
 from blockwise.integer.on_board import stored
+from blockwise.training.options import Perturbation
 from devices.network import Layer, Network
 from devices.network.ops import AvgPool, Conv, MaxPool
+from devices.program.regimes import Regime
 from devices.program.schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionFacts:
+    """How a zeroth-order regime steps: its first ``front`` blocks, whose layers have ``numbers``.
+
+    Their rate has ``more_bits`` than that of the blocks behind them.
+    """
+
+    told: Perturbation
+    front: int
+    numbers: Mapping[str, int]
+    more_bits: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +41,7 @@ class IntegerFacts:
     places: Mapping[str, Place]
     streams: Mapping[str, int]
     mu: int  # the first
+    directions: DirectionFacts | None = None  # of a zeroth-order regime
 
 
 def check_layers(network: Network) -> None:
@@ -56,6 +72,16 @@ def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> Inte
     named = dict(held_layers(net, network, schedule))
     places = {name: layer.place for name, layer in named.items()}
     return IntegerFacts(net.arithmetic, places, {n: number[id(x)] for n, x in named.items()}, net.mu)
+
+
+def with_directions(facts: IntegerFacts, net: IntegerNet, regime: Regime, told: Perturbation) -> IntegerFacts:
+    """The same of a zeroth-order regime. Where nothing goes back, mu is that of its directions."""
+    front = regime.front(len(net), told.backprop_blocks)
+    inside = len(weighted(net.bodies[:front]))
+    numbers = {name: stream - FIRST_STREAM for name, stream in facts.streams.items()}
+    mu = facts.mu if front < len(net) else told.mu
+    numbers = {name: number for name, number in numbers.items() if number < inside}
+    return replace(facts, mu=mu, directions=DirectionFacts(told, front, numbers, told.mu - mu))
 
 
 def state_of(net: IntegerNet, network: Network, schedule: Schedule) -> dict[str, Tensor]:

@@ -85,7 +85,8 @@ def reference_words(regime: str) -> str:
 def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Firmware:
     net = _net(prepared, regime, weights)
     network, seed = integer_network(prepared.network), prepared.config.training.seed
-    made = of_plan(prepared.plan(regime), network, net, seed)
+    told = prepared.config.zeroth_order.perturbation if find(regime).perturbs else None
+    made = of_plan(prepared.plan(regime), network, net, seed, told)
     return made if weights is None else replace(made, given=_state(made, net))
 
 

@@ -8,15 +8,17 @@ from torch import Tensor
 
 from blockwise.firmware.arenas import heights_of
 from blockwise.firmware.float_facts import FloatFacts
-from blockwise.firmware.integer_facts import IntegerFacts, check_layers, integer_facts
+from blockwise.firmware.integer_facts import IntegerFacts, check_layers, integer_facts, with_directions
 from blockwise.firmware.phases import Phase, phases
 from blockwise.integer.net import IntegerNet
+from blockwise.training.options import Perturbation
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.memory.arena import Placement, RamRun
 from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.planning import Plan
+from devices.program.regimes import find
 from devices.program.schedule import Schedule
 from devices.program.schedule import Tensor as Planned
 
@@ -68,6 +70,11 @@ class Firmware:
         assert isinstance(self.arithmetic, IntegerFacts)
         return self.arithmetic
 
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the program knows how many steps are behind: to save them, or to draw by them."""
+        return bool(self.save_every) or getattr(self.arithmetic, "directions", None) is not None
+
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """What is trained one behind the other; of a regime that trains all at once one phase."""
@@ -118,9 +125,15 @@ class Firmware:
 def of_net(
     regime: str, schedule: Schedule, network: Network, net: IntegerNet, batch: int, seed: int,
     stretches: tuple[Stretch, ...], spots: Mapping[str, Spot], device: Device | None = None,
-    given: Mapping[str, Tensor] | None = None,
+    given: Mapping[str, Tensor] | None = None, told: Perturbation | None = None,
 ) -> Firmware:  # fmt: skip
-    """Of an integer regime; ``network`` as :func:`devices.program.integer.integer_network` makes it."""
+    """Of an integer regime; ``network`` as :func:`devices.program.integer.integer_network` makes it.
+
+    ``told`` is how one of zeroth order steps.
+    """
+    facts = integer_facts(net, network, schedule)
+    if told is not None:
+        facts = with_directions(facts, net, find(regime), told)
     return Firmware(
         regime,
         batch,
@@ -129,19 +142,22 @@ def of_net(
         network,
         stretches,
         spots,
-        integer_facts(net, network, schedule),
+        facts,
         device,
         given,
     )
 
 
-def of_plan(plan: Plan, network: Network, net: IntegerNet, seed: int) -> Firmware:
+def of_plan(
+    plan: Plan, network: Network, net: IntegerNet, seed: int, told: Perturbation | None = None
+) -> Firmware:
     """Of a plan that fits its board. Raises InputError for one that does not, or a layer without C form."""
     check_layers(network)
     stretches, spots = placed(fitting(plan).placement)
     return of_net(
-        plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device
-    )
+        plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device,
+        told=told,
+    )  # fmt: skip
 
 
 def fitting(plan: Plan) -> Plan:

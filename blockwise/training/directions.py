@@ -67,7 +67,10 @@ class Directions:
 
 
 def numbered(net: BlockNet, blocks: int) -> dict[int, list[nn.Parameter]]:
-    """The tensors of the first ``blocks`` blocks by number, in the order of the network's modules."""
+    """Those tensors of the first ``blocks`` blocks that are trained by number: their place among all tensors.
+
+    These are in the order of the network's modules.
+    """
     found: dict[int, list[nn.Parameter]] = {}
     number = 0
     for index, body in enumerate(net.bodies):
@@ -76,7 +79,7 @@ def numbered(net: BlockNet, blocks: int) -> dict[int, list[nn.Parameter]]:
                 continue
             for what, parts in parameters_of(module).items():
                 if what != "step":
-                    if index < blocks:
+                    if index < blocks and all(p.requires_grad for p in parts):
                         found[number] = parts
                     number += 1
     return found

@@ -67,6 +67,11 @@ class IntegerUpdater:
     def __init__(self, net: IntegerNet, schedule: BitSchedule = NITI_SCHEDULE) -> None:
         self.net, self.schedule = net, schedule
 
+    @property
+    def mu(self) -> int:
+        """What a board is told: the learning rate of the step to come."""
+        return self.net.mu
+
     def set_progress(self, done: int, total: int) -> None:
         """``done`` of ``total`` steps are behind the next one."""
         self.net.mu = self.schedule.at(done, total)

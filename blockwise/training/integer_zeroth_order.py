@@ -23,7 +23,8 @@ class IntegerDirections:
         self.front, self.seed, self.count, self.largest = front, seed, told.directions, told.range
         self.mu, self.steps = told.mu, 0
         inside = len(weighted(net.bodies[:front]))
-        self.layers: dict[int, Weighted] = dict(enumerate(weighted(net.bodies)[:inside]))
+        perturbed = enumerate(weighted(net.bodies)[:inside])
+        self.layers: dict[int, Weighted] = {number: x for number, x in perturbed if x.trained}
         self.differences: list[int] = []
 
     def draw(self, number: int, index: int, steps: int) -> Tensor:
@@ -72,12 +73,17 @@ class IntegerDirectionUpdater(IntegerUpdater):
     ) -> None:
         super().__init__(net, schedule)
         self.directions = net.directions = IntegerDirections(net, front, seed, told)
-        self._bits = schedule.starting_at(told.mu)
+        self._first = told.mu
+
+    @property
+    def mu(self) -> int:
+        """What a board is told: that of the layers behind the front, of directions where there are none."""
+        return self.net.mu if self.directions.front < len(self.net) else self.directions.mu
 
     def set_progress(self, done: int, total: int) -> None:
         """Both rates fall alike."""
         super().set_progress(done, total)
-        self.directions.mu = self._bits.at(done, total)
+        self.directions.mu = self._first - (self.schedule.at(0, 1) - self.schedule.at(done, total))
 
     def finish_step(self) -> None:
         """By the signs of the differences of losses."""

@@ -159,11 +159,12 @@ class IntegerNumerics:
 
     def updater(self, net: IntegerNet, options: TrainOptions, regime: str) -> IntegerUpdater:
         """The schedule of mu."""
-        schedule = NITI_SCHEDULE.starting_at(options.mu)
-        if not find(regime).perturbs:
+        found, told = find(regime), options.perturbation
+        schedule = NITI_SCHEDULE.starting_at(options.mu) if found.goes_back else NITI_SCHEDULE
+        if not found.perturbs:
             return IntegerUpdater(net, schedule)
-        front = find(regime).front(len(net), options.perturbation.backprop_blocks)
-        return IntegerDirectionUpdater(net, schedule, front, options.seed, options.perturbation)
+        front = found.front(len(net), told.backprop_blocks)
+        return IntegerDirectionUpdater(net, schedule, front, options.seed, told)
 
     def compiled(self, net: IntegerNet) -> IntegerNet:
         """As it is: integer layers choose their way by the values they meet."""

@@ -23,11 +23,6 @@ def obstacle(
     ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
-    if found.perturbs and network.is_partial:
-        return Obstacle(
-            "a part of the network by zeroth order", f"regime {regime}", "a part of the network by --train",
-            "all of it, whose weights go along one direction", "leave --train out, or use another regime",
-        )  # fmt: skip
     layers = _trained_layers(network, found)
     if found.form:
         return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks)

@@ -15,6 +15,7 @@ from blockwise.firmware.check import records
 from blockwise.firmware.program import Spot, Stretch, of_net
 from blockwise.integer.loss import predicted
 from blockwise.training.digest import digest
+from devices.program.regimes import find
 
 SEED = 7
 """That IntegerSteps takes its weights from."""
@@ -44,7 +45,10 @@ def firmware_of(steps: IntegerSteps) -> Firmware:
     height = max(steps.offsets[name] + tensor.bytes for name, tensor in tensors.items())
     stretch = Stretch("ram", None, height, 0, height)
     spots = {name: Spot(0, offset) for name, offset in steps.offsets.items()}
-    return of_net(steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots)
+    told = steps.perturbation if find(steps.regime).perturbs else None
+    return of_net(
+        steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots, told=told
+    )
 
 
 def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
@@ -91,7 +95,8 @@ def compare(
     singles = torch.cat([batch_of(steps, count + number)[0] for number in range(images)])[:images]
     wanted, states = [records.start(SEED)], [state_of(steps)]
     for x, y in batches:
-        wanted.append(records.step(firmware, steps.net.mu, x, y))
+        steps.updater.set_progress(0, 1)
+        wanted.append(records.step(firmware, firmware.facts.mu, x, y))
         take_step(steps, x, y)
         states.append(state_of(steps))
     wanted += [records.checksum(), *map(records.predict, singles)]
@@ -121,6 +126,7 @@ def take_step(steps: IntegerSteps, images: Tensor, labels: Tensor) -> None:
     steps.net.train()
     (phase,) = steps.procedure.phases(steps.net)
     steps.procedure.step(steps.net, phase, images, labels)
+    steps.updater.finish_step()
 
 
 def class_of(steps: IntegerSteps, image: Tensor) -> int:

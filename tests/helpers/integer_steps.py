@@ -9,12 +9,14 @@ from blockwise import models
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.on_board import machine_of, placed_layers
+from blockwise.integer.partial import restrict_integers
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import INTEGER_REGIMES, TrainOptions
 from blockwise.training.numerics import IntegerNumerics
 from blockwise.training.options import Perturbation
 from devices.memory.arena import buffers_of, pack
+from devices.network.partial import choice
 from devices.program.execute import execute
 from devices.program.integer import integer_network
 from devices.program.regimes import Step, schedule
@@ -33,6 +35,7 @@ class IntegerSteps:
     in_shape: tuple[int, ...] = (1, 8, 8)
     blocks: str = "layers"
     perturbation: Perturbation = USUAL
+    train: str = "all"
     limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
@@ -50,10 +53,11 @@ class IntegerSteps:
         )
         anatomy = Anatomy(chain, "gap")
         groups = anatomy.cut(self.blocks, self.step)
-        network = anatomy.network(groups)
+        network = choice(self.train).of(anatomy.network(groups))
         self.plan: Schedule = schedule(self.regime, network, self.step)
         self.network = integer_network(network)
         self.net = IntegerNet(BlockNet(chain, groups, "gap"), arithmetic_of(self.regime), 7)
+        restrict_integers(self.net, network)
         self.procedure = INTEGER_REGIMES[self.regime]
         told = TrainOptions(1, self.batch, "sgd", 0.0, True, seed=7, perturbation=self.perturbation)
         self.updater = IntegerNumerics().updater(self.net, told, self.regime)

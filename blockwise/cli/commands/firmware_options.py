@@ -18,6 +18,7 @@ from blockwise.experiment.settings import (
     OutputSettings,
     QuantizationSettings,
     TrainingSettings,
+    ZerothOrderSettings,
 )
 from blockwise.firmware.emulators import EMULATORS
 from blockwise.firmware.finished import settings_of
@@ -100,6 +101,7 @@ class FirmwareOptions:
     images: ImageSettings = field(default_factory=ImageSettings)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     training: OneRegime = field(default_factory=OneRegime)
+    zeroth_order: ZerothOrderSettings = field(default_factory=ZerothOrderSettings)
 
     @property
     def regime(self) -> str:
@@ -111,7 +113,9 @@ class FirmwareOptions:
         asked = {f.name: getattr(self.training, f.name) for f in fields(TrainingSettings)}
         training = TrainingSettings(**asked | {"regimes": (regime,)})
         output = OutputSettings(quiet=self.project.quiet, dry_run=self.images.in_shape is not None)
-        return Config(self.board, self.network, self.images, self.quantization, training, output)
+        return Config(
+            self.board, self.network, self.images, self.quantization, training, output, self.zeroth_order
+        )
 
 
 def parse(arguments: Sequence[str]) -> FirmwareOptions:
@@ -137,7 +141,7 @@ def _of_run(config: Config) -> FirmwareOptions:
     training = OneRegime(**asked | {"regimes": TrainingSettings.regimes})
     return FirmwareOptions(
         board=config.board, network=config.network, images=config.images, quantization=config.quantization,
-        training=training,
+        training=training, zeroth_order=config.zeroth_order,
     )  # fmt: skip
 
 

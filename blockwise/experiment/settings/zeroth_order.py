@@ -5,6 +5,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from blockwise.integer.rounding import bit_length
 from blockwise.integer.update import LARGEST_MU
 from blockwise.integer.zeroth_order import MOST_RANGE
 from blockwise.system.sizes import check_size
@@ -12,6 +13,8 @@ from blockwise.training.options import Perturbation
 from devices.errors import InputError
 
 USUAL = Perturbation()
+LEAST_REACH = 3
+"""Bits of the largest element and of the first step together: with two less something still moves."""
 MOST_DIRECTIONS = 1 << 12
 """Of a step: their differences of losses are a tensor of the program."""
 
@@ -53,7 +56,12 @@ class ZerothOrderSettings:
         check_size("--zo-directions", self.zo_directions, most=MOST_DIRECTIONS)
         check_size("--zo-backprop", self.zo_backprop)
         check_size("--zo-range", self.zo_range, most=MOST_RANGE)
-        check_size("--zo-mu", self.zo_mu, most=LARGEST_MU)
+        least = LEAST_REACH - bit_length(self.zo_range)
+        if not least <= self.zo_mu <= LARGEST_MU:
+            raise InputError(
+                "--zo-mu", got=self.zo_mu, wanted=f"{least} to {LARGEST_MU} with --zo-range {self.zo_range}",
+                do="choose one of them: below, the last steps would move no weight",
+            )  # fmt: skip
 
     @property
     def perturbation(self) -> Perturbation:

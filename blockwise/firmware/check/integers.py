@@ -14,6 +14,7 @@ from blockwise.firmware.program import Firmware
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.training.integer import IntegerUpdater
+from blockwise.training.integer_zeroth_order import IntegerDirectionUpdater
 from blockwise.training.phase import Procedure
 from devices.program.schedule import Tensor as Planned
 
@@ -45,14 +46,23 @@ class IntegerTraining:
         yield Exchange(start, state, step=False)
         self.net.train()
         (phase,) = self.procedure.phases(self.net)
-        updater = IntegerUpdater(self.net, NITI_SCHEDULE.starting_at(self.firmware.facts.mu))
+        updater = self._updater()
         for done, (images, labels) in zip(range(steps), self.batches, strict=False):
             updater.set_progress(done, steps)
-            sent = records.step(self.firmware, self.net.mu, images, labels)
+            sent = records.step(self.firmware, updater.mu, images, labels)
             self.procedure.step(self.net, phase, images, labels)
+            updater.finish_step()
             yield Exchange(sent, self._state())
         if self.singles is not None:
             yield from self._predictions(self.singles)
+
+    def _updater(self) -> IntegerUpdater:
+        facts, found = self.firmware.facts, self.firmware.facts.directions
+        if found is None:
+            return IntegerUpdater(self.net, NITI_SCHEDULE.starting_at(facts.mu))
+        pure = found.front == len(self.net)
+        schedule = NITI_SCHEDULE if pure else NITI_SCHEDULE.starting_at(facts.mu)
+        return IntegerDirectionUpdater(self.net, schedule, found.front, self.firmware.seed, found.told)
 
     def _predictions(self, images: Tensor) -> Iterator[Exchange]:
         for number, (image, found) in enumerate(zip(images, self.net.each(images).argmax(1), strict=True)):

@@ -40,6 +40,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def kept(self) -> str:
+        """A variable of 32 bits that outlives a step beside the state and the rate; "0" if there is none."""
+        ...
+
+    @property
     def rate_bits(self) -> str:
         """The learning rate as blockwise_set_rate_bits takes it, an expression."""
         ...

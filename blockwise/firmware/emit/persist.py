@@ -64,29 +64,31 @@ def declarations(firmware: Firmware) -> Sequence[str]:
 
 def statics(firmware: Firmware) -> Sequence[str]:
     """Of step.c."""
-    return ("/* Steps that are behind. */", "static uint32_t steps;") if firmware.save_every else ()
+    return ("/* Steps that are behind. */", "static uint32_t steps;") if firmware.counts_steps else ()
 
 
 def counted(firmware: Firmware) -> Sequence[str]:
     """Behind the operations of a step."""
-    return ("steps++;",) if firmware.save_every else ()
+    return ("steps++;",) if firmware.counts_steps else ()
 
 
 def anew(firmware: Firmware) -> Sequence[str]:
     """Where first values are set."""
-    return ("steps = 0;",) if firmware.save_every else ()
+    return ("steps = 0;",) if firmware.counts_steps else ()
 
 
 def functions(firmware: Firmware, dialect: Dialect) -> Sequence[str]:
     """Of step.c: its variables as persist.c reads and sets them."""
     if not firmware.save_every:
         return ()
-    phase = "phase" if firmware.one_by_one else "0"
+    phase = "phase" if firmware.one_by_one else dialect.kept
     there = ["steps = there.steps;", "blockwise_set_rate_bits(there.rate);"]
     told = ["uint32_t blockwise_steps(void) { return steps; }"]
     if firmware.one_by_one:
         there.append("phase = there.phase;")
         told.append("uint32_t blockwise_phase(void) { return phase; }")
+    elif dialect.kept != "0":
+        there.append(f"{dialect.kept} = there.phase;")
     here = f"return (struct position){{steps, {phase}, {dialect.rate_bits}}};"
     return [
         *told,

@@ -15,7 +15,7 @@ from devices.program.ledger import Ledger
 from devices.program.regimes.ahead import behind_frozen
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.local import steps_of_blocks
-from devices.program.regimes.zeroth_order import perturbed
+from devices.program.regimes.zeroth_order import front_of, perturbed
 from devices.program.schedule import Program, Schedule
 
 Twice = bool | frozenset[str]
@@ -71,8 +71,8 @@ def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
 
 def integer_zeroth_order(network: Network, step: Step, form: IntegerForm, *, hybrid: bool) -> Schedule:
     """Two forward passes for each direction; of a hybrid the last one goes back through the last blocks."""
-    front = len(network.blocks) - (step.backprop_blocks if hybrid else 0)
-    if front <= 0:
+    front = front_of(network, step.backprop_blocks if hybrid else 0)
+    if not front:
         return integer_bp(network, step, form)
     return _by_choice(
         lambda twice: perturbed(IntegerBuilder(network, step, form, twice), front, fused=True), step, form

@@ -35,8 +35,15 @@ def zo(network: Network, step: Step) -> Schedule:
 
 def zo_hybrid(network: Network, step: Step) -> Schedule:
     """The same of the front; the last pass goes back through the last blocks. Without front it is ``bp``."""
-    front = len(network.blocks) - step.backprop_blocks
-    return _program(network, step, front) if front > 0 else bp(network, step)
+    front = front_of(network, step.backprop_blocks)
+    return _program(network, step, front) if front else bp(network, step)
+
+
+def front_of(network: Network, backprop_blocks: int) -> int:
+    """How many blocks are before the last ones; none if there is nothing of them to train."""
+    blocks = network.blocks[: max(0, len(network.blocks) - backprop_blocks)]
+    trained = any(layer.trained.anything for block in blocks for layer in block.layers)
+    return len(blocks) if trained else 0
 
 
 def _program(network: Network, step: Step, front: int) -> Schedule:

@@ -6,6 +6,7 @@ import pytest
 from firmware_steps import compare
 from integer_steps import IntegerSteps
 
+from blockwise.training.options import Perturbation
 from devices.program.regimes import INTEGER_REGIMES
 
 NETWORKS = {
@@ -63,6 +64,22 @@ def test_so_it_is_in_every_regime_however_sums_are_requantized(regime, requantiz
 @pytest.mark.parametrize(("regime", "steps"), SHAPES)
 def test_so_it_is_with_maps_and_layers_of_other_shapes(regime, steps, tmp_path):
     found = compare(IntegerSteps(regime, batch=3, **steps), tmp_path / "project", 2, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+    assert found.predicted == found.classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regime", "told", "network"),
+    [
+        ("niti-zo", Perturbation(directions=2, mu=2), NETWORKS["plain4"]),
+        ("niti-zo", Perturbation(range=63, mu=1), {**NETWORKS["plain6"], "twice": True}),
+        ("niti-zo-hybrid", Perturbation(directions=3, backprop_blocks=2, mu=4), NETWORKS["plain6"]),
+    ],
+)
+def test_so_it_is_along_random_directions(regime, told, network, tmp_path):
+    found = compare(IntegerSteps(regime, batch=3, perturbation=told, **network), tmp_path / "project", 3, 2)
     assert found.wrong == []
     assert found.checksum == found.digest
     assert found.predicted == found.classes

@@ -4,6 +4,7 @@ import pytest
 from integer_steps import IntegerSteps
 from tiers import quick
 
+from blockwise.training.options import Perturbation
 from devices.program.ledger import Ledger
 from devices.program.regimes import INTEGER_REGIMES
 
@@ -18,6 +19,16 @@ def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice,
             steps = IntegerSteps(regime, model, batch, twice)
             with integers_only():
                 assert steps.run(3) == [], (model, batch)
+
+
+@pytest.mark.parametrize("spec", ["all", "last:2"])
+@pytest.mark.parametrize("regime", ["niti-zo", "niti-zo-hybrid"])
+def test_so_do_steps_along_several_directions_of_all_weights_or_of_some(regime, spec, integers_only):
+    for model, twice in (("plain4", False), ("cnn", True)):
+        told = Perturbation(directions=3, range=31, mu=3)
+        steps = IntegerSteps(regime, model, 4, twice, perturbation=told, train=spec)
+        with integers_only():
+            assert steps.run(2) == [], model
 
 
 @pytest.mark.parametrize("regime", ["niti", "niti-local", "niti4-jump-local"])

@@ -51,6 +51,19 @@ def test_a_step_of_a_part_on_bytes_is_that_of_the_simulation(regime):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("regime", ["zo", "zo-hybrid"])
+def test_so_it_is_of_a_part_that_goes_along_directions(regime):
+    for method, spec, norm in (
+        ("lsq", "bias", "batch"),
+        ("lq-net", "last:2", "frozen"),
+        ("fp32", "head", "group"),
+    ):
+        step = OneStep(regime, norm=norm, method=method, model="resnet8", blocks="stages", train=spec)
+        assert step.run() < TOLERANCE, (method, spec, step.worst())
+        assert step.flips == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", shown(SPECS, "bias"))
 @pytest.mark.parametrize("norm", shown(("batch", "batch-recompute", "group", "frozen", "none"), "group"))
 def test_so_it_is_for_every_norm_and_part(norm, spec):

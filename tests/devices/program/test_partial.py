@@ -140,9 +140,11 @@ def test_on_integers_frozen_weights_are_there_and_take_no_step(regime):
     }  # fmt: skip
 
 
-def test_zeroth_order_refuses_a_part_in_one_line():
-    with pytest.raises(InputError, match="regime zo: got a part of the network by --train"):
-        devices.plan(NETWORK, "stm32", regime="zo", train="head")
+def test_zeroth_order_moves_what_is_trained_and_a_hybrid_without_that_in_front_is_backpropagation():
+    moved = {o.subject for o in made("zo", "bias").operations if o.action == "perturb forth"}
+    assert moved == {"norm1.bias", "norm2.bias", "linear.bias"}
+    network, step = choice("head").of(NETWORK), Step(2)
+    assert schedule("zo-hybrid", network, step) == schedule("bp", network, step)
 
 
 def test_the_plan_of_a_part_is_asked_for_by_two_words():

@@ -112,6 +112,11 @@ class FloatDialect:
         return FLOAT_BYTES * len(self._operations.words)
 
     @property
+    def kept(self) -> str:
+        """None."""
+        return "0"
+
+    @property
     def rate_bits(self) -> str:
         """Of the float."""
         return f"bits_of({RATE})"

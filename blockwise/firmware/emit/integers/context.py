@@ -62,6 +62,11 @@ class Context:
         """A tensor of the schedule."""
         return self.firmware.schedule.tensors[name]
 
+    def is_read(self, name: str) -> bool:
+        """Whether an operation behind this one reads a tensor."""
+        operations = self.firmware.schedule.operations
+        return any(name in later.reads for later in operations[operations.index(self.operation) + 1 :])
+
     def at(self, name: str) -> str:
         """Where a tensor lies; 0 for none."""
         return address(self.firmware, name) if name else "0"

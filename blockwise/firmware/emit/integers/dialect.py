@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from blockwise.firmware.emit import predict
-from blockwise.firmware.emit.integers import backward, forward, state, updates
+from blockwise.firmware.emit.integers import backward, forward, state, updates, zeroth_order
 from blockwise.firmware.emit.integers.context import Context
 from blockwise.firmware.emit.integers.exponents import Exponents
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware
 from blockwise.integer.nitro import Nitro
+from blockwise.integer.xorshift import WORD
 from devices.program.execute.frame import found_for
 from devices.program.operation import Operation
 
@@ -44,6 +45,11 @@ OTHERS: Mapping[str, Statements] = {
     "backward (weight) and update": updates.update_by_sums,
     "update": updates.update,
     "result": lambda c: (),
+    "zero differences": zeroth_order.zero,
+    "perturb forth": zeroth_order.forth,
+    "perturb back": zeroth_order.back,
+    "restore": zeroth_order.restore,
+    "update along directions": zeroth_order.update,
 }
 
 
@@ -73,6 +79,7 @@ class IntegerDialect:
     def headers(self) -> Sequence[str]:
         """Of all kernels that integer steps may call."""
         own = ["nitro.h"] if self.scaled else ["requantize.h", "update.h"]
+        own += ["zeroth.h"] if self.firmware.facts.directions else []
         return [f"integer/{name}" for name in ("activation.h", "loss.h", *own, "pool.h", "state.h")]
 
     @property
@@ -86,6 +93,11 @@ class IntegerDialect:
                 "static uint32_t largest;",
                 "/* Exponents of activations on their way to a loss. */",
                 f"static int16_t exponents[{count}];",
+            ]
+        if self.firmware.facts.directions:
+            lines += [
+                "/* Of which directions are drawn, with the number of the step. */",
+                f"static uint32_t directions_seed = {self.firmware.seed & WORD}u;",
             ]
         return lines
 
@@ -112,6 +124,11 @@ class IntegerDialect:
     def constant_bytes(self) -> int:
         """None: first weights are drawn."""
         return 0
+
+    @property
+    def kept(self) -> str:
+        """The seed of directions, where there are any."""
+        return "directions_seed" if self.firmware.facts.directions else "0"
 
     @property
     def rate_bits(self) -> str:

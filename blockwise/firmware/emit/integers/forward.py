@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from blockwise.firmware.emit.integers import zeroth_order
 from blockwise.firmware.emit.integers.context import Context, is_relu
 from blockwise.firmware.emit.text import literal
 from blockwise.integer.init import xavier_exponent
@@ -116,7 +117,7 @@ def source(c: Context) -> tuple[int, ...]:
 
 
 def loss(c: Context) -> Sequence[str]:
-    """The error of the logits."""
+    """The error of the logits, if anything goes back; before it, it may overwrite them, their losses."""
     logits, labels = (operand for role, operand in c.operation.operands if role == "input")
     (source,), (classes,) = tensors_of(logits), tensors_of(labels)
     tensor, label_bytes = c.planned(source), c.planned(classes).bits // 8
@@ -124,4 +125,7 @@ def loss(c: Context) -> Sequence[str]:
     sizes = f"{c.batch}, {tensor.elements // c.batch}"
     if c.scaled:
         return [f"nitro_errors({given}, {sizes});"]
-    return [f"softmax_errors({given}, {sizes}, {c.exponents.of(logits)});"]
+    exponent = c.exponents.of(logits)
+    losses = f"softmax_losses({c.at(source)}, {c.at(classes)}, {label_bytes}, {sizes}, {exponent})"
+    errors = [f"softmax_errors({given}, {sizes}, {exponent});"] if c.is_read(c.result("output")) else []
+    return [*zeroth_order.told(c, losses), *errors]

@@ -37,7 +37,8 @@ def functions(firmware: Firmware) -> Sequence[str]:
 
 
 def _beside(firmware: Firmware) -> Sequence[str]:
-    return [f"mu = {firmware.facts.mu};", *persist.anew(firmware)]
+    seed = ["directions_seed = seed;"] if firmware.facts.directions else []
+    return [f"mu = {firmware.facts.mu};", *seed, *persist.anew(firmware)]
 
 
 def _function(head: str, lines: Sequence[str]) -> str:
@@ -49,7 +50,7 @@ def _first(firmware: Firmware) -> list[str]:
     for name, place in firmware.facts.places.items():
         low, levels = _range(firmware, name, place)
         start = f"first_state(seed, {firmware.facts.streams[name]})"
-        made = f"first_weights({_filters(firmware, name)}, {low}, {levels}, {start})"
+        made = f"first_weights({filters(firmware, name)}, {low}, {levels}, {start})"
         generator = f"{name}.generator"
         kept = generator in firmware.schedule.tensors
         target = f"*(uint32_t *)({address(firmware, generator)}) = " if kept else ""
@@ -69,15 +70,16 @@ def _range(firmware: Firmware, name: str, place: Place) -> tuple[int, int]:
     }[stored]
 
 
-def _filters(firmware: Firmware, name: str) -> str:
+def filters(firmware: Firmware, name: str) -> str:
+    """The weights of a layer, whose order in memory is another than that in which numbers are drawn."""
     tensor, layer = f"{name}.weight", firmware.layers[name]
-    filters, channels, rows, columns = filters_shape(firmware, layer)
+    outputs, channels, rows, columns = filters_shape(firmware, layer)
     return literal("filters", {
-        "at": address(firmware, tensor), "coding": coding(firmware, tensor), "filters": filters,
+        "at": address(firmware, tensor), "coding": coding(firmware, tensor), "filters": outputs,
         "channels": channels, "taps": rows * columns,
     })  # fmt: skip
 
 
 def _checksum(firmware: Firmware) -> list[str]:
-    lines = [f"crc = weights_crc({_filters(firmware, name)}, crc);" for name in firmware.facts.places]
+    lines = [f"crc = weights_crc({filters(firmware, name)}, crc);" for name in firmware.facts.places]
     return ["uint32_t crc = CRC32_START;", *lines, "return crc32_end(crc);"]
