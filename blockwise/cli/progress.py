@@ -1,50 +1,112 @@
-"""Progress of training on stderr: a bar with the time left, or plain lines where there is no terminal."""
+"""Progress on stderr: one line that changes over the finished epochs, or plain lines without a terminal."""
+
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
+from blockwise.cli.expected import Expected, Share
+from blockwise.report.text import duration
 from blockwise.training.outcome import Epoch
+
+ROOMY = 100
+"""Columns of a terminal on which the line says everything in full."""
 
 
 class ConsoleWatcher:
-    """A bar per phase; use it as a context."""
+    """What is trained now, how well the last epoch went, and the time left in all; use it as a context."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, *, lines: bool = True) -> None:
+        """``lines``: leave one on the screen for each finished epoch. A file or a pipe gets them always."""
         self.console, self.epochs = console, epochs
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=None, visible=False)
+        self.expected, self.lines = Expected(), lines or not console.is_terminal
+        self._line = Bar(
+            TextColumn(
+                "{task.description}", markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
+            console=console, transient=True, expand=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._line.add_task("", total=None, visible=False, left="")
+        self._regime, self._block, self._batches = "", "", 1
+        self._last: Epoch | None = None
+        self._tell: Callable[[], None] | None = None
 
     def __enter__(self) -> "ConsoleWatcher":
-        self._bar.start()
+        self._line.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._line.stop()
+
+    def expect(self, shares: Sequence[Share], tell: Callable[[], None], *, begun: bool = False) -> None:
+        """What is to be trained in all, and ``tell`` it.
+
+        Of what has ``begun`` only before its first step, if there is one left: until then its files may be
+        refused, in a single line.
+        """
+        self.expected, self._tell = Expected(shares), tell
+        if not begun:
+            self._tell_once()
+
+    def _tell_once(self) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell()
 
     def phase(self, regime: str, block: str, batches: int) -> None:
-        """Start a new bar of ``batches`` steps."""
-        name = f"{regime} {block}".strip()
-        self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(f"training {name}", total=batches)
+        """A phase of ``batches`` steps begins."""
+        self._tell_once()
+        self._regime, self._block, self._batches, self._last = regime, block, batches, None
+        self._show(0)
 
     def batch(self, done: int) -> None:
-        """Move the bar."""
-        self._bar.update(self._task, completed=done)
+        """``done`` steps of the phase are behind."""
+        if self.console.is_terminal:
+            self._show(done)
 
     def epoch(self, regime: str, epoch: Epoch) -> None:
-        """One line per epoch, only where there is no bar."""
-        if self.console.is_terminal:
-            return
-        accuracy = epoch.validation_accuracy
-        shown = "" if accuracy is None else f", validation accuracy {accuracy:.1%}"
-        name = f"{regime} {epoch.block}".strip()
-        self.console.print(
-            f"{name}: epoch {epoch.epoch}/{self.epochs}, loss {epoch.train_loss:.3f}{shown}, "
-            f"{epoch.seconds:.1f} s",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        """One more is finished."""
+        self._last = epoch
+        if self.lines:
+            name = f"{regime} {epoch.block}".strip()
+            self.console.print(
+                f"{name}: epoch {epoch.epoch}/{self.epochs}, {outcome(epoch)}, {epoch.seconds:.1f} s",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+    def _show(self, done: int) -> None:
+        left = self.expected.seconds_left(self._regime, self._block, done / self._batches)
+        self._line.update(
+            self._task,
+            visible=True,
+            description=self.line(done),
+            left="" if left is None else f"{duration(max(left, 1.0))} left",
+        )
+
+    def line(self, done: int) -> str:
+        """Which regime, its block, the epoch and how the last one went; shorter on narrow screens."""
+        number, count = self.expected.count(self._regime)
+        epoch = min(done * self.epochs // self._batches + 1, self.epochs)
+        roomy = self.console.width >= ROOMY
+        of = " of " if roomy else "/"
+        which = f"regime {number} of {count}: " if roomy else f"{number}/{count} "
+        block = f"block {self._block}" if roomy and self._block else self._block
+        parts = [
+            (which if count else "") + self._regime, block, f"epoch {epoch}{of}{self.epochs}",
+            outcome(self._last, short=not roomy) if self._last else "",
+        ]  # fmt: skip
+        return ", ".join(filter(None, parts))
+
+
+def outcome(epoch: Epoch, *, short: bool = False) -> str:
+    """The loss of an epoch and, where there is one, its validation accuracy."""
+    accuracy = epoch.validation_accuracy
+    words = "valid." if short else "validation accuracy"
+    return f"loss {epoch.train_loss:.3f}" + ("" if accuracy is None else f", {words} {accuracy:.1%}")
 
 
 class CheckProgress:

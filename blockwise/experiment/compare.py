@@ -1,6 +1,7 @@
 """The comparison: plan and train every regime, and put all of it into one Result."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,40 +9,66 @@ from pathlib import Path
 from blockwise.experiment.assumptions import assumptions
 from blockwise.experiment.boards import beside
 from blockwise.experiment.changes import changes
+from blockwise.experiment.config import Config
 from blockwise.experiment.described import config_of, data_of, device_of, model_of, paper_accounting
 from blockwise.experiment.planned import baselines, planned_row
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.experiment.trainer import options_of, run_of
+from blockwise.system.collector import looking_seldom
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
 from devices.program.regimes import find
 
+Told = Callable[[Result], None]
+"""Is told what is planned before anything is trained."""
 
-def compare(prepared: Prepared, checkpoints: Path | None = None, watcher: Watcher | None = None) -> Result:
+
+def compare(
+    prepared: Prepared,
+    checkpoints: Path | None = None,
+    watcher: Watcher | None = None,
+    planned: Told | None = None,
+) -> Result:
     """Plan every regime of the configuration and, unless it is a dry run, train it.
 
     Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued, on as many threads.
+    ``planned`` is called with the result as far as it is known before the first training.
     """
     begun = [checkpoints / f"{name}.pt" for name in prepared.config.training.regimes] if checkpoints else []
     with as_begun(begun):
-        return _compared(prepared, checkpoints, watcher)
+        return _compared(prepared, checkpoints, watcher or Silent(), planned)
 
 
-def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher | None) -> Result:
-    started, conditions = (
-        time.perf_counter(),
-        environment(prepared.accelerator),
-    )  # of the code that runs, not a later one
-    regimes = [planned_row(prepared, name) for name in prepared.config.training.regimes]
+def trained_anew(config: Config) -> tuple[str, ...]:
+    """The regimes that are trained: of those that end with the same bits only the first."""
+    first: dict[str, str] = {}
+    for regime in config.training.regimes:
+        first.setdefault(find(regime).same_as(compiled=config.training.compile), regime)
+    return tuple(first.values())
+
+
+def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher, planned: Told | None) -> Result:
+    started = time.perf_counter()
+    with looking_seldom():
+        result = _planned(prepared)
     if not prepared.config.output.dry_run:
-        regimes = _all_trained(prepared, regimes, checkpoints, watcher or Silent())
+        if planned is not None:
+            planned(result)
+        rows = _all_trained(prepared, result.regimes, checkpoints, watcher)
+        result = replace(result, regimes=tuple(rows))
+    return replace(result, seconds=time.perf_counter() - started, created=_now())
+
+
+def _planned(prepared: Prepared) -> Result:
+    conditions = environment(prepared.accelerator)  # of the code that runs, not a later one
+    regimes = tuple(planned_row(prepared, name) for name in prepared.config.training.regimes)
     return Result(
         device=device_of(prepared),
         model=model_of(prepared),
         data=data_of(prepared),
-        regimes=tuple(regimes),
+        regimes=regimes,
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
         boards=beside(prepared),
@@ -50,26 +77,29 @@ def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher | N
         assumptions=assumptions(prepared),
         environment=conditions,
         seed=prepared.config.training.seed,
-        seconds=time.perf_counter() - started,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        created=_now(),
         initial=prepared.initial_taken,
     )
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _all_trained(
-    prepared: Prepared, rows: list[RegimeResult], checkpoints: Path | None, watcher: Watcher
+    prepared: Prepared, rows: Sequence[RegimeResult], checkpoints: Path | None, watcher: Watcher
 ) -> list[RegimeResult]:
     """Train each row; of regimes that end with the same bits only the first."""
+    anew, compiled = trained_anew(prepared.config), prepared.config.training.compile
     done: dict[str, RegimeResult] = {}
     trained = []
     for row in rows:
-        twin = find(row.regime).same_as(compiled=prepared.config.training.compile)
-        same = done.get(twin)
-        if same is None:
-            row = _trained(prepared, row, checkpoints, watcher)
-            done[twin] = row
+        twin = find(row.regime).same_as(compiled=compiled)
+        if row.regime in anew:
+            row = done[twin] = _trained(prepared, row, checkpoints, watcher)
         else:
-            row = replace(row, training=same.training, trained_as=same.regime)
+            row = replace(row, training=done[twin].training, trained_as=done[twin].regime)
         trained.append(row)
     return trained
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from blockwise.report.precision import draw_precision, precision_table
     from blockwise.report.qat import draw_qat, qat_table
     from blockwise.report.uncertainty import known_to
-    from blockwise.report.verdict import divergence_sentences, headline
+    from blockwise.report.verdict import answer, divergence_sentences, headline
     from blockwise.report.web import to_html
 
 __all__ = [
+    "answer",
     "divergence_sentences",
     "draw_integers",
     "draw_precision",
@@ -53,7 +54,7 @@ _HOMES = {
     "report.precision": ("draw_precision", "precision_table"),
     "report.qat": ("draw_qat", "qat_table"),
     "report.uncertainty": ("known_to",),
-    "report.verdict": ("divergence_sentences", "headline"),
+    "report.verdict": ("answer", "divergence_sentences", "headline"),
     "report.web": ("to_html",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

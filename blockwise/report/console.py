@@ -1,5 +1,6 @@
 """The report on the terminal: the verdict first, then what it rests on."""
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -7,16 +8,15 @@ from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from blockwise.experiment.result import PagingInfo, Result
 from blockwise.report.backpropagation import baseline_table, best_line
-from blockwise.report.bars import Bars
 from blockwise.report.boards import BESIDE, LEGEND, boards_table, obstacle_notes
 from blockwise.report.facts import facts, paper_lines, run_line
 from blockwise.report.paging import paging_lines
+from blockwise.report.screen import screen
 from blockwise.report.tables import (
     accuracy_table,
     batch_note,
@@ -26,8 +26,6 @@ from blockwise.report.tables import (
     same_bits_note,
     tensor_table,
 )
-from blockwise.report.trainability import obstacles
-from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline, work_sentence
 from blockwise.system.streams import accept_any_text
 
 PLAIN_WIDTH = 100
@@ -56,9 +54,9 @@ def make_console(stderr: bool = False, stream: TextIO | None = None) -> Console:
     )
 
 
-def print_report(result: Result, console: Console, folder: Path | None = None) -> None:
-    """Print :func:`render`."""
-    show(render(result, folder), console)
+def print_report(result: Result, console: Console, folder: Path | None = None, *, full: bool = False) -> None:
+    """Print the first screen, or with ``full`` :func:`render`."""
+    show(render(result, folder) if full else screen(result, folder, whole=False), console)
 
 
 def show(renderable: RenderableType, console: Console) -> None:
@@ -74,7 +72,8 @@ def show(renderable: RenderableType, console: Console) -> None:
 
 def render(result: Result, folder: Path | None = None) -> RenderableType:
     """The whole report. ``folder`` is where ``result.files`` lie, if they were written."""
-    parts: list[RenderableType] = [_facts(result), _verdict(result), Bars(result)]
+    parts: list[RenderableType] = [screen(dataclasses.replace(result, files={}))]
+    parts += [title("What was compared"), labelled(facts(result))]
     if result.regimes:
         parts += [Padding(memory_table(result), (1, 0, 0, 0)), footnote(batch_note(result))]
     if result.boards:
@@ -87,7 +86,7 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     ]
     for regime in result.regimes:
         parts += _paging(regime.regime, regime.paging, result)
-    if result.regimes:
+    if any(regime.training for regime in result.regimes):
         parts += [title("Accuracy", _training_note(result)), accuracy_table(result)]
         notes = filter(None, (one_by_one_note(result), same_bits_note(result)))
         parts += map(footnote, notes)
@@ -101,10 +100,6 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def _facts(result: Result) -> Table:
-    return labelled(facts(result))
-
-
 def labelled(lines: dict[str, str]) -> Table:
     """Label and text in two columns, so that long lines hang."""
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -113,22 +108,6 @@ def labelled(lines: dict[str, str]) -> Table:
     for label, line in lines.items():
         grid.add_row(Text(label, style="bold"), Text(line))
     return grid
-
-
-def _verdict(result: Result) -> Panel:
-    """The answer in a frame: the headline, the accuracy, and an item per regime that is too big."""
-    top = Text.assemble((headline(result), "bold green" if result.fits else "bold red"))
-    sentences = accuracy_sentence(result), work_sentence(result), *divergence_sentences(result)
-    for sentence in sentences:
-        if sentence:
-            top.append(f" {sentence}")
-    items = Table.grid(padding=(0, 1, 0, 0))
-    items.add_column(no_wrap=True)
-    items.add_column(overflow="fold")
-    for sentence in obstacles(result):
-        items.add_row(Text("-"), Text(sentence))
-    body = Group(top, items) if items.row_count else top
-    return Panel(body, title=Text(" Verdict "), title_align="left", padding=(0, 1))
 
 
 def title(text: str, note: str = "") -> RenderableType:
@@ -152,8 +131,6 @@ def _paging(regime: str, paging: PagingInfo | None, result: Result) -> list[Rend
 
 
 def _training_note(result: Result) -> str:
-    if not any(regime.training for regime in result.regimes):
-        return "dry run: nothing was trained"
     data = result.data
     chosen = (
         f"epoch chosen on {data.validation:,} validation images, of equal ones the latest"

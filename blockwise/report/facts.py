@@ -4,7 +4,7 @@ from typing import Any
 
 from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
-from blockwise.report.text import kib, shape, size
+from blockwise.report.text import kib, ram_figures, shape, size
 from blockwise.system.lists import first_few
 from devices.program.regimes import INTEGER_REGIMES, PLAIN, find
 
@@ -36,6 +36,17 @@ def facts(result: Result) -> dict[str, str]:
         "Zeroth order": zeroth_order(result.config),
     }
     return {label: line for label, line in lines.items() if line}
+
+
+def subject(result: Result) -> list[str]:
+    """What was compared in a line or two: the network on the board, its data and how it is trained."""
+    config = {key: value for key, value in result.config.items() if key != "epochs"}  # beside each regime
+    how = settings(config) or integers(config)
+    return [
+        network(result.model),
+        f"on {result.device.title}, RAM {ram_figures(result.device)}",
+        "; ".join(filter(None, (f"{result.data.name}, {shape(result.model.in_shape)}", how))),
+    ]
 
 
 def board(device: DeviceInfo) -> str:

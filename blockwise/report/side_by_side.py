@@ -1,4 +1,4 @@
-"""A table with one column per regime, split into several where the console is too narrow."""
+"""A table with one column per regime, or one row for each where the console is too narrow."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,18 +53,22 @@ def ruled_table() -> Table:
 
 
 class SideBySide:
-    """The renderable: as many regimes beside each other as the width allows."""
+    """The renderable: a column for each regime, or a row for each where columns have no room."""
 
     def __init__(self, corner: str, regimes: Sequence[str], rows: Sequence[TableRow]) -> None:
         self.corner, self.regimes, self.rows = corner, regimes, rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """One table per chunk of regimes."""
+        """One table, or several with all regimes in each."""
         label = max(len(text) for text in (self.corner, *(row.label for row in self.rows)))
-        for number, chunk in enumerate(self._chunks(options.max_width - label)):
+        room = options.max_width - label
+        if sum(self._width(column) + GAP for column in range(len(self.regimes))) <= room:
+            yield Ruled(self._table(self._name_width(room)))
+            return
+        for number, rows in enumerate(self._chunks(options.max_width)):
             if number:
                 yield ""
-            yield Ruled(self._table(chunk, self._name_width(options.max_width - label, chunk)))
+            yield Ruled(self._turned(rows))
 
     def _width(self, column: int, name_width: int = NAME_WIDTH) -> int:
         """Cells a regime's column needs if its names are broken at ``name_width``."""
@@ -72,35 +76,56 @@ class SideBySide:
         names = [min(len(row.cells[column]), name_width) for row in self.rows if row.is_name]
         return max([len(self.regimes[column]), *figures, *names])
 
-    def _chunks(self, room: int) -> Iterator[list[int]]:
-        chunk: list[int] = []
-        used = 0
-        for column in range(len(self.regimes)):
-            width = self._width(column) + GAP
-            if chunk and used + width > room:
-                yield chunk
-                chunk, used = [], 0
-            chunk.append(column)
-            used += width
-        if chunk:
-            yield chunk
-
-    def _name_width(self, room: int, chunk: list[int]) -> int:
-        """The widest at which all columns of the chunk still stand beside each other."""
+    def _name_width(self, room: int) -> int:
+        """The widest at which all regimes still stand beside each other."""
+        columns = range(len(self.regimes))
         for width in range(WIDEST_NAME, NAME_WIDTH, -1):
-            if sum(self._width(column, width) + GAP for column in chunk) <= room:
+            if sum(self._width(column, width) + GAP for column in columns) <= room:
                 return width
         return NAME_WIDTH
 
-    def _table(self, chunk: list[int], name_width: int) -> Table:
+    def _table(self, name_width: int) -> Table:
         table = ruled_table()
         table.add_column(Text(self.corner, style="bold"), no_wrap=True)
-        for column in chunk:
-            table.add_column(Text(self.regimes[column], style="bold"), justify="right")
+        for regime in self.regimes:
+            table.add_column(Text(regime, style="bold"), justify="right")
         for row in self.rows:
-            cells = [row.cells[column] for column in chunk]
-            if row.is_name:
-                cells = [broken(cell, name_width) for cell in cells]
+            cells = [broken(cell, name_width) if row.is_name else cell for cell in row.cells]
             texts = [Text(text, style=row.style) for text in (row.label, *cells)]
             table.add_row(*texts, end_section=row.ruled)
         return table
+
+    # ---------------------------------------------------- a row for each regime
+
+    def _chunks(self, width: int) -> Iterator[list[TableRow]]:
+        """The rows of each table in which they are columns."""
+        room = width - max(map(len, (self.corner, *self.regimes)))
+        chunk: list[TableRow] = []
+        for row in self.rows:
+            if chunk and sum(_turned_width(r) + GAP for r in (*chunk, row)) > room:
+                yield chunk
+                chunk = []
+            chunk.append(row)
+        if chunk:
+            yield chunk
+
+    def _turned(self, rows: Sequence[TableRow]) -> Table:
+        table = ruled_table()
+        table.add_column(Text(self.corner, style="bold"), no_wrap=True)
+        for row in rows:
+            heading = broken(row.label, _turned_width(row))
+            table.add_column(Text(heading, style="bold"), justify="right")
+        for column, regime in enumerate(self.regimes):
+            cells = [_turned_cell(row, column) for row in rows]
+            table.add_row(regime, *(Text(cell, style=r.style) for cell, r in zip(cells, rows, strict=True)))
+        return table
+
+
+def _turned_cell(row: TableRow, column: int) -> str:
+    return broken(row.cells[column], NAME_WIDTH) if row.is_name else row.cells[column]
+
+
+def _turned_width(row: TableRow) -> int:
+    """Cells of a row that is a column: its heading may be broken between words."""
+    lines = [line for column in range(len(row.cells)) for line in _turned_cell(row, column).splitlines()]
+    return max(map(len, (*row.label.split(), *lines)))

@@ -95,8 +95,8 @@ def one_by_one_note(result: Result) -> str:
 
 def same_bits_note(result: Result) -> str:
     """Why some regimes were not trained; empty if all of them were."""
-    same = [f"{r.regime} ends with the bits of {r.trained_as}" for r in result.regimes if r.trained_as]
-    return f"{join(same)}: trained once" if same else ""
+    same = [f"{r.regime} as {r.trained_as}" for r in result.regimes if r.trained_as]
+    return f"same bits, trained once: {', '.join(same)}" if same else ""
 
 
 def host_table(result: Result) -> SideBySide:

@@ -1,10 +1,10 @@
-"""How far an accuracy on a number of test images may be off, and whether two of them differ.
+"""How far an accuracy on a number of test images may be off, and whether two of them can be told apart.
 
 Both speak of the test images alone: another seed of the training may move an accuracy further.
 """
 
 from collections.abc import Sequence
-from math import hypot, sqrt
+from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -22,14 +22,14 @@ def wilson(accuracy: float, images: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def differ(a: float, b: float, images: int) -> bool:
-    """Whether the 95 % interval of a - b leaves out 0, each a share of as many images.
+def apart(a: float, b: float, images: int) -> bool:
+    """Whether the 95 % intervals of a and b, each a share of as many images, have no point in common.
 
-    Newcombe's hybrid score interval (1998, Statistics in Medicine 17, 873-890, method 10). It takes the
-    two for independent; on the same images they go together, so this errs towards a tie.
+    Shares of which this holds differ by Newcombe's interval of the difference (1998, Statistics in Medicine
+    17, 873-890, method 10) as well; the converse does not hold. So it errs towards a tie, and what is called
+    one can be seen from the intervals that are shown.
     """
-    high, low = max(a, b), min(a, b)
-    return high - low > hypot(high - wilson(high, images)[0], wilson(low, images)[1] - low)
+    return wilson(max(a, b), images)[0] > wilson(min(a, b), images)[1]
 
 
 def half_width(share: float, images: int) -> float:

@@ -3,7 +3,7 @@
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import interval, join, percent, ram_words, size, times
-from blockwise.report.uncertainty import differ, wilson
+from blockwise.report.uncertainty import apart, wilson
 from blockwise.training.outcome import Divergence, Training
 from devices.program.regimes import PLAIN
 
@@ -28,24 +28,28 @@ def headline(result: Result) -> str:
     return f"{len(fitting)} of {len(regimes)} regimes {verb} {board}: {spare}."
 
 
-def accuracy_sentence(result: Result) -> str:
-    """The most accurate of the regimes that fit, and those that are better or cannot be told from it.
+def answer(result: Result) -> str:
+    """All of the verdict in one line."""
+    return " ".join(filter(None, (headline(result), accuracy_sentence(result))))
 
-    It is called best only where the test images tell it from every other regime that ends with other
-    bits (:func:`~blockwise.report.uncertainty.differ`). Empty in a dry run.
+
+def accuracy_sentence(result: Result, *, alone: bool = True) -> str:
+    """The most accurate of the regimes that fit, those that are better, and those that tie with it.
+
+    It is called best only where its interval is apart from that of every other regime that ends with other
+    bits (:func:`~blockwise.report.uncertainty.apart`). ``alone``, no table beside it has the intervals.
+    Empty in a dry run.
     """
     chosen = result.choice
     if chosen is None or chosen.test_accuracy is None:
         return ""
     images, accuracy = result.data.test, chosen.test_accuracy
-    text = (
-        f"Test accuracy: {chosen.regime} {percent(accuracy)} (95 % interval "
-        f"{interval(*wilson(accuracy, images))})"
-    )
+    bounds = f" (95 % interval {interval(*wilson(accuracy, images))})" if alone else ""
+    text = f"Test accuracy: {chosen.regime} {percent(accuracy)}{bounds}{_price(chosen, result)}"
     others = _others(result, chosen)
     if not others:
         return f"{text}."
-    tied = [r for r in others if not differ(accuracy, _accuracy(r), images)]
+    tied = [r for r in others if not apart(accuracy, _accuracy(r), images)]
     better = [r for r in others if r not in tied and _accuracy(r) > accuracy]
     if not tied and not better:
         return f"{text}, the best of all regimes."
@@ -53,8 +57,16 @@ def accuracy_sentence(result: Result) -> str:
     if better:
         parts.append(f"better: {join([_named(r) for r in better])}")
     if tied:
-        parts.append(f"{images:,} test images do not tell it from {join([_named(r) for r in tied])}")
+        parts.append(f"a tie on {images:,} test images: {join([_named(r) for r in tied])}")
     return "; ".join(parts) + "."
+
+
+def _price(regime: RegimeResult, result: Result) -> str:
+    """Its work beside plain backpropagation's, in as many epochs, or as many of each block."""
+    plain = plain_backpropagation(result)
+    if plain is None or regime.regime == PLAIN:
+        return ""
+    return f" for {times(regime.macs_per_step, plain.macs_per_step)} the work of {PLAIN}"
 
 
 def divergence_sentences(result: Result) -> tuple[str, ...]:
@@ -79,15 +91,14 @@ def divergence_words(found: Divergence, training: Training) -> str:
 
 def work_sentence(result: Result) -> str:
     """How regimes that train one block after the other were trained; empty where there is none."""
-    plain = plain_backpropagation(result)
     found = []
     for regime in result.regimes:
         training = regime.training
         if training is None or training.divergence or training.phases == 1:
             continue
-        work = f", {times(regime.macs_per_step, plain.macs_per_step)} the work of {PLAIN}" if plain else ""
+        price = _price(regime, result).replace(" for ", ", ", 1)
         found.append(
-            f"{regime.regime} trained {training.epochs} epochs of each of {training.phases} blocks{work}."
+            f"{regime.regime} trained {training.epochs} epochs of each of {training.phases} blocks{price}."
         )
     return " ".join(found)
 

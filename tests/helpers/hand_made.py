@@ -1,7 +1,7 @@
 """Hand-made results, shaped like those of a real comparison but computed by no ledger."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from blockwise.experiment.result import (
     ArenaInfo,
@@ -16,6 +16,7 @@ from blockwise.experiment.result import (
     Result,
     TensorRow,
 )
+from blockwise.experiment.step_rows import PlacedTensor, RunInfo
 from blockwise.training.outcome import Epoch, Host, Training
 from devices.program.categories import (
     CATEGORIES,
@@ -51,6 +52,7 @@ DEVICE = DeviceInfo(
     reserve_bytes=RESERVE,
     flash_bytes=1024 * KIB,
     sources={"ram": "RM0385"},
+    runs=(RunInfo("DTCM", 0x2000_0000, RAM, RESERVE),),
 )
 FORMS = {
     "bp": (658_968, 41_000_000, "everything is kept"),
@@ -128,6 +130,33 @@ def _tensors(peak: MomentRow) -> tuple[TensorRow, ...]:
     return tuple(sorted(rows, key=lambda row: -row.bytes))
 
 
+def _placed(timeline: Sequence[MomentRow], resident: bool, scale: float) -> tuple[PlacedTensor, ...]:
+    """The tensors behind :func:`_moments`: those that stay, and what each layer saves for its way back."""
+    at = {row.operation: index for index, row in enumerate(timeline)}
+    rows: list[PlacedTensor] = []
+
+    def place(name: str, category: str, size: int, first: int, last: int) -> None:
+        owner, offset = name.partition(".")[0], sum(row.bytes for row in rows)
+        address = 0x2000_0000 + offset
+        shape = (size // 4,)
+        rows.append(
+            PlacedTensor(
+                name, owner, category, shape, 32, round(size * scale), "DTCM", offset, address, first, last
+            )
+        )
+
+    for block, weights in BLOCKS.items():
+        begin, end = at[f"{block}.conv1 forward"], at[f"{block}.conv1.weight update"]
+        span = (begin, end) if resident else (0, len(timeline) - 1)
+        place(f"{block}.weight", LATENT_WEIGHTS, 4 * weights, *span)
+        place(f"{block}.weight.state1", OPTIMIZER_STATE, 4 * weights, *span)
+        for layer in LAYERS:
+            kept = at[f"{block}.{layer} forward"], at[f"{block}.{layer} backward"]
+            place(f"{block}.{layer}.out", SAVED_ACTIVATIONS, SAVED[block] // len(LAYERS), *kept)
+            place(f"{block}.{layer}.gradient", WEIGHT_GRADIENTS, weights, kept[1], end - 1)
+    return tuple(rows)
+
+
 def _training(regime: str) -> Training:
     accuracy = ACCURACIES[regime]
     history = (Epoch(1, "", 1.42, accuracy - 0.2, 31.0), Epoch(2, "", 0.61, accuracy, 30.5))
@@ -172,6 +201,7 @@ def make_regime(name: str, scale: float = 1.0, dry: bool = False) -> RegimeResul
         arena=make_arena(peak.live_bytes),
         paging=PAGING if name == "local-paged" else None,
         training=None if dry else _training(name),
+        tensors=_placed(timeline, name in ONE_BLOCK, scale),
         host=None if dry else Host(9_437_184, 512_000_000),
     )
 
@@ -194,7 +224,14 @@ def make_result(regimes: dict[str, float], dry: bool = False) -> Result:
         regimes=tuple(make_regime(name, scale, dry) for name, scale in regimes.items()),
         baselines=make_baselines(regimes.get("bp", 1.0)),
         paper=PaperAccounting(32_768, 21_016, 786_432, 168_128, 168_128),
-        config={"method": "lsq", "weight_bits": 4, "activation_bits": 4, "batch_size": 8},
+        config={
+            "device": "stm32",
+            "model": "cnn",
+            "method": "lsq",
+            "weight_bits": 4,
+            "activation_bits": 4,
+            "batch_size": 8,
+        },
         assumptions=(
             "Tensors are rounded up to 8 bytes, the alignment of the board's allocator.",
             "Convolutions are direct, without im2col; their scratch is counted.",

@@ -14,6 +14,7 @@ from rich.table import Table
 from blockwise import __version__, report
 from blockwise.cli import flags
 from blockwise.cli.commands import COMMANDS
+from blockwise.cli.expected import shares
 from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.compare import compare
@@ -23,6 +24,7 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.presets import PRESETS
 from blockwise.experiment.result import Result
 from blockwise.system import exit_codes
+from blockwise.system.collector import looking_seldom
 from blockwise.system.files import WriteError
 from blockwise.system.streams import print_json, tell_then_write
 from devices.boards import profile
@@ -47,7 +49,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _compare(config: Config) -> int:
-    prepared = prepare(config)
+    with looking_seldom():
+        prepared = prepare(config)
     out = outfolder.prepare(config, prepared.own, prepared.initial)
     stderr = report.make_console(stderr=True)
     try:
@@ -63,11 +66,17 @@ def _compare(config: Config) -> int:
 
 
 def _train(prepared: Prepared, out: Path, stderr: Console, *, quiet: bool) -> Result:
-    checkpoints = out / outfolder.CHECKPOINTS
-    if quiet or prepared.config.output.dry_run:
+    """What is planned is told before the first step, beside the progress."""
+    checkpoints, config = out / outfolder.CHECKPOINTS, prepared.config
+    if quiet or config.output.dry_run:
         return compare(prepared, checkpoints)
-    with ConsoleWatcher(stderr, prepared.config.training.epochs) as watcher:
-        return compare(prepared, checkpoints, watcher)
+
+    def planned(result: Result) -> None:
+        tell, begun = partial(report.print_report, result, stderr), any(checkpoints.glob("*.pt"))
+        watcher.expect(shares(config, result), tell, begun=begun)
+
+    with ConsoleWatcher(stderr, config.training.epochs) as watcher:
+        return compare(prepared, checkpoints, watcher, planned)
 
 
 def _show(result: Result, config: Config, out: Path) -> None:
@@ -77,9 +86,9 @@ def _show(result: Result, config: Config, out: Path) -> None:
     if config.output.json:
         print_json(report.dumps(result))
     elif config.output.quiet:
-        print(report.headline(result))
+        print(report.answer(result))
     else:
-        report.print_report(result, report.make_console(), out)
+        report.print_report(result, report.make_console(), out, full=config.output.full)
 
 
 def parse(arguments: Sequence[str]) -> Config:

@@ -88,7 +88,7 @@ def train_missing(
     make_folder(path.parent, "--out")
     left = missing(jobs, path)
     console, done = report.make_console(stderr=True), len(jobs) - len(left)
-    with ConsoleWatcher(console, epochs) as watcher:
+    with ConsoleWatcher(console, epochs, lines=False) as watcher:
         for row in run_all(left, path, data_name, lambda job: watcher):
             done += 1
             console.print(

@@ -20,7 +20,8 @@ class OutputSettings:
         ),
     ] = None
     json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
-    quiet: Annotated[bool, arg(help="No progress and no report, only the verdict.")] = False
+    quiet: Annotated[bool, arg(help="No progress and no report, only the verdict and the accuracy.")] = False
+    full: Annotated[bool, arg(help="Print all tables, not only the first screen.")] = False
     dry_run: Annotated[bool, arg(help="Memory without training.")] = False
     digest: Annotated[
         bool,

@@ -42,9 +42,8 @@ class Card:
 
 def cards(result: Result) -> list[Card]:
     """The regime that serves best first: what fits, by accuracy or, where nothing was trained, by work."""
-    sentences = iter(obstacles(result))
-    why = {regime.regime: "" if regime.fits else next(sentences) for regime in result.regimes}
-    return [_card(regime, result, why[regime.regime]) for regime in sorted(result.regimes, key=_rank)]
+    why = obstacles(result)
+    return [_card(regime, result, why.get(regime.regime, "")) for regime in sorted(result.regimes, key=_rank)]
 
 
 def _rank(regime: RegimeResult) -> tuple[bool, float, int]:

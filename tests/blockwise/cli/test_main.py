@@ -19,7 +19,7 @@ from devices.boards import profile
 FLAGS = [
     "device", "model", "width", "data", "image-size", "method", "weight-bits", "activation-bits",
     "regimes", "blocks", "head", "optimizer", "lr", "epochs", "batch-size", "update", "seed",
-    "accelerator", "compile", "out", "json", "dry-run", "resume", "quiet", "version", "list-devices",
+    "accelerator", "compile", "out", "json", "full", "dry-run", "resume", "quiet", "version", "list-devices",
 ]  # fmt: skip
 
 
@@ -37,12 +37,28 @@ def test_json_prints_the_result_file_and_nothing_else_on_stdout(capsys):
     assert "\x1b" not in out + err
 
 
-def test_quiet_prints_the_verdict_alone(capsys):
+def test_quiet_prints_the_verdict_and_the_accuracy_in_one_line(capsys):
     assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--quiet"]) == 0
     out, err = capsys.readouterr()
-    assert out.count("\n") == 1
-    assert "fits" in out
+    assert re.fullmatch(r"bp fits .* to spare\. Test accuracy: bp [\d.]+ % \(95 % interval .*\)\.\n", out)
     assert err == ""
+
+
+def test_what_is_planned_is_told_before_the_first_epoch_and_the_report_at_the_end(capsys):
+    assert cli.main([*TINY, "--epochs", "1", "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    planned, epochs = err.split("bp: epoch 1/1, loss ")
+    assert "Verdict" in planned and "MMAC/step" in planned and "accuracy (95 %)" not in planned
+    assert epochs.count("\n") == 1
+    assert "Verdict" in out and "accuracy (95 %)" in out
+
+
+def test_a_report_in_full_has_the_tables_behind_the_first_screen(capsys):
+    assert cli.main([*DRY, "--out", "run"]) == 0
+    first = capsys.readouterr().out
+    assert cli.main([*DRY, "--out", "other", "--full"]) == 0
+    assert "Alive at the peak" in capsys.readouterr().out
+    assert "Alive at the peak" not in first and len(first.splitlines()) < 20
 
 
 def test_the_report_is_plain_text_where_there_is_no_terminal(capsys):

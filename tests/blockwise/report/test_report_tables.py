@@ -88,9 +88,7 @@ def test_training_that_was_not_repeated_is_marked_and_explained(default: Result)
     assert [rows["training time"][i] for i in (1, 3)] == ["-", "-"]
     assert [rows["images/s"][i] for i in (1, 3)] == ["-", "-"]
     assert set(cells(host_table(default))["PyTorch tensors"][1::2]) == {"-"}
-    assert same_bits_note(default) == (
-        "bp-best ends with the bits of bp and local-paged ends with the bits of local: trained once"
-    )
+    assert same_bits_note(default) == ("same bits, trained once: bp-best as bp, local-paged as local")
 
 
 def test_without_shared_training_there_is_no_note(four: Result) -> None:

@@ -85,7 +85,7 @@ def test_a_card_says_whether_it_fits_how_well_and_at_what_work(default: Result) 
     usable, peak = 312 * 1024, default.regimes[0].peak_bytes
     assert (bp.within, bp.limit) == (round(100 * usable / peak, 2),) * 2
     assert bp.spare == f"{(peak - usable) / 1024:,.1f} KiB more than the 312 KiB of usable RAM"
-    assert bp.obstacle.startswith("bp needs ")
+    assert bp.obstacle.startswith("91.5 KiB of latent weights of stage3 (164.2 in all) throughout; ")
 
 
 def test_what_fits_comes_first_by_accuracy_and_without_training_by_work() -> None:
@@ -129,7 +129,7 @@ def test_without_scripts_timeline_and_packing_are_drawn_in_colours_of_the_page()
 
 
 def test_a_result_without_timelines_or_regimes_is_a_page_too(four: Result) -> None:
-    bare = tuple(dataclasses.replace(regime, timeline=()) for regime in four.regimes)
+    bare = tuple(dataclasses.replace(regime, timeline=(), tensors=()) for regime in four.regimes)
     assert "No timeline was recorded." in to_html(dataclasses.replace(four, regimes=bare))
     assert "No regime was compared." in to_html(dataclasses.replace(four, regimes=()))
 

@@ -1,0 +1,70 @@
+"""What to change where something does not fit: a batch size that would do, or a search for settings."""
+
+import shlex
+
+from blockwise.experiment.result import RegimeResult, Result
+from blockwise.experiment.step_rows import Change
+from blockwise.fit.networks import Model
+from blockwise.models.imported import OWN
+from blockwise.report.text import join, size
+
+DRY_RUN = "--dry-run"
+MOST_CHANGES = 2
+"""Planned changes that are told of: the HTML report has all."""
+
+
+def advice(result: Result) -> list[str]:
+    """A sentence each; empty where everything fits, or nothing was compared.
+
+    What was planned to be enough, with its command; else what batches would do, and how to search.
+    """
+    out = [regime for regime in result.regimes if not regime.fits]
+    if not out:
+        return []
+    enough = [_change(change) for change in result.changes if change.fits][:MOST_CHANGES]
+    return enough or [sentence for sentence in (_batches(out, result), _search(result)) if sentence]
+
+
+def _change(change: Change) -> str:
+    words = shlex.join(("run.py", *(word for word in change.command if word != DRY_RUN)))
+    command = f"; {words}" if change.command else ""
+    return (
+        f"{change.regime} fits with {change.what}: {size(change.peak_bytes)}, {size(change.saved_bytes)} less"
+        f"{command}"
+    )
+
+
+def _batches(regimes: list[RegimeResult], result: Result) -> str:
+    """The largest batch with which each would fit, or the least that it takes."""
+    short = [r for r in regimes if r.peak_bytes > result.device.usable_bytes and r.peak_by_batch]
+    short = [r for r in short if not (r.paging and not r.paging.fits)]
+    if not short:
+        return ""
+    found = {r.regime: _largest(r, result) for r in short}
+    would = [f"{name} at batch {batch} ({size(peak)})" for name, (batch, peak) in found.items() if batch]
+    if would:
+        return f"smaller batches: the bytes of {join(would)} would fit."
+    lowest = min(short, key=lambda r: min(r.peak_by_batch.values()))
+    batch, peak = min(lowest.peak_by_batch.items(), key=lambda item: item[1])
+    return f"no batch size lets them fit: the lowest is {lowest.regime} at batch {batch}, {size(peak)}."
+
+
+def _largest(regime: RegimeResult, result: Result) -> tuple[int, int]:
+    """The largest batch whose bytes fit, with its peak; 0 where there is none."""
+    fitting = [b for b, peak in regime.peak_by_batch.items() if peak <= result.device.usable_bytes]
+    return (max(fitting), regime.peak_by_batch[max(fitting)]) if fitting else (0, 0)
+
+
+def _search(result: Result) -> str:
+    """The command that finds settings which fit this network on this board; none names a module."""
+    config, model, usual = result.config, result.model, Model()
+    if str(config.get("model", OWN)).startswith(OWN):
+        return ""
+    flags: dict[str, tuple[object, ...]]
+    flags = {"device": (config.get("device"),), "model": (config["model"],), "width": (config.get("width"),)}
+    if model.in_shape != usual.in_shape:
+        flags["in-shape"] = model.in_shape
+    if model.num_classes != usual.classes:
+        flags["classes"] = (model.num_classes,)
+    words = [w for flag, given in flags.items() if None not in given for w in (f"--{flag}", *map(str, given))]
+    return f"{shlex.join(['run.py', 'fit', *words])} searches for settings that fit."
