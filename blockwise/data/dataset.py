@@ -10,7 +10,7 @@ from torch import Tensor
 from blockwise.data.augment import Augment, Normalize
 from blockwise.data.samples import Samples, Split
 from blockwise.data.scaling import LEVELS, Scaling
-from blockwise.data.signal_augment import Augmentation
+from blockwise.data.signal_augment import Augmentation, SignalAugment
 from devices.errors import InputError
 
 
@@ -70,6 +70,8 @@ class Dataset:
     @property
     def augment(self) -> Augmentation:
         """The default augmentation."""
+        if isinstance(self.policy, SignalAugment):
+            return replace(self.policy, fill=self.fill, scaling=self.scaling)
         return replace(self.policy, fill=self.fill)
 
     @property

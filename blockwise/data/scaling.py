@@ -38,6 +38,28 @@ class Scaling:
         high = np.quantile(flat, 1 - rest, axis=1, method="higher")
         return cls(tuple(low.tolist()), tuple(high.tolist()))
 
+    @classmethod
+    def of_bytes(cls, channels: int) -> Self:
+        """That of bytes, which are values themselves."""
+        return cls((0.0,) * channels, (float(LEVELS - 1),) * channels)
+
+    def values(self, levels: Tensor) -> Tensor:
+        """What levels float32 (N, C, ...), whole or not, stand for."""
+        low, step = self._ends(levels)
+        return low + step * levels
+
+    def levels(self, values: Tensor) -> Tensor:
+        """Values float32 (N, C, ...) in levels, neither rounded nor clipped."""
+        low, step = self._ends(values)
+        return (values - low) / step
+
+    def _ends(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Level 0 of each channel, and how far the next one is; 1 without a range."""
+        axes = (1, -1, *(1,) * (like.ndim - 2))
+        low, high = (torch.tensor(e, dtype=like.dtype).view(axes) for e in (self.low, self.high))
+        step = torch.where(high > low, high - low, 1.0) / (LEVELS - 1)
+        return low.to(like.device, non_blocking=True), step.to(like.device, non_blocking=True)
+
     def __call__(self, values: Tensor) -> Tensor:
         """uint8 of values (N, C, ...), floats of any width; a channel without a range becomes 0."""
         axes = (1, -1, *(1,) * (values.ndim - 2))

@@ -22,6 +22,7 @@ from blockwise.data.progress import ProgressCallback
 from blockwise.data.resizing import resized
 from blockwise.data.signal_augment import Augmentation, SignalAugment
 from blockwise.data.torchvision_sets import CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SVHN
+from blockwise.data.watch import TURN as WATCH_TURN
 from blockwise.data.watch import VALIDATION as WATCH_VALIDATION
 from blockwise.data.watch import WINDOW as WATCH_WINDOW
 from blockwise.data.watch import read_watch
@@ -79,9 +80,9 @@ SOURCES: dict[str, Source] = {
     ),
     "svhn": Source("99,289 house numbers, 3x32x32", SVHN.read, Augment(crop_padding=4)),
     "watch": Source(
-        "windows of 2 s of 7 exercises by 10 people, 6x100, of the package seglearn",
+        "windows of 4 s of 7 exercises by 10 people, 6x200, of the package seglearn",
         read_watch,
-        SignalAugment(WATCH_WINDOW // MOVED, SCALED, JITTER),
+        SignalAugment(WATCH_WINDOW // MOVED, SCALED, JITTER, turn=WATCH_TURN),
         WATCH_VALIDATION,
     ),
 }

@@ -5,7 +5,9 @@ import torch
 from sets import pixels
 
 from blockwise.data import SignalAugment, generator
+from blockwise.data.scaling import Scaling
 from blockwise.data.signal_augment import random_shift
+from blockwise.data.turning import rotations
 
 
 @pytest.mark.parametrize("shape", [(64, 2, 30), (64, 1, 30, 5)])
@@ -50,5 +52,25 @@ def test_the_same_generator_gives_the_same_signals_and_the_input_stays() -> None
 def test_no_augmentation_is_none_and_says_so() -> None:
     assert not SignalAugment() and str(SignalAugment()) == "no augmentation"
     assert str(SignalAugment(5, 0.1, 2)) == "shift by up to 5 steps, scaled by 1 ± 0.1, noise of 2 levels"
+    assert str(SignalAugment(turn=25)) == "turned by up to 25°" and SignalAugment(turn=25)
     with pytest.raises(ValueError, match="at least 0 each"):
         SignalAugment(scale=-0.1)
+
+
+def test_turns_are_rotations_about_any_axis_by_no_more_than_the_angle() -> None:
+    found = rotations(4000, 30, generator(5, 0)).double()
+    torch.testing.assert_close(found @ found.mT, torch.eye(3).double().expand(4000, 3, 3), rtol=0, atol=1e-6)
+    assert bool((torch.linalg.det(found) > 0.999).all())
+    angles = ((found.diagonal(dim1=1, dim2=2).sum(1) - 1) / 2).clamp(-1, 1).acos().rad2deg()
+    assert float(angles.max()) <= 30.01 and abs(float(angles.mean()) - 15) < 0.5  # uniform
+    moved = found @ torch.tensor([0.0, 0.0, 1.0]).double()
+    assert float(moved[:, :2].mean(0).abs().max()) < 0.02  # no direction is preferred
+
+
+def test_a_turn_keeps_the_length_of_what_each_sensor_measures() -> None:
+    """In values, not in levels, whose steps differ from channel to channel."""
+    scaling = Scaling((-2.0, -1.0, -4.0) * 2, (2.0, 1.0, 4.0) * 2)
+    signals = torch.randint(100, 156, (50, 6, 8), generator=generator(6, 0)).to(torch.uint8)
+    after = SignalAugment(turn=25, scaling=scaling)(signals, generator(7, 0))
+    lengths = [scaling.values(x.float()).unflatten(1, (2, 3)).norm(dim=2) for x in (signals, after)]
+    assert float((lengths[1] - lengths[0]).abs().max()) < 0.03 and not torch.equal(signals, after)

@@ -27,15 +27,15 @@ def test_every_person_does_every_exercise_with_either_arm_once() -> None:
 
 
 def test_windows_are_whole_overlap_by_half_and_stay_in_order() -> None:
-    recording = np.arange(260 * 6, dtype=np.float64).reshape(260, 6)
+    recording = np.arange(520 * 6, dtype=np.float64).reshape(520, 6)
     found = watch.windows(recording)
-    assert found.shape == (4, 6, 100)
-    for number, start in enumerate((0, 50, 100, 150)):
-        np.testing.assert_array_equal(found[number], recording[start : start + 100].T)
+    assert found.shape == (4, 6, 200)
+    for number, start in enumerate((0, 100, 200, 300)):
+        np.testing.assert_array_equal(found[number], recording[start : start + 200].T)
 
 
 def test_the_set_has_its_people_apart(found: Dataset) -> None:
-    assert found.in_shape == (6, 100) and found.classes == ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
+    assert found.in_shape == (6, 200) and found.classes == ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
     people = [set(found.groups_in(split)) for split in (found.train, found.validation, found.test)]
     assert [len(group) for group in people] == [6, 2, 2] and people[2] == {"9", "10"}
     assert not any(one & two for one, two in combinations(people, 2))
