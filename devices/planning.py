@@ -1,6 +1,6 @@
 """From a model, a device and a regime to a memory plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from devices.errors import InputError, unknown_name
 from devices.memory.arena import Arena, Placement, buffers_of, pack, place_on
 from devices.memory.paging import Paging, paging
 from devices.network import Network, Residual
-from devices.network.bits import ONE_STEP, Bits, QuantizerMemory
-from devices.network.partial import ALL, choice
+from devices.network.bits import FLOAT_BITS, ONE_STEP, Bits, QuantizerMemory
+from devices.network.partial import ALL, Choice, choice
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.ledger import Ledger, Moment
 from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
@@ -19,6 +19,8 @@ from devices.program.schedule import Schedule, Tensor
 from devices.trainability import obstacle
 
 DEFAULT_BLOCKS = "auto"
+FUSED = "bp-fused"
+"""By whose step a part is chosen that is to fit."""
 DEFAULT_HEAD = "lookahead"
 
 
@@ -153,11 +155,32 @@ def plan(
     network = (
         model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
     )
-    network = choice(train).of(network)
+    network = part_of(network, choice(train), step)
+    check_shares(network, bits)
     found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks)
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))
+
+
+def part_of(network: Network, part: Choice, step: Step) -> Network:
+    """The network of which ``part`` is trained; one that is chosen by what fits is so by ``bp-fused``."""
+
+    def fits(candidate: Network) -> bool:
+        peak = Ledger(schedule(FUSED, candidate, replace(step, fused=True)), step.alignment).peak_bytes
+        return step.limit_bytes is None or peak <= step.limit_bytes
+
+    return part.of(network, fits)
+
+
+def check_shares(network: Network, bits: Bits) -> None:
+    """Refuse shares of a layer whose codes follow from all of its weights. Raises InputError."""
+    for layer in network.layers:
+        if layer.is_shared and bits.weight_of(layer) < FLOAT_BITS and not bits.quantizer_of(layer).apart:
+            raise InputError(
+                f"--train: layer {layer.name}", got="a share of weights whose codes follow from all of them",
+                wanted="a method that codes each weight by itself", do="use --method lsq or fp32",
+            )  # fmt: skip
 
 
 def _maps_flash(device: Device) -> bool:

@@ -43,10 +43,21 @@ def assumptions(prepared: Prepared) -> tuple[str, ...]:
         found.append(ZEROTH_ORDER_ASSUMPTION)
     if not training.part.whole:
         found.append(
-            f"trained is {training.train}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}, "
-            "norms by their running statistics; before the first layer that is trained images pass one by one"
+            f"{_trained(prepared)}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}, norms by their "
+            "running statistics; before the first layer that is trained images pass one by one"
         )
     return tuple(found)
+
+
+def _trained(prepared: Prepared) -> str:
+    """What is trained of the network, in words."""
+    network, part = prepared.network, prepared.config.training.part
+    count = sum(x.trained_weights + x.biases * x.trained.biases for x in network.layers)
+    words = f"{count:,} of {prepared.whole.parameters:,} parameters are trained ({part.spec}"
+    if part.auto:
+        shares = (f"{x.name} {x.trained_weights:,} weights" for x in network.layers if x.trained_weights)
+        words += ": " + ", ".join(shares)
+    return f"{words})"
 
 
 def _float_assumptions(prepared: Prepared) -> tuple[str, ...]:

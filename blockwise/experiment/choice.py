@@ -69,7 +69,7 @@ class Heads:
                 return option
             if not self._can_train(planner, option, deciding):
                 continue
-            network = planner.config.training.part.of(option.network)
+            network = planner.part_of(option.network)
             plans = [planner.plan(network, regime) for regime in deciding]
             if any(plan.fits for plan in plans):
                 return option
@@ -81,7 +81,7 @@ class Heads:
         regimes = tuple(dict.fromkeys((*planner.config.training.regimes, *deciding)))
         key = option.head, regimes
         if key not in self._trainable:
-            network = planner.config.training.part.of(option.network)
+            network = planner.part_of(option.network)
             self._trainable[key] = not any(planner.obstacle(network, regime) for regime in regimes)
         return self._trainable[key]
 

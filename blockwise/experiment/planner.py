@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from blockwise.experiment.config import Config
 from devices.boards.profile import Device
 from devices.network import Network
-from devices.planning import Plan
+from devices.planning import Plan, part_of
 from devices.program.accountings import DEVICE
 from devices.program.made_once import Schedules
 from devices.program.regimes import BEST, Step, update_of
@@ -36,6 +36,10 @@ class Planner:
     def on(self, device: Device) -> "Planner":
         """The same for another board."""
         return replace(self, device=device)
+
+    def part_of(self, network: Network) -> Network:
+        """The network of which that is trained which the configuration says."""
+        return part_of(network, self.config.training.part, self.step(BEST))
 
     def update(self, regime: str) -> str:
         """When gradients are applied in ``regime``: in its plan, and in its training."""

@@ -18,8 +18,8 @@ from blockwise.system.notes import note
 from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
 from devices.errors import InputError
-from devices.planning import check_place
-from devices.program.regimes import find
+from devices.planning import check_place, check_shares
+from devices.program.regimes import PLAIN, find
 from devices.program.state import OPTIMIZER_STATES
 
 FLOAT_BYTES = 4
@@ -43,6 +43,7 @@ def prepare(
         check_place(board_too, config.training.frozen)
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
+    check_shares(prepared.network, prepared.step(PLAIN).bits)
     _ = prepared.accelerator
     if prepared.initial_taken is not None:
         note(prepared.initial_taken.sentence)

@@ -85,7 +85,7 @@ class Prepared:
     @cached_property
     def network(self) -> Network:
         """The network of which that is trained which the configuration says."""
-        return self.config.training.part.of(self.whole)
+        return self.planner.part_of(self.whole)
 
     # ------------------------------------------------------------------ plans
 

@@ -25,6 +25,7 @@ class Part:
     parameters: frozenset[str]  # of the blocks; heads are trained where their blocks are
     resting: tuple[str, ...]  # modules that work as deployed
     blocks: tuple[int, ...]  # of which anything is trained
+    shares: tuple[tuple[str, int, int], ...] = ()  # weights of which so many first outputs and inputs are
 
 
 class TrainableNet(nn.Module):

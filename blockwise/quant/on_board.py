@@ -18,7 +18,7 @@ class QuantizerOnBoard:
     """
 
     def __init__(self, quantizer: Quantizer) -> None:
-        self.quantizer = copy.deepcopy(quantizer).cpu().train()
+        self.quantizer = copy.deepcopy(quantizer).cpu().train().requires_grad_()
         self.keeps = quantizer.memory(quantizer.bits).kept > 0
 
     @staticmethod

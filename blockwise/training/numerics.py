@@ -12,6 +12,7 @@ from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
 from blockwise.nets.blocks import BlockNet, compiled
+from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules, stored_bytes
 from blockwise.training.directions import DirectionUpdater
 from blockwise.training.evaluate import accuracy_one_by_one
@@ -198,7 +199,7 @@ class IntegerNumerics:
 def _by_gradients(parameters: Iterable[nn.Parameter], net: BlockNet, options: TrainOptions) -> Updater:
     return Updater(
         (p for p in parameters if p.requires_grad), options.optimizer, fused=options.fused,
-        rules=ParameterRules.of(net), peak=options.learning_rate, schedule=options.schedule,
+        rules=holding(net, ParameterRules.of(net)), peak=options.learning_rate, schedule=options.schedule,
         weight_decay=options.weight_decay,
     )  # fmt: skip
 

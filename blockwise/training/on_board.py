@@ -21,6 +21,8 @@ from blockwise.training.sizes import SHARE
 from blockwise.training.tensors import own_quantizer, parameters_of, quantizes, weight_quantizer
 from blockwise.training.updater import Updater
 from devices.network import Layer
+from devices.network.ops import ShiftedNorm
+from devices.program.kernels import shares
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Optimizer, Pace
 from devices.program.kernels.zeroth_order import Directions
@@ -45,13 +47,15 @@ def machine_of(
     start, paces, firsts = {}, {}, {}
     constraints: dict[str, Callable[[Tensor], Tensor]] = {}
     for name, module in modules.items():
-        for what, value in (tensors_of(module) | frozen_tensors(module)).items():
+        layer = layers[name]
+        for what, value in (tensors_of(module, layer) | frozen_tensors(module, layer)).items():
             start[f"{name}.{what}"] = value
-        for what, parameters in parameters_of(module).items():
+        for what, parameters in parameters_of(module, layer).items():
             key = f"{name}.{what}"
             paces[key], firsts[key] = _pace(updater, parameters[0]), parameters[0]
             for i in range(len(STATES[optimizer])):
-                start[f"{key}.state{i + 1}"] = torch.cat([states(p, i) for p in parameters])
+                state = torch.cat([states(p, i) for p in parameters])
+                start[f"{key}.state{i + 1}"] = _as_trained(layer, what, state)
         quantizer = weight_quantizer(module)
         if quantizer is not None and type(quantizer).constrain is not Quantizer.constrain:
             constraints[f"{name}.weight"] = partial(_constrained, quantizer)
@@ -63,12 +67,18 @@ def machine_of(
     )  # fmt: skip
 
 
-def tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """What a board holds of a layer, by the names that plans have for it; flat copies."""
+def tensors_of(module: nn.Module, layer: Layer | None = None) -> dict[str, Tensor]:
+    """What a board holds of a layer, by the names that plans have for it; flat copies.
+
+    Of a ``layer`` of which a share is trained, or a shift, that is what is trained.
+    """
     found = {
-        what: torch.cat([p.detach().flatten() for p in ps]) for what, ps in parameters_of(module).items()
+        what: _as_trained(layer, what, torch.cat([p.detach().flatten() for p in ps]))
+        for what, ps in parameters_of(module, layer).items()
     }
-    if isinstance(module, ConstantNorm):
+    if layer is not None and isinstance(layer.op, ShiftedNorm):
+        found["running"], found["bias"] = _folded(module).chunk(2)
+    elif isinstance(module, ConstantNorm):
         found["running"] = torch.cat([module.scale, module.shift]).clone()
     elif getattr(module, "running_mean", None) is not None:
         found["running"] = torch.cat([module.running_mean, module.running_var])  # type: ignore[list-item]
@@ -85,14 +95,20 @@ def _directions(updater: DirectionUpdater, firsts: Mapping[str, nn.Parameter]) -
     return Directions(given.eps, lambda name, index: given.draw(numbers[id(firsts[name])], index, steps))
 
 
-def frozen_tensors(module: nn.Module) -> dict[str, Tensor]:
+def _as_trained(layer: Layer | None, what: str, value: Tensor) -> Tensor:
+    """A tensor of a layer as far as it is trained."""
+    shared = layer is not None and layer.is_shared and what == "weight"
+    return shares.trained(layer, value) if shared and layer is not None else value
+
+
+def frozen_tensors(module: nn.Module, layer: Layer) -> dict[str, Tensor]:
     """What a board would hold of a layer that is not trained, as plans call it; flat copies."""
     state, found = tensors_of(module), dict[str, Tensor]()
     quantizer = quantizes(module)
     if isinstance(module, Weighted):
         weight, trained, kept = state["weight"], state.get("step"), state.get("levels")
         codes, constants = on_board(quantizer).packed(weight, trained, kept) if quantizer else (weight, None)
-        found["codes"] = codes.flatten()
+        found["codes"] = shares.rest(layer, codes) if layer.is_shared else codes.flatten()
         found |= {} if constants is None else {"step": constants}
     elif quantizer is not None:
         own = own_quantizer(module)

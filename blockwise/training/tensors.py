@@ -5,13 +5,20 @@ from torch import nn
 from blockwise.layers.weighted import Weighted
 from blockwise.quant.layers import QuantActivation, QuantReLU, QuantWeighted, Shared, Signed
 from blockwise.quant.quantizer import Quantizer
+from devices.network import Layer
+from devices.network.ops import ShiftedNorm
 
 
-def parameters_of(module: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The trained tensors of a layer by what plans call them: scale and shift of a norm are its bias."""
+def parameters_of(module: nn.Module, layer: Layer | None = None) -> dict[str, list[nn.Parameter]]:
+    """The trained tensors of a layer by what plans call them: scale and shift of a norm are its bias.
+
+    Of a ``layer`` that is a shift alone, the shift is.
+    """
     quantizer = own_quantizer(module)
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     is_norm = weight is not None and not isinstance(module, Weighted)
+    if layer is not None and isinstance(layer.op, ShiftedNorm):
+        weight = None
     rows: dict[str, list[nn.Parameter | None]] = {
         "weight": [] if is_norm else [weight],
         "bias": [weight, bias] if is_norm else [bias],

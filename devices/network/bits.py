@@ -26,6 +26,7 @@ class QuantizerMemory:
     reads_value: bool = False  # whether its gradient needs the value before rounding
     reads_codes: bool = False  # whether its gradient needs the codes beside the mask
     by_filter: bool = True  # of weights: whether a filter's gradient is made of its own weights' alone
+    apart: bool = False  # of weights: whether a code follows from its weight and ``trained`` alone
     mask_bits: int = 0  # per weight in training: which of them are settled
     blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
     levels: int | None = None  # of activations: values in training that whoever reads codes needs; None: all
@@ -34,7 +35,7 @@ class QuantizerMemory:
 FIXED_LEVELS = QuantizerMemory()
 """Nothing: the levels are fixed (DoReFa)."""
 
-ONE_STEP = QuantizerMemory(trained=1, packed=1, reads_value=True)
+ONE_STEP = QuantizerMemory(trained=1, packed=1, reads_value=True, apart=True)
 """A trained step size (LSQ)."""
 
 

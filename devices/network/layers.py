@@ -45,7 +45,34 @@ class Layer:
     @property
     def learns(self) -> bool:
         """Whether it has weights or biases that are trained."""
-        return bool(self.weights * self.trained.weights + self.biases * self.trained.biases)
+        return bool(self.trained_weights + self.biases * self.trained.biases)
+
+    @property
+    def trained_outputs(self) -> int:
+        """Output channels of the weights that are trained."""
+        outputs = self.weights // self.filter_size if self.filter_size else 0
+        return outputs if self.trained.outputs is None else self.trained.outputs
+
+    @property
+    def trained_inputs(self) -> int:
+        """Input channels of one output that are trained."""
+        inputs = self.filter_size // self.kernel
+        return inputs if self.trained.inputs is None else min(inputs, self.trained.inputs)
+
+    @property
+    def trained_filter(self) -> int:
+        """Weights of one output channel that are trained."""
+        return self.trained_inputs * self.kernel
+
+    @property
+    def trained_weights(self) -> int:
+        """Weights that are trained."""
+        return self.trained_outputs * self.trained_filter if self.trained.weights else 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether only some channels of its weights are trained."""
+        return 0 < self.trained_weights < self.weights
 
     @property
     def kind(self) -> str:

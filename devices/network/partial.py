@@ -5,6 +5,8 @@
 ``blocks:A..B``    blocks A to B, counted from 1; ``blocks:A`` is one
 ``head``           the classifier: the last layer with weights
 ``bias``           biases, and scales and shifts of norms, of every layer
+``sparse:FILE``    shares of channels of some layers, and biases (:mod:`devices.network.sparse`)
+``sparse:auto``    as many of them as the board has room for (:func:`devices.network.sparse.greedy`)
 ``NAME,NAME ...``  layers by name, ``*`` and ``?`` for any letters; a unit's name stands for its layers
 
 What is not trained is as it is deployed: packed, norms by their running statistics as one scale and one
@@ -17,14 +19,20 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from devices.errors import InputError
+from devices.network import sparse
 from devices.network.layers import Block, Layer, Network
-from devices.network.ops import BatchNorm, FrozenNorm
+from devices.network.ops import BatchNorm, FrozenNorm, ShiftedNorm
 from devices.network.trained import BIASES, FROZEN, WHOLE, Trained
 
 ALL = "all"
 FLAG = "--train"
-FORMS = "all, last:N, blocks:A..B, head, bias or names of layers, such as stage3*,classifier*"
+FORMS = (
+    "all, last:N, blocks:A..B, head, bias, sparse:FILE, sparse:auto or names of layers, such as "
+    "stage3*,classifier*"
+)
 
+AUTO = "sparse:auto"
+Fits = Callable[[Network], bool]
 Chosen = dict[str, Trained]
 """Layer -> what of it is trained; a layer that is missing is frozen."""
 
@@ -35,20 +43,36 @@ class Choice:
 
     spec: str
     find: Callable[[Network], Chosen]
+    by_shares: bool = False  # norms of which anything is trained are shifts
+    auto: bool = False  # what is trained follows from what fits
 
     @property
     def whole(self) -> bool:
         """Whether it is all of the network."""
         return self.spec == ALL
 
-    def of(self, network: Network) -> Network:
-        """The network of which only this part is trained. Raises InputError where it is none of it."""
+    def of(self, network: Network, fits: Fits | None = None) -> Network:
+        """The network of which only this part is trained. Raises InputError where it is none of it.
+
+        ``fits`` says of a network whether its step has room on the board, for a part that is chosen by that.
+        """
         if self.whole:
             return network
+        if self.auto:
+            return self._largest(network, fits)
         chosen = self.find(network)
-        *early, last = (_restricted(block, chosen) for block in network.blocks)
+        *early, last = (_restricted(block, chosen, self.by_shares) for block in network.blocks)
         early = [block if block.learns else replace(block, head=()) for block in early]
         return replace(network, blocks=(*early, last))
+
+    def _largest(self, network: Network, fits: Fits | None) -> Network:
+        if fits is None:
+            raise _refused(self.spec, "a board on which it is chosen", "plan it for one")
+
+        def made(found: sparse.Sparse) -> Network:
+            return Choice(self.spec, found.find, by_shares=True).of(network)
+
+        return made(sparse.greedy(lambda found: fits(made(found)), network))
 
 
 def choice(spec: str) -> Choice:
@@ -67,6 +91,10 @@ def choice(spec: str) -> Choice:
         if not 1 <= first <= last:
             raise _refused(spec, "blocks:A..B with A from 1 and B not below A", "count blocks from 1")
         return Choice(spec, lambda network: _blocks(network, spec, first, last))
+    if spec == AUTO:
+        return Choice(spec, _everything, by_shares=True, auto=True)
+    if colon and kind == "sparse" and rest:
+        return Choice(spec, sparse.read(rest).find, by_shares=True)
     if colon or not spec or not all(spec.split(",")):
         raise _refused(spec, FORMS, "choose one of these")
     return Choice(spec, lambda network: _named(network, spec.split(",")))
@@ -128,13 +156,16 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
-def _restricted(block: Block, chosen: Chosen) -> Block:
-    return replace(block, layers=tuple(_with(x, chosen.get(x.name, FROZEN)) for x in block.layers))
+def _restricted(block: Block, chosen: Chosen, by_shares: bool) -> Block:
+    layers = (_with(layer, chosen.get(layer.name, FROZEN), by_shares) for layer in block.layers)
+    return replace(block, layers=tuple(layers))
 
 
-def _with(layer: Layer, trained: Trained) -> Layer:
+def _with(layer: Layer, trained: Trained, by_shares: bool) -> Layer:
     """A norm by statistics of the batch that is not trained is its running ones: a scale and a shift."""
     op = layer.op
     if isinstance(op, BatchNorm) and op.tracks and not trained.biases:
         op = FrozenNorm(op.channels)
+    elif isinstance(op, BatchNorm) and by_shares:
+        op = ShiftedNorm(op.channels)
     return replace(layer, op=op, trained=trained)

@@ -163,7 +163,7 @@ class Lowering(UpdateLowering):
 
     def _filter_gradient(self, layer: Layer, weights: Parameter) -> str:
         """Room for the gradient of one filter."""
-        name, size = f"{weights.latent}.gradient", (layer.filter_size,)
+        name, size = f"{weights.latent}.gradient", (layer.trained_filter,)
         return self._declare(name, size, FLOAT_BITS, cat.WEIGHT_GRADIENTS, weights.owner)
 
     def _emit_backward(

@@ -60,15 +60,29 @@ class SavingLowering:
         self, layer: Layer, row: Row, sources: Sequence[Operand], output: str
     ) -> tuple[tuple[str, str], ...]:
         """Remember what the backward pass reads; returns the tensors made only for it, by role."""
-        extras = self._extras(layer, row)
+        extras = self._extras(layer, row) | self._part(layer, sources)
         available: dict[str, tuple[Operand, ...]] = {
             "input": tuple(sources),
             "output": (Stored(output),),
             "labels": (self.values.outputs[LABELS],) if LABELS in self.values.outputs else (),
             **{what: tuple(map(Stored, names)) for what, names in extras.items()},
         }
+        if "part" in extras:
+            available["input"] = available["part"]
         self.saved[layer.name] = tuple((what, x) for what in self._saves(layer, row) for x in available[what])
         return tuple((what, name) for what, names in extras.items() for name in names)
+
+    def _part(self, layer: Layer, sources: Sequence[Operand]) -> dict[str, tuple[str, ...]]:
+        """Room for the input channels that a share of the weights reads, where they lie as they are read."""
+        count, whole = layer.trained.inputs, sources[0]
+        if not layer.trained.weights or count is None or not isinstance(whole, Stored):
+            return {}
+        tensor = self.program.declared(whole.tensor)
+        shape = (self.batch, count, *tensor.shape[2:])
+        name = self._declare(f"{layer.name}.part", shape, tensor.bits, ACTIVATION, self._owners[layer.name])
+        self.values.levels[name] = self.values.levels.get(whole.tensor, ())
+        self.values.makers[name] = self.values.makers.get(whole.tensor, "")
+        return {"part": (name,)}
 
     def _saves(self, layer: Layer, row: Row) -> tuple[str, ...]:
         """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
@@ -77,8 +91,8 @@ class SavingLowering:
         if not self.table.packs or "mask" not in row.saves:
             return row.saves
         # The gradient of a trained step size needs the value before rounding.
-        reads_value = self.bits.activations.reads_value and layer.trained.weights
-        reads_codes = self.bits.activations.reads_codes and layer.trained.weights
+        reads_value = self.bits.activations.reads_value and layer.trained.levels
+        reads_codes = self.bits.activations.reads_codes and layer.trained.levels
         if layer.precision == "skip" and self.bits.skips_floats:
             return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
         if self.bits.activation_of(layer) == FLOAT_BITS:  # a float ReLU's output tells its mask

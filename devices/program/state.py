@@ -48,10 +48,10 @@ class State:
         """The layer's trained parameters: weights, biases or a norm's affine pair, step sizes."""
         rows = []
         if layer.trained.weights:
-            rows.append(("weight", layer.weights, cat.LATENT_WEIGHTS))
+            rows.append(("weight", layer.trained_weights, cat.LATENT_WEIGHTS))
         if layer.trained.biases:
             rows.append(("bias", layer.biases, cat.LATENT_WEIGHTS))
-        if self.steps and layer.trained.weights:
+        if self.steps and layer.trained.levels:
             quantizer = self.bits.quantizer_of(layer)
             trained = quantizer.trained * (layer.code_block if quantizer.blocks else 1)
             rows.append(("step", trained, cat.NORM_AND_QUANTIZER))
@@ -92,7 +92,7 @@ class State:
         quantizer = self.bits.quantizer_of(layer)
         kept = quantizer.kept * (layer.shape[0] if quantizer.per_channel else 1)
         rows = [("running", layer.buffers, FLOAT_BITS)] if layer.trained.biases else []
-        if layer.trained.weights:
+        if layer.trained.levels:
             rows.append(("levels", kept, FLOAT_BITS))
             rows.append(("settled", layer.weights if quantizer.mask_bits else 0, quantizer.mask_bits))
         if self.counts and layer.op.batch_statistics:
@@ -123,14 +123,13 @@ class State:
         values = quantizer.packed * (layer.shape[0] if quantizer.per_channel else 1)
         if quantizer.blocks:  # a codebook of blocks
             values *= layer.code_block
-        rows = []
-        if layer.trained.weights is trained:
-            rows.append(("codes", codes, bits, cat.PACKED_WEIGHTS))
+        taken = layer.trained_weights if layer.is_shared else codes * layer.trained.weights
+        rows = [("codes", taken if trained else codes - taken, bits, cat.PACKED_WEIGHTS)]
         if layer.trained.biases is trained:
             # running statistics and affine pair fold into a scale and a shift
-            folded = ("folded", layer.buffers, FLOAT_BITS, cat.NORM_AND_QUANTIZER)
+            folded = ("folded", layer.op.folded, FLOAT_BITS, cat.NORM_AND_QUANTIZER)
             rows.append(folded if layer.buffers else ("bias", layer.biases, FLOAT_BITS, cat.PACKED_WEIGHTS))
-        if layer.trained.weights is trained:
+        if layer.trained.levels is trained:
             rows.append(("step", values, FLOAT_BITS, cat.NORM_AND_QUANTIZER))
         return tuple(
             self.program.tensor(f"{layer.name}.{what}.{suffix}", (elements,), width, category, owner, **place)

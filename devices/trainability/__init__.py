@@ -23,6 +23,13 @@ def obstacle(
     ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
+    if any(layer.is_shared for layer in network.layers) and (
+        found.form or found.one_by_one or found.perturbs
+    ):
+        return Obstacle(
+            "shares of a layer's channels", f"regime {regime}", "shares of channels by --train sparse",
+            "whole layers, for weights are packed layer by layer", "use bp or local, or whole layers",
+        )  # fmt: skip
     layers = _trained_layers(network, found)
     if found.form:
         return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks)

@@ -18,7 +18,7 @@ from blockwise.models.style import restyle
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.modules import modules_of
-from blockwise.nets.partial import restrict
+from blockwise.nets.partial import holding, restrict
 from blockwise.quant import Quantizer
 from blockwise.quant.layers import QuantActivation, QuantReLU
 from blockwise.training import float_regime
@@ -29,7 +29,7 @@ from blockwise.training.options import Perturbation, TrainOptions
 from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
-from devices.network import Residual
+from devices.network import Layer, Residual
 from devices.network.partial import choice
 from devices.program.execute import Memory, execute
 from devices.program.kernels.machine import FloatMachine
@@ -149,7 +149,7 @@ class OneStep:
             [p for p in net.parameters() if p.requires_grad],
             self.optimizer,
             fused=self.fused,
-            rules=quant.ParameterRules.of(net),
+            rules=holding(net, quant.ParameterRules.of(net)),
             peak=0.05,
         )
         updater.set_learning_rate(0.05)
@@ -195,7 +195,7 @@ class OneStep:
         if len(net) > 1 and find(self.regime).heads:
             machine.loss_weights = {f"{net.last_units[-1]}.head.loss": net.loss_weight(len(net) - 1)}
         modules = dict(modules_of(chain, net, plan.layers))
-        start = _state(modules)
+        start = _state(modules, plan.layers)
         codes, drops = Codes(machine, modules), dropping(machine, modules)
         for phase in phases:
             if len(phases) > 1:
@@ -211,7 +211,7 @@ class OneStep:
         codes.close()
         for handle in drops:
             handle.remove()
-        after = {name: v for name, v in _state(modules).items() if name in plan.tensors}
+        after = {name: v for name, v in _state(modules, plan.layers).items() if name in plan.tensors}
         offsets = offsets or pack(buffers_of(plan, 8), 8).offsets
         memory = execute(plan, offsets, machine, codes.compare)
         board = {name: _read(machine, memory, name) for name in after}
@@ -287,8 +287,8 @@ def dropping(machine: FloatMachine, modules: Mapping[str, nn.Module]) -> list[Re
     return handles
 
 
-def _state(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
-    return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m).items()}
+def _state(modules: Mapping[str, nn.Module], layers: Mapping[str, Layer]) -> dict[str, torch.Tensor]:
+    return {f"{n}.{w}": v.clone() for n, m in modules.items() for w, v in tensors_of(m, layers[n]).items()}
 
 
 def _read(machine: FloatMachine, memory: Memory, name: str) -> torch.Tensor:

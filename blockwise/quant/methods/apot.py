@@ -122,7 +122,7 @@ class APoTWeight(APoTActivation):
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
         """The threshold; by mean and deviation all weights have a part in each one's gradient."""
-        return replace(ONE_STEP, by_filter=False)
+        return replace(ONE_STEP, by_filter=False, apart=False)
 
 
 METHOD = Method(

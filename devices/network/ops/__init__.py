@@ -14,7 +14,14 @@ from devices.network.ops.dropout import ChannelDropout, Dropout
 from devices.network.ops.linear import Linear
 from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
 from devices.network.ops.mul import Mul
-from devices.network.ops.norms import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, RecomputedBatchNorm
+from devices.network.ops.norms import (
+    BatchNorm,
+    FrozenNorm,
+    GroupNorm,
+    LayerNorm,
+    RecomputedBatchNorm,
+    ShiftedNorm,
+)
 from devices.network.ops.op import Op, Unknown, weights_to_a_code
 from devices.network.ops.pad import Pad, Shortcut
 from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
@@ -49,6 +56,7 @@ __all__ = [
     "ReLU",
     "RecomputedBatchNorm",
     "Row",
+    "ShiftedNorm",
     "Shortcut",
     "Sigmoid",
     "SimilarityLoss",
@@ -72,6 +80,7 @@ OPS: list[type[Op]] = [
     GroupNorm,
     LayerNorm,
     FrozenNorm,
+    ShiftedNorm,
     ReLU,
     LeakyReLU,
     Swish,

@@ -167,3 +167,25 @@ class FrozenNorm(Op):
     def buffers(self) -> int:
         """The constants."""
         return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class ShiftedNorm(FrozenNorm):
+    """A constant scale for each channel, and a shift that is trained: a bias behind its layer."""
+
+    kind = "shifted_norm"
+
+    @property
+    def biases(self) -> int:
+        """The shifts."""
+        return self.channels
+
+    @property
+    def buffers(self) -> int:
+        """The scales."""
+        return self.channels
+
+    @property
+    def folded(self) -> int:
+        """Both."""
+        return 2 * self.channels

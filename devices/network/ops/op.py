@@ -109,6 +109,11 @@ class Op:
         return 0
 
     @property
+    def folded(self) -> int:
+        """Constants of a norm as deployed: scales and shifts, in elements."""
+        return self.buffers
+
+    @property
     def filter_size(self) -> int:
         """Weight elements of one output channel."""
         return 0

@@ -49,7 +49,7 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
         return
     _, trained, kept = machine.state_of(frame)
     g = g.view(len(g), *frame.layer.shape)
-    if not frame.layer.trained.weights:
+    if not frame.layer.trained.levels:
         pools.put_gradient(frame, _through_constants(frame, quantizer, g, trained))
         return
     mask = frame.raw("saved mask").bool() if frame.has("saved mask") else None

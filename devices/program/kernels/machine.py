@@ -50,6 +50,8 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("group_norm", "backward"): norms.backward,
     ("frozen_norm", "forward"): norms.forward,
     ("frozen_norm", "backward"): norms.backward,
+    ("shifted_norm", "forward"): norms.forward,
+    ("shifted_norm", "backward"): norms.backward,
     ("layer_norm", "forward"): norms.forward,
     ("layer_norm", "backward"): norms.backward,
     ("relu", "forward"): activations.forward,
@@ -226,7 +228,7 @@ def _by_role(frame: Frame) -> dict[str, Tensor]:
 def _folded(layer: Layer, state: Mapping[str, Tensor]) -> Tensor:
     """Running statistics and the affine pair as one scale and one shift."""
     if isinstance(layer.op, FrozenNorm):
-        return state["running"]
+        return torch.cat([state[what] for what in ("running", "bias") if what in state])
     mean, variance = state["running"].view(2, -1)
     pair = state.get("bias", torch.cat([torch.ones_like(mean), torch.zeros_like(mean)]))
     gamma, beta = pair.view(2, -1)

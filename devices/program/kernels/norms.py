@@ -64,8 +64,10 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     g, op = frame.value("gradient"), frame.layer.op
     g = g.view(len(g), *frame.layer.shape)
     if isinstance(op, FrozenNorm):
-        constants = frame.raw("folded" if frame.has("folded") else "running")
-        pools.put_gradient(frame, g * _pair(constants, g, op)[0])
+        constants = frame.raw("folded" if frame.has("folded") else "running")[: op.channels]
+        if frame.makes("bias gradient"):
+            frame.put("bias gradient", g.sum([d for d in range(g.ndim) if d != 1]))
+        pools.put_gradient(frame, g * constants.view(1, -1, *[1] * (g.ndim - 2)))
         return
     y = frame.raw("saved output").view(g.shape)
     if frame.has("bias"):
@@ -89,7 +91,9 @@ def derived(layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tenso
     if "folded" in parameters:
         return affine(x, parameters["folded"], op)
     if isinstance(op, FrozenNorm):
-        return affine(x, parameters["running"], op)
+        return affine(
+            x, torch.cat([parameters[what] for what in ("running", "bias") if what in parameters]), op
+        )
     if "running" in parameters:
         assert isinstance(op, BatchNorm)
         x = _by_running(x, parameters["running"], op.eps)

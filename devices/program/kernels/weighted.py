@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.execute.frame import Frame, Parameters
+from devices.program.kernels import shares
 from devices.program.kernels.pullback import pulled
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 def forward(machine: "FloatMachine", frame: Frame) -> None:
     """Sums of products, into an accumulator of 32 bits."""
     (x,) = frame.values("input")
+    if frame.makes("part"):
+        frame.put("part", frame.raw("input")[:, : frame.layer.trained.inputs])
     out = _product(frame.layer, x, _weights(machine, frame, moves=frame.makes("levels")))
     frame.put("output", _biased(out, frame.raw("bias") if frame.has("bias") else None))
 
@@ -41,7 +44,7 @@ def input_gradient(machine: "FloatMachine", frame: Frame) -> None:
 def weight_gradient(machine: "FloatMachine", frame: Frame) -> None:
     """Gradients of latent weights, biases and the quantizer's values."""
     (x,), g = frame.values("saved input"), frame.value("gradient")
-    found = pulled(lambda w: _product(frame.layer, x, w), _shape(frame.layer), g)
+    found = _of_products(frame, x, g)
     if frame.makes("bias gradient"):
         bias_gradient(machine, frame)
     if frame.makes("weight"):
@@ -59,15 +62,34 @@ def bias_gradient(machine: "FloatMachine", frame: Frame) -> None:
     frame.put("bias gradient", maps.sum([d for d in range(maps.ndim) if d != 1]))
 
 
+def _of_products(frame: Frame, x: Tensor, g: Tensor) -> Tensor:
+    """The gradient of the weights that are multiplied, as far as they are trained: outputs first."""
+    layer = frame.layer
+    if layer.is_shared:
+        part = shares.part_of(layer)
+        x, g = x[:, : _read(part)], _maps(frame, g)[:, : layer.trained_outputs]
+        layer = part
+    return pulled(lambda w: _product(layer, x, w), shares.shape_of(layer), g)
+
+
+def _read(layer: Layer) -> int:
+    op = layer.op
+    assert isinstance(op, Conv | Linear)
+    return op.in_channels if isinstance(op, Conv) else op.in_features
+
+
 def _to_latent(
     machine: "FloatMachine", frame: Frame, gradient: Tensor, latent: Tensor
 ) -> tuple[Tensor, Tensor | None]:
     """From the gradient of quantized weights to that of latent ones, and of the quantizer's values."""
-    quantizer = machine.quantizers.get(frame.operation.layer)
+    quantizer, layer = machine.quantizers.get(frame.operation.layer), frame.layer
     if quantizer is None:
         return gradient, None
     _, trained, kept = machine.state_of(frame)
-    return quantizer.weight_gradient(gradient, latent, trained, kept)
+    if not layer.is_shared:
+        return quantizer.weight_gradient(gradient, latent, trained, kept)
+    gradient, latent = (shares.joined(layer, x, None) for x in (gradient, latent))
+    return shares.trained(layer, quantizer.weight_gradient(gradient, latent, trained, kept)[0]), None
 
 
 def _step_by_filter(machine: "FloatMachine", frame: Frame, gradients: Tensor) -> None:
@@ -103,7 +125,7 @@ def derived(
     if "codes" in parameters:
         weights = _deployed(machine, frame, layer, parameters["codes"], parameters.get("step"))
     elif frame.operation.at_rest:
-        weights = parameters["weight"].view(_shape(layer))
+        weights = parameters["weight"].view(shares.shape_of(layer))
     else:
         state = parameters["weight"], parameters.get("step"), parameters.get("levels")
         weights, _ = _from_latent(machine, frame, layer, state)
@@ -113,6 +135,8 @@ def derived(
 def _weights(machine: "FloatMachine", frame: Frame, *, moves: bool = False) -> Tensor:
     """The weights that are multiplied; each filter's codes pass through the scratch."""
     layer = frame.layer
+    if layer.is_shared:
+        return _of_share(machine, frame, layer).view(shares.shape_of(layer))
     if frame.has("codes"):
         constants = frame.raw("step") if frame.has("step") else None
         return _deployed(machine, frame, layer, frame.raw("codes"), constants)
@@ -130,11 +154,23 @@ def _from_latent(
     """Quantized weights of a layer's ``state``, and what its quantizer keeps behind them."""
     (latent, trained, kept), quantizer = state, machine.quantizers.get(layer.name)
     if quantizer is None:
-        return latent.view(_shape(layer)), None
+        return latent.view(shares.shape_of(layer)), None
     found = quantizer.weights(latent, trained, kept, moves=moves)
     if found.codes is not None:
         _through_scratch(frame, layer, found.codes)
-    return found.floats.view(_shape(layer)), found.kept
+    return found.floats.view(shares.shape_of(layer)), found.kept
+
+
+def _of_share(machine: "FloatMachine", frame: Frame, layer: Layer) -> Tensor:
+    """Weights of which some are latent and the others codes, all by the same constants."""
+    quantizer = machine.quantizers.get(layer.name)
+    latent, trained, kept = machine.state_of(frame)
+    if quantizer is None:
+        return shares.joined(layer, latent, frame.raw("codes"))
+    made = quantizer.weights(shares.joined(layer, latent, None), trained, kept, moves=False)
+    assert made.codes is not None
+    codes = shares.joined(layer, shares.trained(layer, made.codes.flatten()), frame.raw("codes"))
+    return quantizer.unpacked(_through_scratch(frame, layer, codes), trained)
 
 
 def _deployed(
@@ -143,8 +179,8 @@ def _deployed(
     """Packed weights as floats."""
     quantizer = machine.quantizers.get(layer.name)
     if quantizer is None:
-        return codes.view(_shape(layer))
-    return quantizer.unpacked(_through_scratch(frame, layer, codes), constants).view(_shape(layer))
+        return codes.view(shares.shape_of(layer))
+    return quantizer.unpacked(_through_scratch(frame, layer, codes), constants).view(shares.shape_of(layer))
 
 
 def _through_scratch(frame: Frame, layer: Layer, codes: Tensor) -> Tensor:
@@ -153,14 +189,6 @@ def _through_scratch(frame: Frame, layer: Layer, codes: Tensor) -> Tensor:
     if not own or codes.numel() != layer.weights:  # a code for several weights
         return codes
     return frame.through(own[0], codes.reshape(-1, layer.filter_size)).reshape(codes.shape)
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    op = layer.op
-    if isinstance(op, Conv):
-        return (op.channels, op.in_channels // op.groups, *op.kernel)
-    assert isinstance(op, Linear)
-    return (op.features, op.in_features)
 
 
 def _product(layer: Layer, x: Tensor, weights: Tensor) -> Tensor:

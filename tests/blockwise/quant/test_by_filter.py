@@ -37,3 +37,15 @@ def test_it_is_exactly_where_the_method_says_so(name, bits):
         after = gradient_of_first(quantizer, 0.1 * others, elsewhere)
         alone = torch.allclose(before, after, rtol=1e-6, atol=0)
         assert alone == quantizer.memory(bits).by_filter, shape
+
+
+@pytest.mark.parametrize(("name", "bits"), CASES)
+def test_weights_that_are_said_to_have_codes_of_their_own_keep_them_whatever_the_others_do(name, bits):
+    quantizer = quant.make(name, bits, "weight", (6, 16))
+    weights = 0.1 * torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
+    quantizer(weights)
+    quantizer.eval()
+    others = weights.clone()
+    others[:, 8:] *= 7
+    same = torch.equal(quantizer(weights)[:, :8], quantizer(others)[:, :8])
+    assert same or not quantizer.memory(bits).apart

@@ -64,6 +64,47 @@ def test_so_it_is_of_a_part_that_goes_along_directions(regime):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("regime", ["bp", "bp-fused", "bp-micro", "local"])
+def test_so_it_is_for_shares_of_channels(regime, tmp_path):
+    path = tmp_path / "part.toml"
+    path.write_text('biases = 4\n[weights]\n"*conv2" = 0.5\n"stage3*conv1" = {inputs = 0.3, outputs = 0.6}\n')
+    for method, optimizer in (("lsq", "adam"), ("fp32", "sgd-momentum")):
+        step = OneStep(regime, method=method, optimizer=optimizer, model="resnet8", train=f"sparse:{path}")
+        assert step.run() < TOLERANCE, (method, step.worst())
+        assert step.flips == 0
+
+
+@pytest.mark.slow
+def test_biases_behind_frozen_weights_are_shifts_in_every_form(tmp_path):
+    path = tmp_path / "part.json"
+    path.write_text('{"biases": "all"}')
+    for regime, norm in (
+        ("bp", "batch"),
+        ("local-resident", "batch"),
+        ("bp-best", "none"),
+        ("local", "group"),
+    ):
+        step = OneStep(regime, method="lsq", norm=norm, model="resnet8", train=f"sparse:{path}")
+        assert step.run() < TOLERANCE, (regime, step.worst())
+
+
+@pytest.mark.slow
+def test_channels_that_are_not_trained_keep_their_bits_under_weight_decay(digits, tmp_path):
+    path = tmp_path / "part.toml"
+    path.write_text('[weights]\n"conv3*" = {inputs = 0.5, outputs = 0.25}\n')
+    for regime in ("bp", "bp-fused"):
+        net = build(f"sparse:{path}", regime)
+        before = net.state_dict()["bodies.2.0.conv.weight"].clone()
+        options = replace(OPTIONS, epochs=1, weight_decay=0.1, fused=regime == "bp-fused")
+        Run(net, digits, make_regime(regime, 1), options).train()
+        moved = net.state_dict()["bodies.2.0.conv.weight"] != before
+        outputs, inputs = (n // 4 if side == 0 else n // 2 for side, n in enumerate(before.shape[:2]))
+        assert moved[:outputs, :inputs].all()
+        assert not moved[outputs:].any()
+        assert not moved[:, inputs:].any()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", shown(SPECS, "bias"))
 @pytest.mark.parametrize("norm", shown(("batch", "batch-recompute", "group", "frozen", "none"), "group"))
 def test_so_it_is_for_every_norm_and_part(norm, spec):

@@ -4,10 +4,11 @@ import pytest
 from tiny import NETWORK
 
 from devices.errors import InputError
-from devices.network import Network
-from devices.network.ops import BatchNorm, FrozenNorm
-from devices.network.partial import choice
-from devices.network.trained import BIASES, FROZEN, WHOLE
+from devices.network import IMAGES, Block, Layer, Network
+from devices.network.ops import BatchNorm, Conv, FrozenNorm, ShiftedNorm
+from devices.network.partial import Choice, choice
+from devices.network.sparse import Sparse
+from devices.network.trained import BIASES, FROZEN, WHOLE, Trained
 
 
 def trained(network: Network) -> list[str]:
@@ -74,3 +75,47 @@ def test_what_is_no_part_of_this_network_is_refused_in_one_line(spec):
     with pytest.raises(InputError, match="--train") as caught:
         choice(spec).of(NETWORK)
     assert "\n" not in str(caught.value)
+
+
+def asked(tmp_path, text: str, name: str = "part.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return choice(f"sparse:{path}")
+
+
+def test_a_file_says_shares_of_channels_and_biases(tmp_path):
+    found = asked(tmp_path, 'biases = 2\n[weights]\nconv2 = 0.5\n"lin*" = {outputs = 0.7}\n').of(NETWORK)
+    layers = {layer.name: layer for layer in found.layers}
+    assert layers["conv2"].trained == Trained(biases=False, levels=False, inputs=2)
+    assert layers["linear"].trained == Trained(levels=False, outputs=2)
+    assert (layers["conv2"].trained_weights, layers["linear"].trained_weights) == (4 * 2 * 9, 2 * 64)
+    assert (layers["norm2"].op, layers["norm1"].op) == (ShiftedNorm(4), FrozenNorm(4))
+    assert layers["relu2"].trained == FROZEN
+    same = '{"biases": 2, "weights": {"conv2": 0.5, "lin*": {"outputs": 0.7}}}'
+    assert asked(tmp_path, same, "part.json").of(NETWORK) == found
+
+
+def test_of_a_depthwise_layer_a_share_is_of_its_channels():
+    depthwise = Layer("deep", Conv.square(8, 8, groups=8), (IMAGES,), (8, 4, 4))
+    network = Network((8, 4, 4), (Block("A", (depthwise,), ()),))
+    (found,) = Choice("", Sparse((("deep", 0.25, 1.0),)).find, by_shares=True).of(network).layers
+    assert (found.trained_outputs, found.trained_inputs, found.trained_weights) == (2, 1, 2 * 9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "shares = 1", "weights = 3", "[weights]\nconv2 = 0", "[weights]\nconv2 = 1.5", "biases = -1",
+        "biases = 'some'", "[weights]\nconv2 = {rows = 0.5}", "[weights]\nconv9 = 0.5", "biases = 0",
+        "weights = ", "[weights]\nconv2 = true",
+    ],
+)  # fmt: skip
+def test_what_no_file_may_say_is_refused_in_one_line(tmp_path, text):
+    with pytest.raises(InputError, match="--train sparse") as caught:
+        asked(tmp_path, text).of(NETWORK)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(InputError, match=r"--train sparse:nowhere\.toml: got No such file"):
+        choice("sparse:nowhere.toml")

@@ -11,6 +11,7 @@ from devices.network import Layer
 from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
 from devices.network.ops import View
 from devices.network.partial import choice
+from devices.planning import part_of
 from devices.program.categories import LATENT_WEIGHTS, PACKED_WEIGHTS
 from devices.program.ledger import Ledger
 from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, schedule, update_of
@@ -54,6 +55,16 @@ RELU2 = (BIAS + 32, 256 + 8 + 256 + 8 + 64)
 LINEAR_INPUT = (BIAS + 64 + 32, 264 + 264 + 12 + 256)
 
 
+# sparse: half of conv2's input channels (2 of 4) and linear's 3 biases: 75 with momentum. Frozen are A,
+# the other half of conv2 (72 at 4 bits), norm2 as a scale and a shift, and linear's codes (192).
+FROZEN_SPARSE = FROZEN_A + 36 + 32 + 192
+TRAINED_SPARSE = 2 * 75 * 4
+# At conv2's weight gradient: all gradients; of relu1's codes the 2 channels (16), conv2's gradient 256.
+SHARE = (TRAINED_SPARSE + 75 * 4, 16 + 256)
+# When relu2 has made its codes: those 16, its sums 256, mask 8 and codes 64, the label.
+RELU2_SPARSE = (TRAINED_SPARSE, 16 + 256 + 8 + 64 + 1)
+
+
 def _plain(layer: Layer) -> Layer:
     return replace(layer, op=View()) if layer.op.normalises else layer
 
@@ -94,6 +105,15 @@ def test_the_peak_of_the_classifier_alone_is_the_sum_made_by_hand(batch):
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_peak_of_biases_is_the_largest_of_the_sums_made_by_hand(batch):
     assert peak("bp", "bias", batch) == max(at(x, batch) for x in (NORM1, RELU2, LINEAR_INPUT))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_peak_of_a_share_of_channels_is_the_larger_of_the_sums_made_by_hand(batch, tmp_path):
+    path = tmp_path / "half.toml"
+    path.write_text("biases = 1\nweights = {conv2 = 0.5}\n")
+    largest = max(at(SHARE, batch), at(RELU2_SPARSE, batch))
+    assert peak("bp", f"sparse:{path}", batch) == FROZEN_SPARSE + largest
+    assert peak("bp", f"sparse:{path}", batch, frozen="flash") == largest
 
 
 def test_what_lies_in_flash_is_what_would_lie_in_ram():
@@ -145,6 +165,33 @@ def test_zeroth_order_moves_what_is_trained_and_a_hybrid_without_that_in_front_i
     assert moved == {"norm1.bias", "norm2.bias", "linear.bias"}
     network, step = choice("head").of(NETWORK), Step(2)
     assert schedule("zo-hybrid", network, step) == schedule("bp", network, step)
+
+
+def test_what_is_chosen_by_itself_fits_and_leaves_no_room_for_more(tmp_path):
+    bits = Bits(4, 4, 8)
+    step = Step(8, "sgd-momentum", bits, alignment=1)
+    whole = Ledger(schedule("bp-fused", NETWORK, step), 1).peak_bytes
+    weights = []
+    for limit in range(3_000, whole + 1_000, 500):
+        found = part_of(NETWORK, choice("sparse:auto"), replace(step, limit_bytes=limit))
+        assert Ledger(schedule("bp-fused", found, step), 1).peak_bytes <= limit
+        weights.append(sum(layer.trained_weights for layer in found.layers))
+    assert weights == sorted(weights)
+    assert weights[0] == 192
+    assert weights[-1] == 36 + 144 + 192
+    assert len(set(weights)) > 3
+    with pytest.raises(InputError, match="sparse"):
+        part_of(NETWORK, choice("sparse:auto"), replace(step, limit_bytes=500))
+
+
+def test_shares_are_refused_where_codes_follow_from_all_weights_of_a_layer(tmp_path):
+    path = tmp_path / "half.json"
+    path.write_text('{"weights": {"conv2": 0.5}}')
+    devices.plan(NETWORK, "stm32", train=f"sparse:{path}")
+    with pytest.raises(InputError, match="codes each weight by itself"):
+        devices.plan(NETWORK, "stm32", train=f"sparse:{path}", weights=FIXED_LEVELS)
+    with pytest.raises(InputError, match="local-resident: got shares of channels"):
+        devices.plan(NETWORK, "stm32", train=f"sparse:{path}", regime="local-resident")
 
 
 def test_the_plan_of_a_part_is_asked_for_by_two_words():
