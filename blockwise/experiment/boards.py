@@ -51,7 +51,7 @@ def on_boards(prepared: Prepared, devices: Iterable[Device]) -> BoardsResult:
     A head that is left open is chosen for each regime and board as if nothing else were asked for.
     """
     config = prepared.config
-    rows = tuple(_row(prepared, device) for device in sorted(devices, key=_by_ram))
+    rows = tuple(_row(prepared, device) for device in sorted(devices, key=by_ram))
     network = prepared.heads.option(prepared.heads.smallest(prepared.planner)).network
     bits = "fp32" if config.is_float else f"W{config.weight_bits}A{config.activation_bits}"
     return BoardsResult(
@@ -64,15 +64,17 @@ def beside(prepared: Prepared) -> tuple[BoardRow, ...]:
     """The network as it is trained, on its own board and on those beside it; nothing where there is none."""
     if not prepared.other_devices:
         return ()
-    devices = sorted((prepared.device, *prepared.other_devices), key=_by_ram)
-    regimes, chosen = prepared.config.training.regimes, prepared.chosen
+    devices = sorted((prepared.device, *prepared.other_devices), key=by_ram)
+    regimes = prepared.config.training.regimes
+    chosen = replace(prepared.chosen, network=prepared.network)
     planners = map(prepared.planner.on, devices)
     return tuple(
         row_of(planner.device, [on_board(planner, chosen, name) for name in regimes]) for planner in planners
     )
 
 
-def _by_ram(device: Device) -> tuple[int, str]:
+def by_ram(device: Device) -> tuple[int, str]:
+    """What boards are ordered by: of no board a price is known."""
     return device.usable_bytes, device.name
 
 

@@ -11,6 +11,7 @@ from blockwise.experiment.boards import beside
 from blockwise.experiment.changes import changes
 from blockwise.experiment.config import Config
 from blockwise.experiment.described import config_of, data_of, device_of, model_of, paper_accounting
+from blockwise.experiment.everywhere import everywhere
 from blockwise.experiment.planned import baselines, planned_row
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
@@ -72,6 +73,7 @@ def _planned(prepared: Prepared) -> Result:
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
         boards=beside(prepared),
+        everywhere=everywhere(prepared),
         changes=changes(prepared, regimes),
         config=config_of(prepared),
         assumptions=assumptions(prepared),

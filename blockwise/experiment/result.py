@@ -217,6 +217,7 @@ class Result:
     created: str  # ISO 8601, UTC
     initial: Taken | None = None  # trained weights that it started from
     boards: tuple[BoardRow, ...] = ()  # the same network on several, where more than one was asked for
+    everywhere: tuple[BoardRow, ...] = ()  # and on every board that is built in
     changes: tuple[Change, ...] = ()  # with which regimes that do not fit need less
     files: dict[str, str] = field(default_factory=dict)  # what -> file name within the out folder
     schema_version: int = SCHEMA_VERSION

@@ -10,13 +10,34 @@ from blockwise.experiment.result import SCHEMA_VERSION, Result
 from blockwise.system.files import atomic_write
 from devices.errors import InputError
 
+LONG_LISTS = ("timeline", "tensors", "layers")
+"""Of a regime: a row for each operation, tensor and layer of its step."""
+MARK = "\0list "
+"""Stands for a list until it is put in; no name has such a letter."""
+
 SUPPORTED_VERSIONS = (SCHEMA_VERSION,)
 
 
 def dumps(result: Result) -> str:
-    """The versioned JSON text, one trailing newline. NaN and infinities, not JSON, become null."""
-    data = _finite(result.to_json())
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The versioned JSON text, one trailing newline. NaN and infinities, not JSON, become null.
+
+    Each row of a long list stands on a line of its own: less to write, and faster.
+    """
+    data: Any = _finite(result.to_json())
+    lists: list[str] = []
+    for regime in data["regimes"]:
+        for name in LONG_LISTS:
+            lists.append(_lines(regime[name]))
+            regime[name] = f"{MARK}{len(lists) - 1}"
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    for number, lines in enumerate(lists):
+        text = text.replace(json.dumps(f"{MARK}{number}"), lines, 1)
+    return text
+
+
+def _lines(rows: list[Any]) -> str:
+    inner = ",\n".join(f"        {json.dumps(row, ensure_ascii=False, allow_nan=False)}" for row in rows)
+    return f"[\n{inner}\n      ]" if rows else "[]"
 
 
 def write(result: Result, path: str | os.PathLike[str]) -> None:

@@ -4,24 +4,53 @@ from collections import defaultdict
 from dataclasses import replace
 
 from devices.network import Network
+from devices.program.ledger import Ledger
 from devices.program.regimes import Step, find, schedule
 from devices.program.schedule import Schedule
 
+Made = tuple[Network, Step, Schedule, int]
+"""A network, a step, and its schedule with its peak."""
+
 
 class Schedules:
-    """Makes each schedule once; where a regime looks at the RAM that it has, once for every size of it."""
+    """Makes each schedule once; where a regime looks at the RAM, once for all sizes that lead to the same.
+
+    Such a regime takes the fewest operations within its limit, or else the lowest peak. So a limit that the
+    lowest peak exceeds leads to that one, and what was best within a higher limit still is where it fits.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, int], list[tuple[Network, Step, Schedule]]] = defaultdict(list)
+        self._made: dict[tuple[str, int], list[Made]] = defaultdict(list)
 
     def of(self, regime: str, network: Network, step: Step) -> Schedule:
         """As :func:`devices.program.regimes.schedule` makes it."""
+        return self._of(regime, network, step)[2]
+
+    def _of(self, regime: str, network: Network, step: Step) -> Made:
         found = find(regime)
         if not found.looks_at_ram and not (found.is_integer and step.by_tensor):
             step = replace(step, limit_bytes=None)
         known = self._made[regime, id(network)]  # the network is kept: none takes its identity
-        for _, other, made in known:
-            if other == step:
+        for made in known:
+            if made[1] == step:
                 return made
-        known.append((network, step, schedule(regime, network, step)))
-        return known[-1][2]
+        if found.looks_at_ram and step.limit_bytes is not None:
+            same = self._within(step.limit_bytes, known, step)
+            lowest = same or self._of(regime, network, replace(step, limit_bytes=None))
+            if same or lowest[3] > step.limit_bytes:
+                return lowest
+        program = schedule(regime, network, step)
+        known.append((network, step, program, Ledger(program, step.alignment).peak_bytes))
+        return known[-1]
+
+    def _within(self, limit: int, known: list[Made], step: Step) -> Made | None:
+        """What was made for a higher limit of the same step and keeps within this one."""
+        for made in known:
+            above = made[1].limit_bytes
+            if (
+                above is not None
+                and made[3] <= limit <= above
+                and replace(made[1], limit_bytes=limit) == step
+            ):
+                return made
+        return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.backpropagation import baseline_cells
+from blockwise.report.boards import LEGEND, boards_table, obstacle_notes
 from blockwise.report.side_by_side import SideBySide
 from blockwise.report.text import ABSENT, kib, percent, shape
 
@@ -89,6 +90,12 @@ def baselines(result: Result) -> Grid:
     rows = (moved(baseline_cells(baseline, result.device, best)) for baseline in result.baselines)
     head = ("regime", "how", "peak KiB", "board", "MMAC")
     return Grid("Backpropagation, plain and engineered", head, tuple(rows), 2)
+
+
+def boards(result: Result) -> Grid:
+    """What every board has left for each regime, or lacks."""
+    notes = (f"{LEGEND}.", *obstacle_notes(result.everywhere))
+    return side_by_side(boards_table(result.everywhere), "The same on other boards", *notes)
 
 
 def epochs(regimes: Sequence[RegimeResult]) -> list[Grid]:

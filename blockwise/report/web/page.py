@@ -67,6 +67,7 @@ def to_html(result: Result) -> str:
         layer_note=grids.LAYER_NOTE,
         epochs=grids.epochs(result.regimes),
         accuracy=_accuracy(result) if trained else None,
+        boards=grids.boards(result) if result.everywhere else None,
         memory=_memory(result) if result.regimes else None,
         baselines=grids.baselines(result), best=best_line(result),
         paging=[(r.regime, paging_lines(r.paging, result)) for r in result.regimes if r.paging],

@@ -1,7 +1,9 @@
 """Schedules that several boards share."""
 
+import pytest
 from small_networks import build
 
+from devices.program.ledger import Ledger
 from devices.program.made_once import Schedules
 from devices.program.regimes import Step, schedule
 
@@ -14,6 +16,19 @@ def test_boards_share_a_schedule_unless_its_regime_looks_at_the_ram_that_they_ha
     for step in (small, large):
         assert schedules.of("bp-best", network, step) == schedule("bp-best", network, step)
     assert schedules.of("bp-best", network, small) != schedules.of("bp-best", network, large)
+
+
+@pytest.mark.parametrize("regime", ["bp-best", "bp-micro"])
+def test_a_limit_is_met_by_what_was_best_within_a_higher_one_or_else_the_lowest_peak(regime):
+    network, schedules = build("cnn", (1, 8, 8)).describe(blocks="stages", head="gap"), Schedules()
+    lowest, most = (
+        Ledger(schedule(regime, network, Step(4, limit_bytes=n))).peak_bytes for n in (None, 2**30)
+    )
+    assert lowest < most
+    limits = [2**30, most + 8, most, *range(most - 8, lowest - 64, -512), lowest, lowest - 8, 64]
+    for limit in limits:
+        step = Step(4, limit_bytes=limit)
+        assert schedules.of(regime, network, step) == schedule(regime, network, step)
 
 
 def test_sums_computed_twice_where_they_would_not_fit_depend_on_the_ram():
