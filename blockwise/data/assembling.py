@@ -46,7 +46,7 @@ def assemble(name: str, raw: RawSet, augment: Augmentation, parting: Parting) ->
 
 def _split(samples: Samples, scaling: Scaling | None) -> Split:
     images = samples.images if scaling is None else scaling(samples.images)
-    return Split(images, samples.labels, samples.groups)
+    return Split(images, samples.labels, samples.groups, samples.recordings)
 
 
 def _held_out(name: str, raw: RawSet, held: Sequence[str]) -> tuple[Samples, Samples]:
@@ -63,7 +63,7 @@ def _held_out(name: str, raw: RawSet, held: Sequence[str]) -> tuple[Samples, Sam
             raise unknown_name("--hold-out", group, raw.groups)
     everything = Samples(
         torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]),
-        torch.cat(groups),
+        torch.cat(groups), _recordings(parts),
     )  # fmt: skip
     assert everything.groups is not None
     numbers = torch.tensor([raw.groups.index(group) for group in held])
@@ -77,6 +77,12 @@ def _held_out(name: str, raw: RawSet, held: Sequence[str]) -> tuple[Samples, Sam
             wanted="samples of every class to learn from", do="hold out fewer groups",
         )  # fmt: skip
     return learnt, everything.select(out.nonzero().flatten())
+
+
+def _recordings(parts: Sequence[Samples]) -> torch.Tensor | None:
+    """Of all parts, which number them alike; None unless each knows its own."""
+    found = [part.recordings for part in parts if part.recordings is not None]
+    return torch.cat(found) if len(found) == len(parts) else None
 
 
 def _tell(name: str, raw: RawSet, learnt: Samples, test: Samples) -> None:

@@ -33,6 +33,8 @@ class Dataset:
 
     ``policy`` is that augmentation; ``augment`` is the same, filling with the set's mean colour.
     ``scaling`` made bytes of values that were none; ``groups`` are the names of the splits' groups.
+    ``moments``, mean and deviation per channel, are taken instead of those of the training samples: a
+    deployed network keeps the constants that it was made with.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Dataset:
     policy: Augmentation = field(default_factory=Augment)
     scaling: Scaling | None = None
     groups: tuple[str, ...] = ()
+    moments: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -81,7 +84,7 @@ class Dataset:
 
     @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        return channel_moments(self.train.images)
+        return channel_moments(self.train.images) if self.moments is None else self.moments
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """Samples with their labels and, where that is known, whose they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,10 +22,12 @@ class Samples:
     images: Tensor
     labels: Tensor
     groups: Tensor | None = None
+    recordings: Tensor | None = None
 
     def __post_init__(self) -> None:
         self._check_images()
-        for name, numbers in (("labels", self.labels), ("groups", self.groups)):
+        for name in ("labels", "groups", "recordings"):
+            numbers = getattr(self, name)
             if numbers is not None and (
                 numbers.dtype != torch.int64 or numbers.shape != self.images.shape[:1]
             ):
@@ -46,13 +49,15 @@ class Samples:
 
     def select(self, index: Tensor) -> Self:
         """The samples at ``index``, int64 (M,), as new ones (a copy)."""
-        groups = None if self.groups is None else self.groups.index_select(0, index)
-        return type(self)(self.images.index_select(0, index), self.labels.index_select(0, index), groups)
+        return self._each(lambda tensor: tensor.index_select(0, index))
 
     def to(self, device: torch.device | str) -> Self:
         """The same samples on ``device``; a set may live in an accelerator's memory."""
-        groups = None if self.groups is None else self.groups.to(device)
-        return type(self)(self.images.to(device), self.labels.to(device), groups)
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, made: Callable[[Tensor], Tensor]) -> Self:
+        groups, recordings = (None if t is None else made(t) for t in (self.groups, self.recordings))
+        return type(self)(made(self.images), made(self.labels), groups, recordings)
 
 
 class Split(Samples):

@@ -47,8 +47,9 @@ def read_watch(cache_dir: Path | None, download: bool) -> RawSet:
     exercise = torch.from_numpy(np.repeat(recordings["y"], counts).astype(np.int64))
     person = np.repeat(np.searchsorted(people, recordings["subject"]), counts)
     everything = Samples(
-        torch.from_numpy(np.concatenate(parts)), exercise, torch.from_numpy(person.astype(np.int64))
-    )
+        torch.from_numpy(np.concatenate(parts)), exercise, torch.from_numpy(person.astype(np.int64)),
+        torch.from_numpy(np.repeat(_numbers(recordings["side"]), counts)),
+    )  # fmt: skip
     test = torch.from_numpy(np.isin(people[person], TEST_PEOPLE))
     return RawSet(
         names, everything.select((~test).nonzero().flatten()), everything.select(test.nonzero().flatten()),
@@ -60,6 +61,11 @@ def windows(recording: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """All whole windows (n, 6, 200) of a recording (T, 6), from its start on; the rest is left out."""
     views = np.lib.stride_tricks.sliding_window_view(recording, WINDOW, axis=0)[::STEP]
     return views.astype(np.float32)
+
+
+def _numbers(side: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Of the recordings: all those of one arm, 0 in the package, before those of the other."""
+    return np.argsort(np.argsort(side, kind="stable"), kind="stable").astype(np.int64)
 
 
 def _recordings() -> dict[str, Any]:

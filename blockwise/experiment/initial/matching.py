@@ -11,6 +11,10 @@ WRAPPERS = ("module", "_orig_mod", "units", "model", "net")
 """What programs put before the names of a network's own tensors."""
 
 
+READY = ".ready"
+"""Of frozen norms: whether they have their constants. All else without a dimension counts batches."""
+
+
 @dataclass(frozen=True, eq=False)
 class Match:
     """By the names of the network: the tensors that it takes, and those that stay as they began."""
@@ -28,7 +32,7 @@ def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Ten
     Raises InputError for a layer whose weights are missing, or have another shape: but the classifier's,
     the last weights, whose classes may be others.
     """
-    wanted = {name: tensor for name, tensor in wanted.items() if tensor.ndim}
+    wanted = {name: tensor for name, tensor in wanted.items() if tensor.ndim or name.endswith(READY)}
     weights = [name for name, tensor in wanted.items() if tensor.ndim > 1]
     names = _by_name(source, wanted)
     by_order = not any(name in names for name in weights)

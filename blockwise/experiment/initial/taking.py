@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from blockwise.experiment.initial.deployed import deployed
 from blockwise.experiment.initial.matching import Match, layers_of, matched
 from blockwise.experiment.initial.weights import Weights
 from blockwise.layers.weighted import Weighted
@@ -52,7 +53,7 @@ class Taken:
 def take(weights: Weights, chain: Chain) -> Match:
     """Copy into the layers of ``chain``, in float. Raises InputError for weights of another network."""
     state = chain.units.state_dict()
-    found = matched(f"--init {weights.source}", weights.tensors, state)
+    found = _matched(weights, state)
     with torch.no_grad():
         for name, tensor in found.found.items():
             state[name].copy_(tensor)
@@ -89,4 +90,8 @@ def told(weights: Weights, chain: Chain, *, heads: bool, quantizers: bool, integ
 
 def _classes(weights: Weights, chain: Chain) -> bool:
     """Whether both tell as many classes apart."""
-    return not matched("", weights.tensors, chain.units.state_dict()).classifier
+    return not _matched(weights, chain.units.state_dict()).classifier
+
+
+def _matched(weights: Weights, state: dict[str, torch.Tensor]) -> Match:
+    return matched(f"--init {weights.source}", deployed(weights.tensors, state), state)
