@@ -33,7 +33,16 @@ def test_the_files_that_a_document_names_exist(document):
 def test_the_flags_that_the_documents_name_exist(capsys):
     told = "".join(path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "usage.md"))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - {"--dist", "--extra"}  # pytest's, uv's
-    for command in ([], ["boards"], ["fit"], ["firmware"], ["arena"], ["export"], ["study", "qat"]):
+    for command in (
+        [],
+        ["adapt"],
+        ["boards"],
+        ["fit"],
+        ["firmware"],
+        ["arena"],
+        ["export"],
+        ["study", "qat"],
+    ):
         with pytest.raises(SystemExit):
             cli.main([*command, "--help"])
     helps = capsys.readouterr().out

@@ -9,7 +9,7 @@ from blockwise import data, models
 from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial import sources
-from blockwise.experiment.initial.weights import Weights, kept
+from blockwise.experiment.initial.weights import KEPT, Weights, kept
 from blockwise.experiment.prepared import Prepared
 from blockwise.models import Chain
 from blockwise.models.files import keeping
@@ -45,7 +45,7 @@ def prepare(
         data.check_batch_size(config.training.batch_size, prepared.dataset)
     check_shares(prepared.network, prepared.step(PLAIN).bits)
     _ = prepared.accelerator
-    if prepared.initial_taken is not None:
+    if prepared.initial_taken is not None and initial is None:  # who gives weights knows them
         note(prepared.initial_taken.sentence)
     for regime in config.training.regimes:
         found = prepared.obstacle(regime)
@@ -91,7 +91,7 @@ def _initial(config: Config) -> Weights | None:
     init, folder = config.network.init, config.output.resume
     if init in models.INITS:
         return None
-    found = kept(folder) if folder is not None else None
+    found = kept(folder / KEPT) if folder is not None else None
     return found or sources.read(init)
 
 

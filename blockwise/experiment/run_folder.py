@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockwise.experiment.config import Config
-from blockwise.experiment.initial.weights import Weights
+from blockwise.experiment.initial.weights import KEPT, Weights
 from blockwise.experiment.settings import OutputSettings
 from blockwise.models import Chain
 from blockwise.models.files import keeping
@@ -54,7 +54,7 @@ def prepare(config: Config, own: Chain | None = None, initial: Weights | None = 
     if own is not None:
         keeping.save(own, out)
     if initial is not None:
-        initial.keep(out)
+        initial.keep(out / KEPT)
     atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
     return out
 

@@ -1,7 +1,7 @@
 """A study's finished runs: one JSON line each, in a file that is only ever replaced as a whole."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ FORMERLY = {"residual": "codes", "revision": FIRST_REVISION}
 """Conditions that older lines do not name: what they were when there was no choice."""
 
 
-def read(path: Path, keys: Iterable[str] = ("key",)) -> list[dict[str, Any]]:
-    """The runs recorded in ``path``; none if it does not exist. Older lines get :data:`FORMERLY`.
+def read(
+    path: Path, keys: Iterable[str] = ("key",), formerly: Mapping[str, Any] = FORMERLY
+) -> list[dict[str, Any]]:
+    """The runs recorded in ``path``; none if it does not exist. Older lines get what was so ``formerly``.
 
     Raises InputError for a file that cannot be read, and a line that is not JSON or lacks one of ``keys``.
     """
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
-            row = FORMERLY | json.loads(line)
+            row = {**formerly, **json.loads(line)}
             _ = [row[key] for key in keys]
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(
@@ -55,7 +57,7 @@ def ended(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["test_error"] is not None]
 
 
-def append(path: Path, row: dict[str, Any]) -> None:
+def append(path: Path, row: dict[str, Any], formerly: Mapping[str, Any] = FORMERLY) -> None:
     """Add a finished run; a kill leaves the file with it or without it."""
-    lines = [*read(path), row]
+    lines = [*read(path, formerly=formerly), row]
     atomic_write(path, "".join(json.dumps(line) + "\n" for line in lines))

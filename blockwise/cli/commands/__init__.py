@@ -27,6 +27,7 @@ COMPARE = Command("compare", "train under several regimes and count every byte")
 """What is run where no command is named."""
 
 COMMANDS: dict[str, Command] = {
+    "adapt": Command("adapt", "adapt a trained network to a person, in every way a board has"),
     "arena": Command("arena", "place buffers with known lifetimes in one stretch of memory"),
     "boards": Command("boards", "which boards can train a network, and what the others lack"),
     "firmware": Command("firmware", "a training step as C for the board, emulated and compared"),

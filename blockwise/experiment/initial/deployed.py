@@ -1,7 +1,8 @@
 """Batch norms as constants: where a network has frozen norms, or none, what a trained norm came to.
 
-A trained norm computes scale x + shift with scale = weight / sqrt(variance + eps) and shift = bias - scale mean.
-Frozen norms take these, and where there is none they go into the weights and the bias of the layer before.
+A trained norm computes scale x + shift, where scale = weight / sqrt(variance + eps) and
+shift = bias - scale mean. Frozen norms take these, and where there is none they go into the weights and the
+bias of the layer before.
 """
 
 from collections.abc import Iterator, Mapping

@@ -78,8 +78,9 @@ def _tensors(
     chain, blocks = prepared.build_parts()
     prepared.config.stages.enter(blocks.bodies, prepared.config.stages.last)
     blocks.load_state_dict(state)
-    return _copied(chain.units), _copied(blocks.heads)
+    return copied(chain.units), copied(blocks.heads)
 
 
-def _copied(module: nn.Module) -> dict[str, Tensor]:
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    """All values of ``module`` in float, on the processor."""
     return {name: t.detach().to("cpu", torch.float32, copy=True) for name, t in module.state_dict().items()}

@@ -46,19 +46,18 @@ class Weights:
             found.update(value.numpy().tobytes())
         return found.hexdigest()[:16]
 
-    def keep(self, folder: Path) -> None:
-        """Write them to ``folder``, so that what goes on there needs their source no more."""
+    def keep(self, path: Path) -> None:
+        """Write them to ``path``, so that what goes on from there needs their source no more."""
         facts = {name: json.dumps(getattr(self, name)) for name in FACTS}
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._all().items()}
-        atomic_write(folder / KEPT, save(tensors, metadata=facts))
+        atomic_write(path, save(tensors, metadata=facts))
 
     def _all(self) -> dict[str, Tensor]:
         return {**self.tensors, **{f"{HEADS}{name}": tensor for name, tensor in self.heads.items()}}
 
 
-def kept(folder: Path) -> Weights | None:
-    """Those that a run in ``folder`` started from, None if it kept none. Raises InputError."""
-    path = folder / KEPT
+def kept(path: Path) -> Weights | None:
+    """Those that were kept at ``path``, None if none were. Raises InputError if they cannot be read."""
     if not path.exists():
         return None
     try:

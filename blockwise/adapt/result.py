@@ -1,0 +1,139 @@
+"""What the trials of a campaign say together: one row for each way, over all people held out."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import mean, stdev
+from typing import Any
+
+from blockwise.adapt.ways import WAYS
+from blockwise.experiment.provenance import environment
+
+REFERENCE = "bp"
+"""The way that all others are compared with, person by person."""
+MARGIN = 0.02
+"""How near to its last accuracy a way has to be, and to stay, to have needed no more samples."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over people: mean and standard deviation, None for one person."""
+
+    mean: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least one value."""
+        return cls(mean(values), stdev(values) if len(values) > 1 else None)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Differences person by person, with the p-value of a paired t-test; None where there is no test."""
+
+    difference: Spread
+    p: float | None
+
+
+@dataclass(frozen=True)
+class WayRow:
+    """One way. Accuracies are of the people whose training did not diverge; all None if there is none."""
+
+    way: str
+    regime: str
+    words: str
+    people: int
+    diverged: int
+    before: Spread | None
+    after: Spread | None
+    gain: Paired | None  # after against before
+    others_before: Spread | None
+    others_after: Spread | None
+    forgetting: Paired | None  # of the others, before against after
+    reference: Paired | None  # after against that of backpropagation; None for itself
+    samples: Spread | None  # passed until the accuracy stayed within the margin of the last
+    peak_bytes: int
+    fits: bool
+    macs_per_step: int
+    macs: float  # of all steps, the mean over people
+    network: str
+    seconds_per_step: float | None = None  # on the board
+    paced_by: str = ""  # where that comes from
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """All ways beside each other."""
+
+    rows: tuple[WayRow, ...]
+    people: tuple[str, ...]
+    conditions: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=lambda: environment("cpu"))
+
+    @property
+    def fits(self) -> bool:
+        """Whether at least one way fits the board."""
+        return any(row.fits for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "fits": self.fits}
+
+
+def rows_of(records: Iterable[dict[str, Any]], margin: float = MARGIN) -> tuple[WayRow, ...]:
+    """One for each way, in the order in which they come."""
+    ways: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        ways.setdefault(record["way"], []).append(record)
+    reference = {record["person"]: record["after"] for record in ways.get(REFERENCE, ())}
+    return tuple(_row(name, found, reference, margin) for name, found in ways.items())
+
+
+def _row(
+    name: str, found: Sequence[dict[str, Any]], reference: dict[str, float | None], margin: float
+) -> WayRow:
+    ended = [record for record in found if record["after"] is not None]
+    first = found[0]
+
+    def spread(value: Callable[[dict[str, Any]], float]) -> Spread | None:
+        return Spread.of([value(record) for record in ended]) if ended else None
+
+    def paired(pairs: Sequence[tuple[float, float]]) -> Paired | None:
+        return compared(pairs) if pairs else None
+
+    against = [(r["after"], other) for r in ended if (other := reference.get(r["person"])) is not None]
+    return WayRow(
+        name, first["regime"], WAYS[name].words if name in WAYS else "", len(found), len(found) - len(ended),
+        spread(lambda r: r["before"]), spread(lambda r: r["after"]),
+        paired([(r["after"], r["before"]) for r in ended]),
+        spread(lambda r: r["others_before"]), spread(lambda r: r["others_after"]),
+        paired([(r["others_before"], r["others_after"]) for r in ended]),
+        paired(against) if name != REFERENCE else None,
+        spread(lambda r: needed(r, margin)),
+        max(r["peak_bytes"] for r in found), all(r["fits"] for r in found),
+        max(r["macs_per_step"] for r in found), mean(r["macs"] for r in found), first["network"],
+        first.get("seconds_per_step"), first.get("paced_by", ""),
+    )  # fmt: skip
+
+
+def needed(record: dict[str, Any], margin: float) -> int:
+    """Samples passed until the accuracy came within ``margin`` of the last one, and stayed there."""
+    curve = [(0, record["before"]), *((int(n), a) for n, a in record["curve"])]
+    last = curve[-1][1]
+    outside = [i for i, (_, accuracy) in enumerate(curve) if abs(accuracy - last) > margin]
+    return curve[outside[-1] + 1][0] if outside else 0
+
+
+def compared(pairs: Sequence[tuple[float, float]]) -> Paired:
+    """First minus second, and Student's paired t-test (two-sided) where differences vary."""
+    differences = [a - b for a, b in pairs]
+    found = Spread.of(differences)
+    if not found.deviation:
+        return Paired(found, None)
+    try:
+        from scipy.stats import t  # type: ignore[import-untyped]  # slow to import
+    except ImportError:
+        return Paired(found, None)
+    statistic = found.mean / (found.deviation / math.sqrt(len(differences)))
+    return Paired(found, float(2 * t.sf(abs(statistic), len(differences) - 1)))
