@@ -37,6 +37,8 @@ def test_the_flags_that_the_documents_name_exist(capsys):
         [],
         ["adapt"],
         ["boards"],
+        ["show"],
+        ["diff"],
         ["fit"],
         ["firmware"],
         ["arena"],

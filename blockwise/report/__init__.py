@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from blockwise.report.pictures import timeline_images, timeline_svg_png
     from blockwise.report.precision import draw_precision, precision_table
     from blockwise.report.qat import draw_qat, qat_table
+    from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
     from blockwise.report.verdict import answer, divergence_sentences, headline
     from blockwise.report.web import to_html
 
 __all__ = [
     "answer",
+    "difference",
     "divergence_sentences",
     "draw_integers",
     "draw_precision",
@@ -46,6 +48,7 @@ __all__ = [
 _HOMES = {
     "experiment.result_json": ("dumps", "read", "write"),
     "report.console": ("make_console", "print_report", "render", "show"),
+    "report.two_runs": ("difference",),
     "report.file_names": ("named",),
     "report.files": ("write_all",),
     "report.integers": ("draw_integers", "integer_table"),

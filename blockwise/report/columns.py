@@ -89,7 +89,9 @@ def epochs(regime: RegimeResult) -> str:
 def total_work(regime: RegimeResult) -> str:
     """Multiply-accumulates of the whole training, in billions."""
     macs = regime.training_macs
-    return f"{macs / 1e9:,.1f}" if macs else ABSENT
+    if not macs:
+        return ABSENT
+    return f"{macs / 1e9:,.1f}" if macs >= 1e9 else f"{macs / 1e9:.2g}"
 
 
 def _column(heading: str, result: Result, cell: Cell, *, verdict: bool = False) -> Column:

@@ -14,3 +14,10 @@ INTERRUPTED = 130
 """The shells' code for Ctrl-C."""
 TERMINATED = 143
 """The shells' code for SIGTERM."""
+
+
+def of(*, fits: bool, diverged: bool) -> int:
+    """That of a comparison."""
+    if diverged:
+        return FAILED
+    return FITS if fits else NONE_FITS

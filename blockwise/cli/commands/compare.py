@@ -60,9 +60,7 @@ def _compare(config: Config) -> int:
         raise type(stop)(f"go on with --resume {out}") from stop
     except WriteError as error:
         raise error.before(f"go on with --resume {out}") from error
-    if result.diverged:
-        return exit_codes.FAILED
-    return exit_codes.FITS if result.fits else exit_codes.NONE_FITS
+    return exit_codes.of(fits=result.fits, diverged=result.diverged)
 
 
 def _train(prepared: Prepared, out: Path, stderr: Console, *, quiet: bool) -> Result:
