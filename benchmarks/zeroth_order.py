@@ -28,33 +28,35 @@ FLOAT, FOUR_BITS = QuantizationSettings("fp32"), QuantizationSettings("lsq", wei
 Setting = tuple[str, NetworkSettings, QuantizationSettings, ZerothOrderSettings]
 
 
+def in_float(eps: float, rate: float, count: int = 1) -> ZerothOrderSettings:
+    """Whatever the defaults are: a record is known by all of its settings."""
+    return ZerothOrderSettings(eps, rate, count, zo_backprop=1, zo_range=15, zo_mu=1)
+
+
+def on_integers(largest: int, mu: int, count: int = 1) -> ZerothOrderSettings:
+    """The same."""
+    return ZerothOrderSettings(1e-2, 1e-2, count, zo_backprop=1, zo_range=largest, zo_mu=mu)
+
+
+FLOATS = (
+    (1e-3, 5e-3), (1e-2, 1e-3), (1e-2, 5e-3), (1e-2, 2e-2), (3e-2, 5e-3), (3e-2, 1e-2), (1e-1, 5e-3),
+    (1e-2, 2e-2, 4),
+)  # fmt: skip
+NARROW = ((1e-2, 5e-3), (3e-2, 5e-3), (5e-2, 5e-3))
+INTEGERS = ((15, 1), (15, 2), (7, 2), (7, 2, 4))
+
+
 def settings() -> list[Setting]:
     """Regime, network, precision, and how it steps."""
-    usual = ZerothOrderSettings()
-    floats = [
-        ZerothOrderSettings(zo_eps=eps, zo_lr=rate, zo_directions=count)
-        for eps, rate, count in (
-            (3e-3, 5e-3, 1), (1e-2, 5e-3, 1), (3e-2, 2e-3, 1), (3e-2, 5e-3, 1), (3e-2, 1e-2, 1),
-            (3e-2, 2e-2, 1), (1e-1, 5e-3, 1), (3e-2, 2e-2, 4),
-        )
-    ]  # fmt: skip
-    narrow = [ZerothOrderSettings(zo_eps=eps, zo_lr=5e-3) for eps in (1e-2, 3e-2, 1e-1)]
-    integers = [
-        ZerothOrderSettings(zo_range=largest, zo_mu=mu, zo_directions=count)
-        for largest, mu, count in (
-            (7, 1, 1), (7, 2, 1), (7, 3, 1), (15, 1, 1), (15, 2, 1), (15, 3, 1), (31, 2, 1), (31, 3, 1),
-            (7, 2, 4),
-        )
-    ]  # fmt: skip
     return [
-        ("bp", MLP, FLOAT, usual),
-        *(("zo", MLP, FLOAT, told) for told in floats),
-        ("zo-hybrid", MLP, FLOAT, ZerothOrderSettings(zo_eps=3e-2, zo_lr=5e-3)),
-        ("bp", MLP, FOUR_BITS, usual),
-        *(("zo", MLP, FOUR_BITS, told) for told in narrow),
-        ("niti", PLAIN, FLOAT, usual),
-        *(("niti-zo", PLAIN, FLOAT, told) for told in integers),
-        ("niti-zo-hybrid", PLAIN, FLOAT, ZerothOrderSettings(zo_range=7, zo_mu=2)),
+        ("bp", MLP, FLOAT, in_float(1e-2, 1e-2)),
+        *(("zo", MLP, FLOAT, in_float(*told)) for told in FLOATS),
+        ("zo-hybrid", MLP, FLOAT, in_float(1e-2, 5e-3)),
+        ("bp", MLP, FOUR_BITS, in_float(1e-2, 1e-2)),
+        *(("zo", MLP, FOUR_BITS, in_float(*told)) for told in NARROW),
+        ("niti", PLAIN, FLOAT, on_integers(7, 2)),
+        *(("niti-zo", PLAIN, FLOAT, on_integers(*told)) for told in INTEGERS),
+        ("niti-zo-hybrid", PLAIN, FLOAT, on_integers(7, 2)),
     ]
 
 
