@@ -36,6 +36,7 @@ DOCUMENTS: dict[str, Sections] = {
         "integer": integers.integer,
         "integer-study": integers.integer_study,
         "firmware-kernels": firmware.kernels,
+        "board-time": firmware.board_time,
         "methods": methods.methods,
         "all-methods": methods.all_methods,
         "qat": methods.qat,

@@ -39,3 +39,31 @@ def _heading(column: tuple[str, str, str]) -> str:
 def _stack(rows: list[dict[str, Any]]) -> int:
     """The most that any kernel took, of those that were looked at."""
     return max(int(r["stack_bytes"]) for r in rows if r["stack_bytes"] is not None)
+
+
+def board_time() -> str:
+    """results/benchmarks/board_time.json: estimated instructions of a step beside counted ones."""
+    result = load("board_time")
+    rows = [
+        [
+            f"`{r['regime']}`", _network(r), f"{r['board']}, {r['core'].split('-')[-1]}",
+            f"{r['instructions']:,}", f"{r['estimated']:,}", f"{100 * r['error']:+.1f} %",
+        ]
+        for r in result["recorded"]
+    ]  # fmt: skip
+    errors = sorted(abs(r["error"]) for r in result["recorded"])
+    fitted = result["steps"]
+    cores = ", ".join(dict.fromkeys(step["core"] for step in fitted))
+    intro = (
+        f"`uv run --extra firmware benchmarks/board_time.py`: weights are fitted to {len(fitted)} steps, "
+        f"counted operation by operation on {cores}; here are the steps of `benchmarks/firmware.py`, "
+        "of other networks, shapes and boards (of one with several phases one step of each together). "
+        f"Median error {100 * errors[len(errors) // 2]:.1f} %, the largest {100 * errors[-1]:.1f} %."
+    )
+    header = ["regime", "network", "board", "counted", "estimated", "error"]
+    return f"{intro}\n\n{table(header, rows)}"
+
+
+def _network(row: dict[str, Any]) -> str:
+    shape = "x".join(map(str, row["in_shape"]))
+    return f"{row['model']}, width {row['width']}, {row['batch']} x {shape}"

@@ -14,6 +14,8 @@ class OnBoard:
     flash_missing_bytes: int
     macs_per_step: int
     head: str  # under which blocks are trained there, "" where the regime has no heads
+    step_seconds: float | None = None  # where it fits, estimated; None where no figure has a source
+    basis: str = ""  # of the time: "instructions" of the firmware's kernels, or "products"
     obstacle: str = ""  # why it cannot be trained anywhere, if so
 
 

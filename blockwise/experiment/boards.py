@@ -12,6 +12,7 @@ from blockwise.experiment.board_rows import BoardRow, OnBoard
 from blockwise.experiment.choice import Chosen, Heads
 from blockwise.experiment.planner import Planner
 from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.step_times import time_of
 from devices.boards.profile import Device
 from devices.program.regimes import find
 
@@ -106,9 +107,10 @@ def on_board(planner: Planner, chosen: Chosen, regime: str) -> OnBoard:
     head = chosen.head if find(regime).heads else ""
     found = planner.obstacle(chosen.network, regime)
     if found is not None:
-        return OnBoard(regime, 0, False, 0, 0, 0, head, found.reason)
+        return OnBoard(regime, 0, False, 0, 0, 0, head, obstacle=found.reason)
     plan = planner.plan(chosen.network, regime)
+    time = time_of(planner, plan) if plan.fits else None
     return OnBoard(
         regime, plan.peak_bytes, plan.fits, plan.missing_bytes, plan.flash_missing_bytes, plan.schedule.macs,
-        head,
+        head, time.seconds if time else None, time.basis if time else "",
     )  # fmt: skip

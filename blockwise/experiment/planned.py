@@ -3,6 +3,7 @@
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import ArenaInfo, Baseline, MomentRow, PagingInfo, RegimeResult, TensorRow
 from blockwise.experiment.step_of import layer_rows, placed_tensors
+from blockwise.experiment.step_times import time_info
 from blockwise.training.bp_micro import difference
 from devices.planning import Plan
 from devices.program.ledger import Moment
@@ -34,6 +35,7 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         timeline=tuple(_moment(moment) for moment in plan.timeline),
         arena=_arena(plan),
         paging=_paging(plan),
+        time=time_info(prepared.planner, plan, len(prepared.dataset.train)),
         tensors=tensors,
         layers=layer_rows(plan, tensors, None if find(regime).is_integer else prepared.step(regime).bits),
     )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from blockwise.experiment.board_rows import BoardRow
 from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.step_rows import Change, LayerRow, PlacedTensor, RunInfo
+from blockwise.experiment.step_times import TimeInfo
 from blockwise.training.outcome import Divergence, Host, Training
 
 SCHEMA_VERSION = 2
@@ -108,6 +109,7 @@ class RegimeResult:
     arena: ArenaInfo
     paging: PagingInfo | None = None
     obstacle_by_batch: dict[int, str] = field(default_factory=dict)  # batch size -> why it cannot be trained
+    time: TimeInfo | None = None  # on the board, estimated
     trained_as: str = ""  # the regime whose training this is, since both end with the same bits
     training: Training | None = None
     host: Host | None = None

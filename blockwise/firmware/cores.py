@@ -4,38 +4,11 @@ A board's profile says which core it has, and which of its options (FPU, DSP, ve
 board lacks is switched off, so that no compiler uses what is not there.
 """
 
-import re
 from dataclasses import dataclass
 
 from devices.boards.profile import Device
 from devices.errors import InputError
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast a core runs instructions, by a benchmark that both sides know.
-
-    ``per_mhz`` are iterations of CoreMark per second and MHz, from ``source``; ``instructions`` those of one
-    iteration, counted in unicorn (EEMBC's sources, GCC 12.2, -O3, this project's flags).
-    """
-
-    per_mhz: float
-    instructions: int
-    source: str
-
-    @property
-    def cycles_per_instruction(self) -> float:
-        """On average over CoreMark: lists, matrices and a state machine, in memory without wait states."""
-        return 1e6 / self.per_mhz / self.instructions
-
-    @property
-    def rests_on(self) -> str:
-        """In words."""
-        return (
-            f"{self.cycles_per_instruction:.2f} cycles per instruction, as CoreMark takes:"
-            f" {self.per_mhz:g} iterations per second and MHz ({self.source}),"
-            f" {self.instructions:,} instructions each; without wait states of flash or caches"
-        )
+from devices.pace.cores import arm_core
 
 
 @dataclass(frozen=True)
@@ -73,29 +46,16 @@ CORES: dict[str, Core] = {
     )
 }
 
-_TABLE = "Ibrahim, ARM-Based Microcontroller Projects Using mbed, table 3.2"
-
-PACES: dict[str, Pace] = {
-    "Cortex-M0+": Pace(2.46, 387_553, "SAM D21 datasheet"),
-    "Cortex-M3": Pace(3.32, 295_055, _TABLE),
-    "Cortex-M4": Pace(3.40, 295_034, "NXP AN12284"),
-    "Cortex-M7": Pace(5.01, 285_509, _TABLE),
-    "Cortex-M33": Pace(4.02, 295_059, "NXP AN12284"),
-}
-"""Of the cores whose instructions can be counted here."""
-
-_ARM = re.compile(r"(?:\d+x )?(Cortex-M\d+\+?)F?")
-
 
 def core_of(device: Device) -> Core:
     """The core that the board's profile names; of several alike, one runs the training.
 
     Raises InputError for one that has no build.
     """
-    found = _ARM.fullmatch(device.core)
-    if found is None or found[1] not in CORES:
+    name = arm_core(device)
+    if name not in CORES:
         raise InputError(
             f"firmware for {device.name}", got=f"a {device.core} core", wanted=f"one of {', '.join(CORES)}",
             do="choose another board: this core has no build yet",
         )  # fmt: skip
-    return CORES[found[1]]
+    return CORES[name]

@@ -7,19 +7,30 @@ from rich.text import Text
 from blockwise.experiment.board_rows import BoardRow, OnBoard
 from blockwise.experiment.boards import BoardsResult
 from blockwise.report.side_by_side import SideBySide, TableRow
-from blockwise.report.text import ABSENT, join, kib, shape, size
+from blockwise.report.text import ABSENT, duration, join, kib, shape, size
 
-LEGEND = "KiB of usable RAM that are left where a regime fits, or else missing"
+LEGEND = "KiB of usable RAM that are left where a regime fits, or else missing."
 NO_PRICES = "By size, not by price: profiles of boards have no prices. --json tells the local heads."
+UNKNOWN, BY_PRODUCTS = "?", "*"
+TIMES = (
+    "Estimates, of the instructions of the firmware's kernels; * of multiply-accumulates alone; ? no figure "
+    "with a source. run.py --device tells what they rest on."
+)
 BESIDE = "the network as it is trained here, with the same head and cut"
 
 
 def render(result: BoardsResult) -> RenderableType:
     """The network, the table, what it means, and the smallest board."""
-    table = Padding(boards_table(result.rows), (1, 0, 0, 0))
-    notes = [f"{LEGEND}.", NO_PRICES, *obstacle_notes(result.rows)]
-    head = (Text(answer(result), style="bold"), Text(subject(result)))
-    return Group(*head, table, *(Text(note, style="dim") for note in notes))
+    parts: list[RenderableType] = [Text(answer(result), style="bold"), Text(subject(result))]
+    parts += [Padding(boards_table(result.rows), (1, 0, 0, 0)), *_dim(LEGEND, NO_PRICES)]
+    parts += _dim(*obstacle_notes(result.rows))
+    if result.smallest:
+        parts += [Padding(times_table(result.rows), (1, 0, 0, 0)), *_dim(TIMES)]
+    return Group(*parts)
+
+
+def _dim(*notes: str) -> list[RenderableType]:
+    return [Text(note, style="dim") for note in notes]
 
 
 def answer(result: BoardsResult) -> str:
@@ -63,6 +74,22 @@ def _cell(found: OnBoard, usable: int) -> str:
     if found.missing_bytes:
         return f"lacks {kib(found.missing_bytes)}"
     return f"lacks {kib(found.flash_missing_bytes)} flash"
+
+
+def times_table(rows: tuple[BoardRow, ...]) -> SideBySide:
+    """How long a step takes where it fits."""
+    fitting = [row for row in rows if row.leanest]
+    columns = ["MHz", *(cell.regime for cell in rows[0].regimes)]
+    lines = [TableRow(row.name, (f"{row.clock_mhz:g}", *map(_time, row.regimes))) for row in fitting]
+    return SideBySide("time of a step", columns, lines)
+
+
+def _time(found: OnBoard) -> str:
+    if not found.fits:
+        return ""
+    if found.step_seconds is None:
+        return UNKNOWN
+    return duration(found.step_seconds) + (BY_PRODUCTS if found.basis == "products" else "")
 
 
 def obstacle_notes(rows: tuple[BoardRow, ...]) -> list[str]:

@@ -26,6 +26,7 @@ from blockwise.report.tables import (
     same_bits_note,
     tensor_table,
 )
+from blockwise.report.times import NOTE, has_times, time_notes, time_table
 from blockwise.system.streams import accept_any_text
 
 PLAIN_WIDTH = 100
@@ -84,6 +85,8 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
         baseline_table(result),
         footnote(best_line(result)),
     ]
+    if has_times(result):
+        parts += [title("Time", NOTE), time_table(result), *map(footnote, time_notes(result))]
     for regime in result.regimes:
         parts += _paging(regime.regime, regime.paging, result)
     if any(regime.training for regime in result.regimes):

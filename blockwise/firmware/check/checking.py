@@ -14,13 +14,14 @@ from blockwise.firmware.check.progress import Tell, growing, silent
 from blockwise.firmware.check.reference import Exchange, Reference
 from blockwise.firmware.check.subject import Subject
 from blockwise.firmware.check.trace import Traced, traced
-from blockwise.firmware.cores import PACES, core_of
+from blockwise.firmware.cores import core_of
 from blockwise.firmware.emit import linker
 from blockwise.firmware.emulators import Emulator, Run, Watch
 from blockwise.firmware.emulators.program import Program, program_of
 from blockwise.firmware.phases import phases
 from blockwise.firmware.toolchains import Built, Toolchain
 from devices.errors import InputError
+from devices.pace.cores import PACES
 
 SIMULATED, BUILT, EMULATED = "simulating", "building", "emulating"
 """What a check does, one after the other."""

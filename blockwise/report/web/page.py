@@ -21,6 +21,7 @@ from blockwise.report.tables import (
     same_bits_note,
 )
 from blockwise.report.text import KIB, kib, ram_figures
+from blockwise.report.times import NOTE, has_times, time_notes, time_table
 from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline, work_sentence
 from blockwise.report.web import grids, palette, stills
 from blockwise.report.web.addresses import stretches
@@ -69,7 +70,7 @@ def to_html(result: Result) -> str:
         accuracy=_accuracy(result) if trained else None,
         boards=grids.boards(result) if result.everywhere else None,
         memory=_memory(result) if result.regimes else None,
-        baselines=grids.baselines(result), best=best_line(result),
+        times=_times(result), baselines=grids.baselines(result), best=best_line(result),
         paging=[(r.regime, paging_lines(r.paging, result)) for r in result.regimes if r.paging],
         host=_host(result),
         facts=facts(result), paper=paper_lines(result), run=run_line(result),
@@ -118,6 +119,12 @@ def _step(regime: RegimeResult, top: float, result: Result) -> Step:
 def _memory(result: Result) -> Grid:
     caption = "The peak by category, in an arena, and at other batch sizes"
     return grids.side_by_side(memory_table(result), caption, batch_note(result))
+
+
+def _times(result: Result) -> Grid | None:
+    if not has_times(result):
+        return None
+    return grids.side_by_side(time_table(result), f"Time on the board: {NOTE}", *time_notes(result))
 
 
 def _accuracy(result: Result) -> Grid:

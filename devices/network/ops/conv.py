@@ -83,6 +83,11 @@ class Conv(Op):
         """Elements of the kernel in space."""
         return math.prod(self.kernel)
 
+    def least_input(self, shape: Shape) -> tuple[int, ...]:
+        """The smallest sizes in space of an input that gives an output of this shape."""
+        sides = zip(shape[1:], self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return tuple((n - 1) * step + gap * (k - 1) + 1 - 2 * pad for n, k, step, pad, gap in sides)
+
     def macs(self, shape: Shape) -> int:
         """Every filter at every position of the output."""
         return self.weights * math.prod(shape[1:])

@@ -1,0 +1,38 @@
+"""What others measured on cores whose instructions are not counted here: products per cycle.
+
+Inference is what is published. A step of training does more beside its products, so times by these figures
+are rather too short; where a figure is a kernel's best, they say so.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Published:
+    """Multiply-accumulates per cycle, None where none was found, and where they were read."""
+
+    integer: float | None
+    float32: float | None
+    integer_source: str = ""
+    float_source: str = ""
+
+
+# ESP-NN: the three convolutions of its table, 536,576 products in 1,148,665 cycles with vector instructions.
+# ESP-DSP: a dot product of 256 floats in C takes 1,311 cycles.
+# PULP-NN (arXiv 1908.11263): 15.5 products of 8 bits a cycle on the eight cores of a GAP8 at best, 63 times
+# what one core makes with the instructions of RV32IMC alone.
+_ESP_NN_PRODUCTS = 64 * 64 * 100 + 16 * 16 * 64 + 64 * 27 * 64
+_ESP_NN_CYCLES = 461_398 + 43_578 + 643_689
+_PULP_NN = "PULP-NN, arXiv 1908.11263"
+
+PUBLISHED: dict[str, Published] = {
+    "2x Xtensa LX7": Published(
+        _ESP_NN_PRODUCTS / _ESP_NN_CYCLES,
+        256 / 1311,
+        "convolutions of ESP-NN 1.0.2 on one ESP32-S3 core, 240 MHz",
+        "a dot product in C, ESP-DSP's benchmarks",
+    ),
+    "RV32IMC": Published(15.5 / 63, None, f"a convolution with RV32IMC alone, {_PULP_NN}"),
+    "8+1x RISC-V": Published(15.5, None, f"a convolution on eight cores at best, {_PULP_NN}"),
+}
+"""By the core as profiles name it."""
