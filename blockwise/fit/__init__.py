@@ -12,7 +12,7 @@ network once, :mod:`~blockwise.fit.measure` counts, :mod:`~blockwise.fit.pareto_
 from blockwise.fit.networks import Model
 from blockwise.fit.pareto_front import pareto
 from blockwise.fit.result import FitResult
-from blockwise.fit.search import MOST_CANDIDATES, search
+from blockwise.fit.search import search
 from blockwise.fit.space import Candidate, Space
 
-__all__ = ["MOST_CANDIDATES", "Candidate", "FitResult", "Model", "Space", "pareto", "search"]
+__all__ = ["Candidate", "FitResult", "Model", "Space", "pareto", "search"]

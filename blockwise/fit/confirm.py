@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+from blockwise import quant
+from blockwise.experiment.step_times import has_kernels
 from blockwise.fit.measure import Limits, Measured, step_of
 from blockwise.fit.networks import Model, network_of
 from blockwise.fit.space import Candidate
 from devices.boards.profile import Device
 from devices.network import Network
+from devices.pace.step import StepTime, step_time
 from devices.planning import Plan
-from devices.program.regimes import schedule
+from devices.program.regimes import find, schedule
 from devices.trainability import obstacle
+
+UNTIMED = StepTime(None, "", "not estimated")
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class Confirmed:
     arena_bytes: int  # of one stretch of memory
     missing_bytes: int  # of RAM: beyond the largest run in the best placement that was found
     fits: bool  # it can be trained, every tensor has a place, and what is paged fits the flash
+    time: StepTime = UNTIMED  # of a step on the board
+
+    @property
+    def seconds_per_image(self) -> float | None:
+        """The time of a step, by its images."""
+        return None if self.time.seconds is None else self.time.seconds / self.candidate.batch
 
     @property
     def candidate(self) -> Candidate:
@@ -52,4 +63,16 @@ def confirm(candidate: Candidate, model: Model, device: Device) -> Confirmed:
     measured = Measured(
         candidate, plan.peak_bytes, program.macs, program.flash_read_bytes, program.flash_written_bytes
     )
-    return Confirmed(measured, plan.arena.height, plan.placement.missing_bytes, trainable and plan.fits)
+    return Confirmed(
+        measured, plan.arena.height, plan.placement.missing_bytes, trainable and plan.fits,
+        _time(candidate, model, plan),
+    )  # fmt: skip
+
+
+def _time(candidate: Candidate, model: Model, plan: Plan) -> StepTime:
+    scheme = quant.scheme(
+        model.method, weight_bits=candidate.weight_bits, activation_bits=candidate.activation_bits
+    )
+    kernels = has_kernels(scheme, candidate.optimizer, candidate.regime)
+    integer = find(candidate.regime).is_integer
+    return step_time(plan.schedule, plan.device, integer=integer, kernels=kernels, paging=plan.paging)

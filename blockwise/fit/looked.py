@@ -1,4 +1,8 @@
-"""The candidates that a search has measured: all of them, or a sample and what is next to the best."""
+"""The candidates that a search has measured: all of them, or a sample and what is next to the best.
+
+Unless a number is named, the sample grows until nothing is left that differs in one setting from a candidate
+of the front.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -6,8 +10,11 @@ from blockwise.fit.measure import Limits, Measured
 from blockwise.fit.neighbours import Neighbours
 from blockwise.fit.space import Candidate, sample
 
+SMALL = 5_000
+"""So many candidates are all looked at."""
+
 SAMPLED = 0.4
-"""Of the candidates that may be looked at, where there are more; the others are neighbours of the front."""
+"""Of those that may be looked at, where there are more; the others are neighbours of the front."""
 
 LEANEST = 12
 """If nothing fits, so many candidates that lack the fewest bytes are cut for their own step."""
@@ -16,15 +23,16 @@ Measure = Callable[[Sequence[Candidate]], list[Measured]]
 
 
 class Looked:
-    """At most ``most`` of ``possible``: ``first`` measures what it starts from, ``later`` the rest."""
+    """Of ``possible``, at most ``most`` if told: ``first`` measures the start, ``later`` the rest."""
 
     def __init__(
-        self, possible: Sequence[Candidate], most: int, limits: Limits, first: Measure, later: Measure
+        self, possible: Sequence[Candidate], most: int | None, limits: Limits, first: Measure, later: Measure
     ) -> None:
-        every = len(possible) <= most
+        every = len(possible) <= (most or SMALL)
         self._neighbours = Neighbours(possible)
-        self._most, self._limits, self._measure = most, limits, later
-        self.measured = first(possible if every else sample(possible, max(1, int(most * SAMPLED))))
+        self._most, self._limits, self._measure = most or len(possible), limits, later
+        start = max(1, int((most or SMALL) * SAMPLED))
+        self.measured = first(possible if every else sample(possible, start))
         self._known = {m.candidate for m in self.measured}
 
     @property

@@ -11,10 +11,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class FrontRow:
-    """A candidate on the front, and how many others have the same figures."""
+    """A candidate on the front, how many others have the same figures, and what its training reached."""
 
     confirmed: Confirmed
     ties: int
+    accuracy: float | None = None  # test accuracy in 0..1, where it was trained
+    run: str = ""  # the folder of that training
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class FitResult:
     front: tuple[FrontRow, ...]
     nearest: Miss | None
     smallest_board: SmallestBoard | None
+    flags: tuple[str, ...] = ()  # of ``run.py``, that name board, network and images
     closed: bool = True  # whether all was looked at that differs from a row of the front in one setting
 
     @property
@@ -82,10 +85,22 @@ class FitResult:
                 "dropped": self.dropped, "sampled": self.sampled, "closed": self.closed,
                 "seconds": self.seconds,
             },
-            "front": [self._row(choice.confirmed) | {"ties": choice.ties} for choice in self.front],
+            "front": [self._front_row(choice) for choice in self.front],
             "nearest_miss": self._miss(self.nearest) if self.nearest else None,
             "smallest_board": self._board(self.smallest_board) if self.smallest_board else None,
         }  # fmt: skip
+
+    def command(self, candidate: Candidate) -> tuple[str, ...]:
+        """What runs a candidate: the comparison, with its settings alone."""
+        return ("run.py", *self.flags, *candidate.flags)
+
+    def _front_row(self, choice: FrontRow) -> dict[str, Any]:
+        return self._row(choice.confirmed) | {
+            "ties": choice.ties,
+            "command": list(self.command(choice.confirmed.candidate)),
+            "test_accuracy": choice.accuracy,
+            "run": choice.run,
+        }
 
     def _row(self, confirmed: Confirmed) -> dict[str, Any]:
         measured = confirmed.measured
@@ -100,6 +115,10 @@ class FitResult:
             "flash_bytes_per_step": measured.flash_bytes,
             "flash_bytes_per_image": measured.flash_bytes_per_image,
             "arena_bytes": confirmed.arena_bytes,
+            "seconds_per_step": confirmed.time.seconds,
+            "seconds_per_image": confirmed.seconds_per_image,
+            "time_basis": confirmed.time.basis,
+            "time_rests_on": confirmed.time.rests_on,
             "placed": confirmed.fits,
         }
 

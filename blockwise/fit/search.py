@@ -27,7 +27,6 @@ from blockwise.layers.norms import NORMS
 from devices.boards.profile import Device
 from devices.errors import InputError
 
-MOST_CANDIDATES = 5_000
 CHUNK = 48
 """Candidates that a process takes at a time."""
 
@@ -46,10 +45,13 @@ def unwatched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Me
 
 
 def search(
-    space: Space, model: Model, device: Device, *, most: int = MOST_CANDIDATES, jobs: int = 1,
+    space: Space, model: Model, device: Device, *, most: int | None = None, jobs: int = 1,
     watch: Watch = unwatched,
 ) -> FitResult:  # fmt: skip
-    """What fits ``device``, looking at no more than ``most`` candidates, in ``jobs`` processes.
+    """What fits ``device``, in ``jobs`` processes.
+
+    Looks at all candidates if there are few, else at a sample and at what is next to the front until that is
+    all known, but at no more than ``most`` if that is given.
 
     Raises InputError for a model, a bit width, a head or a cut that cannot be, and for a space of which
     nothing can be trained.
@@ -82,7 +84,7 @@ def search(
     return FitResult(
         conditions(model, device, space), space, limits.usable_bytes, len(possible), len(looked.measured),
         len(looked.fitting), dropped, time.perf_counter() - started, front, nearest, board,
-        looked.knows_all_next_to(choice.confirmed.candidate for choice in front),
+        closed=looked.knows_all_next_to(choice.confirmed.candidate for choice in front),
     )  # fmt: skip
 
 

@@ -1,18 +1,24 @@
 """What would fit, on the terminal: the front as a table, or the nearest miss and what would do."""
 
-from collections.abc import Callable
+import re
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from blockwise.fit.confirm import Confirmed
 from blockwise.fit.networks import BALANCING_HEAD
 from blockwise.fit.result import FitResult, FrontRow, Miss
 from blockwise.fit.space import Candidate
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, broken, duration, join, kib, shape, short_category, size
 
+HEADINGS = ("peak\nKiB", "of\nRAM", "MMAC\n/image", "ms\n/image", "flash\nKiB/im.", "arena\nKiB", "ties")
+COMMAND_WIDTH = 78
+"""Columns of a command's lines, so that they stand in any terminal."""
 NAME_WIDTH = 10
 """Longer names of optimizers and norms are broken over lines."""
 
@@ -43,7 +49,7 @@ def render(result: FitResult, limit: int | None = None) -> RenderableType:
     if result.front:
         rows = result.front[:limit]
         parts += [_above(Text(front_sentence(result, rows))), _above(front_table(result, rows))]
-        parts.append(_above(notes(result)))
+        parts += [_above(notes(result)), _above(commands(result, rows))]
     elif result.nearest:
         parts += [_above(Text(miss_sentence(result, result.nearest)))]
         parts += [_above(tensor_table(result.nearest)), _above(Text(board_sentence(result)))]
@@ -52,7 +58,9 @@ def render(result: FitResult, limit: int | None = None) -> RenderableType:
 
 def counts(result: FitResult) -> str:
     """How many were looked at, how many fit, in which time."""
-    of = f" of {result.possible:,}, an even sample and what is next to its best" if result.sampled else ""
+    until = " until nothing changed" if result.closed else ""
+    grown = f" of {result.possible:,}, an even sample and what is next to its best{until}"
+    of = grown if result.sampled else ""
     dropped = ""
     if result.dropped:
         dropped = f" ({result.dropped:,} tried for the front do not once cut for their own step and placed)"
@@ -97,17 +105,20 @@ def _claim(result: FitResult) -> str:
 def front_table(result: FitResult, rows: tuple[FrontRow, ...]) -> Ruled:
     """One row per candidate of the front, the lowest peak first."""
     settings = [s for s in SETTINGS if _differs(s, rows)]
+    accuracies = any(row.accuracy is not None for row in rows)
     table = ruled_table()
+    table.add_column(Text("#", style="bold"), justify="right", no_wrap=True)
     table.add_column(Text("regime", style="bold"), no_wrap=True)
     for setting in settings:
         justify = "right" if setting.heading == "batch" else "left"
         table.add_column(Text(setting.heading, style="bold"), justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for heading in ("peak\nKiB", "of\nRAM", "MMAC\n/image", "flash\nKiB/im.", "arena\nKiB", "ties"):
+    for heading in (*HEADINGS, *(["test"] if accuracies else [])):
         table.add_column(Text(heading, style="bold"), justify="right", no_wrap=True)
-    for choice in rows:
+    for number, choice in enumerate(rows, 1):
         candidate = choice.confirmed.candidate
         names = [broken(s.cell(candidate), NAME_WIDTH) for s in settings]
-        table.add_row(regime(candidate), *names, *_figures(result, choice))
+        reached = [_accuracy(choice, rows)] if accuracies else []
+        table.add_row(str(number), regime(candidate), *names, *_figures(result, choice), *reached)
     return Ruled(table)
 
 
@@ -115,9 +126,51 @@ def _figures(result: FitResult, choice: FrontRow) -> tuple[str, ...]:
     measured = choice.confirmed.measured
     return (
         kib(measured.peak_bytes), f"{measured.peak_bytes / result.usable_bytes:.0%}",
-        f"{measured.macs_per_image / 1e6:,.2f}", _flash(measured.flash_bytes_per_image),
+        f"{measured.macs_per_image / 1e6:,.2f}", _milliseconds(choice.confirmed),
+        _flash(measured.flash_bytes_per_image),
         kib(choice.confirmed.arena_bytes), f"{choice.ties:,}" if choice.ties else ABSENT,
     )  # fmt: skip
+
+
+def _milliseconds(confirmed: Confirmed) -> str:
+    """Of an image in training; with a star where multiply-accumulates alone tell it."""
+    seconds = confirmed.seconds_per_image
+    if seconds is None:
+        return ABSENT
+    star = "*" if confirmed.time.basis == "products" else ""
+    return f"{1e3 * seconds:,.{1 if seconds < 1 else 0}f}{star}"
+
+
+def _accuracy(choice: FrontRow, rows: tuple[FrontRow, ...]) -> str:
+    """Marked where no trained row with as low a peak is as accurate."""
+    if choice.accuracy is None:
+        return ABSENT
+    leaner = [r.accuracy for r in rows if r.accuracy is not None and r is not choice and _leaner(r, choice)]
+    best = all(choice.accuracy > other for other in leaner)
+    return f"{100 * choice.accuracy:.1f}{' +' if best else '  '}"
+
+
+def _leaner(row: FrontRow, choice: FrontRow) -> bool:
+    return row.confirmed.measured.peak_bytes <= choice.confirmed.measured.peak_bytes
+
+
+def commands(result: FitResult, rows: tuple[FrontRow, ...]) -> RenderableType:
+    """What runs each row, ready to be pasted."""
+    lines = ["Commands, by row:"]
+    for number, choice in enumerate(rows, 1):
+        lines += [f"# {number}", *in_lines(result.command(choice.confirmed.candidate))]
+    return Text("\n".join(lines))
+
+
+def in_lines(command: Sequence[str], width: int = COMMAND_WIDTH) -> list[str]:
+    """A command as a shell takes it, over lines that end in a backslash."""
+    lines = [command[0]]
+    for part in re.split(r" (?=--)", shlex.join(command[1:])):  # a flag with its values
+        if len(lines[-1]) + len(part) + 3 > width:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {part}"
+    return lines
 
 
 def _flash(per_image: float) -> str:
@@ -175,7 +228,9 @@ def notes(result: FitResult) -> RenderableType:
     return Text(
         f"N blocks are balanced for {balance} in the search, those shown for their own step; where there are "
         f"no heads, as with head {BALANCING_HEAD}. Ties: others looked at with the same figures; shown "
-        "is the one with most bits, the largest batch, batch norm."
+        "is the one with most bits, the largest batch, batch norm. Milliseconds on the board are estimates "
+        "of the instructions of the firmware's kernels; * of multiply-accumulates alone. --json tells what "
+        "they rest on."
     )
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +13,16 @@ from tyro.conf import arg
 
 from blockwise import models, report
 from blockwise.cli import flags
+from blockwise.cli.commands.fit_training import check, trained
 from blockwise.experiment import board
+from blockwise.experiment.config import Config
+from blockwise.experiment.prepare import named
+from blockwise.experiment.settings import ImageSettings, TrainingSettings
+from blockwise.fit.looked import SMALL
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model, bodies
-from blockwise.fit.search import MOST_CANDIDATES, search
+from blockwise.fit.result import FitResult
+from blockwise.fit.search import search
 from blockwise.fit.space import Space
 from blockwise.heads import CATALOGUE
 from blockwise.layers.norms import NORMS
@@ -40,7 +46,7 @@ DESCRIPTION = (
     "Memory and work only: what is learnt is for the comparison to tell. No data are loaded."
 )
 SPACE = Space()
-MOST_ROWS = 10**9
+MOST_ROWS = EVERY = 10**9
 
 
 def _several(metavar: str, what: str, names: Iterable[str] = (), more: str = "", **options: Any) -> Any:
@@ -118,12 +124,38 @@ class FitOptions:
     update: Annotated[tuple[str, ...], _several("UPDATE", "ways to apply gradients", UPDATES)] = SPACE.updates
     micro_batch: Annotated[tuple[int, ...], _several("N", "micro-batches of bp-micro")] = SPACE.micro_batches
     max_candidates: Annotated[
-        int,
+        int | None,
         arg(
-            help="Where there are more, so many at most are looked at: an even sample, always the same, and "
-            "what is next to its best."
+            metavar="N",
+            help="Where there are more, look at so many at most: an even sample, always the same, and what "
+            "is next to its best.",
+            help_behavior_hint=f"(default: all of {SMALL:,}; of more a sample that grows around its best "
+            "until nothing changes)",
         ),
-    ] = MOST_CANDIDATES
+    ] = None
+    all: Annotated[bool, arg(help="Look at every candidate.")] = False
+    data: Annotated[
+        str | None,
+        arg(
+            metavar="NAME|PATH",
+            help="Images, signals or features to train on, as run.py takes them: their shape and classes are "
+            "taken, and stand in the commands.",
+            help_behavior_hint="(default: none, see --in-shape)",
+        ),
+    ] = None
+    train: Annotated[
+        int | None,
+        arg(
+            metavar="N",
+            help="Train N rows, spread evenly over the front, on --data, and show their test accuracy. What "
+            "is trained already is read, what was interrupted goes on.",
+            help_behavior_hint="",
+        ),
+    ] = None
+    epochs: Annotated[int, arg(help="Passes over the training set, with --train.")] = TrainingSettings.epochs
+    runs: Annotated[
+        Path, arg(metavar="DIR", help="Folder for the runs of --train, each as run.py leaves it.")
+    ] = Path("runs/fit")
     limit: Annotated[
         int | None, arg(metavar="N", help="Rows to show.", help_behavior_hint="(default: all)")
     ] = None
@@ -143,17 +175,16 @@ def run(arguments: Sequence[str]) -> int:
     _check(options)
     device = board.load(options.device, options.reserve_kib)
     width = models.width_of(options.model, options.width)
-    model = Model(options.model, width, options.in_shape, options.classes, options.method)
+    model = Model(options.model, width, *_sizes(options), options.method)
+    most = EVERY if options.all else options.max_candidates
     result = search(
-        _space(options, model), model, device, most=options.max_candidates, jobs=options.jobs or cores(),
-        watch=_watched,
-    )  # fmt: skip
+        _space(options, model), model, device, most=most, jobs=options.jobs or cores(), watch=_watched
+    )
+    result = replace(result, flags=_flags(options, model))
     if result.sampled:
-        print(
-            f"blockwise: {result.possible:,} candidates, of which {result.looked_at:,} were looked at: an "
-            "even sample and what is next to its best; pin settings or raise --max-candidates to see all",
-            file=sys.stderr,
-        )
+        print(f"blockwise: {_looked_at(result)}", file=sys.stderr)
+    if options.train is not None:
+        result = trained(result, options.train, options.epochs, options.runs)
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
 
     def tell() -> None:
@@ -165,6 +196,35 @@ def run(arguments: Sequence[str]) -> int:
     write = None if options.out is None else partial(atomic_write, options.out, text + "\n")
     tell_then_write(tell, write)
     return FITS if result.front else NONE_FITS
+
+
+def _looked_at(result: FitResult) -> str:
+    what = "until nothing changed" if result.closed else "as far as --max-candidates allows"
+    return (
+        f"{result.possible:,} candidates, of which {result.looked_at:,} were looked at: an even sample, and "
+        f"what is next to its best {what}; --all looks at every one, pinned settings leave fewer"
+    )
+
+
+def _sizes(options: FitOptions) -> tuple[tuple[int, ...], int]:
+    """Shape and classes of the images."""
+    if options.data is None:
+        return options.in_shape, options.classes
+    dataset = named(Config(images=ImageSettings(data=options.data))).dataset
+    return dataset.in_shape, len(dataset.classes)
+
+
+def _flags(options: FitOptions, model: Model) -> tuple[str, ...]:
+    """What of a run's command line is the same for every candidate."""
+    found = ["--device", options.device, "--model", options.model, "--method", options.method]
+    if options.reserve_kib is not None:
+        found += ["--reserve-kib", str(options.reserve_kib)]
+    if model.width is not None:
+        found += ["--width", f"{model.width:g}"]
+    if options.data is not None:
+        return (*found, "--data", options.data)
+    shape = map(str, options.in_shape)
+    return (*found, "--in-shape", *shape, "--classes", str(options.classes), "--dry-run")
 
 
 def _watched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Measured]]:
@@ -198,10 +258,19 @@ def _check(options: FitOptions) -> None:
     if options.width is not None:
         models.check_width(options.model, options.width)
     sizes = {"--classes": options.classes}
-    counts = {"--max-candidates": options.max_candidates, "--limit": options.limit, "--jobs": options.jobs}
+    counts = {
+        "--max-candidates": options.max_candidates, "--limit": options.limit, "--jobs": options.jobs,
+        "--train": options.train, "--epochs": options.epochs,
+    }  # fmt: skip
     for flag, value in (sizes | counts).items():
         if value is not None:
             check_size(flag, value, 2 if flag == "--classes" else 1, MOST_ROWS if flag in counts else MOST)
     check_shape("--in-shape", options.in_shape)
+    check(options.train, options.data)
+    if options.all and options.max_candidates is not None:
+        raise InputError(
+            "--all", got=f"--max-candidates {options.max_candidates} beside it", wanted="one of the two",
+            do="leave one out",
+        )  # fmt: skip
     if options.out is not None:
         check_file(options.out, "--out")

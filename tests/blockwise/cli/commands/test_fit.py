@@ -2,12 +2,15 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from command_lines import changed
 
 from blockwise.cli import main as cli
+from blockwise.cli.commands.compare import parse
+from blockwise.cli.commands.fit_training import evenly
 from devices import load
 
 TINY = ["fit", "--model", "cnn", "--width", "4", "--in-shape", "1", "8", "8", "--jobs", "1"]
@@ -19,7 +22,8 @@ ROW = {
     "regime", "blocks", "head", "norm", "batch", "optimizer", "weight_bits", "activation_bits", "update",
     "micro_batch", "flags", "peak_bytes", "share_of_usable", "macs_per_step", "macs_per_image",
     "flash_read_bytes_per_step", "flash_written_bytes_per_step", "flash_bytes_per_step",
-    "flash_bytes_per_image", "arena_bytes", "placed",
+    "flash_bytes_per_image", "arena_bytes", "placed", "seconds_per_step", "seconds_per_image", "time_basis",
+    "time_rests_on",
 }  # fmt: skip
 
 
@@ -58,7 +62,8 @@ def test_json_tells_every_figure_and_out_the_same(capsys):
     assert counts["possible"] == counts["looked_at"] >= counts["fitting"] > 0
     assert data["front"]
     for row in data["front"]:
-        assert set(row) == ROW | {"ties"}
+        assert set(row) == ROW | {"ties", "command", "test_accuracy", "run"}
+        assert row["seconds_per_image"] == row["seconds_per_step"] / row["batch"]
         assert row["batch"] == 4 and row["placed"]
         assert row["macs_per_image"] * 4 == row["macs_per_step"]
         assert row["flash_bytes_per_image"] * 4 == row["flash_bytes_per_step"]
@@ -94,6 +99,67 @@ def test_the_flags_of_a_row_plan_its_peak(capsys, bits):
     assert cli.main([*network, *row["flags"]]) == 0
     (planned,) = json.loads(capsys.readouterr().out)["regimes"]
     assert planned["peak_bytes"] == row["peak_bytes"]
+
+
+def pasted(out):
+    """The commands of a table, as a shell would take them."""
+    text = out.partition("Commands, by row:\n")[2].replace(" \\\n", " ")
+    return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_every_row_prints_the_command_that_has_its_settings_and_no_others(capsys):
+    asked = [*SMALL, "--reserve-kib", "4", "--regimes", "bp-best", "local", "local-resident"]
+    assert cli.main(asked) == 0
+    printed = pasted(capsys.readouterr().out)
+    assert cli.main([*asked, "--json"]) == 0
+    front = json.loads(capsys.readouterr().out)["front"]
+    assert printed == [row["command"] for row in front] and len(front) > 2
+    for command, row in zip(printed, front, strict=True):
+        assert command[0] == "run.py"
+        config = parse(command[1:])
+        network, training, bits = config.network, config.training, config.quantization
+        assert training.regimes == (row["regime"],) and training.batch_size == row["batch"]
+        assert (training.optimizer, training.update) == (row["optimizer"], row["update"])
+        assert (bits.weight_bits, bits.activation_bits) == (row["weight_bits"], row["activation_bits"])
+        assert (network.norm, network.model, network.width) == (row["norm"], "cnn", 4)
+        assert row["blocks"] in (None, network.blocks) and row["head"] in (None, network.head)
+        assert (config.board.device, config.board.reserve_kib) == ("stm32", 4)
+        assert config.images.in_shape == (1, 8, 8) and config.images.classes == 10
+
+
+TRAIN = (
+    "--model cnn --width 4 --jobs 1 --blocks stages --head gap --norm group --optimizer sgd --bits 3 "
+    "--batch-size 64 --data digits --regimes bp-fused local"
+)
+
+
+@pytest.mark.slow
+def test_rows_are_trained_once_and_read_afterwards(capsys):
+    wanted = ["fit", *TRAIN.split(), "--train", "2", "--epochs", "1", "--json"]
+    assert cli.main(wanted) == 0
+    first = json.loads(capsys.readouterr().out)["front"]
+    trained = [row for row in first if row["run"]]
+    assert len(trained) == min(2, len(first)) and first[0] in trained and first[-1] in trained
+    for row in trained:
+        (found,) = json.loads((Path(row["run"]) / "result.json").read_text("utf-8"))["regimes"]
+        assert found["test_accuracy"] == row["test_accuracy"] > 0
+        assert (found["regime"], found["peak_bytes"]) == (row["regime"], row["peak_bytes"])
+    assert all(row["test_accuracy"] is None for row in first if not row["run"])
+    (Path(trained[0]["run"]) / "result.json").unlink()  # as if it had been stopped before its end
+    before = (Path(trained[1]["run"]) / "result.json").stat().st_mtime_ns
+    assert cli.main(wanted) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["front"] == first
+    assert err.count("blockwise: training ") == 1
+    assert (Path(trained[1]["run"]) / "result.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("length", "count", "chosen"),
+    [(5, 9, [0, 1, 2, 3, 4]), (5, 1, [0]), (5, 2, [0, 4]), (9, 3, [0, 4, 8]), (10, 4, [0, 3, 6, 9])],
+)
+def test_the_rows_that_are_trained_are_spread_over_the_front(length, count, chosen):
+    assert evenly(length, count) == chosen
 
 
 def test_a_sample_is_announced(capsys):
@@ -165,6 +231,9 @@ def test_help_says_that_figures_are_compared_per_image(capsys):
         ("--in-shape 3 60000 60000", "--in-shape: got 10800000000, wanted at most 1,073,741,824"),
         ("--jobs 0", "--jobs: got 0"),
         ("--limit 0", "--limit: got 0"),
+        ("--train 2", "--train: got no --data beside it"),
+        ("--train 0 --data digits", "--train: got 0"),
+        ("--all --max-candidates 3", "--all: got --max-candidates 3 beside it"),
         ("--max-candidates 0", "--max-candidates: got 0"),
         ("--reserve-kib -1", "--reserve-kib: got -1"),
         ("--reserve-kib 9999", "--reserve-kib: got 9999"),
@@ -173,7 +242,7 @@ def test_help_says_that_figures_are_compared_per_image(capsys):
         ("--out .", "--out .: got a folder"),
         ("--out fit.json/fit.json", "--out fit.json/fit.json: got no folder fit.json"),
         ("--out " + 300 * "n", "got File name too long"),
-        ("--epochs 3", "'--epochs'"),
+        ("--epoch 3", "'--epoch'"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing_behind(capsys, arguments, words):
