@@ -59,6 +59,8 @@ def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher, pl
             planned(result)
         rows = _all_trained(prepared, result.regimes, checkpoints, watcher)
         result = replace(result, regimes=tuple(rows))
+    with looking_seldom():
+        result = replace(result, everywhere=everywhere(prepared))  # a plan is not kept waiting for it
     return replace(result, seconds=time.perf_counter() - started, created=_now())
 
 
@@ -73,7 +75,6 @@ def _planned(prepared: Prepared) -> Result:
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
         boards=beside(prepared),
-        everywhere=everywhere(prepared),
         changes=changes(prepared, regimes),
         config=config_of(prepared),
         assumptions=assumptions(prepared),

@@ -16,8 +16,7 @@ LONGEST = 31
 def requantize_each(x: Accumulator, to: Format) -> IntTensor:
     """:func:`blockwise.integer.rounding.requantize` to the nearest, of each image (B, ...) as if alone.
 
-    Every image then has an exponent of its own, of which none is told: the result has that of the sums.
-    Values can be compared within an image.
+    Every image then has an exponent of its own: values can be compared within an image.
     """
     values = x.mantissa
     magnitudes = values.clamp_min(0) if to.low == 0 else values.abs()
@@ -29,7 +28,7 @@ def requantize_each(x: Accumulator, to: Format) -> IntTensor:
     twice = values >> (shift - 1).clamp_min(0)
     shifted = twice - (twice >> 1)  # (twice + 1) >> 1, which cannot overflow
     found = torch.where(shift > 0, shifted, x.mantissa).clamp_(to.low, to.high)
-    return IntTensor(found.to(torch.int8), x.exponent, to)
+    return IntTensor(found.to(torch.int8), x.exponent + shift.view(-1).clamp_min(0), to)
 
 
 def bit_lengths(magnitudes: Tensor) -> Tensor:

@@ -71,6 +71,9 @@ def _distances(logits: IntTensor) -> Tensor:
     o = logits.mantissa.to(torch.int32)
     distance = (o.amax(1, keepdim=True) - o) * LOG2_E  # below 2^24
     shift = logits.exponent + 12 - 15
+    if isinstance(shift, Tensor):  # of each image
+        left, right = shift.clamp(0, 3), (-shift).clamp(0, 31)
+        return ((distance << left.view(-1, 1)) >> right.view(-1, 1)).clamp_max_(FARTHEST)
     if shift < 0:
         return distance.bitwise_right_shift_(min(-shift, 31)).clamp_max_(FARTHEST)
     return distance.bitwise_left_shift_(min(shift, 3)).clamp_max_(FARTHEST)  # 47274 x 2^3 > FARTHEST

@@ -48,6 +48,10 @@ class IntegerHead(nn.Module):
         """The loss of a block's output (B, ...) under labels (B,)."""
         return self.arithmetic.loss(self.classify(h), y)
 
+    def score_each(self, h: IntTensor, y: Tensor) -> Scored:
+        """The same of images that each have their own exponents."""
+        return self.arithmetic.loss(self.classify.each(h), y)
+
     def forward(self, h: IntTensor, y: Tensor) -> float:
         """The mean loss, for people."""
         return self.arithmetic.mean_loss(int(self.score(h, y).total), len(y))
@@ -93,10 +97,15 @@ class IntegerNet(TrainableNet):
 
     def each(self, images: Tensor) -> Tensor:
         """Class scores (B, K) of each image as a batch of one, as a board predicts."""
+        return self.head(len(self) - 1).classify.each(self.run_each(images)).mantissa
+
+    def run_each(self, images: Tensor) -> IntTensor:
+        """What the last block gives for each image as a batch of one."""
         h: Any = images
         for index in range(len(self)):
             h = self.body(index).each(h)
-        return self.head(len(self) - 1).classify.each(h).mantissa
+        assert isinstance(h, IntTensor)
+        return h
 
     @property
     def stored_bytes(self) -> int:

@@ -14,7 +14,7 @@ from torch import Size, Tensor
 from blockwise.integer import ops
 from blockwise.integer.arithmetic import Error, Place, Scored
 from blockwise.integer.conversion import whole
-from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.integer.tensor import Accumulator, IntTensor, shared
 from blockwise.integer.update import FIRST_MU
 from blockwise.integer.xorshift import Xorshift32
 
@@ -154,8 +154,9 @@ class Nitro:
     def activated(self, error: Error, saved: Tensor | None, place: Place) -> Error:
         """What average pools take off the exponent is divided; then the activation's slope."""
         mantissa = error.mantissa
-        if error.exponent:
-            mantissa = _quotient(mantissa.to(torch.int32), 1 << -error.exponent)
+        exponent = shared(error.exponent)
+        if exponent:
+            mantissa = _quotient(mantissa.to(torch.int32), 1 << -exponent)
         if saved is not None:
             mantissa = relu_gradient(mantissa, saved)
         return _plain(mantissa)

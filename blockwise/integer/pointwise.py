@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blockwise.integer.rounding import half_up, nearest, requantize
-from blockwise.integer.tensor import Accumulator, Format, IntTensor
+from blockwise.integer.tensor import Accumulator, Format, IntTensor, shared
 
 Numbers = TypeVar("Numbers", bound=IntTensor | Accumulator)
 
@@ -34,13 +34,14 @@ def add(a: IntTensor, b: IntTensor) -> Accumulator:
     Where the exponents are more than 23 apart, the sum is at the larger one less 23, and the mantissa of
     the smaller is rounded to it, ties away from zero.
     """
-    exponent = max(min(a.exponent, b.exponent), max(a.exponent, b.exponent) - WIDEST_SPAN)
+    first, second = shared(a.exponent), shared(b.exponent)
+    exponent = max(min(first, second), max(first, second) - WIDEST_SPAN)
     return Accumulator(_at(a, exponent) + _at(b, exponent), exponent)
 
 
 def _at(x: IntTensor, exponent: int) -> Tensor:
     """The mantissa at another exponent, int32."""
-    mantissa = x.mantissa.to(torch.int32)
-    if x.exponent >= exponent:
-        return mantissa << x.exponent - exponent
-    return nearest(mantissa, min(exponent - x.exponent, 32))
+    mantissa, own = x.mantissa.to(torch.int32), shared(x.exponent)
+    if own >= exponent:
+        return mantissa << own - exponent
+    return nearest(mantissa, min(exponent - own, 32))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from blockwise.integer.rounding import Rounding, pseudo_stochastic
-from blockwise.integer.tensor import INT4, Accumulator, IntTensor
+from blockwise.integer.tensor import INT4, Accumulator, IntTensor, shared
 from blockwise.integer.update import gradient_step
 
 LOW, HIGH = INT4.low * 16, INT4.high * 16 + 15
@@ -34,7 +34,7 @@ class ResidueWeights:
 
 def from_states(states: IntTensor) -> ResidueWeights:
     """Of residue 0."""
-    return ResidueWeights((states.mantissa << 4) + 8, states.exponent)
+    return ResidueWeights((states.mantissa << 4) + 8, shared(states.exponent))
 
 
 def update(

@@ -7,6 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Exponent = int | Tensor
+"""Of a whole tensor; or int32 (B,), of each of its images, where these are computed each for itself."""
+
+
+def shared(exponent: Exponent) -> int:
+    """An exponent that all images have. Raises TypeError where each has its own."""
+    if isinstance(exponent, Tensor):
+        raise TypeError("exponent: got one of each image, wanted one of all")
+    return exponent
+
 
 @dataclass(frozen=True)
 class Format:
@@ -42,7 +52,7 @@ class IntTensor:
     """
 
     mantissa: Tensor
-    exponent: int
+    exponent: Exponent
     format: Format = INT8
 
     def __post_init__(self) -> None:
@@ -77,7 +87,7 @@ class Accumulator:
     """Sums of products, mantissa x 2^exponent; int32, within +-(2^31 - 1)."""
 
     mantissa: Tensor
-    exponent: int
+    exponent: Exponent
 
     def __post_init__(self) -> None:
         if self.mantissa.dtype != torch.int32:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from blockwise.experiment import result_json as json_report
 from blockwise.experiment.result import Result
-from blockwise.report.file_names import HTML_NAME, JSON_NAME, PNG_NAME, SVG_NAME, named
+from blockwise.report.arena_csv import arena_csv
+from blockwise.report.file_names import ARENA, HTML_NAME, JSON_NAME, PNG_NAME, SVG_NAME, named
 from blockwise.report.pictures import timeline_images
 from blockwise.report.web import to_html
 from blockwise.system.files import atomic_write, make_folder
@@ -24,8 +25,12 @@ def write_all(result: Result, out: str | os.PathLike[str]) -> Result:
         SVG_NAME: images.svg,
         PNG_NAME: images.png,
         HTML_NAME: to_html(result),
-        JSON_NAME: json_report.dumps(result),
     }
+    for regime in result.regimes:
+        name = result.files.get(f"{ARENA}{regime.regime}")
+        if name is not None:
+            contents[name] = arena_csv(regime)
+    contents[JSON_NAME] = json_report.dumps(result)
     make_folder(folder, "folder")
     for name, content in contents.items():
         atomic_write(folder / name, content)

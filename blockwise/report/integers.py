@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from rich.text import Text
 
+from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.qat import error_words
@@ -73,11 +74,14 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     figure = Figure(figsize=SIZE_IN, layout="constrained")
     axes = figure.subplots()
     named: dict[bool, list[Named]] = {}
+    counts = [len(summary.errors) for summary in summaries if summary.errors]
     for name, marker, local in (("global", "o", False), ("block by block", "^", True)):
         own = [s for s in summaries if (s.head is not None) == local and s.errors]
         peaks, errors = [s.peak_kib_of_one for s in own], [100 * s.error for s in own]
-        axes.scatter(peaks, errors, marker=marker, s=26, label=name)
-        named[local] = [Named(*p) for p in zip(peaks, errors, [s.method for s in own], strict=True)]
+        drawn = axes.scatter(peaks, errors, marker=marker, s=26, label=name)
+        draw_bars(axes, peaks, [s.errors for s in own], [s.test_images for s in own], drawn.get_facecolor())
+        names = [beside(s.method, len(s.errors), counts) for s in own]
+        named[local] = [Named(*p) for p in zip(peaks, errors, names, strict=True)]
     board = profile.load(rows[0]["board"])
     axes.axvline(board.usable_bytes / KIB, linestyle="--", color="0.4", label=f"usable RAM, {board.title}")
     axes.set_xscale("log", base=2)
@@ -86,7 +90,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    axes.set_title(f"{_conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
     for local, points in named.items():
         label(axes, points, left=local)
     return figure
@@ -94,6 +98,5 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
 
 def _conditions(rows: Sequence[dict[str, Any]]) -> str:
     row = rows[0]
-    seeds = len({r["seed"] for r in rows})
     what = f"{row['model']} at width {row['width']} on {row['data']} at {'x'.join(map(str, row['in_shape']))}"
-    return f"{what}, batch {row['batch_size']},\n{row['epochs']} epochs, n = {seeds}"
+    return f"{what}, batch {row['batch_size']}, {row['epochs']} epochs"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 
 SAME_PLACE = 1.2
 """Points whose x differ by no more than this factor share a column of labels."""
@@ -12,7 +13,9 @@ LABEL_POINTS = 9.5
 """Height of a line of labels."""
 DISTANCE = 1.08
 """From the outermost point of a column to its labels, as a factor of x."""
-MARGINS = (0.1, 0.1)
+CHARACTER_POINTS, MARKER_POINTS = 3.3, 3.0
+"""Width of a letter of a label, and half of a marker's, on the generous side."""
+MARGINS = (0.13, 0.1)
 """Room for labels beyond the outermost points, as parts of both axes."""
 LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.7", "shrinkA": 0, "shrinkB": 2}
 
@@ -56,10 +59,42 @@ def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
     axes.margins(*MARGINS)
     low, high = axes.get_ylim()
     gap = (high - low) * LABEL_POINTS / (72 * axes.bbox.height / axes.figure.dpi)
+    markers = _markers(axes)
     for column in columns(points):
         x = min(p.x for p in column) / DISTANCE if left else max(p.x for p in column) * DISTANCE
-        for point, y in zip(column, spread([p.y for p in column], gap), strict=True):
+        column = sorted(column, key=lambda point: point.y)
+        widest = max(len(point.name) for point in column)
+        beside = [y for at, y in markers if _covered(axes, at, x, widest, left=left)]
+        for point, y in zip(column, clear(spread([p.y for p in column], gap), beside, gap), strict=True):
             axes.annotate(
                 point.name, (point.x, point.y), xytext=(x, y), ha="right" if left else "left",
                 va="center", fontsize="x-small", arrowprops=LEADER | {"relpos": (float(left), 0.5)},
             )  # fmt: skip
+
+
+def clear(positions: Sequence[float], obstacles: Sequence[float], gap: float) -> list[float]:
+    """The positions (rising), moved up until each is ``gap`` from obstacles and from the one before."""
+    found: list[float] = []
+    for position in positions:
+        place = max(position, found[-1] + gap) if found else position
+        for obstacle in sorted(obstacles):
+            if abs(obstacle - place) < gap * (1 - 1e-9):
+                place = obstacle + gap
+        found.append(place)
+    return found
+
+
+def _markers(axes: Axes) -> list[tuple[float, float]]:
+    """Where markers stand, in data coordinates."""
+    found: list[tuple[float, float]] = []
+    for drawn in axes.collections:
+        if isinstance(drawn, PathCollection):
+            found += [(float(x), float(y)) for x, y in np.asarray(drawn.get_offsets())]
+    return found
+
+
+def _covered(axes: Axes, at: float, x: float, characters: int, *, left: bool) -> bool:
+    """Whether a label of so many characters that begins at ``x`` reaches over what stands ``at`` there."""
+    points = (axes.transData.transform([(at, 1), (x, 1)])[:, 0] * 72 / axes.figure.dpi).tolist()
+    beyond = points[1] - points[0] if left else points[0] - points[1]
+    return bool(-MARKER_POINTS < beyond < characters * CHARACTER_POINTS + MARKER_POINTS)

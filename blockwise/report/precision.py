@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.text import Text
 
+from blockwise.report.error_bars import BARS, draw_bars
 from blockwise.report.figures import save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, DIVERGED
@@ -69,7 +70,7 @@ def _figure(rows: Rows) -> Figure:
     errors = _errors(rows)
     compressions = sorted({compression for compression, _ in errors})
     for compression, marker in zip(compressions, MARKERS * len(compressions), strict=False):
-        _curve(axes, compression, marker, errors)
+        _curve(axes, compression, marker, errors, rows[0].get("images", (0, 0, 0))[2])
     bits = sorted({bits for _, bits in errors})
     axes.set_xscale("log", base=2)
     axes.set_xticks(bits, [str(b) for b in bits])
@@ -78,11 +79,14 @@ def _figure(rows: Rows) -> Figure:
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
     axes.legend(title="budget", frameon=False)
-    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    counts = [len(values) for values in errors.values()]
+    axes.set_title(f"{_conditions(rows, counts)}\n{BARS}", fontsize="small", loc="left")
     return figure
 
 
-def _curve(axes: Axes, compression: int, marker: str, errors: dict[tuple[int, int], list[float]]) -> None:
+def _curve(
+    axes: Axes, compression: int, marker: str, errors: dict[tuple[int, int], list[float]], images: int
+) -> None:
     """Means over seeds, the lowest of the budget ringed; each seed beside its mean."""
     curve = sorted((bits, values) for (c, bits), values in errors.items() if c == compression)
     means = [100 * mean(values) for _, values in curve]
@@ -90,16 +94,17 @@ def _curve(axes: Axes, compression: int, marker: str, errors: dict[tuple[int, in
     lowest = min(range(len(curve)), key=means.__getitem__)
     colour = line.get_color()
     axes.scatter([curve[lowest][0]], [means[lowest]], s=130, facecolors="none", edgecolors=colour)
+    draw_bars(axes, [b for b, _ in curve], [v for _, v in curve], [images] * len(curve), colour)
     for bits, values in curve:
         if len(values) > 1:
             axes.scatter([bits] * len(values), [100 * v for v in values], s=6, color=colour)
 
 
-def _conditions(rows: Rows) -> str:
-    row = rows[0]
-    seeds = len({r["seed"] for r in rows})
+def _conditions(rows: Rows, counts: Sequence[int]) -> str:
+    row, fewest = rows[0], min(counts)
+    runs = f"n = {fewest}" + (f" to {max(counts)}" if max(counts) > fewest else "")
     shape = "x".join(map(str, row["in_shape"]))
     return (
-        f"{row['model']} on {row['data']} at {shape}, {row['epochs']} epochs, n = {seeds}; widest network "
+        f"{row['model']} on {row['data']} at {shape}, {row['epochs']} epochs, {runs}; widest network "
         f"in each budget,\nring: the lowest of its budget"
     )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 from rich.text import Text
 
+from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, DIVERGED
+from blockwise.studies.summary import Summary, summaries
 from devices.program.accountings import FLOAT_BITS
 from devices.program.regimes import find
-
-if TYPE_CHECKING:
-    from blockwise.studies.summary import Summary
 
 SIZE_IN = (8.0, 6.6)
 MARKERS = "osD^vP*X"
@@ -80,13 +79,15 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=SIZE_IN, layout="constrained")
     axes = figure.subplots()
     named: dict[bool, list[Named]] = {True: [], False: []}
-    shown = [row for row in rows if row["test_error"] is not None]
-    for regime, marker in zip(dict.fromkeys(row["regime"] for row in shown), MARKERS, strict=False):
-        own = [row for row in shown if row["regime"] == regime]
-        stored = [8 * row["stored_bytes"] / row["weights"] for row in own]
-        errors = [100 * row["test_error"] for row in own]
-        axes.scatter(stored, errors, marker=marker, s=22, label=regime)
-        named[find(regime).plain] += [Named(*p) for p in zip(stored, errors, map(_name, own), strict=True)]
+    shown = [summary for summary in summaries(rows) if summary.errors]
+    counts = [len(summary.errors) for summary in shown]
+    for regime, marker in zip(dict.fromkeys(s.regime for s in shown), MARKERS, strict=False):
+        own = [summary for summary in shown if summary.regime == regime]
+        stored, errors = [s.stored_bits for s in own], [100 * s.error for s in own]
+        drawn = axes.scatter(stored, errors, marker=marker, s=22, label=regime)
+        draw_bars(axes, stored, [s.errors for s in own], [s.test_images for s in own], drawn.get_facecolor())
+        names = [beside(_name(s), len(s.errors), counts) for s in own]
+        named[find(regime).plain] += [Named(*p) for p in zip(stored, errors, names, strict=True)]
     axes.set_xscale("log", base=2)
     ticks = [1, 2, 3, 4, 8, 16, 32]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -95,25 +96,21 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
     axes.legend(title="regime", frameon=False)
-    axes.set_title(_conditions(rows), fontsize="medium", loc="left")
+    axes.set_title(f"{_conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
     for is_global, points in named.items():
         label(axes, points, left=not is_global)
     return figure
 
 
-def _name(row: dict[str, Any]) -> str:
-    methods = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
-    parts = [methods, *([row["head"]] if row["head"] else []), *(["float skip"] if _skips(row) else [])]
-    return ", ".join(parts)
-
-
-def _skips(row: dict[str, Any]) -> bool:
-    return bool(row["residual"] == "float")
+def _name(summary: Summary) -> str:
+    methods = " / ".join(dict.fromkeys((summary.method, summary.activation_method)))
+    head = [summary.head] if summary.head else []
+    skips = ["float skip"] if summary.residual == "float" else []
+    return ", ".join([methods, *head, *skips])
 
 
 def _conditions(rows: Sequence[dict[str, Any]]) -> str:
     row = rows[0]
-    seeds = len({r["seed"] for r in rows})
     shape = "x".join(map(str, row["in_shape"]))
     what = f"{row['model']} at width {row['width']} on {row['data']} at {shape}"
-    return f"{what}, {row['epochs']} epochs, n = {seeds}"
+    return f"{what}, {row['epochs']} epochs"

@@ -31,6 +31,7 @@ class Summary:
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
     diverged: int = 0  # runs that have no error
+    test_images: int = 0  # behind each error; 0 where older lines do not tell
 
     @property
     def error(self) -> float:
@@ -84,6 +85,7 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         blocks,
         errors=tuple(row["test_error"] for row in trained),
         diverged=len(group) - len(trained),
+        test_images=first.get("images", (0, 0, 0))[2],
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],

@@ -133,6 +133,8 @@ class IntegerZerothOrder:
     def _loss(self, net: IntegerNet, x: Tensor, y: Tensor, *, back_to: int | None = None) -> Tensor:
         """The sum of losses of one pass, whose error goes back through the blocks from ``back_to`` on."""
         front, last = len(net) if back_to is None else back_to, len(net) - 1
+        if net.directions.front > last:  # a board passes image by image
+            return net.head(last).score_each(net.run_each(x), y).total
         for index in range(len(net)):
             net.body(index).train(index >= front)  # what only passes keeps nothing
         found = net.head(last).score(net.run(x, 0, len(net)), y)

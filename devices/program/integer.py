@@ -84,7 +84,8 @@ def sums_of(name: str) -> str:
 def is_buffer_of_sums(tensor: Tensor) -> bool:
     """Whether sums wait in it until the largest of them is known."""
     waits = tensor.category in (cat.WORKING_TENSORS, cat.WEIGHT_GRADIENTS)
-    return waits and tensor.bits == SUM_BITS and tensor.name.endswith((".sums", ".gradient"))
+    name, _, _ = tensor.name.partition("#")  # of a further pass
+    return waits and tensor.bits == SUM_BITS and name.endswith((".sums", ".gradient"))
 
 
 class IntegerState(State):

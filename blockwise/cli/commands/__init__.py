@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "firmware": Command("firmware", "a training step as C for the board, emulated and compared"),
     "fit": Command("fit", "what would fit a board, and at what price"),
     "methods": Command("methods", "the catalogue of quantization methods"),
+    "plan": Command("plan", "the comparison's memory without its training: --dry-run"),
     "show": Command("show", "the report of a finished run, without planning or training"),
     "diff": Command("diff", "two finished runs beside each other"),
     "export": Command("export", "the weights of a finished run, packed as a board stores them"),

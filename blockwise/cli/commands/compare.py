@@ -54,13 +54,20 @@ def _compare(config: Config) -> int:
     out = outfolder.prepare(config, prepared.own, prepared.initial)
     stderr = report.make_console(stderr=True)
     try:
-        result = report.named(_train(prepared, out, stderr, quiet=config.output.quiet))
-        tell_then_write(partial(_show, result, config, out), partial(report.write_all, result, out))
+        result = _train(prepared, out, stderr, quiet=config.output.quiet)
+        result = report.named(result, arenas=config.output.arena_csv)
+        tell_then_write(partial(_show, result, config, out), partial(_write, result, out))
     except KeyboardInterrupt as stop:
         raise type(stop)(f"go on with --resume {out}") from stop
     except WriteError as error:
         raise error.before(f"go on with --resume {out}") from error
     return exit_codes.of(fits=result.fits, diverged=result.diverged)
+
+
+def _write(result: Result, out: Path) -> None:
+    """Behind the answer: libraries that draw are loaded here."""
+    with looking_seldom():
+        report.write_all(result, out)
 
 
 def _train(prepared: Prepared, out: Path, stderr: Console, *, quiet: bool) -> Result:

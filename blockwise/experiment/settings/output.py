@@ -22,6 +22,13 @@ class OutputSettings:
     json: Annotated[bool, arg(help="Print result.json on stdout and nothing else there.")] = False
     quiet: Annotated[bool, arg(help="No progress and no report, only the verdict and the accuracy.")] = False
     full: Annotated[bool, arg(help="Print all tables, not only the first screen.")] = False
+    arena_csv: Annotated[
+        bool,
+        arg(
+            help="Also write arena-REGIME.csv: every tensor of a step with its address, size and lifetime. "
+            "result.json has them, too."
+        ),
+    ] = False
     dry_run: Annotated[bool, arg(help="Memory without training.")] = False
     digest: Annotated[
         bool,

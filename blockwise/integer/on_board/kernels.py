@@ -63,7 +63,7 @@ def _waiting(machine: "IntegerMachine", frame: Frame, role: str, shape: tuple[in
     (source,) = tensors_of(frame.operand(role))
     parts = [frame.words("front")] if frame.has("front") else []
     flat = torch.cat([*parts, frame.memory.load(source).flatten()])
-    return Accumulator(flat.view(len(machine.batch[1]), *shape), machine.exponents[source])
+    return Accumulator(flat.view(-1, *shape), machine.exponents[source])
 
 
 def largest_sum(machine: "IntegerMachine", frame: Frame) -> None:

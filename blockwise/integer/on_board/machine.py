@@ -12,7 +12,7 @@ from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import Nitro
 from blockwise.integer.on_board import kernels, weights, zeroth_order
 from blockwise.integer.on_board.zeroth_order import Drawn
-from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor
+from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor, shared
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import MaxPool, ReLU
 from devices.program.execute import Frame
@@ -128,7 +128,7 @@ class IntegerMachine:
         """Write an integer tensor, and note its exponent."""
         name = frame.result(role)
         self.put_integers(frame, name, number.mantissa)
-        self.exponents[name] = number.exponent
+        self.exponents[name] = shared(number.exponent)
 
     def weights(self, frame: Frame, layer: str) -> Tensor:
         """Weights as stored, in their shape."""

@@ -25,7 +25,7 @@ Twice = bool | frozenset[str]
 class IntegerBuilder(Builder):
     """A program of integer layers. Optimizer, cost table and bits of ``step`` are the form's."""
 
-    alone = False  # a batch shares its exponents
+    alone = False  # a batch shares its exponents, unless each image has its own
 
     def __init__(self, network: Network, step: Step, form: IntegerForm, twice: Twice) -> None:
         """``twice`` are the sums that are made twice: all, none, or some."""
@@ -39,8 +39,11 @@ class IntegerBuilder(Builder):
         self._fixed = {}
 
     def lower(self, batch: int) -> IntegerLowering:
-        """A lowering of ``batch`` images."""
-        lowering = IntegerLowering(self.program, self.network, self.step.table, self.step.bits, batch)
+        """A lowering of ``batch`` images, repeated until the step's batch has passed."""
+        step = self.step
+        lowering = IntegerLowering(
+            self.program, self.network, step.table, step.bits, batch, images=step.batch
+        )
         lowering.gradient_bits = self.form.error_bits
         lowering.scaled = self.form.scaled
         lowering.twice = self.twice
@@ -74,9 +77,13 @@ def integer_zeroth_order(network: Network, step: Step, form: IntegerForm, *, hyb
     front = front_of(network, step.backprop_blocks if hybrid else 0)
     if not front:
         return integer_bp(network, step, form)
-    return _by_choice(
-        lambda twice: perturbed(IntegerBuilder(network, step, form, twice), front, fused=True), step, form
-    )
+
+    def made(twice: Twice) -> Schedule:
+        build = IntegerBuilder(network, step, form, twice)
+        build.alone = not hybrid
+        return perturbed(build, front, fused=True)
+
+    return _by_choice(made, step, form)
 
 
 def _by_choice(made: Callable[[Twice], Schedule], step: Step, form: IntegerForm) -> Schedule:
@@ -103,7 +110,7 @@ def _within(made: Callable[[Twice], Schedule], step: Step, limit: int) -> Schedu
         found = made(twice)
         live = Ledger(found, step.alignment).live_bytes
         over = {name for name, (i, j) in found.lifetimes.items() if max(live[i : j + 1]) > limit}
-        more = {name for name in over if is_buffer_of_sums(found.tensors[name])}
+        more = {name.partition("#")[0] for name in over if is_buffer_of_sums(found.tensors[name])}
         if not more:
             return found
         twice |= more

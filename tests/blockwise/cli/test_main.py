@@ -70,6 +70,17 @@ def test_the_report_is_plain_text_where_there_is_no_terminal(capsys):
 
 
 @pytest.mark.slow
+def test_a_plan_is_the_comparison_without_its_training(capsys):
+    arguments = ("--model", "cnn", "--width", "4", "--regimes", "bp", "--arena-csv")
+    assert cli.main(["plan", *arguments, "--out", "run"]) == 0
+    planned = capsys.readouterr().out
+    assert cli.main([*arguments, "--dry-run", "--out", "other"]) == 0
+    assert capsys.readouterr().out == planned.replace(" run", " other")
+    lines = Path("run/arena-bp.csv").read_text("utf-8").splitlines()
+    (row,) = json.loads(Path("run/result.json").read_text("utf-8"))["regimes"]
+    assert len(lines) == 1 + len(row["tensors"]) > 50
+
+
 def test_exit_code_3_tells_that_no_regime_fits(capsys):
     assert cli.main(["--device", "stm32f103", "--regimes", "bp", "--dry-run", "--out", "run"]) == 3
     assert "does not fit" in capsys.readouterr().out

@@ -132,7 +132,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(capsys, arguments, words):
 def test_a_command_that_there_is_none_of_is_answered_with_those_there_are(capsys):
     line = refusal(capsys, "run", "--device", "stm32")
     assert "did you mean" not in line
-    names = "adapt, arena, boards, diff, export, firmware, fit, methods, show, study"
+    names = "adapt, arena, boards, diff, export, firmware, fit, methods, plan, show, study"
     assert f"wanted one of {names}, or flags alone, which" in line
     assert "did you mean 'export'" in refusal(capsys, "exprot")
 

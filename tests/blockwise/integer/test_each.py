@@ -25,10 +25,10 @@ def sums() -> torch.Tensor:
 def test_each_image_is_shifted_and_rounded_as_if_it_were_alone(name):
     to, values = FORMATS[name], sums()
     found = requantize_each(Accumulator(values, -3), to).check_range()
-    alone = [
-        requantize(Accumulator(one[None], -3), to, nearest if to.low else half_up).mantissa for one in values
-    ]
-    assert torch.equal(found.mantissa, torch.cat(alone))
+    alone = [requantize(Accumulator(one[None], -3), to, nearest if to.low else half_up) for one in values]
+    assert torch.equal(found.mantissa, torch.cat([one.mantissa for one in alone]))
+    assert isinstance(found.exponent, torch.Tensor)
+    assert found.exponent.tolist() == [one.exponent for one in alone]
     whole = requantize(Accumulator(values, -3), to, nearest if to.low else half_up).mantissa
     assert not torch.equal(found.mantissa, whole)
 

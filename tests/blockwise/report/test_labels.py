@@ -1,14 +1,21 @@
 """Labels that keep their distance."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from blockwise.report.labels import Named, columns, label, spread
+from blockwise.report import integers, qat
+from blockwise.report.labels import Named, clear, columns, label, spread
+from blockwise.studies.records import read
+from blockwise.studies.summary import summaries
+
+RECORDS = Path(__file__).parents[3] / "results" / "studies"
 
 positions = st.lists(st.floats(-100, 100), max_size=12)
 
@@ -32,6 +39,37 @@ def test_the_least_that_has_to_move_moves():
 def test_a_column_is_what_lies_at_one_place_of_a_logarithmic_axis():
     points = [Named(x, 0, str(x)) for x in (32, 3, 3.1, 1, 3.4)]
     assert [[p.x for p in column] for column in columns(points)] == [[1], [3, 3.1, 3.4], [32]]
+
+
+@settings(deadline=None, max_examples=100)
+@given(values=positions, obstacles=positions, gap=st.floats(0.1, 5))
+def test_what_is_moved_clear_keeps_its_order_and_its_distance(values, obstacles, gap):
+    moved = clear(sorted(values), obstacles, gap)
+    assert all(after >= before for before, after in zip(sorted(values), moved, strict=True))
+    for first, second in pairwise(moved):
+        assert second - first >= gap - 1e-6
+    for place in moved:
+        assert all(abs(place - obstacle) >= gap - 1e-6 for obstacle in obstacles)
+
+
+def test_what_is_clear_stays():
+    assert clear([1.0, 5.0], [3.0], 2) == [1, 5]
+    assert clear([1.0, 2.0], [1.5, 4.0], 1) == [2.5, 5.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qat_short", "qat_full", "integer_short"])
+def test_no_label_of_a_recorded_figure_lies_over_a_marker(name):
+    rows = read(RECORDS / f"{name}.jsonl")
+    figure = integers._figure(rows, summaries(rows)) if name == "integer_short" else qat._figure(rows)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    drawn = [c for c in axes.collections if isinstance(c, PathCollection)]
+    markers = [axes.transData.transform(place) for c in drawn for place in c.get_offsets()]
+    assert len(markers) == len(axes.texts) > 5
+    for text in axes.texts:
+        box = Text.get_window_extent(text)
+        assert not [place for place in markers if box.contains(*place)], text.get_text()
 
 
 @pytest.mark.parametrize("left", [False, True])

@@ -82,7 +82,10 @@ def test_a_step_goes_down_the_side_of_the_smaller_loss():
     for sign in (1, -1):
         for layer, w, along in zip(weights_of(net.bodies), before, z, strict=True):
             layer.copy_(w + sign * along)
-        sums.append(int(net.head(len(net) - 1).score(net.run(x, 0, len(net)), y).total))
+        alone = zip(x.split(1), y.split(1), strict=True)  # each image is a batch of one
+        sums.append(
+            sum(int(net.head(len(net) - 1).score(net.run(a, 0, len(net)), b).total) for a, b in alone)
+        )
     for layer, w in zip(weights_of(net.bodies), before, strict=True):
         layer.copy_(w)
     (phase,) = INTEGER_REGIMES["niti-zo"].phases(net)

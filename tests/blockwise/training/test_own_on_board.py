@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from one_step import OneStep
-from tiers import quick
+from tiers import quick, shown
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -161,7 +161,7 @@ def check(shape: tuple[int, ...], case: tuple[Function, dict[str, nn.Module], in
         assert step.flips <= 1e-3 * step.codes
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", shown(REGIMES, "local-resident"))
 @pytest.mark.parametrize("name", quick(IMAGES, "silu", "squeeze and excite", "concatenation", "dropout"))
 def test_an_operation_on_images_is_that_of_the_simulation(name, regime):
     check(IMAGE, IMAGES[name], regime)

@@ -62,6 +62,24 @@ def test_a_hybrid_without_front_is_backpropagation():
         assert programs[0] == programs[1]
 
 
+@pytest.mark.parametrize("twice", [False, True], ids=["buffered", "twice"])
+def test_on_integers_more_images_add_themselves_and_their_labels_alone(twice):
+    plain = network("plain4", "none")
+    peaks = [Ledger(schedule("niti-zo", plain, Step(b, twice=twice)), 1).peak_bytes for b in (1, 2, 16)]
+    assert peaks[1] - peaks[0] == IMAGE + LABEL and peaks[2] - peaks[0] == 15 * (IMAGE + LABEL)
+
+
+def test_the_sums_of_all_passes_may_be_made_twice_to_fit_a_board():
+    plain, peaks = network("plain4", "none"), {}
+    for twice in (False, True):
+        peaks[twice] = Ledger(schedule("niti-zo", plain, Step(4, twice=twice))).peak_bytes
+    limit = sum(peaks.values()) // 2
+    found = schedule("niti-zo", plain, Step(4, by_tensor=True, limit_bytes=limit))
+    assert Ledger(found).peak_bytes <= limit
+    again = [operation.layer for operation in found.operations if operation.action == "largest sum"]
+    assert again and again.count(again[0]) == 2  # in each of the passes
+
+
 def test_pytorchs_accounting_is_refused_in_one_line():
     with pytest.raises(InputError, match="zeroth-order regimes: got the pytorch accounting"):
         schedule("zo", network("plain4", "none"), Step(4, table=PYTORCH))

@@ -13,9 +13,10 @@ from blockwise.integer.niti import Niti
 from blockwise.integer.nitro import Nitro
 from devices.network import Layer
 from devices.network.ops import Conv, MaxPool, ReLU, View
+from devices.program.execute.frame import ACTIVATIONS
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
-from devices.program.schedule import Tensor
+from devices.program.schedule import Loop, Tensor
 
 WORD_BYTES = 4
 STATE_BITS = 4
@@ -29,6 +30,7 @@ class Context:
     exponents: Exponents
     operation: Operation
     batch: int
+    loop: Loop | None = None  # of images, each of which passes alone
 
     # ------------------------------------------------------------------ roles
 
@@ -68,8 +70,16 @@ class Context:
         return any(name in later.reads for later in operations[operations.index(self.operation) + 1 :])
 
     def at(self, name: str) -> str:
-        """Where a tensor lies; 0 for none."""
-        return address(self.firmware, name) if name else "0"
+        """Where a tensor lies, of the batch that outlives a loop the row of its pass; 0 for none."""
+        if not name:
+            return "0"
+        found, schedule = address(self.firmware, name), self.firmware.schedule
+        if self.loop is None or schedule.lifetimes[name][0] >= self.loop.first:
+            return found
+        tensor = schedule.tensors[name]
+        if tensor.resident or tensor.shape[:1] != (self.loop.passes,) or tensor.category not in ACTIVATIONS:
+            return found
+        return f"{found} + turn * {tensor.bytes // self.loop.passes}"
 
     # ------------------------------------------------------------------ layers
 

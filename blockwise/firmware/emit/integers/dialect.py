@@ -110,7 +110,10 @@ class IntegerDialect:
         made = found_for(LAYERS, OTHERS, operation, self.firmware.layers.get(operation.layer))
         if made is None:
             raise KeyError(operation.action)
-        return made(Context(self.firmware, self.exponents, operation, self.firmware.batch))
+        loops = self.firmware.schedule.loops
+        loop = next((loop for loop in loops if loop.first <= index <= loop.last), None)
+        batch = self.firmware.batch if loop is None else loop.images
+        return made(Context(self.firmware, self.exponents, operation, batch, loop))
 
     @property
     def functions(self) -> Sequence[str]:

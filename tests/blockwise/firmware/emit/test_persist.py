@@ -117,3 +117,42 @@ def test_what_is_kept_counts_until_something_newer_is_whole_or_all_is_forgotten(
     assert [next(told) for _ in range(2)] == [3, 1]
     assert [next(told) for _ in range(3)] == [-1, 3, 1]  # worn flash
     assert [*told] == [0, -1, 0, 0, 1]  # forgotten, and begun anew
+
+
+ALONG_DIRECTIONS = """\
+#include "blockwise.h"
+#include <stdio.h>
+static void steps(int count)
+{
+    while (count--) {
+        uint8_t *image = blockwise_images();
+        for (int i = 0; i < BLOCKWISE_HEIGHT * BLOCKWISE_WIDTH; i++) image[i] = (uint8_t)(37 * i);
+        blockwise_labels()[0] = 3;
+        blockwise_step();
+    }
+}
+int main(void)
+{
+    blockwise_init(5);
+    steps(2);
+    int saved = blockwise_save();
+    steps(3);
+    uint32_t fifth = blockwise_checksum();
+    blockwise_init(9);
+    steps(1);
+    int behind = blockwise_restore();
+    steps(3);
+    printf("%d %d %d", saved, behind, blockwise_checksum() == fifth);
+    return 0;
+}
+"""
+
+
+@pytest.mark.slow
+def test_directions_go_on_as_the_seed_that_was_kept_draws_them(tmp_path):
+    firmware = saving("stm32f103", "niti-zo", every=1)
+    project(firmware, tmp_path / "project")
+    (tmp_path / "project" / "main.c").write_text(ALONG_DIRECTIONS)
+    host.build(tmp_path / "project", "main", tmp_path / "main")
+    done = subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == "0 2 1"
