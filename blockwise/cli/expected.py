@@ -31,11 +31,18 @@ def shares(config: Config, result: Result) -> tuple[Share, ...]:
 
 @dataclass
 class Expected:
-    """Of ``shares``, all done in this order; ``clock`` gives seconds."""
+    """Of ``shares``, all done in this order, in so many ``rounds``; ``clock`` gives seconds."""
 
     shares: Sequence[Share] = ()
+    rounds: int = 1
     clock: Callable[[], float] = time.monotonic
+    _behind: int = field(default=0, init=False)  # rounds
     _begun: tuple[float, float] | None = field(default=None, init=False)  # when, and how much was done then
+
+    def begin(self, shares: Sequence[Share]) -> None:
+        """A round begins; all that were begun before are behind."""
+        self._behind += bool(self.shares)
+        self.shares = shares
 
     def count(self, regime: str) -> tuple[int, int]:
         """Which training it is, from 1, and of how many; 0 where nothing is expected."""
@@ -62,4 +69,4 @@ class Expected:
         index = present.phases.index(block) if block in present.phases else 0
         behind = sum(share.work for share in self.shares[: number - 1])
         behind += present.work * (index + part) / len(present.phases)
-        return behind / sum(share.work for share in self.shares)
+        return (self._behind + behind / sum(share.work for share in self.shares)) / self.rounds

@@ -18,10 +18,13 @@ ROOMY = 100
 class ConsoleWatcher:
     """What is trained now, how well the last epoch went, and the time left in all; use it as a context."""
 
-    def __init__(self, console: Console, epochs: int, *, lines: bool = True) -> None:
-        """``lines``: leave one on the screen for each finished epoch. A file or a pipe gets them always."""
+    def __init__(self, console: Console, epochs: int, *, lines: bool = True, rounds: int = 1) -> None:
+        """``lines``: leave one on the screen for each finished epoch. A file or a pipe gets them always.
+
+        ``rounds``: how often all of it is trained, each begun by :meth:`expect`.
+        """
         self.console, self.epochs = console, epochs
-        self.expected, self.lines = Expected(), lines or not console.is_terminal
+        self.expected, self.lines = Expected(rounds=rounds), lines or not console.is_terminal
         self._line = Bar(
             TextColumn(
                 "{task.description}", markup=False,
@@ -48,7 +51,8 @@ class ConsoleWatcher:
         Of what has ``begun`` only before its first step, if there is one left: until then its files may be
         refused, in a single line.
         """
-        self.expected, self._tell = Expected(shares), tell
+        self.expected.begin(shares)
+        self._tell = tell
         if not begun:
             self._tell_once()
 

@@ -8,7 +8,7 @@ from blockwise.experiment.result_json import load
 from blockwise.experiment.run_folder import CONFIG_FILE
 from devices.errors import InputError
 
-RESULT_FILE = "result.json"
+RESULT_FILE, SEEDS_FILE = "result.json", "seeds.json"
 
 
 def finished_run(run: Path) -> Result:
@@ -17,6 +17,11 @@ def finished_run(run: Path) -> Result:
         return load(run)
     if (run / RESULT_FILE).exists():
         return load(run / RESULT_FILE)
+    if (run / SEEDS_FILE).exists():
+        raise InputError(
+            f"run {run}", got="the runs of several seeds", wanted="one of them",
+            do=f"name a folder within it, as {next(iter(sorted(run.glob('seed-*'))), run)}",
+        )  # fmt: skip
     begun = (run / CONFIG_FILE).exists()
     absent = "a folder without a run" if os.path.isdir(run) else "no such folder"
     raise InputError(

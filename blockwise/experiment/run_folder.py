@@ -100,4 +100,4 @@ def _groups(config: Config) -> dict[str, object]:
 
 def _kept(output: OutputSettings) -> OutputSettings:
     """What goes on when a run is resumed; the rest is asked for each time."""
-    return OutputSettings(dry_run=output.dry_run, digest=output.digest)
+    return OutputSettings(dry_run=output.dry_run, digest=output.digest, seeds=output.seeds)

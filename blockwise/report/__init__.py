@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from blockwise.report.pictures import timeline_images, timeline_svg_png
     from blockwise.report.precision import draw_precision, precision_table
     from blockwise.report.qat import draw_qat, qat_table
+    from blockwise.report.seeds import seeds_answer, seeds_report
     from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
     from blockwise.report.verdict import answer, divergence_sentences, headline
@@ -37,6 +38,8 @@ __all__ = [
     "qat_table",
     "read",
     "render",
+    "seeds_answer",
+    "seeds_report",
     "show",
     "timeline_images",
     "timeline_svg_png",
@@ -48,6 +51,7 @@ __all__ = [
 _HOMES = {
     "experiment.result_json": ("dumps", "read", "write"),
     "report.console": ("make_console", "print_report", "render", "show"),
+    "report.seeds": ("seeds_answer", "seeds_report"),
     "report.two_runs": ("difference",),
     "report.file_names": ("named",),
     "report.files": ("write_all",),

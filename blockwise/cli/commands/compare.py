@@ -8,19 +8,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from blockwise import __version__, report
 from blockwise.cli import flags
 from blockwise.cli.commands import COMMANDS
-from blockwise.cli.expected import shares
+from blockwise.cli.commands.train import trained
 from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
-from blockwise.experiment.compare import compare
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
-from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.presets import PRESETS
 from blockwise.experiment.result import Result
 from blockwise.system import exit_codes
@@ -45,6 +42,10 @@ def run(arguments: Sequence[str]) -> int:
     if config.output.list_devices:
         report.make_console().print(devices_table())
         return exit_codes.FITS
+    if config.output.seeds:
+        from blockwise.cli.commands.compare_seeds import compare_seeds
+
+        return compare_seeds(config)
     return _compare(config)
 
 
@@ -54,7 +55,8 @@ def _compare(config: Config) -> int:
     out = outfolder.prepare(config, prepared.own, prepared.initial)
     stderr = report.make_console(stderr=True)
     try:
-        result = _train(prepared, out, stderr, quiet=config.output.quiet)
+        with ConsoleWatcher(stderr, config.training.epochs) as watcher:
+            result = trained(prepared, out, stderr, watcher)
         result = report.named(result, arenas=config.output.arena_csv)
         tell_then_write(partial(_show, result, config, out), partial(_write, result, out))
     except KeyboardInterrupt as stop:
@@ -68,20 +70,6 @@ def _write(result: Result, out: Path) -> None:
     """Behind the answer: libraries that draw are loaded here."""
     with looking_seldom():
         report.write_all(result, out)
-
-
-def _train(prepared: Prepared, out: Path, stderr: Console, *, quiet: bool) -> Result:
-    """What is planned is told before the first step, beside the progress."""
-    checkpoints, config = out / outfolder.CHECKPOINTS, prepared.config
-    if quiet or config.output.dry_run:
-        return compare(prepared, checkpoints)
-
-    def planned(result: Result) -> None:
-        tell, begun = partial(report.print_report, result, stderr), any(checkpoints.glob("*.pt"))
-        watcher.expect(shares(config, result), tell, begun=begun)
-
-    with ConsoleWatcher(stderr, config.training.epochs) as watcher:
-        return compare(prepared, checkpoints, watcher, planned)
 
 
 def _show(result: Result, config: Config, out: Path) -> None:
@@ -129,8 +117,10 @@ def _asked_for(arguments: Sequence[str]) -> Config:
             do="leave --out out: results go to the folder that is resumed",
         )  # fmt: skip
     changed = [key for key, value in config.learning().items() if value != saved.learning()[key]]
-    if changed or config.output.dry_run != saved.output.dry_run:
-        flag = "--" + (changed[0] if changed else "dry_run").replace("_", "-")
+    ways = ("dry_run", "seeds")
+    changed += [key for key in ways if getattr(config.output, key) != getattr(saved.output, key)]
+    if changed:
+        flag = "--" + changed[0].replace("_", "-")
         raise InputError(
             f"--resume {folder}", got=f"another {flag} than the run has", wanted="the same configuration",
             do="leave the flag out, or start a new run with --out",

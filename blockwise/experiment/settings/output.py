@@ -6,6 +6,10 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from blockwise.experiment.settings.training import LARGEST_SEED
+from blockwise.system.sizes import check_size
+from devices.errors import InputError
+
 
 @dataclass(frozen=True)
 class OutputSettings:
@@ -29,6 +33,15 @@ class OutputSettings:
             "result.json has them, too."
         ),
     ] = False
+    seeds: Annotated[
+        tuple[int, ...],
+        arg(
+            metavar="SEED ...",
+            help="Train under each of these seeds instead of --seed, in a folder for each; the report has "
+            "the mean and the standard deviation of the accuracies.",
+            help_behavior_hint="",
+        ),
+    ] = ()
     dry_run: Annotated[bool, arg(help="Memory without training.")] = False
     digest: Annotated[
         bool,
@@ -52,3 +65,19 @@ class OutputSettings:
     ] = None
     list_devices: Annotated[bool, arg(help="List the boards and stop.")] = False
     version: Annotated[bool, arg(help="Print the version and stop.")] = False
+
+    def __post_init__(self) -> None:
+        """Refuse seeds of which there is no deviation."""
+        for seed in self.seeds:
+            check_size("--seeds", seed, 0, LARGEST_SEED)
+        if self.seeds and len(set(self.seeds)) < max(len(self.seeds), 2):
+            given = " ".join(map(str, self.seeds))
+            raise InputError(
+                "--seeds", got=given, wanted="two or more different seeds",
+                do="name more of them, or one as --seed",
+            )  # fmt: skip
+        if self.seeds and self.dry_run:
+            raise InputError(
+                "--seeds", got="--dry-run beside it", wanted="a run that trains",
+                do="leave one of them out: memory is the same for all seeds",
+            )  # fmt: skip

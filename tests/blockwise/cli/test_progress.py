@@ -27,7 +27,7 @@ class Clock:
 
 def test_the_time_left_is_that_of_all_regimes_by_the_work_that_is_left() -> None:
     clock = Clock()
-    expected = Expected(SHARES, clock)
+    expected = Expected(SHARES, clock=clock)
     assert expected.seconds_left("bp", "", 0.0) is None
     clock.now += 5
     assert expected.seconds_left("bp", "", 0.5) == pytest.approx(35)  # 5 of 40 in 5 s
@@ -38,15 +38,27 @@ def test_the_time_left_is_that_of_all_regimes_by_the_work_that_is_left() -> None
 
 def test_a_run_that_is_resumed_reckons_by_what_it_has_done_itself() -> None:
     clock = Clock()
-    expected = Expected(SHARES, clock)
+    expected = Expected(SHARES, clock=clock)
     assert expected.seconds_left("local-resident", "stage1", 0.5) is None  # 25 of 40 were done before
     clock.now += 2
     assert expected.seconds_left("local-resident", "stage2", 0.0) == pytest.approx(4)  # 5 of 40 in 2 s
 
 
+def test_rounds_that_are_to_come_are_reckoned_with() -> None:
+    clock = Clock()
+    expected = Expected(rounds=2, clock=clock)
+    expected.begin(SHARES)
+    expected.seconds_left("bp", "", 0.0)
+    clock.now += 8
+    assert expected.seconds_left("local-resident", "stem", 0.0) == pytest.approx(56)  # 10 of 80 in 8 s
+    expected.begin(SHARES)
+    clock.now += 32
+    assert expected.seconds_left("bp", "", 0.0) == pytest.approx(40)  # a half in 40 s
+
+
 def test_where_nothing_is_expected_one_training_is_all() -> None:
     clock = Clock()
-    expected = Expected((), clock)
+    expected = Expected((), clock=clock)
     expected.seconds_left("bp", "", 0.0)
     clock.now += 3
     assert expected.seconds_left("bp", "", 0.25) == pytest.approx(9)

@@ -1,0 +1,80 @@
+"""The comparison under several seeds: a run for each in a folder of its own, put together at the end."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from blockwise import report
+from blockwise.cli.commands.train import trained
+from blockwise.cli.progress import ConsoleWatcher
+from blockwise.experiment import run_folder as outfolder
+from blockwise.experiment.config import Config
+from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.result import Result
+from blockwise.experiment.seeds import Seeds, over_seeds
+from blockwise.system import exit_codes
+from blockwise.system.collector import looking_seldom
+from blockwise.system.files import WriteError, atomic_write
+from blockwise.system.streams import print_json, tell_then_write
+
+
+def compare_seeds(config: Config) -> int:
+    """Train what is not finished, tell and write; returns the exit code."""
+    with looking_seldom():
+        seed = config.output.seeds[0]
+        prepare(_of_seed(config, seed, (config.output.resume or Path()) / _name(seed)))  # or refuse it
+    out = outfolder.prepare(config)
+    folders = {seed: out / _name(seed) for seed in config.output.seeds}
+    try:
+        results = _results(config, folders)
+        found = over_seeds(results, [folder.name for folder in folders.values()])
+        write = partial(atomic_write, out / SEEDS_FILE, _text(found))
+        tell_then_write(partial(_show, results[0], found, config), write)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"go on with --resume {out}") from stop
+    except WriteError as error:
+        raise error.before(f"go on with --resume {out}") from error
+    diverged = all(result.diverged for result in results)
+    return exit_codes.of(fits=results[0].fits, diverged=diverged)
+
+
+def _name(seed: int) -> str:
+    return f"seed-{seed}"
+
+
+def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
+    left = [seed for seed, folder in folders.items() if not (folder / RESULT_FILE).exists()]
+    stderr = report.make_console(stderr=True)
+    with ConsoleWatcher(stderr, config.training.epochs, rounds=len(left)) as watcher:
+        for number, seed in enumerate(left):
+            if not config.output.quiet:
+                stderr.print(f"seed {seed}: {number + 1} of {len(left)}")
+            of_seed = _of_seed(config, seed, folders[seed])
+            prepared = prepare(of_seed)
+            out = outfolder.prepare(of_seed, prepared.own, prepared.initial)
+            result = trained(prepared, out, stderr, watcher, plan=not number)
+            report.write_all(report.named(result, arenas=config.output.arena_csv), out)
+    return [finished_run(folder) for folder in folders.values()]
+
+
+def _of_seed(config: Config, seed: int, folder: Path) -> Config:
+    """The configuration of one run, which goes on if it was begun."""
+    begun = (folder / outfolder.CONFIG_FILE).exists()
+    resumed, made = (folder, None) if begun else (None, folder)
+    output = replace(config.output, seeds=(), resume=resumed, out=made)
+    return replace(config, training=replace(config.training, seed=seed), output=output)
+
+
+def _show(first: Result, found: Seeds, config: Config) -> None:
+    if config.output.json:
+        print_json(_text(found))
+    elif config.output.quiet:
+        print(report.seeds_answer(first, found))
+    else:
+        report.show(report.seeds_report(first, found), report.make_console())
+
+
+def _text(found: Seeds) -> str:
+    return json.dumps(found.to_json(), indent=1) + "\n"

@@ -1,0 +1,52 @@
+"""One command trains under several seeds, goes on where it was stopped, and ends as single runs do."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_runs import TINY, refusal
+
+from blockwise.cli import main as cli
+from blockwise.cli.commands import compare_seeds
+
+ARGUMENTS = (*TINY, "--epochs", "1")
+
+
+@pytest.mark.slow
+def test_each_seed_is_a_run_of_its_own_and_all_are_put_together(capsys, monkeypatch):
+    assert cli.main([*ARGUMENTS, "--seed", "3", "--out", "alone", "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)["regimes"][0]["test_accuracy"]
+    write = compare_seeds.report.write_all
+
+    def stopped(result, out):
+        if result.seed == 3:
+            raise KeyboardInterrupt
+        write(result, out)
+
+    monkeypatch.setattr(compare_seeds.report, "write_all", stopped)
+    assert cli.main([*ARGUMENTS, "--seeds", "1", "3", "--out", "all", "--json"]) == 130
+    err = capsys.readouterr().err
+    assert err.endswith("blockwise: interrupted; go on with --resume all\n")
+    assert "seed 1: 1 of 2" in err and err.count("Verdict") == 1
+    monkeypatch.setattr(compare_seeds.report, "write_all", write)
+    assert "another --seeds than the run has" in refusal(capsys, "--resume", "all", "--seeds", "1", "2")
+    assert cli.main(["--resume", "all", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found == json.loads(Path("all/seeds.json").read_text("utf-8"))
+    assert "seed 1:" not in err
+    (row,) = found["regimes"]
+    assert (found["seeds"], found["runs"]) == ([1, 3], ["seed-1", "seed-3"])
+    assert row["accuracies"][1] == alone
+    assert row["mean"] == pytest.approx(sum(row["accuracies"]) / 2)
+    assert cli.main(["show", "all/seed-3", "--quiet"]) == 0
+    assert "Test accuracy: bp" in capsys.readouterr().out
+    assert "got the runs of several seeds" in refusal(capsys, "show", "all")
+
+
+def test_seeds_of_which_there_is_no_deviation_are_refused(capsys):
+    assert "--seeds: got 1, wanted two or more different seeds" in refusal(capsys, "--seeds", "1")
+    assert "--seeds: got 1 1, wanted two" in refusal(capsys, "--seeds", "1", "1")
+    assert "wanted a run that trains" in refusal(capsys, "--seeds", "1", "2", "--dry-run")
+    assert "--seeds" in refusal(capsys, "--seeds", "1", "x")
+    assert "--seeds: got -1" in refusal(capsys, "--seeds", "-1", "2")
