@@ -60,7 +60,8 @@ def float_inference(network: Network, step: Step, *, packed: bool) -> Schedule:
     names: tuple[str, ...] = ()
     for block in build.network.blocks:
         if packed:
-            held = build.packed(block, "after")
+            fixed = build.fixed(block)
+            held = {name: (*found, *fixed[name]) for name, found in build.packed(block, "after").items()}
             build.lowering.held.update(held)
             names += tuple(name for found in held.values() for name in found)
         else:

@@ -95,7 +95,7 @@ class Program:
     def __init__(self, regime: str, step: OneStep, machine: FloatMachine) -> None:
         self.schedule, self.machine = step.plan, machine
         self.offsets: Mapping[str, int] = pack(buffers_of(step.plan, 8), 8).offsets
-        self.height = max(self.offsets[name] + tensor.bytes for name, tensor in step.plan.tensors.items())
+        self.height = max(at + step.plan.tensors[name].bytes for name, at in self.offsets.items())
         one_image = float_inference(step.network, step.step, packed=packs(step.plan))
         self.firmware = telling(Firmware(
             regime, step.batch, 0, step.plan, quantized(step.network, step.step),

@@ -41,6 +41,7 @@ class FloatTraining:
             trained = index in phase.blocks
             self.net.bodies[index].requires_grad_(trained)
             self.net.heads[index].requires_grad_(trained and index in phase.heads)
+        self.net.hold()
         return self.updater(self.net)
 
     @property
@@ -73,6 +74,7 @@ class Moment:
         for index in phase.blocks:
             for part in net.parts(index):
                 part.train()
+        net.rest()
         x = self.training.normalize(self.images).to(next(net.parameters()).dtype)
         with torch.no_grad():
             x = net.run(x, 0, phase.first)

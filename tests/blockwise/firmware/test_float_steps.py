@@ -10,6 +10,7 @@ from tiers import quick
 from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
+from devices.errors import InputError
 
 METHODS = ("fp32", "lsq")
 REGIMES = ("bp", "local", "local-resident")
@@ -50,6 +51,39 @@ def check(folder, **settings):
     assert found.error < TOLERANCE, found.worst
     assert found.flips <= MOST_FLIPS * found.codes
     return found
+
+
+PARTS = [
+    {"regime": "bp", "train": "last:1", "method": "lsq", "frozen": "flash"},
+    {"regime": "bp", "train": "last:2", "method": "fp32", "norm": "none"},
+    {"regime": "local", "train": "blocks:2", "method": "lsq"},
+    {"regime": "local-resident", "train": "head", "method": "lsq", "frozen": "flash"},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part['regime']} {part['train']}")
+def test_so_it_is_of_a_part_of_the_network(part, tmp_path):
+    found = check(tmp_path, model="resnet8", blocks="stages", **part)
+    schedule = found.program.schedule
+    assert (schedule.mapped_bytes > 0) == ("frozen" in part)
+
+
+@pytest.mark.slow
+def test_a_board_predicts_through_what_lies_in_flash(tmp_path):
+    part = {"regime": "bp", "train": "last:1", "frozen": "flash", "method": "lsq"}
+    classes, board, logits = predictions(tmp_path, 6, model="resnet8", blocks="stages", **part)
+    assert torch.equal(classes, logits.argmax(1))
+    assert torch.allclose(board, logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("train", "words"), [("blocks:1", "an activation that is frozen behind"), ("conv1*", "--train last:N")]
+)
+def test_a_part_without_a_c_form_is_refused_in_one_line(train, words, tmp_path):
+    with pytest.raises(InputError, match=words) as caught:
+        compare(tmp_path, model="cnn", method="lsq", train=train)
+    assert "\n" not in str(caught.value)
 
 
 QUICK = {

@@ -86,6 +86,17 @@ def test_so_it_is_along_random_directions(regime, told, network, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regime", "train"), [("niti", "last:2"), ("niti4-local", "blocks:2..3"), ("nitro-local", "head")]
+)
+def test_so_it_is_of_a_part_of_the_network(regime, train, tmp_path):
+    found = compare(IntegerSteps(regime, batch=2, train=train), tmp_path / "project", 2, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+    assert found.predicted == found.classes
+
+
+@pytest.mark.slow
 def test_a_compiler_that_optimizes_changes_no_bit(tmp_path):
     found = compare(IntegerSteps("niti4-jump-local", batch=2), tmp_path / "project", optimize="-O3")
     assert found.wrong == []

@@ -7,6 +7,7 @@ from blockwise.firmware.emit.floats.operands import Operands, no_form
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
+from blockwise.firmware.float_facts import without_form
 from devices.network.ops import ReLU
 from devices.program.operation import Stored
 
@@ -16,12 +17,19 @@ Lines = list[str]
 def forward(site: Site) -> Lines:
     """Codes where the layer has a quantizer, else floats."""
     if site.result("mask"):
-        raise no_form(site.layer)
+        raise no_form(site.layer) if site.layer.trained.levels else _behind_trained(site)
     operands = Operands(site)
     at = operands.at(site.needed("input"), site.layer.shape)
     where = f"(struct map){map_of(site.batch(site.made('output')), dims_of(site.layer.shape))}"
     made = _made(site, where, at, operands)
     return _telling(site, where, at, operands, made) if site.facts.tells else made
+
+
+def _behind_trained(site: Site) -> Exception:
+    return without_form(
+        f"layer {site.layer.name}", "an activation that is frozen behind what is trained",
+        "a part to the end of the network, or of its block in local learning", "use --train last:N or head",
+    )  # fmt: skip
 
 
 def _made(site: Site, where: str, at: str, operands: Operands) -> Lines:

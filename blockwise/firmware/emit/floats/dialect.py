@@ -44,18 +44,25 @@ class FloatDialect:
 
     firmware: Firmware
     prefix: str = ""  # of the names of functions that operations need
+    main: "FloatDialect | None" = None  # of the training that a prediction stands beside
 
     @cached_property
     def predictor(self) -> "FloatDialect | None":
         """Of the prediction of one image, if that has room."""
         found = prediction(self.firmware)
-        return None if found is None else FloatDialect(found, f"{predict.PREFIX}_")
+        return None if found is None else FloatDialect(found, f"{predict.PREFIX}_", self)
 
     @cached_property
     def _operations(self) -> FloatOperations:
         firmware, facts = self.firmware, self.firmware.arithmetic
         assert isinstance(facts, FloatFacts)
-        return FloatOperations(firmware.schedule, facts, lambda name: address(firmware, name), self.prefix)
+        return FloatOperations(firmware.schedule, facts, self._address, self.prefix)
+
+    def _address(self, name: str) -> str:
+        """Of a tensor's first byte: in RAM or, of what is read in place, behind the first values in flash."""
+        if not self.firmware.schedule.tensors[name].mapped:
+            return address(self.firmware, name)
+        return f"((const uint8_t *)({FIRST} + {(self.main or self)._operations.flash[name]}))"
 
     @property
     def headers(self) -> Sequence[str]:

@@ -28,7 +28,10 @@ def page_in(site: Site) -> Lines:
 
 def first_values(site: Site, name: str) -> Lines:
     """What a tensor holds at first."""
-    count = site.tensor(name).elements
+    count, tensor = site.tensor(name).elements, site.tensor(name)
+    if tensor.bits < WORD_BITS:  # codes of what is not trained
+        packed = f"(const uint8_t *)({FIRST} + {site.flash[name]})"
+        return [call("copy_bytes", site.bytes(name), packed, tensor.bytes)]
     if name not in site.flash:
         return [call("fill_floats", site.floats(name), count, "0.0f")]
     return [call("copy_floats", site.floats(name), from_flash(site, name), count)]

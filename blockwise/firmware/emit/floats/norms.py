@@ -59,7 +59,7 @@ def backward(site: Site) -> Lines:
         back = Back.of(site)
         if back.target is None:
             return []
-        scales = site.floats(site.stored("running"))
+        scales = site.floats(site.stored("folded") or site.stored("running"))
         return [call("scale_backward", back.domain, scales, back.gradient, "held", site.floats(back.target))]
     operands, shape = Operands(site), site.layer.shape
     gradient, saved = operands.at(site.needed("gradient"), shape), site.needed("saved output")

@@ -1,10 +1,12 @@
 """The order in which the board holds weights: filters with their channels last."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from blockwise.firmware.shapes import as_map
 from devices.network.ops import Conv, Linear
+from devices.program.execute.memory import packed
 from devices.program.schedule import Schedule
 
 WEIGHTS = ("weight", "codes")
@@ -74,3 +76,9 @@ def maps_from_board(shape: tuple[int, ...], flat: Tensor) -> Tensor:
 def words_of(value: Tensor) -> list[int]:
     """float32 as 32-bit words."""
     return [word & 0xFFFFFFFF for word in value.float().contiguous().view(torch.int32).tolist()]
+
+
+def words_of_codes(value: Tensor, bits: int) -> list[int]:
+    """Codes as a board packs them, in 32-bit words, of which the last may not be full."""
+    payload = packed(value.numpy().astype(np.int64), bits)
+    return [int(word) for word in np.pad(payload, (0, -len(payload) % 4)).view("<u4")]

@@ -7,17 +7,19 @@ from torch import Tensor
 
 from blockwise.firmware.emit.floats.moves import FIRST, first_values
 from blockwise.firmware.emit.floats.operations import emitter
-from blockwise.firmware.emit.floats.order import to_board, words_of
+from blockwise.firmware.emit.floats.order import to_board, words_of, words_of_codes
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import number
 from blockwise.firmware.emit.floats.updates import RATE
 from blockwise.firmware.float_facts import FloatFacts
+from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Operation
 from devices.program.schedule import Loop, Schedule
 
 HEADERS = tuple(
     f"floats/{name}.h" for name in ("convolution", "lsq", "norms", "activations", "pools", "updates")
 )
+WORD_BYTES = 4
 STATE = ".state"
 """In the names of what an optimizer keeps."""
 
@@ -36,9 +38,9 @@ class FloatOperations:
     def flash(self) -> Mapping[str, int]:
         """Tensor -> the word of flash at which its first values begin; what starts at zero has none."""
         found, end = {}, 0
-        for name, value in self.first.items():
+        for name in self.first:
             found[name] = end
-            end += value.numel()
+            end += -(-self.schedule.tensors[name].bytes // WORD_BYTES)
         return found
 
     @cached_property
@@ -53,7 +55,7 @@ class FloatOperations:
 
     def _needed(self) -> set[str]:
         tensors = self.schedule.tensors
-        found = {name for name, tensor in tensors.items() if tensor.resident}
+        found = {name for name, tensor in tensors.items() if tensor.resident or tensor.mapped}
         for operation in self.schedule.operations:
             if operation.action in ("unpack", "begins"):
                 found.update(operation.writes)
@@ -94,8 +96,11 @@ class FloatOperations:
     @cached_property
     def words(self) -> list[int]:
         """The first values as they lie in flash."""
-        found = [to_board(self.schedule, name, value) for name, value in self.first.items()]
-        return [word for value in found for word in words_of(value)] or [0]
+        tensors, found = self.schedule.tensors, list[int]()
+        for name, value in self.first.items():
+            bits, on_board = tensors[name].bits, to_board(self.schedule, name, value)
+            found += words_of(on_board) if bits == WORD_BITS else words_of_codes(on_board, bits)
+        return found or [0]
 
     def initial(self) -> list[str]:
         """Statements that give resident tensors their first values."""
