@@ -10,7 +10,18 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sections import comparison, firmware, firmware_boards, integers, memory, methods, power, rooms, speed
+from sections import (
+    comparison,
+    firmware,
+    firmware_boards,
+    integers,
+    memory,
+    methods,
+    mobilenet,
+    power,
+    rooms,
+    speed,
+)
 from sections.recorded import ROOT
 
 from blockwise.system.files import atomic_write
@@ -33,6 +44,7 @@ DOCUMENTS: dict[str, Sections] = {
         "arena": memory.arena,
         "study-memory": memory.study_memory,
         "fit": memory.fit,
+        "mobilenet": mobilenet.published,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
         "firmware-kernels": firmware.kernels,

@@ -58,8 +58,9 @@ class WayRow:
     macs_per_step: int
     macs: float  # of all steps, the mean over people
     network: str
-    seconds_per_step: float | None = None  # on the board
-    paced_by: str = ""  # where that comes from
+    instructions: int | None = None  # of a step, where the firmware has kernels for it
+    seconds: float | None = None  # on the board, of all steps, the mean over people; an estimate
+    time_basis: str = ""  # of what that is made: "instructions" of kernels, or "products"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _row(
         spread(lambda r: needed(r, margin)),
         max(r["peak_bytes"] for r in found), all(r["fits"] for r in found),
         max(r["macs_per_step"] for r in found), mean(r["macs"] for r in found), first["network"],
-        first.get("seconds_per_step"), first.get("paced_by", ""),
+        first["instructions"],
+        mean(r["step_seconds"] * r["steps"] for r in found) if first["step_seconds"] is not None else None,
+        first["time_basis"],
     )  # fmt: skip
 
 

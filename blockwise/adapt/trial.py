@@ -12,6 +12,7 @@ from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
+from blockwise.experiment.step_times import time_of
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.integer.net import IntegerNet
 from blockwise.nets.blocks import BlockNet
@@ -80,9 +81,13 @@ def _both(run: AnyRun, parts: Parts) -> tuple[float, float]:
 
 
 def memory(prepared: Prepared, regime: str) -> dict[str, Any]:
-    """What a step takes on the board."""
+    """What a step takes on the board: bytes, and an estimate of its time."""
     plan = prepared.plan(regime)
-    return {"peak_bytes": plan.peak_bytes, "fits": plan.fits, "macs_per_step": plan.schedule.macs}
+    time = time_of(prepared.planner, plan)
+    return {
+        "peak_bytes": plan.peak_bytes, "fits": plan.fits, "macs_per_step": plan.schedule.macs,
+        "instructions": time.instructions, "step_seconds": time.seconds, "time_basis": time.basis,
+    }  # fmt: skip
 
 
 def described(prepared: Prepared) -> str:

@@ -42,6 +42,12 @@ WAYS: dict[str, Way] = {
         Way("last-1", "bp-fused", "the last block", {"train": "last:1"}),
         Way("head", "bp-fused", "the classifier", {"train": "head"}),
         Way("bias", "bp-fused", "biases, those that norms were folded into", {"train": "bias"}),
+        Way(
+            "sparse",
+            "bp-fused",
+            "shares of layers, as the board has room",
+            {"train": "sparse:auto"},
+        ),
         Way("zo", "zo", "all weights, by two forward passes", {"zo_lr": ZO_RATE}),
         Way("niti", "niti", "8-bit integers, by backpropagation", base="niti"),
         Way("niti-local", "niti-local", "8-bit integers, every block by its own head", base="niti-local"),

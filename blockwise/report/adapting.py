@@ -15,7 +15,7 @@ from blockwise.system.files import atomic_write
 
 HEADINGS = (
     "way", "before", "after", "gain", "p", f"over {REFERENCE}", "others", "peak KiB", "fits", "MMAC/step",
-    "GMAC", "samples",
+    "GMAC", "s", "samples",
 )  # fmt: skip
 ALPHA = 0.05
 
@@ -39,7 +39,8 @@ def cells(row: WayRow) -> list[str]:
         row.way, mean_of(row.before), mean_of(row.after), points(row.gain), p_value(row.gain),
         f"{100 * row.reference.difference.mean:+.1f}" if row.reference else "-", mean_of(row.others_after),
         kib(row.peak_bytes), "yes" if row.fits else "no",
-        f"{row.macs_per_step / 1e6:,.2f}", f"{row.macs / 1e9:,.2f}", counted(row.samples),
+        f"{row.macs_per_step / 1e6:,.2f}", f"{row.macs / 1e9:,.2f}",
+        seconds(row), counted(row.samples),
     ]  # fmt: skip
 
 
@@ -68,6 +69,13 @@ def p_value(paired: Paired | None) -> str:
     if paired is None or paired.p is None:
         return "-"
     return f"{paired.p:.3f}" if paired.p >= 0.001 else "<0.001"
+
+
+def seconds(row: WayRow) -> str:
+    """On the board; what rests on multiply-accumulates alone has a mark."""
+    if row.seconds is None:
+        return "-"
+    return f"{row.seconds:,.0f}" + ("" if row.time_basis == "instructions" else "*")
 
 
 def counted(spread: Spread | None) -> str:
@@ -120,7 +128,8 @@ def notes(result: AdaptResult) -> tuple[str, ...]:
         "after, beside backpropagation, person by person. others after: people who were neither trained on "
         f"nor held out, {percent(_first(result))} before.",
         f"samples: passed until the accuracy stays within {100 * result.conditions['margin']:g} points of "
-        "the last. GMAC: multiply-accumulates of the whole adaptation.",
+        "the last. GMAC and s: multiply-accumulates and seconds of the whole adaptation; seconds are "
+        "estimates, of the instructions of the firmware's kernels or, *, of multiply-accumulates.",
     )
 
 

@@ -10,7 +10,8 @@ def record(way: str, person: str, before: float, after: float | None, **other: o
     common = {
         "way": way, "person": person, "regime": way, "before": before, "after": after, "others_before": 0.8,
         "others_after": 0.7, "curve": [[100, 0.5], [200, after or 0.0]], "peak_bytes": 1000, "fits": True,
-        "macs_per_step": 10, "macs": 400, "network": "cnn1d, width 8",
+        "macs_per_step": 10, "macs": 400, "steps": 40, "instructions": None,
+        "step_seconds": 0.5, "time_basis": "products", "network": "cnn1d, width 8",
     }  # fmt: skip
     return {**common, **other}
 
@@ -44,6 +45,7 @@ def test_a_way_is_told_over_those_who_did_not_diverge_beside_backpropagation_per
     bp, local = rows
     assert bp.after == Spread(pytest.approx(0.85), pytest.approx(0.0707, abs=1e-4))
     assert bp.reference is None
+    assert (bp.seconds, bp.time_basis) == (20.0, "products")
     assert bp.forgetting is not None and bp.forgetting.difference.mean == pytest.approx(0.1)
     assert (local.people, local.diverged, local.fits, local.peak_bytes) == (2, 1, False, 2000)
     assert local.after == Spread(0.8, None)
