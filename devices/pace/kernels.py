@@ -28,7 +28,8 @@ class Counted:
     """What was counted on one core.
 
     ``kinds`` are weights of :data:`devices.pace.workload.COUNTS` by kind, ``sorts`` the same by arithmetic
-    and action alone, ``per_product`` instructions per multiply-accumulate of whole steps by arithmetic.
+    and the first word of the action, ``per_product`` instructions per multiply-accumulate of whole steps by
+    arithmetic.
     """
 
     board: str
@@ -66,7 +67,7 @@ def instructions_of(work: Workload, weights: tuple[float, ...]) -> float:
 
 
 def sort_of(kind: str) -> str:
-    """Arithmetic and action of a kind, whatever the layer."""
+    """Arithmetic of a kind and the first word of its action: forward, backward, update."""
     arithmetic, _, rest = kind.partition(" ")
     return f"{arithmetic} {rest.partition(' ')[0]}"
 
