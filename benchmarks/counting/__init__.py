@@ -44,7 +44,7 @@ class Layer:
     def literal(self) -> str:
         """As the C structure is filled."""
         n, c, f, k = self.size, self.channels, self.filters, self.kernel
-        return f"{{1, {n}, {n}, {c}, {n}, {n}, {f}, {k}, {k}, 1, 1, {k // 2}, {k // 2}}}"
+        return f"{{1, {n}, {n}, {c}, {n}, {n}, {f}, {k}, {k}, 1, 1, {k // 2}, {k // 2}, 1, 1, 1}}"
 
 
 @dataclass(frozen=True)

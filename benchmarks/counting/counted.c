@@ -14,7 +14,7 @@ __attribute__((noinline)) void counted(void)
 {
     static const struct geometry g = GEOMETRY;
     const struct integers inputs = {x, X_CODING}, weights = {w, W_CODING};
-    const struct errors errors = {{e, INT8}, POSITIONS};
+    const struct errors errors = {{e, INT8}, POSITIONS, 2, 2, 2};
     (void)inputs, (void)weights, (void)errors;
     KERNEL_CALL;
 }

@@ -12,9 +12,12 @@ from blockwise.integer.net import FIRST_STREAM, IntegerNet
 from blockwise.integer.on_board import stored
 from blockwise.training.options import Perturbation
 from devices.network import Layer, Network
-from devices.network.ops import AvgPool, Conv, MaxPool
+from devices.network.ops import Conv, MaxPool
 from devices.program.regimes import Regime
 from devices.program.schedule import Schedule
+
+MOST_PLACES = 256
+"""Of a window, that a byte tells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,10 @@ class DirectionFacts:
     front: int
     numbers: Mapping[str, int]
     more_bits: int
+
+
+MOST_PLACES = 256
+"""Of a window, that a byte tells."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +58,16 @@ def check_layers(network: Network) -> None:
         if spelt:
             raise without_form(
                 f"layer {layer.name}", spelt,
-                "convolutions of maps without groups and dilation, max pools of 2x2, means of squares",
+                "convolutions of signals and maps, pools over at most 256 values",
                 "use another network",
             )  # fmt: skip
 
 
 def _without_kernel(layer: Layer) -> str:
     op = layer.op
-    if isinstance(op, Conv) and (len(op.kernel) != 2 or op.groups > 1 or set(op.dilation) != {1}):
-        return "a convolution of signals, in groups or with dilation"
-    if isinstance(op, MaxPool) and op != MaxPool.square():
-        return "a max pool of other windows"
-    return "a mean over other windows" if isinstance(op, AvgPool) else ""
+    if isinstance(op, Conv) and len(op.kernel) > 2:
+        return f"a convolution of {len(op.kernel)} dimensions"
+    return "a max pool of more than 256 values" if isinstance(op, MaxPool) and op.window > MOST_PLACES else ""
 
 
 def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> IntegerFacts:

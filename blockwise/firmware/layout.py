@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blockwise.firmware.program import Firmware
-from blockwise.firmware.shapes import as_map
+from blockwise.firmware.shapes import as_map, as_sides
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.execute.memory import WORD_BITS, packed, unpacked
@@ -25,7 +25,7 @@ def filters_shape(firmware: Firmware, layer: Layer) -> tuple[int, int, int, int]
     """(O, C, kh, kw) of a layer with weights; of a linear one behind a map, of the kernel of that size."""
     op = layer.op
     if isinstance(op, Conv):
-        rows, columns = op.kernel
+        rows, columns = as_sides(op.kernel)
         return op.channels, op.in_channels // op.groups, rows, columns
     assert isinstance(op, Linear)
     return op.features, *as_map(firmware.source_shape(layer))

@@ -117,9 +117,14 @@ class Firmware:
     def source_shape(self, layer: Layer) -> tuple[int, ...]:
         """The shape of what a layer reads before views are laid over it: (C, H, W) of a map, or (F,)."""
         name = layer.inputs[0]
-        while name in self.layers and isinstance(self.layers[name].op, View):
+        while name in self.layers and _stays(self.layers[name]):
             name = self.layers[name].inputs[0]
         return self.layers[name].shape if name in self.layers else self.network.in_shape
+
+
+def _stays(layer: Layer) -> bool:
+    """Whether elements lie as they lay in what it reads: a view of them, or their codes."""
+    return isinstance(layer.op, View) or layer.op.makes_codes
 
 
 def of_net(

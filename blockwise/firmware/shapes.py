@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 
 
+def as_sides(lengths: Sequence[int], of_rows: int = 1) -> tuple[int, int]:
+    """A length for each side of a map; that of a signal's is of columns, and ``of_rows`` stands for rows."""
+    rows, columns = lengths if len(lengths) == 2 else (of_rows, *lengths)
+    return rows, columns
+
+
 def as_map(shape: Sequence[int]) -> tuple[int, int, int]:
     """(C, H, W) of a shape without the batch: a signal (C, L) is a map of one row, features are one pixel."""
     if len(shape) == 3:

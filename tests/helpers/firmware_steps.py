@@ -118,7 +118,7 @@ def batch_of(steps: IntegerSteps, number: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(number)
     labels = torch.randint(0, CLASSES, (steps.batch,), generator=generator)
     noise = torch.randint(0, 128, (steps.batch, *steps.in_shape), generator=generator)
-    return (noise + 63 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels
+    return (noise + 63 * labels.view(-1, *[1] * len(steps.in_shape))).to(torch.uint8), labels
 
 
 def take_step(steps: IntegerSteps, images: Tensor, labels: Tensor) -> None:

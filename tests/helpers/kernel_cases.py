@@ -33,23 +33,34 @@ class Geometry:
     stride_x: int
     padding_y: int
     padding_x: int
+    dilation_y: int = 1
+    dilation_x: int = 1
+    groups: int = 1
 
     @property
     def macs(self) -> int:
         """Products of one pass, those with the padding counted."""
         taps = self.kernel_height * self.kernel_width
-        return self.images * self.rows * self.columns * self.filters * taps * self.channels
+        return self.images * self.rows * self.columns * self.filters * taps * self.seen
+
+    @property
+    def seen(self) -> int:
+        """Channels that a filter sees."""
+        return self.channels // self.groups
 
 
 def geometry(
     images: int, size: tuple[int, int], channels: int, filters: int, kernel: tuple[int, int] = (3, 3),
-    stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (1, 1),
+    stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
 ) -> Geometry:  # fmt: skip
     """The geometry of a convolution."""
     rows, columns = (
-        (n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
     )
-    return Geometry(images, *size, channels, rows, columns, filters, *kernel, *stride, *padding)
+    steps = (*kernel, *stride, *padding, *dilation, groups)
+    return Geometry(images, *size, channels, rows, columns, filters, *steps)
 
 
 def linear(images: int, inputs: int, outputs: int) -> Geometry:
@@ -74,7 +85,7 @@ class Case:
         rows, columns = (g.rows // 2, g.columns // 2) if self.pooled else (g.rows, g.columns)
         values = {
             "x": _filled(rng, self.x, self.fill, (g.images, g.height, g.width, g.channels)),
-            "w": _filled(rng, self.w, self.fill, (g.filters, g.kernel_height, g.kernel_width, g.channels)),
+            "w": _filled(rng, self.w, self.fill, (g.filters, g.kernel_height, g.kernel_width, g.seen)),
             "e": _filled(rng, self.e, self.fill, (g.images, rows, columns, g.filters)),
         }
         positions = rng.integers(0, 4, values["e"].shape, dtype=np.int64)
@@ -99,7 +110,7 @@ class Case:
         x, w, e = (_channels_first(_meaning(self.values[n], getattr(self, n))) for n in ("x", "w", "e"))
         if self.pooled:
             e = _spread(e, _channels_first(self.positions).long(), (g.rows, g.columns))
-        how = (g.stride_y, g.stride_x), (g.padding_y, g.padding_x)
+        how = (g.stride_y, g.stride_x), (g.padding_y, g.padding_x), (g.dilation_y, g.dilation_x), g.groups
         found = [
             torch.nn.functional.conv2d(x, w, None, *how),
             conv2d_input(x.shape, w, e, *how),
@@ -169,6 +180,9 @@ SHAPES = (
     geometry(3, (5, 5), 64, 8),
     geometry(1, (12, 4), 34, 14, (3, 3), (1, 1), (2, 2)),
     geometry(1, (4, 4), 72, 66, (3, 3)),
+    geometry(1, (5, 6), 6, 6, groups=6),
+    geometry(2, (7, 5), 8, 4, (3, 2), (2, 1), (1, 1), groups=2),
+    geometry(1, (7, 8), 4, 6, (3, 3), (1, 2), (2, 3), (2, 3)),
     linear(1, 256, 10),
     linear(5, 37, 3),
     linear(2, 100, 1),

@@ -33,8 +33,9 @@ def header(variant: str) -> str:
     """Which kernels are tested: the formulas alone, or those of a kind of core."""
     names = ("conv_sums", "conv_input_sums", "conv_weight_sums")
     kind = f"#define BLOCKWISE_KERNELS_{'PLAIN' if variant == 'formulas' else variant.upper()}"
-    prefix = "plain_" if variant == "formulas" else ""
-    defines = [f"#define {name.upper()} {prefix}{name}" for name in names]
+    formulas = "(g, ...) (is_general(g) ? general_{0} : plain_{0})(g, __VA_ARGS__)"
+    called = formulas if variant == "formulas" else " {0}"
+    defines = [f"#define {name.upper()}{called.format(name)}" for name in names]
     return "\n".join([kind, f'#include "{KERNELS / "kernels.h"}"', *defines, ""])
 
 

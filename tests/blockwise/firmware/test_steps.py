@@ -3,8 +3,11 @@
 import itertools
 
 import pytest
+import torch
 from firmware_steps import compare
 from integer_steps import IntegerSteps
+from plain_modules import PLAIN
+from tiers import shown
 
 from blockwise.training.options import Perturbation
 from devices.program.regimes import INTEGER_REGIMES
@@ -67,6 +70,28 @@ def test_so_it_is_with_maps_and_layers_of_other_shapes(regime, steps, tmp_path):
     assert found.wrong == []
     assert found.checksum == found.digest
     assert found.predicted == found.classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    shown(
+        [n for n in PLAIN if n != "another shape"],
+        "dilated and grouped signals",
+        "functions",
+        "means between",
+    ),
+)
+def test_so_it_is_with_networks_of_ones_own(name, tmp_path):
+    """Signals, groups, dilation, oblong windows, means by division, layers without an activation."""
+    shape, make = PLAIN[name]
+    for regime, twice in (("niti-local", False), ("niti4-jump", True)):
+        torch.manual_seed(0)
+        steps = IntegerSteps(regime, make(), 2, twice, in_shape=shape)
+        found = compare(steps, tmp_path / f"{regime}", 2, 2)
+        assert found.wrong == [], regime
+        assert found.checksum == found.digest
+        assert found.predicted == found.classes
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 /* Runs cases that a test prepared through the kernels of one variant, and keeps all sums.
  *
- * Input words: number of cases; each case: 13 of geometry (as struct geometry), codings of x, weights and errors,
+ * Input words: number of cases; each case: 16 of geometry (as struct geometry), codings of x, weights and errors,
  * whether errors are pooled, bytes of x, weights, errors, positions; then these bytes, each padded to words.
  * Output words: y, then ex, then G of each case. */
 #include "kernels_under_test.h"
@@ -24,20 +24,20 @@ static const uint8_t *taken(const uint8_t **at, uint32_t bytes)
 static const uint32_t *run_case(const uint32_t *in, int32_t **out)
 {
     struct geometry g;
-    const uint8_t *bytes = (const uint8_t *)(in + 21);
+    const uint8_t *bytes = (const uint8_t *)(in + 24);
     __builtin_memcpy(&g, in, sizeof g);
-    struct integers x = {taken(&bytes, in[17]), (enum coding)in[13]};
-    struct integers w = {taken(&bytes, in[18]), (enum coding)in[14]};
-    struct errors e = {{taken(&bytes, in[19]), (enum coding)in[15]}, NULL};
-    const uint8_t *positions = taken(&bytes, in[20]);
-    e.positions = in[16] ? positions : NULL;
+    struct integers x = {taken(&bytes, in[20]), (enum coding)in[16]};
+    struct integers w = {taken(&bytes, in[21]), (enum coding)in[17]};
+    struct errors e = {{taken(&bytes, in[22]), (enum coding)in[18]}, NULL, 2, 2, 2};
+    const uint8_t *positions = taken(&bytes, in[23]);
+    e.positions = in[19] ? positions : NULL;
     struct kept to = {*out};
     CONV_SUMS(g, x, w, keep, &to);
     to.sums += g.images * g.rows * g.columns * g.filters;
     CONV_INPUT_SUMS(g, e, w, keep, &to);
     to.sums += g.images * g.height * g.width * g.channels;
     CONV_WEIGHT_SUMS(g, e, x, keep, &to);
-    *out = to.sums + g.filters * g.kernel_height * g.kernel_width * g.channels;
+    *out = to.sums + g.filters * g.kernel_height * g.kernel_width * seen_channels(g);
     return (const uint32_t *)(const void *)bytes;
 }
 

@@ -1,4 +1,4 @@
-/* Codes of 1, 2, 4 or 8 bits, low bits first, one behind the other. */
+/* Codes of up to 8 bits, low bits first, one behind the other; but for put_next of 1, 2, 4 or 8. */
 #ifndef BLOCKWISE_PACKING_H
 #define BLOCKWISE_PACKING_H
 
@@ -19,6 +19,8 @@ INLINE void put_next(uint8_t *bytes, uint32_t bits, uint32_t i, uint32_t code)
     uint32_t at = i * bits, shift = at & 7;
     uint32_t before = shift ? bytes[at >> 3] : 0;
     bytes[at >> 3] = (uint8_t)(before | code << shift);
+    if (8 % bits && shift + bits > 8)
+        bytes[(at >> 3) + 1] = (uint8_t)(code >> (8 - shift));
 }
 
 /* A code anywhere, over what stands there. */

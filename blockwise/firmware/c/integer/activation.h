@@ -24,10 +24,10 @@ INLINE void put_error(uint8_t *to, enum coding coding, uint32_t i, int32_t error
         ((int32_t *)(void *)to)[i] = error;
 }
 
-/* Of the errors of a map how many are held: behind a max pool of 2x2 one of four. */
+/* Of the errors of a map how many are held: behind a max pool one of each window. */
 INLINE uint32_t held_errors(struct errors e, struct map m)
 {
-    uint32_t sides = e.positions ? (m.rows / 2) * (m.columns / 2) : m.rows * m.columns;
+    uint32_t sides = e.positions ? (m.rows / e.window_y) * (m.columns / e.window_x) : m.rows * m.columns;
     return m.images * sides * m.channels;
 }
 
@@ -36,10 +36,11 @@ INLINE uint32_t place_of(struct errors e, struct map m, uint32_t i)
 {
     if (!e.positions)
         return i;
-    uint32_t columns = m.columns / 2, rows = m.rows / 2, position = bits_at(e.positions, 2, i);
+    uint32_t columns = m.columns / e.window_x, rows = m.rows / e.window_y, position = position_at(e, i);
     uint32_t window = i / m.channels, row = window / columns;
-    return in_map(
-        m, row / rows, row % rows * 2 + (position >> 1), window % columns * 2 + (position & 1), i % m.channels);
+    uint32_t y = row % rows * e.window_y + position / e.window_x;
+    uint32_t x = window % columns * e.window_x + position % e.window_x;
+    return in_map(m, row / rows, y, x, i % m.channels);
 }
 
 /* NITI: the error where the sum was positive. Each is read, whatever the mask says. */

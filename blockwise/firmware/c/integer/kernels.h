@@ -6,6 +6,7 @@
  *     conv_input_sums(g, e, w, take, to)     ex[b,k,l,c]    = sum_o,u,v e[b,i,j,o] w[o,u,v,c], k = t i+u-d ...
  *     conv_weight_sums(g, e, x, take, to)    G[o,u,v,c]     = sum_b,i,j e[b,i,j,o] x[b,t i+u-d,t j+v-d,c]
  *
+ * With dilation r, r u and r v stand in the place of u and v; in groups, a filter has the channels of its own.
  * Each calls take(to, index, sum) once for every element of its result, when its sum is complete, in any order; the
  * index is that of the element with its channels last. take overwrites nothing that is read afterwards. */
 #ifndef BLOCKWISE_KERNELS_H
@@ -19,6 +20,7 @@
 #endif
 #endif
 
+#include "general.h"
 #if defined(BLOCKWISE_KERNELS_MVE)
 #include "mve/kernels.h"
 #elif defined(BLOCKWISE_KERNELS_DSP)
@@ -29,6 +31,10 @@
 
 KERNEL void conv_sums(struct geometry g, struct integers x, struct integers w, taker take, void *to)
 {
+    if (is_general(g)) {
+        general_conv_sums(g, x, w, take, to);
+        return;
+    }
 #if defined(BLOCKWISE_KERNELS_MVE)
     mve_conv_sums(g, x, w, take, to);
 #elif defined(BLOCKWISE_KERNELS_DSP)
@@ -40,6 +46,10 @@ KERNEL void conv_sums(struct geometry g, struct integers x, struct integers w, t
 
 KERNEL void conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
+    if (is_general(g)) {
+        general_conv_input_sums(g, e, w, take, to);
+        return;
+    }
 #if defined(BLOCKWISE_KERNELS_MVE)
     mve_conv_input_sums(g, e, w, take, to);
 #elif defined(BLOCKWISE_KERNELS_DSP)
@@ -54,6 +64,10 @@ KERNEL void conv_input_sums(struct geometry g, struct errors e, struct integers 
 
 KERNEL void conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
+    if (is_general(g)) {
+        general_conv_weight_sums(g, e, x, take, to);
+        return;
+    }
 #if defined(BLOCKWISE_KERNELS_MVE)
     mve_conv_weight_sums(g, e, x, take, to);
 #elif defined(BLOCKWISE_KERNELS_DSP)

@@ -15,6 +15,7 @@ struct geometry {
     uint32_t rows, columns, filters;          /* of the output */
     uint32_t kernel_height, kernel_width;
     uint32_t stride_y, stride_x, padding_y, padding_x;
+    uint32_t dilation_y, dilation_x, groups; /* a filter sees the channels of its group */
 };
 
 enum coding {
@@ -30,12 +31,22 @@ struct integers {
     enum coding coding;
 };
 
-/* Errors of the output: of all elements, or (positions is not NULL) of the windows of a 2 x 2 max pool with, for
- * each, which of its four elements the error belongs to: 2 bits, four in a byte, low bits first. All others are 0. */
+/* Errors of the output: of all elements, or (positions is not NULL) of the windows of a max pool with, for each,
+ * which of its elements, row by row, the error belongs to: position_bits bits, low bits first. All others are 0. */
 struct errors {
     struct integers values; /* INT8, or INT32 in NITRO-D */
     const uint8_t *positions;
+    uint32_t window_y, window_x, position_bits;
 };
+
+/* Position i of so many bits. */
+KERNEL uint32_t position_at(struct errors e, uint32_t i)
+{
+    uint32_t at = i * e.position_bits, shift = at & 7, found = e.positions[at >> 3];
+    if (8 % e.position_bits && shift + e.position_bits > 8)
+        found |= (uint32_t)e.positions[(at >> 3) + 1] << 8;
+    return found >> shift & ((1u << e.position_bits) - 1);
+}
 
 /* Where sums go: called once for every output. */
 typedef void (*taker)(void *to, uint32_t index, int32_t sum);
@@ -66,6 +77,12 @@ KERNEL uint32_t bytes_of(enum coding coding, uint32_t n)
 KERNEL int32_t add_product(int32_t sum, int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)sum + (uint32_t)a * (uint32_t)b);
+}
+
+/* Channels that a filter sees. */
+KERNEL uint32_t seen_channels(struct geometry g)
+{
+    return g.groups > 1 ? g.channels / g.groups : g.channels;
 }
 
 KERNEL uint32_t smaller(uint32_t a, uint32_t b)

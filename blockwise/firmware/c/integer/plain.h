@@ -9,11 +9,11 @@ KERNEL int32_t error_at(struct geometry g, struct errors e, uint32_t b, uint32_t
 {
     if (e.positions == NULL)
         return integer_at(e.values, ((b * g.rows + i) * g.columns + j) * g.filters + o);
-    if (i / 2 >= g.rows / 2 || j / 2 >= g.columns / 2)
-        return 0; /* a last odd row or column, which the pool drops */
-    uint32_t n = ((b * (g.rows / 2) + i / 2) * (g.columns / 2) + j / 2) * g.filters + o;
-    uint32_t position = e.positions[n / 4] >> n % 4 * 2 & 3;
-    return position == (i & 1) * 2 + (j & 1) ? integer_at(e.values, n) : 0;
+    uint32_t y = i / e.window_y, x = j / e.window_x, rows = g.rows / e.window_y, columns = g.columns / e.window_x;
+    if (y >= rows || x >= columns)
+        return 0; /* as of a last odd row or column, which the pool drops */
+    uint32_t n = ((b * rows + y) * columns + x) * g.filters + o;
+    return position_at(e, n) == i % e.window_y * e.window_x + j % e.window_x ? integer_at(e.values, n) : 0;
 }
 
 /* y[b,i,j,o], in any order. */

@@ -212,16 +212,22 @@ KERNEL void sparse_weight_sums(
             }
 }
 
+/* Whether errors are held by windows of 2x2. */
+KERNEL bool of_squares(struct errors e)
+{
+    return e.positions != NULL && e.window_y == 2 && e.window_x == 2;
+}
+
 /* Whether rows have numbers that fit, and errors too. */
 KERNEL bool sparse_inputs(struct geometry g, struct errors e)
 {
     bool few = g.filters * g.kernel_height * g.kernel_width <= 65536;
-    return e.positions != NULL && e.values.coding == INT8 && few;
+    return of_squares(e) && e.values.coding == INT8 && few;
 }
 
 KERNEL bool sparse_weights(struct geometry g, struct errors e)
 {
-    return e.positions != NULL && g.height * g.width <= 65536;
+    return of_squares(e) && g.height * g.width <= 65536;
 }
 
 #endif

@@ -40,7 +40,7 @@ INLINE void move_state(struct update to, uint32_t i, int32_t gradient)
 /* By gradients that waited. */
 INLINE void update_weights(struct geometry g, struct update to, const int32_t *gradients)
 {
-    const uint32_t count = g.filters * g.kernel_height * g.kernel_width * g.channels;
+    const uint32_t count = g.filters * g.kernel_height * g.kernel_width * seen_channels(g);
     if (to.shift) /* one loop for each, so that none asks for every weight */
         for (uint32_t i = 0; i < count; i++)
             move_weight(to, i, gradients[i]);
@@ -52,11 +52,11 @@ INLINE void update_weights(struct geometry g, struct update to, const int32_t *g
 /* Jumps are drawn in the order (o, c, u, v), whatever the order in memory. */
 INLINE void update_states(struct geometry g, struct update to, const int32_t *gradients)
 {
-    const uint32_t taps = g.kernel_height * g.kernel_width;
+    const uint32_t taps = g.kernel_height * g.kernel_width, seen = seen_channels(g);
     for (uint32_t o = 0; o < g.filters; o++)
-        for (uint32_t c = 0; c < g.channels; c++)
+        for (uint32_t c = 0; c < seen; c++)
             for (uint32_t tap = 0; tap < taps; tap++) {
-                uint32_t i = (o * taps + tap) * g.channels + c;
+                uint32_t i = (o * taps + tap) * seen + c;
                 move_state(to, i, gradients[i]);
             }
 }
@@ -135,16 +135,19 @@ INLINE void update_states_by_tiles(struct geometry g, struct errors e, struct in
 /* With any kernel. */
 INLINE void update_states_by_sums(struct geometry g, struct errors e, struct integers x, struct update to)
 {
-    if (g.kernel_height * g.kernel_width <= JUMP_TAPS) {
+    const uint32_t seen = seen_channels(g);
+    if (g.kernel_height * g.kernel_width <= JUMP_TAPS && !is_general(g)) {
         update_states_by_tiles(g, e, x, to);
         return;
     }
     for (uint32_t o = 0; o < g.filters; o++)
-        for (uint32_t c = 0; c < g.channels; c++)
+        for (uint32_t c = 0; c < seen; c++)
             for (uint32_t u = 0; u < g.kernel_height; u++)
                 for (uint32_t v = 0; v < g.kernel_width; v++) {
-                    uint32_t i = ((o * g.kernel_height + u) * g.kernel_width + v) * g.channels + c;
-                    move_state(to, i, plain_weight_sum(g, e, x, o, u, v, c));
+                    uint32_t i = ((o * g.kernel_height + u) * g.kernel_width + v) * seen + c;
+                    int32_t sum = is_general(g) ? general_weight_sum(g, e, x, o, u, v, c)
+                                                : plain_weight_sum(g, e, x, o, u, v, c);
+                    move_state(to, i, sum);
                 }
 }
 

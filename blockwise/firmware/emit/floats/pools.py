@@ -5,6 +5,8 @@ import math
 from blockwise.firmware.emit.floats.operands import Operands
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of
+from blockwise.firmware.float_facts import without_form
+from blockwise.firmware.shapes import as_sides
 from devices.network import Layer
 from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool, Shortcut
 from devices.program.operation import Derived, Stored
@@ -18,8 +20,12 @@ def pool_of(site: Site, layer: Layer, batch: int) -> str:
     """``struct pool`` of a layer."""
     op, inside = layer.op, dims_of(site.schedule.layers[layer.inputs[0]].shape)
     geometry = (0,) * 6
+    if isinstance(op, MaxPool) and set(op.dilation) != {1}:
+        raise without_form(
+            f"layer {layer.name}", "a max pool with holes", "one without", "use another network"
+        )
     if isinstance(op, MaxPool | AvgPool):
-        geometry = (*op.kernel, *op.stride, *op.padding)  # type: ignore[assignment]
+        geometry = (*as_sides(op.kernel), *as_sides(op.stride), *as_sides(op.padding, 0))
     numbers = ", ".join(map(str, geometry))
     return f"(struct pool){{{map_of(batch, inside)}, {map_of(batch, dims_of(layer.shape))}, {numbers}}}"
 

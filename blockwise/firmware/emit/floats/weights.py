@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import dims_of, map_of
 from blockwise.firmware.float_facts import Levels, without_form
+from blockwise.firmware.shapes import as_sides
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 
@@ -87,13 +88,14 @@ def convolution(site: Site, layer: Layer, batch: int) -> str:
         geometry: tuple[int, ...] = (1, 1, 1, 1, 0, 0, 1, 1, 1)
     else:
         assert isinstance(op, Conv)
-        if len(op.kernel) != 2 or op.padding_mode != "zeros":
+        if len(op.kernel) > 2 or op.padding_mode != "zeros":
             found = f"a convolution of {len(op.kernel)} dimensions padded with {op.padding_mode}"
-            wanted = "two dimensions padded with zeros"
+            wanted = "one or two dimensions padded with zeros"
             raise without_form(f"layer {layer.name}", found, wanted, "use another network")
         outside = dims_of(layer.shape)
         inside = _input_dims(site, layer)
-        geometry = (*op.kernel, *op.stride, *op.padding, *op.dilation, op.groups)
+        sides = (op.kernel, 1), (op.stride, 1), (op.padding, 0), (op.dilation, 1)
+        geometry = (*(n for lengths, rows in sides for n in as_sides(lengths, rows)), op.groups)
     numbers = ", ".join(map(str, geometry))
     return f"(struct convolution){{{map_of(batch, inside)}, {map_of(batch, outside)}, {numbers}}}"
 

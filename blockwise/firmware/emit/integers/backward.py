@@ -1,10 +1,10 @@
 """Statements of operations going back: errors of activations, pools and layers with weights."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from blockwise.firmware.emit.integers.context import Context
-from blockwise.firmware.emit.integers.forward import source, waiting, window
+from blockwise.firmware.emit.integers.forward import source, waiting, windows
 from blockwise.firmware.emit.text import literal
 from blockwise.integer.tensor import INT8
 from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool
@@ -29,7 +29,7 @@ def relu(c: Context) -> Sequence[str]:
 
 
 def _divisor(c: Context) -> int:
-    """What the pools that the error came back through have left to divide: 2^2n of each average."""
+    """What the pools that the error came back through have left to divide: as many as each mean is of."""
     operations, layers = c.firmware.schedule.operations, c.firmware.layers
     name, divisor = tensors_of(c.operand("gradient"))[0], 1
     for earlier in reversed(operations[: operations.index(c.operation)]):
@@ -37,7 +37,7 @@ def _divisor(c: Context) -> int:
             continue
         op = layers[earlier.layer].op
         if isinstance(op, AvgPool | AdaptiveAvgPool):
-            divisor *= window(replace(c, operation=earlier)) ** 2
+            divisor *= math.prod(c.windows(layers[earlier.layer]))
         elif not isinstance(op, MaxPool):
             break
         name = next(tensors_of(operand)[0] for role, operand in earlier.operands if role == "gradient")
@@ -45,15 +45,15 @@ def _divisor(c: Context) -> int:
 
 
 def max_pool(c: Context) -> Sequence[str]:
-    """To the largest of four."""
-    errors = c.held(c.tensor("gradient"), c.tensor("saved argmax").name)
+    """To the largest of each window."""
+    errors = c.held(c.tensor("gradient"), c.tensor("saved argmax").name, c.layer)
     return [f"max_pool_backward({c.map(source(c))}, {errors}, {c.at(c.result('input gradient'))});"]
 
 
 def avg_pool(c: Context) -> Sequence[str]:
     """To all of the window."""
     target = c.at(c.result("input gradient"))
-    return [f"avg_pool_backward({c.map(source(c))}, {window(c)}, {c.errors()}, {target});"]
+    return [f"avg_pool_backward({c.map(source(c))}, {windows(c)}, {c.errors()}, {target});"]
 
 
 def input_sums(c: Context) -> Sequence[str]:

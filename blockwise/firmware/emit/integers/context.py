@@ -6,13 +6,13 @@ from blockwise.firmware.emit.integers.exponents import Exponents
 from blockwise.firmware.emit.text import address, literal
 from blockwise.firmware.layout import filters_shape
 from blockwise.firmware.program import Firmware
-from blockwise.firmware.shapes import as_map
+from blockwise.firmware.shapes import as_map, as_sides
 from blockwise.integer.arithmetic import Place
 from blockwise.integer.forms import Residue4
 from blockwise.integer.niti import Niti
 from blockwise.integer.nitro import Nitro
 from devices.network import Layer
-from devices.network.ops import Conv, MaxPool, ReLU, View
+from devices.network.ops import AvgPool, Conv, MaxPool, ReLU, View
 from devices.program.execute.frame import ACTIVATIONS
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
@@ -104,18 +104,21 @@ class Context:
         """Of a layer with weights. Of a linear one behind a map, a row of features has no sides; where random
         numbers are drawn in the order of its channels, its kernel is as large as the map."""
         filters, channels, rows, columns = filters_shape(self.firmware, layer)
-        if not (drawn or isinstance(layer.op, Conv)):
+        op = layer.op
+        if not (drawn or isinstance(op, Conv)):
             channels, rows, columns = channels * rows * columns, 1, 1
-        strides, paddings = (1, 1), (0, 0)
+        strides, paddings, dilations, groups = (1, 1), (0, 0), (1, 1), 1
         sides, outputs = (rows, columns), (1, 1)
-        if isinstance(layer.op, Conv):
-            strides, paddings = _pair(layer.op.stride), _pair(layer.op.padding)
-            sides, outputs = _pair(self.firmware.source_shape(layer)[1:]), _pair(layer.shape[1:])
+        if isinstance(op, Conv):
+            strides, paddings = as_sides(op.stride), as_sides(op.padding, 0)
+            dilations, groups, channels = as_sides(op.dilation), op.groups, op.in_channels
+            sides, outputs = as_sides(self.firmware.source_shape(layer)[1:]), as_sides(layer.shape[1:])
         return literal("geometry", {
             "images": self.batch, "height": sides[0], "width": sides[1], "channels": channels,
             "rows": outputs[0], "columns": outputs[1], "filters": filters, "kernel_height": rows,
             "kernel_width": columns, "stride_y": strides[0], "stride_x": strides[1],
-            "padding_y": paddings[0], "padding_x": paddings[1],
+            "padding_y": paddings[0], "padding_x": paddings[1], "dilation_y": dilations[0],
+            "dilation_x": dilations[1], "groups": groups,
         })  # fmt: skip
 
     def map(self, shape: tuple[int, ...]) -> str:
@@ -142,13 +145,26 @@ class Context:
 
     def errors(self) -> str:
         """The error of the layer's output; read through the positions of a max pool if it is held so."""
-        return self.held(self.tensor("gradient"), _positions(self.operand("gradient"), self.firmware))
+        return self.held(self.tensor("gradient"), *_positions(self.operand("gradient"), self.firmware))
 
-    def held(self, tensor: Tensor, positions: str) -> str:
-        """An error, with the tensor of positions through which it is read."""
+    def held(self, tensor: Tensor, positions: str, pool: Layer | None) -> str:
+        """An error; with the positions in the windows of a max pool, through which it is read."""
         width = "INT32" if tensor.bits == WORD_BITS else "INT8"
         values = literal("integers", {"at": self.at(tensor.name), "coding": width})
-        return literal("errors", {"values": values, "positions": self.at(positions)})
+        told: dict[str, int | str] = {"values": values, "positions": self.at(positions)}
+        if pool is not None:
+            rows, columns = self.windows(pool)
+            bits = self.planned(positions).bits
+            told |= {"window_y": rows, "window_x": columns, "position_bits": bits}
+        return literal("errors", told)
+
+    def windows(self, pool: Layer) -> tuple[int, int]:
+        """Sides of the windows of a pool."""
+        op = pool.op
+        if isinstance(op, MaxPool | AvgPool):
+            return as_sides(op.kernel)
+        (_, height, width), (_, rows, columns) = as_map(self.firmware.source_shape(pool)), as_map(pool.shape)
+        return height // rows, width // columns
 
     def sums(self, front: str, rest: str) -> str:
         """Sums that wait; the first where their codes will lie."""
@@ -171,20 +187,16 @@ def coding(firmware: Firmware, name: str) -> str:
     return "RESIDUE" if with_residue else "INT8"
 
 
-def _pair(sides: tuple[int, ...]) -> tuple[int, int]:
-    height, width = sides
-    return height, width
-
-
-def _positions(operand: Operand, firmware: Firmware) -> str:
-    """The positions of the max pool through which an error is read; empty for a whole error."""
+def _positions(operand: Operand, firmware: Firmware) -> tuple[str, Layer | None]:
+    """The positions of the max pool through which an error is read, and the pool; none of a whole error."""
     while isinstance(operand, Derived):
-        if isinstance(firmware.layers[operand.layer].op, MaxPool):
+        pool = firmware.layers[operand.layer]
+        if isinstance(pool.op, MaxPool):
             where = operand.inputs[1]
             assert isinstance(where, Stored)
-            return where.tensor
+            return where.tensor, pool
         operand = operand.inputs[0]
-    return ""
+    return "", None
 
 
 def is_relu(layer: Layer) -> bool:

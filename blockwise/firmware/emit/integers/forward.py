@@ -82,19 +82,20 @@ def _largest_of(c: Context, layer: Layer) -> str:
 
 
 def max_pool(c: Context) -> Sequence[str]:
-    """The largest of four, and its place."""
-    places, target = c.at(c.result("argmax")), c.result("output")
-    made = f"max_pool({c.map(source(c))}, {c.codes('input')}, {c.at(target)}, {places});"
+    """The largest of each window, and its place."""
+    argmax, target = c.result("argmax"), c.result("output")
+    bits = c.planned(argmax).bits if argmax else 0
+    to = f"{c.at(target)}, {c.at(argmax)}, {bits}"
+    made = f"max_pool({c.map(source(c))}, {windows(c)}, {c.codes('input')}, {to});"
     return [made, *_moved(c, target, 0)]
 
 
 def avg_pool(c: Context) -> Sequence[str]:
     """Means as int8."""
-    target, side = c.result("output"), window(c)
+    target = c.result("output")
     spare = INT8.magnitude_bits - c.magnitude_bits("input")
-    shift = 2 * (side.bit_length() - 1) - spare
     return [
-        f"avg_pool({c.map(source(c))}, {side}, {c.codes('input')}, {shift}, {c.at(target)});",
+        f"avg_pool({c.map(source(c))}, {windows(c)}, {c.codes('input')}, {spare}, {c.at(target)});",
         *_moved(c, target, -spare),
     ]
 
@@ -106,9 +107,10 @@ def _moved(c: Context, target: str, by: int) -> Sequence[str]:
     return [f"{c.exponents.to(target)} = {c.exponents.of(c.operand('input'))} + {by};"]
 
 
-def window(c: Context) -> int:
-    """Side of an average pool's windows."""
-    return source(c)[1] // c.layer.shape[1]
+def windows(c: Context) -> str:
+    """Those of a pool."""
+    rows, columns = c.windows(c.layer)
+    return literal("windows", {"rows": rows, "columns": columns})
 
 
 def source(c: Context) -> tuple[int, ...]:
