@@ -16,6 +16,7 @@ from blockwise.experiment.export import export
 from blockwise.models import files
 
 SHAPE = (2, 24)
+needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="needs the extra onnx")
 FLOAT = ("bp", "local", "local-resident")
 CODE = """
 import torch
@@ -78,10 +79,10 @@ def written(folder: Path, name: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["Residual", "Concatenated", "net.pt2", "net.onnx"])
+@pytest.mark.parametrize(
+    "name", ["Residual", "Concatenated", "net.pt2", pytest.param("net.onnx", marks=needs_onnx)]
+)
 def test_it_is_planned_trained_exported_and_executed(name: str, tmp_path: Path) -> None:
-    if name == "net.onnx" and importlib.util.find_spec("onnx") is None:
-        pytest.skip("no extra onnx")
     torch.manual_seed(0)
     model, data = written(tmp_path, name), save(tmp_path / "waves.npz", waves())
     plain = name.startswith("net.")
