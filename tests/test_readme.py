@@ -11,6 +11,8 @@ from blockwise.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+OTHERS = {"--dist", "--extra", "--logdir"}
+"""Flags of pytest, uv and TensorBoard."""
 FOLDERS = "blockwise|devices|tests|docs|benchmarks|results|examples"
 
 
@@ -32,7 +34,7 @@ def test_the_files_that_a_document_names_exist(document):
 
 def test_the_flags_that_the_documents_name_exist(capsys):
     told = "".join(path.read_text("utf-8") for path in (ROOT / "README.md", ROOT / "docs" / "usage.md"))
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - {"--dist", "--extra"}  # pytest's, uv's
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told)) - OTHERS
     for command in (
         [],
         ["adapt"],

@@ -14,6 +14,7 @@ from blockwise import __version__, report
 from blockwise.cli import flags
 from blockwise.cli.commands import COMMANDS
 from blockwise.cli.commands.train import trained
+from blockwise.cli.log import check_log
 from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
@@ -42,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     if config.output.list_devices:
         report.make_console().print(devices_table())
         return exit_codes.FITS
+    check_log(config.output.log)
     if config.output.seeds:
         from blockwise.cli.commands.compare_seeds import compare_seeds
 

@@ -7,23 +7,38 @@ from rich.console import Console
 
 from blockwise import report
 from blockwise.cli.expected import shares
+from blockwise.cli.log import Logged, open_log, outcomes
 from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.compare import compare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
+from blockwise.training.options import Silent, Watcher
 
 
 def trained(
     prepared: Prepared, out: Path, stderr: Console, watcher: ConsoleWatcher, *, plan: bool = True
 ) -> Result:
-    """What is planned is told before the first step, unless not ``plan``, beside the progress."""
-    checkpoints, config = out / outfolder.CHECKPOINTS, prepared.config
-    if config.output.quiet or config.output.dry_run:
+    """What is planned is told before the first step, unless not ``plan``, beside the progress.
+
+    Metrics go to the log that is asked for.
+    """
+    checkpoints, output = out / outfolder.CHECKPOINTS, prepared.config.output
+    if output.dry_run:
         return compare(prepared, checkpoints)
 
     def planned(result: Result) -> None:
         tell = partial(report.print_report, result, stderr) if plan else lambda: None
-        watcher.expect(shares(config, result), tell, begun=any(checkpoints.glob("*.pt")))
+        watcher.expect(shares(prepared.config, result), tell, begun=any(checkpoints.glob("*.pt")))
 
-    return compare(prepared, checkpoints, watcher, planned)
+    seen: Watcher = Silent() if output.quiet else watcher
+    told = None if output.quiet else planned
+    log = open_log(output.log, out, prepared.config.learning())
+    if log is None:
+        return compare(prepared, checkpoints, seen, told)
+    try:
+        result = compare(prepared, checkpoints, Logged(log, seen), told)
+        log.add(outcomes(result), prepared.config.training.epochs)
+        return result
+    finally:
+        log.close()

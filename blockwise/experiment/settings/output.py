@@ -7,8 +7,12 @@ from typing import Annotated
 from tyro.conf import arg
 
 from blockwise.experiment.settings.training import LARGEST_SEED
+from blockwise.experiment.settings.words import check_name
 from blockwise.system.sizes import check_size
 from devices.errors import InputError
+
+LOGS = ("tensorboard", "trackio")
+"""Programs that metrics go to, by the names of their packages."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,14 @@ class OutputSettings:
             "result.json has them, too."
         ),
     ] = False
+    log: Annotated[
+        str | None,
+        arg(
+            metavar="NAME",
+            help=f"Metrics of every epoch also go to {' or '.join(LOGS)}, an extra of each name.",
+            help_behavior_hint="",
+        ),
+    ] = None
     seeds: Annotated[
         tuple[int, ...],
         arg(
@@ -67,7 +79,9 @@ class OutputSettings:
     version: Annotated[bool, arg(help="Print the version and stop.")] = False
 
     def __post_init__(self) -> None:
-        """Refuse seeds of which there is no deviation."""
+        """Refuse logs that there are not, and seeds of which there is no deviation."""
+        if self.log is not None:
+            check_name("--log", self.log, LOGS)
         for seed in self.seeds:
             check_size("--seeds", seed, 0, LARGEST_SEED)
         if self.seeds and len(set(self.seeds)) < max(len(self.seeds), 2):
