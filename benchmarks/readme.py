@@ -21,6 +21,7 @@ from sections import (
     power,
     rooms,
     speed,
+    zeroth_order,
 )
 from sections.recorded import ROOT
 
@@ -47,6 +48,7 @@ DOCUMENTS: dict[str, Sections] = {
         "mobilenet": mobilenet.published,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
+        "zeroth-order": zeroth_order.zeroth_order,
         "firmware-kernels": firmware.kernels,
         "board-time": firmware.board_time,
         "methods": methods.methods,

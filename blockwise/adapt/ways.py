@@ -10,6 +10,9 @@ FLOAT = "bp"
 ZO_RATE = 1e-4
 """Of zeroth order, chosen on people that no record holds out: at its usual rate a trained network is lost."""
 
+ZO_EPS = 1e-2
+"""How far it looked when that rate was chosen."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -48,12 +51,18 @@ WAYS: dict[str, Way] = {
             "shares of layers, as the board has room",
             {"train": "sparse:auto"},
         ),
-        Way("zo", "zo", "all weights, by two forward passes", {"zo_lr": ZO_RATE}),
+        Way("zo", "zo", "all weights, by two forward passes", {"zo_lr": ZO_RATE, "zo_eps": ZO_EPS}),
         Way("niti", "niti", "8-bit integers, by backpropagation", base="niti"),
         Way("niti-local", "niti-local", "8-bit integers, every block by its own head", base="niti-local"),
         Way("niti4", "niti4", "4-bit integers with residues, by backpropagation", base="niti4"),
         Way("niti4-local", "niti4-local", "the same, every block by its own head", base="niti4-local"),
         Way("niti-head", "niti", "the classifier, on 8-bit integers", {"train": "head"}, base="niti"),
-        Way("niti-zo", "niti-zo", "8-bit integers, by two forward passes", base="niti"),
+        Way(
+            "niti-zo",
+            "niti-zo",
+            "8-bit integers, by two forward passes",
+            {"zo_range": 15, "zo_mu": 1},
+            base="niti",
+        ),
     )
 }

@@ -40,12 +40,12 @@ class Silent:
 class Perturbation:
     """How zeroth-order regimes step: how far they look, how fast they go, along how many directions."""
 
-    eps: float = 0.01  # of float weights: so far to either side
+    eps: float = 0.03  # of float weights: so far to either side
     rate: float = 0.01  # their highest learning rate, by the schedule of the training
     directions: int = 1  # of a step
     backprop_blocks: int = 1  # the last blocks of a hybrid, which are trained by backpropagation
     range: int = 15  # of 8-bit weights: so many units to either side at most
-    mu: int = 1  # their first learning rate, in bits
+    mu: int = 2  # their first learning rate, in bits
 
 
 @dataclass(frozen=True)
