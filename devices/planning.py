@@ -77,10 +77,7 @@ class Plan:
     @property
     def flash_fits(self) -> bool:
         """Whether the board's flash holds what is read in place and what is paged; an open size does."""
-        if self.schedule.mapped_bytes and not _maps_flash(self.device):
-            return False
-        ring, size = 0 if self.paging is None else self.paging.ring_bytes, self.device.flash_bytes
-        return not size or self.schedule.mapped_bytes + ring <= size
+        return not self.flash_missing_bytes and (not self.schedule.mapped_bytes or _maps_flash(self.device))
 
     @cached_property
     def fits(self) -> bool:
@@ -95,9 +92,9 @@ class Plan:
 
     @property
     def flash_missing_bytes(self) -> int:
-        """By which the flash is too short for what is paged; 0 where nothing is, or its size is open."""
-        found = self.paging
-        return 0 if found is None or found.fits else found.ring_bytes - found.flash_bytes
+        """By which the flash is too short for what is read in place and paged; 0 where its size is open."""
+        ring, size = 0 if self.paging is None else self.paging.ring_bytes, self.device.flash_bytes
+        return max(0, self.schedule.mapped_bytes + ring - size) if size else 0
 
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:

@@ -43,10 +43,16 @@ def assumptions(prepared: Prepared) -> tuple[str, ...]:
         found.append(ZEROTH_ORDER_ASSUMPTION)
     if not training.part.whole:
         found.append(
-            f"{_trained(prepared)}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}, norms by their "
-            "running statistics; before the first layer that is trained images pass one by one"
+            f"{_trained(prepared)}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}{_mapped(prepared)}, "
+            "norms by their running statistics; before the first layer that is trained images pass one by one"
         )
     return tuple(found)
+
+
+def _mapped(prepared: Prepared) -> str:
+    """The bytes of flash that are read in place, if any are."""
+    count = prepared.plan(prepared.config.training.regimes[0]).schedule.mapped_bytes
+    return f" ({count:,} bytes)" if count else ""
 
 
 def _trained(prepared: Prepared) -> str:

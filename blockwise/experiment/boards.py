@@ -99,7 +99,8 @@ def row_of(device: Device, cells: Sequence[OnBoard]) -> BoardRow:
 def _chosen(heads: Heads, planner: Planner, regime: str) -> Chosen:
     """Where neither heads nor cuts matter always the same, whose schedule is made once."""
     found = find(regime)
-    return heads.choose(planner) if found.heads or found.cuts else heads.option(heads.smallest(planner))
+    whole = heads.choose(planner) if found.heads or found.cuts else heads.option(heads.smallest(planner))
+    return replace(whole, network=planner.part_of(whole.network))
 
 
 def on_board(planner: Planner, chosen: Chosen, regime: str) -> OnBoard:

@@ -39,8 +39,8 @@ def prepare(
     or cannot be trained.
     """
     prepared = named(config, images, own, device, initial)
-    for board_too in prepared.other_devices:
-        check_place(board_too, config.training.frozen)
+    for one in (prepared.device, *prepared.other_devices):
+        check_place(one, config.training.frozen)
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
     check_shares(prepared.network, prepared.step(PLAIN).bits)
@@ -69,7 +69,6 @@ def named(
     Arguments as of :func:`prepare`. Raises InputError for what does not exist.
     """
     device = board.load(device or config.board.device, config.board.reserve_kib)
-    check_place(device, config.training.frozen)
     dataset = _images(config) if images is None else images
     own = _in_file(config, dataset) if own is None else own
     network = None if own is None else _fitting(own, dataset)

@@ -11,7 +11,7 @@ from devices.program.categories import OPTIMIZER_STATE, SAVED_ACTIVATIONS, WEIGH
 
 
 def placed_tensors(plan: Plan) -> tuple[PlacedTensor, ...]:
-    """Every tensor of the step, in the order of the program."""
+    """Every tensor that the step has in RAM, in the order of the program."""
     places, lifetimes, alignment = plan.placement.places, plan.schedule.lifetimes, plan.device.alignment_bytes
     return tuple(
         PlacedTensor(
@@ -19,6 +19,7 @@ def placed_tensors(plan: Plan) -> tuple[PlacedTensor, ...]:
             places[name].run, places[name].offset, places[name].address, *lifetimes[name],
         )
         for name, t in plan.schedule.tensors.items()
+        if name in lifetimes
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ from blockwise.experiment.initial.taking import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, ram_figures, shape, size
 from blockwise.system.lists import first_few
+from devices.network.partial import ALL
 from devices.program.regimes import INTEGER_REGIMES, PLAIN, find
+from devices.program.regimes.builder import FLASH
 
 SETTINGS = {
     "method": "{}",
@@ -32,6 +34,7 @@ def facts(result: Result) -> dict[str, str]:
         "Start": _start(result.initial),
         "Data": _data(result),
         "Training": settings(result.config),
+        "Trained": part(result.config),
         "Integers": integers(result.config),
         "Zeroth order": zeroth_order(result.config),
     }
@@ -66,6 +69,15 @@ def network(model: ModelInfo) -> str:
     width = f"width {model.width}, " if model.width is not None else ""
     text = f"{model.name}, {width}{model.parameters:,} parameters, {count} block{'' if count == 1 else 's'}"
     return f"{text}, {model.head} heads of {heads:,}" if heads else text
+
+
+def part(config: dict[str, Any]) -> str:
+    """What is trained of the network, and where the rest lies; empty where all of it is."""
+    spec = config.get("train", ALL)
+    if spec == ALL:
+        return ""
+    where = "read in place from flash" if config.get("frozen") == FLASH else "packed in RAM"
+    return f"{spec}; the rest is {where}"
 
 
 def _start(initial: Taken | None) -> str:

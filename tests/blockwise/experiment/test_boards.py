@@ -68,3 +68,11 @@ def test_beside_a_run_other_boards_are_planned_with_its_head_and_cut():
     assert {cell.head for row in rows for cell in row.regimes} == {prepared.head}
     assert {cell.peak_bytes for row in rows for cell in row.regimes} == {prepared.plan("local").peak_bytes}
     assert beside(prepared_for(regimes=("local",))) == ()
+
+
+def test_of_a_part_of_the_network_a_board_without_flash_in_its_memory_map_fits_nothing():
+    asked = config_of(SMALL | {"train": "head", "frozen": "flash", "regimes": ("bp",)})
+    found = on_boards(named(asked), [load("stm32"), load("gap8")])
+    fits = {row.name: row.regimes[0].fits for row in found.rows}
+    assert fits == {"stm32f746-disco": True, "gap8": False}
+    assert found.rows[0].regimes[0].peak_bytes == prepare(asked).plan("bp").peak_bytes

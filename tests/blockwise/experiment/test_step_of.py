@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import pytest
 
+from blockwise.experiment.assumptions import assumptions
 from blockwise.experiment.config import Config
 from blockwise.experiment.described import device_of
 from blockwise.experiment.planned import planned_row
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import RegimeResult
-from blockwise.experiment.settings import ImageSettings, NetworkSettings, OutputSettings
+from blockwise.experiment.settings import ImageSettings, NetworkSettings, OutputSettings, TrainingSettings
 
 REGIMES = ("bp", "local-resident", "niti-local")
 
@@ -79,3 +80,16 @@ def test_the_layers_and_what_is_nobodys_add_up_to_the_peak(row: RegimeResult) ->
 def test_rows_are_of_plain_types_that_json_holds(row: RegimeResult) -> None:
     values = [v for r in (*row.tensors, *row.layers) for v in dataclasses.asdict(r).values()]
     assert {type(v) for v in values} <= {int, str, tuple, type(None)}
+
+
+def test_what_is_read_in_place_from_flash_takes_no_bytes_of_ram():
+    training = TrainingSettings(regimes=("bp",), train="head", frozen="flash")
+    dry = OutputSettings(dry_run=True)
+    asked = Config(images=ImageSettings(in_shape=(1, 8, 8)), training=training, output=dry)
+    config = dataclasses.replace(asked, network=NetworkSettings(model="cnn", width=4))
+    found = prepare(config)
+    row = planned_row(found, "bp")
+    mapped = {name for name, t in found.plan("bp").schedule.tensors.items() if t.mapped}
+    assert "conv1.conv.codes.frozen" in mapped
+    assert not mapped.intersection(tensor.name for tensor in row.tensors)
+    assert any("bytes)" in line and "read in place" in line for line in assumptions(found))

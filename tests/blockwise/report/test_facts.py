@@ -4,7 +4,7 @@ import pytest
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import TrainingSettings
-from blockwise.report.facts import integers, settings, zeroth_order
+from blockwise.report.facts import integers, part, settings, zeroth_order
 
 
 def lines(*regimes: str, requantize: str = "buffered") -> tuple[str, str]:
@@ -38,3 +38,12 @@ def test_zeroth_order_tells_its_own_settings_and_no_optimizer():
     assert "sgd-momentum" in settings(both)
     assert zeroth_order(config | {"regimes": ("bp",)}) == ""
     assert zeroth_order({"regimes": ("zo",)}) == ""  # a result of before
+
+
+def test_what_of_the_network_is_trained_is_told_where_that_is_not_all():
+    def told(**training: str) -> str:
+        return part(Config(training=TrainingSettings(**training)).learning())
+
+    assert told() == ""
+    assert told(train="last:2") == "last:2; the rest is packed in RAM"
+    assert told(train="head", frozen="flash") == "head; the rest is read in place from flash"
