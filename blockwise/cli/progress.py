@@ -11,7 +11,7 @@ from blockwise.cli.expected import Expected, Share
 from blockwise.report.text import duration
 from blockwise.training.outcome import Epoch
 
-ROOMY = 100
+ROOMY = 120
 """Columns of a terminal on which the line says everything in full."""
 
 
