@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blockwise.report.uncertainty import known_to
     from blockwise.report.verdict import answer, divergence_sentences, headline
     from blockwise.report.web import to_html
+    from blockwise.report.web.study import integer_means, qat_means, write_study
 
 __all__ = [
     "answer",
@@ -28,6 +29,7 @@ __all__ = [
     "draw_qat",
     "dumps",
     "headline",
+    "integer_means",
     "integer_table",
     "known_to",
     "make_console",
@@ -35,6 +37,7 @@ __all__ = [
     "named",
     "precision_table",
     "print_report",
+    "qat_means",
     "qat_table",
     "read",
     "render",
@@ -46,6 +49,7 @@ __all__ = [
     "to_html",
     "write",
     "write_all",
+    "write_study",
 ]
 
 _HOMES = {
@@ -63,6 +67,7 @@ _HOMES = {
     "report.uncertainty": ("known_to",),
     "report.verdict": ("answer", "divergence_sentences", "headline"),
     "report.web": ("to_html",),
+    "report.web.study": ("integer_means", "qat_means", "write_study"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

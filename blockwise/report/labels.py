@@ -63,8 +63,7 @@ def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
     for column in columns(points):
         x = min(p.x for p in column) / DISTANCE if left else max(p.x for p in column) * DISTANCE
         column = sorted(column, key=lambda point: point.y)
-        widest = max(len(point.name) for point in column)
-        beside = [y for at, y in markers if _covered(axes, at, x, widest, left=left)]
+        beside = [[y for at, y in markers if _covered(axes, at, x, p.name, left=left)] for p in column]
         for point, y in zip(column, clear(spread([p.y for p in column], gap), beside, gap), strict=True):
             axes.annotate(
                 point.name, (point.x, point.y), xytext=(x, y), ha="right" if left else "left",
@@ -72,12 +71,19 @@ def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
             )  # fmt: skip
 
 
-def clear(positions: Sequence[float], obstacles: Sequence[float], gap: float) -> list[float]:
-    """The positions (rising), moved up until each is ``gap`` from obstacles and from the one before."""
+def clear(positions: Sequence[float], obstacles: Sequence[Sequence[float]], gap: float) -> list[float]:
+    """The positions (rising), moved up or all down until each is ``gap`` from its obstacles and the rest."""
+    up = _upwards(positions, obstacles, gap)
+    below = [[-y for y in own] for own in reversed(obstacles)]
+    down = [-place for place in reversed(_upwards([-place for place in reversed(positions)], below, gap))]
+    return min(up, down, key=lambda moved: sum(abs(a - b) for a, b in zip(moved, positions, strict=True)))
+
+
+def _upwards(positions: Sequence[float], obstacles: Sequence[Sequence[float]], gap: float) -> list[float]:
     found: list[float] = []
-    for position in positions:
+    for position, own in zip(positions, obstacles, strict=True):
         place = max(position, found[-1] + gap) if found else position
-        for obstacle in sorted(obstacles):
+        for obstacle in sorted(own):
             if abs(obstacle - place) < gap * (1 - 1e-9):
                 place = obstacle + gap
         found.append(place)
@@ -93,8 +99,8 @@ def _markers(axes: Axes) -> list[tuple[float, float]]:
     return found
 
 
-def _covered(axes: Axes, at: float, x: float, characters: int, *, left: bool) -> bool:
-    """Whether a label of so many characters that begins at ``x`` reaches over what stands ``at`` there."""
+def _covered(axes: Axes, at: float, x: float, name: str, *, left: bool) -> bool:
+    """Whether a label that begins at ``x`` reaches over what stands ``at`` there."""
     points = (axes.transData.transform([(at, 1), (x, 1)])[:, 0] * 72 / axes.figure.dpi).tolist()
     beyond = points[1] - points[0] if left else points[0] - points[1]
-    return bool(-MARKER_POINTS < beyond < characters * CHARACTER_POINTS + MARKER_POINTS)
+    return bool(-MARKER_POINTS < beyond < len(name) * CHARACTER_POINTS + MARKER_POINTS)

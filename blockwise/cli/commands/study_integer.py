@@ -72,8 +72,9 @@ def run(arguments: Sequence[str]) -> int:
         found = summaries(rows)
         report.make_console().print(report.integer_table(found), report.known_to(rows))
         if not options.dry_run:
-            for file in report.draw_integers(rows, found, path.with_suffix("")):
-                print(file)
+            stem, means = path.with_suffix(""), report.integer_means(found)
+            files = report.draw_integers(rows, found, stem)
+            print(*files, report.write_study("Training on integers", rows, stem, means), sep="\n")
     return FITS
 
 

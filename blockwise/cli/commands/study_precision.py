@@ -59,8 +59,9 @@ def run(arguments: Sequence[str]) -> int:
     rows = [row for row in records.read(path) if row["key"] in keys]
     report.make_console().print(report.precision_table(points, rows), report.known_to(rows))
     if rows and not options.dry_run:
-        for file in report.draw_precision(records.read(path), path.with_suffix("")):
-            print(file)
+        every, stem = records.read(path), path.with_suffix("")
+        files = report.draw_precision(every, stem)
+        print(*files, report.write_study("Bits in a fixed memory", every, stem), sep="\n")
     return FITS
 
 

@@ -95,8 +95,9 @@ def run(arguments: Sequence[str]) -> int:
     if rows:
         report.make_console().print(report.qat_table(qat.summaries(rows)), report.known_to(rows))
         if not options.dry_run:
-            for file in report.draw_qat(rows, path.with_suffix("")):
-                print(file)
+            stem, means = path.with_suffix(""), report.qat_means(qat.summaries(rows))
+            files = report.draw_qat(rows, stem)
+            print(*files, report.write_study("Quantization methods", rows, stem, means), sep="\n")
     return FITS
 
 

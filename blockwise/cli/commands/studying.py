@@ -51,7 +51,7 @@ class TrainingStudy:
         Path | None,
         arg(
             metavar="FILE.jsonl",
-            help="Where runs are kept; the figure stands beside it.",
+            help="Where runs are kept; figure and page stand beside it.",
             help_behavior_hint=f"(default: {TRIALS}/STUDY_PRESET.jsonl)",
         ),
     ] = None

@@ -20,6 +20,7 @@ class Grid:
     figures: int
     sortable: bool = False
     notes: tuple[str, ...] = ()
+    commands: bool = False  # whether the last column has commands
     broken: frozenset[int] = frozenset()  # rows of names that may be broken over lines
 
 

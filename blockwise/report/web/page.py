@@ -1,10 +1,7 @@
 """The page: what a result says, put into the templates together with styles, scripts and data."""
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from blockwise.experiment.result import RegimeResult, Result
@@ -26,14 +23,13 @@ from blockwise.report.verdict import accuracy_sentence, divergence_sentences, he
 from blockwise.report.web import grids, palette, stills
 from blockwise.report.web.addresses import stretches
 from blockwise.report.web.advice import advice
+from blockwise.report.web.assets import LIBRARY, asset, environment
 from blockwise.report.web.cards import cards, order_sentence
 from blockwise.report.web.grids import Grid
 from blockwise.report.web.payload import packed, payload, stacked_categories
 
 SCRIPTS = ("base.js", "timeline.js", "packing.js", "curves.js", "tables.js", "main.js")
 """In the order in which they build on each other."""
-
-LIBRARY = "vendor/echarts.min.js"
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Step:
 def to_html(result: Result) -> str:
     """The page as one file that loads nothing; byte-identical for equal results."""
     trained = any(regime.training for regime in result.regimes)
-    return _environment().get_template("report.html").render(
+    return environment().get_template("report.html").render(
         title=f"Blockwise: {result.model.name} on {result.device.title}",
         result=result,
         sentences=[headline(result), *filter(None, (accuracy_sentence(result), work_sentence(result))),
@@ -78,20 +74,6 @@ def to_html(result: Result) -> str:
         library=asset(LIBRARY), script=Markup("\n".join(map(asset, SCRIPTS))),
         data=packed(payload(result)),
     )  # fmt: skip
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("blockwise.report.web"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-
-
-@cache
-def asset(name: str) -> Markup:
-    """A file of the package, as it stands. Nothing in it ends a script or a style."""
-    return Markup(files("blockwise.report.web").joinpath("assets", *name.split("/")).read_text("utf-8"))
 
 
 def _steps(result: Result) -> list[Step]:

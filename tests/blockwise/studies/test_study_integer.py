@@ -50,7 +50,7 @@ def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkey
     assert (niti["mu"], niti["learning_rate"], niti["head"], niti["blocks"]) == (5, None, None, None)
     assert (local["head"], local["blocks"], local["weight_bits"]) == ("pred-pooled", "layers", 8)
     assert rows["lsq", "bp"]["learning_rate"] == 0.05 and "mu" not in rows["lsq", "bp"]
-    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png"}
+    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
     monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
     assert run(*chosen) == 0

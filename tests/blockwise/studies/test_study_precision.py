@@ -67,7 +67,7 @@ def test_runs_are_recorded_once_each_and_drawn(tmp_path, monkeypatch, capsys):
     ]  # fmt: skip
     assert all(0 <= row["test_error"] <= 1 and row["seed"] == 0 and row["data"] == "digits" for row in rows)
     assert all(row["environment"]["torch"] and row["images"] == [1368, 70, 359] for row in rows)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     assert "<svg" in (tmp_path / "runs.svg").read_text("utf-8")
     capsys.readouterr()
     before = (tmp_path / "runs.jsonl").read_bytes()

@@ -45,7 +45,7 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     assert all(0 <= r["test_error"] <= 1 and r["environment"]["torch"] and r["peak_kib"] > 0 for r in rows)
     assert [8 * r["stored_bytes"] / r["weights"] for r in rows if r["method"] == "fp32"] == [32, 32, 32]
     assert all(3 < 8 * r["stored_bytes"] / r["weights"] < 5 for r in rows if r["method"] == "lsq")
-    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png"}
+    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
     monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
     assert run(*chosen) == 0

@@ -20,12 +20,15 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import NetworkSettings, TrainingSettings
 from blockwise.report import to_html
+from blockwise.report.web.study import study_page
+from blockwise.studies.records import read
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
+RECORDS = Path(__file__).parents[4] / "results" / "studies"
 PHONE, DESK = 390, 1440
 MOST_BYTES = 1_500_000
 DEFAULT_REGIMES = TrainingSettings().regimes
@@ -207,3 +210,21 @@ def test_curves_are_drawn_of_what_was_trained(desk, file):
     assert curves.count() == (2 if trained else 0)
     if trained:
         assert "niti" in told(desk.page, curves.first, 0.9, 0.5)
+
+
+def test_the_page_of_a_study_is_as_good(browser, tmp_path):
+    rows = read(RECORDS / "integer_short.jsonl")
+    path = tmp_path / "study.html"
+    path.write_text(study_page("A study", rows, (RECORDS / "integer_short.svg").read_text("utf-8")), "utf-8")
+    found = opened(browser, path, PHONE, "dark")
+    assert (found.faults, found.overhang, found.barriers) == ([], 0, [])
+    assert "epoch" in told(found.page, found.page.locator("[data-curve] .chart"), 0.5, 0.5)
+    table = found.page.locator("table.commands")
+    table.get_by_role("button", name="test error").click()
+    table.get_by_role("button", name="test error").click()
+    column = table.locator("thead th").all_inner_texts().index("test error")
+    cells = table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()
+    errors = [float(cell.removesuffix(" %")) for cell in cells]
+    assert errors == sorted(errors, reverse=True)
+    assert table.locator("button.copy").count() == len(rows)
+    found.page.context.close()

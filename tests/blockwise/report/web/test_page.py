@@ -14,7 +14,8 @@ from blockwise.experiment.result import Result
 from blockwise.experiment.step_rows import Change
 from blockwise.report import headline, to_html
 from blockwise.report.web import cards
-from blockwise.report.web.page import LIBRARY, SCRIPTS, asset
+from blockwise.report.web.assets import LIBRARY, asset
+from blockwise.report.web.page import SCRIPTS
 
 MOST_BYTES = 1_500_000
 VOID = {"meta", "input", "br", "link", "img", "rect", "path"}

@@ -4,7 +4,8 @@ function sortBy(table, column, heading) {
   const descending = heading.getAttribute("aria-sort") === "ascending";
   table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const isFigure = column >= Number(table.dataset.figures);
+  const isCommand = table.classList.contains("commands") && column === heading.parentNode.cells.length - 1;
+  const isFigure = column >= Number(table.dataset.figures) && !isCommand;
   const key = (row) => {
     const text = row.cells[column].textContent;
     return isFigure ? Number.parseFloat(text.replaceAll(",", "")) || 0 : text;

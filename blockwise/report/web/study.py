@@ -1,0 +1,157 @@
+"""A study as one page: its conditions, figure, tables and curves, and the command of each run."""
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from blockwise.report import integers, qat
+from blockwise.report.text import ABSENT, DIVERGED, shape
+from blockwise.report.uncertainty import known_to
+from blockwise.report.web import palette
+from blockwise.report.web.assets import LIBRARY, asset, environment
+from blockwise.report.web.grids import Grid
+from blockwise.report.web.payload import packed
+from blockwise.studies.commands import command
+from blockwise.studies.summary import Summary
+from blockwise.system.files import atomic_write
+
+Rows = Sequence[dict[str, Any]]
+SCRIPTS = ("base.js", "curves.js", "tables.js", "study.js")
+
+HEAD = (
+    "run", "regime", "head, cut", "bits", "seed", "test error", "validation", "best epoch", "peak KiB",
+    "minutes", "command",
+)  # fmt: skip
+CONDITIONS = (
+    "model",
+    "width",
+    "norm",
+    "data",
+    "in_shape",
+    "images",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "board",
+)
+"""Of a run: what all of them have in common is told once."""
+
+
+def study_page(title: str, rows: Rows, svg: str, summary: Grid | None = None) -> str:
+    """One file that loads nothing. ``summary`` has means over seeds, ``svg`` is the study's figure."""
+    return environment().get_template("study.html").render(
+        title=f"Blockwise: {title}", heading=title, conditions=conditions(rows), known=known_to(rows),
+        figure=Markup(inline(svg)), summary=summary, runs=runs(rows), losses=losses(rows),
+        colours=Markup(palette.css()), style=asset("style.css"), library=asset(LIBRARY),
+        script=Markup("\n".join(map(asset, SCRIPTS))), data=packed({"curves": curves(rows)}),
+    )  # fmt: skip
+
+
+def write_study(title: str, rows: Rows, stem: Path, summary: Grid | None = None) -> Path:
+    """Write the page beside the figure ``stem``.svg as ``stem``.html; returns it. Raises WriteError."""
+    path = stem.with_suffix(".html")
+    atomic_write(path, study_page(title, rows, stem.with_suffix(".svg").read_text("utf-8"), summary))
+    return path
+
+
+def qat_means(summaries: Iterable[Summary]) -> Grid:
+    """Means over seeds, as the console has them."""
+    return _means(qat.HEADINGS, map(qat.cells, summaries), qat.HEADINGS.index("test error"))
+
+
+def integer_means(summaries: Iterable[Summary]) -> Grid:
+    """The same of the study of integers."""
+    return _means(integers.HEADINGS, integers.integer_rows(summaries), integers.HEADINGS.index("bits stored"))
+
+
+def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int) -> Grid:
+    return Grid("Means over seeds", head, tuple(rows), figures, sortable=True)
+
+
+def inline(svg: str) -> str:
+    """The ``svg`` element alone: HTML knows its namespaces, and metadata only names web pages."""
+    element = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :].strip(), flags=re.DOTALL)
+    element = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", element)
+    return element.replace("<svg", '<svg role="img" aria-label="The tables below hold the figures."', 1)
+
+
+def conditions(rows: Rows) -> list[tuple[str, str]]:
+    """What all runs have in common, and how many there are."""
+    found = [("runs", f"{len(rows)}, {sum(row['test_error'] is None for row in rows)} of them {DIVERGED}")]
+    for name in CONDITIONS:
+        words = _images if name == "images" else _words
+        values = {words(row[name]) for row in rows if row.get(name) is not None}
+        if len(values) == 1:
+            found.append((name.replace("_", " "), values.pop()))
+    return found
+
+
+def _images(counts: list[int]) -> str:
+    return ", ".join(
+        f"{n:,} {split}" for n, split in zip(counts, ("training", "validation", "test"), strict=True)
+    )
+
+
+def _words(value: Any) -> str:
+    return shape(tuple(value)) if isinstance(value, list) else str(value)
+
+
+def runs(rows: Rows) -> Grid:
+    """A line for each run, the lowest test error first."""
+    ordered = sorted(rows, key=lambda row: (row["test_error"] is None, row["test_error"] or 0))
+    head = HEAD.index("seed")
+    return Grid("Runs", HEAD, tuple(map(_run, ordered)), head, sortable=True, commands=True)
+
+
+def _run(row: dict[str, Any]) -> tuple[str, ...]:
+    peak, error = row.get("peak_kib"), row["test_error"]
+    return (
+        _name(row), row.get("regime", "bp"), f"{row['head']}, {row['blocks']}" if row.get("head") else ABSENT,
+        f"W{row.get('weight_bits', row.get('bits'))}A{row['activation_bits']}", str(row["seed"]),
+        DIVERGED if error is None else f"{100 * error:.2f} %",
+        ABSENT if row.get("validation_error") is None else f"{100 * row['validation_error']:.2f} %",
+        str(row["best_epoch"] or ABSENT), ABSENT if peak is None else f"{peak:,.1f}",
+        f"{row['seconds'] / 60:.1f}", shlex.join(("python", "run.py", *command(row))),
+    )  # fmt: skip
+
+
+def _name(row: dict[str, Any]) -> str:
+    if "compression" in row:
+        return f"M0/{row['compression']}, width {row['width']}"
+    return " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
+
+
+def _title(row: dict[str, Any]) -> tuple[str, str]:
+    place = [row[name] for name in ("regime", "head", "blocks") if row.get(name)]
+    bits = f"W{row.get('weight_bits', row.get('bits'))}A{row['activation_bits']}"
+    return _name(row), ", ".join([bits, *place, f"seed {row['seed']}"])
+
+
+def losses(rows: Rows) -> Grid | None:
+    """Training losses by epoch, for who has no scripts; None where older lines have none."""
+    told = [row for row in rows if row.get("losses")]
+    if not told:
+        return None
+    cells = tuple((", ".join(_title(row)), *(f"{loss:.3f}" for loss in row["losses"])) for row in told)
+    epochs = max(len(row) for row in cells) - 1
+    filled = tuple((*row, *[ABSENT] * (epochs + 1 - len(row))) for row in cells)
+    return Grid("Training losses by epoch", ("run", *map(str, range(1, epochs + 1))), filled, 1)
+
+
+def curves(rows: Rows) -> list[dict[str, Any]]:
+    """The same for the chart."""
+    return [
+        {
+            "regime": name,
+            "block": rest,
+            "epochs": list(range(1, len(row["losses"]) + 1)),
+            "loss": row["losses"],
+        }
+        for row in rows
+        if row.get("losses")
+        for name, rest in [_title(row)]
+    ]

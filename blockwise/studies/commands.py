@@ -1,0 +1,39 @@
+"""The command that trains a recorded run again; the images are named by whoever has them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from devices.program.regimes import find
+
+Row = Mapping[str, Any]
+
+
+def command(row: Row) -> tuple[str, ...]:
+    """Words behind ``run.py``. Raises KeyError for a study that trains no runs of its own."""
+    return ("study", row["study"], "--preset", row["protocol"], *COMMANDS[row["study"]](row))
+
+
+def _qat(row: Row) -> list[str]:
+    words = ["--methods", row["method"], "--regimes", row["regime"]]
+    if find(row["regime"]).heads:
+        words += ["--heads", row["head"], "--blocks", row["blocks"]]
+    if row["activation_method"] != row["method"]:
+        words += ["--activation-method", row["activation_method"]]
+    bits = ["--weight-bits", row["weight_bits"], "--activation-bits", row["activation_bits"]]
+    words += [*bits, "--residual", row["residual"], "--model", row["model"]]
+    return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
+
+
+def _integer(row: Row) -> list[str]:
+    return ["--regimes", row["regime"], "--epochs", str(row["epochs"]), "--seeds", str(row["seed"])]
+
+
+def _precision(row: Row) -> list[str]:
+    words = ["--compression", row["compression"], "--bits", row["bits"], "--model", row["model"]]
+    return [str(word) for word in (*words, "--seeds", row["seed"])]
+
+
+COMMANDS: dict[str, Callable[[Row], list[str]]] = {
+    "qat": _qat, "integer": _integer, "precision": _precision,
+}  # fmt: skip
+"""By study: an integer study trains float32 and LSQ under one regime."""
