@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sections import (
     comparison,
+    exercises,
     firmware,
     firmware_boards,
     integers,
@@ -59,6 +60,7 @@ DOCUMENTS: dict[str, Sections] = {
         "qat-full": methods.qat_full,
         "quantizers": speed.quantizers,
         "precision": methods.precision,
+        "watch": exercises.watch,
         "speed": speed.speed,
     },
 }

@@ -1,0 +1,47 @@
+"""Exercises of people that a network has not seen."""
+
+from collections import defaultdict
+from statistics import mean, stdev
+from typing import Any
+
+from sections.markdown import table
+from sections.recorded import load
+
+PAPER = (
+    "Burns et al. (arXiv 1802.01489) report by subject 87.3 % in their first version, of 10 people, by a "
+    "random forest, and 88.9 % in their second, of 20 people, by a recurrent network. They learn from eight "
+    "in ten people; here it is six, for two others choose the epoch."
+)
+
+
+def watch() -> str:
+    """results/benchmarks/watch.json: accuracy on the people of each fold."""
+    result = load("watch")
+    rows, told = result["rows"], result["conditions"]
+    seeds = sorted({row["seed"] for row in rows})
+    shape = "x".join(map(str, rows[0]["in_shape"]))
+    network = f"`{told['model']}` of width {told['width']} ({rows[0]['parameters']:,} parameters)"
+    intro = (
+        f"`uv run --extra signals benchmarks/watch.py --seeds {' '.join(map(str, seeds))}`: {network}, "
+        f"{told['method']}, `bp`, {told['epochs']} epochs, windows of {shape}; {rows[0]['augmentation']}. "
+        f"Test accuracy on the two people held out; {len(seeds)} seeds."
+    )
+    people = list(dict.fromkeys(" and ".join(row["people"]) for row in rows))
+    header = ["people", "windows", *(f"seed {seed}" for seed in seeds)]
+    lines = [_line(name, [row for row in rows if " and ".join(row["people"]) == name]) for name in people]
+    return f"{intro}\n\n{table(header, [*lines, _means(rows, seeds)])}\n\n{PAPER}"
+
+
+def _line(name: str, rows: list[dict[str, Any]]) -> list[str]:
+    own = sorted(rows, key=lambda row: row["seed"])
+    return [name, f"{own[0]['windows']:,}", *(f"{row['test_accuracy']:.1%}" for row in own)]
+
+
+def _means(rows: list[dict[str, Any]], seeds: list[int]) -> list[str]:
+    """Over the folds, with their standard deviation."""
+    found = defaultdict(list)
+    for row in rows:
+        found[row["seed"]].append(row["test_accuracy"])
+    windows = sum(row["windows"] for row in rows if row["seed"] == seeds[0])
+    folds = (found[seed] for seed in seeds)
+    return ["mean", f"{windows:,}", *(f"{mean(own):.1%} ± {100 * stdev(own):.1f}" for own in folds)]
