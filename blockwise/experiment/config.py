@@ -86,5 +86,7 @@ class Config:
 
     def fingerprint(self, *extra: object) -> str:
         """A short hash of :meth:`learning` and whatever else must agree."""
-        text = json.dumps([self.learning(), extra], sort_keys=True, default=str)
+        said = self.training.part.said
+        agreed = [self.learning(), extra, *([said] if said else [])]
+        text = json.dumps(agreed, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -45,6 +45,7 @@ class Choice:
     find: Callable[[Network], Chosen]
     by_shares: bool = False  # norms of which anything is trained are shifts
     auto: bool = False  # what is trained follows from what fits
+    said: str = ""  # by a file, which may say something else another time
 
     @property
     def whole(self) -> bool:
@@ -94,7 +95,8 @@ def choice(spec: str) -> Choice:
     if spec == AUTO:
         return Choice(spec, _everything, by_shares=True, auto=True)
     if colon and kind == "sparse" and rest:
-        return Choice(spec, sparse.read(rest).find, by_shares=True)
+        said = sparse.read(rest)
+        return Choice(spec, said.find, by_shares=True, said=repr(said))
     if colon or not spec or not all(spec.split(",")):
         raise _refused(spec, FORMS, "choose one of these")
     return Choice(spec, lambda network: _named(network, spec.split(",")))

@@ -111,3 +111,12 @@ def test_the_fingerprint_depends_on_what_is_learnt_and_not_on_where_it_is_shown(
     assert config.fingerprint("bp") == replace(config, output=shown).fingerprint("bp")
     assert config.fingerprint("bp") != config.fingerprint("local")
     assert config.fingerprint("bp") != Config(training=TrainingSettings(seed=1)).fingerprint("bp")
+
+
+def test_a_run_is_another_when_the_file_that_says_what_is_trained_says_something_else(tmp_path):
+    path = tmp_path / "part.toml"
+    found = []
+    for share in (0.5, 0.5, 0.25):
+        path.write_text(f"weights = {{conv1 = {share}}}")
+        found.append(Config(training=TrainingSettings(train=f"sparse:{path}")).fingerprint())
+    assert found[0] == found[1] != found[2]
