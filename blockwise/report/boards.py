@@ -16,7 +16,7 @@ TIMES = (
     "Estimates, of the instructions of the firmware's kernels; * of multiply-accumulates alone; ? no figure "
     "with a source. run.py --device tells what they rest on."
 )
-BESIDE = "the network as it is trained here, with the same head and cut"
+BESIDE = "The network is the one trained here, with its head and cut."
 
 
 def render(result: BoardsResult) -> RenderableType:

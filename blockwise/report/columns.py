@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from blockwise.experiment.result import DeviceInfo, RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import ABSENT, DIVERGED, fits_words, kib, percent, times
+from blockwise.report.times import has_times, step_words
 from blockwise.report.uncertainty import wilson
 from devices.program.regimes import PLAIN
 
@@ -50,6 +51,8 @@ def work_columns(result: Result) -> list[Column]:
         columns = [
             _column("epochs", result, epochs), *columns, _column("GMAC in all", result, total_work),
         ]  # fmt: skip
+    if has_times(result):
+        columns.append(_column("a step", result, lambda r: step_words(r.time)))
     return [*columns, *_beside_plain(result)]
 
 

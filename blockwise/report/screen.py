@@ -9,9 +9,11 @@ from rich.text import Text
 
 from blockwise.experiment.result import Result
 from blockwise.report.advice import advice
+from blockwise.report.boards import BESIDE, LEGEND, boards_table
 from blockwise.report.facts import subject
 from blockwise.report.regime_table import RegimeTable
 from blockwise.report.tables import same_bits_note
+from blockwise.report.times import SCREEN_NOTE
 from blockwise.report.trainability import obstacles
 from blockwise.report.verdict import accuracy_sentence, divergence_sentences, headline
 
@@ -26,13 +28,18 @@ def screen(result: Result, folder: Path | None = None, *, whole: bool = True) ->
     """
     parts: list[RenderableType] = [*map(Text, subject(result)), verdict_panel(result), RegimeTable(result)]
     same = same_bits_note(result)
-    if same:
-        parts.append(Text(same, style="dim"))
+    parts += [Text(note, style="dim") for note in (_time_note(result), same) if note]
+    if result.boards:
+        parts += [_title("Boards"), boards_table(result.boards), Text(f"{LEGEND} {BESIDE}", style="dim")]
     parts += _obstacles(result, whole)
     told = advice(result)
     if told:
         parts += [_title("To change"), *map(_item, told)]
     return Group(*parts, *_files(result, folder))
+
+
+def _time_note(result: Result) -> str:
+    return SCREEN_NOTE if any(r.time and r.time.basis == "products" for r in result.regimes) else ""
 
 
 def verdict_panel(result: Result) -> Panel:

@@ -8,6 +8,8 @@ from devices.pace.step import Basis
 from devices.program.regimes import find
 
 NOTE = "estimates at the board's clock, without wait states of flash and without caches"
+BY_PRODUCTS = "*"
+SCREEN_NOTE = f"a step: estimated for the board; {BY_PRODUCTS} by multiply-accumulates alone"
 BY: dict[Basis, str] = {"instructions": "instructions", "products": "MAC", "": ABSENT}
 """What a figure is made of, as its row says."""
 
@@ -39,6 +41,13 @@ def time_notes(result: Result) -> list[str]:
     if one_by_one:
         notes.append(f"{join(one_by_one)}: a step of each block together, and an epoch of each")
     return notes
+
+
+def step_words(time: TimeInfo | None) -> str:
+    """The time of a step, with a star where multiply-accumulates alone tell it."""
+    if time is None or time.step_seconds is None:
+        return ABSENT
+    return duration(time.step_seconds) + (BY_PRODUCTS if time.basis == "products" else "")
 
 
 def has_times(result: Result) -> bool:
