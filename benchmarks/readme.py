@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sections import (
+    adapting,
     comparison,
     exercises,
     firmware,
@@ -46,6 +47,8 @@ DOCUMENTS: dict[str, Sections] = {
         "arena": memory.arena,
         "study-memory": memory.study_memory,
         "fit": memory.fit,
+        "adapting": adapting.by_recording,
+        "adapting-time": adapting.by_time,
         "mobilenet": mobilenet.published,
         "integer": integers.integer,
         "integer-study": integers.integer_study,

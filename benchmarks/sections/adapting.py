@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from blockwise.adapt.ways import WAYS
 from devices.boards.profile import KIB
 from sections.markdown import table
 from sections.recorded import load
@@ -27,7 +28,8 @@ def _section(name: str) -> str:
     said, people = result["conditions"], result["people"]
     host, first = result["environment"], result["rows"][0]
     intro = (
-        f"`run.py adapt --data {said['data']} --split {said['split_by']} --hold-out {' '.join(people)}`: "
+        f"`run.py adapt --data {said['data']} --split {said['split_by']} --hold-out {' '.join(people)}"
+        f"{_more(result)}`: "
         f"{first['network']}, {said['precision']}, on the {said['board']}; each of n = {len(people)} people "
         f"held out in turn, {said['split']}. {said['adapting'][0].upper()}{said['adapting'][1:]}. Mean ± "
         "standard deviation over people; p: paired t-test of the gain; beside `bp`: after, person by person; "
@@ -38,6 +40,13 @@ def _section(name: str) -> str:
         f"{host['processor']}."
     )
     return f"{intro}\n\n{table(HEADINGS, [_cells(row) for row in result['rows']])}"
+
+
+def _more(result: dict[str, Any]) -> str:
+    """Flags that are not the usual ones."""
+    width, ways = result["conditions"]["settings"]["network"]["width"], [r["way"] for r in result["rows"]]
+    flags = [] if width is None else [f" --width {width}"]
+    return "".join(flags if set(ways) == set(WAYS) else [*flags, f" --ways {' '.join(ways)}"])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

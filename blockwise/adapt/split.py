@@ -14,7 +14,7 @@ from devices.errors import InputError
 
 GAP = 2
 """Windows of a recording left out between what is adapted to and what is tested on. Those of ``watch``
-overlap by half: after one that is left out nothing is shared, after two a second lies between."""
+overlap by half: behind one that is left out nothing is shared, behind two half a window lies between."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from blockwise.report.text import kib
 from blockwise.system.files import atomic_write
 
 HEADINGS = (
-    "way", "before", "after", "gain", "p", f"over {REFERENCE}", "others", "peak KiB", "fits", "MMAC/step",
+    "way", "before", "after", "gain", "p", f"vs {REFERENCE}", "others", "KiB", "fits", "MMAC/step",
     "GMAC", "s", "samples",
 )  # fmt: skip
 ALPHA = 0.05
@@ -124,12 +124,13 @@ def notes(result: AdaptResult) -> tuple[str, ...]:
     """What the columns are."""
     return (
         "Accuracies on test samples of the person held out, before and after adapting; mean and standard "
-        f"deviation over n = {len(result.people)} people. p: paired t-test of the gain. over {REFERENCE}: "
+        f"deviation over n = {len(result.people)} people. p: paired t-test of the gain. vs {REFERENCE}: "
         "after, beside backpropagation, person by person. others after: people who were neither trained on "
         f"nor held out, {percent(_first(result))} before.",
-        f"samples: passed until the accuracy stays within {100 * result.conditions['margin']:g} points of "
-        "the last. GMAC and s: multiply-accumulates and seconds of the whole adaptation; seconds are "
-        "estimates, of the instructions of the firmware's kernels or, *, of multiply-accumulates.",
+        "KiB: the peak of a step in RAM. samples: passed until the accuracy stays within "
+        f"{100 * result.conditions['margin']:g} points of the last. GMAC and s: multiply-accumulates and "
+        "seconds of the whole adaptation; seconds are estimates, of the instructions of the firmware's "
+        "kernels or, *, of multiply-accumulates.",
     )
 
 

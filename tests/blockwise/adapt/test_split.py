@@ -40,7 +40,7 @@ def test_between_what_is_adapted_to_and_the_rest_of_a_recording_lies_time():
             [int(i) * STEP for i in split.images[split.recordings == number][:, 0, 0]]
             for split in (parts.person.train, parts.person.test)
         )
-        assert min(begins) - (max(ends) + WINDOW) == (GAP - 1) * STEP  # a second at 50 values a second
+        assert min(begins) - (max(ends) + WINDOW) == (GAP - 1) * STEP  # half a window
         assert abs(len(ends) - len(begins)) <= 1
 
 
