@@ -92,6 +92,8 @@ def _symbolic(root: nn.Module, name: str) -> fx.Graph:
         return symbolic(root, name)
     except InputError as error:
         do = "leave out branches and loops that depend on the values of tensors"
+        if "'len' is not supported" in f"{error.got}":
+            do = "write x.size(0) in place of len(x)"
         raise InputError(error.subject, got=error.got, wanted=error.wanted, do=do) from error
 
 

@@ -101,6 +101,8 @@ class Rewriting:
     def _function(self, node: fx.Node) -> None:
         called = getattr(node.target, "__name__", str(node.target))
         if called in ASIDE:
+            if node.meta["shape"] is not None:
+                raise self._refused(node, f"a part of a map, by {called!r}")
             node.meta["aside"] = True
         elif called in BETWEEN:
             self._between(node, called)

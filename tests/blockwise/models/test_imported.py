@@ -192,6 +192,11 @@ REFUSED = {
     "twice the same": (classified(lambda m, x: x + x), "a constant, or of one with itself"),
     "maps of two sizes": (classified(lambda m, x: x + F.adaptive_avg_pool2d(x, 1)), "got a sum of maps of"),
     "images one behind the other": (classified(lambda m, x: torch.cat([x, x])), "along dimension 0"),
+    "a part of a map": (classified(lambda m, x: x[:, :2], 2), "got a part of a map, by 'getitem'"),
+    "the length of a batch": (
+        Wrapped(lambda m, x: m.fc(x.view(len(x), -1)), fc=nn.Linear(64, 10)),
+        "write x.size(0) in place of len(x)",
+    ),
     "a transposition": (classified(lambda m, x: x.transpose(2, 3)), "got the operation 'transpose'"),
     "images that become others": (
         classified(lambda m, x: x.view(-1, 2, 8, 8), 2), "got the operation 'view'",
