@@ -16,7 +16,7 @@ from blockwise.fit.space import Candidate
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, broken, duration, join, kib, shape, short_category, size
 
-HEADINGS = ("peak\nKiB", "of\nRAM", "MMAC\n/image", "ms\n/image", "flash\nKiB/im.", "arena\nKiB", "ties")
+HEADINGS = ("peak\nKiB", "MMAC\n/im.", "s\n/im.", "flash\nKiB/im.", "arena\nKiB")
 COMMAND_WIDTH = 78
 """Columns of a command's lines, so that they stand in any terminal."""
 NAME_WIDTH = 10
@@ -118,27 +118,29 @@ def front_table(result: FitResult, rows: tuple[FrontRow, ...]) -> Ruled:
         candidate = choice.confirmed.candidate
         names = [broken(s.cell(candidate), NAME_WIDTH) for s in settings]
         reached = [_accuracy(choice, rows)] if accuracies else []
-        table.add_row(str(number), regime(candidate), *names, *_figures(result, choice), *reached)
+        table.add_row(
+            str(number), broken(regime(candidate), NAME_WIDTH), *names, *_figures(result, choice), *reached
+        )
     return Ruled(table)
 
 
 def _figures(result: FitResult, choice: FrontRow) -> tuple[str, ...]:
     measured = choice.confirmed.measured
     return (
-        kib(measured.peak_bytes), f"{measured.peak_bytes / result.usable_bytes:.0%}",
-        f"{measured.macs_per_image / 1e6:,.2f}", _milliseconds(choice.confirmed),
+        kib(measured.peak_bytes),
+        f"{measured.macs_per_image / 1e6:,.2f}", _seconds(choice.confirmed),
         _flash(measured.flash_bytes_per_image),
-        kib(choice.confirmed.arena_bytes), f"{choice.ties:,}" if choice.ties else ABSENT,
+        kib(choice.confirmed.arena_bytes),
     )  # fmt: skip
 
 
-def _milliseconds(confirmed: Confirmed) -> str:
-    """Of an image in training; with a star where multiply-accumulates alone tell it."""
+def _seconds(confirmed: Confirmed) -> str:
+    """Of an image; with a star where multiply-accumulates alone tell it."""
     seconds = confirmed.seconds_per_image
     if seconds is None:
         return ABSENT
     star = "*" if confirmed.time.basis == "products" else ""
-    return f"{1e3 * seconds:,.{1 if seconds < 1 else 0}f}{star}"
+    return f"{seconds:.3g}{star}"
 
 
 def _accuracy(choice: FrontRow, rows: tuple[FrontRow, ...]) -> str:
@@ -227,8 +229,8 @@ def notes(result: FitResult) -> RenderableType:
     balance = result.space.reference
     return Text(
         f"N blocks are balanced for {balance} in the search, those shown for their own step; where there are "
-        f"no heads, as with head {BALANCING_HEAD}. Ties: others looked at with the same figures; shown "
-        "is the one with most bits, the largest batch, batch norm. Milliseconds on the board are estimates "
+        f"no heads, as with head {BALANCING_HEAD}. Of others with the same figures (--json: ties) shown "
+        "is the one with most bits, the largest batch, batch norm. Seconds on the board are estimates "
         "of the instructions of the firmware's kernels; * of multiply-accumulates alone. --json tells what "
         "they rest on."
     )
