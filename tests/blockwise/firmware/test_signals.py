@@ -53,7 +53,6 @@ def test_a_step_on_signals_ends_with_the_bytes_of_the_simulation(regime, setting
 )  # fmt: skip
 def test_so_does_a_step_of_convolutions_over_time(model, regime, settings, tmp_path):
     data, network = str(save(tmp_path / "waves.npz", waves())), model
-    settings = {**settings, "batch_size": 2, "check": 2}
     if model == "residual":
         torch.manual_seed(0)
         network = Residual()

@@ -24,6 +24,8 @@ MATRIX = [
     for case in itertools.product(BY_ERRORS, ("buffered", "twice", "auto"), (1, 4), NETWORKS)
     if case[0] not in SCALED or case[1] == "buffered"
 ]
+FEW = {(1, "plain4"), (4, "plain6")}
+"""Of batches and networks; the others are long."""
 SHAPES = [
     ("niti", {"model": "plain4", "in_shape": (1, 9, 9)}),  # a pool that drops a row
     ("niti4-jump", {"model": "plain6", "in_shape": (2, 18, 18), "width": 3, "twice": True}),
@@ -55,7 +57,10 @@ def test_every_resident_byte_is_that_of_the_simulation_after_every_step(regime, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("regime", "requantize", "batch", "network"), MATRIX)
+@pytest.mark.parametrize(
+    ("regime", "requantize", "batch", "network"),
+    [case if case[2:] in FEW else pytest.param(*case, marks=pytest.mark.long) for case in MATRIX],
+)
 def test_so_it_is_in_every_regime_however_sums_are_requantized(regime, requantize, batch, network, tmp_path):
     found = compare(steps_of(regime, requantize, batch, NETWORKS[network]), tmp_path / "project", 2, 2)
     assert found.wrong == []

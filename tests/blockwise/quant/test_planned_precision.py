@@ -7,7 +7,7 @@ import own_modules as own
 import pytest
 import torch
 from small_networks import fitting
-from tiers import quick
+from tiers import quick, shown
 from torch import nn
 
 from blockwise import models, quant
@@ -122,7 +122,9 @@ def agree(name: str, method: str, residual: str) -> None:
         assert planned(layers, bits) == found, (name, method, residual)
 
 
-@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "dorefa", "twn"))
+@pytest.mark.parametrize(
+    "method", shown(quant.METHODS, "fp32", "lsq", "dorefa", "twn", "pq", "lq-net", "pact")
+)
 def test_every_built_in_network_is_trained_with_the_precision_that_is_planned(method):
     for name in models.CATALOGUE:
         for residual in ("codes", "float") if models.has_skips(name) else ("codes",):

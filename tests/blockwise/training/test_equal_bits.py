@@ -65,7 +65,7 @@ def digest(
     return Run(net, images(), REGIMES[regime], options).train()[0].digest
 
 
-@pytest.mark.parametrize("blocks", ["residual", "stages"])
+@pytest.mark.parametrize("blocks", shown(["residual", "stages"], "residual"))
 @pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "twn"))
 @pytest.mark.parametrize("regime", TWINS)
 def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, method, blocks):
@@ -75,7 +75,7 @@ def test_every_regime_that_is_said_to_ends_with_the_bits_of_its_twin(regime, met
 
 @pytest.mark.slow
 @pytest.mark.parametrize("blocks", shown(["residual", "stages"], "stages"))
-@pytest.mark.parametrize("method", shown(quant.METHODS, "lsq", "dorefa"))
+@pytest.mark.parametrize("method", shown(quant.METHODS, "dorefa"))
 def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monkeypatch):
     """Traced and differentiated as for --compile, without the minutes that its C++ compiler takes.
 

@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import pytest
 from one_step import OneStep
-from tiers import quick
+from tiers import quick, shown
 
 from blockwise.models import Style
 from devices.program.regimes import REGIMES, find
@@ -46,7 +46,7 @@ def all_pairs() -> list[dict[str, object]]:
 PAIRS = all_pairs()
 
 
-@pytest.mark.parametrize("method", quick(METHODS, "lsq"))
+@pytest.mark.parametrize("method", shown(METHODS, "fp32", "lsq", "lq-net"))
 @pytest.mark.parametrize("regime", REGIMES)
 def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
     for row in PAIRS:

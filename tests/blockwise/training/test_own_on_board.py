@@ -168,7 +168,7 @@ def test_an_operation_on_images_is_that_of_the_simulation(name, regime):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", shown(REGIMES, "local-resident"))
 @pytest.mark.parametrize("name", quick(SIGNALS, "convolution", "max pool"))
 def test_an_operation_on_signals_is_that_of_the_simulation(name, regime):
     check(SIGNAL, SIGNALS[name], regime)

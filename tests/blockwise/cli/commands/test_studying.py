@@ -7,7 +7,7 @@ import pytest
 from blockwise.cli import main as cli
 
 TRAINED = ["--data", "digits", "--model", "mlp", "--epochs", "1", "--seeds", "0", "--methods", "fp32"]
-MADE = ["jsonl", "png", "svg"]
+MADE = ["html", "jsonl", "png", "svg"]
 
 
 @pytest.fixture(autouse=True)
