@@ -57,6 +57,7 @@ def test_boards_are_names_profiles_and_devices():
     assert {plan.device.name for plan in plans} == {"rp2040"}
 
 
+@pytest.mark.slow
 def test_the_head_that_is_chosen_for_a_module_is_the_first_that_fits():
     module = own.row()
     chain = blockwise.from_module(module, SHAPE)

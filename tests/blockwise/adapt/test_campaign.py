@@ -40,6 +40,7 @@ def asked(*ways: str, **settings: object) -> Asked:
     return replace(usual, **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_ways_start_alike_and_what_is_recorded_is_not_done_again(own, monkeypatch):
     made = campaign(asked("bp", "bp-fused", "local", "head"))
     trials.check(made)
@@ -99,6 +100,7 @@ def test_integers_are_deployed_to_the_bit_in_which_they_were_trained(own):
     assert facts["validation_accuracy"] is not None
 
 
+@pytest.mark.slow
 def test_the_command_tells_all_ways_in_one_table_and_writes_it(own, capsys):
     flags = [
         "adapt", "--data", "own.npz", "--hold-out", "bo", "cy", "--ways", "bp", "head", "--model", "cnn1d",

@@ -64,6 +64,7 @@ def history(folder: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return row["training"]["history"], row
 
 
+@pytest.mark.slow
 def test_tensorboard_is_told_every_epoch_and_the_outcome(capsys, installed):
     arguments = [*TINY, "--epochs", "2", "--log", "tensorboard", "--out", "run", "--quiet"]
     assert cli.main(arguments) == 0
@@ -77,6 +78,7 @@ def test_tensorboard_is_told_every_epoch_and_the_outcome(capsys, installed):
     assert Writer.told == [*expected, (f"closed {Path('run/log')}", 0.0, 0)]
 
 
+@pytest.mark.slow
 def test_what_trackio_prints_is_not_among_the_answer(capsys, installed):
     assert cli.main([*TINY, "--epochs", "2", "--log", "trackio", "--out", "run", "--json"]) == 0
     out, err = capsys.readouterr()

@@ -37,6 +37,7 @@ def test_json_prints_the_result_file_and_nothing_else_on_stdout(capsys):
     assert "\x1b" not in out + err
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_verdict_and_the_accuracy_in_one_line(capsys):
     assert cli.main([*TINY, "--epochs", "1", "--out", "run", "--quiet"]) == 0
     out, err = capsys.readouterr()
@@ -44,6 +45,7 @@ def test_quiet_prints_the_verdict_and_the_accuracy_in_one_line(capsys):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_what_is_planned_is_told_before_the_first_epoch_and_the_report_at_the_end(capsys):
     assert cli.main([*TINY, "--epochs", "1", "--out", "run"]) == 0
     out, err = capsys.readouterr()
@@ -53,6 +55,7 @@ def test_what_is_planned_is_told_before_the_first_epoch_and_the_report_at_the_en
     assert "Verdict" in out and "accuracy (95 %)" in out
 
 
+@pytest.mark.slow
 def test_a_report_in_full_has_the_tables_behind_the_first_screen(capsys):
     assert cli.main([*DRY, "--out", "run"]) == 0
     first = capsys.readouterr().out
@@ -81,6 +84,7 @@ def test_a_plan_is_the_comparison_without_its_training(capsys):
     assert len(lines) == 1 + len(row["tensors"]) > 50
 
 
+@pytest.mark.slow
 def test_exit_code_3_tells_that_no_regime_fits(capsys):
     assert cli.main(["--device", "stm32f103", "--regimes", "bp", "--dry-run", "--out", "run"]) == 3
     assert "does not fit" in capsys.readouterr().out
@@ -185,6 +189,7 @@ def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
     assert max(map(len, text.splitlines())) <= 200
 
 
+@pytest.mark.slow
 def test_a_plan_is_shown_before_compilers_solvers_and_libraries_of_pictures_are_loaded():
     """Importing them takes longer than all of it."""
     slow = ("torch._dynamo", "torch._inductor", "sympy", "sklearn", "scipy", "ortools", "matplotlib")

@@ -28,6 +28,7 @@ def planned(words: str) -> tuple[list[RegimeResult], tuple[Change, ...]]:
     return rows, changes(prepared, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_command_needs_and_saves_what_was_told(name: str) -> None:
     (row,), found = planned(CASES[name])

@@ -42,6 +42,7 @@ def test_a_resumed_run_takes_no_preset(tmp_path):
         compare.parse(["--resume", str(tmp_path), "--preset", "local-loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -38,6 +38,7 @@ def test_so_are_all_blocks_at_once(regime, method):
     assert (phase.codes > 0) == (method == "lsq")
 
 
+@pytest.mark.slow
 def test_another_momentum_than_the_simulation_has_is_beyond_the_limit():
     prepared, firmware = made("bp", model="plain4", method="fp32")
     other = replace(firmware, arithmetic=replace(firmware.arithmetic, momentum=0.89))

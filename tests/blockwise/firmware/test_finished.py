@@ -59,6 +59,7 @@ def bits(value, mask):
     return tuple(int(word) & mask for word in value.flatten())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["bp", "bp-fused"])
 def test_a_float_run_gives_its_latent_weights_steps_and_statistics(runs, regime):
     trained = checkpoint(runs / "floats", "bp")  # with whose bits bp-fused ends

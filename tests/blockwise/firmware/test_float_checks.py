@@ -40,6 +40,7 @@ def checked(folder: Path, regime: str, steps: int, *, trace: bool = False, **set
     return check(subject, reference, steps, ZIG, UNICORN, trace=trace, watched=watched)
 
 
+@pytest.mark.slow
 def test_a_board_ends_with_the_bits_of_the_same_c_on_a_computer(tmp_path):
     found = checked(tmp_path / "out", "local-resident", 6, model="cnn", method="lsq", device="stm32f405")
     assert found.wrong == ()

@@ -52,6 +52,7 @@ def test_the_front_is_what_the_comparison_shows_for_the_same_flags(balanced):
         assert plan.fits and found.fits
 
 
+@pytest.mark.slow
 def test_the_front_is_a_front_with_rising_peaks(balanced):
     points = [choice.confirmed.measured.objectives for choice in balanced.front]
     assert len(pareto(points)) == len(points)

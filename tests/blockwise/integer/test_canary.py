@@ -8,6 +8,7 @@ from blockwise.integer.canary import ConvShape, check_exact
 SMALL = (ConvShape(1, 115, 2, 4), ConvShape(2, 3, 4, 6))
 
 
+@pytest.mark.slow
 def test_this_machine_is_exact():
     check_exact()
 

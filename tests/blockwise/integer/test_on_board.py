@@ -21,6 +21,7 @@ def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice,
                 assert steps.run(3) == [], (model, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["all", "last:2"])
 @pytest.mark.parametrize("regime", ["niti-zo", "niti-zo-hybrid"])
 def test_so_do_steps_along_several_directions_of_all_weights_or_of_some(regime, spec, integers_only):

@@ -26,6 +26,7 @@ def module_of(name: str) -> tuple[tuple[int, ...], nn.Module]:
     return shape, make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick(PLAIN, "signals", "functions", "convolutions without an activation"))
 def test_steps_on_bytes_end_with_the_bits_of_the_simulation(name, integers_only):
     shape, module = module_of(name)

@@ -95,6 +95,7 @@ def test_numbers_alone_name_no_unit():
     assert from_module(own.row(), SHAPE).unit_names == ("conv_0", "conv_4", "classifier")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "blocks"),
     [

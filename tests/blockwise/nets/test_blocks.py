@@ -100,6 +100,7 @@ def test_the_input_of_every_block_is_cut_from_the_graph(regime, head):
                 assert all(tensor.grad_fn is None and not tensor.requires_grad for tensor in seen)
 
 
+@pytest.mark.slow
 @every_method
 def test_a_local_step_gives_the_gradients_of_each_blocks_own_loss(method):
     """torch.autograd.grad of each loss with respect to its own block, one block at a time."""
@@ -184,6 +185,7 @@ def test_the_phases_train_every_block_once_in_order(regime):
 # ------------------------------------------------------------- the network
 
 
+@pytest.mark.slow
 @every_method
 def test_blocks_in_a_row_are_the_network(method):
     x, _ = batch()

@@ -4,6 +4,8 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
 from blockwise.experiment.result import Result
 from blockwise.report import named, write_all
 from blockwise.report.arena_csv import arena_csv
@@ -30,6 +32,7 @@ def test_every_tensor_has_its_address_size_and_lifetime(four: Result) -> None:
     assert peak_of(buffers, 8) == max(live)
 
 
+@pytest.mark.slow
 def test_the_files_of_addresses_are_written_where_they_are_asked_for(four: Result, tmp_path: Path) -> None:
     write_all(named(four), tmp_path / "without")
     assert not list((tmp_path / "without").glob("arena*"))

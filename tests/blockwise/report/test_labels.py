@@ -58,6 +58,7 @@ def test_what_is_clear_stays():
     assert clear([1.0, 2.0], [[0.5, 1.2]] * 2, 1) == [2.2, 3.2]
 
 
+@pytest.mark.slow
 def test_a_label_makes_way_for_a_marker_beside_its_own():
     figure = Figure(figsize=(8, 6))
     axes = figure.subplots()

@@ -99,6 +99,7 @@ def test_quantized_inference_needs_less_than_float_and_training_far_more(study):
 # ------------------------------------------------------------------------ command
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_tables_as_plain_text(capsys):
     assert cli.main(["study", "memory"]) == 0
     out, err = capsys.readouterr()

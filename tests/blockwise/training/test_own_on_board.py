@@ -161,6 +161,7 @@ def check(shape: tuple[int, ...], case: tuple[Function, dict[str, nn.Module], in
         assert step.flips <= 1e-3 * step.codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", shown(REGIMES, "local-resident"))
 @pytest.mark.parametrize("name", quick(IMAGES, "silu", "squeeze and excite", "concatenation", "dropout"))
 def test_an_operation_on_images_is_that_of_the_simulation(name, regime):

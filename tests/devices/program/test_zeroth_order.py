@@ -20,6 +20,7 @@ def network(model: str, norm: str, blocks: str = "2") -> Network:
     return models.build(model, (1, 8, 8), 10, 8, norm).describe(blocks=blocks, head="gap")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", WIDTHS.values(), ids=WIDTHS)
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize(

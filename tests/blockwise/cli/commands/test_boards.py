@@ -71,6 +71,7 @@ def test_further_values_of_a_flag_are_told_apart(given, kept, others):
     assert flags.several(given, "--device") == (kept, others)
 
 
+@pytest.mark.slow
 def test_several_boards_are_the_first_one_s_run_and_a_table(capsys, tmp_path):
     flags_of_run = [*SMALL, *REGIMES, "--dry-run", "--out", "run", "--json"]
     assert cli.main(["--device", "rp2040", "stm32", "stm32f103", *flags_of_run]) == 0

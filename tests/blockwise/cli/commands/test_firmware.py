@@ -63,6 +63,7 @@ def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_left(capsys, tmp_p
     assert not list(tmp_path.rglob("step.c"))
 
 
+@pytest.mark.slow
 def test_a_plan_that_does_not_fit_tells_what_is_missing_and_what_would_help(capsys):
     flags = ("--device", "stm32f103", "--width", "8", "--batch-size", "8", "--head", "gap")
     line = refused(capsys, *flags)

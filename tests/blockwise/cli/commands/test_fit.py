@@ -32,6 +32,7 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_front_is_printed_as_plain_text(capsys):
     assert cli.main([*SMALL, "--limit", "2"]) == 0
     out, err = capsys.readouterr()
@@ -90,6 +91,7 @@ def test_nothing_fits(capsys):
     assert board["candidate"]["share_of_usable"] == board["candidate"]["peak_bytes"] / board["usable_bytes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", ["3", "4x8", "32", "32x8", "4x32"])
 def test_the_flags_of_a_row_plan_its_peak(capsys, bits):
     chosen = ["--regimes", "bp", "--optimizer", "sgd", "--update", "end", "--batch-size", "4", "--bits", bits]
@@ -107,6 +109,7 @@ def pasted(out):
     return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
 
 
+@pytest.mark.slow
 def test_every_row_prints_the_command_that_has_its_settings_and_no_others(capsys):
     asked = [*SMALL, "--reserve-kib", "4", "--regimes", "bp-best", "local", "local-resident"]
     assert cli.main(asked) == 0
@@ -171,6 +174,7 @@ def test_a_sample_is_announced(capsys):
     assert "No other of the 20 candidates looked at, of " in words and "; others may be" in words
 
 
+@pytest.mark.slow
 def test_only_of_all_candidates_it_is_said_that_no_other_is_better(capsys):
     assert cli.main(SMALL) == 0
     assert re.search(

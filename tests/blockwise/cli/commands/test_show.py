@@ -10,6 +10,7 @@ from blockwise.cli import main as cli
 from blockwise.experiment import prepare
 
 
+@pytest.mark.slow
 def test_a_run_is_shown_as_it_was_told_without_planning_again(capsys, monkeypatch):
     assert cli.main([*DRY, "--out", "run"]) == 0
     first = capsys.readouterr().out

@@ -26,6 +26,7 @@ def checked(tmp_path, *case, toolchain=ZIG, emulator=UNICORN, steps=3, **edits):
     return check(subject, training, steps, toolchain, emulator, trace=emulator is UNICORN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("board", "regime", "width", "batch", "requantize"),
     [

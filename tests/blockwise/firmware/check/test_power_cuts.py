@@ -85,6 +85,7 @@ def saves_of(begun):
     return found
 
 
+@pytest.mark.slow
 def test_every_save_erases_a_slot_and_programs_its_header_last(cuts):
     state = cuts.undisturbed.states.shape[1]
     wanted = [*range(HEADER, HEADER + state, 2), *range(0, HEADER, 2)]

@@ -59,6 +59,7 @@ lifetimes = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted)
 spans_and_sizes = st.lists(st.tuples(st.integers(0, 40), lifetimes), max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(spans_and_sizes, st.sampled_from(ALIGNMENTS))
 def test_any_plan_is_valid_and_between_bound_and_sum(rows, alignment):
