@@ -91,7 +91,9 @@ class ForwardLowering(SavingLowering):
 
     def _saving(self, layers: Sequence[Layer], until: set[str]) -> frozenset[str]:
         """The layers of which something is saved: of frozen ones those on the way to what is trained."""
-        needing = self._needing_gradient(layers, until) | self._read_again
+        needing = self._needing_gradient(layers, until)
+        self._ending = {layer.name for layer in layers if not needing.intersection(layer.inputs)}
+        needing |= self._read_again
         leading = leading_to(layers[-1], layers)
         wanted = (x.name for x in layers if x.trained.anything or x.name in needing)
         return leading.intersection(wanted)

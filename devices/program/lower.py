@@ -97,7 +97,7 @@ class Lowering(UpdateLowering):
 
     def _backward_plain(self, layer: Layer, row: Row, targets: list[str], gradient: str, fused: bool) -> None:
         owner = self._owners[layer.name]
-        saved = self._saved(layer)
+        saved = [(what, x) for what, x in self._saved(layer) if targets or what != "saved statistics"]
         grads = self._parameter_gradients(layer, owner)
         reuse = gradient if row.gradient == "in_place" else None
         written = [(_gradient_role(layer, name), *self._target(name, reuse, owner)) for name in targets]

@@ -32,6 +32,7 @@ class SavingLowering:
         self.images = batch if images is None else images
         self.values = Values()
         self.saved: dict[str, tuple[tuple[str, Operand], ...]] = {}
+        self._ending: set[str] = set()  # layers whose inputs get no gradient
         self.gradients: dict[str, str] = {}
         self.parameters: dict[str, tuple[Parameter, ...]] = {}
         self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
@@ -88,8 +89,11 @@ class SavingLowering:
         """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
         if layer.weights and not layer.trained.weights and layer.name not in self._read_again:
             return ()
-        if not self.table.packs or "mask" not in row.saves:
+        if not self.table.packs:
             return row.saves
+        if "mask" not in row.saves:  # of a norm behind which nothing goes back only scale and shift learn
+            ends = layer.name in self._ending and not row.remade
+            return tuple(what for what in row.saves if not (ends and what == "statistics"))
         # The gradient of a trained step size needs the value before rounding.
         reads_value = self.bits.activations.reads_value and layer.trained.levels
         reads_codes = self.bits.activations.reads_codes and layer.trained.levels

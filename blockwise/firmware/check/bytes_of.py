@@ -66,10 +66,11 @@ class PlannedBytes:
         return slice(start, start + size) if size else slice(0, 0)
 
     def mask(self, names: Iterable[str]) -> Mask:
-        """The bytes of these tensors."""
+        """The bytes of these tensors, without those that lie in flash."""
         found = np.zeros(self.count, np.bool_)
         for name in names:
-            found[self.span(name)] = True
+            if not self.schedule.tensors[name].mapped:
+                found[self.span(name)] = True
         return found
 
     def alive(self, operation: int) -> tuple[str, ...]:

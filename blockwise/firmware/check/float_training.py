@@ -53,7 +53,9 @@ class FloatTraining:
     def tensors(self) -> dict[str, Tensor]:
         """All that is trained, as a board has it: by name, flat."""
         return {
-            f"{n}.{what}": v.clone() for n, m in self.modules.items() for what, v in tensors_of(m).items()
+            f"{name}.{what}": value.clone()
+            for name, module in self.modules.items()
+            for what, value in tensors_of(module, self.layers[name]).items()
         }
 
 

@@ -110,10 +110,10 @@ class OneStep:
         return {name for operation in begin if operation.layer for name in operation.writes}
 
     def _tensors(self, number: int, moment: Moment) -> list[tuple[int, bytes]]:
-        """Records that put PyTorch's state in the phase's tensors."""
+        """Records that put PyTorch's state in the phase's tensors; codes are of what is not trained."""
         own, state, found = self._own(number), moment.state, []
         for index, tensor in enumerate(self.firmware.resident):
-            if tensor.name in own and tensor.name in state:
+            if tensor.name in own and tensor.name in state and tensor.bits == WORD_BITS:
                 value = to_board(self.firmware.schedule, tensor.name, state[tensor.name])
                 payload = value.contiguous().numpy().astype("<f4").tobytes()
                 found.append((records.TENSOR, records.tensor(index, payload)))

@@ -76,13 +76,14 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
             pair = [(g * y).sum_to_size(scale.shape), g.sum_to_size(scale.shape)]
             frame.put("bias gradient", torch.cat([part.flatten() for part in pair]))
         g = g * scale
+    if not frame.makes("input gradient"):
+        return
     rows, around = _rows(g, op)
     out, _ = _rows(y, op)
     shape = [1 if d in around else n for d, n in enumerate(rows.shape)]
     scale = frame.raw("saved statistics")[-math.prod(shape) :]
     found = rows - rows.mean(around, keepdim=True) - out * (rows * out).mean(around, keepdim=True)
-    if frame.makes("input gradient"):
-        pools.put_gradient(frame, found * scale.view(shape))
+    pools.put_gradient(frame, found * scale.view(shape))
 
 
 def derived(layer: Layer, inputs: list[Tensor], parameters: Parameters) -> Tensor:

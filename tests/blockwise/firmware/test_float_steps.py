@@ -5,12 +5,12 @@ from itertools import combinations, product
 import pytest
 import torch
 from float_firmware import compare, predictions
-from one_step import MEAN, OneStep
+from one_step import MEAN, OneStep, normalize
 from tiers import quick
+from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, ReLU6, Sequential
 from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
-from devices.errors import InputError
 
 METHODS = ("fp32", "lsq")
 REGIMES = ("bp", "local", "local-resident")
@@ -59,12 +59,24 @@ PARTS = [
     {"regime": "local", "train": "blocks:2", "method": "lsq"},
     {"regime": "local-resident", "train": "head", "method": "lsq", "frozen": "flash"},
 ]
+BEHIND = [  # frozen layers pass errors back, activations among them
+    {"regime": "bp", "train": "bias", "method": "lsq", "model": "cnn"},
+    {"regime": "bp", "train": "stem*", "method": "fp32"},
+    {"regime": "bp", "train": "blocks:1", "method": "lsq", "model": "cnn", "frozen": "flash", "blocks": "2"},
+    {"regime": "local", "train": "bias", "method": "fp32", "norm": "group"},
+    {"regime": "local-resident", "train": "*conv1", "method": "lsq"},
+    {"regime": "bp", "train": "bias", "method": "lsq", "norm": "none", "model": "mlp"},
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part['regime']} {part['train']}")
+@pytest.mark.parametrize(
+    "part",
+    [*PARTS, *BEHIND[:3], *(pytest.param(part, marks=pytest.mark.long) for part in BEHIND[3:])],
+    ids=lambda part: f"{part['regime']} {part['train']}",
+)
 def test_so_it_is_of_a_part_of_the_network(part, tmp_path):
-    found = check(tmp_path, model="resnet8", blocks="stages", **part)
+    found = check(tmp_path, **{"model": "resnet8", "blocks": "stages"} | part)
     schedule = found.program.schedule
     assert (schedule.mapped_bytes > 0) == ("frozen" in part)
 
@@ -77,13 +89,16 @@ def test_a_board_predicts_through_what_lies_in_flash(tmp_path):
     assert torch.allclose(board, logits, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("train", "words"), [("blocks:1", "an activation that is frozen behind"), ("conv1*", "--train last:N")]
-)
-def test_a_part_without_a_c_form_is_refused_in_one_line(train, words, tmp_path):
-    with pytest.raises(InputError, match=words) as caught:
-        compare(tmp_path, model="cnn", method="lsq", train=train)
-    assert "\n" not in str(caught.value)
+@pytest.mark.slow
+def test_a_gradient_passes_a_relu6_only_between_its_limits(tmp_path):
+    """Weights are so large that many values lie above 6."""
+    torch.manual_seed(0)
+    network = Sequential(Conv2d(1, 4, 3), ReLU6(), AdaptiveAvgPool2d(1), Flatten(), Linear(4, 3))
+    with torch.no_grad():
+        network[0].weight.mul_(20)
+        made = network[0](normalize(torch.randint(0, 256, (4, 1, 8, 8))))
+    assert (made > 6).float().mean() > 0.2
+    check(tmp_path, model=network, norm="none", head="gap", blocks="1")
 
 
 QUICK = {

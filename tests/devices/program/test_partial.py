@@ -44,15 +44,15 @@ HEAD = (2 * 195 * 4 + 195 * 4, 64 + 12)
 # bias trains the pairs of norm1 and norm2 (8 each) and linear's 3 biases: 19 with momentum, and 16 running
 # statistics. Codes are conv1's 36, conv2's 72 and linear's 192.
 BIAS = 36 + 72 + 192 + 2 * 19 * 4 + 64
-# At norm1's backward pass: gradients of all 19, 1/std of norm1 (16); its map 256 and the gradient of
-# relu1's output 256.
-NORM1 = (BIAS + 19 * 4 + 16, 256 + 256)
-# When relu2 has made its codes: both norms' 1/std (32), and norm1's map 256, mask 8, norm2's map 256,
-# mask 8, codes of relu2 64.
-RELU2 = (BIAS + 32, 256 + 8 + 256 + 8 + 64)
-# At linear's input gradient: gradients of its 3 biases; one filter of it unpacked (64); both norms' 1/std
-# (32), map and mask of norm1 264, of norm2 264, gradients of the logits 12 and of relu2's output 256.
-LINEAR_INPUT = (BIAS + 64 + 32, 264 + 264 + 12 + 256)
+# Nothing goes back through norm1: of it only the map is kept. At its backward pass: gradients of all 19;
+# its map 256 and the gradient of relu1's output 256.
+NORM1 = (BIAS + 19 * 4, 256 + 256)
+# When relu2 has made its codes: norm2's 1/std (16), and norm1's map 256, mask 8, norm2's map 256, mask 8,
+# codes of relu2 64.
+RELU2 = (BIAS + 16, 256 + 8 + 256 + 8 + 64)
+# At linear's input gradient: gradients of its 3 biases; one filter of it unpacked (64); norm2's 1/std (16),
+# map and mask of norm1 264, of norm2 264, gradients of the logits 12 and of relu2's output 256.
+LINEAR_INPUT = (BIAS + 64 + 16, 264 + 264 + 12 + 256)
 
 
 # sparse: half of conv2's input channels (2 of 4) and linear's 3 biases: 75 with momentum. Frozen are A,

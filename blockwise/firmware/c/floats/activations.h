@@ -44,16 +44,34 @@ INLINE void activate_floats(struct map m, struct limits l, float_at from, channe
     }
 }
 
-/* Codes, in order. */
+/* Where a gradient passes, 1 bit an element, read off what was made: between the limits. */
+INLINE int passes_within(struct limits l, float made) {
+    return (made > l.low) & ((made < l.high) | (l.high < l.low));
+}
+
+INLINE void mask_of_floats(struct map m, struct limits l, const float *made, uint8_t *mask) {
+    struct code_writer w = write_codes(mask, 1, 0);
+    for (int i = 0; i < elements(m); i++)
+        write_code(&w, 1, (uint32_t)passes_within(l, made[i]));
+    end_codes(&w);
+}
+
+/* Codes, in order; `mask`, which may be missing, tells where a gradient passes. */
 INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, const float *held,
-                                  float step, uint8_t *to, int first) {
-    struct code_writer w = write_codes(to, bits, first);
+                                  float step, uint8_t *to, int first, uint8_t *mask) {
+    struct code_writer w = write_codes(to, bits, first), passing = {mask, 0, 0};
     for (int b = 0; b < m.batch; b++)
         for (int y = 0; y < m.height; y++)
             for (int x = 0; x < m.width; x++)
-                for (int c = 0; c < m.channels; c++)
-                    write_code(&w, bits, code_of(r, level_of(r, from(held, b, y, x, c), step)));
+                for (int c = 0; c < m.channels; c++) {
+                    const float v = from(held, b, y, x, c);
+                    write_code(&w, bits, code_of(r, level_of(r, v, step)));
+                    if (mask)
+                        write_code(&passing, 1, (uint32_t)inside(r, v, step));
+                }
     end_codes(&w);
+    if (mask)
+        end_codes(&passing);
 }
 
 /* Codes, channel by channel, each behind its filter: into zeros. */
@@ -70,9 +88,9 @@ INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at
     }
 }
 
-/* In place on the gradient: it passes where the saved output is above zero. */
-INLINE void activation_backward(struct map gradient, int places, spot_at spot, place_at place, float_at output,
-                                float_at from, const float *held, float *to) {
+/* In place on the gradient: it passes where the saved output is between the limits. */
+INLINE void activation_backward(struct map gradient, int places, spot_at spot, place_at place, struct limits l,
+                                float_at output, float_at from, const float *held, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)
@@ -81,7 +99,7 @@ INLINE void activation_backward(struct map gradient, int places, spot_at spot, p
                     int passes = 0;
                     for (int k = 0; k < places; k++) {
                         const struct spot at = spot(i, j, k);
-                        passes |= (output(held, b, at.y, at.x, c) > 0.0f) & (k == here);
+                        passes |= passes_within(l, output(held, b, at.y, at.x, c)) & (k == here);
                     }
                     to[element(gradient, b, i, j, c)] = masked(from(held, b, i, j, c), passes);
                 }

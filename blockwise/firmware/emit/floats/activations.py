@@ -7,17 +7,16 @@ from blockwise.firmware.emit.floats.operands import Operands, no_form
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
-from blockwise.firmware.float_facts import without_form
 from devices.network.ops import ReLU
 from devices.program.operation import Stored
 
 Lines = list[str]
+WITHIN = "(struct limits){0.0f, -1.0f}"
+"""What is above zero passes."""
 
 
 def forward(site: Site) -> Lines:
     """Codes where the layer has a quantizer, else floats."""
-    if site.result("mask"):
-        raise no_form(site.layer) if site.layer.trained.levels else _behind_trained(site)
     operands = Operands(site)
     at = operands.at(site.needed("input"), site.layer.shape)
     where = f"(struct map){map_of(site.batch(site.made('output')), dims_of(site.layer.shape))}"
@@ -25,23 +24,18 @@ def forward(site: Site) -> Lines:
     return _telling(site, where, at, operands, made) if site.facts.tells else made
 
 
-def _behind_trained(site: Site) -> Exception:
-    return without_form(
-        f"layer {site.layer.name}", "an activation that is frozen behind what is trained",
-        "a part to the end of the network, or of its block in local learning", "use --train last:N or head",
-    )  # fmt: skip
-
-
 def _made(site: Site, where: str, at: str, operands: Operands) -> Lines:
-    output, levels = site.made("output"), site.levels
+    output, levels, mask = site.made("output"), site.levels, site.result("mask")
     if levels is None:
-        limits = _limits(site)
-        return [call("activate_floats", where, limits, at, operands.begins, "held", site.floats(output))]
+        limits, to = _limits(site), site.floats(output)
+        made = [call("activate_floats", where, limits, at, operands.begins, "held", to)]
+        return made if mask is None else [*made, call("mask_of_floats", where, limits, to, site.bytes(mask))]
     step, to = site.number(site.size(site.stored("step") or "")), site.bytes(output)
     quantizer = levels.bits, range_of(levels)
     if operands.by_channel:
         return [call("activate_by_channel", where, *quantizer, at, operands.begins, "held", step, to)]
-    return [call("activate_codes", where, *quantizer, at, "held", step, to, site.row(output) or 0)]
+    first = site.row(output) or 0
+    return [call("activate_codes", where, *quantizer, at, "held", step, to, first, site.bytes(mask))]
 
 
 def _telling(site: Site, where: str, at: str, operands: Operands, made: Lines) -> Lines:
@@ -65,12 +59,12 @@ def backward(site: Site) -> Lines:
     """In place on the gradient; a trained quantizer has its own."""
     back, levels = Back.of(site), site.levels
     to = site.floats(back.target)
-    if levels is None:
-        if not site.operand("saved output"):
-            raise no_form(site.layer)
-        output = back.operands.at(site.needed("saved output"), site.layer.shape)
-        return [call("activation_backward", back.windows, output, back.gradient, "held", to)]
-    if not site.operand("saved input"):
+    told = site.operand("saved mask") or (site.operand("saved output") if levels is None else None)
+    if told is not None:  # a mask is 1 where a gradient passes
+        limits = _limits(site) if site.operand("saved mask") is None else WITHIN
+        output = back.operands.at(told, site.layer.shape)
+        return [call("activation_backward", back.windows, limits, output, back.gradient, "held", to)]
+    if levels is None or not site.operand("saved input"):
         raise no_form(site.layer)
     source, step = back.operands.at(site.needed("saved input"), site.layer.shape), site.stored("step")
     assert step is not None

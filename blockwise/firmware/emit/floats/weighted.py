@@ -60,11 +60,18 @@ def weight_gradient(site: Site) -> Lines:
     """Gradients of latent weights, biases and steps; a filter may take its own step at once."""
     operands, saved = Operands(site), site.needed("saved input")
     errors = Errors.of(site, operands)
-    lines = []
-    if site.result("bias gradient"):
-        to = site.floats(site.result("bias gradient"))
-        lines.append(call("bias_gradient", errors.domain, errors.gradient, "held", to))
-    return [*lines, *_by_filter(site, _of_filter(site, operands, errors, saved))]
+    biases = _biases(site, errors) if site.result("bias gradient") else []
+    return [*biases, *_by_filter(site, _of_filter(site, operands, errors, saved))]
+
+
+def bias_gradient(site: Site) -> Lines:
+    """Of a layer whose weights are frozen."""
+    return _biases(site, Errors.of(site, Operands(site)))
+
+
+def _biases(site: Site, errors: Errors) -> Lines:
+    to = site.floats(site.made("bias gradient"))
+    return [call("bias_gradient", errors.domain, errors.gradient, "held", to)]
 
 
 def _of_filter(site: Site, operands: Operands, errors: Errors, saved: Operand) -> str:

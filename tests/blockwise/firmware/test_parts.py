@@ -1,0 +1,39 @@
+"""Whole checks of trainings of a part of a network: on the emulated board, beside PyTorch, byte by byte."""
+
+import pytest
+from float_checks import checked
+from tiers import shown
+
+import blockwise
+
+PARTS = ["bias", "last:1", "conv1*"]
+IN_FLASH = ("blocks:1", "flash", "frozen")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", shown(PARTS, "bias"))
+def test_a_check_of_a_part_compares_with_the_board_and_with_pytorch(train, tmp_path):
+    settings = {"method": "lsq", "width": 4, "batch_size": 2, "train": train}
+    found = blockwise.write_firmware(
+        "cnn", "stm32f405", out=tmp_path / "project", regime="bp-fused", check=2, **settings
+    ).checked
+    assert found is not None and found.equal, found.wrong
+    assert found.agreement is not None and found.agreement.worst.share < 1e-5
+    assert (found.agreement.codes > 0) and found.compared.steps == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "part",
+    shown([("bias", "ram", "batch"), IN_FLASH, ("bias", "ram", "batch-recompute")], IN_FLASH),
+    ids=str,
+)
+def test_live_bytes_of_a_part_by_loads_and_stores_are_those_of_the_plan(part, tmp_path):
+    """Of what is not trained, in flash nothing is read from RAM, and of a first norm no deviation is kept."""
+    train, frozen, norm = part
+    found = checked(
+        tmp_path / "out", "bp", 1, trace=True, model="cnn", method="lsq", norm=norm, train=train,
+        frozen=frozen, blocks="2",
+    )  # fmt: skip
+    assert found.wrong == ()
+    assert found.trace is not None and found.trace.equal
