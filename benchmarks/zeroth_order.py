@@ -9,6 +9,9 @@ of zeroth_order.jsonl, seed by seed; what is recorded is not trained again. The 
 
 import output
 
+from blockwise.executors.serial import Serial
+from blockwise.executors.storage import Folder
+from blockwise.executors.task import Untold
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
     ImageSettings,
@@ -18,7 +21,7 @@ from blockwise.experiment.settings import (
     TrainingSettings,
     ZerothOrderSettings,
 )
-from blockwise.studies.jobs import Job, missing, run_all
+from blockwise.studies.jobs import Job, missing, run_all, task_of
 
 EPOCHS = 10
 MLP = NetworkSettings("mlp", 16, blocks="layers")
@@ -81,7 +84,9 @@ def main() -> None:
     arguments = parser.parse_args()
     path = output.file_of("zeroth_order", record=arguments.record).with_suffix(".jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
-    for row in run_all(missing(jobs(arguments.seeds), path), path, "digits"):
+    left = missing(jobs(arguments.seeds), path)
+    tasks = [task_of(job, job.regime, path, "digits") for job in left]
+    for row in run_all(tasks, path, Serial(), Folder(path.parent), Untold()):
         told = {key: row[key] for key in row if key.startswith("zo_")}
         print(f"{row['regime']:15} seed {row['seed']} error {row['test_error']} {told}", flush=True)
 

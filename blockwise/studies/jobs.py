@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from blockwise import data
+from blockwise.executors.storage import Storage
+from blockwise.executors.task import Executor, Task, TaskWatcher, Told
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
@@ -17,8 +20,8 @@ from blockwise.experiment.provenance import environment
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.studies import records
 from blockwise.training.circumstances import as_begun
-from blockwise.training.options import Silent, Watcher
 from devices.boards.profile import KIB
+from devices.errors import InputError
 from devices.program.regimes import find
 
 
@@ -129,34 +132,59 @@ def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
     return tuple(job for job in jobs if job.key not in done)
 
 
-def run_all(
-    jobs: Iterable[Job],
-    path: Path,
-    data_name: str = "",
-    watcher: Callable[[Job], Watcher] = lambda job: Silent(),
-) -> Iterator[dict[str, Any]]:
-    """Train ``jobs`` in turn; yields each line when it is recorded.
+@dataclass(frozen=True)
+class JobWork:
+    """The training of a job, wherever a worker finds the same images."""
 
-    The run that is interrupted goes on from its last epoch: its checkpoint stands beside ``path``.
-    """
-    for job in jobs:
-        checkpoint = path.with_name(f"{path.stem}-{job.key}.pt")
+    job: Job
+    key: str  # as it was found where the study was begun
+    kept: str
+    data_name: str
+
+    def __call__(self, place: Path, watcher: TaskWatcher) -> dict[str, Any]:
+        """Its line for the record. Raises InputError for other images than where the study was begun."""
+        if self.job.key != self.key:
+            raise InputError(
+                f"--data {self.job.config.images.data}", got="other images on a worker than here",
+                wanted="the same on all", do="bring the set up to date there",
+            )  # fmt: skip
+        checkpoint = place / self.kept
         with as_begun([checkpoint]):
-            row = train(job, checkpoint, watcher(job), data_name)
-        records.append(path, row)
-        checkpoint.unlink(missing_ok=True)
-        yield row
+            return train(self.job, checkpoint, watcher, self.data_name)
 
 
-def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[str, Any]:
+def task_of(job: Job, title: str, path: Path, data_name: str) -> Task:
+    """A job as a task of the study recorded in ``path``."""
+    key = job.key
+    kept = f"{path.stem}-{key}.pt"
+    return Task(key, title, kept, JobWork(job, key, kept, data_name))
+
+
+def run_all(
+    tasks: Sequence[Task], path: Path, executor: Executor, storage: Storage, told: Told
+) -> Iterator[dict[str, Any]]:
+    """Train ``tasks``; yields each line when it is recorded in ``path``, to which nobody else writes.
+
+    Runs that are interrupted go on from their last epochs: their checkpoints stay in ``storage``.
+    """
+    with closing(executor.run(tasks, storage, told)) as finished:
+        for found in finished:
+            records.append(path, found.answer)
+            storage.remove(found.task.kept)
+            yield found.answer
+
+
+def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> dict[str, Any]:
     """Train one job, from its checkpoint if there is one; its line for the record."""
     config = job.config
     images = job.images
     prepared = job.prepare()
     options = replace(
-        options_of(prepared, job.regime), checkpoint=checkpoint, fingerprint=job.key, watcher=lambda: watcher
-    )
+        options_of(prepared, job.regime), checkpoint=checkpoint, fingerprint=job.key, digest=True,
+        watcher=lambda: watcher,
+    )  # fmt: skip
     run = run_of(prepared, job.regime, options)
+    watcher.expect([phase.block for phase in run.phases])
     training, host = run.train()
     plan = prepared.plan(job.regime)
     return {
@@ -166,6 +194,7 @@ def train(job: Job, checkpoint: Path, watcher: Watcher, data_name: str) -> dict[
         "test_error_one_by_one": _error(training.test_accuracy_one_by_one),
         "validation_error": _error(training.validation_accuracy),
         "divergence": asdict(training.divergence) if training.divergence else None,
+        "digest": training.digest,
         "best_epoch": training.best_epoch,
         "losses": [round(epoch.train_loss, 4) for epoch in training.history],
         "parameters": prepared.whole.parameters,

@@ -3,16 +3,19 @@
 import contextlib
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zlib import crc32
 
 from blockwise.system.exit_codes import FAILED
 from devices.errors import InputError
 
 NAME_KEPT = 32
 """Characters of a file's name in that of its temporary file: a long name must not become too long."""
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.[0-9a-f]{32}\.tmp", re.DOTALL)
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -88,6 +91,18 @@ def make_folder(folder: Path, flag: str) -> None:
         ) from error
 
 
+def remove_abandoned(path: Path) -> None:
+    """Remove what a killed process has left half written of the file, or within the folder, ``path``.
+
+    Only for files that no other process writes at the time.
+    """
+    target = os.path.realpath(path)
+    folder, mine = (target, "") if os.path.isdir(target) else (os.path.dirname(target), _prefix(target))
+    for found in Path(folder).rglob("*.tmp") if not mine else Path(folder).glob("*.tmp"):
+        if _TEMPORARY.fullmatch(found.name) and found.name.startswith(mine):
+            _remove(str(found))
+
+
 def _write(target: str, payload: bytes) -> None:
     if _is_special(target):
         with open(target, "wb") as file:
@@ -122,8 +137,13 @@ def _is_special(target: str) -> bool:
 
 
 def _beside(target: str) -> str:
-    folder, name = os.path.split(target)
-    return os.path.join(folder, f".{name[:NAME_KEPT]}.{uuid4().hex}.tmp")
+    return os.path.join(os.path.dirname(target), f"{_prefix(target)}{uuid4().hex}.tmp")
+
+
+def _prefix(target: str) -> str:
+    """How the temporary files of ``target`` begin, and of no other file in its folder."""
+    name = os.path.basename(target)
+    return f".{name[:NAME_KEPT]}.{crc32(os.fsencode(name)):08x}."
 
 
 def _remove(path: str) -> None:

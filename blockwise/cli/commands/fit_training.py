@@ -1,17 +1,88 @@
 """``run.py fit --train N``: rows of the front trained, each a run that is resumed or read again."""
 
-import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from blockwise.cli.commands import compare
+from blockwise import report
+from blockwise.cli.commands import compare as comparison
+from blockwise.cli.expected import shares
+from blockwise.cli.task_table import TaskTable
+from blockwise.executors.serial import Serial
+from blockwise.executors.storage import Folder
+from blockwise.executors.task import Task, TaskWatcher
 from blockwise.experiment import result_json, run_folder
+from blockwise.experiment.compare import compare
+from blockwise.experiment.finished import RESULT_FILE
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.result import Result
 from blockwise.fit.result import FitResult, FrontRow
 from devices.errors import InputError
 
-RESULT = "result.json"
+
+@dataclass(frozen=True)
+class RunWork:
+    """A run of its own: what ``command`` asks for, in the folder ``kept``."""
+
+    command: tuple[str, ...]
+    kept: str
+
+    def __call__(self, place: Path, watcher: TaskWatcher) -> str:
+        """Train to the end and write the run's files; its outcome in a line."""
+        out = place / self.kept
+        begun = (out / run_folder.CONFIG_FILE).exists()
+        where = ["--resume", str(out)] if begun else [*self.command, "--out", str(out)]
+        config = comparison.parse([*where, "--quiet"])
+        prepared = prepare(config)
+        run_folder.prepare(config, prepared.own, prepared.initial)
+
+        def planned(result: Result) -> None:
+            (share,) = shares(config, result)
+            watcher.expect(share.phases)
+
+        result = compare(prepared, out / run_folder.CHECKPOINTS, watcher, planned)
+        report.write_all(report.named(result), out)
+        return report.answer(result)
+
+
+@dataclass(frozen=True)
+class ToTrain:
+    """A row of the front and the folder of its run, which has the regime and the settings in its name."""
+
+    row: FrontRow
+    command: tuple[str, ...]
+    folder: Path
+
+    @cached_property
+    def name(self) -> str:
+        """Of the folder within ``folder``."""
+        config = comparison.parse(self.command)
+        return f"{self.row.confirmed.candidate.regime}-{config.fingerprint()}"
+
+    @property
+    def run(self) -> Path:
+        """The folder."""
+        return self.folder / self.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing to train."""
+        return (self.run / RESULT_FILE).exists()
+
+    @property
+    def task(self) -> Task:
+        """Its training."""
+        title = " ".join(self.row.confirmed.candidate.flags)
+        return Task(self.name, title, self.name, RunWork(self.command, self.name))
+
+    @property
+    def trained(self) -> FrontRow:
+        """The row with the accuracy that its finished run has."""
+        (regime,) = result_json.read(self.run / RESULT_FILE)["regimes"]
+        return replace(self.row, accuracy=regime["test_accuracy"], run=str(self.run))
 
 
 def trained(result: FitResult, count: int, epochs: int, folder: Path) -> FitResult:
@@ -20,11 +91,32 @@ def trained(result: FitResult, count: int, epochs: int, folder: Path) -> FitResu
     A run stands in ``folder`` under its regime and the fingerprint of its settings: one that is finished is
     read, one that was interrupted goes on.
     """
-    rows = list(result.front)
-    for number in evenly(len(rows), count):
-        command = (*result.command(rows[number].confirmed.candidate)[1:], "--epochs", str(epochs))
-        rows[number] = _trained(rows[number], command, folder)
+    rows, chosen = list(result.front), evenly(len(result.front), count)
+    asked = {number: _to_train(result, rows[number], epochs, folder) for number in chosen}
+    left = {one.name: one for one in asked.values() if not one.is_finished}
+    _train([one.task for one in left.values()], epochs, folder)
+    for number, one in asked.items():
+        rows[number] = one.trained
     return replace(result, front=tuple(rows))
+
+
+def _to_train(result: FitResult, row: FrontRow, epochs: int, folder: Path) -> ToTrain:
+    command = (*result.command(row.confirmed.candidate)[1:], "--epochs", str(epochs))
+    return ToTrain(row, command, folder)
+
+
+def _train(tasks: Sequence[Task], epochs: int, folder: Path) -> None:
+    """The answer of the command is the front alone: all else is told on stderr."""
+    storage = Folder(folder)
+    for task in tasks:
+        print(f"blockwise: training {task.title}", file=sys.stderr)
+    with (
+        TaskTable(report.make_console(stderr=True), epochs, len(tasks)) as table,
+        closing(Serial().run(tasks, storage, table)) as finished,
+    ):
+        for found in finished:
+            storage.deliver(found.task.kept, folder / found.task.kept)
+            table.tell(f"{found.task.title}: {found.answer}")
 
 
 def evenly(length: int, count: int) -> list[int]:
@@ -34,19 +126,6 @@ def evenly(length: int, count: int) -> list[int]:
     if count == 1:
         return [0]
     return [round(i * (length - 1) / (count - 1)) for i in range(count)]
-
-
-def _trained(row: FrontRow, command: Sequence[str], folder: Path) -> FrontRow:
-    config = compare.parse(command)
-    run = folder / f"{row.confirmed.candidate.regime}-{config.fingerprint()}"
-    if not (run / RESULT).exists():
-        begun = (run / run_folder.CONFIG_FILE).exists()
-        arguments = ["--resume", str(run)] if begun else [*command, "--out", str(run)]
-        with contextlib.redirect_stdout(sys.stderr):  # the answer is the front alone
-            print(f"blockwise: training {' '.join(row.confirmed.candidate.flags)}")
-            compare.run([*arguments, "--quiet"])
-    (regime,) = result_json.read(run / RESULT)["regimes"]
-    return replace(row, accuracy=regime["test_accuracy"], run=str(run))
 
 
 def check(count: int | None, data: str | None) -> None:

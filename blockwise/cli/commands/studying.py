@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 from blockwise import report
-from blockwise.cli.progress import ConsoleWatcher
-from blockwise.studies.jobs import Job, missing, revision_of, run_all
+from blockwise.cli.task_table import TaskTable
+from blockwise.executors.serial import Serial
+from blockwise.executors.storage import Folder
+from blockwise.studies.jobs import Job, missing, revision_of, run_all, task_of
 from blockwise.studies.records import read
 from blockwise.system.files import make_folder
 from blockwise.system.streams import as_text
@@ -87,15 +89,18 @@ def train_missing(
     """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line."""
     make_folder(path.parent, "--out")
     left = missing(jobs, path)
+
+    def title(row: dict[str, Any]) -> str:
+        return f"{told(row)}, seed {row['seed']}"
+
+    tasks = [task_of(job, title(job.conditions), path, data_name) for job in left]
     console, done = report.make_console(stderr=True), len(jobs) - len(left)
-    with ConsoleWatcher(console, epochs, lines=False) as watcher:
-        for row in run_all(left, path, data_name, lambda job: watcher):
+    with TaskTable(console, epochs, len(left)) as table:
+        for row in run_all(tasks, path, Serial(), Folder(path.parent), table):
             done += 1
             console.print(
-                f"{done} of {len(jobs)}: {told(row)}, seed {row['seed']}: "
-                f"{_ended(row)}, {row['seconds']:.0f} s",
-                soft_wrap=True,
-            )  # fmt: skip
+                f"{done} of {len(jobs)}: {title(row)}: {_ended(row)}, {row['seconds']:.0f} s", soft_wrap=True
+            )
 
 
 def _ended(row: dict[str, Any]) -> str:

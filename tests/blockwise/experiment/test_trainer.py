@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from blockwise.executors.reports import Reports
 from blockwise.experiment import compare, trainer
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
@@ -16,7 +17,6 @@ from blockwise.experiment.settings import (
 )
 from blockwise.studies.jobs import Job, train
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, REGIMES, Run, TrainOptions
-from blockwise.training.options import Silent
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_a_study_trains_the_update_order_that_it_plans_in_the_same_row(regime, t
     real = Run.train
     monkeypatch.setattr(Run, "train", lambda run: (seen.append(run.options), real(run))[1])
     told = config(regime, micro_batch=228)
-    row, setup = train(Job("s", "p", told), tmp_path / "state.pt", Silent(), ""), prepare(told)
+    row, setup = train(Job("s", "p", told), tmp_path / "state.pt", Reports(lambda _: None), ""), prepare(told)
     assert row["update"] == setup.plan(regime).update == ("fused" if seen[0].fused else "end")
     assert row["peak_kib"] == round(setup.plan(regime).peak_bytes / 1024, 1)
 

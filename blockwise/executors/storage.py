@@ -1,0 +1,55 @@
+"""Where tasks keep what they go on from."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from blockwise.system.files import remove_abandoned
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker has what a task keeps: a folder of its own file system."""
+
+    folder: Path
+    save: Callable[[], None] = lambda: None  # to be called whenever a state is whole
+
+
+class Storage(Protocol):
+    """What tasks keep, by names of files or folders within it. It is pickled."""
+
+    def opened(self, kept: str) -> AbstractContextManager[Place]:
+        """A place in which ``kept`` is as it was saved last, if ever."""
+
+    def deliver(self, kept: str, target: Path) -> None:
+        """Move ``kept`` out of the storage to the folder ``target`` on this computer."""
+
+    def remove(self, kept: str) -> None:
+        """``kept`` is not needed any more."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that all workers see under the same name."""
+
+    path: Path
+
+    @contextmanager
+    def opened(self, kept: str) -> Iterator[Place]:
+        """The folder itself: files in it are only ever replaced as a whole."""
+        remove_abandoned(self.path / kept)
+        yield Place(self.path)
+
+    def deliver(self, kept: str, target: Path) -> None:
+        """Nothing to do where it lies there already."""
+        found = self.path / kept
+        if found.resolve() != target.resolve():
+            shutil.copytree(found, target, dirs_exist_ok=True)
+            shutil.rmtree(found)
+
+    def remove(self, kept: str) -> None:
+        """A file."""
+        (self.path / kept).unlink(missing_ok=True)
