@@ -1,8 +1,12 @@
 """Adapting to a person: every way beside each other."""
 
+from dataclasses import replace
 from typing import Any
 
 from blockwise.adapt.ways import WAYS
+from blockwise.report.spreads import mean_words, p_words, points_words
+from blockwise.statistics.paired import Paired
+from blockwise.statistics.spread import Spread
 from devices.boards.profile import KIB
 from sections.markdown import table
 from sections.recorded import load
@@ -51,9 +55,11 @@ def _more(result: dict[str, Any]) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
+    people = row["people"] - row["diverged"]
+    gain, reference = _paired(row["gain"], people), _paired(row["reference"], people)
     return [
         f"`{row['way']}`{diverged}", row["words"], _percent(row["before"]), _percent(row["after"]),
-        _points(row["gain"]), _p(row["gain"]), _points(row["reference"]), _percent(row["others_after"]),
+        points_words(gain), p_words(gain), points_words(reference), _percent(row["others_after"]),
         f"{row['peak_bytes'] / KIB:,.1f}", f"{row['macs_per_step'] / 1e6:,.2f}", f"{row['macs'] / 1e9:,.2f}",
         _seconds(row),
         "-" if row["samples"] is None else f"{row['samples']['mean']:,.0f}",
@@ -73,21 +79,16 @@ def _fits(result: dict[str, Any]) -> str:
 
 
 def _percent(spread: dict[str, Any] | None) -> str:
-    if spread is None:
-        return "-"
-    deviation = "" if spread["deviation"] is None else f" ± {100 * spread['deviation']:.1f}"
-    return f"{100 * spread['mean']:.1f}{deviation}%"
+    return "-" if spread is None else mean_words(_spread(spread))
 
 
-def _points(paired: dict[str, Any] | None) -> str:
-    if paired is None:
-        return "-"
-    found = paired["difference"]
-    deviation = "" if found["deviation"] is None else f" ± {100 * found['deviation']:.1f}"
-    return f"{100 * found['mean']:+.1f}{deviation}"
+def _spread(found: dict[str, Any]) -> Spread:
+    """Records of before do not tell n, which the words of a mean do not need."""
+    return Spread(found["mean"], found["deviation"], found.get("n", 0))
 
 
-def _p(paired: dict[str, Any] | None) -> str:
-    if paired is None or paired["p"] is None:
-        return "-"
-    return f"{paired['p']:.3f}" if paired["p"] >= 0.001 else "<0.001"
+def _paired(found: dict[str, Any] | None, people: int) -> Paired | None:
+    if found is None:
+        return None
+    spread = replace(_spread(found["difference"]), n=people)
+    return Paired(spread, found["p"], found.get("p_ranks"))

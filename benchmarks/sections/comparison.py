@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from blockwise.report.uncertainty import wilson
+from blockwise.statistics.shares import wilson
 from devices.program.regimes import find
 from sections.markdown import kib, table
 from sections.recorded import load

@@ -1,9 +1,10 @@
 """Exercises of people that a network has not seen."""
 
 from collections import defaultdict
-from statistics import mean, stdev
 from typing import Any
 
+from blockwise.report.spreads import mean_words
+from blockwise.statistics.spread import Spread
 from sections.markdown import table
 from sections.recorded import load
 
@@ -44,4 +45,4 @@ def _means(rows: list[dict[str, Any]], seeds: list[int]) -> list[str]:
         found[row["seed"]].append(row["test_accuracy"])
     windows = sum(row["windows"] for row in rows if row["seed"] == seeds[0])
     folds = (found[seed] for seed in seeds)
-    return ["mean", f"{windows:,}", *(f"{mean(own):.1%} ± {100 * stdev(own):.1f}" for own in folds)]
+    return ["mean", f"{windows:,}", *(mean_words(Spread.of(own)) for own in folds)]

@@ -1,10 +1,11 @@
 """Training on integers alone: the digits, and the study on real images."""
 
-import statistics
-
 from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
-from blockwise.report.integers import integer_rows
-from blockwise.report.uncertainty import half_width, known_to
+from blockwise.report.integers import integer_rows, integer_standing
+from blockwise.report.spreads import lost_words, mean_words
+from blockwise.report.uncertainty import known_to
+from blockwise.statistics.shares import at_chance, half_width
+from blockwise.statistics.spread import Spread
 from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from sections.markdown import picture, table
@@ -12,6 +13,7 @@ from sections.recorded import load, runs_of
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
+DIGITS = 10
 
 
 def integer() -> str:
@@ -24,7 +26,7 @@ def integer() -> str:
     rows = []
     for regime, seconds in result["step_times"].items():
         own = [r for r in result["rows"] if r["regime"] == regime]
-        accuracies = [_mean([100 * r[key] for r in own]) for key in ACCURACIES if key in own[0]]
+        accuracies = [_accuracy([r[key] for r in own], test) for key in ACCURACIES if key in own[0]]
         rows.append(
             [f"`{regime}`", *accuracies, str(len(own)), f"{own[0]['peak_bytes'] / KIB:.1f}", f"{seconds:.2f}"]
         )
@@ -42,9 +44,10 @@ def integer() -> str:
     return f"{intro}\n\n{table(['regime', *learnt_as, 'n', 'peak KiB', 'step : float32'], rows)}"
 
 
-def _mean(percents: list[float]) -> str:
-    spread = f" ± {statistics.stdev(percents):.1f}" if len(percents) > 1 else ""
-    return f"{statistics.mean(percents):.1f}{spread}%"
+def _accuracy(found: list[float], images: int) -> str:
+    """Over seeds, and how many of them are at chance."""
+    lost = sum(at_chance(accuracy, images, DIGITS) for accuracy in found)
+    return mean_words(Spread.of(found)) + lost_words(0, lost)
 
 
 def integer_study() -> str:
@@ -67,6 +70,7 @@ def integer_study() -> str:
         f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, "
         f"torch {host['torch']}. {known_to(runs)}"
     )
-    rows = [list(row) for row in integer_rows(summaries(runs))]
-    shown = table([*INTEGER_HEADINGS], rows)
-    return "\n\n".join((intro, shown, picture("integer_short", "error against memory")))
+    found = summaries(runs)
+    shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
+    figure = picture("integer_short", "error against memory")
+    return "\n\n".join(filter(None, (intro, shown, integer_standing(found), figure)))

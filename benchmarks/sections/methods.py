@@ -6,7 +6,9 @@ from typing import Any
 from blockwise import quant
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
-from blockwise.report.qat import HEADINGS, cells
+from blockwise.report.precision_front import precision_means, precision_standings
+from blockwise.report.qat import HEADINGS, INTERVAL, cells, qat_standing
+from blockwise.report.spreads import MEANS
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
 from devices.program.regimes import find
@@ -36,25 +38,26 @@ def all_methods() -> str:
 def precision() -> str:
     """results/studies/precision_short.jsonl: width and error per budget and bits, and the figure."""
     runs = runs_of("precision_short")
+    runs = [r for r in runs if r["revision"] == max(other["revision"] for other in runs)]
     first = runs[0]
-    compressions = sorted({r["compression"] for r in runs})
-    cells = {(r["compression"], r["bits"]): f"{r['width']}: {r['test_error']:.1%}" for r in runs}
-    rows = [
-        [str(bits), *(cells.get((c, bits), "-") for c in compressions)]
-        for bits in sorted({r["bits"] for r in runs})
-    ]
+    means, beside = precision_means(runs)
+    seeds = sorted({r["seed"] for r in runs})
     train, validation, test = first["images"]
     intro = (
         f"`--preset {first['protocol']}`: {first['model']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
         f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
-        f"images, seed {first['seed']}, n = 1; {first['environment']['threads']} thread of "
-        f"{first['environment']['processor']}. Width: test error. So short a training does not rank "
+        f"images; seeds {', '.join(map(str, seeds))}; {first['environment']['threads']} thread of "
+        f"{first['environment']['processor']}. {means.caption}. {MEANS} So short a training does not rank "
         f"precisions for good; it shows the method. {known_to(runs)}"
     )
-    shown = table(["bits", *(f"M0/{c}" for c in compressions)], rows)
-    return "\n\n".join((intro, shown, picture("precision_short", "error against bits")))
+    tables = (table([*grid.head], [list(row) for row in grid.rows]) for grid in (means, beside))
+    shown, differences = tables
+    told = f"{beside.caption}. {' '.join(beside.notes)}"
+    best = "\n".join(f"- {sentence}" for sentence in precision_standings(runs))
+    figure = picture("precision_short", "error against bits")
+    return "\n\n".join((intro, shown, told, differences, best, figure))
 
 
 def qat_runs() -> list[dict[str, Any]]:
@@ -106,9 +109,13 @@ def _widths(run: dict[str, Any]) -> str:
 
 def _qat_table(runs: list[dict[str, Any]], hidden: set[str]) -> str:
     """Trainings shared their machine with other work: their times do not compare, those of steps do."""
+    found = qat_study.summaries(runs)
+    if all(summary.deviation is None for summary in found):
+        hidden = hidden | {INTERVAL}
     columns = [i for i, heading in enumerate(HEADINGS) if heading not in hidden]
-    rows = [[cells(summary)[i] for i in columns] for summary in qat_study.summaries(runs)]
-    return f"{_qat_conditions(runs)}\n\n{table([HEADINGS[i] for i in columns], rows)}"
+    rows = [[cells(summary)[i] for i in columns] for summary in found]
+    shown = table([HEADINGS[i] for i in columns], rows)
+    return "\n\n".join(filter(None, (_qat_conditions(runs), shown, qat_standing(found))))
 
 
 def _qat_conditions(runs: list[dict[str, Any]]) -> str:

@@ -1,10 +1,11 @@
 """Zeroth order on the digits."""
 
-import statistics
 from collections import defaultdict
 from typing import Any
 
-from blockwise.report.uncertainty import half_width
+from blockwise.report.spreads import mean_words
+from blockwise.statistics.shares import half_width
+from blockwise.statistics.spread import Spread
 from blockwise.studies import records
 from devices.program.regimes import find
 from sections.markdown import table
@@ -34,9 +35,9 @@ def zeroth_order() -> str:
     )
     rows = [
         [
-            f"`{regime}`", numbers, settings, _mean([100 * (1 - run["test_error"]) for run in own], "%"),
-            _mean([run["losses"][-1] for run in own], "", 2), str(len(own)), f"{own[0]['peak_kib']:.1f}",
-            f"{own[0]['peak_kib_of_one']:.1f}",
+            f"`{regime}`", numbers, settings, mean_words(Spread.of([1 - run["test_error"] for run in own])),
+            mean_words(Spread.of([run["losses"][-1] for run in own]), "", 2, 1), str(len(own)),
+            f"{own[0]['peak_kib']:.1f}", f"{own[0]['peak_kib_of_one']:.1f}",
         ]
         for (regime, numbers, settings), own in kinds.items()
     ]  # fmt: skip
@@ -59,8 +60,3 @@ def _settings(run: dict[str, Any]) -> str:
     if regime.is_integer:
         return f"range {run['zo_range']}, mu {run['zo_mu']}, {each}"
     return f"eps {run['zo_eps']:g}, rate {run['zo_lr']:g}, {each}"
-
-
-def _mean(values: list[float], unit: str, digits: int = 1) -> str:
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}{unit}"

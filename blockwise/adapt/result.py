@@ -1,39 +1,20 @@
 """What the trials of a campaign say together: one row for each way, over all people held out."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from blockwise.adapt.ways import WAYS
 from blockwise.experiment.provenance import environment
+from blockwise.statistics.paired import Paired, compared
+from blockwise.statistics.spread import Spread
+from blockwise.statistics.standing import Contestant, Standing, standing
 
 REFERENCE = "bp"
 """The way that all others are compared with, person by person."""
 MARGIN = 0.02
 """How near to its last accuracy a way has to be, and to stay, to have needed no more samples."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Over people: mean and standard deviation, None for one person."""
-
-    mean: float
-    deviation: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Of at least one value."""
-        return cls(mean(values), stdev(values) if len(values) > 1 else None)
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Differences person by person, with the p-value of a paired t-test; None where there is no test."""
-
-    difference: Spread
-    p: float | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +42,7 @@ class WayRow:
     instructions: int | None = None  # of a step, where the firmware has kernels for it
     seconds: float | None = None  # on the board, of all steps, the mean over people; an estimate
     time_basis: str = ""  # of what that is made: "instructions" of kernels, or "products"
+    by_person: dict[str, float | None] = field(default_factory=dict)  # after; None where it diverged
 
 
 @dataclass(frozen=True)
@@ -76,6 +58,18 @@ class AdaptResult:
     def fits(self) -> bool:
         """Whether at least one way fits the board."""
         return any(row.fits for row in self.rows)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Which of the ways that fit is most accurate after, and which ties with it, person by person."""
+        return standing([
+            Contestant(
+                row.way, {who: 1 - after for who, after in row.by_person.items() if after is not None},
+                lost=row.diverged,
+            )
+            for row in self.rows
+            if row.fits
+        ])  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -116,7 +110,7 @@ def _row(
         max(r["macs_per_step"] for r in found), mean(r["macs"] for r in found), first["network"],
         first["instructions"],
         mean(r["step_seconds"] * r["steps"] for r in found) if first["step_seconds"] is not None else None,
-        first["time_basis"],
+        first["time_basis"], {r["person"]: r["after"] for r in found},
     )  # fmt: skip
 
 
@@ -126,17 +120,3 @@ def needed(record: dict[str, Any], margin: float) -> int:
     last = curve[-1][1]
     outside = [i for i, (_, accuracy) in enumerate(curve) if abs(accuracy - last) > margin]
     return curve[outside[-1] + 1][0] if outside else 0
-
-
-def compared(pairs: Sequence[tuple[float, float]]) -> Paired:
-    """First minus second, and Student's paired t-test (two-sided) where differences vary."""
-    differences = [a - b for a, b in pairs]
-    found = Spread.of(differences)
-    if not found.deviation:
-        return Paired(found, None)
-    try:
-        from scipy.stats import t  # type: ignore[import-untyped]  # slow to import
-    except ImportError:
-        return Paired(found, None)
-    statistic = found.mean / (found.deviation / math.sqrt(len(differences)))
-    return Paired(found, float(2 * t.sf(abs(statistic), len(differences) - 1)))

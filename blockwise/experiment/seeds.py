@@ -1,11 +1,14 @@
-"""The same comparison under several seeds: mean and standard deviation of each regime's test accuracy."""
+"""The same comparison under several seeds: what each regime reaches, and which differences seeds tell."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from blockwise.experiment.result import Result
+from blockwise.experiment.result import RegimeResult, Result
+from blockwise.statistics.paired import Paired, compared
+from blockwise.statistics.shares import at_chance
+from blockwise.statistics.spread import Spread
+from blockwise.statistics.standing import Contestant, Standing, standing
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,10 @@ class OverSeeds:
     accuracies: tuple[float | None, ...]
     mean: float | None  # None: every training diverged
     deviation: float | None  # of a sample, divided by n - 1; None: fewer than two have an accuracy
+    interval: tuple[float, float] | None  # where the mean of all seeds lies at 95 %
+    diverged: int
+    at_chance: int  # that test images do not tell from guessing; they are in the mean
+    beside: Paired | None  # minus the first regime under the same seed; None for itself and where none is
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Seeds:
     seeds: tuple[int, ...]
     runs: tuple[str, ...]  # the folder of each, within that of all
     regimes: tuple[OverSeeds, ...]
+    standing: Standing | None  # of regimes that end with different bits; None: all trainings diverged
 
     def to_json(self) -> dict[str, Any]:
         """Plain objects."""
@@ -34,11 +42,33 @@ class Seeds:
 
 def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
     """Put together results of one configuration that differ in their seeds."""
-    rows = []
-    for same in zip(*(result.regimes for result in results), strict=True):
-        found = tuple(regime.test_accuracy for regime in same)
-        known = [accuracy for accuracy in found if accuracy is not None]
-        mean = statistics.fmean(known) if known else None
-        deviation = statistics.stdev(known) if len(known) > 1 else None
-        rows.append(OverSeeds(same[0].regime, same[0].trained_as, found, mean, deviation))
-    return Seeds(tuple(result.seed for result in results), tuple(runs), tuple(rows))
+    first, columns = results[0], list(zip(*(result.regimes for result in results), strict=True))
+    rows = tuple(_row(same, columns[0], first) for same in columns)
+    seeds = tuple(result.seed for result in results)
+    anew = [row for row in rows if not row.trained_as]
+    contestants = [_contestant(row, seeds, first.data.test) for row in anew]
+    return Seeds(seeds, tuple(runs), rows, standing(contestants))
+
+
+def _row(same: Sequence[RegimeResult], reference: Sequence[RegimeResult], first: Result) -> OverSeeds:
+    found = tuple(regime.test_accuracy for regime in same)
+    known = [accuracy for _, accuracy in _known(found, found)]
+    spread = Spread.of(known) if known else None
+    theirs = [other.test_accuracy for other in reference]
+    pairs = [(a, b) for a, b in zip(found, theirs, strict=True) if a is not None and b is not None]
+    guessing = sum(at_chance(a, first.data.test, first.model.num_classes) for a in known)
+    return OverSeeds(
+        same[0].regime, same[0].trained_as, found,
+        spread.mean if spread else None, spread.deviation if spread else None,
+        spread.interval if spread else None, len(found) - len(known), guessing,
+        compared(pairs) if pairs and same is not reference else None,
+    )  # fmt: skip
+
+
+def _contestant(row: OverSeeds, seeds: Sequence[int], images: int) -> Contestant:
+    errors = {seed: 1 - accuracy for seed, accuracy in _known(seeds, row.accuracies)}
+    return Contestant(row.regime, errors, images, row.diverged + row.at_chance)
+
+
+def _known(names: Sequence[Any], found: Sequence[float | None]) -> list[tuple[Any, float]]:
+    return [(name, value) for name, value in zip(names, found, strict=True) if value is not None]

@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from blockwise.report.console import make_console, print_report, render, show
     from blockwise.report.file_names import named
     from blockwise.report.files import write_all
-    from blockwise.report.integers import draw_integers, integer_table
+    from blockwise.report.integers import draw_integers, integer_standing, integer_table
     from blockwise.report.methods import methods_table
     from blockwise.report.pictures import timeline_images, timeline_svg_png
     from blockwise.report.precision import draw_precision, precision_table
-    from blockwise.report.qat import draw_qat, qat_table
+    from blockwise.report.precision_front import precision_means, precision_standings
+    from blockwise.report.qat import draw_qat, qat_standing, qat_table
     from blockwise.report.seeds import seeds_answer, seeds_report
     from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
@@ -30,14 +31,18 @@ __all__ = [
     "dumps",
     "headline",
     "integer_means",
+    "integer_standing",
     "integer_table",
     "known_to",
     "make_console",
     "methods_table",
     "named",
+    "precision_means",
+    "precision_standings",
     "precision_table",
     "print_report",
     "qat_means",
+    "qat_standing",
     "qat_table",
     "read",
     "render",
@@ -59,11 +64,12 @@ _HOMES = {
     "report.two_runs": ("difference",),
     "report.file_names": ("named",),
     "report.files": ("write_all",),
-    "report.integers": ("draw_integers", "integer_table"),
+    "report.integers": ("draw_integers", "integer_standing", "integer_table"),
     "report.methods": ("methods_table",),
     "report.pictures": ("timeline_images", "timeline_svg_png"),
     "report.precision": ("draw_precision", "precision_table"),
-    "report.qat": ("draw_qat", "qat_table"),
+    "report.precision_front": ("precision_means", "precision_standings"),
+    "report.qat": ("draw_qat", "qat_standing", "qat_table"),
     "report.uncertainty": ("known_to",),
     "report.verdict": ("answer", "divergence_sentences", "headline"),
     "report.web": ("to_html",),

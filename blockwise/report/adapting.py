@@ -8,16 +8,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from blockwise.adapt.result import REFERENCE, AdaptResult, Paired, Spread, WayRow
+from blockwise.adapt.result import REFERENCE, AdaptResult, WayRow
 from blockwise.report.console import footnote, labelled
+from blockwise.report.spreads import mean_words, p_words, points_words, standing_words
 from blockwise.report.text import kib
+from blockwise.statistics.paired import ALPHA
+from blockwise.statistics.spread import Spread
 from blockwise.system.files import atomic_write
 
 HEADINGS = (
     "way", "before", "after", "gain", "p", f"vs {REFERENCE}", "others", "KiB", "fits", "MMAC/step",
     "GMAC", "s", "samples",
 )  # fmt: skip
-ALPHA = 0.05
 
 
 def render(result: AdaptResult) -> RenderableType:
@@ -36,7 +38,7 @@ def render(result: AdaptResult) -> RenderableType:
 def cells(row: WayRow) -> list[str]:
     """One for each of :data:`HEADINGS`."""
     return [
-        row.way, mean_of(row.before), mean_of(row.after), points(row.gain), p_value(row.gain),
+        row.way, mean_of(row.before), mean_of(row.after), points_words(row.gain), p_words(row.gain),
         f"{100 * row.reference.difference.mean:+.1f}" if row.reference else "-", mean_of(row.others_after),
         kib(row.peak_bytes), "yes" if row.fits else "no",
         f"{row.macs_per_step / 1e6:,.2f}", f"{row.macs / 1e9:,.2f}",
@@ -51,24 +53,7 @@ def mean_of(spread: Spread | None) -> str:
 
 def percent(spread: Spread | None) -> str:
     """A mean with its deviation, in per cent."""
-    if spread is None:
-        return "diverged"
-    return f"{100 * spread.mean:.1f}%" + (f" ±{100 * spread.deviation:.1f}" if spread.deviation else "")
-
-
-def points(paired: Paired | None) -> str:
-    """A difference in points, with its deviation over people."""
-    if paired is None:
-        return "-"
-    found = paired.difference
-    return f"{100 * found.mean:+.1f}" + (f" ±{100 * found.deviation:.1f}" if found.deviation else "")
-
-
-def p_value(paired: Paired | None) -> str:
-    """Of the paired test."""
-    if paired is None or paired.p is None:
-        return "-"
-    return f"{paired.p:.3f}" if paired.p >= 0.001 else "<0.001"
+    return "diverged" if spread is None else mean_words(spread)
 
 
 def seconds(row: WayRow) -> str:
@@ -97,6 +82,7 @@ def facts(result: AdaptResult) -> dict[str, str]:
         "Split": said["split"],
         "Adapting": said["adapting"],
         "Verdict": verdict(result),
+        **({"Ranking": ranking} if (ranking := standing_words(result.standing)) else {}),
     }
 
 
@@ -116,17 +102,24 @@ def verdict(result: AdaptResult) -> str:
     others = f"; the others {'lose' if forgot > 0 else 'gain'} {abs(100 * forgot):.1f}"
     helping = [row for row in able if row.gain is not None and row.gain.difference.mean > 0]
     least = min(helping, key=lambda row: row.peak_bytes)
-    lean = "" if least is best else f"; with the least RAM that helps {least.way}, {points(least.gain)}"
-    return f"{best.way} gains most of those that fit: {gain:+.1f} points{chance}{others}{lean}"
+    lean = "" if least is best else f"; with the least RAM that helps {least.way}, {points_words(least.gain)}"
+    return f"{best.way} gains most of those that fit: {gain:+.1f} points{chance}{_ties(result)}{others}{lean}"
+
+
+def _ties(result: AdaptResult) -> str:
+    found = result.standing
+    if found is None or not found.ties:
+        return ""
+    return f"; {len(found.ties)} of {len(found.rivals)} others tie with it"
 
 
 def notes(result: AdaptResult) -> tuple[str, ...]:
     """What the columns are."""
     return (
         "Accuracies on test samples of the person held out, before and after adapting; mean and standard "
-        f"deviation over n = {len(result.people)} people. p: paired t-test of the gain. vs {REFERENCE}: "
-        "after, beside backpropagation, person by person. others after: people who were neither trained on "
-        f"nor held out, {percent(_first(result))} before.",
+        f"deviation over n = {len(result.people)} people. p: paired t-test of the gain, from three people "
+        f"on. vs {REFERENCE}: after, beside backpropagation, person by person. others after: people who were "
+        f"neither trained on nor held out, {percent(_first(result))} before.",
         "KiB: the peak of a step in RAM. samples: passed until the accuracy stays within "
         f"{100 * result.conditions['margin']:g} points of the last. GMAC and s: multiply-accumulates and "
         "seconds of the whole adaptation; seconds are estimates, of the instructions of the firmware's "

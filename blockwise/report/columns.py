@@ -7,7 +7,7 @@ from blockwise.experiment.result import DeviceInfo, RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import ABSENT, DIVERGED, fits_words, kib, percent, times
 from blockwise.report.times import has_times, step_words
-from blockwise.report.uncertainty import wilson
+from blockwise.statistics.shares import wilson
 from devices.program.regimes import PLAIN
 
 Cell = Callable[[RegimeResult], str]

@@ -1,12 +1,12 @@
 """Means over seeds in figures: how far each may be off, and of how many runs it is."""
 
 from collections.abc import Iterable, Sequence
-from statistics import mean, stdev
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from blockwise.report.uncertainty import wilson
+from blockwise.statistics.shares import wilson
+from blockwise.statistics.spread import Spread
 
 BARS = "bars: standard deviation over seeds or, where n = 1, the test images' 95 % interval"
 CAP_POINTS, WIDTH_POINTS = 2.0, 0.8
@@ -17,8 +17,9 @@ def bar(errors: Sequence[float], images: int) -> tuple[float, float]:
 
     The standard deviation over seeds; of one run the 95 % score interval, which knows of no other seeds.
     """
-    if len(errors) > 1:
-        return (stdev(errors),) * 2
+    deviation = Spread.of(errors).deviation
+    if deviation is not None:
+        return deviation, deviation
     low, high = wilson(errors[0], images)
     return errors[0] - low, high - errors[0]
 
@@ -32,7 +33,7 @@ def draw_bars(
         if len(found) > 1 or count:
             below, above = (100 * reach for reach in bar(found, count))
             axes.errorbar(
-                [place], [100 * mean(found)], yerr=[[below], [above]], fmt="none", ecolor=colour,
+                [place], [100 * Spread.of(found).mean], yerr=[[below], [above]], fmt="none", ecolor=colour,
                 elinewidth=WIDTH_POINTS, capsize=CAP_POINTS, alpha=0.6, zorder=1,
             )  # fmt: skip
 

@@ -12,9 +12,10 @@ from rich.text import Text
 from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
-from blockwise.report.qat import error_words
 from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.spreads import error_words, standing_words
 from blockwise.report.text import ABSENT
+from blockwise.statistics.standing import standing
 from devices.boards import profile
 from devices.boards.profile import KIB
 
@@ -51,16 +52,21 @@ def integer_rows(summaries: Iterable[Summary]) -> list[tuple[str, ...]]:
 def _cells(pair: dict[bool, Summary]) -> tuple[str, ...]:
     first = next(iter(pair.values()))
     both = [pair.get(local) for local in (False, True)]
-    counts = dict.fromkeys(str(len(s.errors)) for s in both if s)
+    counts = dict.fromkeys(str(s.over_seeds.runs) for s in both if s)
     return (
         first.method,
         f"W{first.weight_bits}A{first.activation_bits}",
         f"{first.stored_bits:.2f}",
         " / ".join(counts),
-        *(error_words(s) if s else ABSENT for s in both),
+        *(error_words(s.over_seeds) if s else ABSENT for s in both),
         *(f"{s.peak_kib:,.0f}" if s else ABSENT for s in both),
         *(f"{s.peak_kib_of_one:,.0f}" if s else ABSENT for s in both),
     )
+
+
+def integer_standing(summaries: Iterable[Summary]) -> str:
+    """Which numbers and regime have the lowest error, and which tie with them."""
+    return standing_words(standing([s.over_seeds.contestant(f"{s.method} {s.regime}") for s in summaries]))
 
 
 def draw_integers(
@@ -79,7 +85,9 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
         own = [s for s in summaries if (s.head is not None) == local and s.errors]
         peaks, errors = [s.peak_kib_of_one for s in own], [100 * s.error for s in own]
         drawn = axes.scatter(peaks, errors, marker=marker, s=26, label=name)
-        draw_bars(axes, peaks, [s.errors for s in own], [s.test_images for s in own], drawn.get_facecolor())
+        draw_bars(
+            axes, peaks, [s.errors for s in own], [s.over_seeds.images for s in own], drawn.get_facecolor()
+        )
         names = [beside(s.method, len(s.errors), counts) for s in own]
         named[local] = [Named(*p) for p in zip(peaks, errors, names, strict=True)]
     board = profile.load(rows[0]["board"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
@@ -15,7 +13,10 @@ from rich.text import Text
 from blockwise.report.error_bars import BARS, draw_bars
 from blockwise.report.figures import save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
-from blockwise.report.text import ABSENT, DIVERGED
+from blockwise.report.spreads import error_words
+from blockwise.report.text import ABSENT
+from blockwise.statistics.spread import Spread
+from blockwise.studies.precision_front import Place, places
 
 if TYPE_CHECKING:
     from blockwise.studies.precision import Point
@@ -29,7 +30,7 @@ Rows = Sequence[dict[str, Any]]
 def precision_table(points: Iterable[Point], rows: Rows) -> Ruled:
     """Width and mean test error, a row per bit width, a column per compression."""
     points = tuple(points)
-    errors, places = _errors(rows), {_place(row) for row in rows}
+    found = {(place.compression, place.bits): place for place in places(rows)}
     compressions = sorted({point.compression for point in points})
     widths = {(point.compression, point.bits): point.width for point in points}
     table = ruled_table()
@@ -38,30 +39,23 @@ def precision_table(points: Iterable[Point], rows: Rows) -> Ruled:
         table.add_column(Text(f"M0/{compression}: width, error", style="bold"), justify="right")
     for bits in sorted({point.bits for point in points}):
         keys = [(compression, bits) for compression in compressions]
-        cells = (_cell(widths[key], errors.get(key, []), recorded=key in places) for key in keys)
-        table.add_row(str(bits), *cells)
+        table.add_row(str(bits), *(f"{widths[key]}, {_error(found.get(key))}" for key in keys))
     return Ruled(table)
 
 
-def _cell(width: int, errors: list[float], *, recorded: bool) -> str:
-    return f"{width}, {mean(errors):.1%}" if errors else f"{width}, {DIVERGED if recorded else ABSENT}"
-
-
-def _place(row: dict[str, Any]) -> tuple[int, int]:
-    return row["compression"], row["bits"]
-
-
-def _errors(rows: Rows) -> dict[tuple[int, int], list[float]]:
-    found: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for row in rows:
-        if row["test_error"] is not None:  # it did not diverge
-            found[_place(row)].append(row["test_error"])
-    return found
+def _error(place: Place | None) -> str:
+    return ABSENT if place is None else error_words(place.over_seeds)
 
 
 def draw_precision(rows: Rows, stem: Path) -> tuple[Path, Path]:
     """Draw the recorded runs to ``stem``.svg and ``stem``.png; returns the two paths."""
     return save_figure(lambda: _figure(rows), stem)
+
+
+def _errors(rows: Rows) -> dict[tuple[int, int], list[float]]:
+    """Of the places that have any: what diverged has none."""
+    found = {(place.compression, place.bits): list(place.over_seeds.values) for place in places(rows)}
+    return {key: errors for key, errors in found.items() if errors}
 
 
 def _figure(rows: Rows) -> Figure:
@@ -89,7 +83,7 @@ def _curve(
 ) -> None:
     """Means over seeds, the lowest of the budget ringed; each seed beside its mean."""
     curve = sorted((bits, values) for (c, bits), values in errors.items() if c == compression)
-    means = [100 * mean(values) for _, values in curve]
+    means = [100 * Spread.of(values).mean for _, values in curve]
     (line,) = axes.plot([b for b, _ in curve], means, marker=marker, label=f"M0/{compression}")
     lowest = min(range(len(curve)), key=means.__getitem__)
     colour = line.get_color()

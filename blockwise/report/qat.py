@@ -13,7 +13,9 @@ from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
+from blockwise.report.spreads import error_words, interval_words, standing_words
 from blockwise.report.text import ABSENT, DIVERGED
+from blockwise.statistics.standing import standing
 from blockwise.studies.summary import Summary, summaries
 from devices.program.accountings import FLOAT_BITS
 from devices.program.regimes import find
@@ -21,37 +23,40 @@ from devices.program.regimes import find
 SIZE_IN = (8.0, 6.6)
 MARKERS = "osD^vP*X"
 
+INTERVAL = "mean, 95 %"
+"""Not on the terminal, which has no room for it: the page and documents have."""
 HEADINGS = (
-    "method", "bits", "skip", "regime", "head, cut", "test error", "n", "reference", "bits stored",
-    "peak KiB", "batch 1", "host MiB", "time",
+    "method", "bits", "skip", "regime", "head, cut", "test error", INTERVAL, "n", "reference",
+    "bits stored", "peak KiB", "batch 1", "host MiB", "time",
 )  # fmt: skip
 
 
 def qat_table(summaries: Sequence[Summary]) -> Ruled:
     """A row per method, regime, head and cut, the lowest test error first."""
-    table = ruled_table()
-    for heading in HEADINGS:
+    table, shown = ruled_table(), [i for i, heading in enumerate(HEADINGS) if heading != INTERVAL]
+    for heading in (HEADINGS[i] for i in shown):
         left = heading in ("method", "skip", "regime", "head, cut")
         narrowest = len(DIVERGED) if heading == "test error" else None
         table.add_column(
             Text(heading, style="bold"), justify="left" if left else "right", min_width=narrowest
         )
     for summary in summaries:
-        table.add_row(*cells(summary))
+        row = cells(summary)
+        table.add_row(*(row[i] for i in shown))
     return Ruled(table)
 
 
 def cells(summary: Summary) -> tuple[str, ...]:
     """The row's cells, in the order of the headings."""
-    methods = dict.fromkeys((summary.method, summary.activation_method))
     return (
-        " / ".join(methods),
+        _methods(summary),
         f"W{summary.weight_bits}A{summary.activation_bits}",
         ABSENT if summary.activation_bits == FLOAT_BITS else summary.residual,
         summary.regime,
         f"{summary.head}, {summary.blocks}" if summary.head else ABSENT,
-        error_words(summary),
-        str(len(summary.errors)),
+        error_words(summary.over_seeds),
+        ABSENT if (spread := summary.over_seeds.spread) is None else interval_words(spread),
+        str(summary.over_seeds.runs),
         ABSENT if summary.reference is None else f"{100 * summary.reference:g}%",
         f"{summary.stored_bits:.2f}",
         f"{summary.peak_kib:,.0f}",
@@ -61,13 +66,19 @@ def cells(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def error_words(summary: Summary) -> str:
-    """Mean and deviation of the test error, and how many runs have none: 12.1 ± 0.3%, 1 diverged."""
-    if not summary.errors:
-        return DIVERGED
-    spread = "" if summary.deviation is None else f" ± {100 * summary.deviation:.1f}"
-    lost = f", {summary.diverged} {DIVERGED}" if summary.diverged else ""
-    return f"{100 * summary.error:.1f}{spread}%{lost}"
+def qat_standing(summaries: Sequence[Summary]) -> str:
+    """Which row has the lowest error, and which tie with it."""
+    return standing_words(standing([summary.over_seeds.contestant(_named(summary)) for summary in summaries]))
+
+
+def _named(summary: Summary) -> str:
+    """A row told from all others."""
+    place = (
+        [] if find(summary.regime).plain else [summary.regime, *filter(None, [summary.head, summary.blocks])]
+    )
+    return " ".join(
+        [_methods(summary), f"W{summary.weight_bits}A{summary.activation_bits}", *_skips(summary), *place]
+    )
 
 
 def draw_qat(rows: Sequence[dict[str, Any]], stem: Path) -> tuple[Path, Path]:
@@ -85,7 +96,9 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
         own = [summary for summary in shown if summary.regime == regime]
         stored, errors = [s.stored_bits for s in own], [100 * s.error for s in own]
         drawn = axes.scatter(stored, errors, marker=marker, s=22, label=regime)
-        draw_bars(axes, stored, [s.errors for s in own], [s.test_images for s in own], drawn.get_facecolor())
+        draw_bars(
+            axes, stored, [s.errors for s in own], [s.over_seeds.images for s in own], drawn.get_facecolor()
+        )
         names = [beside(_name(s), len(s.errors), counts) for s in own]
         named[find(regime).plain] += [Named(*p) for p in zip(stored, errors, names, strict=True)]
     axes.set_xscale("log", base=2)
@@ -103,10 +116,16 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _name(summary: Summary) -> str:
-    methods = " / ".join(dict.fromkeys((summary.method, summary.activation_method)))
     head = [summary.head] if summary.head else []
-    skips = ["float skip"] if summary.residual == "float" else []
-    return ", ".join([methods, *head, *skips])
+    return ", ".join([_methods(summary), *head, *_skips(summary)])
+
+
+def _methods(summary: Summary) -> str:
+    return " / ".join(dict.fromkeys((summary.method, summary.activation_method)))
+
+
+def _skips(summary: Summary) -> list[str]:
+    return ["float skip"] if summary.residual == "float" else []
 
 
 def _conditions(rows: Sequence[dict[str, Any]]) -> str:

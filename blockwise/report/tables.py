@@ -25,7 +25,7 @@ from blockwise.report.text import (
     size,
     times,
 )
-from blockwise.report.uncertainty import wilson
+from blockwise.statistics.shares import wilson
 from blockwise.training.outcome import Host, Training
 from devices.program.integer import FORMS
 from devices.program.regimes import PLAIN, find

@@ -8,6 +8,7 @@ from devices.program.categories import CATEGORIES, NORM_AND_QUANTIZER
 KIB = 1024
 ABSENT = "-"
 DIVERGED = "diverged"
+AT_CHANCE = "at chance"
 
 _SHORT_CATEGORIES = {NORM_AND_QUANTIZER: "norm, quantizers"}
 """Only where the full name would cost a column of figures its place at 80 columns."""

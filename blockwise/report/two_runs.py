@@ -11,7 +11,7 @@ from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.columns import accuracy_words, epochs, total_work, verdict
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, KIB, kib, ordered_categories, percent
-from blockwise.report.uncertainty import apart
+from blockwise.statistics.shares import apart
 
 RUNS = ("first", "second")
 

@@ -3,7 +3,7 @@
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import interval, join, percent, ram_words, size, times
-from blockwise.report.uncertainty import apart, wilson
+from blockwise.statistics.shares import apart, wilson
 from blockwise.training.outcome import Divergence, Training
 from devices.program.regimes import PLAIN
 
@@ -37,7 +37,7 @@ def accuracy_sentence(result: Result, *, alone: bool = True) -> str:
     """The most accurate of the regimes that fit, those that are better, and those that tie with it.
 
     It is called best only where its interval is apart from that of every other regime that ends with other
-    bits (:func:`~blockwise.report.uncertainty.apart`). ``alone``, no table beside it has the intervals.
+    bits (:func:`~blockwise.statistics.shares.apart`). ``alone``, no table beside it has the intervals.
     Empty in a dry run.
     """
     chosen = result.choice

@@ -209,6 +209,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "data": data_name or images.name,
         "in_shape": images.in_shape,
         "images": [len(images.train), len(images.validation), len(images.test)],
+        "classes": len(images.classes),
         "seconds": round(training.seconds, 1),
         "environment": environment(prepared.accelerator),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import product
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
@@ -28,7 +29,7 @@ def family(model: str, source: str, protocol: PrecisionProtocol) -> ScalableMode
 def jobs(
     points: Iterable[Point], model: str, source: str, protocol: PrecisionProtocol, accelerator: str
 ) -> tuple[Job, ...]:
-    """Every point under every seed."""
+    """Every point under every seed, seed by seed, so that a figure of one stands before the next begins."""
     return tuple(
         Job(
             "precision",
@@ -36,8 +37,7 @@ def jobs(
             _config(point, model, source, protocol, seed, accelerator),
             asdict(point),
         )
-        for point in points
-        for seed in protocol.seeds
+        for seed, point in product(protocol.seeds, points)
     )
 
 

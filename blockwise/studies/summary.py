@@ -4,9 +4,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
+from blockwise.studies.errors import Errors, errors_of
 from blockwise.studies.records import ended
 from devices.program.regimes import find
 
@@ -23,25 +24,30 @@ class Summary:
     regime: str
     head: str | None
     blocks: str | None
-    errors: tuple[float, ...]  # of the runs that did not diverge
+    over_seeds: Errors
     stored_bits: float  # per weight, with what decodes them
     peak_kib: float  # on the board, at the batch size of the training
     peak_kib_of_one: float  # at batch size 1
     host_mib: float
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
-    diverged: int = 0  # runs that have no error
-    test_images: int = 0  # behind each error; 0 where older lines do not tell
+
+    @property
+    def errors(self) -> tuple[float, ...]:
+        """Of the runs that did not diverge."""
+        return self.over_seeds.values
 
     @property
     def error(self) -> float:
         """Mean test error; infinite where all runs diverged."""
-        return mean(self.errors) if self.errors else math.inf
+        spread = self.over_seeds.spread
+        return spread.mean if spread else math.inf
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation of the test error over seeds; None for one seed."""
-        return stdev(self.errors) if len(self.errors) > 1 else None
+        spread = self.over_seeds.spread
+        return spread.deviation if spread else None
 
 
 PLACE = ("regime", "head", "blocks")
@@ -83,9 +89,7 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         regime,
         head,
         blocks,
-        errors=tuple(row["test_error"] for row in trained),
-        diverged=len(group) - len(trained),
-        test_images=first.get("images", (0, 0, 0))[2],
+        over_seeds=errors_of(group),
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],

@@ -70,7 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     rows = recorded(jobs, path, options.data_name)
     if rows:
         found = summaries(rows)
-        report.make_console().print(report.integer_table(found), report.known_to(rows))
+        notes = (report.integer_standing(found), report.known_to(rows))
+        report.make_console().print(report.integer_table(found), *filter(None, notes), sep="\n")
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.integer_means(found)
             files = report.draw_integers(rows, found, stem)

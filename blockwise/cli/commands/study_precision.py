@@ -8,7 +8,7 @@ from tyro.conf import arg
 
 from blockwise import models, report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import TrainingStudy, train_missing
+from blockwise.cli.commands.studying import SAME, TrainingStudy, recorded, train_missing
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
 from blockwise.system.exit_codes import FITS
@@ -21,7 +21,9 @@ DESCRIPTION = (
 )
 
 
-FIGURES = ("key", "compression", "bits", "test_error", "seed", "model", "data", "in_shape", "epochs")
+ALIKE = tuple(name for name in SAME if name != "width")
+"""Conditions that all points share: their widths are what the study looks for."""
+FIGURES = (*ALIKE, "key", "compression", "bits", "test_error", "seed", "data", "in_shape", "regime")
 """What the figure needs of every line."""
 
 
@@ -57,11 +59,12 @@ def run(arguments: Sequence[str]) -> int:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
-    report.make_console().print(report.precision_table(points, rows), report.known_to(rows))
+    notes = (*report.precision_standings(rows), report.known_to(rows))
+    report.make_console().print(report.precision_table(points, rows), *filter(None, notes), sep="\n")
     if rows and not options.dry_run:
-        every, stem = records.read(path), path.with_suffix("")
-        files = report.draw_precision(every, stem)
-        print(*files, report.write_study("Bits in a fixed memory", every, stem), sep="\n")
+        every, stem = recorded(jobs, path, options.data_name, ALIKE), path.with_suffix("")
+        means, files = report.precision_means(every), report.draw_precision(every, stem)
+        print(*files, report.write_study("Bits in a fixed memory", every, stem, *means), sep="\n")
     return FITS
 
 

@@ -93,9 +93,11 @@ def run(arguments: Sequence[str]) -> int:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:
-        report.make_console().print(report.qat_table(qat.summaries(rows)), report.known_to(rows))
+        found = qat.summaries(rows)
+        notes = (report.qat_standing(found), report.known_to(rows))
+        report.make_console().print(report.qat_table(found), *filter(None, notes), sep="\n")
         if not options.dry_run:
-            stem, means = path.with_suffix(""), report.qat_means(qat.summaries(rows))
+            stem, means = path.with_suffix(""), report.qat_means(found)
             files = report.draw_qat(rows, stem)
             print(*files, report.write_study("Quantization methods", rows, stem, means), sep="\n")
     return FITS

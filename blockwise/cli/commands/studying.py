@@ -110,16 +110,18 @@ def _ended(row: dict[str, Any]) -> str:
     return f"diverged in epoch {found['epoch']}" + (f", block {found['block']}" if found["block"] else "")
 
 
-def recorded(jobs: Sequence[Job], path: Path, data_name: str = "") -> list[dict[str, Any]]:
+def recorded(
+    jobs: Sequence[Job], path: Path, data_name: str = "", alike: Sequence[str] = SAME
+) -> list[dict[str, Any]]:
     """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs.
 
-    Which data that are is known from the lines of ``jobs`` themselves, else by name. Runs of an earlier
-    revision of the training stand in none.
+    The conditions ``alike`` are those of the first job. Which data that are is known from the lines of
+    ``jobs`` themselves, else by name. Runs of an earlier revision of the training stand in none.
     """
     if not jobs:
         return []
     rows, first, keys = read(path), jobs[0], {job.key for job in jobs}
-    same = {name: first.conditions[name] for name in SAME}
+    same = {name: first.conditions[name] for name in alike}
     names = {row["data"] for row in rows if row["key"] in keys} or {data_name or first.images.name}
     return [
         row

@@ -16,7 +16,7 @@ from blockwise.report.text import (
     times,
 )
 from blockwise.report.trainability import obstacles
-from blockwise.report.uncertainty import wilson
+from blockwise.statistics.shares import wilson
 from devices.program.regimes import PLAIN, REGIMES
 
 MOSTLY = 2

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from blockwise.report import integers, qat
+from blockwise.report.spreads import MEANS
 from blockwise.report.text import ABSENT, DIVERGED, shape
 from blockwise.report.uncertainty import known_to
 from blockwise.report.web import palette
@@ -41,35 +42,38 @@ CONDITIONS = (
 """Of a run: what all of them have in common is told once."""
 
 
-def study_page(title: str, rows: Rows, svg: str, summary: Grid | None = None) -> str:
-    """One file that loads nothing. ``summary`` has means over seeds, ``svg`` is the study's figure."""
+def study_page(title: str, rows: Rows, svg: str, *means: Grid) -> str:
+    """One file that loads nothing. ``means`` are those over seeds, ``svg`` is the study's figure."""
     return environment().get_template("study.html").render(
         title=f"Blockwise: {title}", heading=title, conditions=conditions(rows), known=known_to(rows),
-        figure=Markup(inline(svg)), summary=summary, runs=runs(rows), losses=losses(rows),
+        figure=Markup(inline(svg)), means=means, runs=runs(rows), losses=losses(rows),
         colours=Markup(palette.css()), style=asset("style.css"), library=asset(LIBRARY),
         script=Markup("\n".join(map(asset, SCRIPTS))), data=packed({"curves": curves(rows)}),
     )  # fmt: skip
 
 
-def write_study(title: str, rows: Rows, stem: Path, summary: Grid | None = None) -> Path:
+def write_study(title: str, rows: Rows, stem: Path, *means: Grid) -> Path:
     """Write the page beside the figure ``stem``.svg as ``stem``.html; returns it. Raises WriteError."""
     path = stem.with_suffix(".html")
-    atomic_write(path, study_page(title, rows, stem.with_suffix(".svg").read_text("utf-8"), summary))
+    atomic_write(path, study_page(title, rows, stem.with_suffix(".svg").read_text("utf-8"), *means))
     return path
 
 
-def qat_means(summaries: Iterable[Summary]) -> Grid:
+def qat_means(summaries: Sequence[Summary]) -> Grid:
     """Means over seeds, as the console has them."""
-    return _means(qat.HEADINGS, map(qat.cells, summaries), qat.HEADINGS.index("test error"))
+    figures = qat.HEADINGS.index("test error")
+    return _means(qat.HEADINGS, map(qat.cells, summaries), figures, qat.qat_standing(summaries))
 
 
-def integer_means(summaries: Iterable[Summary]) -> Grid:
+def integer_means(summaries: Sequence[Summary]) -> Grid:
     """The same of the study of integers."""
-    return _means(integers.HEADINGS, integers.integer_rows(summaries), integers.HEADINGS.index("bits stored"))
+    head, rows = integers.HEADINGS, integers.integer_rows(summaries)
+    return _means(head, rows, head.index("bits stored"), integers.integer_standing(summaries))
 
 
-def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int) -> Grid:
-    return Grid("Means over seeds", head, tuple(rows), figures, sortable=True)
+def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int, best: str) -> Grid:
+    notes = tuple(filter(None, (MEANS, best)))
+    return Grid("Means over seeds", head, tuple(rows), figures, sortable=True, notes=notes)
 
 
 def inline(svg: str) -> str:

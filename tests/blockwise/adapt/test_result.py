@@ -1,9 +1,10 @@
 """What trials say together: means over people, paired differences, samples needed."""
 
 import pytest
-from scipy.stats import ttest_rel  # type: ignore[import-untyped]
 
-from blockwise.adapt.result import Spread, compared, needed, rows_of
+from blockwise.adapt.result import AdaptResult, needed, rows_of
+from blockwise.report.adapting import facts, verdict
+from blockwise.statistics.spread import Spread
 
 
 def record(way: str, person: str, before: float, after: float | None, **other: object) -> dict[str, object]:
@@ -14,15 +15,6 @@ def record(way: str, person: str, before: float, after: float | None, **other: o
         "step_seconds": 0.5, "time_basis": "products", "network": "cnn1d, width 8",
     }  # fmt: skip
     return {**common, **other}
-
-
-def test_the_paired_test_is_students_as_scipy_has_it():
-    pairs = [(0.9, 0.8), (0.95, 0.85), (0.7, 0.72), (0.99, 0.9)]
-    found = compared(pairs)
-    assert found.p == pytest.approx(ttest_rel(*zip(*pairs, strict=True)).pvalue)
-    assert found.difference.mean == pytest.approx(0.0675)
-    assert compared(pairs[:1]).p is None
-    assert compared([(1.0, 0.5), (0.75, 0.25)]).p is None  # equal differences have no test
 
 
 @pytest.mark.parametrize(
@@ -43,11 +35,32 @@ def test_a_way_is_told_over_those_who_did_not_diverge_beside_backpropagation_per
         record("local", "1", 0.5, 0.8), record("local", "2", 0.6, None, fits=False, peak_bytes=2000),
     ])  # fmt: skip
     bp, local = rows
-    assert bp.after == Spread(pytest.approx(0.85), pytest.approx(0.0707, abs=1e-4))
+    assert bp.after == Spread(pytest.approx(0.85), pytest.approx(0.0707, abs=1e-4), 2)
     assert bp.reference is None
     assert (bp.seconds, bp.time_basis) == (20.0, "products")
     assert bp.forgetting is not None and bp.forgetting.difference.mean == pytest.approx(0.1)
     assert (local.people, local.diverged, local.fits, local.peak_bytes) == (2, 1, False, 2000)
-    assert local.after == Spread(0.8, None)
+    assert local.after == Spread(0.8, None, 1)
     assert local.reference is not None and local.reference.difference.mean == pytest.approx(-0.1)
     assert rows_of([record("zo", "1", 0.5, None)])[0].after is None
+
+
+def told(**accuracies: tuple[float, ...]) -> AdaptResult:
+    """Ways with what three people reach after."""
+    records = [
+        record(way, str(person), 0.5, after)
+        for way, found in accuracies.items()
+        for person, after in enumerate(found)
+    ]
+    said = {"board": "", "precision": "", "split": "", "adapting": "", "margin": 0.02}
+    return AdaptResult(rows_of(records), ("0", "1", "2"), said)
+
+
+def test_the_most_accurate_way_is_the_best_only_where_people_tell_it_from_all_others():
+    close = told(bp=(0.9, 0.8, 0.7), local=(0.88, 0.83, 0.6), zo=(0.5, 0.4, 0.32))
+    assert close.standing is not None
+    assert (close.standing.leader, close.standing.ties) == ("bp", ("local",))
+    assert "; 1 of 2 others tie with it;" in verdict(close)
+    assert facts(close)["Ranking"].startswith("bp has the lowest error; a tie with it: local (paired t-tests")
+    clear = told(bp=(0.9, 0.8, 0.7), zo=(0.5, 0.4, 0.32))
+    assert "tie" not in verdict(clear) and "bp is the best of 2" in facts(clear)["Ranking"]
