@@ -99,7 +99,7 @@ class Anatomy:
         """The head of any map of this shape, reading IMAGES in place of it."""
         chain = self.chain
         _, _, width = self.head.partition(":")
-        with shapes_alone(int(width) if width.isdecimal() else 0):
+        with shapes_alone(int(width) if width.isdecimal() else 0, *shape):
             made = (
                 heads.OutputHead()
                 if last

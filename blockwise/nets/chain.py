@@ -65,17 +65,18 @@ class Chain(nn.Module):
         return describe(self, blocks, head, step)
 
     def unit_shapes(self, *, before_pool: bool = False) -> tuple[tuple[int, ...], ...]:
-        """Output shape of each unit without the batch, found on meta tensors (nothing is computed).
+        """Output shape of each unit without the batch, of one black image.
 
-        With ``before_pool`` that of its activation: see :mod:`blockwise.heads.place`.
+        With ``before_pool`` that of its activation: see :mod:`blockwise.heads.place`. On meta tensors
+        nothing would be computed, but PyTorch loads a compiler for them, which takes longer.
         """
-        twin = copy.deepcopy(self.units).to("meta").eval()
-        x = torch.empty(1, *self.in_shape, device="meta")
+        x = torch.zeros(1, *self.in_shape, device=next(self.parameters()).device)
         shapes = []
-        for unit in twin.values():
-            front, behind = split(unit)
-            h = front(x)
-            x = behind(h)
+        for unit in self.units.values():
+            front, behind = split(copy.deepcopy(unit).eval())
+            with torch.no_grad():
+                h = front(x)
+                x = behind(h)
             shapes.append(tuple((h if before_pool else x).shape[1:]))
         return tuple(shapes)
 

@@ -36,7 +36,7 @@ from devices.program.kernels.machine import FloatMachine
 from devices.program.operation import Stored
 from devices.program.regimes.builder import quantized
 
-FLAGS = ("-std=gnu99", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
+FLAGS = ("-std=gnu99", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
          "-Wextra", "-Werror")  # fmt: skip
 RATE = 0.05
 

@@ -12,11 +12,15 @@ ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def default_run(tmp_path_factory):
-    """``python run.py --device stm32 --json``: the finished process and the folder of its run."""
+@pytest.fixture(scope="module", params=[pytest.param((), marks=pytest.mark.long), ("--epochs", "3")], ids=str)
+def default_run(request, tmp_path_factory):
+    """``python run.py --device stm32 --json``: the finished process and the folder of its run.
+
+    It is long as it is; of 3 epochs instead of 5 it takes half the time.
+    """
     out = tmp_path_factory.mktemp("default") / "run"
     command = [sys.executable, str(ROOT / "run.py"), "--device", "stm32", "--json", "--out", str(out)]
+    command += request.param
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the other core is for the other tests
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment), out
 

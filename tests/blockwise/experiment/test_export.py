@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from tiers import quick
+from tiers import quick, tiered
 from waves import save, waves
 
 from blockwise.cli import main as cli
@@ -74,9 +74,11 @@ def test_the_file_alone_predicts_as_well_as_the_run_tested(run, regime):
     assert torch.allclose(images.normalize(images.train.images[:1]).double(), by_hand, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "method", quick(["ptq-mse", "lq-net", "twn", "inq", "apot", "uniq", "log2"], "ptq-mse", "twn")
-)
+EXPORTED = ("ptq-mse", "lq-net", "twn", "inq", "apot", "uniq", "log2")
+"""Methods whose weights are stored in ways of their own."""
+
+
+@pytest.mark.parametrize("method", tiered(EXPORTED, ("ptq-mse", "twn"), ("lq-net", "inq", "log2")))
 def test_files_of_other_methods_predict_as_well_as_the_run_tested(method, tmp_path, capsys):
     arguments = [*RUN, "--regimes", "bp", "--method", method, "--out", str(tmp_path / "run")]
     if method == "inq":

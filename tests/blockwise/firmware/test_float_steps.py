@@ -6,7 +6,7 @@ import pytest
 import torch
 from float_firmware import compare, predictions
 from one_step import MEAN, OneStep, normalize
-from tiers import quick
+from tiers import quick, shown
 from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, ReLU6, Sequential
 from torch.nn.functional import conv2d
 
@@ -139,7 +139,7 @@ def test_so_it_is_of_other_bits(widths, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mlp", "vgg8b", "plain6"])
+@pytest.mark.parametrize("model", shown(["mlp", "vgg8b", "plain6"], "mlp", "plain6"))
 def test_so_it_is_of_other_networks_and_of_images_in_colour(model, tmp_path):
     """Sides are odd; flattened images and maps are read as they lie."""
     settings = {"in_shape": (3, 9, 14), "head": "pred", "norm": "batch"}
@@ -148,7 +148,7 @@ def test_so_it_is_of_other_networks_and_of_images_in_colour(model, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("regime", shown(REGIMES, "local-resident"))
 def test_so_it_is_where_skip_paths_hold_floats(regime, tmp_path):
     check(tmp_path, regime=regime, model="resnet8", method="lsq", residual="float", head="gap")
 

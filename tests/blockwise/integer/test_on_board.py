@@ -1,8 +1,10 @@
 """Integer regimes executed on bytes end with the bits of the simulation."""
 
+import itertools
+
 import pytest
 from integer_steps import IntegerSteps
-from tiers import quick
+from tiers import tiered
 
 from blockwise.training.options import Perturbation
 from devices.program.ledger import Ledger
@@ -11,8 +13,20 @@ from devices.program.regimes import INTEGER_REGIMES
 pytestmark = pytest.mark.floats  # the float network from which an integer one is made
 
 
-@pytest.mark.parametrize("twice", [False, True], ids=["buffered", "twice"])
-@pytest.mark.parametrize("regime", quick(INTEGER_REGIMES, "niti", "niti4-jump-local"))
+QUICK = {"niti", "niti4-jump-local"}
+"""Of these both ways of requantizing are quick, and of those below neither is long."""
+BOTH = QUICK | {"niti4", "niti-zo"}
+
+
+@pytest.mark.parametrize(
+    ("regime", "twice"),
+    tiered(
+        itertools.product(INTEGER_REGIMES, (False, True)),
+        list(itertools.product(QUICK, (False, True))),
+        [(name, twice) for name in INTEGER_REGIMES for twice in (False, True) if twice or name in BOTH],
+        spread=True,
+    ),
+)
 def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice, integers_only):
     for model in ("plain4", "cnn"):
         for batch in (1, 4):

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 from inner import inner
-from tiers import quick
+from tiers import VARIED, quick, tiered
 from torch.nn import functional as F
 
 from blockwise import heads, models, quant
@@ -26,7 +26,7 @@ NETWORKS = ["resnet20", "vgg8b", "mlp", "cnn"]
 every_head = pytest.mark.parametrize("head", heads.CATALOGUE)
 every_regime = pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.name)
 every_network = pytest.mark.parametrize("name", NETWORKS)
-every_method = pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "twn"))
+every_method = pytest.mark.parametrize("method", tiered(quant.METHODS, ("lsq", "twn"), VARIED))
 
 
 def build(name: str, head: str = "gap", method: str = "fp32", blocks: str = "stages") -> BlockNet:

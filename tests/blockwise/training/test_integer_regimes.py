@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiers import quick
+from tiers import quick, shown, tiered
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from blockwise import models
@@ -144,7 +144,9 @@ def test_globally_the_error_reaches_the_first_layer(digits, regime):
     assert not torch.equal(weights_of(nets[0])[0], weights_of(nets[1])[0])
 
 
-@pytest.mark.parametrize("regime", quick((r for r in BY_ERRORS if r != "nitro-local"), "niti"))
+@pytest.mark.parametrize(
+    "regime", tiered((r for r in BY_ERRORS if r != "nitro-local"), ("niti",), ("niti4-jump-local",))
+)
 def test_every_regime_learns_the_digits(digits, regime):
     found = train(digits, regime)
     assert found.test_accuracy > 0.8
@@ -187,7 +189,7 @@ class Interrupting(Silent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", quick(["niti", "niti4-jump-local"], "niti"))
+@pytest.mark.parametrize("regime", shown(["niti", "niti4-jump-local"], "niti4-jump-local"))
 def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path, regime):
     def told(name: str) -> TrainOptions:
         path: Path = tmp_path / name

@@ -44,10 +44,10 @@ def all_pairs() -> list[dict[str, object]]:
 
 
 PAIRS = all_pairs()
+SHOWN = [*product(REGIMES, ("fp32", "lsq")), ("local", "lq-net"), ("bp-checkpoint", "lq-net")]
 
 
-@pytest.mark.parametrize("method", shown(METHODS, "fp32", "lsq", "lq-net"))
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize(("regime", "method"), shown(product(REGIMES, METHODS), *SHOWN, spread=True))
 def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
     for row in PAIRS:
         if row["method"] != method or (find(regime).fixed_update and not row["fused"]):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from small_cnn import OPTIONS, build, same
-from tiers import quick
+from tiers import VARIED, quick, tiered
 from torch.nn import functional as F
 
 from blockwise import models, quant
@@ -56,7 +56,7 @@ def test_bp_ends_with_the_bits_of_the_textbook_loop(digits):
     assert same(run.net.state_dict(), expected.state_dict())
 
 
-@pytest.mark.parametrize("method", quick(quant.METHODS, "lsq", "lq-net", "bnn"))
+@pytest.mark.parametrize("method", tiered(quant.METHODS, ("lsq", "lq-net", "bnn"), VARIED))
 def test_checkpointing_and_fused_updates_end_with_the_bits_of_plain_bp(digits, method):
     plain = Run(build(method), digits, REGIMES["bp"], OPTIONS)
     fused = Run(build(method), digits, REGIMES["bp"], replace(OPTIONS, fused=True))

@@ -47,7 +47,7 @@ def instance(rng: random.Random, most: int = 9) -> list[Buffer]:
     return buffers
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=10_000, deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_each_of_ten_thousand_random_plans_is_valid(seed):
