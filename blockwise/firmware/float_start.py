@@ -13,6 +13,7 @@ from blockwise.firmware.phases import packs
 from blockwise.firmware.program import Firmware, fitting, placed
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.chain import Chain
+from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules
 from blockwise.training.on_board import machine_of
 from blockwise.training.start import first_images
@@ -74,7 +75,7 @@ def updater_of(prepared: Prepared, net: BlockNet) -> Updater:
     training = prepared.config.training
     return Updater(
         (p for p in net.parameters() if p.requires_grad), training.optimizer, fused=False,
-        rules=ParameterRules.of(net), weight_decay=training.weight_decay,
+        rules=holding(net, ParameterRules.of(net)), weight_decay=training.weight_decay,
     )  # fmt: skip
 
 

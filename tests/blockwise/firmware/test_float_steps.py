@@ -89,6 +89,24 @@ def test_a_board_predicts_through_what_lies_in_flash(tmp_path):
     assert torch.allclose(board, logits, atol=1e-4)
 
 
+SHARES = {  # the mlp reads flattened maps, of one of which a few pixels' weights are trained
+    "bp cnn": {"regime": "bp", "model": "cnn", "method": "lsq", "frozen": "flash"},
+    "bp mlp": {"regime": "bp", "model": "mlp", "method": "fp32", "norm": "none", "in_shape": (3, 5, 7)},
+    "bp vgg8b": {"regime": "bp", "model": "vgg8b", "method": "lsq", "in_shape": (3, 9, 14)},
+    "bp-fused ds-cnn": {"regime": "bp-fused", "model": "ds-cnn", "method": "lsq", "in_shape": (1, 12, 10)},
+    "local resnet8": {"regime": "local", "model": "resnet8", "method": "fp32", "norm": "group"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", shown(SHARES, "bp cnn", "bp mlp"))
+def test_so_it_is_of_shares_of_channels(case, tmp_path):
+    path = tmp_path / "part.toml"
+    path.write_text('biases = "all"\n[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')
+    found = check(tmp_path, train=f"sparse:{path}", **SHARES[case])
+    assert any(layer.is_shared for layer in found.program.schedule.layers.values())
+
+
 @pytest.mark.slow
 def test_a_gradient_passes_a_relu6_only_between_its_limits(tmp_path):
     """Weights are so large that many values lie above 6."""

@@ -6,12 +6,12 @@ from tiers import shown
 
 import blockwise
 
-PARTS = ["bias", "last:1", "conv1*"]
+PARTS = ["sparse:auto", "bias", "last:1", "conv1*"]
 IN_FLASH = ("blocks:1", "flash", "frozen")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("train", shown(PARTS, "bias"))
+@pytest.mark.parametrize("train", shown(PARTS, "sparse:auto"))
 def test_a_check_of_a_part_compares_with_the_board_and_with_pytorch(train, tmp_path):
     settings = {"method": "lsq", "width": 4, "batch_size": 2, "train": train}
     found = blockwise.write_firmware(

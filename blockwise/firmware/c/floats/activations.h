@@ -132,7 +132,7 @@ INLINE float quantizer_backward(struct map gradient, int places, spot_at spot, p
 }
 
 /* In place on the gradient: each channel's constant scale. */
-INLINE void scale_backward(struct map gradient, const float *scales, float_at from, const float *held, float *to) {
+INLINE void scale_backward(struct map gradient, float_at from, const float *held, const float *scales, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)

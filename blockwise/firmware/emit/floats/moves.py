@@ -7,7 +7,7 @@ from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
 from devices.network import Layer
-from devices.network.ops import BatchNorm, FrozenNorm
+from devices.network.ops import BatchNorm, FrozenNorm, ShiftedNorm
 from devices.program.operation import Stored
 
 Lines = list[str]
@@ -68,6 +68,12 @@ def _packed(site: Site, layer: Layer, name: str, *, from_flash_of: bool = False)
     )
     to, count = site.floats(name), site.tensor(name).elements
     if what == "folded":
+        if isinstance(op, ShiftedNorm):
+            half, shifts = op.channels, f"{to} + {op.channels}"
+            return [
+                call("copy_floats", to, value("running"), half),
+                call("copy_floats", shifts, value("bias"), half),
+            ]
         if isinstance(op, FrozenNorm):
             return [call("copy_floats", to, value("running"), count)]
         assert isinstance(op, BatchNorm)

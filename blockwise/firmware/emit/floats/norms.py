@@ -56,11 +56,13 @@ def backward(site: Site) -> Lines:
     """In place on the gradient."""
     op = site.layer.op
     if isinstance(op, FrozenNorm):
-        back = Back.of(site)
-        if back.target is None:
-            return []
+        back, shifts = Back.of(site), site.result("bias gradient")
         scales = site.floats(site.stored("folded") or site.stored("running"))
-        return [call("scale_backward", back.domain, scales, back.gradient, "held", site.floats(back.target))]
+        given = back.domain, back.gradient, "held"
+        lines = [call("bias_gradient", *given, site.floats(shifts))] if shifts else []
+        if back.target is not None:
+            lines.append(call("scale_backward", *given, scales, site.floats(back.target)))
+        return lines
     operands, shape = Operands(site), site.layer.shape
     gradient, saved = operands.at(site.needed("gradient"), shape), site.needed("saved output")
     y = operands.at(saved, shape)

@@ -5,7 +5,7 @@ from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
 from blockwise.firmware.float_facts import without_form
 from devices.network import IMAGES, Layer
-from devices.network.ops import Add, BatchNorm, FrozenNorm, MaxPool, Shortcut, View
+from devices.network.ops import Add, BatchNorm, FrozenNorm, MaxPool, ShiftedNorm, Shortcut, View
 from devices.program.operation import Derived, Operand, Stored
 from devices.program.values import with_roles
 
@@ -176,6 +176,9 @@ class Operands:
         value = f"{self.at(operand.inputs[0], layer.shape)}(held, b, y, x, c)"
         if "folded" in names:
             return self._affine(value, names["folded"], layer)
+        if isinstance(layer.op, ShiftedNorm):
+            scales, shifts = (self.site.floats(names[role]) for role in ("running", "bias"))
+            return f"{value} * ({scales})[c] + ({shifts})[c]"
         if isinstance(layer.op, FrozenNorm):
             return self._affine(value, names["running"], layer)
         if "running" in names:

@@ -31,6 +31,8 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("group_norm", "backward"): norms.backward,
     ("frozen_norm", "forward"): norms.forward,
     ("frozen_norm", "backward"): norms.backward,
+    ("shifted_norm", "forward"): norms.forward,
+    ("shifted_norm", "backward"): norms.backward,
     ("relu", "forward"): activations.forward,
     ("relu", "backward"): activations.backward,
     ("quantize", "forward"): activations.forward,
@@ -70,9 +72,6 @@ def emitter(operation: Operation, schedule: Schedule) -> Emitter:
     Raises InputError for an operation that has no C form.
     """
     layer = schedule.layers.get(operation.layer)
-    if layer is not None and layer.weights and layer.trained.weights and not layer.trained.levels:
-        wanted = "whole layers with their quantizers"
-        raise without_form(f"layer {layer.name}", "a sparse update", wanted, "use --train last:N or head")
     found = found_for(LAYERS, OTHERS, operation, layer)
     if found is None:
         what = f"the operation {layer.op.words}" if layer is not None else f"the operation {operation.action}"

@@ -5,24 +5,46 @@ import torch
 from torch import Tensor
 
 from blockwise.firmware.shapes import as_map
+from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.execute.memory import packed
+from devices.program.kernels import shares
 from devices.program.schedule import Schedule
+from devices.program.state import FROZEN
 
 WEIGHTS = ("weight", "codes")
 """What tensors of a layer's weights are called: latent, their states and gradients, and deployed."""
 
 
-def filters_of(schedule: Schedule, name: str) -> tuple[int, int, int, int] | None:
-    """(O, C, kh, kw) of a tensor that has an element for each weight of a layer; None for any other.
+def order_of(schedule: Schedule, name: str) -> Tensor | None:
+    """Where the elements of a tensor stand in the simulation, in the board's order, if that is another.
 
-    A linear layer behind a flattened map reads it as it lies: its weights are those of a kernel as large.
+    So it is of a tensor that has an element for each weight of a layer, or for each that is trained, or not.
     """
     layer = next((x for x in map(schedule.layers.get, _prefixes(name)) if x is not None), None)
     if layer is None or name[len(layer.name) + 1 :].split(".")[0] not in WEIGHTS:
         return None
-    if schedule.tensors[name].elements != layer.weights:
+    there = _there(layer, name)
+    if schedule.tensors[name].elements != int(there.sum()):
         return None
+    places = (there.cumsum(0) - 1).where(there, -1).view(filters_of(schedule, layer))
+    found = places.permute(0, 2, 3, 1).flatten()
+    return found[found >= 0]
+
+
+def _there(layer: Layer, name: str) -> Tensor:
+    """Of which weights of a layer a tensor has an element, bool, flat."""
+    if not layer.is_shared:
+        return torch.ones(layer.weights, dtype=torch.bool)
+    taken = shares.mask(layer).flatten()
+    return ~taken if name.endswith(f".{FROZEN}") else taken
+
+
+def filters_of(schedule: Schedule, layer: Layer) -> tuple[int, int, int, int]:
+    """(O, C, kh, kw) of a layer with weights.
+
+    A linear layer behind a flattened map reads it as it lies: its weights are those of a kernel as large.
+    """
     if isinstance(layer.op, Conv):
         rows, columns = (*layer.op.kernel, 1)[:2]
         return layer.op.channels, layer.op.in_channels // layer.op.groups, rows, columns
@@ -52,17 +74,14 @@ def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int,
 
 def to_board(schedule: Schedule, name: str, flat: Tensor) -> Tensor:
     """The elements of a tensor, in the simulation's order (n,), in that of the board."""
-    shape = filters_of(schedule, name)
-    return flat if shape is None else flat.view(shape).permute(0, 2, 3, 1).reshape(-1)
+    order = order_of(schedule, name)
+    return flat if order is None else flat[order]
 
 
 def from_board(schedule: Schedule, name: str, flat: Tensor) -> Tensor:
     """The other way."""
-    shape = filters_of(schedule, name)
-    if shape is None:
-        return flat
-    filters, channels, rows, columns = shape
-    return flat.view(filters, rows, columns, channels).permute(0, 3, 1, 2).reshape(-1)
+    order = order_of(schedule, name)
+    return flat if order is None else torch.empty_like(flat).index_copy_(0, order, flat)
 
 
 def maps_from_board(shape: tuple[int, ...], flat: Tensor) -> Tensor:

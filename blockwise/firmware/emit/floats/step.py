@@ -17,7 +17,8 @@ from devices.program.operation import Operation
 from devices.program.schedule import Loop, Schedule
 
 HEADERS = tuple(
-    f"floats/{name}.h" for name in ("convolution", "lsq", "norms", "activations", "pools", "updates")
+    f"floats/{name}.h"
+    for name in ("convolution", "lsq", "shares", "norms", "activations", "pools", "updates")
 )
 WORD_BYTES = 4
 STATE = ".state"

@@ -3,11 +3,14 @@
 from blockwise.firmware.emit.floats.errors import Errors
 from blockwise.firmware.emit.floats.operands import Operands, source_shape
 from blockwise.firmware.emit.floats.pools import cleared
+from blockwise.firmware.emit.floats.shares import features, keep
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, number
 from blockwise.firmware.emit.floats.updates import pace_of
 from blockwise.firmware.emit.floats.weights import Weights, convolution, range_of, weights_of
-from devices.program.operation import Derived, Operand
+from devices.network.ops import Conv
+from devices.program.kernels.shares import part_of
+from devices.program.operation import Derived, Operand, Stored
 
 Lines = list[str]
 
@@ -19,29 +22,15 @@ def forward(site: Site) -> Lines:
     weights = _weights(site)
     geometry = convolution(site, layer, site.batch(output))
     bias, out = site.floats(site.stored("bias")), site.floats(output)
-    codes = operands.codes(source, layer, weights)
+    codes, kept = operands.codes(source, layer, weights), keep(site)
     if codes is not None:
         name, bits, step = codes
-        scale = f"{weights.scale} * {step}"
-        return [
-            call(
-                "convolve_codes", geometry, name, bits, weights.level, weights.begin, "held", scale, bias, out
-            )
-        ]
+        made = f"{weights.scale} * {step}", bias, out
+        read = name, bits, weights.level, weights.begin
+        return [*kept, call("convolve_codes", geometry, *read, "held", *made)]
     inner = operands.at(source, source_shape(site, layer))
-    return [
-        call(
-            "convolve_floats",
-            geometry,
-            inner,
-            weights.weight,
-            weights.begin,
-            "held",
-            weights.scale,
-            bias,
-            out,
-        )
-    ]
+    weigh, scale = (inner, weights.weight, weights.begin), (weights.scale, bias, out)
+    return [*kept, call("convolve_floats", geometry, *weigh, "held", *scale)]
 
 
 def input_gradient(site: Site) -> Lines:
@@ -76,17 +65,33 @@ def _biases(site: Site, errors: Errors) -> Lines:
 
 def _of_filter(site: Site, operands: Operands, errors: Errors, saved: Operand) -> str:
     """The statement that makes the gradient of one filter; ``to`` is where."""
+    if site.layer.is_shared:
+        return _of_part(site, operands, errors, saved)
     geometry = convolution(site, site.layer, site.batch(_first(saved)))
     codes, gradient = operands.codes(saved, site.layer, None), errors.gradient
     if codes is not None and codes[1] and not errors.few:
         name, bits, step = codes
         step = site.number(step)
         return call("filter_gradient_of_codes", geometry, name, bits, step, gradient, "held", "filter", "to")
-    inner = operands.at(saved, source_shape(site, site.layer))
+    return _of_floats(geometry, errors, operands.at(saved, source_shape(site, site.layer)))
+
+
+def _of_floats(geometry: str, errors: Errors, inner: str) -> str:
     if not errors.few:
-        return call("filter_gradient", geometry, inner, gradient, "held", "filter", "to")
+        return call("filter_gradient", geometry, inner, errors.gradient, "held", "filter", "to")
     where = errors.domain, errors.stands
-    return call("filter_gradient_of_few", geometry, *where, inner, gradient, "held", "filter", "to")
+    return call("filter_gradient_of_few", geometry, *where, inner, errors.gradient, "held", "filter", "to")
+
+
+def _of_part(site: Site, operands: Operands, errors: Errors, saved: Operand) -> str:
+    """Of the trained channels of a filter; of their inputs there is a copy, or the whole."""
+    layer, part = site.layer, part_of(site.layer)
+    geometry = convolution(site, part, site.batch(_first(saved)))
+    if isinstance(saved, Stored) and layer.trained.inputs is not None:
+        return _of_floats(geometry, errors, operands.at(saved, site.tensor(saved.tensor).shape[1:]))
+    inner = operands.at(saved, source_shape(site, layer))
+    inner = inner if isinstance(layer.op, Conv) else features(site, layer, inner)
+    return _of_floats(geometry, errors, inner)
 
 
 def _first(operand: Operand) -> str:
@@ -98,7 +103,7 @@ def _first(operand: Operand) -> str:
 def _by_filter(site: Site, of_filter: str) -> Lines:
     """Filter by filter: its gradient, through the quantizer, and its step if it is taken at once."""
     layer, levels, steps = site.layer, site.levels, site.result("weight") is not None
-    size, filters = layer.filter_size, layer.weights // layer.filter_size
+    size, filters = layer.trained_filter, layer.trained_outputs
     latent = site.floats(site.stored("weight"))
     room = site.operation.scratch[0] if steps else site.made("weight gradient")
     to = site.floats(room) if steps else f"{site.floats(room)} + filter * {size}"
@@ -110,7 +115,9 @@ def _by_filter(site: Site, of_filter: str) -> Lines:
     if levels is not None:
         step = site.number(site.size(_step(site)))
         found = f"pass_to_latent({range_of(levels)}, to, {latent} + filter * {size}, {size}, {step})"
-        lines = ["float shares = 0.0f;", *lines, f"    shares += {found};"]
+        learns = site.result("step gradient") is not None
+        lines = [*(["float shares = 0.0f;"] if learns else []), *lines]
+        lines.append(f"    shares += {found};" if learns else f"    {found};")
     if steps:
         state = site.floats(site.result("state"))
         states = state if state == "0" else f"{state} + filter * {size}"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from blockwise.firmware.emit.floats.shares import Share
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import dims_of, map_of
 from blockwise.firmware.float_facts import Levels, without_form
@@ -41,13 +42,13 @@ class Weights:
 def weights_of(site: Site, layer: Layer, names: Mapping[str, str], scratch: str | None) -> Weights:
     """Of a layer whose tensors go by role: latent ("weight") or deployed ("codes"), each with a "step"."""
     size, levels = layer.filter_size, site.facts.quantizers.get(layer.name)
+    if layer.is_shared:
+        return _of_share(site, layer, names, scratch)
     tensor = names.get("codes") or names["weight"]
     if levels is None:
         body = f"(void)held; return ((const float *)({site.address(tensor)}))[filter * {size} + i];"
         return Weights(site.function("weight", "float", "const float *held, int filter, int i", body))
-    assert scratch is not None, f"{layer.name} has no room for a filter"
-    width = BYTE_BITS if levels.bits <= BYTE_BITS else 2 * BYTE_BITS
-    room = f"(int{width}_t *)({site.address(scratch)})"
+    width, room = _room(site, layer, levels, scratch)
     if "codes" in names:
         scale = f"*(const float *)({site.address(names['step'])})"
         packed = f"{site.bytes(tensor)}, {levels.bits}, c * {size}, {size}"
@@ -58,6 +59,18 @@ def weights_of(site: Site, layer: Layer, names: Mapping[str, str], scratch: str 
         latent = f"(const float *)({site.address(tensor)}) + c * {size}"
         found = f"quantize_filter{width}({room}, {range_of(levels)}, {latent}, {size}, {site.number(scale)});"
         begins = site.function("filter", "void", "const float *held, int c", f"(void)held; {found}")
+    return _of_filter(site, levels, room, begins, scale)
+
+
+def _room(site: Site, layer: Layer, levels: Levels, scratch: str | None) -> tuple[int, str]:
+    """Where the levels of one filter are, and of how many bits they are."""
+    assert scratch is not None, f"{layer.name} has no room for a filter"
+    width = BYTE_BITS if levels.bits <= BYTE_BITS else 2 * BYTE_BITS
+    return width, f"(int{width}_t *)({site.address(scratch)})"
+
+
+def _of_filter(site: Site, levels: Levels, room: str, begins: str, scale: str) -> Weights:
+    """Of the filter that ``begins`` put into its room."""
     level = site.function("level", "int", "int i", f"return ({room})[i];")
     weight = site.function(
         "weight",
@@ -66,6 +79,21 @@ def weights_of(site: Site, layer: Layer, names: Mapping[str, str], scratch: str 
         f"(void)held, (void)filter; return (float)({room})[i];",
     )
     return Weights(weight, begins, level, scale, levels)
+
+
+def _of_share(site: Site, layer: Layer, names: Mapping[str, str], scratch: str | None) -> Weights:
+    """Floats of the channels that are trained, codes of the others, all by the same step."""
+    share, levels = Share.of(site, layer), site.facts.quantizers.get(layer.name)
+    latent, rest = f"(const float *)({site.address(names['weight'])})", site.address(names["codes"])
+    if levels is None:
+        body = f"(void)held; return weight_of_share({share}, {latent}, (const float *)({rest}), filter, i);"
+        return Weights(site.function("weight", "float", "const float *held, int filter, int i", body))
+    width, room = _room(site, layer, levels, scratch)
+    scale = site.size(names["step"])
+    given = f"{latent}, {site.number(scale)}, {rest}, {levels.bits}, c"
+    found = f"fill_filter{width}({room}, {share}, {range_of(levels)}, {given});"
+    begins = site.function("filter", "void", "const float *held, int c", found)
+    return _of_filter(site, levels, room, begins, scale)
 
 
 def range_of(levels: Levels) -> str:
@@ -78,7 +106,7 @@ def convolution(site: Site, layer: Layer, batch: int) -> str:
     op = layer.op
     if isinstance(op, Linear):
         inside, outside = (1, 1, op.in_features), (1, 1, op.features)
-        if math.prod(layer.shape) != op.features:
+        if math.prod(layer.shape[:-1]) != 1:
             raise without_form(
                 f"layer {layer.name}",
                 "a linear layer of several positions",
@@ -92,8 +120,8 @@ def convolution(site: Site, layer: Layer, batch: int) -> str:
             found = f"a convolution of {len(op.kernel)} dimensions padded with {op.padding_mode}"
             wanted = "one or two dimensions padded with zeros"
             raise without_form(f"layer {layer.name}", found, wanted, "use another network")
-        outside = dims_of(layer.shape)
-        inside = _input_dims(site, layer)
+        outside = (*dims_of(layer.shape)[:2], op.channels)
+        inside = (*_input_dims(site, layer)[:2], op.in_channels)
         sides = (op.kernel, 1), (op.stride, 1), (op.padding, 0), (op.dilation, 1)
         geometry = (*(n for lengths, rows in sides for n in as_sides(lengths, rows)), op.groups)
     numbers = ", ".join(map(str, geometry))
