@@ -17,6 +17,7 @@ class FrontRow:
     ties: int
     accuracy: float | None = None  # test accuracy in 0..1, where it was trained
     run: str = ""  # the folder of that training
+    test_images: int = 0  # behind the accuracy
 
 
 @dataclass(frozen=True)

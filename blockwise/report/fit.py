@@ -15,6 +15,7 @@ from blockwise.fit.result import FitResult, FrontRow, Miss
 from blockwise.fit.space import Candidate
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, broken, duration, join, kib, shape, short_category, size
+from blockwise.statistics.shares import apart
 
 HEADINGS = ("peak\nKiB", "MMAC\n/im.", "s\n/im.", "flash\nKiB/im.", "arena\nKiB")
 COMMAND_WIDTH = 78
@@ -144,12 +145,13 @@ def _seconds(confirmed: Confirmed) -> str:
 
 
 def _accuracy(choice: FrontRow, rows: tuple[FrontRow, ...]) -> str:
-    """Marked where no trained row with as low a peak is as accurate."""
-    if choice.accuracy is None:
+    """Marked where it is above those of all trained rows with as low a peak, their intervals apart."""
+    reached, images = choice.accuracy, choice.test_images
+    if reached is None:
         return ABSENT
     leaner = [r.accuracy for r in rows if r.accuracy is not None and r is not choice and _leaner(r, choice)]
-    best = all(choice.accuracy > other for other in leaner)
-    return f"{100 * choice.accuracy:.1f}{' +' if best else '  '}"
+    best = all(reached > other and apart(reached, other, images) for other in leaner)
+    return f"{100 * reached:.1f}{' +' if best else '  '}"
 
 
 def _leaner(row: FrontRow, choice: FrontRow) -> bool:
@@ -224,10 +226,22 @@ def board_sentence(result: FitResult) -> str:
     )
 
 
+def _accuracy_note(result: FitResult) -> str:
+    """What is said of trained rows; empty where there is none."""
+    images = {row.test_images for row in result.front if row.accuracy is not None}
+    if not images:
+        return ""
+    return (
+        f"Test: accuracy in percent on {max(images):,} images, one seed; + where it is above that of every "
+        "trained row with as low a peak, their 95 % intervals apart. "
+    )
+
+
 def notes(result: FitResult) -> RenderableType:
     """How the figures came about."""
     balance = result.space.reference
     return Text(
+        f"{_accuracy_note(result)}"
         f"N blocks are balanced for {balance} in the search, those shown for their own step; where there are "
         f"no heads, as with head {BALANCING_HEAD}. Of others with the same figures (--json: ties) shown "
         "is the one with most bits, the largest batch, batch norm. Seconds on the board are estimates "

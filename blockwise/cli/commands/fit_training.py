@@ -81,8 +81,9 @@ class ToTrain:
     @property
     def trained(self) -> FrontRow:
         """The row with the accuracy that its finished run has."""
-        (regime,) = result_json.read(self.run / RESULT_FILE)["regimes"]
-        return replace(self.row, accuracy=regime["test_accuracy"], run=str(self.run))
+        found = result_json.read(self.run / RESULT_FILE)
+        (regime,), images = found["regimes"], found["data"]["test"]
+        return replace(self.row, accuracy=regime["test_accuracy"], run=str(self.run), test_images=images)
 
 
 def trained(result: FitResult, count: int, epochs: int, folder: Path) -> FitResult:
