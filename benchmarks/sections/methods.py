@@ -7,7 +7,7 @@ from blockwise import quant
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
 from blockwise.report.precision_front import precision_means, precision_standings
-from blockwise.report.qat import HEADINGS, INTERVAL, cells, qat_standing
+from blockwise.report.qat import DISTANCE, HEADINGS, INTERVAL, cells, distance_notes, qat_standing
 from blockwise.report.spreads import MEANS
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
@@ -67,19 +67,22 @@ def qat_runs() -> list[dict[str, Any]]:
 
 def qat() -> str:
     """The recorded study of methods, trained globally, best first."""
-    return _qat_table([r for r in qat_runs() if find(r["regime"]).plain], {"regime", "head, cut", "time"})
+    return _qat_table(
+        [r for r in qat_runs() if find(r["regime"]).plain], {"regime", "head, cut", "time", DISTANCE}
+    )
 
 
 def qat_full() -> str:
     """results/studies/qat_full.jsonl: 24 epochs at full size, globally and block by block."""
-    return _qat_table(runs_of("qat_full"), {"time", "host MiB"})
+    runs, epochs = runs_of("qat_full"), qat_study.PROTOCOLS["full"].epochs
+    return _qat_table([r for r in runs if r["epochs"] == epochs], {"time", "host MiB"}, runs)
 
 
 def qat_local() -> str:
     """Block by block, beside backpropagation of the same methods."""
     runs = qat_runs()
     compared = {_as_trained(r) for r in runs if not find(r["regime"]).plain}
-    return _qat_table([r for r in runs if _as_trained(r) in compared], {"time", "reference"})
+    return _qat_table([r for r in runs if _as_trained(r) in compared], {"time", "reference", DISTANCE})
 
 
 def qat_activations() -> str:
@@ -107,15 +110,18 @@ def _widths(run: dict[str, Any]) -> str:
     return f"W{run['weight_bits']}A{run['activation_bits']}"
 
 
-def _qat_table(runs: list[dict[str, Any]], hidden: set[str]) -> str:
+def _qat_table(
+    runs: list[dict[str, Any]], hidden: set[str], experiments: list[dict[str, Any]] | None = None
+) -> str:
     """Trainings shared their machine with other work: their times do not compare, those of steps do."""
-    found = qat_study.summaries(runs)
+    found = qat_study.summaries(runs, experiments or ())
     if all(summary.deviation is None for summary in found):
         hidden = hidden | {INTERVAL}
     columns = [i for i, heading in enumerate(HEADINGS) if heading not in hidden]
     rows = [[cells(summary)[i] for i in columns] for summary in found]
     shown = table([HEADINGS[i] for i in columns], rows)
-    return "\n\n".join(filter(None, (_qat_conditions(runs), shown, qat_standing(found))))
+    notes = "\n".join(f"- {note}" for note in distance_notes(found))
+    return "\n\n".join(filter(None, (_qat_conditions(runs), shown, qat_standing(found), notes)))
 
 
 def _qat_conditions(runs: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from blockwise.report.pictures import timeline_images, timeline_svg_png
     from blockwise.report.precision import draw_precision, precision_table
     from blockwise.report.precision_front import precision_means, precision_standings
-    from blockwise.report.qat import draw_qat, qat_standing, qat_table
+    from blockwise.report.qat import distance_notes, draw_qat, qat_standing, qat_table
     from blockwise.report.seeds import seeds_answer, seeds_report
     from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "answer",
     "difference",
+    "distance_notes",
     "divergence_sentences",
     "draw_integers",
     "draw_precision",
@@ -69,7 +70,7 @@ _HOMES = {
     "report.pictures": ("timeline_images", "timeline_svg_png"),
     "report.precision": ("draw_precision", "precision_table"),
     "report.precision_front": ("precision_means", "precision_standings"),
-    "report.qat": ("draw_qat", "qat_standing", "qat_table"),
+    "report.qat": ("distance_notes", "draw_qat", "qat_standing", "qat_table"),
     "report.uncertainty": ("known_to",),
     "report.verdict": ("answer", "divergence_sentences", "headline"),
     "report.web": ("to_html",),

@@ -4,7 +4,7 @@ JRAF 2023, "Quantized Neural Networks for edge implementation", compares nine on
 CIFAR-10; these come first, the rest of the catalogue after them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -20,6 +20,7 @@ from blockwise.experiment.settings import (
     TrainingSettings,
 )
 from blockwise.studies import summary
+from blockwise.studies.distances import Distance, Trained, distance, trained
 from blockwise.studies.jobs import Job
 from blockwise.studies.summary import Summary
 from devices.program.regimes import find
@@ -37,6 +38,7 @@ REFERENCE_ERRORS: dict[str, float] = {
 }
 """Mean test errors of the reference study: ResNet-20, CIFAR-10, W3A3 but for BNN (1 bit) and TWN (2),
 200 epochs, the best epoch on 5 % of the training images, 10 runs."""
+REFERENCE_SHAPE = (3, 32, 32)
 
 
 @dataclass(frozen=True)
@@ -145,9 +147,31 @@ def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:
     return (quant.FLOAT_BITS, *between, 1)
 
 
-def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
-    """The recorded runs of one protocol, best first, with the reference study's errors."""
-    return tuple(replace(s, reference=reference_error(s)) for s in summary.summaries(rows))
+def summaries(
+    rows: Iterable[dict[str, Any]], experiments: Iterable[dict[str, Any]] = ()
+) -> tuple[Summary, ...]:
+    """The recorded runs of one protocol, best first, with the reference study's errors.
+
+    Where images have the reference's size, distances to float32 stand beside the reference's; other recorded
+    runs, ``experiments``, may explain what differs.
+    """
+    rows = tuple(rows)
+    own = tuple(replace(s, reference=reference_error(s)) for s in summary.summaries(rows))
+    if not all(tuple(row.get("in_shape", ())) == REFERENCE_SHAPE for row in rows):
+        return own
+    everything = trained((*rows, *(row for row in experiments if row not in rows)))
+    return tuple(replace(s, distance=_distance(s, everything)) for s in own)
+
+
+def _distance(found: Summary, everything: Sequence[Trained]) -> Distance | None:
+    """None where the reference has no such method, or there is no float32 to compare with."""
+    if found.reference is None or found.method == "fp32":
+        return None
+    activations = f"{found.activation_method}, {found.activation_bits} bits"
+    own = (found.weight_bits, activations, found.residual)
+    alike = (g for g in everything if g.method == found.method and g.numbers[: len(own)] == own)
+    group = next((g for g in alike if g.errors == found.over_seeds), None)
+    return distance(group, found.reference - REFERENCE_ERRORS["fp32"], everything) if group else None
 
 
 def reference_error(found: Summary) -> float | None:

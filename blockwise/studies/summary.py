@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from blockwise.studies.distances import Distance
 from blockwise.studies.errors import Errors, errors_of
 from blockwise.studies.records import ended
 from devices.program.regimes import find
@@ -31,6 +32,7 @@ class Summary:
     host_mib: float
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
+    distance: Distance | None = None  # to float32, beside the reference study's
 
     @property
     def errors(self) -> tuple[float, ...]:

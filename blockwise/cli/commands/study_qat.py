@@ -93,8 +93,8 @@ def run(arguments: Sequence[str]) -> int:
         train_missing(jobs, path, options.data_name, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:
-        found = qat.summaries(rows)
-        notes = (report.qat_standing(found), report.known_to(rows))
+        found = qat.summaries(rows, records.read(path))
+        notes = (report.qat_standing(found), *report.distance_notes(found), report.known_to(rows))
         report.make_console().print(report.qat_table(found), *filter(None, notes), sep="\n")
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.qat_means(found)

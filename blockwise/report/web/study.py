@@ -62,7 +62,8 @@ def write_study(title: str, rows: Rows, stem: Path, *means: Grid) -> Path:
 def qat_means(summaries: Sequence[Summary]) -> Grid:
     """Means over seeds, as the console has them."""
     figures = qat.HEADINGS.index("test error")
-    return _means(qat.HEADINGS, map(qat.cells, summaries), figures, qat.qat_standing(summaries))
+    notes = (qat.qat_standing(summaries), *qat.distance_notes(summaries))
+    return _means(qat.HEADINGS, map(qat.cells, summaries), figures, *notes)
 
 
 def integer_means(summaries: Sequence[Summary]) -> Grid:
@@ -71,9 +72,9 @@ def integer_means(summaries: Sequence[Summary]) -> Grid:
     return _means(head, rows, head.index("bits stored"), integers.integer_standing(summaries))
 
 
-def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int, best: str) -> Grid:
-    notes = tuple(filter(None, (MEANS, best)))
-    return Grid("Means over seeds", head, tuple(rows), figures, sortable=True, notes=notes)
+def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int, *notes: str) -> Grid:
+    told = tuple(filter(None, (MEANS, *notes)))
+    return Grid("Means over seeds", head, tuple(rows), figures, sortable=True, notes=told)
 
 
 def inline(svg: str) -> str:

@@ -1,0 +1,61 @@
+"""Distances to float32 beside the reference study's, and the experiments that explain them, by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blockwise.report.qat import DISTANCE, HEADINGS, cells, distance_notes
+from blockwise.studies import qat
+from blockwise.studies.records import read
+
+RECORD = Path(__file__).parents[3] / "results" / "studies" / "qat_full.jsonl"
+FIRST = next(row for row in read(RECORD) if row["method"] == "bnn")
+
+
+def line(method: str, error: float | None, seed: int = 0, **others: Any) -> dict[str, Any]:
+    """As the study records it: BNN's with other numbers."""
+    bits = {"fp32": 32, "bnn": 1}.get(method, 3)
+    own = {"activation_method": method, "weight_bits": bits, "activation_bits": bits, "residual": "float"}
+    return FIRST | own | {"method": method, "seed": seed, "test_error": error} | others
+
+
+ROWS = [
+    line("fp32", 0.14), line("fp32", 0.16, 1), line("bnn", 0.48), line("lsq", 0.15), line("lsq", 0.17, 1),
+]  # fmt: skip
+
+
+def test_a_distance_is_that_of_shared_seeds_and_flagged_beyond_three_points() -> None:
+    found = {s.method: s for s in qat.summaries(ROWS)}
+    bnn, lsq = found["bnn"].distance, found["lsq"].distance
+    assert bnn is not None and lsq is not None and found["fp32"].distance is None
+    assert (bnn.ours, bnn.theirs, bnn.flagged) == (pytest.approx(0.34), pytest.approx(0.255), True)
+    assert (lsq.ours, lsq.theirs, lsq.flagged) == (pytest.approx(0.01), pytest.approx(0.015), False)
+    assert cells(found["bnn"])[HEADINGS.index(DISTANCE)] == "+34.0 (+25.5) !"
+    (note,) = distance_notes(tuple(found.values()))
+    assert note.startswith("! bnn W1A1 float skip: +34.0 (+25.5) points above fp32") and "unexplained" in note
+
+
+def test_an_experiment_that_changes_one_condition_explains_it() -> None:
+    longer = [line("fp32", 0.09, epochs=200), line("bnn", 0.36, epochs=200)]
+    two_changes = [line("bnn", 0.36, epochs=200, residual="codes")]
+    (note,) = distance_notes(qat.summaries(ROWS, [*longer, *two_changes]))
+    assert note.endswith("with epochs 200 it is +27.0 (n = 1).")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [line("bnn", 0.36, epochs=200)],  # beside no float32 of as many epochs
+        [line("fp32", 0.09, epochs=200), line("bnn", 0.50, epochs=200)],  # as far off as before
+        [line("bnn", 0.36, epochs=200, residual="codes"), line("fp32", 0.09, epochs=200)],  # two changes
+        [line("fp32", 0.09, epochs=200), line("bnn", None, epochs=200)],  # diverged
+    ],
+)
+def test_nothing_else_does(others: list[dict[str, Any]]) -> None:
+    (note,) = distance_notes(qat.summaries(ROWS, others))
+    assert "unexplained" in note
+
+
+def test_images_of_another_size_are_not_compared() -> None:
+    assert all(s.distance is None for s in qat.summaries([row | {"in_shape": [3, 16, 16]} for row in ROWS]))
