@@ -146,6 +146,12 @@ class Normalize:
         # In place on the one float copy: 0.06 ms for 128x3x32x32, where addcmul takes 0.16 ms.
         return images.to(torch.float32).mul_(scale).add_(shift)
 
+    @property
+    def coefficients(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift of each channel, float32 (C,), on the processor."""
+        scale, shift = _coefficients(self.mean, self.std, 2, torch.device("cpu"))
+        return scale.flatten(), shift.flatten()
+
 
 @lru_cache(maxsize=16)
 def _coefficients(

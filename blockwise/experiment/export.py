@@ -1,39 +1,43 @@
-"""A trained network as a board stores it: packed codes and the network's input, in a safetensors file.
+"""A trained network as a board needs it, in one file: what was learnt, and how to predict with it.
 
-Per quantized layer ``LAYER.codes`` (uint8, low bits first) and the float32 values that decode them,
-``LAYER.NAME``; all other parameters and running statistics as they are. The header tells, as JSON, per
-layer bits, shape and quantizer (``layers``), the shape of the ``input`` with mean and standard deviation of
-each channel and, of signals, the values that became levels 0 and 255, the ``class_names`` in the order of the
-logits, and the ``config`` of network and quantizers.
-:mod:`blockwise.experiment.exported` reads it all back.
+The format is that of :mod:`blockwise.deployed.file`; :mod:`blockwise.experiment.exported` reads it back.
 """
 
+import io
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-from torch import Tensor, nn
+import numpy as np
+import torch
+from torch import nn
 
-from blockwise import quant
-from blockwise.data import blank
+from blockwise.data import Normalize, blank
+from blockwise.deployed import file
+from blockwise.deployed.chain import Steps
+from blockwise.deployed.integers import IntegerSteps
+from blockwise.deployed.program import is_known
+from blockwise.experiment import board
 from blockwise.experiment import result_json as json_report
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
-from blockwise.experiment.exported import CODES, FORMAT
+from blockwise.experiment.export_choice import Choice, choose
+from blockwise.experiment.prepare import images_of
 from blockwise.experiment.prepared import Prepared
-from blockwise.experiment.result import best_of
+from blockwise.integer.net import IntegerNet
 from blockwise.layers.weighted import Weighted
 from blockwise.models import as_chain
 from blockwise.models.files import keeping
-from blockwise.nets.blocks import BlockNet
-from blockwise.quant.layers import QuantWeighted
+from blockwise.nets.trainable import TrainableNet
 from blockwise.system.files import atomic_write
 from blockwise.training import checkpoint
-from devices.boards import profile
 from devices.errors import InputError
-from devices.program.regimes import find
+
+TRIED = 16
+"""Random images on which a file has to predict as the network that it was made of."""
+NEAR = 1e-3
+"""Share of the largest score by which scores may differ: a library sums in another order at times."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,21 @@ class Export:
 
     path: Path
     regime: str
-    why: str  # it was taken; empty if it was asked for
-    layers: int  # that are quantized
+    why: str  # it was taken
+    fits: bool  # whether its training fits the board
+    steps: int
+    layers: int  # whose weights are codes
     weights: int
     weight_bytes: int  # of all weights, with what decodes them
     file_bytes: int
+    test_accuracy: float  # that the file gives
+    foreign: tuple[str, ...] = ()  # operations from outside, which whoever predicts has to know
 
 
 def export(
     folder: Path, regime: str | None = None, path: Path | None = None, own: nn.Module | None = None
 ) -> Export:
-    """Write the weights that ``regime`` ended with in the run of ``folder``.
+    """Write the network that ``regime`` ended with in the run of ``folder``.
 
     By default the regime is the verdict's (the most accurate of those that fit the board) and the file
     REGIME.safetensors in ``folder``. ``own`` stands for the network of a run that was given one,
@@ -60,22 +68,95 @@ def export(
     in it was trained, or its files do not fit together.
     """
     config, found = outfolder.saved_config(folder, "export"), _result(folder)
-    row, why = _choice(found, folder) if regime is None else (_asked(found, folder, regime), "")
+    choice = choose(found, folder, regime)
     _check_input(found, folder)
-    model = found["model"]
+    model, data = found["model"], found["data"]
     images = blank(tuple(model["in_shape"]), model["num_classes"])
     own = keeping.load(folder, config.network.model) if own is None else own
     network = None if own is None else as_chain(own, images.in_shape)
-    chain, net = Prepared(config, profile.load(config.board.device), images, network).build_parts()
-    config.stages.enter(net.bodies, config.stages.last)
-    name = row["regime"]
-    _load(net, folder / outfolder.CHECKPOINTS / f"{row['trained_as'] or name}.pt", config.scheme.name)
-    tensors, layers = _tensors(chain.units)
-    payload = save(tensors, metadata=_header(found, config, name) | {"layers": json.dumps(layers)})
-    path = path or folder / f"{name}.safetensors"
+    device = board.load(config.board.device, config.board.reserve_kib)
+    prepared = Prepared(config, device, images, network)
+    state = folder / outfolder.CHECKPOINTS / f"{choice.bits_of}.pt"
+    made = _trained(prepared, choice.regime, state, Normalize(tuple(data["mean"]), tuple(data["std"])))
+    deployed = file.Deployed(
+        _header(found, config, choice, made), tuple(made.steps.steps), made.steps.tensors
+    )
+    foreign = tuple(sorted({step.op for step in deployed.steps if not is_known(step.op)}))
+    if not foreign:
+        _check(deployed, made, images.in_shape)
+    payload = file.payload(deployed)
+    path = path or folder / f"{choice.regime}.safetensors"
     atomic_write(path, payload)
-    count = sum(m.weight.numel() for m in chain.modules() if isinstance(m, Weighted))
-    return Export(path, name, why, len(layers), count, quant.stored_bytes(net.bodies), len(payload))
+    coded = made.steps.coded
+    weights = sum(m.weight.numel() for m in made.chain.modules() if isinstance(m, Weighted))
+    floats = 4 * (weights - sum(torch.Size(found.told["shape"]).numel() for found in coded))
+    return Export(
+        path, choice.regime, choice.why, choice.row["fits"], len(deployed.steps), len(coded), weights,
+        floats + sum(found.bytes for found in coded), len(payload), choice.accuracy, foreign,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Test samples as an archive of arrays: ``x_test`` uint8 (N, *shape) and ``y_test`` int64 (N,)."""
+
+    count: int
+    payload: bytes
+
+
+def test_samples(folder: Path) -> Samples:
+    """Those that the run in ``folder`` was tested on. Raises InputError where its data are gone."""
+    split = images_of(outfolder.saved_config(folder, "export")).test
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, x_test=split.images.numpy(), y_test=split.labels.numpy())
+    return Samples(len(split), buffer.getvalue())
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A trained network, and its steps."""
+
+    chain: nn.Module  # of its layers with weights
+    predict: Any  # uint8 images (B, *in_shape) -> class scores (B, K)
+    steps: Steps | IntegerSteps
+
+    @property
+    def is_integer(self) -> bool:
+        return isinstance(self.steps, IntegerSteps)
+
+
+def _trained(prepared: Prepared, regime: str, path: Path, normalize: Normalize) -> _Made:
+    """By the checkpoint at ``path``."""
+    net = prepared.build(regime)
+    method = regime if isinstance(net, IntegerNet) else prepared.config.scheme.name
+    if isinstance(net, IntegerNet):
+        _load(net, path, method)
+        chain, blocks = prepared.integer_parts(regime)
+        return _Made(chain, net.each, IntegerSteps(net, chain, blocks))
+    chain, floats = prepared.build_parts()
+    stages = prepared.config.stages
+    stages.enter(floats.bodies, stages.last)
+    _load(floats, path, method)
+    units = nn.Sequential(*chain.units.values()).eval()
+    return _Made(chain, lambda images: units(normalize(images)), Steps(chain, normalize))
+
+
+def _check(deployed: file.Deployed, made: _Made, in_shape: tuple[int, ...]) -> None:
+    """Whether the steps predict as the network does: on nearly all of some images, to rounding.
+
+    Where sums differ by rounding alone, a code may still be another one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (TRIED, *in_shape), dtype=torch.uint8, generator=generator)
+    with torch.inference_mode():
+        wanted, found = made.predict(images).double(), deployed.program()(images).double()
+    near = ((found - wanted).abs() <= NEAR * wanted.abs().amax()).flatten(1).all(1)
+    if int(near.sum()) < TRIED - 1:
+        raise InputError(
+            f"export of {deployed.header['model']}", got="steps that predict other scores than the network",
+            wanted="layers that compute what those of torch.nn do of which they are kinds",
+            do="register layers of another kind as docs/extending.md says",
+        )  # fmt: skip
 
 
 def _result(folder: Path) -> dict[str, Any]:
@@ -88,54 +169,6 @@ def _result(folder: Path) -> dict[str, Any]:
     return json_report.read(result)
 
 
-def _choice(found: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
-    """The regime that the verdict names, or the best where none fits; and why it is that one."""
-    trained = [row for row in found["regimes"] if row["test_accuracy"] is not None]
-    if not trained:
-        raise _untrained(folder)
-    floats = [row for row in trained if not find(row["regime"]).is_integer]
-    if not floats:
-        raise _integers(folder, trained[0]["regime"])
-    fitting = best_of((row, row["test_accuracy"]) for row in floats if row["fits"])
-    board = found["device"]["title"]
-    if fitting is None:
-        best = best_of((row, row["test_accuracy"]) for row in floats)
-        assert best is not None
-        return best, f"none that can be exported fits {board}; this is the most accurate"
-    first = best_of((row, row["test_accuracy"]) for row in trained if row["fits"])
-    assert first is not None
-    better = "" if first is fitting else f"; {first['regime']} is more so, but its checkpoint holds integers"
-    return fitting, f"the most accurate that fits {board}{better}"
-
-
-def _asked(found: dict[str, Any], folder: Path, regime: str) -> dict[str, Any]:
-    rows: dict[str, dict[str, Any]] = {row["regime"]: row for row in found["regimes"]}
-    trained = [name for name, row in rows.items() if row["test_accuracy"] is not None]
-    if not trained:
-        raise _untrained(folder)
-    if regime not in trained:
-        got = f"{regime}, which was not trained to the end" if regime in rows else repr(regime)
-        wanted = f"one of {', '.join(trained)}"
-        raise InputError(f"regime in {folder}", got=got, wanted=wanted, do="choose one")
-    if find(regime).is_integer:
-        raise _integers(folder, regime)
-    return rows[regime]
-
-
-def _untrained(folder: Path) -> InputError:
-    return InputError(
-        f"export {folder}", got="a run in which no regime was trained to the end", wanted="trained weights",
-        do="train without --dry-run, or at another --lr",
-    )  # fmt: skip
-
-
-def _integers(folder: Path, regime: str) -> InputError:
-    return InputError(
-        f"regime in {folder}", got=regime, wanted="one that trains float weights behind codes",
-        do="read its integers off the checkpoint: they are the weights",
-    )  # fmt: skip
-
-
 def _check_input(found: dict[str, Any], folder: Path) -> None:
     """Runs of earlier versions did not keep what their images were normalised by."""
     if not found["data"].get("mean"):
@@ -145,31 +178,30 @@ def _check_input(found: dict[str, Any], folder: Path) -> None:
         )  # fmt: skip
 
 
-def _header(found: dict[str, Any], config: Config, regime: str) -> dict[str, str]:
+def _header(found: dict[str, Any], config: Config, choice: Choice, made: _Made) -> dict[str, str]:
     model, data = found["model"], found["data"]
     images = {"shape": model["in_shape"], "mean": data["mean"], "std": data["std"]}
-    pixels = "uint8; (pixel / 255 - mean) / std per channel"
     if data.get("low"):
         images |= {"low": data["low"], "high": data["high"]}
-        pixels = "round((value - low) / (high - low) * 255) per channel, clipped to 0..255: " + pixels
     network = replace(config.network, init=config.network.style.init)  # where it began is nobody's affair
     groups = {"network": asdict(network), "quantization": asdict(config.quantization)}
     return {
-        "format": FORMAT,
-        "regime": regime,
-        "method": config.scheme.name,
+        "format": file.FORMAT,
+        "dtype": file.INTEGER if made.is_integer else file.FLOAT,
+        "regime": choice.regime,
+        "method": choice.regime if made.is_integer else config.scheme.name,
         "model": model["name"],
-        "width": str(model["width"]),
-        "in_shape": "x".join(map(str, model["in_shape"])),
-        "classes": str(model["num_classes"]),
         "data": data["name"],
-        "input": json.dumps(images | {"pixels": pixels}),
+        "board": found["device"]["title"],
+        "fits": str(choice.row["fits"]).lower(),
+        "test_accuracy": repr(choice.accuracy),
+        "input": json.dumps(images),
         "class_names": json.dumps(data["classes"], ensure_ascii=False),
         "config": json.dumps(groups),
     }
 
 
-def _load(net: BlockNet, path: Path, method: str) -> None:
+def _load(net: TrainableNet, path: Path, method: str) -> None:
     state = checkpoint.load(path, None)
     if state is None:
         raise InputError(
@@ -186,29 +218,3 @@ def _load(net: BlockNet, path: Path, method: str) -> None:
             do="restore the run's own config.json",
         ) from error  # fmt: skip
     net.eval()
-
-
-def _tensors(chain: nn.Module) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
-    """All tensors of the file, and what the header tells of the quantized layers."""
-    tensors: dict[str, Tensor] = {}
-    layers: dict[str, dict[str, Any]] = {}
-    packed_names: set[str] = set()
-    for name, module in chain.named_modules():
-        if not isinstance(module, QuantWeighted):
-            continue
-        packed = quant.pack(module.weight_quantizer, module.weight.detach())
-        tensors |= {f"{name}.{CODES}": packed.codes}
-        tensors |= {f"{name}.{key}": value.contiguous() for key, value in packed.constants.items()}
-        layers[name] = {
-            "quantizer": type(module.weight_quantizer).__name__,
-            "method": quant.name_of(module.weight_quantizer),
-            "bits": packed.bits,
-            "shape": packed.shape,
-            "codes": packed.count,
-            "constants": sorted(packed.constants),
-        }
-        packed_names.add(f"{name}.weight")
-    for name, tensor in chain.state_dict().items():
-        if name not in packed_names and ".weight_quantizer." not in name:
-            tensors[name] = tensor.detach().clone().contiguous()
-    return tensors, layers

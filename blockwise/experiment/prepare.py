@@ -69,7 +69,7 @@ def named(
     Arguments as of :func:`prepare`. Raises InputError for what does not exist.
     """
     device = board.load(device or config.board.device, config.board.reserve_kib)
-    dataset = _images(config) if images is None else images
+    dataset = images_of(config) if images is None else images
     own = _in_file(config, dataset) if own is None else own
     network = None if own is None else _fitting(own, dataset)
     return Prepared(config, device, dataset, network, initial=initial or _initial(config))
@@ -107,7 +107,8 @@ def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:
     return chain
 
 
-def _images(config: Config) -> data.Dataset:
+def images_of(config: Config) -> data.Dataset:
+    """The data that the configuration names. Raises InputError for what does not exist."""
     images = config.images
     if images.in_shape is not None:
         return data.blank(images.in_shape, images.classes)

@@ -51,14 +51,15 @@ class Niti:
         sums = self.sums(x, weights, place)
         if not place.relu:
             return requantize(sums, INT8), None
-        return relu(sums, self._behind_relu(place))
+        return relu(sums, self.behind_relu(place))
 
     def each(self, x: IntTensor, weights: Tensor, place: Place) -> IntTensor:
         """Each image's sums are shifted by its own largest."""
-        to = self._behind_relu(place).behind_relu if place.relu else INT8
+        to = self.behind_relu(place).behind_relu if place.relu else INT8
         return requantize_each(self.sums(x, weights, place), to)
 
-    def _behind_relu(self, place: Place) -> Format:
+    def behind_relu(self, place: Place) -> Format:
+        """What an activation writes, which is not negative."""
         return INT8 if place.wide else self.activations
 
     def sums(self, x: IntTensor, weights: Tensor, place: Place) -> Accumulator:

@@ -120,7 +120,7 @@ def test_the_trained_weights_of_a_module_are_exported_and_give_back_its_accuracy
     row = blockwise.train(module, regimes=("bp",), out=out, epochs=1, weight_bits=4).regimes[0]
     assert export(out, path=tmp_path / "kept").weights == export(out, own=module).weights
     file = export(out, own=module)
-    again, images = exported.load(file.path, own.Residuals()), data.load("digits", seed=0).test
+    again, images = exported.load(file.path), data.load("digits", seed=0).test
     right = again(images.images).argmax(1) == images.labels
     assert right.double().mean().item() == pytest.approx(row.test_accuracy, abs=1e-9)
     assert file.weights == sum(p.numel() for p in module.parameters() if p.ndim > 1)

@@ -1,27 +1,32 @@
-"""``run.py export RUN``: the weights of a finished run, packed as a board stores them."""
+"""``run.py export RUN``: the network of a finished run in one file, as a board needs it."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import arg
 
 from blockwise.cli import flags
 from blockwise.system import exit_codes
-from blockwise.system.files import check_file
+from blockwise.system.files import atomic_write, check_file
 from devices.boards.profile import KIB
 
+if TYPE_CHECKING:
+    from blockwise.experiment.export import Export
+
 DESCRIPTION = (
-    "Write the weights of a finished run as packed codes with what decodes them, in one safetensors file "
-    "whose header says which layer has which bits, how images are normalised and what the classes are."
+    "Write a trained network of a finished run in one safetensors file that holds all that a program needs "
+    "to predict: packed weights, constants of the input, every step with its geometry, quantizers, classes."
 )
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Which weights, and where to."""
+    """Which network, and where to."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
@@ -29,7 +34,7 @@ class ExportOptions:
         str | None,
         arg(
             metavar="REGIME",
-            help="Whose weights.",
+            help="Whose network.",
             help_behavior_hint="(default: of the regimes that fit the board the most accurate)",
         ),
     ] = None
@@ -41,6 +46,14 @@ class ExportOptions:
             help_behavior_hint="(default: REGIME.safetensors in the run's folder)",
         ),
     ] = None
+    test_samples: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE.npz",
+            help="Also write the test samples as bytes (x_test, y_test), to try a program on.",
+            help_behavior_hint="(default: none)",
+        ),
+    ] = None
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -48,16 +61,27 @@ def run(arguments: Sequence[str]) -> int:
     options = flags.parse(
         ExportOptions(tyro.MISSING), arguments, prog="run.py export", description=DESCRIPTION
     )
-    if options.out is not None:
-        check_file(options.out, "--out")
-    from blockwise.experiment.export import export  # safetensors and the training code: only when needed
+    for flag, path in (("--out", options.out), ("--test-samples", options.test_samples)):
+        if path is not None:
+            check_file(path, flag)
+    from blockwise.experiment.export import export, test_samples  # the training code: only when needed
 
-    written = export(options.run, options.regime, options.out)
+    samples = None if options.test_samples is None else test_samples(options.run)
+    _tell(export(options.run, options.regime, options.out), asked=options.regime is not None)
+    if options.test_samples is not None and samples is not None:
+        atomic_write(options.test_samples, samples.payload)
+        print(f"{options.test_samples}: {samples.count:,} test samples as bytes, with their classes")
+    return exit_codes.FITS
+
+
+def _tell(written: Export, *, asked: bool) -> None:
+    print(f"{written.regime}: {written.why}{'' if asked else ' (--regime takes another)'}")
     bits = 8 * written.weight_bytes / written.weights
-    if written.why:
-        print(f"{written.regime}: {written.why} (--regime takes another)")
     print(
         f"{written.path}: {written.weights:,} weights in {written.weight_bytes / KIB:,.1f} KiB "
-        f"({bits:.2f} bits each, with what decodes them); {written.layers} quantized layers"
+        f"({bits:.2f} bits each, with what decodes them), {written.layers} layers of codes; "
+        f"{written.steps} steps from bytes to class scores; {written.file_bytes / KIB:,.1f} KiB in all"
     )
-    return exit_codes.FITS
+    print(f"test accuracy from this file: {written.test_accuracy:.2%}")
+    if written.foreign:
+        print(f"operations that a program has to bring: {', '.join(written.foreign)}")

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 import torch
-from tiers import quick, tiered
+from deployed_files import predicted
+from tiers import quick, shown, tiered
 from waves import save, waves
 
 from blockwise.cli import main as cli
@@ -13,6 +14,7 @@ from blockwise.data import blank, load
 from blockwise.experiment import export, exported
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.prepared import Prepared
+from blockwise.integer.net import IntegerNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.training import checkpoint
 from devices.boards import profile
@@ -61,8 +63,10 @@ def test_the_file_alone_predicts_as_well_as_the_run_tested(run, regime):
     accuracy = next(r["test_accuracy"] for r in result["regimes"] if r["regime"] == regime)
     written = export.export(run, regime, run / "alone.safetensors")
     again, images = exported.load(written.path), load("digits", seed=0)
-    predicted = again(images.test.images).argmax(1)
-    assert int((predicted == images.test.labels).sum()) / len(images.test) == accuracy
+    scores = again(images.test.images)
+    assert int((scores.argmax(1) == images.test.labels).sum()) / len(images.test) == accuracy
+    assert written.test_accuracy == accuracy == float(again.header["test_accuracy"])
+    assert torch.equal(predicted(written.path, images.test.images), scores)
     assert again.classes == images.classes == tuple("0123456789")
     # by hand, of the training pixels
     pixels = images.train.images.double() / 255
@@ -121,11 +125,18 @@ def test_by_default_the_most_accurate_regime_that_fits_is_exported(run, tmp_path
     capsys.readouterr()
     assert cli.main(["export", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("local: the most accurate that fits ") and "--regime takes another" in out
+    assert out.startswith("local: the most accurate whose training fits ")
+    assert "--regime takes another" in out
     assert exported.read(folder / "local.safetensors")[1]["regime"] == "local"
     none = with_rows(run, tmp_path / "none", bp=unfit | {"test_accuracy": 0.2}, bp_fused=unfit, local=unfit)
     assert export.export(none).regime == "bp-fused"
-    assert export.export(none).why.startswith("none that can be exported fits")
+    capsys.readouterr()
+    assert cli.main(["export", str(none)]) == 0
+    assert capsys.readouterr().out.startswith("bp-fused: no training fits ")
+    assert cli.main(["export", str(none), "--regime", "local"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("local: as asked for; its training does not fit ")
+    assert "--regime takes another" not in out
 
 
 def test_what_was_not_trained_to_the_end_is_refused(run, tmp_path, capsys):
@@ -148,27 +159,34 @@ def test_what_was_not_trained_to_the_end_is_refused(run, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_integers_are_left_in_their_checkpoint_and_the_next_best_is_exported(tmp_path, capsys):
-    run = ["--model", "plain4", "--width", "4", "--epochs", "1", "--batch-size", "64", "--quiet"]
+@pytest.mark.parametrize("regime", shown(["niti-local", "niti", "niti4-local", "nitro-local"], "niti-local"))
+def test_integers_predict_image_by_image_what_the_run_did(regime, tmp_path):
     folder = tmp_path / "run"
-    assert cli.main([*run, "--regimes", "bp", "niti", "--out", str(folder)]) in (0, 3)
-    folder = with_rows(
-        folder, tmp_path / "both", bp={"test_accuracy": 0.5}, niti={"fits": True, "test_accuracy": 0.9}
-    )
-    found = export.export(folder)
-    assert found.regime == "bp"
-    assert cli.main(["export", str(folder), "--regime", "niti"]) == 2
-    assert "read its integers off the checkpoint" in capsys.readouterr().err
+    arguments = ["--model", "plain4", "--width", "8", "--epochs", "1", "--batch-size", "64", "--quiet"]
+    assert cli.main([*arguments, "--regimes", "bp", regime, "--out", str(folder)]) in (0, 3)
+    best = {regime.replace("-", "_"): {"fits": True, "test_accuracy": 0.99}, "bp": {"fits": True}}
+    written = export.export(with_rows(folder, tmp_path / "best", **best))
+    assert written.regime == regime  # as the most accurate
+    images = load("digits", seed=0).test
+    config = outfolder.saved_config(folder)
+    net = Prepared(config, profile.load(config.board.device), blank((1, 8, 8), 10)).build(regime)
+    assert isinstance(net, IntegerNet)
+    net.load_state_dict(checkpoint.load(folder / "checkpoints" / f"{regime}.pt", None)["net"])
+    expected, scores = net.eval().each(images.images), predicted(written.path, images.images)
+    assert torch.equal(scores, expected.double())
+    row = json.loads((folder / "result.json").read_text("utf-8"))["regimes"][1]
+    right = int((scores.argmax(1) == images.labels).sum()) / len(images)
+    assert right == row["training"]["test_accuracy_one_by_one"] == written.test_accuracy
 
 
 def test_codes_take_the_bits_that_the_header_tells(run):
     written = export.export(run, "bp", run / "w.safetensors")
     _, header = exported.read(written.path)
-    layers = json.loads(header["layers"])
-    assert len(layers) == written.layers
-    if layers:
-        assert written.file_bytes < 4 * written.weights + 10_000
-        assert {layer["bits"] for layer in layers.values()} == ({3, 8} if run.name == "lsq" else {3})
+    codes = [step["codes"] for step in json.loads(header["steps"]) if "codes" in step]
+    assert len(codes) == written.layers
+    if codes:
+        assert written.weight_bytes < written.weights  # of which each took 4 bytes
+        assert {told["bits"] for told in codes} == ({3, 8} if run.name == "lsq" else {3})
 
 
 def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
@@ -181,6 +199,9 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     capsys.readouterr()
     assert "--out missing/w: got no folder missing" in refusal(str(run), "--out", "missing/w")
     assert "--out /proc/w: got " in refusal(str(run), "--out", "/proc/w")
+    assert "--test-samples missing/w: got no folder missing" in refusal(
+        str(run), "--test-samples", "missing/w"
+    )
     assert "--regime: got the flag twice" in refusal(str(run), "--regime", "bp", "--regime", "local")
     assert "export" in (nowhere := refusal(str(tmp_path / "nowhere")))
     assert "no such folder" in nowhere

@@ -1,0 +1,85 @@
+"""One file with all that a program needs: safetensors, whose header has the steps and what surrounds them.
+
+docs/exported-file.md describes it; examples/predict.py reads it without this package.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from blockwise.deployed.program import Function, Program
+from blockwise.deployed.steps import Step
+from blockwise.deployed.weights import CODES, LEVELS, SCALE, decoded
+from devices.errors import InputError
+
+FORMAT = "blockwise-3"
+INTEGER, FLOAT = "float64", "float32"
+"""In which a program computes: whole numbers up to 2^53 are exact in the former."""
+PARTS = (CODES, SCALE, LEVELS)
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """What a file holds: the text of its header, its steps, and the tensors as they are stored."""
+
+    header: dict[str, str]
+    steps: tuple[Step, ...]
+    tensors: dict[str, Tensor]
+
+    def weights(self) -> dict[str, Tensor]:
+        """All tensors in float32, weights as what their codes mean."""
+        found = self._unpacked()
+        for step in self.steps:
+            if step.exponent is not None:
+                name = step.tensors["weight"]
+                found[name] = (found[name] * 2.0**step.exponent).float()
+        return found
+
+    def program(self, operations: Mapping[str, Function] | None = None) -> Program:
+        """Its steps as a function; ``operations`` from outside by their names."""
+        dtype = getattr(torch, self.header["dtype"])
+        return Program(self.steps, self._unpacked(), dtype, operations)
+
+    def _unpacked(self) -> dict[str, Tensor]:
+        found = dict(self.tensors)
+        for step in self.steps:
+            if step.codes is not None:
+                parts = {p: found.pop(f"{step.name}.{p}") for p in PARTS if f"{step.name}.{p}" in found}
+                found[step.tensors["weight"]] = decoded(step.codes, parts)
+        return found
+
+
+def payload(deployed: Deployed) -> bytes:
+    """The file."""
+    steps = json.dumps([step.to_json() for step in deployed.steps])
+    return save(deployed.tensors, metadata=deployed.header | {"steps": steps})
+
+
+def read(path: Path) -> Deployed:
+    """What :func:`payload` wrote. Raises InputError for any other file."""
+    try:
+        with safe_open(path, "pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise InputError(
+            str(path), got=f"{type(error).__name__}: {error}", wanted="a safetensors file", do="export again"
+        ) from error
+    if header.get("format") != FORMAT:
+        raise InputError(
+            str(path), got=f"format {header.get('format')}", wanted=FORMAT,
+            do="export the run with this version",
+        )  # fmt: skip
+    steps = tuple(_step(told) for told in json.loads(header["steps"]))
+    return Deployed(header, steps, tensors)
+
+
+def _step(told: dict[str, Any]) -> Step:
+    return Step(**told | {"inputs": tuple(told["inputs"]), "shape": tuple(told["shape"])})

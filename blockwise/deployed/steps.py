@@ -1,0 +1,178 @@
+"""The layers of a network as the functions of PyTorch that compute them at rest, with all their options.
+
+A function of ``torch.nn.functional`` goes by its name there and takes the same options and tensors; the
+others are those of :mod:`blockwise.deployed.program`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from devices.network import Layer, ops
+from devices.network.ops import Op
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of the outputs of layers, without the batch."""
+LARGEST = float(torch.finfo(torch.float32).max)
+Call = tuple[str, dict[str, Any]]
+"""The name of a function, and its options."""
+Made = tuple[Call, tuple[int, ...]]
+"""A call, and the shape of what it makes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation: what it reads, and what it makes, ``shape`` without the batch.
+
+    ``tensors`` are the names of those of the file that it takes, by the names of its arguments; ``codes``
+    says how its weights are packed, if they are; where they are whole numbers they count 2^``exponent``.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, Any] | None = None
+    exponent: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        found = asdict(self)
+        return {key: value for key, value in found.items() if value not in ({}, None)}
+
+
+def calls(layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    """The functions that a layer is, in order; none where it changes nothing at rest."""
+    if layer.op.drops:
+        return
+    several = SEVERAL.get(type(layer.op))
+    if several is None:
+        yield call(layer.op), layer.shape
+    else:
+        yield from several(layer.op, layer, shapes)
+
+
+def call(op: Op) -> Call:
+    """The function of an operation that is one, whatever it reads; of one from outside its own name."""
+    found = next((ONE[kind] for kind in type(op).__mro__ if kind in ONE), None)
+    if found is None:
+        return op.kind, _plain(asdict(op))
+    name, options = found
+    return (name if isinstance(name, str) else name(op)), _plain(options(op))
+
+
+def _conv(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    """What lies outside is zero and as wide on either side; any other border is a step before it."""
+    padding = list(op.padding)
+    behind = _behind(op, layer.shape, shapes[layer.inputs[0]])
+    if op.padding_mode != "zeros" or list(behind) != padding:
+        amounts = [n for pair in zip(reversed(padding), reversed(behind), strict=True) for n in pair]
+        mode = "constant" if op.padding_mode == "zeros" else op.padding_mode
+        sides = zip(shapes[layer.inputs[0]][1:], padding, behind, strict=True)
+        shape = (shapes[layer.inputs[0]][0], *(n + before + after for n, before, after in sides))
+        yield ("pad", {"pad": amounts, "mode": mode}), shape
+        padding = [0] * len(padding)
+    options = {"stride": op.stride, "padding": padding, "dilation": op.dilation, "groups": op.groups}
+    yield (f"conv{len(op.kernel)}d", _plain(options)), layer.shape
+
+
+def _behind(op: Any, made: Sequence[int], read: Sequence[int]) -> tuple[int, ...]:
+    """How far the input reaches beyond its last element, for an output of the shape ``made``."""
+    sides = zip(made[1:], read[1:], op.kernel, op.stride, op.padding, op.dilation, strict=True)
+    ends = (
+        (n, m, (n - 1) * step + gap * (k - 1) + 1 - m - pad, pad, step) for n, m, k, step, pad, gap in sides
+    )
+    return tuple(pad if pad - step < end <= pad else end for _, _, end, pad, step in ends)
+
+
+def _max_pool(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    options = {
+        "kernel_size": op.kernel, "stride": op.stride, "padding": op.padding, "dilation": op.dilation,
+        "ceil_mode": _rounds_up(op, op.dilation, layer, shapes),
+    }  # fmt: skip
+    yield (f"max_pool{len(op.kernel)}d", _plain(options)), layer.shape
+
+
+def _avg_pool(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    options = {
+        "kernel_size": op.kernel, "stride": op.stride, "padding": op.padding,
+        "ceil_mode": _rounds_up(op, (1,) * len(op.kernel), layer, shapes),
+        "count_include_pad": op.counts_padding,
+    }  # fmt: skip
+    yield (f"avg_pool{len(op.kernel)}d", _plain(options)), layer.shape
+
+
+def _rounds_up(op: Any, dilation: Sequence[int], layer: Layer, shapes: Shapes) -> bool:
+    """Whether the last windows reach beyond the map."""
+    sides = zip(shapes[layer.inputs[0]][1:], op.kernel, op.stride, op.padding, dilation, strict=True)
+    whole = [(n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, step, pad, gap in sides]
+    return whole != list(layer.shape[1:])
+
+
+def _view(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    if shapes[layer.inputs[0]] != layer.shape:
+        yield ("reshape", {"shape": [-1, *layer.shape]}), layer.shape
+
+
+def _shortcut(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:
+    """Pixels that are left out, by a pool of windows of one, then channels of zeros."""
+    thinned = (shapes[layer.inputs[0]][0], *layer.shape[1:])
+    yield ("max_pool2d", {"kernel_size": [1, 1], "stride": [op.stride] * 2}), thinned
+    amounts = [0, 0, 0, 0, op.channels_before, op.channels_behind]
+    yield ("pad", {"pad": amounts, "mode": "constant"}), layer.shape
+
+
+def _relu(op: Any) -> dict[str, Any]:
+    high = LARGEST if op.high is None else op.high
+    return {} if (op.low, op.high) == (0, None) else {"min_val": op.low, "max_val": high}
+
+
+def _no_options(op: Any) -> dict[str, Any]:
+    return {}
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """As JSON has them, which has no tuples and no infinities."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return list(value)
+        return max(-LARGEST, min(value, LARGEST)) if isinstance(value, float) else value
+
+    return {key: plain(value) for key, value in options.items()}
+
+
+SEVERAL: dict[type[Op], Callable[[Any, Layer, Shapes], Iterator[Made]]] = {
+    ops.Conv: _conv, ops.MaxPool: _max_pool, ops.AvgPool: _avg_pool, ops.View: _view,
+    ops.Shortcut: _shortcut,
+}  # fmt: skip
+"""Operations whose functions follow from shapes as well."""
+
+ONE: dict[type[Op], tuple[str | Callable[[Any], str], Callable[[Any], dict[str, Any]]]] = {
+    ops.Linear: ("linear", _no_options),
+    ops.BatchNorm: ("batch_norm", lambda op: {"eps": op.eps}),
+    ops.GroupNorm: ("group_norm", lambda op: {"num_groups": op.groups, "eps": op.eps}),
+    ops.LayerNorm: ("layer_norm", lambda op: {"normalized_shape": op.normalized, "eps": op.eps}),
+    ops.FrozenNorm: ("affine", _no_options),
+    ops.ReLU: (lambda op: "hardtanh" if _relu(op) else "relu", _relu),
+    ops.LeakyReLU: ("leaky_relu", lambda op: {"negative_slope": op.slope}),
+    ops.Swish: (lambda op: "hardswish" if op.hard else "silu", _no_options),
+    ops.GELU: ("gelu", lambda op: {"approximate": "tanh" if op.tanh else "none"}),
+    ops.Sigmoid: (lambda op: "hardsigmoid" if op.hard else "sigmoid", _no_options),
+    ops.Tanh: (
+        lambda op: "hardtanh" if op.hard else "tanh",
+        lambda op: {"min_val": op.low, "max_val": op.high} if op.hard else {},
+    ),
+    ops.AdaptiveAvgPool: (
+        lambda op: f"adaptive_avg_pool{len(op.output)}d", lambda op: {"output_size": op.output}
+    ),
+    ops.Add: ("add", _no_options),
+    ops.Mul: ("mul", _no_options),
+    ops.Cat: ("cat", lambda op: {"dim": op.dim}),
+    ops.Pad: ("pad", lambda op: {"pad": op.amounts, "mode": op.mode}),
+}  # fmt: skip
+"""Operations that are one function: its name, and its options."""
