@@ -82,7 +82,7 @@ class TaskTable:
     def lost(self, task: Task, why: str) -> None:
         """It waits again."""
         self._leave(task, kept=False)
-        self.tell(f"{task.title}: {why}; it goes on from its last epoch")
+        self.tell(f"{task.title}: {why}")
 
     def finished(self, task: Task) -> None:
         """It waits for nothing."""

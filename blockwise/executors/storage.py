@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
-from blockwise.system.files import remove_abandoned
+from blockwise.system.files import atomic_write, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Storage(Protocol):
 
     def remove(self, kept: str) -> None:
         """``kept`` is not needed any more."""
+
+    def token(self) -> AbstractContextManager[str]:
+        """Something that stands in the storage, under the name that is given, while the context is."""
+
+    def shows(self, token: str) -> bool:
+        """Whether it is here."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,20 @@ class Folder:
     def remove(self, kept: str) -> None:
         """A file."""
         (self.path / kept).unlink(missing_ok=True)
+
+    @contextmanager
+    def token(self) -> Iterator[str]:
+        """An empty file of a random name."""
+        name = f".{uuid4().hex}.token"
+        atomic_write(self.path / name, b"")
+        try:
+            yield name
+        finally:
+            (self.path / name).unlink(missing_ok=True)
+
+    def shows(self, token: str) -> bool:
+        """The file."""
+        return (self.path / token).exists()
+
+    def __str__(self) -> str:
+        return str(self.path)

@@ -76,7 +76,7 @@ class Told(Protocol):
         """A message of ``task``."""
 
     def lost(self, task: Task, why: str) -> None:
-        """The worker of ``task`` has died; another one goes on with it."""
+        """The worker of ``task`` has died, and what follows, in words; it runs no more."""
 
     def finished(self, task: Task) -> None:
         """Its answer is here."""

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from tyro.conf import arg
 from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.cli.commands.fit_training import check, trained
+from blockwise.cli.executing import Executing
 from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import named
@@ -160,8 +161,10 @@ class FitOptions:
         int | None, arg(metavar="N", help="Rows to show.", help_behavior_hint="(default: all)")
     ] = None
     jobs: Annotated[
-        int | None, arg(metavar="N", help="Processes.", help_behavior_hint="(default: the cores)")
+        int | None,
+        arg(metavar="N", help="Processes of the search.", help_behavior_hint="(default: the cores)"),
     ] = None
+    executing: Executing = field(default_factory=Executing)
     json: Annotated[bool, arg(help="Print every figure as JSON instead of a table.")] = False
     out: Annotated[
         Path | None,
@@ -184,7 +187,7 @@ def run(arguments: Sequence[str]) -> int:
     if result.sampled:
         print(f"blockwise: {_looked_at(result)}", file=sys.stderr)
     if options.train is not None:
-        result = trained(result, options.train, options.epochs, options.runs)
+        result = trained(result, options.train, options.epochs, options.runs, options.executing)
     text = json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
 
     def tell() -> None:

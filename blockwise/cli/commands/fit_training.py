@@ -9,10 +9,9 @@ from pathlib import Path
 
 from blockwise import report
 from blockwise.cli.commands import compare as comparison
+from blockwise.cli.executing import Executing
 from blockwise.cli.expected import shares
 from blockwise.cli.task_table import TaskTable
-from blockwise.executors.serial import Serial
-from blockwise.executors.storage import Folder
 from blockwise.executors.task import Task, TaskWatcher
 from blockwise.experiment import result_json, run_folder
 from blockwise.experiment.compare import compare
@@ -20,6 +19,7 @@ from blockwise.experiment.finished import RESULT_FILE
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
 from blockwise.fit.result import FitResult, FrontRow
+from blockwise.system.files import make_folder
 from devices.errors import InputError
 
 
@@ -86,7 +86,7 @@ class ToTrain:
         return replace(self.row, accuracy=regime["test_accuracy"], run=str(self.run), test_images=images)
 
 
-def trained(result: FitResult, count: int, epochs: int, folder: Path) -> FitResult:
+def trained(result: FitResult, count: int, epochs: int, folder: Path, executing: Executing) -> FitResult:
     """``result`` with the accuracies of ``count`` rows, spread evenly over the front.
 
     A run stands in ``folder`` under its regime and the fingerprint of its settings: one that is finished is
@@ -95,7 +95,7 @@ def trained(result: FitResult, count: int, epochs: int, folder: Path) -> FitResu
     rows, chosen = list(result.front), evenly(len(result.front), count)
     asked = {number: _to_train(result, rows[number], epochs, folder) for number in chosen}
     left = {one.name: one for one in asked.values() if not one.is_finished}
-    _train([one.task for one in left.values()], epochs, folder)
+    _train([one.task for one in left.values()], epochs, folder, executing)
     for number, one in asked.items():
         rows[number] = one.trained
     return replace(result, front=tuple(rows))
@@ -106,14 +106,17 @@ def _to_train(result: FitResult, row: FrontRow, epochs: int, folder: Path) -> To
     return ToTrain(row, command, folder)
 
 
-def _train(tasks: Sequence[Task], epochs: int, folder: Path) -> None:
+def _train(tasks: Sequence[Task], epochs: int, folder: Path, executing: Executing) -> None:
     """The answer of the command is the front alone: all else is told on stderr."""
-    storage = Folder(folder)
+    if not tasks:
+        return
+    make_folder(folder, "--runs")
+    executor, storage = executing.made(), executing.storage(folder)
     for task in tasks:
         print(f"blockwise: training {task.title}", file=sys.stderr)
     with (
         TaskTable(report.make_console(stderr=True), epochs, len(tasks)) as table,
-        closing(Serial().run(tasks, storage, table)) as finished,
+        closing(executor.run(tasks, storage, table)) as finished,
     ):
         for found in finished:
             storage.deliver(found.task.kept, folder / found.task.kept)

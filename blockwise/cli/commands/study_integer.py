@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
-        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
+        train_missing(jobs, path, options, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:
         found = summaries(rows)

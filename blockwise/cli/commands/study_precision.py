@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     points = precision.points(family, base, options.compression, options.bits)
     jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
     if not options.dry_run:
-        train_missing(jobs, path, options.data_name, protocol.epochs, _told)
+        train_missing(jobs, path, options, protocol.epochs, _told)
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
     notes = (*report.precision_standings(rows), report.known_to(rows))

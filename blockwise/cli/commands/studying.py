@@ -1,16 +1,15 @@
 """What the studies that train have in common."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
 from blockwise import report
+from blockwise.cli.executing import Executing
 from blockwise.cli.task_table import TaskTable
-from blockwise.executors.serial import Serial
-from blockwise.executors.storage import Folder
 from blockwise.studies.jobs import Job, missing, revision_of, run_all, task_of
 from blockwise.studies.records import read
 from blockwise.system.files import make_folder
@@ -58,6 +57,7 @@ class TrainingStudy:
         ),
     ] = None
     record: Record = False
+    executing: Executing = field(default_factory=Executing)
     dry_run: Annotated[bool, arg(help="Show what is recorded and what is missing; train nothing.")] = False
 
     def __post_init__(self) -> None:
@@ -84,19 +84,26 @@ class EpochsStudy(TrainingStudy):
 
 
 def train_missing(
-    jobs: Sequence[Job], path: Path, data_name: str, epochs: int, told: Callable[[dict[str, Any]], str]
+    jobs: Sequence[Job],
+    path: Path,
+    options: TrainingStudy,
+    epochs: int,
+    told: Callable[[dict[str, Any]], str],
 ) -> None:
     """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line."""
     make_folder(path.parent, "--out")
     left = missing(jobs, path)
+    if not left:
+        return
 
     def title(row: dict[str, Any]) -> str:
         return f"{told(row)}, seed {row['seed']}"
 
-    tasks = [task_of(job, title(job.conditions), path, data_name) for job in left]
+    tasks = [task_of(job, title(job.conditions), path, options.data_name) for job in left]
+    executor, storage = options.executing.made(), options.executing.storage(path.parent)
     console, done = report.make_console(stderr=True), len(jobs) - len(left)
     with TaskTable(console, epochs, len(left)) as table:
-        for row in run_all(tasks, path, Serial(), Folder(path.parent), table):
+        for row in run_all(tasks, path, executor, storage, table):
             done += 1
             console.print(
                 f"{done} of {len(jobs)}: {title(row)}: {_ended(row)}, {row['seconds']:.0f} s", soft_wrap=True

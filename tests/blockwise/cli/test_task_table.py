@@ -51,7 +51,7 @@ def test_a_lost_task_waits_again_and_its_loss_is_told():
     found, stream, _ = table(terminal=False)
     found.begun(A, "")
     found.lost(A, "its worker was killed")
-    assert stream.getvalue() == "task a: its worker was killed; it goes on from its last epoch\n"
+    assert stream.getvalue() == "task a: its worker was killed\n"
     assert found.summary() == "0 running, 3 waiting, 0 of 3 done"
 
 

@@ -1,19 +1,25 @@
 """What every executor does alike, with tasks that only count."""
 
+import time
+from contextlib import closing
 from zlib import crc32
 
 import pytest
 from small_tasks import Heard, counting
 
+from blockwise.executors.attempts import GivenUp
+from blockwise.executors.processes import Processes
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder
 from blockwise.executors.task import Executor
 from devices.errors import InputError
 
-EXECUTORS: dict[str, Executor] = {"serial": Serial()}
+EXECUTORS: dict[str, Executor] = {"serial": Serial(), "processes": Processes(workers=2, threads=1)}
+
+ELSEWHERE = [pytest.param("processes", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(params=EXECUTORS)
+@pytest.fixture(params=["serial", *ELSEWHERE])
 def executor(request) -> Executor:
     return EXECUTORS[request.param]
 
@@ -46,3 +52,47 @@ def test_what_a_task_raises_is_raised(executor, tmp_path):
     with pytest.raises(InputError, match="count: got 2, wanted less; count less"):
         list(executor.run([counting("a", fails_at=2), counting("b", 10_000)], Folder(tmp_path), Heard()))
     assert (tmp_path / "a.txt").read_text("utf-8") == "1"
+
+
+@pytest.fixture(params=ELSEWHERE)
+def elsewhere(request) -> Executor:
+    """One whose workers may die."""
+    return EXECUTORS[request.param]
+
+
+def test_a_task_whose_worker_is_killed_goes_on_from_what_it_has_kept(elsewhere, tmp_path):
+    heard = Heard()
+    tasks = [counting("a", 6, dies_at=4), counting("b")]
+    found = {f.task.key: f.answer for f in elsewhere.run(tasks, Folder(tmp_path), heard)}
+    assert found == {"a": (3, 6), "b": (0, 3)}
+    (lost,) = (word for word in heard.words if "lost" in word)
+    assert lost.startswith("a lost: its worker") and lost.endswith("it goes on from its last epoch")
+    assert heard.words.count("a begun") == 2
+
+
+def test_a_task_that_kills_every_worker_is_given_up_behind_all_others(elsewhere, tmp_path):
+    heard, found = Heard(), []
+    with pytest.raises(
+        GivenUp, match=r"task a: got its worker.* died .* 3 times, wanted a worker that lives"
+    ):
+        for answer in elsewhere.run(
+            [counting("a", dies_at=2, always=True), counting("b")], Folder(tmp_path), heard
+        ):
+            found.append(answer.task.key)
+    assert found == ["b"]
+    assert heard.words.count("a begun") == 3
+    assert (tmp_path / "a.txt").read_text("utf-8") == "1"  # the next call goes on from there
+
+
+def test_whoever_stops_leaves_no_worker_and_no_half_file(elsewhere, tmp_path):
+    tasks = [counting("a", 1), counting("b", 10**6), counting("c", 10**6)]
+    with closing(elsewhere.run(tasks, Folder(tmp_path), Heard())) as answers:
+        assert next(answers).task.key == "a"
+        until = time.monotonic() + 60
+        while not (tmp_path / "b.txt").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    count = (tmp_path / "b.txt").read_text("utf-8")
+    time.sleep(0.2)
+    assert (tmp_path / "b.txt").read_text("utf-8") == count
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]

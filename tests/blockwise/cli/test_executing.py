@@ -1,0 +1,81 @@
+"""Where trainings run, as flags say it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from blockwise.cli import main as cli
+from blockwise.cli.executing import Executing
+from blockwise.executors.processes import Processes
+from blockwise.executors.serial import Serial
+from blockwise.system.processes import cores
+
+ROOT = Path(__file__).parents[3]
+STUDY = [
+    "study", "qat", "--data", "digits", "--model", "cnn", "--methods", "fp32", "lsq", "--epochs", "1000",
+    "--out", "s.jsonl",
+]  # fmt: skip
+FIT = ["fit", "--train", "2", "--data", "digits"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_one_after_the_other_unless_workers_are_asked_for():
+    assert Executing().made() == Executing(workers=1).made() == Serial()
+    assert Executing(threads=3).made() == Serial(3)
+    assert Executing(executor="processes").made() == Processes(cores(), 1)
+
+
+def test_the_cores_are_shared_out_among_the_workers(monkeypatch):
+    monkeypatch.setattr("blockwise.cli.executing.cores", lambda: 8)
+    assert Executing(workers=3).made() == Processes(3, 2)
+    assert Executing(workers=20).made() == Processes(20, 1)
+    assert Executing(workers=3, threads=4).made() == Processes(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", "0"], "--workers: got 0"),
+        (["--threads", "0"], "--threads: got 0"),
+        (["--executor", "slurm"], "--executor: got 'slurm', wanted one of processes, "),
+        (["--executor", "serial", "--workers", "2"], "--workers: got 2 beside --executor serial"),
+    ],
+)
+@pytest.mark.parametrize("command", [STUDY, FIT], ids=["study", "fit"])
+def test_bad_input_is_one_line_and_leaves_nothing_behind(command, arguments, words, here, capsys):
+    assert cli.main([*command, *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="process groups are asked for as on Linux")
+def test_ctrl_c_leaves_no_process_and_no_half_file(here):
+    """It reaches every process of the group, as from a terminal."""
+    command = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *STUDY, "--workers", "2"], env=ENVIRONMENT,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert command.stderr is not None
+    seen = {line.split()[0] for line, _ in zip(command.stderr, range(4), strict=False)}
+    children = psutil.Process(command.pid).children(recursive=True)
+    os.killpg(command.pid, signal.SIGINT)
+    _, error = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert error.splitlines()[-1] == "blockwise: interrupted; the same command goes on"
+    assert seen and psutil.wait_procs(children, timeout=30)[1] == []
+    left = sorted(path.name for path in here.iterdir())
+    assert left and all(name.startswith("s-") and name.endswith(".pt") for name in left)

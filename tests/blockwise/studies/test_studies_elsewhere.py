@@ -1,0 +1,48 @@
+"""A study in other processes, one of them killed: the records and digests of the same study in this one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killers import Killer
+from small_tasks import Heard
+
+from blockwise.executors.processes import Processes
+from blockwise.executors.serial import Serial
+from blockwise.executors.storage import Folder
+from blockwise.executors.task import Executor, Told
+from blockwise.studies import qat, records
+from blockwise.studies.jobs import run_all, task_of
+from blockwise.studies.qat import QatProtocol, QatSpace
+
+pytestmark = pytest.mark.slow
+
+PROTOCOL = QatProtocol("tiny", "", epochs=8, batch_size=32, image_size=None, width=4, seeds=(0,))
+TIMES = ("seconds", "images_per_second", "created")
+
+
+def rows(executor: Executor, folder: Path, told: Told) -> dict[str, dict[str, Any]]:
+    """What the study records, without times, by keys."""
+    folder.mkdir()
+    path = folder / "study.jsonl"
+    jobs = qat.jobs(QatSpace(("fp32", "lsq"), model="cnn", source="digits"), PROTOCOL)
+    tasks = [task_of(job, job.conditions["method"], path, "") for job in jobs]
+    list(run_all(tasks, path, executor, Folder(folder), told))
+    assert [file.name for file in folder.iterdir()] == ["study.jsonl"]
+    found = records.read(path)
+    assert len(found) == len(jobs)
+    return {row["key"]: {name: v for name, v in row.items() if name not in TIMES} for row in found}
+
+
+@pytest.fixture(scope="module")
+def serially(tmp_path_factory) -> dict[str, dict[str, Any]]:
+    return rows(Serial(threads=1), tmp_path_factory.mktemp("serial") / "study", Heard())
+
+
+def test_a_worker_that_is_killed_in_mid_training_changes_no_record(serially, tmp_path):
+    killer = Killer()
+    assert rows(Processes(workers=2, threads=1), tmp_path / "study", killer) == serially
+    assert [word.split(",")[0] for word in killer.words if "lost" in word] == [
+        f"{killer.killed} lost: its worker"
+    ]
+    assert all(len(row["digest"]) == 8 for row in serially.values())
