@@ -23,6 +23,7 @@ from blockwise.experiment import result_json as json_report
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.export_choice import Choice, choose
+from blockwise.experiment.finished import RESULT_FILE, result_path
 from blockwise.experiment.prepare import images_of
 from blockwise.experiment.prepared import Prepared
 from blockwise.integer.net import IntegerNet
@@ -67,7 +68,8 @@ def export(
     if it did not keep it. Raises InputError if there is no such run, it is not finished, nothing
     in it was trained, or its files do not fit together.
     """
-    config, found = outfolder.saved_config(folder, "export"), _result(folder)
+    config = outfolder.saved_config(folder, "export")
+    found = json_report.read(result_path(folder, f"export {folder}"))
     choice = choose(found, folder, regime)
     _check_input(found, folder)
     model, data = found["model"], found["data"]
@@ -159,21 +161,11 @@ def _check(deployed: file.Deployed, made: _Made, in_shape: tuple[int, ...]) -> N
         )  # fmt: skip
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    result = folder / "result.json"
-    if not result.exists():
-        raise InputError(
-            str(folder), got="a run without result.json", wanted="a finished run",
-            do=f"finish it with --resume {folder}",
-        )  # fmt: skip
-    return json_report.read(result)
-
-
 def _check_input(found: dict[str, Any], folder: Path) -> None:
     """Runs of earlier versions did not keep what their images were normalised by."""
     if not found["data"].get("mean"):
         raise InputError(
-            str(folder / "result.json"), got="no mean of its images", wanted="that of this version",
+            str(folder / RESULT_FILE), got="no mean of its images", wanted="that of this version",
             do=f"write it again with --resume {folder}",
         )  # fmt: skip
 

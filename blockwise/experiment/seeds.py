@@ -35,6 +35,11 @@ class Seeds:
     regimes: tuple[OverSeeds, ...]
     standing: Standing | None  # of regimes that end with different bits; None: all trainings diverged
 
+    @property
+    def diverged(self) -> bool:
+        """Whether every training did."""
+        return all(row.mean is None for row in self.regimes)
+
     def to_json(self) -> dict[str, Any]:
         """Plain objects."""
         return asdict(self)

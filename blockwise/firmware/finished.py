@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.experiment import board, result_json, run_folder
 from blockwise.experiment.config import Config
+from blockwise.experiment.finished import result_path
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
@@ -69,13 +70,7 @@ def prepared_with(weights: Weights, config: Config) -> Prepared:
 
 def _result(folder: Path) -> dict[str, Any]:
     settings_of(folder)
-    path = folder / "result.json"
-    if not path.exists():
-        raise InputError(
-            f"--from {folder}", got="a run that is not finished", wanted="one with its result.json",
-            do=f"finish it with --resume {folder}",
-        )  # fmt: skip
-    return result_json.read(path)
+    return result_json.read(result_path(folder, f"--from {folder}"))
 
 
 def _choice(trained: dict[str, dict[str, Any]], folder: Path) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """The comparison under several seeds: a run for each in a folder of its own, put together at the end."""
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,16 +7,17 @@ from pathlib import Path
 from blockwise import report
 from blockwise.cli.commands.train import trained
 from blockwise.cli.progress import ConsoleWatcher
+from blockwise.cli.seeds import print_seeds, text
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
-from blockwise.experiment.seeds import Seeds, over_seeds
+from blockwise.experiment.seeds import over_seeds
 from blockwise.system import exit_codes
 from blockwise.system.collector import looking_seldom
 from blockwise.system.files import WriteError, atomic_write
-from blockwise.system.streams import print_json, tell_then_write
+from blockwise.system.streams import tell_then_write
 
 
 def compare_seeds(config: Config) -> int:
@@ -30,14 +30,14 @@ def compare_seeds(config: Config) -> int:
     try:
         results = _results(config, folders)
         found = over_seeds(results, [folder.name for folder in folders.values()])
-        write = partial(atomic_write, out / SEEDS_FILE, _text(found))
-        tell_then_write(partial(_show, results[0], found, config), write)
+        write, output = partial(atomic_write, out / SEEDS_FILE, text(found)), config.output
+        tell = partial(print_seeds, results[0], found, as_json=output.json, quiet=output.quiet)
+        tell_then_write(tell, write)
     except KeyboardInterrupt as stop:
         raise type(stop)(f"go on with --resume {out}") from stop
     except WriteError as error:
         raise error.before(f"go on with --resume {out}") from error
-    diverged = all(result.diverged for result in results)
-    return exit_codes.of(fits=results[0].fits, diverged=diverged)
+    return exit_codes.of(fits=results[0].fits, diverged=found.diverged)
 
 
 def _name(seed: int) -> str:
@@ -65,16 +65,3 @@ def _of_seed(config: Config, seed: int, folder: Path) -> Config:
     resumed, made = (folder, None) if begun else (None, folder)
     output = replace(config.output, seeds=(), resume=resumed, out=made)
     return replace(config, training=replace(config.training, seed=seed), output=output)
-
-
-def _show(first: Result, found: Seeds, config: Config) -> None:
-    if config.output.json:
-        print_json(_text(found))
-    elif config.output.quiet:
-        print(report.seeds_answer(first, found))
-    else:
-        report.show(report.seeds_report(first, found), report.make_console())
-
-
-def _text(found: Seeds) -> str:
-    return json.dumps(found.to_json(), indent=1) + "\n"

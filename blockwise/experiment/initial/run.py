@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.data import blank
 from blockwise.experiment import board, result_json, run_folder
+from blockwise.experiment.finished import result_path
 from blockwise.experiment.initial.integers import floats_of
 from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.prepared import Prepared
@@ -49,13 +50,7 @@ def of_run(folder: Path, given: str) -> Weights:
 
 def _row(folder: Path, subject: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The regime's row of the result, and its model."""
-    path = folder / "result.json"
-    if not path.exists():
-        raise InputError(
-            subject, got="a run that is not finished", wanted="one with its result.json",
-            do=f"finish it with --resume {folder}",
-        )  # fmt: skip
-    found = result_json.read(path)
+    found = result_json.read(result_path(folder, subject))
     rows = [row for row in found["regimes"] if row["test_accuracy"] is not None]
     best = best_of((row, row["test_accuracy"]) for row in rows if row["fits"])
     best = best or best_of((row, row["test_accuracy"]) for row in rows)

@@ -41,7 +41,29 @@ def test_each_seed_is_a_run_of_its_own_and_all_are_put_together(capsys, monkeypa
     assert row["mean"] == pytest.approx(sum(row["accuracies"]) / 2)
     assert cli.main(["show", "all/seed-3", "--quiet"]) == 0
     assert "Test accuracy: bp" in capsys.readouterr().out
-    assert "got the runs of several seeds" in refusal(capsys, "show", "all")
+    for words in (["export", "all"], ["diff", "all", "all"], ["firmware", "--from", "all"]):
+        assert "got the runs of several seeds, wanted one of them; name a" in refusal(capsys, *words)
+    assert "got the runs of several seeds" in refusal(capsys, "--init", "all", "--out", "new")
+    check_shown(found, capsys)
+
+
+def check_shown(found, capsys):
+    """``show`` of the folder tells what the command told, from the runs alone."""
+    assert cli.main(["show", "all", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+    assert cli.main(["show", "all"]) == 0
+    shown = capsys.readouterr().out
+    assert cli.main(["--resume", "all"]) == 0
+    assert shown == capsys.readouterr().out
+    mean = f"{100 * found['regimes'][0]['mean']:.2f}"
+    assert ["mean", mean, "%"] in [line.split() for line in shown.splitlines()]
+    assert cli.main(["show", "all", "--quiet"]) == 0
+    assert f"Mean test accuracy of 2 seeds: bp {mean} %" in capsys.readouterr().out
+    Path("all/seed-3/result.json").unlink()
+    told = refusal(capsys, "show", "all")
+    assert "run all/seed-3: got a run that is not finished" in told and "--resume all/seed-3" in told
+    Path("all/seeds.json").write_text("{", encoding="utf-8")
+    assert "all/seeds.json: got JSONDecodeError" in refusal(capsys, "show", "all")
 
 
 def test_seeds_of_which_there_is_no_deviation_are_refused(capsys):

@@ -216,7 +216,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     shutil.rmtree(twin / "checkpoints")
     assert "got no such file, wanted that of a finished run" in refusal(str(twin))
     (twin / "result.json").unlink()
-    assert "wanted a finished run" in refusal(str(twin))
+    assert "got a run that is not finished" in refusal(str(twin))
     assert not (twin / "bp.safetensors").exists()
     assert "got nothing, wanted a value" in refusal()
     (tmp_path / "torn").write_bytes(b"123")
