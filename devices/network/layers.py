@@ -7,6 +7,7 @@ write them by hand.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from devices.network.ops import Add, CrossEntropy, Op
@@ -157,29 +158,29 @@ class Network:
     blocks: tuple[Block, ...]
     source: str = IMAGES  # the name by which layers read the input
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of the blocks' bodies, in order."""
         return tuple(layer for block in self.blocks for layer in block.layers)
 
-    @property
+    @cached_property
     def all_layers(self) -> tuple[Layer, ...]:
         """The layers of bodies and heads, in order."""
         return tuple(layer for block in self.blocks for layer in (*block.layers, *block.head))
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Layer of a body, or the input -> the shape of its output, without the batch."""
         return {self.source: self.in_shape} | {layer.name: layer.shape for layer in self.layers}
 
-    @property
+    @cached_property
     def owners(self) -> dict[str, str]:
         """Layer name -> the block it belongs to, or that block's head ("block.head")."""
         bodies = {layer.name: b.name for b in self.blocks for layer in b.layers}
         heads = {layer.name: f"{b.name}.head" for b in self.blocks for layer in b.head}
         return bodies | heads
 
-    @property
+    @cached_property
     def classes(self) -> int:
         """How many classes its losses tell apart: as many as there are logits. 0 without such a loss."""
         elements = {layer.name: layer.elements for layer in self.all_layers}
@@ -191,7 +192,7 @@ class Network:
         """Trainable elements without the local heads."""
         return sum(layer.weights + layer.biases for layer in self.layers)
 
-    @property
+    @cached_property
     def is_partial(self) -> bool:
         """Whether only a part of it is trained."""
         return any(layer.trained != WHOLE for layer in self.layers)

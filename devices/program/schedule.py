@@ -37,7 +37,7 @@ class Tensor:
         """Number of elements."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Size in bytes when densely packed: ceil(elements x bits / 8)."""
         return -(-self.elements * self.bits // 8)
