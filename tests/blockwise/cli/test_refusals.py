@@ -162,8 +162,8 @@ def test_a_namesake_of_a_set_is_told_how_it_is_reached(capsys, workplace):
 @pytest.mark.parametrize(
     ("bits", "method"),
     [
-        ("--weight-bits 32", "--weight-method fp32"),
-        ("--activation-bits 32", "--activation-method fp32"),
+        pytest.param("--weight-bits 32", "--weight-method fp32", marks=pytest.mark.long),
+        pytest.param("--activation-bits 32", "--activation-method fp32", marks=pytest.mark.long),
         ("--weight-bits 32 --activation-bits 32", "--method fp32"),
     ],
 )

@@ -7,6 +7,7 @@ and Keras counts running statistics among the parameters.
 import pytest
 import torch
 from one_step import OneStep
+from tiers import shown
 from torch import nn
 
 from blockwise import models
@@ -79,7 +80,7 @@ def test_small_images_pass_and_learn(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ds-cnn", "resnet8 of mlperf", "separable", "inverted", "cnn1d"])
-@pytest.mark.parametrize("regime", ["bp", "local", "local-resident"])
+@pytest.mark.parametrize("regime", shown(["bp", "local", "local-resident"], "bp", "local-resident"))
 def test_a_step_on_bytes_is_that_of_the_simulation(name, regime):
     shape = (3, 32) if name == "cnn1d" else (2, 16, 16)
     model: object = name

@@ -7,7 +7,7 @@ import own_modules as own
 import pytest
 import torch
 from small_networks import fitting
-from tiers import quick, shown
+from tiers import shown, tiered
 from torch import nn
 
 from blockwise import models, quant
@@ -122,16 +122,14 @@ def agree(name: str, method: str, residual: str) -> None:
         assert planned(layers, bits) == found, (name, method, residual)
 
 
-@pytest.mark.parametrize(
-    "method", shown(quant.METHODS, "fp32", "lsq", "dorefa", "twn", "pq", "lq-net", "pact")
-)
+@pytest.mark.parametrize("method", shown(quant.METHODS, "fp32", "lsq", "twn", "pq", "lq-net"))
 def test_every_built_in_network_is_trained_with_the_precision_that_is_planned(method):
     for name in models.CATALOGUE:
         for residual in ("codes", "float") if models.has_skips(name) else ("codes",):
             agree(name, method, residual)
 
 
-@pytest.mark.parametrize("name", quick(TORCHVISION, "mobilenet_v2"))
+@pytest.mark.parametrize("name", tiered(TORCHVISION, ("mobilenet_v2",), ("efficientnet_b0",)))
 def test_networks_of_torchvision_are_trained_with_the_precision_that_is_planned(name):
     for method in quant.METHODS if name == "resnet18" else ("lsq", "dorefa", "bnn", "ptq-mse", "lsq-plus"):
         for residual in ("codes", "float"):
@@ -158,7 +156,7 @@ def test_a_network_with_linear_bottlenecks_has_the_quantizers_counted_by_hand():
 
 
 @pytest.mark.parametrize("regime", ["bp", "local"])
-@pytest.mark.parametrize("name", quick(TORCHVISION, "mobilenet_v2"))
+@pytest.mark.parametrize("name", shown(TORCHVISION, "mobilenet_v2"))
 def test_networks_of_torchvision_take_two_quantized_steps(name, regime):
     chain, _ = built(name)
     groups = Anatomy(chain, "gap").cut("stages", Step())

@@ -15,7 +15,7 @@ WITHIN_UNITS = ("bp-best", "bp-micro")
 """Their best cuts may lie within a unit of a plain chain, where PyTorch has no module to call."""
 
 
-@pytest.mark.parametrize("batch", quick([1, 32], 1))
+@pytest.mark.parametrize("batch", shown([1, 32], 1))
 @pytest.mark.parametrize("regime", EAGER)
 def test_resnet20_as_published_in_residual_blocks(regime, batch):
     found = compare(regime, models.build("resnet20", width=16), "residual", "gap", batch)

@@ -78,8 +78,12 @@ def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
         assert step.run() < TOLERANCE, (method, step.worst())
 
 
-@pytest.mark.parametrize("head", quick(["pred", "sim", "predsim", "predsim-pooled"], "predsim"))
-@pytest.mark.parametrize("regime", quick(["local", "local-paged", "local-resident"], "local"))
+HEADS = [*product(("local", "local-paged", "local-resident"), ("pred", "sim", "predsim", "predsim-pooled"))]
+
+
+@pytest.mark.parametrize(
+    ("regime", "head"), shown(HEADS, *(x for x in HEADS if x[0] == "local" or x[1] == "predsim"), spread=True)
+)
 def test_so_it_is_under_the_published_heads(regime, head):
     """The last block is a layer alone, which learns at the weight of its loss, or more."""
     for method, blocks in (("fp32", "2"), ("lsq", "each")):
