@@ -16,6 +16,7 @@ from blockwise.experiment.planned import baselines, planned_row
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.result import RegimeResult, Result
+from blockwise.experiment.run_folder import absent_settings
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.system.collector import looking_seldom
 from blockwise.training.circumstances import as_begun
@@ -121,6 +122,7 @@ def _trained(
             prepared.dataset.fingerprint,
             prepared.accelerator,
             *([prepared.initial.digest] if prepared.initial else []),
+            without=absent_settings(config),
         ),
         digest_log=checkpoints / f"{name}.digests" if checkpoints and config.output.digest else None,
         watcher=lambda: watcher,

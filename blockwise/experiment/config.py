@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -84,9 +85,13 @@ class Config:
         del found["other_devices"]
         return found
 
-    def fingerprint(self, *extra: object) -> str:
-        """A short hash of :meth:`learning` and whatever else must agree."""
+    def fingerprint(self, *extra: object, without: Collection[str] = ()) -> str:
+        """A short hash of :meth:`learning` and whatever else must agree.
+
+        ``without`` are settings that an earlier version, whose fingerprint it is to be, did not have.
+        """
         said = self.training.part.said
-        agreed = [self.learning(), extra, *([said] if said else [])]
+        learning = {name: value for name, value in self.learning().items() if name not in without}
+        agreed = [learning, extra, *([said] if said else [])]
         text = json.dumps(agreed, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

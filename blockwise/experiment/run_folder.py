@@ -3,22 +3,19 @@
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial.weights import KEPT, Weights
+from blockwise.experiment.saved import Unreadable, absent, configuration
 from blockwise.experiment.settings import OutputSettings
 from blockwise.models import Chain
 from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
 from devices.errors import InputError
 
-Group = TypeVar("Group")
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 UNPORTABLE = re.compile(r"[^A-Za-z0-9._-]")
@@ -64,38 +61,35 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
     path = folder / CONFIG_FILE
     try:
         groups = json.loads(path.read_text("utf-8"))
-        made = {name: group(kind, groups[name]) for name, kind in get_type_hints(Config).items()}
+        made = configuration(groups)
         output = replace(_kept(made.pop("output")), resume=folder)
         return Config(**made, output=output)
     except FileNotFoundError as error:
         got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
         raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}", got="no valid configuration", wanted="the file as the run wrote it",
-                         do="start over with --out") from error  # fmt: skip
+    except (OSError, ValueError) as error:
+        told = f": {error}" if isinstance(error, Unreadable) else ""
+        raise InputError(
+            str(path), got=f"no valid configuration{told}", wanted="the file as the run wrote it",
+            do="use the version that wrote it, or start over with --out",
+        ) from error  # fmt: skip
 
 
-def group(kind: Callable[..., Group], values: dict[str, Any]) -> Group:
-    """A group of settings with ``values`` from JSON. Raises TypeError where a type is not the field's."""
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    for name, hint in get_type_hints(kind).items():
-        if not _is_of(given[name], hint):
-            raise TypeError(f"{name}: {given[name]!r}")
-    return kind(**given)
+def absent_settings(config: Config) -> frozenset[str]:
+    """Those that the run which is resumed does not have in its file: it was begun by an earlier version."""
+    path = (config.output.resume or Path()) / CONFIG_FILE
+    if config.output.resume is None or not path.exists():
+        return frozenset()
+    return absent(json.loads(path.read_text("utf-8")))
 
 
-def _is_of(value: object, hint: Any) -> bool:
-    """Whether ``value`` is of the type ``hint``: a class, a union of types or a tuple of one type."""
-    if get_origin(hint) is UnionType:
-        return any(_is_of(value, option) for option in get_args(hint))
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_is_of(item, get_args(hint)[0]) for item in value)
-    return isinstance(value, hint)
-
-
-def _groups(config: Config) -> dict[str, object]:
-    return asdict(replace(config, output=_kept(config.output)))
+def _groups(config: Config) -> dict[str, dict[str, object]]:
+    """What stands in the file; of a run of an earlier version only what did so before."""
+    without = absent_settings(config)
+    groups = asdict(replace(config, output=_kept(config.output)))
+    kept = {name: {k: v for k, v in group.items() if k not in without} for name, group in groups.items()}
+    return {name: group for name, group in kept.items() if group}
 
 
 def _kept(output: OutputSettings) -> OutputSettings:

@@ -1,5 +1,6 @@
 """The folder of a run: what is written, what is read back, what is refused."""
 
+import hashlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from blockwise.experiment import run_folder as outfolder
+from blockwise.experiment import saved as saved_settings
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
     BoardSettings,
@@ -114,3 +116,83 @@ def test_a_value_of_another_type_is_refused(group, key, value):
     file.write_text(json.dumps(groups), "utf-8")
     with pytest.raises(InputError, match="no valid configuration"):
         outfolder.saved_config(out)
+
+
+def edited(change) -> Path:
+    """The folder of a run whose groups of settings are changed."""
+    out = outfolder.prepare(EVERYTHING)
+    file = out / outfolder.CONFIG_FILE
+    groups = json.loads(file.read_text("utf-8"))
+    change(groups)
+    file.write_text(json.dumps(groups), "utf-8")
+    return out
+
+
+def without_later(groups: dict) -> None:
+    """As a version wrote it without frozen layers, other augmentation, several seeds and zeroth order."""
+    del groups["zeroth_order"], groups["training"]["frozen"], groups["images"]["augment"]
+    del groups["output"]["seeds"]
+
+
+def test_settings_that_came_later_have_their_defaults_and_stay_out_of_the_file():
+    out = edited(without_later)
+    saved = outfolder.saved_config(out)
+    assert saved.learning() == EVERYTHING.learning()  # these are all at their defaults
+    assert outfolder.prepare(saved) == out
+    groups = json.loads((out / outfolder.CONFIG_FILE).read_text("utf-8"))
+    assert "zeroth_order" not in groups and "frozen" not in groups["training"]
+    assert outfolder.absent_settings(saved) >= {"frozen", "augment", "seeds", "zo_eps"}
+
+
+def test_the_fingerprint_of_a_run_of_an_earlier_version_is_the_one_that_it_had():
+    saved = outfolder.saved_config(edited(without_later))
+    learning = saved.learning()
+    for name in ("frozen", "augment", *(name for name in learning if name.startswith("zo_"))):
+        del learning[name]
+    text = json.dumps([learning, ["bp", 3]], sort_keys=True, default=str)
+    then = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert saved.fingerprint("bp", 3, without=outfolder.absent_settings(saved)) == then
+    assert saved.fingerprint("bp", 3) != then
+    assert outfolder.absent_settings(EVERYTHING) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda g: g["training"].update(bunching=3), "training.bunching, which this version does not know"),
+        (lambda g: g.update(later={"way": 1}), "later.way, which this version does not know"),
+        (lambda g: g["training"].pop("seed"), "no training.seed;?"),
+        (lambda g: g["network"].pop("head") and g["images"].pop("data"), "no network.head, images.data"),
+        (lambda g: g["training"].update(lr="fast"), "training.lr 'fast', which is no float or null"),
+        (lambda g: g["training"].update(regimes=[1]), r"training.regimes \[1\], which is no list of str"),
+        (
+            lambda g: g["network"].update(head="pred:64") or g["network"].pop("activation"),
+            "network.head 'pred:64' of an earlier version; now it is the head of that name before the pool",
+        ),
+    ],
+)
+def test_what_is_unknown_missing_or_means_something_else_is_refused_by_name(change, told):
+    out = edited(change)
+    with pytest.raises(InputError, match=f"got no valid configuration: {told}") as raised:
+        outfolder.saved_config(out)
+    assert "\n" not in str(raised.value)
+
+
+GIVEN = {
+    "board": {"device": "stm32"},
+    "network": {"model": "cnn", "width": 8, "blocks": "stages", "head": "gap"},
+    "images": {"data": "digits", "image_size": None},
+    "quantization": {"method": "lsq", "weight_bits": 3, "activation_bits": 3},
+    "training": {
+        "regimes": ["bp"], "epochs": 5, "batch_size": 16, "optimizer": "sgd-momentum", "lr": None,
+        "update": "auto", "seed": 0, "accelerator": "auto", "compile": False,
+    },
+}  # fmt: skip
+"""As the first version wrote it."""
+
+
+def test_a_file_of_the_first_version_is_read():
+    found = Config(**saved_settings.configuration(GIVEN))
+    quantization = QuantizationSettings("lsq", weight_bits=3, activation_bits=3)
+    network, training = NetworkSettings("cnn", 8, "stages", "gap"), TrainingSettings(("bp",))
+    assert found == Config(network=network, quantization=quantization, training=training)
