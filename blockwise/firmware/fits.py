@@ -12,17 +12,11 @@ from devices.boards import profile
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.program.regimes import find
-from devices.program.regimes.builder import FLASH
 
 
 def check_fits(prepared: Prepared, regime: str) -> None:
     """Raise InputError where the plan of ``regime`` does not fit, has no C form, or its core no build."""
     core_of(prepared.device)
-    if find(regime).is_integer and prepared.config.training.frozen == FLASH:
-        raise InputError(
-            "--frozen", got=f"{FLASH} for firmware of {regime}",
-            wanted="ram, where its first weights are drawn", do="leave it out",
-        )  # fmt: skip
     plan = prepared.plan(regime)
     if plan.fits:
         return

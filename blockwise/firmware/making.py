@@ -88,7 +88,8 @@ def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Fi
     network, seed = integer_network(prepared.network), prepared.config.training.seed
     told = prepared.config.zeroth_order.perturbation if find(regime).perturbs else None
     made = of_plan(prepared.plan(regime), network, net, seed, told)
-    return made if weights is None else replace(made, given=_state(made, net))
+    drawn = weights is None and prepared.initial is None
+    return made if drawn else replace(made, given=_state(made, net))
 
 
 def _net(prepared: Prepared, regime: str, weights: Weights | None) -> IntegerNet:

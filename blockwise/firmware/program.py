@@ -8,7 +8,13 @@ from torch import Tensor
 
 from blockwise.firmware.arenas import heights_of
 from blockwise.firmware.float_facts import FloatFacts
-from blockwise.firmware.integer_facts import IntegerFacts, check_layers, integer_facts, with_directions
+from blockwise.firmware.integer_facts import (
+    IntegerFacts,
+    check_layers,
+    integer_facts,
+    state_of,
+    with_directions,
+)
 from blockwise.firmware.phases import Phase, phases
 from blockwise.integer.net import IntegerNet
 from blockwise.training.options import Perturbation
@@ -63,6 +69,7 @@ class Firmware:
     given: Mapping[str, Tensor] | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # told in the README, by their titles
     save_every: int = 0  # steps between saves in flash; 0 where nothing is saved
+    in_flash: Mapping[str, Tensor] = field(default_factory=dict)  # on integers: what is read there in place
 
     @property
     def facts(self) -> IntegerFacts:
@@ -136,7 +143,7 @@ def of_net(
 
     ``told`` is how one of zeroth order steps.
     """
-    facts = integer_facts(net, network, schedule)
+    facts, start = integer_facts(net, network, schedule), state_of(net, network, schedule)
     if told is not None:
         facts = with_directions(facts, net, find(regime), told)
     return Firmware(
@@ -150,6 +157,7 @@ def of_net(
         facts,
         device,
         given,
+        in_flash={name: start[name] for name, tensor in schedule.tensors.items() if tensor.mapped},
     )
 
 

@@ -1,18 +1,22 @@
 """An integer network of which only a part is trained."""
 
+from blockwise.integer.layers import weighted
 from blockwise.integer.net import IntegerNet
-from blockwise.integer.on_board.machine import placed_layers
 from blockwise.nets.trainable import Part
 from devices.network import Network
 from devices.program.integer import integer_network
 
 
 def restrict_integers(net: IntegerNet, network: Network) -> IntegerNet:
-    """Train of ``net`` what ``network`` says; returns it. A layer that is not trained takes no step."""
+    """Train of ``net`` what ``network`` says; returns it. A layer that is not trained takes no step.
+
+    Heads are trained where their blocks are; under one loss those of ``net`` need not be ``network``'s.
+    """
     if not network.is_partial:
         return net
-    trained = {layer.name: layer.trained.weights for layer in network.layers}
-    for name, layer in placed_layers(net, integer_network(network)):
-        layer.trained = trained.get(name, True)
+    for index, block in enumerate(integer_network(network).blocks):
+        layers = [layer for layer in block.layers if layer.weights]
+        for layer, module in zip(layers, weighted(net.body(index)), strict=True):
+            module.trained = layer.trained.weights
     net.part = Part(frozenset(), (), tuple(i for i, block in enumerate(network.blocks) if block.learns))
     return net

@@ -42,7 +42,7 @@ void poison(void) {{
 def firmware_of(steps: IntegerSteps) -> Firmware:
     """In one run of RAM, as the arena's offsets have it."""
     tensors = steps.plan.tensors
-    height = max(steps.offsets[name] + tensor.bytes for name, tensor in tensors.items())
+    height = max(offset + tensors[name].bytes for name, offset in steps.offsets.items())
     stretch = Stretch("ram", None, height, 0, height)
     spots = {name: Spot(0, offset) for name, offset in steps.offsets.items()}
     told = steps.perturbation if find(steps.regime).perturbs else None
@@ -56,9 +56,11 @@ def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
     project(firmware, folder)
     (folder / "poisoned.c").write_text(POISON.format(height=firmware.stretches[0].height))
     options = (optimize, *WARNINGS, "-DBLOCKWISE_POISON=poison")
-    for name in ("step.c", "poisoned.c"):
+    constants = ["frozen.c"] if firmware.in_flash else []
+    for name in ("step.c", "poisoned.c", *constants):
         subprocess.run([*COMPILER, *options, "-c", name], cwd=folder, check=True)
-    subprocess.run([*COMPILER, "-O1", "step.o", "poisoned.o", "-o", "check_host"], cwd=folder, check=True)
+    objects = [Path(name).with_suffix(".o").name for name in ("step.c", "poisoned.c", *constants)]
+    subprocess.run([*COMPILER, "-O1", *objects, "-o", "check_host"], cwd=folder, check=True)
     return folder / "check_host"
 
 

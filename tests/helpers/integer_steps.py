@@ -36,6 +36,7 @@ class IntegerSteps:
     blocks: str = "layers"
     perturbation: Perturbation = USUAL
     train: str = "all"
+    frozen: str = "ram"
     limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
@@ -50,6 +51,7 @@ class IntegerSteps:
             by_tensor=self.limit_bytes is not None,
             perturbations=self.perturbation.directions,
             backprop_blocks=self.perturbation.backprop_blocks,
+            frozen=self.frozen,
         )
         anatomy = Anatomy(chain, "gap")
         groups = anatomy.cut(self.blocks, self.step)

@@ -2,6 +2,8 @@
 
 from blockwise.firmware.emit import persist
 from blockwise.firmware.emit.dialect import Dialect
+from blockwise.firmware.emit.text import flash_offsets
+from blockwise.firmware.emit.weights import FROZEN
 from blockwise.firmware.memory import memory_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.slots import slots_of
@@ -85,6 +87,9 @@ def _flash(firmware: Firmware) -> list[str]:
     if firmware.given is not None:
         size = sum(tensor.bytes for tensor in firmware.resident)
         rows.append(f"| of it the weights to start from, `weights.c` | | {size:,} |")
+    if firmware.in_flash:
+        size = flash_offsets(firmware)[""]
+        rows.append(f"| of it weights that are not trained, read in place, `{FROZEN}` | | {size:,} |")
     if memory.slots is not None:
         start, size = memory.slots.start, memory.slots.size_bytes
         rows.append(f"| two slots that keep the training | 0x{start:08X} | {size:,} |")

@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping
 from blockwise.firmware.program import Firmware
 
 Value = int | str
+IN_FLASH = "blockwise_frozen"
+"""The array of what is read in place."""
+FLASH_ALIGNMENT = 8
+"""As of tensors in RAM: kernels read whole words."""
 
 
 def indented(lines: Iterable[str]) -> str:
@@ -20,8 +24,19 @@ def literal(struct: str, fields: Mapping[str, Value]) -> str:
 
 def address(firmware: Firmware, tensor: str) -> str:
     """Where a tensor lies: its array and its offset there."""
+    if tensor in firmware.in_flash:
+        return f"{IN_FLASH} + {flash_offsets(firmware)[tensor]}"
     spot = firmware.spots[tensor]
     return f"blockwise_ram{spot.stretch} + {spot.offset}"
+
+
+def flash_offsets(firmware: Firmware) -> dict[str, int]:
+    """Where what is read in place begins in its array; the last name, "", is its end."""
+    found, end = {}, 0
+    for name in firmware.in_flash:
+        found[name] = end
+        end += firmware.schedule.tensors[name].aligned_bytes(FLASH_ALIGNMENT)
+    return found | {"": end}
 
 
 def comment(text: str) -> str:

@@ -12,6 +12,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.trainer import options_of
 from blockwise.firmware.check.batches import run_batches
 from blockwise.firmware.making import firmware_of, reference_of
+from blockwise.integer.layers import weighted
 from blockwise.training import INTEGER_REGIMES, Run
 
 SETTINGS = {"model": "plain4", "width": 4, "regimes": ("niti",), "batch_size": 500, "seed": 3, "epochs": 2}
@@ -45,6 +46,32 @@ def test_batches_are_those_of_the_training_over_all_of_its_epochs():
         assert torch.equal(images, x) and torch.equal(labels, y)
     later = list(itertools.islice(run_batches(prepared), 3 * EPOCH))[2 * EPOCH :]
     assert not any(torch.equal(images, wanted[0][0]) for images, _ in later)  # it goes on, in another order
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti-local"])
+def test_a_part_starts_from_weights_that_are_given_to_the_network_those_in_flash_as_well(regime, tmp_path):
+    """The default head has no integer form; under one loss none of the heads is there."""
+    settings = SETTINGS | {
+        "regimes": (regime,),
+        "train": "last:2",
+        "frozen": "flash",
+        "norm": "none",
+        "batch_size": 4,
+    }
+    if regime == "niti-local":
+        settings |= {"head": "gap"}
+    drawn = prepare(config_of(settings))
+    path = tmp_path / "given.pt"
+    torch.save({name: 2 * value for name, value in drawn.chain().state_dict().items()}, path)
+    prepared = prepare(config_of(settings | {"init": str(path), "seed": 4}))
+    firmware, net = firmware_of(prepared, regime), prepared.build(regime)
+    assert firmware.given is not None and set(firmware.given) == {t.name for t in firmware.resident}
+    held = {**firmware.given, **firmware.in_flash}
+    codes = [layer.weight.flatten().long() & 0xFF for body in net.bodies for layer in weighted(body)]
+    names = [f"{layer.name}.weight" for layer in firmware.network.layers if layer.weights]
+    assert all(torch.equal(held[name], code) for name, code in zip(names, codes, strict=True))
+    assert set(firmware.in_flash) == set(names[:-3])
+    assert firmware_of(drawn, regime).given is None
 
 
 def test_rates_go_through_the_schedule_from_the_mu_that_was_asked_for(tmp_path):

@@ -118,10 +118,19 @@ def test_so_it_is_along_random_directions(regime, told, network, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("regime", "train"), [("niti", "last:2"), ("niti4-local", "blocks:2..3"), ("nitro-local", "head")]
+    ("regime", "train", "frozen"),
+    [
+        ("niti", "last:2", "ram"),
+        ("niti4-jump", "blocks:2", "flash"),
+        ("niti4-local", "blocks:2..3", "ram"),
+        ("nitro-local", "head", "flash"),
+        ("niti-zo", "last:2", "flash"),
+    ],
 )
-def test_so_it_is_of_a_part_of_the_network(regime, train, tmp_path):
-    found = compare(IntegerSteps(regime, batch=2, train=train), tmp_path / "project", 2, 2)
+def test_so_it_is_of_a_part_of_the_network_beside_what_lies_in_flash(regime, train, frozen, tmp_path):
+    steps = IntegerSteps(regime, batch=2, train=train, frozen=frozen)
+    found = compare(steps, tmp_path / "project", 2, 2)
+    assert (steps.plan.mapped_bytes > 0) == (frozen == "flash")
     assert found.wrong == []
     assert found.checksum == found.digest
     assert found.predicted == found.classes

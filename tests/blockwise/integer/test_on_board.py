@@ -46,6 +46,19 @@ def test_so_do_steps_along_several_directions_of_all_weights_or_of_some(regime, 
             assert steps.run(2) == [], model
 
 
+@pytest.mark.parametrize(("regime", "spec"), [("niti", "last:2"), ("niti4-jump-local", "blocks:2")])
+def test_so_do_steps_that_read_frozen_weights_in_place(regime, spec, integers_only):
+    """They are in no sum of live bytes; what they take in flash they would take in RAM."""
+    steps = IntegerSteps(regime, batch=2, train=spec, frozen="flash")
+    there = IntegerSteps(regime, batch=2, train=spec).plan
+    mapped = {name for name, tensor in steps.plan.tensors.items() if tensor.mapped}
+    assert mapped and mapped == {name for name in mapped if there.tensors[name].resident}
+    saved = [Ledger(plan, alignment=1).peak_bytes for plan in (there, steps.plan)]
+    assert saved[0] - saved[1] == steps.plan.mapped_bytes == sum(there.tensors[n].bytes for n in mapped)
+    with integers_only():
+        assert steps.run(2) == []
+
+
 @pytest.mark.parametrize("regime", ["niti", "niti-local", "niti4-jump-local"])
 def test_so_do_steps_of_a_network_of_more_layers_in_larger_blocks(regime, integers_only):
     steps = IntegerSteps(regime, "plain6", 3, in_shape=(3, 16, 16), blocks="2")

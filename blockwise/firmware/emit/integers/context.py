@@ -74,7 +74,9 @@ class Context:
         if not name:
             return "0"
         found, schedule = address(self.firmware, name), self.firmware.schedule
-        if self.loop is None or schedule.lifetimes[name][0] >= self.loop.first:
+        if self.loop is None or name in self.firmware.in_flash:
+            return found
+        if schedule.lifetimes[name][0] >= self.loop.first:
             return found
         tensor = schedule.tensors[name]
         if tensor.resident or tensor.shape[:1] != (self.loop.passes,) or tensor.category not in ACTIVATIONS:

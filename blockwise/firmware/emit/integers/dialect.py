@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit import predict
+from blockwise.firmware.emit import predict, weights
 from blockwise.firmware.emit.integers import backward, forward, state, updates, zeroth_order
 from blockwise.firmware.emit.integers.context import Context
 from blockwise.firmware.emit.integers.exponents import Exponents
+from blockwise.firmware.emit.text import flash_offsets
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware
 from blockwise.integer.nitro import Nitro
@@ -94,6 +95,8 @@ class IntegerDialect:
                 "/* Exponents of activations on their way to a loss. */",
                 f"static int16_t exponents[{count}];",
             ]
+        if self.firmware.in_flash:
+            lines += ["/* Weights that no step moves, in flash. */", weights.declaration(self.firmware)]
         if self.firmware.facts.directions:
             lines += [
                 "/* Of which directions are drawn, with the number of the step. */",
@@ -125,8 +128,8 @@ class IntegerDialect:
 
     @property
     def constant_bytes(self) -> int:
-        """None: first weights are drawn."""
-        return 0
+        """Of weights that are read in place; those that are trained are drawn."""
+        return flash_offsets(self.firmware)[""]
 
     @property
     def kept(self) -> str:
@@ -140,8 +143,8 @@ class IntegerDialect:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """None: first weights are drawn."""
-        return {}
+        """Weights that are read in place; those that are trained are drawn."""
+        return {weights.FROZEN: weights.frozen(self.firmware)} if self.firmware.in_flash else {}
 
     @property
     def declarations(self) -> Sequence[str]:

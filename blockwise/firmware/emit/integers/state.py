@@ -47,7 +47,8 @@ def _function(head: str, lines: Sequence[str]) -> str:
 
 def _first(firmware: Firmware) -> list[str]:
     lines = []
-    for name, place in firmware.facts.places.items():
+    drawn = (x for x in firmware.facts.places.items() if f"{x[0]}.weight" not in firmware.in_flash)
+    for name, place in drawn:
         low, levels = _range(firmware, name, place)
         start = f"first_state(seed, {firmware.facts.streams[name]})"
         made = f"first_weights({filters(firmware, name)}, {low}, {levels}, {start})"
@@ -74,9 +75,10 @@ def filters(firmware: Firmware, name: str) -> str:
     """The weights of a layer, whose order in memory is another than that in which numbers are drawn."""
     tensor, layer = f"{name}.weight", firmware.layers[name]
     outputs, channels, rows, columns = filters_shape(firmware, layer)
+    at = f"(uint8_t *)({address(firmware, tensor)})"
     return literal("filters", {
-        "at": address(firmware, tensor), "coding": coding(firmware, tensor), "filters": outputs,
-        "channels": channels, "taps": rows * columns,
+        "at": at, "coding": coding(firmware, tensor), "filters": outputs, "channels": channels,
+        "taps": rows * columns,
     })  # fmt: skip
 
 
