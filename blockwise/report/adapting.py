@@ -1,9 +1,8 @@
 """The ways to adapt beside each other, on the terminal and as a page."""
 
-import io
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,8 @@ from blockwise.adapt.result import REFERENCE, AdaptResult, WayRow
 from blockwise.report.console import footnote, labelled
 from blockwise.report.spreads import mean_words, p_words, points_words, standing_words
 from blockwise.report.text import kib
+from blockwise.report.web.grids import Grid
+from blockwise.report.web.tables_page import Section, Verdict, tables_page
 from blockwise.statistics.paired import ALPHA
 from blockwise.statistics.spread import Spread
 from blockwise.system.files import atomic_write
@@ -133,6 +134,10 @@ def _first(result: AdaptResult) -> Spread | None:
 
 def write_page(result: AdaptResult, path: Path) -> None:
     """The same as a page."""
-    console = Console(record=True, width=150, file=io.StringIO())
-    console.print(render(result))
-    atomic_write(path, console.export_html(inline_styles=True))
+    told = facts(result)
+    sentence, good = told.pop("Verdict"), any(row.fits and row.gain is not None for row in result.rows)
+    rows = tuple(tuple(cells(row)) for row in result.rows)
+    grid = Grid("Ways to adapt", HEADINGS, rows, 1, sortable=True, notes=notes(result))
+    heading = f"Adapting to {'a person' if len(result.people) == 1 else 'people'}"
+    page = tables_page(heading, Verdict(sentence, good), told, [Section("Ways", grid)])
+    atomic_write(path, page)

@@ -45,7 +45,7 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
     checked = result.checked
     assert checked is not None  # there is nothing to report of what was not checked
     parts: list[RenderableType] = [
-        labelled(_facts(result, checked)), _verdict(result, checked),
+        labelled(facts(result, checked)), _verdict(result, checked),
         title("Memory", "bytes; planned, and in the program that ran"), memory_table(result, checked),
     ]  # fmt: skip
     if checked.trace:
@@ -57,10 +57,11 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
         note = "the first" if result.phases == 1 else f"the first of each of {result.phases} phases, together"
         parts += [title("Instructions of one step", note), instruction_table(checked.cost, result.phases)]
         parts.append(footnote(pace_note(checked.cost)))
-    return Group(*parts, Padding(labelled(_ends(result, folder)), (1, 0, 0, 0)))
+    return Group(*parts, Padding(labelled(ends(result, folder)), (1, 0, 0, 0)))
 
 
-def _facts(result: FirmwareResult, checked: Checked) -> dict[str, str]:
+def facts(result: FirmwareResult, checked: Checked) -> dict[str, str]:
+    """Label -> line."""
     weights = (
         f"weights of {result.weights_from}" if result.weights_from else f"first weights of seed {result.seed}"
     )
@@ -77,20 +78,24 @@ def _data(data: DataInfo, in_shape: tuple[int, ...]) -> str:
     return f"{data.name}, {shape(in_shape)}, {data.train:,} training images in the order of the run"
 
 
+def more_faults(checked: Checked) -> list[str]:
+    """What is wrong beside the first fault, as far as it is shown."""
+    rest = checked.wrong[1:MOST_FAULTS]
+    more = len(checked.wrong) - 1 - len(rest)
+    return [*rest, *([f"and {more:,} more: result.json has them all"] if more > 0 else [])]
+
+
 def _verdict(result: FirmwareResult, checked: Checked) -> Panel:
     top = Text(headline(result), style="bold green" if checked.equal else "bold red")
-    rest = checked.wrong[1:MOST_FAULTS]
     items = Table.grid(padding=(0, 1, 0, 0))
-    for line in rest:
+    for line in more_faults(checked):
         items.add_row(Text("-"), Text(line))
-    more = len(checked.wrong) - 1 - len(rest)
-    if more > 0:
-        items.add_row(Text("-"), Text(f"and {more:,} more: result.json has them all"))
     body = Group(top, items) if items.row_count else top
     return Panel(body, title=Text(" Verdict "), title_align="left", padding=(0, 1))
 
 
-def _ends(result: FirmwareResult, folder: Path | None) -> dict[str, str]:
+def ends(result: FirmwareResult, folder: Path | None = None) -> dict[str, str]:
+    """When it ran, on what, and which files hold it."""
     versions = [f"{name} {value}" for name, value in result.environment.items() if value]
     lines = {"Run": ", ".join([result.created, *versions])}
     if result.files:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blockwise.firmware.result import FirmwareResult
-from blockwise.report.firmware.console import headline, render
-from blockwise.report.firmware.html_page import Picture, page
+from blockwise.report.firmware.html_page import page
 from blockwise.report.firmware.instructions import figure
 from blockwise.report.pictures import draw
 from blockwise.system.files import atomic_write
@@ -15,7 +14,6 @@ from blockwise.system.files import atomic_write
 JSON_NAME, HTML_NAME = "result.json", "report.html"
 SVG_NAME, PNG_NAME = "instructions.svg", "instructions.png"
 NAMES = (JSON_NAME, HTML_NAME, SVG_NAME, PNG_NAME)
-LABEL = "Instructions of one training step by operation; the tables below hold the largest."
 
 
 def named(result: FirmwareResult) -> FirmwareResult:
@@ -37,13 +35,13 @@ def write_all(result: FirmwareResult, out: str | os.PathLike[str]) -> FirmwareRe
     folder, result = Path(out), named(result)
     contents: dict[str, bytes | str] = {}
     if result.checked is not None:
-        picture, cost = None, result.checked.cost
+        svg, cost = None, result.checked.cost
         heading = f"{result.model.name} under {result.regime} on {result.device.title}"
         if cost is not None:
             images = draw(lambda: figure(cost, heading))
             contents |= {SVG_NAME: images.svg, PNG_NAME: images.png}
-            picture = Picture(images.svg, LABEL)
-        contents[HTML_NAME] = page(f"Blockwise: {heading}", headline(result), picture, render(result))
+            svg = images.svg
+        contents[HTML_NAME] = page(heading, result, result.checked, svg)
     for name, content in (contents | {JSON_NAME: dumps(result)}).items():
         atomic_write(folder / name, content)
     return result

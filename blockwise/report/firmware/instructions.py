@@ -8,6 +8,7 @@ from blockwise.report.panels import INK, MUTED
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import ABSENT, broken, duration
 
+HEADINGS = ("operation", "instructions", "share", "MAC", "per MAC")
 LISTED = 10
 """Operations of the table."""
 DRAWN = 40
@@ -20,28 +21,29 @@ BAR_IN, FRAME_IN, WIDTH_IN = 0.2, 1.3, 11.0
 def instruction_table(cost: StepCost, phases: int = 1) -> Ruled:
     """The operations that take most, what is left, and the step, or one of each phase, with its time."""
     table = ruled_table()
-    table.add_column(Text("operation", style="bold"))
-    for heading in ("instructions", "share", "MAC", "per MAC"):
+    first, *others = HEADINGS
+    table.add_column(Text(first, style="bold"))
+    for heading in others:
         table.add_column(Text(heading, style="bold"), justify="right", no_wrap=True)
     *rows, total = instruction_rows(cost, phases)
-    for cells in rows:
-        table.add_row(*map(Text, cells))
+    for name, *cells in rows:
+        table.add_row(Text(broken(name, NAME_WIDTH)), *map(Text, cells))
     table.add_section()
-    table.add_row(*(Text(cell, style="bold") for cell in total))
+    table.add_row(*(Text(broken(cell, NAME_WIDTH), style="bold") for cell in total))
     return Ruled(table)
 
 
 def instruction_rows(cost: StepCost, phases: int = 1) -> list[tuple[str, ...]]:
     """The cells; the last row is the step's, of several ``phases`` that of one step of each."""
     ordered = largest(cost)
-    rows = [_row(cost, x.name, x.instructions, x.macs) for x in ordered[:LISTED]]
+    rows = [row(cost, x.name, x.instructions, x.macs) for x in ordered[:LISTED]]
     rest = ordered[LISTED:]
     if rest or cost.between:
         name = f"{len(rest)} more, and between operations"
         instructions = sum(x.instructions for x in rest) + cost.between
-        rows.append(_row(cost, name, instructions, sum(x.macs for x in rest)))
+        rows.append(row(cost, name, instructions, sum(x.macs for x in rest)))
     whole = "the step" if phases == 1 else f"a step of each of {phases} phases"
-    return [*rows, _row(cost, f"{whole}, about {duration(cost.seconds)}", cost.instructions, cost.macs)]
+    return [*rows, row(cost, f"{whole}, about {duration(cost.seconds)}", cost.instructions, cost.macs)]
 
 
 def largest(cost: StepCost) -> list[OperationCost]:
@@ -49,11 +51,12 @@ def largest(cost: StepCost) -> list[OperationCost]:
     return sorted(cost.operations, key=lambda x: -x.instructions)
 
 
-def _row(cost: StepCost, name: str, instructions: int, macs: int) -> tuple[str, ...]:
+def row(cost: StepCost, name: str, instructions: int, macs: int) -> tuple[str, ...]:
+    """The cells of an operation: its name, its instructions with their share, and its products."""
     share = instructions / cost.instructions if cost.instructions else 0
     per_mac = f"{instructions / macs:.2f}" if macs else ABSENT
     return (
-        broken(name, NAME_WIDTH), f"{instructions:,}", f"{100 * share:.1f} %",
+        name, f"{instructions:,}", f"{100 * share:.1f} %",
         f"{macs:,}" if macs else ABSENT, per_mac,
     )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """A study as one page: its conditions, figure, tables and curves, and the command of each run."""
 
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from blockwise.report.text import ABSENT, DIVERGED, shape
 from blockwise.report.uncertainty import known_to
 from blockwise.report.web import palette
 from blockwise.report.web.assets import LIBRARY, asset, environment
+from blockwise.report.web.drawings import inline
 from blockwise.report.web.grids import Grid
 from blockwise.report.web.payload import packed
 from blockwise.studies.commands import command
@@ -22,6 +22,7 @@ from blockwise.system.files import atomic_write
 
 Rows = Sequence[dict[str, Any]]
 SCRIPTS = ("base.js", "curves.js", "tables.js", "study.js")
+LABEL = "The tables below hold the figures."
 
 HEAD = (
     "run", "regime", "head, cut", "bits", "seed", "test error", "validation", "best epoch", "peak KiB",
@@ -46,7 +47,7 @@ def study_page(title: str, rows: Rows, svg: str, *means: Grid) -> str:
     """One file that loads nothing. ``means`` are those over seeds, ``svg`` is the study's figure."""
     return environment().get_template("study.html").render(
         title=f"Blockwise: {title}", heading=title, conditions=conditions(rows), known=known_to(rows),
-        figure=Markup(inline(svg)), means=means, runs=runs(rows), losses=losses(rows),
+        figure=inline(svg, LABEL), means=means, runs=runs(rows), losses=losses(rows),
         colours=Markup(palette.css()), style=asset("style.css"), library=asset(LIBRARY),
         script=Markup("\n".join(map(asset, SCRIPTS))), data=packed({"curves": curves(rows)}),
     )  # fmt: skip
@@ -75,13 +76,6 @@ def integer_means(summaries: Sequence[Summary]) -> Grid:
 def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int, *notes: str) -> Grid:
     told = tuple(filter(None, (MEANS, *notes)))
     return Grid("Means over seeds", head, tuple(rows), figures, sortable=True, notes=told)
-
-
-def inline(svg: str) -> str:
-    """The ``svg`` element alone: HTML knows its namespaces, and metadata only names web pages."""
-    element = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg") :].strip(), flags=re.DOTALL)
-    element = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", element)
-    return element.replace("<svg", '<svg role="img" aria-label="The tables below hold the figures."', 1)
 
 
 def conditions(rows: Rows) -> list[tuple[str, str]]:

@@ -1,9 +1,12 @@
 """What trials say together: means over people, paired differences, samples needed."""
 
+import html
+import re
+
 import pytest
 
 from blockwise.adapt.result import AdaptResult, needed, rows_of
-from blockwise.report.adapting import facts, verdict
+from blockwise.report.adapting import HEADINGS, cells, facts, verdict, write_page
 from blockwise.statistics.spread import Spread
 
 
@@ -64,3 +67,14 @@ def test_the_most_accurate_way_is_the_best_only_where_people_tell_it_from_all_ot
     assert facts(close)["Ranking"].startswith("bp has the lowest error; a tie with it: local (paired t-tests")
     clear = told(bp=(0.9, 0.8, 0.7), zo=(0.5, 0.4, 0.32))
     assert "tie" not in verdict(clear) and "bp is the best of 2" in facts(clear)["Ranking"]
+
+
+def test_the_page_has_the_verdict_and_a_row_for_each_way(tmp_path):
+    result = told(bp=(0.9, 0.91, 0.92), local=(0.7, 0.72, 0.71))
+    write_page(result, tmp_path / "report.html")
+    page = html.unescape((tmp_path / "report.html").read_text("utf-8"))
+    assert "<pre" not in page and not re.search(r"(src|href)=|https?://", page)
+    assert f">{verdict(result)}</p>" in page
+    assert page.count('<th scope="col">') == len(HEADINGS)
+    for row in result.rows:
+        assert f'<th scope="row">{row.way}</th>' + "".join(f"<td>{c}</td>" for c in cells(row)[1:]) in page

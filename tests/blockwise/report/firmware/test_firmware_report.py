@@ -1,42 +1,26 @@
 """Renderings of a check: verdicts, bytes, instructions that sum up, and the files."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
-from hand_made import SCENARIOS
+from checked_firmware import CHECKED, COST, COUNTS, firmware_result
 from rich.console import Console
 
 from blockwise.firmware.check.agreement import Agreement, PhaseAgreement
-from blockwise.firmware.check.checked import Checked, Flash, OperationCost, Reserve, RunOfRam, StepCost
+from blockwise.firmware.check.checked import RunOfRam
 from blockwise.firmware.check.compare import Compared, Difference
-from blockwise.firmware.result import FirmwareResult, PlannedRun
+from blockwise.firmware.result import FirmwareResult
 from blockwise.report.firmware import dumps, headline, render, write_all
 from blockwise.report.firmware.agreement import agreement_rows
 from blockwise.report.firmware.instructions import LISTED, instruction_rows
 from blockwise.report.firmware.memory import memory_rows
 
-COUNTS = [900, 50, 7000, 300, 20, 10, 80, 400, 60, 1, 2, 3]
-COST = StepCost(
-    tuple(OperationCost(i, f"layer{i} forward", n, 100 * (i % 2)) for i, n in enumerate(COUNTS)),
-    between=17, clock_mhz=100, cycles_per_instruction=2.0, rests_on="2.00 cycles per instruction",
-)  # fmt: skip
-CHECKED = Checked(
-    board="board", toolchain="zig", emulator="unicorn", proves="all", steps=20,
-    compared=Compared(20, None, missing=False), exit_code=0, fault=None, fault_name="", strayed=None,
-    ram=(RunOfRam("SRAM", 0x2000_0000, 4096, 0x2000_0000, 4096),), reserve=Reserve(8192, 24, 300, None),
-    flash=Flash(65536, 12345), cost=COST, trace=None, seconds=1.0,
-)  # fmt: skip
-
 
 @pytest.fixture
 def result() -> FirmwareResult:
-    base = SCENARIOS["four"]()
-    return FirmwareResult(
-        base.device, base.model, base.data, "niti", 1, 0, "", 1, len(COUNTS), 600, 4000,
-        (PlannedRun("SRAM", 0x2000_0000, 4096, 65536),), 12000, 65536, True, ("step.c",), {}, {"torch": "2"},
-        "2026-01-01T00:00:00+00:00", 1.5, "the simulation", CHECKED,
-    )  # fmt: skip
+    return firmware_result()
 
 
 def text(result: FirmwareResult) -> str:
@@ -107,13 +91,42 @@ def test_the_files_hold_the_same_figures_and_the_picture(result, tmp_path):
     told = json.loads((tmp_path / "result.json").read_text())
     assert told == json.loads(dumps(replace(result, files=told["files"])))
     assert told["checked"]["cost"]["instructions"] == 8843 and told["checked"]["equal"] is True
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text("utf-8")
     assert 'aria-label="Instructions of one training step' in page and "layer2 forward" in page
+    check_page(page)
     again = tmp_path / "again"
     again.mkdir()
     write_all(result, again)
     for name in told["files"].values():
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def check_page(page: str) -> None:
+    """Its tables have the cells of the console's, and the instructions of every operation."""
+    assert "<pre" not in page and not re.search(r'src=|href="[^#]|https?://', page)
+    assert '<p class="verdict good">niti on ' in page
+    tables = [
+        [
+            tuple(re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row))
+            for row in re.findall(r"<tr>(.*?)</tr>", body, re.S)
+        ]
+        for body in re.findall(r"<tbody>(.*?)</tbody>", page, re.S)
+    ]
+    memory, instructions = ([row for row in rows if row] for rows in tables)
+    assert memory[0] == ("arena in SRAM", "equal, at 0x20000000", "4,096", "4,096", "65,536")
+    assert [row[0] for row in memory] == [row[0] for row in memory_rows(firmware_result(), CHECKED)]
+    assert sorted(int(row[1].replace(",", "")) for row in instructions) == sorted(COUNTS)
+    assert "the step: 8,843 instructions, 17 of them between operations; about 0.177 ms" in page
+
+
+def test_every_fault_stands_on_the_page_as_far_as_the_console_shows_it(result, tmp_path):
+    ram = tuple(RunOfRam(f"R{i}", 0x2000_0000, 4096, 0x2000_0008, 4096) for i in range(11))
+    sizes = tuple(replace(result.ram[0], name=run.name) for run in ram)
+    wrong = replace(result, ram=sizes, checked=replace(CHECKED, ram=ram))
+    write_all(wrong, tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert '<p class="verdict bad">' in page
+    assert page.count("<li>R") == 7 and "<li>and 3 more: result.json has them all</li>" in page
 
 
 def test_without_a_check_there_is_only_the_json(result, tmp_path):

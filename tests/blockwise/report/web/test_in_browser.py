@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from checked_firmware import firmware_result
 from planned import planned_result
 from tools import BROWSER, needs_browser
 
@@ -20,6 +21,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import NetworkSettings, TrainingSettings
 from blockwise.report import to_html
+from blockwise.report.firmware import write_all
 from blockwise.report.web.study import study_page
 from blockwise.studies.records import read
 
@@ -228,3 +230,18 @@ def test_the_page_of_a_study_is_as_good(browser, tmp_path):
     assert errors == sorted(errors, reverse=True)
     assert table.locator("button.copy").count() == len(rows)
     found.page.context.close()
+
+
+def test_the_page_of_a_check_is_as_good(browser, tmp_path):
+    write_all(firmware_result(), tmp_path)
+    path = tmp_path / "report.html"
+    for width, scheme in ((PHONE, "dark"), (DESK, "light")):
+        found = opened(browser, path, width, scheme)
+        assert (found.faults, found.overhang, found.barriers) == ([], 0, [])
+        table = found.page.locator("table.sortable")
+        table.get_by_role("button", name="instructions").click()
+        cells = table.locator("tbody td:nth-child(2)").all_inner_texts()
+        counts = [int(cell.replace(",", "")) for cell in cells]
+        assert counts == sorted(counts) and len(counts) == 12
+        found.page.context.close()
+    assert path.stat().st_size < MOST_BYTES / 10
