@@ -32,7 +32,7 @@ from blockwise.system.files import atomic_write
 Sections = Mapping[str, Callable[[], str]]
 
 DOCUMENTS: dict[str, Sections] = {
-    "README.md": {"digits": comparison.digits},
+    "README.md": {"digits": comparison.digits, "full": methods.front},
     "docs/architecture.md": {"rooms": rooms.rooms},
     "docs/firmware.md": {
         "firmware": firmware_boards.firmware,

@@ -78,6 +78,24 @@ def qat_full() -> str:
     return _qat_table([r for r in runs if r["epochs"] == epochs], {"time", "host MiB"}, runs)
 
 
+FRONT_METHODS = ("fp32", "lsq")
+"""Of the front page: float32, and the method whose three bits come closest to it."""
+FRONT_COLUMNS = {
+    "method": "method", "bits": "bits", "regime": "regime", "head, cut": "head, blocks",
+    "test error": "test error", "n": "seeds", "peak KiB": "peak at batch {batch}, KiB",
+    "batch 1": "at batch 1, KiB",
+}  # fmt: skip
+
+
+def front() -> str:
+    """What three bits and local losses cost at full size: the rows of one network that compare."""
+    runs = [r for r in runs_of("qat_full") if r["epochs"] == qat_study.PROTOCOLS["full"].epochs]
+    runs = [r for r in runs if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
+    named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
+    rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in qat_study.summaries(runs)]
+    return "\n\n".join((_qat_conditions(runs), table([*named.values()], rows)))
+
+
 def qat_local() -> str:
     """Block by block, beside backpropagation of the same methods."""
     runs = qat_runs()

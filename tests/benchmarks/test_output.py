@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-TOLD = ("readme", "record", "output")  # these write what they are told to, and where
+TOLD = ("readme", "record", "replan", "output")  # these write what they are told to, and where
 IN_PASSING = {"mobilenet": ["write_text"]}
 """A scheme for --train sparse:FILE, in a folder that goes."""
 LINE_BY_LINE = ("zeroth_order",)
@@ -24,7 +24,7 @@ def baselines(monkeypatch, tmp_path):
 
     monkeypatch.setattr(output, "ROOT", tmp_path)
     monkeypatch.setattr(baselines, "BATCHES", (1,))
-    monkeypatch.setattr(baselines, "REGIMES", ("bp",))
+    monkeypatch.setattr(baselines, "EAGER", ("bp",))
     return baselines
 
 

@@ -1,0 +1,108 @@
+"""Plan recorded trainings anew: their peaks are those that the same step has today.
+
+    python benchmarks/replan.py [--record]
+
+What was trained stays as it was recorded. Each line of a study, and each regime of a recorded run, whose
+peaks differ is told, with the old and the new ones; ``--record`` writes them. Fails where a network has
+other parameters or blocks than the one that was trained.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import output
+
+from blockwise.experiment.keywords import config_of
+from blockwise.experiment.planned import planned_row
+from blockwise.experiment.prepare import prepare
+from blockwise.studies import records
+from blockwise.system.files import atomic_write
+from devices.boards.profile import KIB
+from devices.program.regimes import INTEGER_REGIMES
+
+PEAKS = ("peak_kib", "peak_kib_of_one")
+PASSED_ON = ("model", "width", "norm", "in_shape", "batch_size", "residual")
+"""Conditions that are settings by the same names."""
+QUANTIZED = ("method", "activation_method", "weight_bits", "activation_bits", "optimizer")
+"""Those of float regimes."""
+
+
+RUNS = ("cifar10_jpeg", "cifar10_jpeg_batch1")
+"""Recorded runs whose trainings take hours; of others the command is run again."""
+RUN_SETTINGS = ("model", "width", "blocks", "head", "method", "weight_bits", "activation_bits", "batch_size")
+TRAINED = ("training", "host", "test_accuracy", "trained_as")
+
+
+def settings_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The settings under which the training of a line is planned."""
+    names = PASSED_ON if row["regime"] in INTEGER_REGIMES else PASSED_ON + QUANTIZED
+    found = {name: row[name] for name in (*names, "head", "blocks") if row.get(name) is not None}
+    if row["method"] == "fp32":
+        found = {name: value for name, value in found.items() if name not in QUANTIZED} | {"method": "fp32"}
+    classes = row.get("classes", 10)
+    return found | {"device": row["board"], "regimes": (row["regime"],), "classes": classes, "dry_run": True}
+
+
+def peaks(row: dict[str, Any]) -> dict[str, float]:
+    """At the batch size of the training and of one image, the blocks cut as for the former."""
+    prepared = prepare(config_of(settings_of(row)))
+    if prepared.whole.parameters != row["parameters"]:
+        raise SystemExit(f"{row['key']}: {prepared.whole.parameters} parameters, {row['parameters']} trained")
+    plans = (prepared.plan(row["regime"], batch) for batch in (row["batch_size"], 1))
+    return {name: round(plan.peak_bytes / KIB, 1) for name, plan in zip(PEAKS, plans, strict=True)}
+
+
+def replanned(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines of ``path`` with the peaks of today, and how many differ."""
+    rows, changed = records.read(path), 0
+    for row in rows:
+        if not set(PEAKS) <= row.keys():
+            continue
+        now = peaks(row)
+        before = {name: row[name] for name in PEAKS}
+        if now != before:
+            changed += 1
+            print(f"{path.name} {row['key']} {row['method']} {row['regime']}: {before} -> {now}")
+            row.update(now)
+    return rows, changed
+
+
+def replanned_run(path: Path) -> tuple[dict[str, Any], int]:
+    """The recorded run with what is planned today of each regime, and how many regimes differ."""
+    result, changed = json.loads(path.read_text("utf-8")), 0
+    config, model = result["config"], result["model"]
+    chosen = {name: config[name] for name in (*RUN_SETTINGS, "device", "optimizer", "update")}
+    told = {"regimes": tuple(config["regimes"]), "in_shape": tuple(model["in_shape"]), "dry_run": True}
+    prepared = prepare(config_of(chosen | told | {"classes": model["num_classes"]}))
+    blocks = {block.name: sum(x.weights + x.biases for x in block.layers) for block in prepared.whole.blocks}
+    if blocks != model["blocks"]:
+        raise SystemExit(f"{path.name}: blocks {blocks}, trained {model['blocks']}")
+    for row in result["regimes"]:
+        now = json.loads(json.dumps(asdict(planned_row(prepared, row["regime"]))))
+        told_now = {name: now[name] for name in row if name in now and name not in TRAINED}
+        if told_now != {name: row[name] for name in told_now}:
+            changed += 1
+            print(f"{path.name} {row['regime']}: {row['peak_bytes']:,} -> {now['peak_bytes']:,} bytes")
+        row.update(told_now)
+    return result, changed
+
+
+def main() -> None:
+    """Plan, tell, write."""
+    arguments = output.parser(__doc__).parse_args()
+    for name in RUNS:
+        path = output.file_of(name, record=True)
+        result, changed = replanned_run(path)
+        if changed and arguments.record:
+            atomic_write(path, json.dumps(result, indent=1) + "\n")
+    for path in sorted((output.ROOT / "results").rglob("*.jsonl")):
+        rows, changed = replanned(path)
+        print(f"{path.name}: {changed} of {len(rows)} lines have other peaks")
+        if changed and arguments.record:
+            atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Recorded trainings are planned anew without a word of what was trained."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from blockwise.studies import records
+
+ROOT = Path(__file__).parents[2]
+LINES = records.read(ROOT / "results" / "benchmarks" / "zeroth_order.jsonl")
+
+
+@pytest.fixture
+def replan(monkeypatch, tmp_path):
+    """The command, on records of its own: those that are given, and no runs."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import output
+    import replan
+
+    monkeypatch.setattr(output, "ROOT", tmp_path)
+    monkeypatch.setattr(replan, "RUNS", ())
+    return replan
+
+
+@pytest.mark.parametrize("flags", [[], ["--record"]])
+def test_peaks_alone_become_those_of_today_and_only_if_that_is_asked_for(
+    replan, flags, monkeypatch, tmp_path, capsys
+):
+    stale = [LINES[0] | {"peak_kib": 1.0}, *LINES[1:2]]
+    path = tmp_path / "results" / "lines.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in stale), "utf-8")
+    monkeypatch.setattr(sys, "argv", ["replan.py", *flags])
+    replan.main()
+    found = records.read(path)
+    assert found == (LINES[:2] if flags else stale)
+    told = capsys.readouterr().out
+    assert "{'peak_kib': 1.0, " in told and "lines.jsonl: 1 of 2 lines have other peaks" in told
+
+
+def test_another_network_than_was_trained_is_no_plan_of_it(replan):
+    with pytest.raises(SystemExit, match="3 trained"):
+        replan.peaks(LINES[0] | {"parameters": 3})
