@@ -8,6 +8,9 @@ from typing import Annotated
 from tyro.conf import arg
 
 from blockwise.executors.processes import Processes
+from blockwise.executors.ray import Ray
+from blockwise.executors.ray_cluster import check_installed
+from blockwise.executors.ray_flights import Share
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder, Storage
 from blockwise.executors.task import Executor
@@ -26,9 +29,9 @@ class Executing:
         str | None,
         arg(
             metavar="NAME",
-            help="Where trainings run: serial (one after the other, here) or processes (several of this "
-            "computer).",
-            help_behavior_hint="(default: serial; with --workers processes)",
+            help="Where trainings run: serial (one after the other, here), processes (several of this "
+            "computer) or ray (a Ray cluster).",
+            help_behavior_hint="(default: serial; with --workers processes, with --ray-address ray)",
         ),
     ] = None
     workers: Annotated[
@@ -40,7 +43,23 @@ class Executing:
         arg(
             metavar="N",
             help="Threads of each training, on which its last bits depend.",
-            help_behavior_hint="(default: the cores, shared out among the workers)",
+            help_behavior_hint="(default: the cores, shared out among the workers; at a --ray-address 1)",
+        ),
+    ] = None
+    ray_address: Annotated[
+        str | None,
+        arg(
+            metavar="HOST:PORT",
+            help="Head of a Ray cluster, or auto: the one this computer belongs to.",
+            help_behavior_hint="(default: a Ray of this computer, ended afterwards)",
+        ),
+    ] = None
+    gpus_per_run: Annotated[
+        float | None,
+        arg(
+            metavar="SHARE",
+            help="GPUs of each training on Ray: 0.25 lets four share one.",
+            help_behavior_hint="(default: 1 where there are any)",
         ),
     ] = None
 
@@ -50,10 +69,28 @@ class Executing:
                 check_size(flag, value, most=MOST_WORKERS)
         if self.name not in EXECUTORS:
             raise unknown_name("--executor", self.name, EXECUTORS)
+        self._check_ray()
         if self.name == "serial" and self.workers not in (None, 1):
             raise InputError(
                 "--workers", got=f"{self.workers} beside --executor serial", wanted="one worker",
                 do="leave one of the two out",
+            )  # fmt: skip
+
+    def _check_ray(self) -> None:
+        if self.name == "ray":
+            check_installed()
+        flags = {"--ray-address": self.ray_address, "--gpus-per-run": self.gpus_per_run}
+        for flag, value in flags.items():
+            if value is not None and self.name != "ray":
+                raise InputError(
+                    flag, got=f"{value} beside --executor {self.name}", wanted="--executor ray",
+                    do="leave one of the two out",
+                )  # fmt: skip
+        gpus = self.gpus_per_run
+        if gpus is not None and not (0 <= gpus <= 1 or (gpus < MOST_WORKERS and gpus.is_integer())):
+            raise InputError(
+                "--gpus-per-run", got=f"{gpus:g}", wanted="a share from 0 to 1, or a whole number",
+                do="correct it",
             )  # fmt: skip
 
     @property
@@ -61,6 +98,8 @@ class Executing:
         """Of the executor."""
         if self.executor is not None:
             return self.executor
+        if self.ray_address is not None:
+            return "ray"
         return "serial" if self.workers in (None, 1) else "processes"
 
     def made(self) -> Executor:
@@ -81,4 +120,14 @@ def _processes(asked: Executing) -> Executor:
     return Processes(workers, asked.threads or max(1, cores() // workers))
 
 
-EXECUTORS: dict[str, Callable[[Executing], Executor]] = {"serial": _serial, "processes": _processes}
+def _ray(asked: Executing) -> Executor:
+    if asked.ray_address is not None:
+        return Ray(Share(asked.threads or 1, asked.gpus_per_run), asked.workers, asked.ray_address)
+    workers = asked.workers or cores()
+    threads = asked.threads or max(1, cores() // workers)
+    return Ray(Share(threads, asked.gpus_per_run), workers)
+
+
+EXECUTORS: dict[str, Callable[[Executing], Executor]] = {
+    "serial": _serial, "processes": _processes, "ray": _ray,
+}  # fmt: skip

@@ -17,6 +17,7 @@ from pathlib import Path
 from blockwise.executors.attempts import Attempts
 from blockwise.executors.storage import Storage
 from blockwise.executors.task import Answers, Finished, Task, Told
+from blockwise.executors.version import Version
 from blockwise.executors.worker import Done, Failed, Order, perform_elsewhere
 from blockwise.system.exit_codes import TERMINATED
 from blockwise.system.interrupts import Terminated, sigterm_raises
@@ -47,7 +48,7 @@ class Processes:
         """As they end. Raises GivenUp at the end for a task whose workers die again and again."""
         attempts, running = Attempts(tasks, told), dict[Connection, Running]()
         with storage.token() as token, _ended(running):
-            order = Order(storage, token, Path.cwd(), self.threads)
+            order = Order(storage, token, Path.cwd(), self.threads, Version.here())
             while True:
                 while len(running) < self.workers and (task := attempts.take()):
                     connection, process = _started(task, order)

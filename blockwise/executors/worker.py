@@ -14,6 +14,7 @@ import torch
 from blockwise.executors.reports import Reports
 from blockwise.executors.storage import Storage
 from blockwise.executors.task import Said, Task, Tell
+from blockwise.executors.version import Version
 from blockwise.system.notes import told_in_lines
 from devices.errors import InputError
 
@@ -26,6 +27,7 @@ class Order:
     token: str  # that stands in the storage
     folder: Path  # names of files are relative to it, where workers see it
     threads: int  # of a task
+    version: Version
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def perform(task: Task, storage: Storage, tell: Tell) -> Any:
 def perform_elsewhere(task: Task, order: Order, where: str, tell: Tell) -> Done | Failed:
     """The same in a process of its own: what the task prints is told line by line."""
     try:
-        check_storage(order, where)
+        check_worker(order, where)
         with suppress(OSError):  # a computer with other files has what the task needs under full names
             os.chdir(order.folder)
         torch.set_num_threads(order.threads)
@@ -63,8 +65,14 @@ def perform_elsewhere(task: Task, order: Order, where: str, tell: Tell) -> Done 
         return Failed(_portable(error))
 
 
-def check_storage(order: Order, where: str) -> None:
-    """Raise InputError unless the storage is the one that whoever gives orders sees."""
+def check_worker(order: Order, where: str) -> None:
+    """Raise InputError unless this code and this storage are those of whoever gives orders."""
+    here = Version.here()
+    if here != order.version:
+        raise InputError(
+            f"worker on {where}", got=str(here), wanted=f"{order.version}, as where the command was given",
+            do="install the same there; the same command goes on",
+        )  # fmt: skip
     if not order.storage.shows(order.token):
         raise InputError(
             f"--storage {order.storage}", got=f"another one on {where}", wanted="one that all workers share",

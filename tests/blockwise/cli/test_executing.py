@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
+from ray_head import WITH_RAY
 
 from blockwise.cli import main as cli
 from blockwise.cli.executing import Executing
@@ -21,7 +23,7 @@ STUDY = [
     "--out", "s.jsonl",
 ]  # fmt: skip
 FIT = ["fit", "--train", "2", "--data", "digits"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"}
 
 
 @pytest.fixture(autouse=True)
@@ -61,12 +63,26 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(command, arguments, wor
     assert list(here.iterdir()) == []
 
 
+@pytest.fixture
+def temporary():
+    """A folder for temporary files, with a name that is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="process groups are asked for as on Linux")
-def test_ctrl_c_leaves_no_process_and_no_half_file(here):
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(["--workers", "2"], id="processes"),
+        pytest.param(["--executor", "ray", "--workers", "2"], id="ray", marks=[pytest.mark.long, WITH_RAY]),
+    ],
+)
+def test_ctrl_c_leaves_no_process_and_no_half_file(flags, here, temporary):
     """It reaches every process of the group, as from a terminal."""
     command = subprocess.Popen(
-        [sys.executable, str(ROOT / "run.py"), *STUDY, "--workers", "2"], env=ENVIRONMENT,
+        [sys.executable, str(ROOT / "run.py"), *STUDY, *flags], env=ENVIRONMENT | {"TMPDIR": str(temporary)},
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert command.stderr is not None
@@ -78,4 +94,6 @@ def test_ctrl_c_leaves_no_process_and_no_half_file(here):
     assert error.splitlines()[-1] == "blockwise: interrupted; the same command goes on"
     assert seen and psutil.wait_procs(children, timeout=30)[1] == []
     left = sorted(path.name for path in here.iterdir())
+    # PyTorch makes a folder for what it compiles
+    assert [path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor")] == []
     assert left and all(name.startswith("s-") and name.endswith(".pt") for name in left)

@@ -5,10 +5,13 @@ from contextlib import closing
 from zlib import crc32
 
 import pytest
+from ray_head import WITH_RAY, head  # noqa: F401 (a fixture)
 from small_tasks import Heard, counting
 
 from blockwise.executors.attempts import GivenUp
 from blockwise.executors.processes import Processes
+from blockwise.executors.ray import Ray
+from blockwise.executors.ray_flights import Share
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder
 from blockwise.executors.task import Executor
@@ -16,11 +19,21 @@ from devices.errors import InputError
 
 EXECUTORS: dict[str, Executor] = {"serial": Serial(), "processes": Processes(workers=2, threads=1)}
 
-ELSEWHERE = [pytest.param("processes", marks=pytest.mark.slow)]
+ELSEWHERE = [
+    pytest.param("processes", marks=pytest.mark.slow),
+    pytest.param("ray", marks=[pytest.mark.long, WITH_RAY]),
+]
 
 
 @pytest.fixture(params=["serial", *ELSEWHERE])
 def executor(request) -> Executor:
+    return made(request)
+
+
+def made(request) -> Executor:
+    """Those on Ray share one, which runs elsewhere on this computer."""
+    if request.param == "ray":
+        return Ray(Share(threads=1), 2, request.getfixturevalue("head"))
     return EXECUTORS[request.param]
 
 
@@ -57,7 +70,7 @@ def test_what_a_task_raises_is_raised(executor, tmp_path):
 @pytest.fixture(params=ELSEWHERE)
 def elsewhere(request) -> Executor:
     """One whose workers may die."""
-    return EXECUTORS[request.param]
+    return made(request)
 
 
 def test_a_task_whose_worker_is_killed_goes_on_from_what_it_has_kept(elsewhere, tmp_path):

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from killers import Killer
+from ray_head import WITH_RAY
 from small_tasks import Heard
 
 from blockwise.executors.processes import Processes
+from blockwise.executors.ray import Ray
+from blockwise.executors.ray_flights import Share
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder
 from blockwise.executors.task import Executor, Told
@@ -17,7 +20,7 @@ from blockwise.studies.qat import QatProtocol, QatSpace
 
 pytestmark = pytest.mark.slow
 
-PROTOCOL = QatProtocol("tiny", "", epochs=8, batch_size=32, image_size=None, width=4, seeds=(0,))
+PROTOCOL = QatProtocol("tiny", "", epochs=6, batch_size=32, image_size=None, width=4, seeds=(0,))
 TIMES = ("seconds", "images_per_second", "created")
 
 
@@ -39,9 +42,16 @@ def serially(tmp_path_factory) -> dict[str, dict[str, Any]]:
     return rows(Serial(threads=1), tmp_path_factory.mktemp("serial") / "study", Heard())
 
 
-def test_a_worker_that_is_killed_in_mid_training_changes_no_record(serially, tmp_path):
+@pytest.mark.parametrize(
+    "executor",
+    [
+        pytest.param(Processes(workers=2, threads=1), id="processes"),
+        pytest.param(Ray(Share(threads=1), workers=2), id="ray", marks=WITH_RAY),
+    ],
+)
+def test_a_worker_that_is_killed_in_mid_training_changes_no_record(executor, serially, tmp_path):
     killer = Killer()
-    assert rows(Processes(workers=2, threads=1), tmp_path / "study", killer) == serially
+    assert rows(executor, tmp_path / "study", killer) == serially
     assert [word.split(",")[0] for word in killer.words if "lost" in word] == [
         f"{killer.killed} lost: its worker"
     ]

@@ -1,0 +1,129 @@
+"""To a Ray that runs somewhere, or one of this computer's own; all that can be refused, in seconds."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from devices.errors import InputError
+
+AUTO = "auto"
+"""The address of whatever Ray this computer belongs to."""
+PATIENCE_S = 3.0
+"""For an address to take a connection."""
+SLOWEST_S = 20.0
+"""For a Ray to tell its state; its own clients would try for two minutes."""
+STORE_BYTES = 100_000_000
+"""Of Ray's store of objects: hardly more than tasks and records pass through it. Ray wants 75 MiB."""
+LONGEST = 30
+"""Characters of a folder in which Ray may make its own, with sockets."""
+START = "ray start --head"
+
+
+def check_installed() -> None:
+    """Raise InputError where Ray is not."""
+    if find_spec("ray") is None:
+        raise InputError(
+            "--executor", got="ray, which is not installed", wanted="the package ray",
+            do="pip install 'blockwise[ray]', or use --executor processes",
+        )  # fmt: skip
+
+
+def import_ray() -> Any:
+    """The package, which tells nobody that it is used."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    return import_module("ray")
+
+
+@contextmanager
+def connected(address: str | None, cpus: int) -> Iterator[None]:
+    """To the Ray at ``address``; without one to a new one of ``cpus``, which ends with the context."""
+    ray = import_ray()
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    own = None if address else _short_folder()
+    try:
+        if address:
+            _check_answers(address)
+            _begin(ray, address=address, **quiet)
+        else:
+            os.environ.setdefault("RAY_worker_niceness", "0")  # as any process that this one starts
+            _begin(
+                ray, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES, _temp_dir=own,
+                **quiet,
+            )  # fmt: skip
+        with suppress(AttributeError):  # what it prints of workers that die goes to stdout
+            ray._private.worker._worker_logs_enabled = False
+        yield
+    finally:
+        ray.shutdown()
+        if own:
+            shutil.rmtree(own, ignore_errors=True)
+
+
+def _begin(ray: Any, **options: Any) -> None:
+    address = options.get("address")
+    try:
+        with _handler_kept():
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
+        words = str(error).splitlines() or [type(error).__name__]
+        if address is None:
+            raise RuntimeError(f"Ray did not start: {words[0]}") from error
+        raise _refused(address, words[0]) from error
+
+
+@contextmanager
+def _handler_kept() -> Iterator[None]:
+    """Ray puts its own in the place of whatever answers SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def _short_folder() -> str:
+    """For sockets, whose names may not be longer than about a hundred characters."""
+    usual = tempfile.gettempdir()
+    short = usual if len(usual) <= LONGEST or not os.path.isdir("/tmp") else "/tmp"
+    return tempfile.mkdtemp(prefix="bw-", dir=short)
+
+
+def _check_answers(address: str) -> None:
+    """Raise InputError unless a Ray answers there; its own clients say nothing for two minutes."""
+    if address == AUTO:
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        raise _refused(address, "no host and port")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise _refused(address, f"no answer ({getattr(error, 'strerror', None) or error})") from error
+    if address.startswith("ray://"):
+        return  # a client's server, of which there is nothing to ask
+    command = (sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SLOWEST_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _refused(address, "an answer that is not Ray's") from error
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["an answer that is not Ray's"]
+        raise _refused(address, lines[-1])
+
+
+def _refused(address: str, got: str) -> InputError:
+    return InputError(
+        f"--ray-address {address}", got=got, wanted="the head of a Ray cluster, as 10.0.0.1:6379",
+        do=f"start one there ({START}), or leave the flag out for a Ray of this computer",
+    )  # fmt: skip
