@@ -112,7 +112,8 @@ class Firmware:
         operations = self.schedule.operations
         ends = [operations[index] for phase in self.phases for index in phase.end]
         kept = {name for operation in ends for name in (*operation.reads, *operation.writes)}
-        return tuple(t for t in self.schedule.tensors.values() if t.resident or t.name in kept)
+        tensors = self.schedule.tensors.values()
+        return tuple(t for t in tensors if t.resident or (t.name in kept and not t.mapped))
 
     @cached_property
     def left(self) -> tuple[Planned, ...]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from blockwise.integer import directions as drawn
 from blockwise.nets.blocks import BlockNet
+from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules, Quantizer
 from blockwise.training.options import Perturbation, TrainOptions
 from blockwise.training.schedules import SCHEDULES
@@ -24,6 +25,7 @@ class Directions:
 
     def __init__(self, net: BlockNet, front: int, seed: int, told: Perturbation) -> None:
         self.tensors, self.front, self.seed = numbered(net, front), front, seed
+        self._shares = _shares(net)
         self.eps, self.count = told.eps, told.directions
         self.steps = 0
         self.differences: list[Tensor] = []
@@ -39,7 +41,7 @@ class Directions:
     def draw(self, tensor: int, index: int, steps: int) -> Tensor:
         """The same behind ``steps`` steps, on the processor."""
         rng = drawn.generator(self.seed, tensor, steps * self.count + index)
-        return drawn.signs(rng, sum(p.numel() for p in self.tensors[tensor])).float()
+        return drawn.signs(rng, sum(self._count(p) for p in self.tensors[tensor])).float()
 
     def move(self, index: int, by: int) -> None:
         """Each tensor by ``by`` times eps along direction ``index``, in place."""
@@ -62,8 +64,26 @@ class Directions:
 
     def _split(self, tensor: int, flat: Tensor) -> list[Tensor]:
         parts = self.tensors[tensor]
-        sizes = [p.numel() for p in parts]
-        return [part.view_as(p) for part, p in zip(flat.split(sizes), parts, strict=True)]
+        sizes = [self._count(p) for p in parts]
+        return [self._whole(p, part) for p, part in zip(parts, flat.split(sizes), strict=True)]
+
+    def _count(self, p: nn.Parameter) -> int:
+        """Elements that are trained."""
+        return p[self._shares[id(p)]].numel() if id(p) in self._shares else p.numel()
+
+    def _whole(self, p: nn.Parameter, part: Tensor) -> Tensor:
+        """What is drawn of a parameter, zero where it is not trained."""
+        if id(p) not in self._shares:
+            return part.view_as(p)
+        whole, here = torch.zeros_like(p), self._shares[id(p)]
+        whole[here] = part.view(whole[here].shape)
+        return whole
+
+
+def _shares(net: BlockNet) -> dict[int, tuple[slice, slice]]:
+    """By identity, the weights of which only the first outputs and inputs are trained."""
+    shares = () if net.part is None else net.part.shares
+    return {id(net.get_parameter(name)): (slice(outputs), slice(inputs)) for name, outputs, inputs in shares}
 
 
 def numbered(net: BlockNet, blocks: int) -> dict[int, list[nn.Parameter]]:
@@ -79,8 +99,9 @@ def numbered(net: BlockNet, blocks: int) -> dict[int, list[nn.Parameter]]:
                 continue
             for what, parts in parameters_of(module).items():
                 if what != "step":
-                    if index < blocks and all(p.requires_grad for p in parts):
-                        found[number] = parts
+                    trained = [p for p in parts if p.requires_grad]  # of a norm perhaps the shift alone
+                    if index < blocks and trained:
+                        found[number] = trained
                     number += 1
     return found
 
@@ -95,7 +116,7 @@ class DirectionUpdater:
         self.directions = Directions(net, front, options.seed, options.perturbation)
         self.net, self.rear, self.rate = net, rear, 0.0
         self._peak, self._share = options.perturbation.rate, SCHEDULES[options.schedule]
-        self._rules, self._decay = ParameterRules.of(net), options.weight_decay
+        self._rules, self._decay = holding(net, ParameterRules.of(net)), options.weight_decay
         net.directions = self.directions
 
     @property

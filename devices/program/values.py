@@ -8,6 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from devices.network import Layer
 from devices.program.operation import Derived, Operand, Stored
+from devices.program.state import FROZEN
+
+REST = f"codes.{FROZEN}"
+"""Of a layer of which only a share of the weights is trained."""
 
 
 class Values:
@@ -107,6 +111,12 @@ def replaced(operand: Operand, old: str, new: str) -> Operand:
 
 
 def with_roles(layer: Layer, names: Iterable[str]) -> tuple[tuple[str, Operand], ...]:
-    """The tensors of a layer as operands: ``conv1.weight`` has the role "weight"."""
-    prefix = len(layer.name) + 1
-    return tuple((name[prefix:].split(".")[0].split("#")[0], Stored(name)) for name in names)
+    """The tensors of a layer as operands: ``conv1.weight`` has the role "weight".
+
+    Where a share of the weights is trained, the codes of the others are the "rest".
+    """
+    return tuple((_role(layer, name[len(layer.name) + 1 :]), Stored(name)) for name in names)
+
+
+def _role(layer: Layer, what: str) -> str:
+    return "rest" if what == REST and layer.is_shared else what.split(".")[0].split("#")[0]

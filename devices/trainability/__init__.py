@@ -23,12 +23,11 @@ def obstacle(
     ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
-    if any(layer.is_shared for layer in network.layers) and (
-        found.form or found.one_by_one or found.perturbs
-    ):
+    if found.form and any(layer.is_shared for layer in network.layers):
         return Obstacle(
-            "shares of a layer's channels", f"regime {regime}", "shares of channels by --train sparse",
-            "whole layers, for weights are packed layer by layer", "use bp or local, or whole layers",
+            "shares of a layer's channels on integers", f"regime {regime}",
+            "shares of channels by --train sparse", "whole layers, whose integers take steps where they lie",
+            "use a float regime, or train layers and blocks",
         )  # fmt: skip
     layers = _trained_layers(network, found)
     if found.form:

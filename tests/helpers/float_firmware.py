@@ -138,7 +138,8 @@ class Program:
         for number, phase in enumerate(self.firmware.phases if self.firmware.one_by_one else ()):
             ram = rams[number * (steps + 1) + steps - 1]
             for index in phase.end:
-                found |= {name: self.value(ram, name) for name in self.schedule.operations[index].reads}
+                names = (n for n in self.schedule.operations[index].reads if n in self.offsets)
+                found |= {name: self.value(ram, name) for name in names}
         resident = (name for name, tensor in self.schedule.tensors.items() if tensor.resident)
         return found | {name: self.value(rams[-1], name) for name in resident}
 

@@ -19,6 +19,7 @@ from devices.program.kernels import (
     moves,
     norms,
     pools,
+    shares,
     updates,
     weighted,
     zeroth_order,
@@ -27,6 +28,7 @@ from devices.program.kernels.quantization import OnBoard
 from devices.program.kernels.updates import Optimizer, Pace
 from devices.program.kernels.zeroth_order import Directions
 from devices.program.operation import Operation, Stored
+from devices.program.state import FROZEN
 
 FloatKernel = Callable[["FloatMachine", Frame], None]
 
@@ -206,8 +208,13 @@ class FloatMachine:
         if layer.op.accumulates:
             if quantizer is None:
                 return state["weight"]
-            codes, constants = quantizer.packed(state["weight"], state.get("step"), state.get("levels"))
-            return codes if what == "codes" else _given(constants, name)
+            shared = layer.is_shared
+            latent = shares.joined(layer, state["weight"], None) if shared else state["weight"]
+            step = state.get("step", state.get(f"step.{FROZEN}"))
+            codes, constants = quantizer.packed(latent, step, state.get("levels"))
+            if what != "codes":
+                return _given(constants, name)
+            return shares.trained(layer, codes.flatten()) if shared else codes
         parts = [state[role] for role in ("step", "levels") if role in state]
         return self.as_read("", torch.cat(parts), frame.memory.tensors[name].elements)
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
 
 
+SHARE = ("weight", "codes", "rest", "step")
+"""The roles of what weights are made of, of which a share is trained."""
+
+
 def forward(machine: "FloatMachine", frame: Frame) -> None:
     """Sums of products, into an accumulator of 32 bits."""
     (x,) = frame.values("input")
@@ -122,10 +126,10 @@ def derived(
     machine: "FloatMachine", frame: Frame, layer: Layer, inputs: list[Tensor], parameters: Parameters
 ) -> Tensor:
     """Of a layer whose sums its reader takes one by one: at rest, or where nothing is kept."""
-    if "codes" in parameters:
+    if layer.is_shared:
+        weights = _of_share(machine, frame, layer, parameters)
+    elif "codes" in parameters:
         weights = _deployed(machine, frame, layer, parameters["codes"], parameters.get("step"))
-    elif frame.operation.at_rest:
-        weights = parameters["weight"].view(shares.shape_of(layer))
     else:
         state = parameters["weight"], parameters.get("step"), parameters.get("levels")
         weights, _ = _from_latent(machine, frame, layer, state)
@@ -136,7 +140,8 @@ def _weights(machine: "FloatMachine", frame: Frame, *, moves: bool = False) -> T
     """The weights that are multiplied; each filter's codes pass through the scratch."""
     layer = frame.layer
     if layer.is_shared:
-        return _of_share(machine, frame, layer).view(shares.shape_of(layer))
+        state = {role: frame.raw(role) for role in SHARE if frame.has(role)}
+        return _of_share(machine, frame, layer, state)
     if frame.has("codes"):
         constants = frame.raw("step") if frame.has("step") else None
         return _deployed(machine, frame, layer, frame.raw("codes"), constants)
@@ -161,16 +166,18 @@ def _from_latent(
     return found.floats.view(shares.shape_of(layer)), found.kept
 
 
-def _of_share(machine: "FloatMachine", frame: Frame, layer: Layer) -> Tensor:
-    """Weights of which some are latent and the others codes, all by the same constants."""
-    quantizer = machine.quantizers.get(layer.name)
-    latent, trained, kept = machine.state_of(frame)
-    if quantizer is None:
-        return shares.joined(layer, latent, frame.raw("codes"))
-    made = quantizer.weights(shares.joined(layer, latent, None), trained, kept, moves=False)
-    assert made.codes is not None
-    codes = shares.joined(layer, shares.trained(layer, made.codes.flatten()), frame.raw("codes"))
-    return quantizer.unpacked(_through_scratch(frame, layer, codes), trained)
+def _of_share(machine: "FloatMachine", frame: Frame, layer: Layer, state: Parameters) -> Tensor:
+    """Weights of which some are trained, latent or packed, and the rest codes, all by the same constants."""
+    quantizer, constants = machine.quantizers.get(layer.name), state.get("step")
+    taken = state["codes"] if "codes" in state else state["weight"]
+    if quantizer is not None and "codes" not in state:
+        made = quantizer.weights(shares.joined(layer, taken, None), constants, None, moves=False)
+        assert made.codes is not None
+        taken = shares.trained(layer, made.codes.flatten())
+    whole = shares.joined(layer, taken, state["rest"])
+    if quantizer is not None:
+        whole = quantizer.unpacked(_through_scratch(frame, layer, whole), constants)
+    return whole.view(shares.shape_of(layer))
 
 
 def _deployed(

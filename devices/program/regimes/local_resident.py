@@ -10,6 +10,7 @@ from devices.program.accountings import FLOAT_BITS
 from devices.program.regimes.ahead import one_by_one, without_frozen
 from devices.program.regimes.builder import Builder, Step, Tensors, names_of
 from devices.program.schedule import Schedule
+from devices.program.state import FROZEN
 
 
 def local_resident(network: Network, step: Step) -> Schedule:
@@ -33,8 +34,10 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     """Unpack block ``index``, train it for one step behind the packed blocks, pack it again."""
     block, emit = build.network.blocks[index], build.program.emit
     latent = build.train(block, head=True, resident=False)
+    steps = {layer.name: _constants(build, layer) for layer in block.layers}
     for name, tensors in latent.items():  # one layer at a time: its codes make room for the next
-        emit("unpack", "pack", block.name, layer=name, reads=before.get(name, ()), writes=tensors)
+        reads = (*before.get(name, ()), *steps.get(name, ()))
+        emit("unpack", "pack", block.name, layer=name, reads=reads, writes=tensors)
     build.lowering.load(build.network.in_shape, block.name)
     layers = _run_packed(build, index, trained)
     build.lowering.forward(layers)
@@ -43,8 +46,15 @@ def _train_resident(build: Builder, index: int, before: Tensors, trained: list[T
     build.lowering.update()
     after = build.packed(block, "after")
     for name, tensors in latent.items():
-        emit("pack", "pack", block.name, layer=name, reads=tensors, writes=after.get(name, ()))
+        reads = (*tensors, *steps.get(name, ()))
+        emit("pack", "pack", block.name, layer=name, reads=reads, writes=after.get(name, ()))
     return after
+
+
+def _constants(build: Builder, layer: Layer) -> tuple[str, ...]:
+    """By what weights are coded whose quantizer is not trained."""
+    fixed = build.fixed(next(b for b in build.network.blocks if layer in b.layers))[layer.name]
+    return tuple(name for name in fixed if layer.trained_weights and name.endswith(f".step.{FROZEN}"))
 
 
 def _run_packed(build: Builder, index: int, packed: list[Tensors]) -> tuple[Layer, ...]:

@@ -92,6 +92,7 @@ def test_a_board_predicts_through_what_lies_in_flash(tmp_path):
 SHARES = {  # the mlp reads flattened maps, of one of which a few pixels' weights are trained
     "bp cnn": {"regime": "bp", "model": "cnn", "method": "lsq", "frozen": "flash"},
     "bp mlp": {"regime": "bp", "model": "mlp", "method": "fp32", "norm": "none", "in_shape": (3, 5, 7)},
+    "local-resident cnn": {"regime": "local-resident", "model": "cnn", "method": "lsq"},
     "bp vgg8b": {"regime": "bp", "model": "vgg8b", "method": "lsq", "in_shape": (3, 9, 14)},
     "bp-fused ds-cnn": {"regime": "bp-fused", "model": "ds-cnn", "method": "lsq", "in_shape": (1, 12, 10)},
     "local resnet8": {"regime": "local", "model": "resnet8", "method": "fp32", "norm": "group"},
@@ -99,7 +100,7 @@ SHARES = {  # the mlp reads flattened maps, of one of which a few pixels' weight
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(SHARES, "bp cnn", "bp mlp"))
+@pytest.mark.parametrize("case", shown(SHARES, "bp cnn", "bp mlp", "local-resident cnn"))
 def test_so_it_is_of_shares_of_channels(case, tmp_path):
     path = tmp_path / "part.toml"
     path.write_text('biases = "all"\n[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')

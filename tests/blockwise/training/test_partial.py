@@ -64,7 +64,10 @@ def test_so_it_is_of_a_part_that_goes_along_directions(regime):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", ["bp", "bp-fused", "bp-micro", "local"])
+@pytest.mark.parametrize(
+    "regime", shown(["bp", "bp-fused", "bp-micro", "local", "local-resident", "zo", "zo-hybrid"],
+                    "bp", "local", "local-resident", "zo"),
+)  # fmt: skip
 def test_so_it_is_for_shares_of_channels(regime, tmp_path):
     path = tmp_path / "part.toml"
     path.write_text('biases = 4\n[weights]\n"*conv2" = 0.5\n"stage3*conv1" = {inputs = 0.3, outputs = 0.6}\n')
@@ -72,6 +75,15 @@ def test_so_it_is_for_shares_of_channels(regime, tmp_path):
         step = OneStep(regime, method=method, optimizer=optimizer, model="resnet8", train=f"sparse:{path}")
         assert step.run() < TOLERANCE, (method, step.worst())
         assert step.flips == 0
+
+
+@pytest.mark.parametrize("spec", ["share", "*conv"])
+def test_weights_that_go_along_directions_are_coded_before_frozen_activations(spec, tmp_path):
+    """Without norms the activation's operation evaluates sums of products; weights are not at rest."""
+    (path := tmp_path / "part.toml").write_text('[weights]\n"*conv" = {inputs = 0.6, outputs = 0.5}\n')
+    spec = f"sparse:{path}" if spec == "share" else spec
+    step = OneStep("zo", method="lsq", norm="none", train=spec)
+    assert step.run() < TOLERANCE, step.worst()
 
 
 @pytest.mark.slow
@@ -92,7 +104,7 @@ def test_biases_behind_frozen_weights_are_shifts_in_every_form(tmp_path):
 def test_channels_that_are_not_trained_keep_their_bits_under_weight_decay(digits, tmp_path):
     path = tmp_path / "part.toml"
     path.write_text('[weights]\n"conv3*" = {inputs = 0.5, outputs = 0.25}\n')
-    for regime in ("bp", "bp-fused"):
+    for regime in ("bp", "bp-fused", "local-resident", "zo"):
         net = build(f"sparse:{path}", regime)
         before = net.state_dict()["bodies.2.0.conv.weight"].clone()
         options = replace(OPTIONS, epochs=1, weight_decay=0.1, fused=regime == "bp-fused")

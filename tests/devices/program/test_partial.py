@@ -190,8 +190,24 @@ def test_shares_are_refused_where_codes_follow_from_all_weights_of_a_layer(tmp_p
     devices.plan(NETWORK, "stm32", train=f"sparse:{path}")
     with pytest.raises(InputError, match="codes each weight by itself"):
         devices.plan(NETWORK, "stm32", train=f"sparse:{path}", weights=FIXED_LEVELS)
-    with pytest.raises(InputError, match="local-resident: got shares of channels"):
-        devices.plan(NETWORK, "stm32", train=f"sparse:{path}", regime="local-resident")
+
+
+@pytest.mark.parametrize("regime", ["local-resident", "zo"])
+def test_of_a_share_the_rest_is_packed_once_and_beside_the_share_in_every_form(regime, tmp_path):
+    """Of conv2's 4 x 4 x 9 weights the first two input channels: 72 floats or codes beside 72 codes."""
+    (path := tmp_path / "half.json").write_text('{"weights": {"conv2": 0.5}}')
+    found = devices.plan(NETWORK, "stm32", train=f"sparse:{path}", regime=regime, weight_bits=4).schedule
+    sizes = {t.name: (t.elements, t.bits) for t in found.tensors.values() if t.name.startswith("conv2.")}
+    packed = {"conv2.codes.before": (72, 4), "conv2.codes.after": (72, 4)}
+    assert sizes["conv2.weight"] == (72, 32) and sizes["conv2.codes.frozen"] == (72, 4)
+    assert (packed.items() <= sizes.items()) == (regime == "local-resident")
+
+
+def test_shares_are_refused_on_integers_in_one_line(tmp_path):
+    (path := tmp_path / "half.json").write_text('{"weights": {"conv2": 0.5}}')
+    with pytest.raises(InputError, match="regime niti: got shares of channels") as caught:
+        devices.plan(NETWORK, "stm32", train=f"sparse:{path}", regime="niti")
+    assert "\n" not in str(caught.value) and "float regime" in str(caught.value)
 
 
 def test_the_plan_of_a_part_is_asked_for_by_two_words():

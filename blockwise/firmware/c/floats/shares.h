@@ -67,6 +67,26 @@ INLINE void fill_filter16(int16_t *to, struct share s, struct range r, const flo
         to[i] = (int16_t)level_of_share(s, r, latent, step, codes, bits, filter, i);
 }
 
+/* The same where both parts are codes. */
+INLINE int level_of_codes(struct share s, struct range r, const uint8_t *taken, const uint8_t *codes, int bits,
+                          int filter, int i) {
+    if (is_trained(s, filter, i))
+        return level_of_code(r, code_at(taken, bits, place_in_trained(s, filter, i)));
+    return level_of_code(r, code_at(codes, bits, place_in_rest(s, filter, i)));
+}
+
+INLINE void join_filter8(int8_t *to, struct share s, struct range r, const uint8_t *taken, const uint8_t *codes,
+                         int bits, int filter) {
+    for (int i = 0; i < s.size; i++)
+        to[i] = (int8_t)level_of_codes(s, r, taken, codes, bits, filter, i);
+}
+
+INLINE void join_filter16(int16_t *to, struct share s, struct range r, const uint8_t *taken, const uint8_t *codes,
+                          int bits, int filter) {
+    for (int i = 0; i < s.size; i++)
+        to[i] = (int16_t)level_of_codes(s, r, taken, codes, bits, filter, i);
+}
+
 /* The inputs of trained weights, `count` of the `size` that an image has, as they lie: floats or codes. */
 INLINE void keep_floats(struct share s, int images, int size, int count, const float *from, float *to) {
     for (int b = 0; b < images; b++)

@@ -9,11 +9,13 @@ from blockwise.firmware.emit.floats.weights import range_of
 from devices.network import Layer
 from devices.network.ops import BatchNorm, FrozenNorm, ShiftedNorm
 from devices.program.operation import Stored
+from devices.program.state import FROZEN
 
 Lines = list[str]
 FIRST = "blockwise_first"
 """The array of first values in flash."""
 WORD_BITS = 32
+CONSTANT_STEP = f"step.{FROZEN}"
 
 
 def load(site: Site) -> Lines:
@@ -79,7 +81,7 @@ def _packed(site: Site, layer: Layer, name: str, *, from_flash_of: bool = False)
         assert isinstance(op, BatchNorm)
         return [call("fold", op.channels, value("running"), value("bias"), number(op.eps), to)]
     if what == "codes" and levels is not None:
-        size = f"size_of(*({value('step')}))"
+        size = f"size_of(*({value('step' if layer.trained.levels else CONSTANT_STEP)}))"
         return [
             call(
                 "pack_weights", site.bytes(name), levels.bits, range_of(levels), value("weight"), count, size

@@ -144,6 +144,8 @@ def _step(site: Site) -> str:
 
 
 def _weights(site: Site) -> Weights:
-    names = {role: name for role in ("weight", "codes", "step") if (name := site.stored(role)) is not None}
+    names = {
+        role: name for role in ("weight", "codes", "rest", "step") if (name := site.stored(role)) is not None
+    }
     scratch = next((s for s in site.operation.scratch if ".filter" in s), None)
     return weights_of(site, site.layer, names, scratch)

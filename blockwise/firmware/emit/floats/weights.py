@@ -82,16 +82,19 @@ def _of_filter(site: Site, levels: Levels, room: str, begins: str, scale: str) -
 
 
 def _of_share(site: Site, layer: Layer, names: Mapping[str, str], scratch: str | None) -> Weights:
-    """Floats of the channels that are trained, codes of the others, all by the same step."""
-    share, levels = Share.of(site, layer), site.facts.quantizers.get(layer.name)
-    latent, rest = f"(const float *)({site.address(names['weight'])})", site.address(names["codes"])
+    """Of the channels that are trained floats or codes, of the others codes, all by the same step."""
+    share, levels, rest = Share.of(site, layer), site.facts.quantizers.get(layer.name), names["rest"]
+    taken = site.address(names.get("codes") or names["weight"])
     if levels is None:
-        body = f"(void)held; return weight_of_share({share}, {latent}, (const float *)({rest}), filter, i);"
+        lie = f"(const float *)({taken}), (const float *)({site.address(rest)})"
+        body = f"(void)held; return weight_of_share({share}, {lie}, filter, i);"
         return Weights(site.function("weight", "float", "const float *held, int filter, int i", body))
     width, room = _room(site, layer, levels, scratch)
     scale = site.size(names["step"])
-    given = f"{latent}, {site.number(scale)}, {rest}, {levels.bits}, c"
-    found = f"fill_filter{width}({room}, {share}, {range_of(levels)}, {given});"
+    given, coded = f"{room}, {share}, {range_of(levels)}", f"{site.address(rest)}, {levels.bits}, c"
+    found = f"(void)held; join_filter{width}({given}, {taken}, {coded});"
+    if "codes" not in names:
+        found = f"fill_filter{width}({given}, (const float *)({taken}), {site.number(scale)}, {coded});"
     begins = site.function("filter", "void", "const float *held, int c", found)
     return _of_filter(site, levels, room, begins, scale)
 
