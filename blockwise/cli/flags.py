@@ -17,7 +17,8 @@ from devices.errors import InputError
 
 Options = TypeVar("Options")
 ONE_OF_A_KIND: dict[Any, str] = {int: "a whole number", float: "a number"}
-STARTED_AS = {"__main__": "python -m blockwise", "blockwise": "blockwise"}
+MODULE = Path(__file__).parents[1] / "__main__.py"
+"""What Python runs for ``python -m blockwise``."""
 SEVERAL_OF_A_KIND: dict[Any, str] = {int: "whole numbers", float: "numbers"}
 
 
@@ -42,8 +43,10 @@ def parse(default: Options, arguments: Sequence[str], *, prog: str, description:
 
 def _started_as(prog: str) -> str:
     """``prog`` as the user started it: by run.py, as the installed command, or as a module."""
-    first = Path(sys.argv[0]).stem
-    return prog.replace("run.py", STARTED_AS.get(first, "run.py"))
+    started = Path(sys.argv[0])
+    if started == MODULE:
+        return prog.replace("run.py", "python -m blockwise")
+    return prog.replace("run.py", "blockwise") if started.stem == "blockwise" else prog
 
 
 def several(arguments: Sequence[str], flag: str) -> tuple[list[str], tuple[str, ...]]:

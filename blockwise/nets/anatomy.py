@@ -65,7 +65,7 @@ class Anatomy:
     def cuts(self, names: Iterable[str], step: Step) -> tuple[Cut, ...]:
         """Several cuts; what a block costs is computed once for all of them."""
         cost = cache(lambda start, end: self._cost(start, end, step))
-        return tuple(cut(self.chain.stages, blocks, cost) for blocks in names)
+        return tuple(cut(self.chain.stages, blocks, cost, self.chain.unit_names) for blocks in names)
 
     def network(self, groups: Cut) -> Network:
         """The network with these groups of units as blocks."""

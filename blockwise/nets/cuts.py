@@ -1,4 +1,4 @@
-"""Where to cut a chain of units into blocks: stages, residual blocks, layers, or N balanced blocks.
+"""Where to cut a chain of units into blocks: stages, residual blocks, layers, N balanced blocks, or by name.
 
 A cut is a list of groups of consecutive unit numbers. Unless each unit is asked for, the classifier
 belongs to the last block of features: a block of its own leaves the features before it to another head.
@@ -21,18 +21,23 @@ NAMED_CUTS = ("stages", "residual", "layers", EACH)
 between all units, since a unit is a residual block or one layer of a plain chain."""
 
 
-def cut(stages: Sequence[int], blocks: str, cost: Callable[[int, int], int]) -> Cut:
+def cut(
+    stages: Sequence[int], blocks: str, cost: Callable[[int, int], int], names: Sequence[str] = ()
+) -> Cut:
     """Cut units, of which unit i belongs to ``stages[i]`` and the last is the classifier.
 
-    ``blocks`` is one of :data:`NAMED_CUTS`, a number or "auto". ``cost(i, j)`` is the peak in bytes of
-    training units i .. j-1 as one block; a number of blocks is placed where the largest cost is
-    smallest. Raises InputError for anything else, or more blocks than there are units.
+    ``blocks`` is one of :data:`NAMED_CUTS`, a number, "auto", or which of ``names``, those of the units,
+    begin a block, with commas between. ``cost(i, j)`` is the peak in bytes of training units i .. j-1 as one
+    block; a number of blocks is placed where the largest cost is smallest. Raises InputError for anything
+    else, or more blocks than there are units.
     """
     bodies = max(len(stages) - 1, 1)  # a network that cannot be cut is one block
     if blocks == "stages":
         starts = [i for i in range(bodies) if i == 0 or stages[i] != stages[i - 1]]
     elif blocks in NAMED_CUTS:
         starts = list(range(len(stages) if blocks == EACH else bodies))
+    elif "," in blocks or (blocks in names and not blocks.isdecimal()):
+        starts = _beginning(blocks.split(","), names)
     else:
         starts = list(balanced(len(stages), _count(blocks, bodies), cost))
     ends = [*starts[1:], len(stages)]
@@ -45,8 +50,21 @@ def _count(blocks: str, most: int) -> int:
     count = int(blocks) if blocks.isdecimal() else 0
     if 1 <= count <= most:
         return count
-    wanted = f"{AUTO}, {', '.join(NAMED_CUTS)} or a number from 1 to {most}, the layers that can be cut"
+    wanted = (
+        f"{AUTO}, {', '.join(NAMED_CUTS)}, a number from 1 to {most}, the layers that can be cut, or units"
+    )
     raise InputError("--blocks", got=repr(blocks), wanted=wanted, do="choose one of these")
+
+
+def _beginning(parts: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The units that begin a block, the first among them whether it is named or not."""
+    unknown = [part for part in parts if part not in names]
+    starts = [] if unknown else [names.index(part) for part in parts]
+    if unknown or starts != sorted(set(starts)):
+        got = repr(unknown[0]) if unknown else ",".join(parts)
+        wanted = f"units in their order, each once: {', '.join(names)}"
+        raise InputError("--blocks", got=got, wanted=wanted, do="name those that begin a block")
+    return starts if starts[0] == 0 else [0, *starts]
 
 
 def balanced(units: int, count: int, cost: Callable[[int, int], int]) -> tuple[int, ...]:

@@ -38,7 +38,8 @@ class NetworkSettings:
         str,
         arg(
             help="Where to cut: stages, residual, layers, each (layers, and the classifier a block of its "
-            "own), a number of memory-balanced blocks, or auto: 8, or as many as there are layers."
+            "own), a number of memory-balanced blocks, the units that begin a block with commas between "
+            "(stage1_2,stage2_1), or auto: 8, or as many as there are layers."
         ),
     ] = AUTO
     head: Annotated[

@@ -109,7 +109,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--bit-chain 32 8 4 2 --epochs 3", "--epochs: got 3, wanted at least 4"),
         ("--batch-size 0", "--batch-size: got 0, wanted at least 1"),
         ("--batch-size 100000", "got 100000, wanted 1 to 1368, the training images of digits"),
-        ("--blocks 99", "wanted auto, stages, residual, layers, each or a number from 1 to 3"),
+        ("--blocks 99", "wanted auto, stages, residual, layers, each, a number from 1 to 3"),
         ("--blocks foo", "--blocks: got 'foo'"),
         ("--head lookahead:", "--head: got 'lookahead:'"),
         ("--head lookahead:x", "head width: got 'x'"),

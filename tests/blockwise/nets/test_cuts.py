@@ -26,7 +26,7 @@ def length(start: int, end: int) -> int:
 def names(model: tuple[str, int], blocks: str) -> list[list[str]]:
     """Names of the units, block by block."""
     chain = models.build(*model[:1], (3, 32, 32), 10, model[1])
-    groups = cut(chain.stages, blocks, length)
+    groups = cut(chain.stages, blocks, length, chain.unit_names)
     return [[chain.unit_names[i] for i in group] for group in groups]
 
 
@@ -51,6 +51,24 @@ def test_resnet20_has_ten_blocks_of_the_stem_and_nine_residual_ones(blocks):
     assert found[0] == ["stem"]
     assert found[1:-1] == [[f"stage{1 + i // 3}_{1 + i % 3}"] for i in range(8)]
     assert found[-1] == ["stage3_3", "classifier"]
+
+
+def test_units_that_are_named_begin_a_block_and_so_does_the_first():
+    stages = [[f"stage{s}_{i}" for i in (1, 2, 3)] for s in (1, 2, 3)]
+    found = [["stem"], [*stages[0], stages[1][0]], [*stages[1][1:], *stages[2], "classifier"]]
+    assert names(RESNET20, "stage1_1,stage2_2") == names(RESNET20, "stem,stage1_1,stage2_2") == found
+    assert names(RESNET20, "classifier")[1] == ["classifier"]
+    assert len(names(RESNET20, "stage3_1")) == 2
+
+
+@pytest.mark.parametrize(
+    "blocks", ["stage2_1,stage9", "stage9,stage8", "stem,", "stage2_1,stage1_1", "stem,stem"]
+)
+def test_units_that_are_none_or_out_of_order_are_refused_with_all_that_there_are(blocks):
+    with pytest.raises(
+        InputError, match=r"--blocks: got .*wanted units in their order, each once: stem, stage1"
+    ):
+        names(RESNET20, blocks)
 
 
 def test_vgg8b_has_one_stage_per_resolution():
@@ -169,6 +187,6 @@ def test_memory_balanced_blocks_of_a_real_network_are_the_best_of_all_cuts():
 @pytest.mark.parametrize("blocks", ["5", "0", "-1", "foo", "2.5", "", " 2", "Stages", "²"])
 def test_what_is_no_cut_is_refused_with_what_is(blocks):
     with pytest.raises(
-        InputError, match=r"--blocks: got .*stages, residual, layers, each or a number from 1 to 4"
+        InputError, match=r"--blocks: got .*stages, residual, layers, each, a number from 1 to 4"
     ):
         cut((0, 0, 1, 1, 2), blocks, lambda *_: 1)
