@@ -19,7 +19,10 @@ from blockwise.deployed.steps import Step
 from blockwise.deployed.weights import CODES, LEVELS, SCALE, decoded
 from devices.errors import InputError
 
-FORMAT = "blockwise-3"
+FAMILY = "blockwise-"
+FORMAT = f"{FAMILY}3"
+LENGTH = 8
+"""Bytes that count the header."""
 INTEGER, FLOAT = "float64", "float32"
 """In which a program computes: whole numbers up to 2^53 are exact in the former."""
 PARTS = (CODES, SCALE, LEVELS)
@@ -57,9 +60,17 @@ class Deployed:
 
 
 def payload(deployed: Deployed) -> bytes:
-    """The file."""
+    """The file; of the same network the same bytes."""
     steps = json.dumps([step.to_json() for step in deployed.steps])
-    return save(deployed.tensors, metadata=deployed.header | {"steps": steps})
+    return _in_order(save(deployed.tensors, metadata=deployed.header | {"steps": steps}))
+
+
+def _in_order(made: bytes) -> bytes:
+    """The same file with its header sorted: the library writes it in another order each time."""
+    end = LENGTH + int.from_bytes(made[:LENGTH], "little")
+    header = json.dumps(json.loads(made[LENGTH:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % LENGTH)  # tensors stay aligned
+    return len(header).to_bytes(LENGTH, "little") + header + made[end:]
 
 
 def read(path: Path) -> Deployed:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from blockwise.data import Normalize, Scaling
 from blockwise.deployed import file
-from blockwise.deployed.file import FORMAT
+from blockwise.deployed.file import FAMILY, FORMAT
 from blockwise.deployed.program import Function, Program
 
-__all__ = ["FORMAT", "Exported", "load", "read"]
+__all__ = ["FAMILY", "FORMAT", "Exported", "load", "read"]
 
 
 @dataclass(frozen=True, eq=False)

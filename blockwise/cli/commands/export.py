@@ -82,6 +82,6 @@ def _tell(written: Export, *, asked: bool) -> None:
         f"({bits:.2f} bits each, with what decodes them), {written.layers} layers of codes; "
         f"{written.steps} steps from bytes to class scores; {written.file_bytes / KIB:,.1f} KiB in all"
     )
-    print(f"test accuracy from this file: {written.test_accuracy:.2%}")
+    print(f"test accuracy: {written.test_accuracy:.2%}")
     if written.foreign:
         print(f"operations that a program has to bring: {', '.join(written.foreign)}")

@@ -42,7 +42,7 @@ def _safetensors(path: Path, subject: str) -> dict[str, Tensor]:
     """Of an export the weights that its codes mean."""
     try:
         with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("format") != exported.FORMAT:
+            if not (file.metadata() or {}).get("format", "").startswith(exported.FAMILY):
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # of the library, and of the system
         raise _unreadable(subject, error, "a safetensors file") from error

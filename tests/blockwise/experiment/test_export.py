@@ -108,6 +108,21 @@ def test_a_file_of_a_network_with_float_skip_paths_predicts_as_well_as_the_run_t
     assert int(right) / len(images.test) == result["regimes"][0]["test_accuracy"]
 
 
+def test_the_same_network_gives_the_same_bytes_and_another_version_is_named(run, tmp_path, capsys):
+    first, again = (
+        export.export(run, "bp", tmp_path / name).path for name in ("a.safetensors", "b.safetensors")
+    )
+    assert first.read_bytes() == again.read_bytes()
+    again.write_bytes(first.read_bytes().replace(b"blockwise-3", b"blockwise-2"))
+    capsys.readouterr()
+    assert (
+        cli.main(["--init", str(again), "--model", "cnn", "--width", "4", "--out", str(tmp_path / "x")]) == 2
+    )
+    told = capsys.readouterr().err
+    assert "got format blockwise-2, wanted blockwise-3; export the run with this version" in told
+    assert told.count("\n") == 1 and not (tmp_path / "x").exists()
+
+
 def with_rows(folder, to, **changes):
     """A run whose result.json says other things of its regimes."""
     shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.safetensors"))
