@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from blockwise.models.rewriting import Rewriting
+from blockwise.models.rewriting import rewrite
 from devices.errors import InputError
 from devices.network.trace import Shapes, symbolic
 
@@ -41,7 +41,8 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     images = torch.randn(IMAGES, *in_shape, generator=torch.Generator().manual_seed(0))
     images = images.to(next(root.parameters(), images).device)
     before = _outcome(result, name, images)
-    Rewriting(result, name).run()
+    with images.device:  # modules in the place of functions
+        rewrite(result, name)
     for node in graph.nodes:  # arguments with defaults that nothing reads
         if node.op == "placeholder" and not node.users:
             graph.erase_node(node)
@@ -112,7 +113,9 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
             wanted="images that every layer takes", do="name the shape (C, H, W) of its images",
         ) from error  # fmt: skip
     for node, found in zip(root.graph.nodes, twin.graph.nodes, strict=True):
-        node.meta["shape"] = found.meta["shape"]
+        node.meta.update({key: found.meta[key] for key in ("shape", "shapes", "value") if key in found.meta})
+        if node.op == "get_attr":
+            node.meta["trained"] = any(node.target == path for path, _ in root.named_parameters())
     if not isinstance(made, Tensor):
         raise InputError(
             name, got=f"a {type(made).__name__} as output", wanted="one tensor, the logits",
@@ -122,7 +125,18 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
 
 
 class _Shapes(Shapes):
-    """Of a network at rest."""
+    """Of a network at rest; what does not depend on the input, and sizes, are noted as values."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Shapes are those of maps; of a division those of all its parts."""
+        result = super().run_node(n)
+        inputs = n.all_input_nodes
+        constant = n.op == "get_attr" or (inputs and all("value" in x.meta for x in inputs))
+        several = isinstance(result, tuple | list) and any(isinstance(x, Tensor) for x in result)
+        if constant or not (several or isinstance(result, Tensor)):
+            n.meta.update(shape=None, value=result)
+        n.meta["shapes"] = [tuple(x.shape[1:]) for x in result] if several and not constant else None
+        return result
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """At rest a dropout does nothing, whatever it was told when it was traced."""

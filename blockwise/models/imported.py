@@ -13,7 +13,6 @@ from blockwise.models.units import begins_classifier, unit_module, unit_name
 from blockwise.nets.chain import Chain, Unit
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
-from devices.network.ops import View
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
 
@@ -133,9 +132,9 @@ def _opening_unit(between: Sequence[Sequence[Layer]]) -> int:
     """How many of them belong to any other unit: from a view on, where no pool follows."""
 
     def may_follow(part: Sequence[Layer]) -> bool:
-        return all(layer.op.drops or isinstance(layer.op, View) for layer in part)
+        return all(layer.op.drops or layer.op.rearranges for layer in part)
 
     own = list(takewhile(may_follow, reversed(between)))
-    while own and not isinstance(own[-1][0].op, View):
+    while own and not own[-1][0].op.rearranges:
         own.pop()
     return len(own)

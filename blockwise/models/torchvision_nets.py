@@ -16,16 +16,22 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from blockwise.models.calls import in_modules
+from blockwise.models.editing import name_of
 from blockwise.models.units import begins_classifier
 from blockwise.nets.chain import Chain, Unit
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
+from devices.network.ops import of_function
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
 
 PREFIX = "torchvision:"
 STAGE_AND_BLOCK = 2
 """Components of a module's path that name its unit; a number behind them is one more."""
+
+WITH_AUXILIARY = ("googlenet", "inception_v3")
+"""Networks with further classifiers for their training on a computer, which are left out."""
 
 ACTIVATIONS: dict[Any, type[nn.Module]] = {
     torch.relu: nn.ReLU, F.relu: nn.ReLU, F.relu6: nn.ReLU6, F.silu: nn.SiLU, F.hardswish: nn.Hardswish,
@@ -69,7 +75,7 @@ def torchvision_chain(
     """
     root = _build(name, num_classes, width, trained)
     _adapt_channels(root, in_shape[0])
-    graph = symbolic(root, f"{PREFIX}{name}")
+    root, graph = _traced(root, f"{PREFIX}{name}", in_shape)
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
     layers = trace(fx.GraphModule(root, graph), {IMAGES: in_shape}, name)
     source = next(node for node in graph.nodes if node.op == "placeholder")
@@ -89,22 +95,36 @@ def torchvision_chain(
 def _build(name: str, num_classes: int, width: float | None, trained: bool) -> nn.Module:
     import torchvision.models as zoo
 
-    multiplier = {} if width is None else {"width_mult": width}
+    options: dict[str, Any] = {} if width is None else {"width_mult": width}
+    if name in WITH_AUXILIARY:
+        options |= {"aux_logits": False, "init_weights": False}
     try:
         place = nullcontext() if trained else torch.device("meta")
         with place, warnings.catch_warnings(action="ignore"):  # of initialisation
-            model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes, **multiplier)
+            model: nn.Module = zoo.get_model(name, weights=None, num_classes=num_classes, **options)
+    except NotImplementedError:  # its code computes with values: they are there, and then dropped
+        model = zoo.get_model(name, weights=None, num_classes=num_classes, **options).to("meta")
     except TypeError as error:
         raise InputError(
             "--width", got=f"{width:g} with {PREFIX}{name}", wanted="a network with a multiplier",
             do="leave it out, or use torchvision:mobilenet_v2",
         ) from error  # fmt: skip
-    except (NotImplementedError, RuntimeError) as error:
+    except RuntimeError as error:
         raise _untraceable(name, error) from error
     for module in model.modules():
         if hasattr(module, "inplace"):  # a map may be another block's input, or read again
             setattr(module, "inplace", False)  # noqa: B010  (modules have attributes of any type)
     return model
+
+
+def _traced(root: nn.Module, name: str, in_shape: tuple[int, ...]) -> tuple[nn.Module, fx.Graph]:
+    """The network and its graph; in other modules where its own code does what no layer has as it stands."""
+    graph = symbolic(root, name)
+    calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
+    if all(of_function(name_of(node)) for node in calls) and all(n.op != "get_attr" for n in graph.nodes):
+        return root, graph
+    whole = in_modules(root, name, in_shape)
+    return whole, symbolic(whole, name)
 
 
 def _untraceable(name: str, error: Exception) -> InputError:
@@ -146,9 +166,12 @@ def _cuts(nodes: Sequence[fx.Node], layers: Sequence[Layer]) -> list[int]:
 
 
 def _block(node: fx.Node) -> str:
-    if node.op != "call_module":
-        return _block(node.all_input_nodes[0]) if node.all_input_nodes else node.name
     path = str(node.target).split(".")
+    if node.op != "call_module":  # where the code stands that calls it
+        inside = "" if not (stack := node.meta.get("nn_module_stack")) else [*stack.values()][-1][0]
+        if not inside:
+            return _block(node.all_input_nodes[0]) if node.all_input_nodes else node.name
+        path = [*inside.split("."), node.name]
     return ".".join(path[: _depth(path)])
 
 

@@ -60,8 +60,8 @@ def _parts(module: nn.Module, layer: Layer) -> Iterator[tuple[nn.Module | Tensor
         yield module.bias, True
         yield module, False
         return
-    is_norm = isinstance(getattr(module, "weight", None), nn.Parameter)
-    yield module, trained.biases if is_norm else trained.levels
+    learns = any(isinstance(getattr(module, name, None), nn.Parameter) for name in ("weight", "bias"))
+    yield module, trained.biases if learns else trained.levels
 
 
 def holding(net: TrainableNet, rules: ParameterRules) -> ParameterRules:

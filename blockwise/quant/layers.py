@@ -16,6 +16,8 @@ GEOMETRY = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_m
 class _QuantConv(nn.Module):
     """Before a convolution of any rank: its weight, and its input if that is not codes, are quantized."""
 
+    op_kind = "conv"
+
     def __init__(
         self, conv: nn.Conv1d | nn.Conv2d, weight_quantizer: Quantizer,
         input_quantizer: nn.Module | None = None,
@@ -45,6 +47,8 @@ class QuantConv2d(_QuantConv, nn.Conv2d):
 
 class QuantLinear(nn.Linear):
     """A linear layer whose weight, and its input where that is not codes already, are quantized."""
+
+    op_kind = "linear"
 
     def __init__(
         self, linear: nn.Linear, weight_quantizer: Quantizer, input_quantizer: nn.Module | None

@@ -89,6 +89,8 @@ class SavingLowering:
         """What the row saves; codes narrower than 32 bits need their mask, floats their output."""
         if layer.weights and not layer.trained.weights and layer.name not in self._read_again:
             return ()
+        if layer.op.saves_for_biases and not layer.trained.biases:
+            return ()
         if not self.table.packs:
             return row.saves
         if "mask" not in row.saves:  # of a norm behind which nothing goes back only scale and shift learn

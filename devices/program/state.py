@@ -66,7 +66,7 @@ class State:
     ) -> Parameter:
         name = f"{layer.name}.{what}"
         value = self.program.tensor(name, (elements,), FLOAT_BITS, category, owner, resident=resident)
-        bare = Parameter(value, elements, owner, (), parts=1 if layer.weights or what == "step" else 2)
+        bare = Parameter(value, elements, owner, (), parts=layer.op.bias_tensors if what == "bias" else 1)
         return self.with_states(bare, resident=resident) if states else bare
 
     def with_states(self, parameter: Parameter, *, resident: bool = False) -> Parameter:

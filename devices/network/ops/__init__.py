@@ -16,6 +16,7 @@ from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
 from devices.network.ops.mul import Mul
 from devices.network.ops.norms import (
     BatchNorm,
+    ChannelNorm,
     FrozenNorm,
     GroupNorm,
     LayerNorm,
@@ -26,7 +27,9 @@ from devices.network.ops.op import Op, Unknown, weights_to_a_code
 from devices.network.ops.pad import Pad, Shortcut
 from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from devices.network.ops.quantize import Quantize
+from devices.network.ops.rearranged import Permute, Slice
 from devices.network.ops.row import Row
+from devices.network.ops.scale import Affine, Scale
 from devices.network.ops.spread import SpatialStd
 from devices.network.ops.view import View
 
@@ -35,11 +38,13 @@ __all__ = [
     "OPS",
     "AdaptiveAvgPool",
     "Add",
+    "Affine",
     "AvgPool",
     "BatchNorm",
     "Call",
     "Cat",
     "ChannelDropout",
+    "ChannelNorm",
     "Conv",
     "CrossEntropy",
     "Dropout",
@@ -52,14 +57,17 @@ __all__ = [
     "Mul",
     "Op",
     "Pad",
+    "Permute",
     "Quantize",
     "ReLU",
     "RecomputedBatchNorm",
     "Row",
+    "Scale",
     "ShiftedNorm",
     "Shortcut",
     "Sigmoid",
     "SimilarityLoss",
+    "Slice",
     "SpatialStd",
     "Swish",
     "Tanh",
@@ -79,8 +87,11 @@ OPS: list[type[Op]] = [
     RecomputedBatchNorm,
     GroupNorm,
     LayerNorm,
+    ChannelNorm,
     FrozenNorm,
     ShiftedNorm,
+    Affine,
+    Scale,
     ReLU,
     LeakyReLU,
     Swish,
@@ -95,6 +106,8 @@ OPS: list[type[Op]] = [
     Mul,
     Cat,
     View,
+    Slice,
+    Permute,
     Pad,
     Shortcut,
     Dropout,
@@ -127,11 +140,16 @@ def of_module_class(module_class: type, op_kind: str | None = None) -> type[Op] 
 
 
 def _keys(module_class: type) -> Iterator[type | str]:
-    """A class and its bases, the nearest first; those of the framework also by name."""
+    """A class and its bases, the nearest first; those of the framework also by name.
+
+    What derives from a layer and computes something else, by a ``forward`` of its own, is not that layer.
+    """
     for base in module_class.__mro__:
         yield base
         if base.__module__.startswith(FRAMEWORKS):
             yield base.__name__
+        elif "forward" in vars(base):
+            return
 
 
 def of_function(name: str) -> type[Op] | None:

@@ -148,6 +148,40 @@ class LayerNorm(Op):
 
 
 @dataclass(frozen=True)
+class ChannelNorm(Op):
+    """Each position of a map by the mean and variance of its channels, as ConvNeXt's (arXiv 2201.03545).
+
+    It is the layer norm of maps whose channels stand last, on maps whose channels stand first.
+    """
+
+    channels: int
+    positions: int = 1  # of a sample: how many means it has
+    eps: float = EPS
+    affine: bool = True
+
+    kind = "channel_norm"
+    elementwise = True
+    normalises = True
+    costs = GroupNorm.costs
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """The geometry of a module of ours."""
+        norm = call.module
+        return cls(norm.channels, math.prod(call.output[1:]), norm.eps, norm.weight is not None)
+
+    @property
+    def biases(self) -> int:
+        """A scale and a shift for each channel, or none."""
+        return 2 * self.channels * self.affine
+
+    @property
+    def norm_groups(self) -> int:
+        """As many means of a sample."""
+        return self.positions
+
+
+@dataclass(frozen=True)
 class FrozenNorm(Op):
     """A constant scale and shift for each channel."""
 
@@ -179,6 +213,11 @@ class ShiftedNorm(FrozenNorm):
     def biases(self) -> int:
         """The shifts."""
         return self.channels
+
+    @property
+    def bias_tensors(self) -> int:
+        """The shifts alone."""
+        return 1
 
     @property
     def buffers(self) -> int:

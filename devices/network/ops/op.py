@@ -50,10 +50,12 @@ class Op:
     """It can evaluate a streamed input on the fly, and belongs to the layer before it."""
     both_signs: ClassVar[bool] = True
     """Its values lie on both sides of zero; codes of others count from zero."""
-    keeps_sign: ClassVar[bool] = False
-    """Its values are below zero only where one of its inputs is."""
     pads: ClassVar[bool] = False
     """It puts a border around maps, which sums of products read without a copy."""
+    rearranges: ClassVar[bool] = False
+    """Its output are elements of its only input as they are, codes or floats, read in another order."""
+    saves_for_biases: ClassVar[bool] = False
+    """What it saves is read by the gradient of its biases alone."""
     drops: ClassVar[bool] = False
     """It drops elements in training; at rest it does nothing."""
     overwritable: ClassVar[bool] = False
@@ -89,6 +91,11 @@ class Op:
         return False
 
     @property
+    def keeps_sign(self) -> bool:
+        """Whether its values are below zero only where one of its inputs is."""
+        return False
+
+    @property
     def reads_sums(self) -> bool:
         """Whether a cut before it would keep an accumulator that it could overwrite."""
         return self.elementwise
@@ -102,6 +109,11 @@ class Op:
     def biases(self) -> int:
         """Bias elements, and scale and shift of a norm; never quantized."""
         return 0
+
+    @property
+    def bias_tensors(self) -> int:
+        """The parameters that they are made of in PyTorch."""
+        return 2 if self.normalises else 1
 
     @property
     def buffers(self) -> int:

@@ -18,6 +18,7 @@ class View(Op):
     functions = ("flatten", "stochastic_depth")
     passes_codes = True
     skips = True
+    rearranges = True
     integer_head = True
     costs = MappingProxyType(
         {

@@ -86,12 +86,9 @@ class Frame:
         return _only(self.values(role), role, self.operation)
 
     def raws(self, role: str) -> list[Tensor]:
-        """The operands of this role as they lie in memory."""
-        return [
-            self._load(operand.tensor)
-            for found, operand in self.operation.operands
-            if found == role and isinstance(operand, Stored)
-        ]
+        """The operands of this role as they lie in memory, read in the order that their readers want."""
+        found = (self._raw(operand) for name, operand in self.operation.operands if name == role)
+        return [value for value in found if value is not None]
 
     def raw(self, role: str) -> Tensor:
         """The only operand of this role, as it lies in memory."""
@@ -152,6 +149,14 @@ class Frame:
         roles = [role for role, _ in with_roles(layer, operand.parameters)]
         loaded = [self.memory.load(name) for name in operand.parameters]
         return self.machine.derived(self, layer, inputs, dict(zip(roles, loaded, strict=True)))
+
+    def _raw(self, operand: Operand) -> Tensor | None:
+        """The elements of a tensor; None of what is computed of them."""
+        if isinstance(operand, Stored):
+            return self._load(operand.tensor)
+        layer = self.schedule.layers[operand.layer]
+        within = self._raw(operand.inputs[0]) if layer.op.rearranges else None
+        return None if within is None else self.machine.derived(self, layer, [within], {})
 
     def _load(self, name: str) -> Tensor:
         found = self.memory.load(name)

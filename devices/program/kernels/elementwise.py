@@ -1,5 +1,6 @@
 """Layers without state that are linear in their input: means, sums, shortcuts, views; and their gradients."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -7,7 +8,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from devices.network import Layer
-from devices.network.ops import Add, Cat, ChannelDropout, Dropout, Mul, Pad, Shortcut, View
+from devices.network.ops import (
+    Add,
+    Cat,
+    ChannelDropout,
+    Dropout,
+    Mul,
+    Pad,
+    Permute,
+    Scale,
+    Shortcut,
+    Slice,
+)
 from devices.program.execute.frame import Frame
 from devices.program.kernels import dropout, pools
 from devices.program.kernels.pullback import pulled
@@ -27,8 +39,8 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
 def backward(machine: "FloatMachine", frame: Frame) -> None:
     """The gradient of the only input."""
     shape = frame.memory.tensors[frame.result("input gradient")].shape
-    found = pulled(lambda x: computed(frame.layer, [x]), shape, frame.raw("gradient"))
-    frame.put("input gradient", found)
+    found = pulled(lambda x: computed(frame.layer, [x]), shape, frame.value("gradient"))
+    pools.put_gradient(frame, found)
 
 
 def pad_forward(machine: "FloatMachine", frame: Frame) -> None:
@@ -78,13 +90,35 @@ def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
         return inputs[0] * inputs[1]
     if isinstance(op, Cat):
         return torch.cat(inputs, op.dim)
-    if isinstance(op, Pad):
-        return F.pad(first, op.amounts, op.mode)
     if isinstance(op, Dropout | ChannelDropout):
         return dropout.scaled(op, first)
-    if isinstance(op, View):
-        return first.reshape(len(first), *layer.shape)
-    if isinstance(op, Shortcut):
-        taken = first[:, :, :: op.stride, :: op.stride]
-        return F.pad(taken, (0, 0, 0, 0, op.channels_before, op.channels_behind))
+    if op.rearranges:
+        return _rearranged(layer, first)
+    if isinstance(op, Scale):
+        return first * op.factor + op.shift
+    if isinstance(op, Pad | Shortcut):
+        return _bordered(op, first)
     return pools.mean(layer, first)
+
+
+def _bordered(op: Pad | Shortcut, x: Tensor) -> Tensor:
+    if isinstance(op, Pad):
+        return F.pad(x, op.amounts, op.mode)
+    taken = x[:, :, :: op.stride, :: op.stride]
+    return F.pad(taken, (0, 0, 0, 0, op.channels_before, op.channels_behind))
+
+
+def _rearranged(layer: Layer, x: Tensor) -> Tensor:
+    """The same elements, codes or floats, in the order of the output."""
+    op = layer.op
+    if isinstance(op, Permute):
+        return x.permute(op.dims)
+    if isinstance(op, Slice):
+        return x[(slice(None), *_parts(op, layer.shape))]
+    return x.reshape(len(x), *layer.shape)
+
+
+def _parts(op: Slice, shape: tuple[int, ...]) -> Iterator[slice]:
+    """Of each dimension behind the batch."""
+    for start, step, size in zip(op.starts, op.steps, shape, strict=True):
+        yield slice(start, start + (size - 1) * step + 1, step)

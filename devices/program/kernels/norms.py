@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from devices.network import Layer
-from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm, LayerNorm, Op
+from devices.network.ops import BatchNorm, ChannelNorm, FrozenNorm, GroupNorm, LayerNorm, Op
 from devices.program.execute.frame import Frame, Parameters
 from devices.program.kernels import pools
 
@@ -28,7 +28,7 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
 
 def _normalise(frame: Frame, x: Tensor) -> None:
     op = frame.layer.op
-    assert isinstance(op, BatchNorm | GroupNorm | LayerNorm)
+    assert isinstance(op, BatchNorm | GroupNorm | LayerNorm | ChannelNorm)
     rows, dims = _rows(x, op)
     variance, mean = torch.var_mean(rows, dims, correction=0, keepdim=True)
     scale = (variance + op.eps).rsqrt()
@@ -124,4 +124,6 @@ def _rows(x: Tensor, op: object) -> tuple[Tensor, list[int]]:
     """x in the form in which one mean is taken over the dimensions given with it."""
     if isinstance(op, GroupNorm | LayerNorm):
         return x.reshape(len(x), op.norm_groups, -1), [2]
+    if isinstance(op, ChannelNorm):
+        return x, [1]
     return x, [d for d in range(x.ndim) if d != 1]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devices.network import Layer
-from devices.network.ops import View
 from devices.program.lower import Lowering
 
 
@@ -42,7 +41,7 @@ def boundaries(layers: Sequence[Layer], source: str) -> tuple[int, ...]:
     last_reader = {name: i for i, layer in enumerate(layers) for name in layer.inputs}
     found, reach, holds_sums = [0], last_reader[source], False
     for i in range(1, len(layers)):
-        passes_on = isinstance(layers[i - 1].op, View)  # what it passes on may still be an accumulator
+        passes_on = layers[i - 1].op.rearranges  # what it passes on may still be an accumulator
         holds_sums = layers[i - 1].op.accumulates or (passes_on and holds_sums)
         if reach < i and not layers[i].op.reads_sums and not holds_sums:
             found.append(i)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import devices
 from blockwise import models
 from blockwise.layers.norms import ConstantNorm
-from blockwise.models import from_module, rewriting
+from blockwise.models import from_module, functions
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 
@@ -167,6 +167,22 @@ FORMS = {
     "a flatten of pixels": lambda m, x: x.flatten(2).unflatten(2, (8, 8)),
     "dropout that follows the mode": lambda m, x: F.dropout(x, 0.5, m.training),
     "nothing": lambda m, x: F.dropout(x.clone().contiguous(), 0.5, training=False),
+    "numbers": lambda m, x: 1 - (2 * x + 0.5) / 3 - x,
+    "numbers with factors": lambda m, x: torch.sub(torch.add(x, 1, alpha=2), 0.5, alpha=3) * -1,
+    "a number with a factor of the map": lambda m, x: torch.rsub(x, 1, alpha=2),
+    "twice": lambda m, x: x + x,
+    "the other sign": lambda m, x: -x,
+    "buffers": lambda m, x: (x - torch.arange(4.0).view(4, 1, 1)) * torch.full((1, 4, 1, 1), 0.5),
+    "parts": lambda m, x: torch.cat([x[:, 2:], x[:, :2]], 1),
+    "parts by sizes": lambda m, x: torch.cat(list(torch.split(x, [1, 3], dim=1)[i] for i in (1, 0)), 1),
+    "parts by a size that is computed": lambda m, x: torch.cat([x[:, : x.size(1) // 2], x[:, ::2]], 1),
+    "a single channel": lambda m, x: x * torch.sigmoid(x[:, 0].unsqueeze(1)),
+    "parts of space": lambda m, x: x[:, :, 1:-1, ::2],
+    "the last columns": lambda m, x: x[..., -2:],
+    "narrowed": lambda m, x: x.narrow(2, 1, 3),
+    "transposed": lambda m, x: x.transpose(2, 3).permute(0, 1, 3, 2).movedim(3, 2),
+    "shuffled": lambda m, x: x.view(x.shape[0], 2, 2, 8, 8).transpose(1, 2).flatten(1, 2),
+    "gated": lambda m, x: F.glu(torch.cat([x, x + 1], 1), 1),
 }
 
 
@@ -176,6 +192,99 @@ def test_functions_are_the_modules_that_do_the_same(form):
     chain = from_module(module, SHAPE)
     torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-6, atol=1e-6)
     assert devices.plan(chain, "stm32", blocks="1", head="gap").peak_bytes > 0
+
+
+WRITTEN_OUT = {
+    "hard swish": (lambda x: x * F.relu6(x + 3) / 6, nn.Hardswish),
+    "hard swish by a factor": (lambda x: x * (F.relu6(3 + x) * (1 / 6)), nn.Hardswish),
+    "hard swish by a clamp": (lambda x: x.mul(torch.clamp(x + 3, 0, 6).div(6)), nn.Hardswish),
+    "hard swish by its gate": (lambda x: F.hardsigmoid(x) * x, nn.Hardswish),
+    "hard sigmoid": (lambda x: F.relu6(x + 3) / 6, nn.Hardsigmoid),
+    "silu": (lambda x: x * x.sigmoid(), nn.SiLU),
+    "gelu": (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), nn.GELU),
+    "gelu by a rounded constant": (lambda x: x * 0.5 * (1.0 + torch.erf(x * 0.70711)), nn.GELU),
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN_OUT)
+def test_an_activation_that_is_written_out_is_one_layer(form):
+    function, kind = WRITTEN_OUT[form]
+    module, x = classified(lambda m, x: function(x)), torch.randn(3, *SHAPE)
+    chain = from_module(module, SHAPE)
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-4, atol=1e-5)
+    between = [m for m in chain.modules() if not list(m.children())]
+    assert [type(m) for m in between] == [nn.Conv2d, kind, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear]
+
+
+def test_what_only_looks_like_an_activation_stays_what_it_is():
+    for function in (lambda x: x * F.relu6(x + 2) / 6, lambda x: x * F.relu6(x + 3) / 5,
+                     lambda x: x * torch.sigmoid(2 * x), lambda x: F.relu6(x + 3) / x.size(1)):  # fmt: skip
+        module, x = classified(lambda m, x, f=function: f(x)), torch.randn(3, *SHAPE)
+        chain = from_module(module, SHAPE)
+        torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-6, atol=1e-6)
+        kinds = {type(m) for m in chain.modules()}
+        assert not kinds & {nn.Hardswish, nn.Hardsigmoid, nn.SiLU}
+
+
+class ConvNeXt(nn.Module):
+    """A block as people write it: norm, linear layers and factors on maps whose channels stand last."""
+
+    def __init__(self, channels=4):
+        super().__init__()
+        self.dw = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.up, self.down = nn.Linear(channels, 2 * channels), nn.Linear(2 * channels, channels)
+        self.gamma, self.drop = nn.Parameter(0.1 * torch.rand(channels) + 0.1), nn.Dropout(0.0)
+
+    def forward(self, x):
+        h = self.norm(self.dw(x).permute(0, 2, 3, 1))
+        h = self.drop(self.gamma * self.down(F.gelu(self.up(h))))
+        return x + h.permute(0, 3, 1, 2)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """A class of a layer's name that computes something else."""
+
+    def forward(self, x):
+        x = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+def test_maps_with_channels_last_are_computed_with_channels_first():
+    module = classified(lambda m, x: m.norm(m.block(x)), block=ConvNeXt(), norm=LayerNorm2d(4))
+    for p in module.norm.parameters():
+        nn.init.uniform_(p, 0.5, 1.5)
+    chain, x = from_module(module, SHAPE), torch.randn(3, *SHAPE)
+    torch.testing.assert_close(chain(x), module(x), rtol=1e-5, atol=1e-6)
+    layers = chain.describe(blocks="1", head="gap").layers
+    kinds = [layer.kind for layer in layers if layer.kind not in ("view", "dropout")]
+    block = ["conv", "conv", "channel_norm", "conv", "gelu", "conv", "affine", "add", "channel_norm"]
+    assert kinds == [*block, "avg_pool", "linear"]
+    assert next(layer for layer in layers if layer.kind == "affine").biases == 4
+    assert [layer.op.norm_groups for layer in layers if layer.kind == "channel_norm"] == [64, 64]
+    chain(x).square().sum().backward()
+    module(x).square().sum().backward()
+    gradients = [sorted(p.grad.norm().item() for p in net.parameters()) for net in (chain, module)]
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
+
+
+def test_a_mean_over_places_and_a_flatten_see_channels_where_the_code_has_them():
+    last = {"norm": nn.LayerNorm(4)}
+    for function in (lambda m, x: m.norm(x.permute(0, 2, 3, 1)).mean((1, 2)),
+                     lambda m, x: m.norm(x.permute(0, 2, 3, 1)).flatten(1)[:, :4]):  # fmt: skip
+        module = Wrapped(lambda m, x, f=function: m.fc(f(m, m.conv(x))), conv=nn.Conv2d(1, 4, 3),
+                         fc=nn.Linear(4, 10), **last)  # fmt: skip
+        x = torch.randn(3, *SHAPE)
+        torch.testing.assert_close(from_module(module, SHAPE)(x), module(x), rtol=1e-5, atol=1e-6)
+
+
+def test_what_derives_from_a_layer_and_computes_something_else_is_not_that_layer():
+    class Standardised(nn.Conv2d):
+        def forward(self, x):
+            return F.conv2d(x, self.weight - self.weight.mean(), self.bias, padding=1)
+
+    with pytest.raises(InputError, match="got the operation 'conv2d'"):
+        from_module(classified(lambda m, x: m.other(x), other=Standardised(4, 4, 3, padding=1)), SHAPE)
 
 
 REFUSED = {
@@ -189,16 +298,31 @@ REFUSED = {
     "a class of torch.nn": (
         nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1)), "layer 2 of Sequential: got Softmax",
     ),
-    "a constant": (classified(lambda m, x: x + 1), "got 'add' of a tensor and a constant"),
-    "twice the same": (classified(lambda m, x: x + x), "a constant, or of one with itself"),
+    "a constant of each place": (
+        classified(lambda m, x: x + torch.arange(8.0)), "got a constant of (8,), which is none",
+    ),
+    "a constant by a map": (classified(lambda m, x: 1 / x), "got 'truediv' of a constant by a map"),
+    "a square": (classified(lambda m, x: x * x), "got 'mul' of a map with itself"),
+    "an error function by itself": (classified(lambda m, x: torch.erf(x)), "got the operation 'erf'"),
+    "a gate of places": (classified(lambda m, x: F.glu(x), 4), "got a gated linear unit along dimension -1"),
+    "a layer norm without shift": (
+        classified(lambda m, x: m.n(x), n=nn.LayerNorm(8, bias=False)), "a scale and no shift",
+    ),
     "maps of two sizes": (classified(lambda m, x: x + F.adaptive_avg_pool2d(x, 1)), "got a sum of maps of"),
     "images one behind the other": (classified(lambda m, x: torch.cat([x, x])), "along dimension 0"),
-    "a part of a map": (classified(lambda m, x: x[:, :2], 2), "got a part of a map, by 'getitem'"),
+    "a part of a batch": (classified(lambda m, x: x[:2]), "got a part of a batch"),
+    "all parts": (classified(lambda m, x: torch.cat(x.chunk(2, 1), 1)), "got all parts of a map"),
+    "half of the batch": (classified(lambda m, x: x.chunk(2)[0]), "got a division of the batch, by 'chunk'"),
+    "every other place by a mask": (
+        classified(lambda m, x: x[:, torch.tensor([0, 2])], 2), "got a part of a map by something else",
+    ),
     "the length of a batch": (
         Wrapped(lambda m, x: m.fc(x.view(len(x), -1)), fc=nn.Linear(64, 10)),
         "write x.size(0) in place of len(x)",
     ),
-    "a transposition": (classified(lambda m, x: x.transpose(2, 3)), "got the operation 'transpose'"),
+    "a transposition": (
+        classified(lambda m, x: x.transpose(0, 1).transpose(0, 1)), "got a transposition of the batch",
+    ),
     "images that become others": (
         classified(lambda m, x: x.view(-1, 2, 8, 8), 2), "got the operation 'view'",
     ),
@@ -257,7 +381,7 @@ def test_frozen_weights_are_named():
 
 
 def test_values_show_what_was_taken_for_something_else(monkeypatch):
-    monkeypatch.setitem(rewriting.TORCH, "relu", nn.ReLU6)
+    monkeypatch.setitem(functions.TORCH, "relu", nn.ReLU6)
     module = classified(lambda m, x: F.relu(x))
     module.conv.bias.data.fill_(20)
     with pytest.raises(InputError, match="got other values from its layers than from its own code"):

@@ -36,7 +36,12 @@ class Between(nn.Module):
         self.conv = conv(out, 6, *[1] * (rank > 1))
         self.fc = nn.Linear(6, 3)
         for name, module in modules.items():
-            self.add_module(name, module)
+            if isinstance(module, tuple):  # the shape of a parameter
+                self.register_parameter(name, nn.Parameter(torch.rand(module) + 0.5))
+            elif isinstance(module, float):  # a buffer for each channel
+                self.register_buffer(name, module + torch.arange(4).view(-1, *[1] * (rank - 1)) / 8)
+            else:
+                self.add_module(name, module)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.function(self, self.norm(self.stem(x)))
@@ -46,6 +51,10 @@ class Between(nn.Module):
 def gated(m: nn.Module, x: Tensor) -> Tensor:
     x = F.relu(x)
     return x * m.gate(m.excite(F.relu(m.squeeze(F.adaptive_avg_pool2d(x, 1)))))
+
+
+def last(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return function(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def squeeze(gate: nn.Module) -> dict[str, nn.Module]:
@@ -124,6 +133,37 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
         lambda m, x: F.max_pool2d(m.drop(F.relu(x)), 2), {"drop": nn.Dropout2d(0.3)}, 4,
     ),
     "sum": (lambda m, x: F.relu(m.g(F.relu(x)) + F.relu(x)), {"g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
+    "difference": (lambda m, x: F.relu(m.g(F.relu(x)) - F.relu(x)), {"g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
+    "numbers": (lambda m, x: F.relu(x * 0.5 + 0.25) * 2, {}, 4),
+    "numbers on codes": (lambda m, x: 1 - F.relu(x) / 4, {}, 4),
+    "numbers before a norm": (lambda m, x: F.relu(m.n(m.g(F.relu(x)) * 3)),
+                              {"g": nn.Conv2d(4, 4, 1), "n": nn.BatchNorm2d(4)}, 4),
+    "hard swish written out": (lambda m, x: x * F.relu6(x + 3) / 6, {}, 4),
+    "buffers": (lambda m, x: F.relu((x - m.mean) / m.std), {"mean": 0.1, "std": 0.5}, 4),
+    "layer scale": (lambda m, x: F.relu(x) + m.gamma * m.g(F.relu(x)),
+                    {"gamma": (4, 1, 1), "g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
+    "trained summand": (lambda m, x: F.relu(m.g(F.relu(x)) + m.shift),
+                        {"shift": (1, 4, 1, 1), "g": nn.Conv2d(4, 4, 3, padding=1, bias=False)}, 4),
+    "layer norm over channels": (lambda m, x: F.relu(last(m.ln, m.g(F.relu(x)))),
+                                 {"g": nn.Conv2d(4, 4, 3, padding=1), "ln": nn.LayerNorm(4)}, 4),
+    "channels last": (
+        lambda m, x: F.relu(x) + m.gamma.view(-1, 1, 1) * last(lambda y: m.b(F.gelu(m.a(m.ln(y)))), m.g(x)),
+        {"g": nn.Conv2d(4, 4, 3, padding=1, groups=4), "ln": nn.LayerNorm(4), "a": nn.Linear(4, 8),
+         "b": nn.Linear(8, 4), "gamma": (4,)}, 4,
+    ),
+    "halves": (lambda m, x: torch.cat([F.relu(x).chunk(2, 1)[0], F.relu(m.g(F.relu(x)[:, 2:]))], 1),
+               {"g": nn.Conv2d(2, 6, 3, padding=1)}, 8),
+    "pool of a part": (lambda m, x: F.max_pool2d(F.relu(x)[:, 1:], 2), {}, 3),
+    "max pool of a reshape": (lambda m, x: F.max_pool2d(F.relu(x).reshape(x.size(0), 16, 4, 4), 2), {}, 16),
+    "shuffle": (
+        lambda m, x: m.g(F.relu(x)).view(-1, 2, 4, 8, 8).transpose(1, 2).reshape(-1, 8, 8, 8).relu(),
+        {"g": nn.Conv2d(4, 8, 3, padding=1, groups=2)}, 8,
+    ),
+    "gated linear unit": (lambda m, x: F.glu(m.g(F.relu(x)), dim=1), {"g": nn.Conv2d(4, 8, 3)}, 4),
+    "shortcut without parameters": (
+        lambda m, x: F.relu(m.g(F.relu(x)) + F.pad(F.relu(x)[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))),
+        {"g": nn.Conv2d(4, 6, 3, 2, padding=1)}, 6,
+    ),
 }  # fmt: skip
 
 SIGNALS: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
@@ -142,6 +182,8 @@ SIGNALS: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
                    {"g": nn.Conv1d(4, 4, 3, padding=1), "ln": nn.LayerNorm([4, 16])}, 4),
     "border": (lambda m, x: F.relu(m.g(F.pad(F.relu(x), (2, 0)))), {"g": nn.Conv1d(4, 4, 3)}, 4),
     "dropout of channels": (lambda m, x: m.drop(F.relu(x)), {"drop": nn.Dropout1d(0.3)}, 4),
+    "causal": (lambda m, x: F.relu(m.g(F.relu(x))[:, :, :-2]), {"g": nn.Conv1d(4, 4, 3, padding=2)}, 4),
+    "transposed": (lambda m, x: F.relu(x).transpose(1, 2), {}, 16),
 }  # fmt: skip
 
 FLAT: dict[str, tuple[Function, dict[str, nn.Module], int]] = {

@@ -1,0 +1,166 @@
+"""Maps whose channels were moved behind space: what is computed there, computed with the channels in front.
+
+A layer norm between two permutations becomes a norm over channels, a linear layer a 1x1 convolution with the
+same weights, and the permutations go; as in ConvNeXt (arXiv 2201.03545). Whatever else reads such a map gets
+it permuted.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx, nn
+
+from blockwise.layers.scaled import ChannelNorm
+from blockwise.models.constants import ARITHMETIC
+from blockwise.models.editing import Editing, argument, known, name_of
+from blockwise.models.functions import SAME, TORCH
+from blockwise.models.rearranging import order_of
+from devices.network.ops import ChannelDropout, of_module_class
+from devices.network.trace import op_class
+
+CONVOLUTIONS: dict[int, Callable[..., nn.Conv1d | nn.Conv2d]] = {2: nn.Conv1d, 3: nn.Conv2d}
+
+
+class ChannelsLast(Editing):
+    """Marks by ``meta["last"]`` the nodes that stand for maps with channels last, and have them in front."""
+
+    def run(self) -> None:
+        """Node by node; then the permutations are gone, but for those that others read."""
+        for node in list(self.root.graph.nodes):
+            if node.op in ("placeholder", "output", "get_attr") or node.meta["shape"] is None:
+                continue
+            sources = [x for x in node.all_input_nodes if x.meta.get("last")]
+            if not sources:
+                self._begin(node)
+            elif not self._goes_on(node, sources):
+                self._restore(node, sources)
+        output = next(node for node in self.root.graph.nodes if node.op == "output")
+        self._restore(output, [x for x in output.all_input_nodes if x.meta.get("last")])
+
+    def _begin(self, node: fx.Node) -> None:
+        """A permutation, or a layer norm that permutes, of a map with channels in front."""
+        rank = len(node.meta["shape"]) + 1
+        turns = rank - 1 in CONVOLUTIONS and order_of(node) == (0, *range(2, rank), 1)
+        if turns and any(self._profits(user) for user in node.users):
+            self._as(node, nn.Identity(), node.all_input_nodes[0], "permute")
+
+    def _profits(self, user: fx.Node) -> bool:
+        """Whether a reader is a layer that has a form for channels in front."""
+        if user.op == "call_module":
+            module = self.root.get_submodule(str(user.target))
+            return isinstance(module, nn.Linear | nn.LayerNorm)
+        return name_of(user) in ("layer_norm", "linear")
+
+    def _goes_on(self, node: fx.Node, sources: list[fx.Node]) -> bool:
+        rank = len(node.meta["shape"]) + 1
+        module = self.root.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if module is not None or name_of(node) in ("layer_norm", "linear"):
+            made = self._layer(node, module, sources[0])
+            if made is not None:
+                self._as(node, made, sources[0], str(node.target) if module else name_of(node))
+            return made is not None or self._passes(node, module)
+        if order_of(node) == (0, rank - 1, *range(1, rank - 1)):  # back
+            self.put(node, nn.Identity(), self.path_of(node, "permute"), sources[0])
+            return True
+        called = name_of(node)
+        others = [x for x in node.all_input_nodes if x.meta["shape"] is not None and x not in sources]
+        arithmetic = called in ARITHMETIC and not others
+        if arithmetic or called in SAME or self._passes(node, None):
+            self._mark(node)
+            return True
+        return called == "mean" and self._mean(node, sources[0])
+
+    def _passes(self, node: fx.Node, module: nn.Module | None) -> bool:
+        """Whether it does the same with each element, wherever it stands."""
+        kind = TORCH.get(name_of(node).replace("_", "")) if module is None else None
+        op = op_class(module) if module is not None else of_module_class(kind) if kind else None
+        alike = name_of(node) in ("clamp", "clip") and module is None
+        if op is not None:
+            view = op.rearranges and not isinstance(module, nn.Flatten) and module is not None
+            alike = view or (op.elementwise and not op.normalises) or (op.drops and op is not ChannelDropout)
+            alike = alike or op.kind == "sigmoid"
+        if alike:
+            self._mark(node)
+        return alike
+
+    def _layer(self, node: fx.Node, module: nn.Module | None, source: fx.Node) -> nn.Module | None:
+        channels, rank = source.meta["shape"][0], len(source.meta["shape"])
+        if isinstance(module, nn.LayerNorm):
+            wanted = tuple(module.normalized_shape) == (channels,)
+            return _norm(channels, module.eps, module.weight, module.bias) if wanted else None
+        if isinstance(module, nn.Linear):
+            return _convolution(rank, module.weight, module.bias)
+        if module is not None or not self._own(node):
+            return None
+        weight, bias = (self._parameter(argument(node, name, at)) for name, at in _PLACES[name_of(node)])
+        if name_of(node) == "linear":
+            return None if weight is None else _convolution(rank, weight, bias)
+        if tuple(known(argument(node, "normalized_shape", 1))) != (channels,):
+            return None
+        return _norm(channels, argument(node, "eps", 4, 1e-5), weight, bias)
+
+    def _own(self, node: fx.Node) -> bool:
+        """Whether the function's parameters are read as they are."""
+        found = [argument(node, name, at) for name, at in _PLACES[name_of(node)]]
+        return all(x is None or (isinstance(x, fx.Node) and x.op == "get_attr") for x in found)
+
+    def _parameter(self, node: fx.Node | None) -> Tensor | None:
+        return None if node is None else self.root.get_parameter(str(node.target))
+
+    def _mean(self, node: fx.Node, source: fx.Node) -> bool:
+        """Over space, which stands elsewhere now."""
+        dims, rank = known(argument(node, "dim", 1)), len(source.meta["shape"]) + 1
+        dims = [dims] if isinstance(dims, int) else list(dims or ())
+        dims = [dim % rank for dim in dims]
+        keeps = bool(argument(node, "keepdim", 2, False))
+        if not dims or any(dim in (0, rank - 1) for dim in dims) or (not keeps and len(dims) < rank - 2):
+            return False
+        node.args, node.kwargs = (source, [dim + 1 for dim in dims], keeps), {}
+        if keeps:
+            self._mark(node)
+        return True
+
+    def _as(self, node: fx.Node, module: nn.Module, source: fx.Node, path: str) -> None:
+        self._mark(node)
+        self.put(node, module, path if "." in path else self.path_of(node, path), source)
+
+    def _mark(self, node: fx.Node) -> None:
+        *space, channels = node.meta["shape"]
+        node.meta.update(shape=(channels, *space), last=True)
+
+    def _restore(self, node: fx.Node, sources: list[fx.Node]) -> None:
+        """For a reader that wants the channels where they were."""
+        for source in sources:
+            channels, *space = source.meta["shape"]
+            order = (0, *range(2, len(space) + 2), 1)
+            with self.root.graph.inserting_before(node):
+                back = self.root.graph.call_method("permute", (source, *order))
+            back.meta.update(shape=(*space, channels))
+            back.stack_trace = node.stack_trace
+            node.replace_input_with(source, back)
+
+
+_PLACES = {
+    "layer_norm": (("weight", 2), ("bias", 3)), "linear": (("weight", 1), ("bias", 2)),
+}  # fmt: skip
+"""Of a function's parameters: names and positions."""
+
+
+def _norm(channels: int, eps: float, weight: Tensor | None, bias: Tensor | None) -> nn.Module | None:
+    if weight is None and bias is not None:
+        return None
+    norm = ChannelNorm(channels, eps, affine=weight is not None)
+    with torch.no_grad():
+        for own, value in ((norm.weight, weight), (norm.bias, bias)):
+            if own is not None and value is not None:
+                own.copy_(value)
+    return norm
+
+
+def _convolution(rank: int, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """1x1, with the weights of a linear layer."""
+    conv = CONVOLUTIONS[rank](weight.shape[1], weight.shape[0], 1, bias=bias is not None)
+    conv.weight = nn.Parameter(weight.detach().clone().view(conv.weight.shape))
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach().clone())
+    return conv

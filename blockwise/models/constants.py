@@ -1,0 +1,169 @@
+"""Sums and products with what does not depend on the input: numbers, buffers, parameters of channels."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from blockwise.layers.norms import ConstantNorm
+from blockwise.layers.scaled import ChannelScale, Scaled
+from blockwise.models.editing import Editing, argument, known, name_of
+
+ADDS = ("add", "iadd", "add_")
+TAKES = ("sub", "isub", "sub_", "subtract", "rsub")
+MULTIPLIES = ("mul", "imul", "mul_", "multiply")
+DIVIDES = ("div", "div_", "divide", "truediv", "itruediv", "true_divide")
+NEGATES = ("neg", "neg_", "negative")
+ARITHMETIC = (*ADDS, *TAKES, *MULTIPLIES, *DIVIDES, *NEGATES)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number, or values (C,) of channels; ``trained`` if they are a parameter."""
+
+    value: Tensor
+    trained: bool = False
+
+    @property
+    def number(self) -> float | None:
+        """For all channels."""
+        return float(self.value) if self.value.numel() == 1 and not self.trained else None
+
+
+def with_constant(editing: Editing, node: fx.Node) -> bool:
+    """Make ``node``, of one map and constants, modules of one map; False if it has another form.
+
+    Raises InputError for a constant that is none of a channel, and a trained one that stands below a line.
+    """
+    called = name_of(node)
+    left, right = argument(node, "input", 0), argument(node, "other", 1)
+    if called in NEGATES:
+        _put(editing, node, left, Constant(torch.tensor(-1.0)), None)
+        return True
+    if called == "rsub":
+        left, right = right, left
+    if called in (*ADDS, *MULTIPLIES) and left is right and called in ADDS:
+        _put(editing, node, left, Constant(torch.tensor(2.0)), None)
+        return True
+    maps = [x for x in (left, right) if _is_map(x)]
+    if len(maps) != 1:
+        return False
+    (source,) = maps
+    constant = _constant(editing, node, right if left is source else left, source)
+    alpha = float(known(node.kwargs.get("alpha", 1)))
+    factor, shift = _pair(called, constant, alpha, turned=left is not source)
+    if factor is None and shift is None:
+        raise editing.refused(node, f"{called!r} of a constant by a map")
+    _put(editing, node, source, factor, shift)
+    return True
+
+
+def _pair(
+    called: str, constant: Constant, alpha: float, *, turned: bool
+) -> tuple[Constant | None, Constant | None]:
+    """Factor and summand of the map; ``turned`` where the constant stands first."""
+    minus = Constant(torch.tensor(-1.0))
+    if called in MULTIPLIES:
+        return constant, None
+    if called in DIVIDES:
+        usable = not turned and not constant.trained
+        return (Constant(1 / constant.value) if usable else None), None
+    if called in ADDS:
+        return (Constant(torch.tensor(alpha)) if turned and alpha != 1 else None), _times(
+            constant, 1.0 if turned else alpha
+        )
+    if turned:  # constant - alpha x
+        return (minus if alpha == 1 else Constant(torch.tensor(-alpha))), constant
+    return None, None if constant.trained else _times(constant, -alpha)
+
+
+def _times(constant: Constant, factor: float) -> Constant | None:
+    if factor == 1:
+        return constant
+    return None if constant.trained else Constant(constant.value * factor)
+
+
+def _put(
+    editing: Editing, node: fx.Node, source: fx.Node, factor: Constant | None, shift: Constant | None
+) -> None:
+    """One module for the factor and one for the summand."""
+    path = editing.path_of(node, name_of(node))
+    channels, shape = source.meta["shape"][0], source.meta["shape"]
+    made = [*_factors(factor, channels), *_summands(shift, channels)]
+    *early, last = made or [nn.Identity()]
+    for module in early:
+        source = editing.insert(node, module, path, source, shape)
+    editing.put(node, last, path, source)
+
+
+def _factors(factor: Constant | None, channels: int) -> list[nn.Module]:
+    if factor is None or factor.number == 1:
+        return []
+    if factor.number is not None:
+        return [Scaled(factor.number)]
+    return [ChannelScale(factor.value) if factor.trained else _fixed(factor.value, torch.zeros(channels))]
+
+
+def _summands(shift: Constant | None, channels: int) -> list[nn.Module]:
+    if shift is None or shift.number == 0:
+        return []
+    if shift.number is not None:
+        return [Scaled(shift=shift.number)]
+    if shift.trained:
+        return [ChannelScale(bias=shift.value)]
+    return [_fixed(torch.ones(channels), shift.value)]
+
+
+def _fixed(scale: Tensor, shift: Tensor) -> ConstantNorm:
+    norm = ConstantNorm(len(scale))
+    norm.scale.copy_(scale.detach())
+    norm.shift.copy_(shift.detach())
+    norm.ready.fill_(True)
+    return norm
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, fx.Node) and value.meta["shape"] is not None
+
+
+def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> Constant:
+    """The other operand. Raises InputError if it is none of a channel of ``source``."""
+    if not isinstance(value, fx.Node):
+        return Constant(torch.tensor(float(value)))
+    found = torch.as_tensor(value.meta["value"]).detach()
+    parameter = _parameter_of(value)
+    trained = parameter is not None
+    if found.numel() == 1 and not trained and not found.is_meta:
+        return Constant(found.float().reshape(()))
+    if trained and found.numel() == 1:
+        raise editing.refused(node, f"the parameter {parameter} outside a layer, one for all channels")
+    rank = len(source.meta["shape"]) + 1
+    sides = [1] * (rank - found.ndim) + [*found.shape]
+    channel = rank - 1 if node.meta.get("last") else 1
+    channels = source.meta["shape"][0]
+    if len(sides) != rank or math.prod(sides) != sides[channel] or sides[channel] != channels:
+        what = f"the parameter {parameter} outside a layer" if trained else "a constant"
+        raise editing.refused(node, f"{what} of {tuple(found.shape)}, which is none for each channel")
+    if trained and found.numel() != _count(value):
+        raise editing.refused(node, f"the parameter {parameter} outside a layer")
+    return Constant(found.float().reshape(-1), trained)
+
+
+def _parameter_of(node: fx.Node) -> str | None:
+    """The parameter that a constant is made of; None if it is made of none."""
+    if node.op == "get_attr":
+        return str(node.target) if node.meta["trained"] else None
+    return next((found for x in node.all_input_nodes if (found := _parameter_of(x))), None)
+
+
+RESHAPES = ("view", "reshape", "unsqueeze", "squeeze", "flatten", "getitem", "view_as", "contiguous")
+"""Of a parameter: the same values under another shape."""
+
+
+def _count(node: fx.Node) -> int:
+    """Elements of the parameter, if all that is done with it is another shape; else none."""
+    if node.op == "get_attr":
+        return int(node.meta["value"].numel())
+    return _count(node.all_input_nodes[0]) if name_of(node) in RESHAPES else 0

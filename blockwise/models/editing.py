@@ -1,0 +1,99 @@
+"""Changing a traced network in place: nodes that call other modules, refusals that name the user's line."""
+
+import re
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from torch import fx, nn
+
+from devices.errors import InputError
+
+Shape = tuple[int, ...]
+
+
+class Editing:
+    """The graph of ``root``, whose nodes know their shapes without the batch by ``meta["shape"]``.
+
+    Of what does not depend on the input there is no shape, but ``meta["value"]``.
+    """
+
+    def __init__(self, root: fx.GraphModule, name: str) -> None:
+        self.root, self.name = root, name
+
+    def put(self, node: fx.Node, module: nn.Module, path: str, source: fx.Node | None = None) -> None:
+        """Let ``node`` call ``module`` of ``source``, its first input unless another is given.
+
+        It stands at ``path``, or with a number if that is taken.
+        """
+        free = next(n for n in chain([path], (f"{path}_{i}" for i in count(1))) if not self._stands(n))
+        self.root.add_submodule(free, module)
+        node.op, node.target = "call_module", free
+        node.args, node.kwargs = (source or node.all_input_nodes[0],), {}
+
+    def insert(self, before: fx.Node, module: nn.Module, path: str, source: fx.Node, shape: Shape) -> fx.Node:
+        """A new node of that kind, before another."""
+        with self.root.graph.inserting_before(before):
+            made = self.root.graph.call_function(nn.Identity, (source,))
+        made.meta.update(shape=shape, nn_module_stack=before.meta.get("nn_module_stack", {}))
+        made.stack_trace = before.stack_trace
+        self.put(made, module, path)
+        return made
+
+    def path_of(self, node: fx.Node, called: str) -> str:
+        """Where the module stands that takes the place of a function: beside the code that calls it."""
+        inside = [path for path, _ in self._stack(node)[-1:] if path]
+        return ".".join([*inside, called.strip("_")])
+
+    def _stands(self, path: str) -> bool:
+        """Whether something stands at ``path``; what leads there was left out if nothing in it is called."""
+        found: object = self.root
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        return found is not None
+
+    @staticmethod
+    def _stack(node: fx.Node) -> list[tuple[str, Any]]:
+        """Paths and classes of the modules in whose code the node stands, the innermost last."""
+        return [*node.meta.get("nn_module_stack", {}).values()]
+
+    def refused(self, node: fx.Node, got: str) -> InputError:
+        """Named by the module of torch.nn in whose code the node stands, if there is one."""
+        path, kind = (self._stack(node) or [(node.name, None)])[-1]
+        inside = node.op != "call_module" and isinstance(kind, type)
+        foreign = inside and kind.__module__.startswith("torch.nn")
+        return InputError(
+            f"layer {path} of {self.name}", got=kind.__name__ if foreign else got,
+            wanted="layers that can be planned and trained: convolutions, linear layers, norms, activations, "
+            "pools, dropout, borders, reshapes, parts, sums, products and concatenations of maps",
+            do=f"replace it{_line_of(node)}, or add its kind (docs/extending.md)",
+        )  # fmt: skip
+
+
+def name_of(node: fx.Node) -> str:
+    """The function or method that a node calls."""
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def argument(node: fx.Node, name: str, position: int, default: Any = None) -> Any:
+    """Of a call, by name or position."""
+    if name in node.kwargs:
+        return node.kwargs[name]
+    return node.args[position] if position < len(node.args) else default
+
+
+def known(value: Any) -> Any:
+    """An argument in which sizes that the network computes are numbers."""
+    return fx.map_arg(value, lambda node: node.meta.get("value", node))
+
+
+def _line_of(node: fx.Node) -> str:
+    """Where the user's code calls it: the innermost line that is not PyTorch's."""
+    frames = [
+        line.strip() for line in (node.stack_trace or "").splitlines() if line.strip().startswith("File")
+    ]
+    own = [line for line in frames if "/torch/" not in line and "/devices/network/" not in line]
+    if not own:
+        return ""
+    place = re.match(r'File "(.*)", line (\d+)', own[-1])
+    return f" in {Path(place[1]).name}, line {place[2]}" if place else ""

@@ -1,0 +1,127 @@
+"""Functions of one map as the modules of torch.nn that do the same."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.operator_schemas import normalize_function
+
+from blockwise.models.editing import Shape, name_of
+from blockwise.models.reshaping import Padding, Reshape
+from devices.network.ops import of_module_class
+
+SAME = ("contiguous", "clone")
+RESHAPES = ("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze")
+AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+)  # fmt: skip
+MAXIMA: tuple[Callable[[Any], nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+INPUTS = ("input", "inplace", "training", "return_indices")
+"""Arguments of functions that the module of that name has not."""
+
+TORCH: dict[str, type[nn.Module]] = {
+    name.lower(): kind
+    for name, kind in vars(nn).items()
+    if isinstance(kind, type) and issubclass(kind, nn.Module)
+}
+"""Modules of torch.nn by the names of the functions that do the same, without underscores."""
+
+
+def module_of(node: fx.Node) -> nn.Module | None:
+    """What does the same as the call; None if no module of one map does."""
+    called = name_of(node)
+    source, made = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
+    if called in SAME or (called in RESHAPES and source == made):
+        return nn.Identity()
+    if called in RESHAPES and made == (math.prod(source or ()),):
+        return nn.Flatten()
+    if called in RESHAPES and source is not None and math.prod(source) == math.prod(made):
+        return Reshape(made)
+    if called in ("mean", "amax") and source is not None:
+        return _over_space(node, called, source, made)
+    if called in ("clamp", "clip"):
+        return _clamp(node)
+    if called == "pad":
+        return _pad(node)
+    if called.startswith("adaptive_max_pool"):
+        return windows(source, made)
+    kind = TORCH.get(called.replace("_", ""))
+    readers = [source for source in node.all_input_nodes if source.meta["shape"] is not None]
+    arguments = _arguments(node)
+    if kind is None or of_module_class(kind) is None or len(readers) != 1 or arguments is None:
+        return None
+    return _made(kind, arguments, source, made)
+
+
+def _arguments(node: fx.Node) -> dict[str, Any] | None:
+    """Of a function or a method, by name; None if their names are not known."""
+    if len(node.args) == 1 and not node.kwargs:
+        return {}
+    if node.op == "call_method":
+        return None
+    target: Any = node.target
+    try:
+        found = normalize_function(target, node.args, dict(node.kwargs), normalize_to_only_use_kwargs=True)
+    except RuntimeError:  # several functions of the name, which the types of arguments would tell apart
+        return None
+    return dict(found.kwargs) if found is not None else None
+
+
+def _made(kind: type[nn.Module], arguments: dict[str, Any], source: Shape, made: Shape) -> nn.Module | None:
+    """The module with the arguments of the call, which makes ``made`` of ``source``."""
+    if arguments.get("training") is False:
+        return nn.Identity()
+    given = {key: value for key, value in arguments.items() if key not in INPUTS and value != []}
+    if any(isinstance(value, fx.Node) for value in given.values()):  # a window as large as the map
+        averages = (nn.AvgPool1d, nn.AvgPool2d)
+        whole = kind in averages and math.prod(made[1:]) == 1 and len(set(source[1:])) == 1
+        return AVERAGES[len(source) - 2](1) if whole else None
+    if given.pop("divisor_override", None):
+        return None
+    return kind(**given)
+
+
+def _over_space(node: fx.Node, called: str, source: Shape, made: Shape) -> nn.Module | None:
+    """A mean or maximum over dimensions of space, which are left with one place each or taken out."""
+    dims: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+    dims = [dims] if isinstance(dims, int) else dims
+    rank = len(source) + 1
+    if not isinstance(dims, list | tuple) or any(dim % rank < 2 for dim in dims):
+        return None
+    gone = {dim % rank - 1 for dim in dims}
+    left = tuple(1 if i in gone else size for i, size in enumerate(source))
+    pool = AVERAGES[rank - 3](left[1:]) if called == "mean" else windows(source, left)
+    return pool if pool is None or made == left else nn.Sequential(pool, _shaped(made))
+
+
+def _shaped(made: Shape) -> nn.Module:
+    return nn.Flatten() if len(made) == 1 else Reshape(made)
+
+
+def windows(source: Shape, made: Shape) -> nn.Module | None:
+    """A max pool down to the size of ``made``; None where the sides are no multiples."""
+    sides = list(zip(source[1:], made[1:], strict=True))
+    if not sides or any(side % left for side, left in sides):
+        return None
+    return MAXIMA[len(sides) - 1](tuple(side // left for side, left in sides))
+
+
+def _clamp(node: fx.Node) -> nn.Module | None:
+    """Between two constants; from 0 on it is a ReLU."""
+    low = node.kwargs.get("min", node.args[1] if len(node.args) > 1 else None)
+    high = node.kwargs.get("max", node.args[2] if len(node.args) > 2 else None)
+    if low == 0 and high is None:
+        return nn.ReLU()
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return None
+    return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(float(low), float(high))
+
+
+def _pad(node: fx.Node) -> nn.Module | None:
+    """A border of zeros, or of what the map has at its rim."""
+    given = _arguments(node) or {}
+    amounts, mode = given.get("pad"), given.get("mode", "constant")
+    if not isinstance(amounts, list | tuple) or not all(isinstance(n, int) for n in amounts):
+        return None
+    return Padding(tuple(amounts), mode) if not given.get("value") else None
