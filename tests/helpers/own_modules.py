@@ -78,3 +78,57 @@ def row() -> nn.Sequential:
         nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
     )  # fmt: skip
+
+
+class NormsLast(nn.Module):
+    """A block as in ConvNeXt: norm, linear layers and factors on maps whose channels stand last."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.stem, self.dw = nn.Conv2d(1, width, 2, 2), nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm, self.last = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.gamma, self.fc = nn.Parameter(torch.full((width,), 0.5)), nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x)
+        h = self.up(self.norm(self.dw(x).permute(0, 2, 3, 1)))
+        h = self.gamma * self.down(F.gelu(h))
+        return self.fc(self.last((x + h.permute(0, 3, 1, 2)).mean((2, 3))))
+
+
+class Shuffled(nn.Module):
+    """A unit as in ShuffleNet V2: half of the channels pass by, then the halves are shuffled."""
+
+    mean: Tensor
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        half = width // 2
+        self.stem, self.norm = nn.Conv2d(1, width, 3, 2, 1), nn.BatchNorm2d(width)
+        self.a, self.n = nn.Conv2d(half, half, 3, padding=1), nn.BatchNorm2d(half)
+        self.fc = nn.Linear(width, 10)
+        self.register_buffer("mean", torch.full((1, 1, 1, 1), 0.1))
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.norm(self.stem((x - self.mean) / 2)))
+        left, right = x.chunk(2, dim=1)
+        x = torch.cat([left, F.relu(self.n(self.a(right)))], 1)
+        b, c, h, w = x.shape
+        x = x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
+        return self.fc(x.mean((2, 3)))
+
+
+class Gated(nn.Module):
+    """Gated linear units, a hard swish that is written out, factors, and a convolution that looks back."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv1d(8, 2 * width, 3, padding=2), nn.Conv1d(width, 2 * width, 3, padding=1)
+        self.fc = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.glu(self.a(x.flatten(1, 2))[:, :, :-2], 1)
+        h = self.b(x)
+        h = h * F.relu6(h + 3) / 6
+        return self.fc((1 - x * 0.5 + F.glu(h, 1)).mean(2))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 
 class Assembly:
@@ -25,6 +25,17 @@ class Assembly:
             name = f"{name}_"
         holder.add_module(name, module)
         return self.graph.call_module(".".join([*parents, name]), (source,))
+
+    def tensor(self, path: str, value: Tensor, *, trained: bool) -> fx.Node:
+        """What stands in the file beside layers: a parameter, or a constant that is kept with the module."""
+        name = "".join(c if c.isalnum() else "_" for c in path).strip("_")
+        name = f"tensor_{name}" if not name.isidentifier() else name
+        if not hasattr(self.root, name):
+            if trained:
+                self.root.register_parameter(name, nn.Parameter(value.detach().float().clone()))
+            else:
+                self.root.register_buffer(name, value.detach().clone())
+        return self.graph.get_attr(name)
 
     def function(self, called: Callable[..., Any], *args: Any, **options: Any) -> fx.Node:
         """A call of a function."""

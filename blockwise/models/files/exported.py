@@ -3,6 +3,7 @@
 It may have been exported for one size of batch and at rest: it is trained like any other.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,19 @@ SAME_NAME = (
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(F, name) for name in SAME_NAME},
     "feature_dropout": F.dropout2d, "constant_pad_nd": F.pad, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
-    "mean": torch.mean, "amax": torch.amax, "clamp": torch.clamp, "add": torch.add, "mul": torch.mul,
-    "cat": torch.cat,
+    "mean": torch.mean, "amax": torch.amax, "clamp": torch.clamp, "cat": torch.cat, "glu": F.glu,
+    "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
+    "neg": torch.neg, "erf": torch.erf, "permute": torch.permute, "transpose": torch.transpose,
+    "select": torch.select, "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
+    "getitem": operator.getitem,
 }  # fmt: skip
 """Operation of ATen -> the function of PyTorch with the same arguments."""
+
+ARITHMETIC = ("add", "mul", "sub", "rsub", "div")
+"""Of two operands, of which either may be a constant."""
+
+REARRANGES = ("permute", "transpose", "select", "chunk", "split", "split_with_sizes")
+"""Whose arguments have other names in PyTorch, in the same order."""
 
 DROPPED = ("train", "dtype", "memory_format")
 """Arguments of theirs that say how, not what."""
@@ -56,7 +66,10 @@ class _Conversion:
     def __init__(self, program: ExportedProgram, path: Path, in_shape: tuple[int, ...]) -> None:
         self.program, self.path, self.made = program, path, Assembly()
         signature = program.graph_signature
-        names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        names = {
+            **signature.inputs_to_parameters, **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }  # fmt: skip
         values = {**program.state_dict, **program.constants}
         self.tensors: dict[str, tuple[str, Tensor]] = {
             placeholder: (name, values[name]) for placeholder, name in names.items()
@@ -75,7 +88,11 @@ class _Conversion:
         """Node by node; what only counts batches, or asserts, is left out."""
         for node in self.program.graph.nodes:
             reads = any(source in self.known for source in node.all_input_nodes)
-            if node.op == "call_function" and reads and isinstance(node.meta.get("val"), Tensor):
+            if (
+                node.op == "call_function"
+                and reads
+                and isinstance(node.meta.get("val"), Tensor | list | tuple)
+            ):
                 self.known[node] = self._converted(node)
         output = next(node for node in self.program.graph.nodes if node.op == "output")
         results = [self.known[node] for node in output.all_input_nodes if node in self.known]
@@ -83,6 +100,8 @@ class _Conversion:
 
     def _converted(self, node: fx.Node) -> fx.Node:
         target: Any = node.target
+        if target is operator.getitem:
+            return self.made.function(target, self.known[node.args[0]], node.args[1])  # type: ignore[index]
         name = target._schema.name.removeprefix("aten::").removesuffix("_")
         given = dict(zip((a.name for a in target._schema.arguments), node.args, strict=False)) | node.kwargs
         source = next(x for x in node.all_input_nodes if x in self.known)
@@ -91,24 +110,38 @@ class _Conversion:
             return self.made.layer(path, module, self.known[source])
         if name in SAME:
             return self.known[source]
-        before, after = source.meta["val"].shape, node.meta["val"].shape
-        if name in RESHAPES and before[0] == after[0]:
-            return self.made.layer(node.name, Reshape(tuple(map(int, after[1:]))), self.known[source])
+        if name in RESHAPES and source.meta["val"].shape[0] == node.meta["val"].shape[0]:
+            after = tuple(map(int, node.meta["val"].shape[1:]))
+            return self.made.layer(node.name, Reshape(after), self.known[source])
+        if name == "slice":
+            part = slice(given.get("start"), given.get("end"), given.get("step"))
+            index = (*[slice(None)] * given.get("dim", 0), part)
+            return self.made.function(operator.getitem, self.known[source], index)
         if name not in FUNCTIONS:
             raise self._refused(node, target.name())
         return self._function(name, given)
 
     def _function(self, name: str, given: Given) -> fx.Node:
-        first, *others = (fx.map_arg(x, lambda n: self.known.get(n, n)) for x in given.values())
+        first, *others = (fx.map_arg(x, self._operand) for x in given.values())
         options = {
             key: value for key, value in zip(list(given)[1:], others, strict=True)
             if key not in DROPPED and value not in ([], None)
         }  # fmt: skip
         if name == "hardtanh" and (options.get("min_val"), options.get("max_val")) == (0, 6):
             return self.made.function(F.relu6, first)
-        if name in ("add", "mul"):
+        if name in ARITHMETIC:
             return self.made.function(FUNCTIONS[name], first, options.pop("other"), **options)
+        if name in REARRANGES:
+            return self.made.function(FUNCTIONS[name], first, *options.values())
         return self.made.function(FUNCTIONS[name], first, **options)
+
+    def _operand(self, node: fx.Node) -> fx.Node:
+        """A map, or what stands in the program beside layers."""
+        if node in self.known or node.name not in self.tensors:
+            return self.known.get(node, node)
+        path, value = self.tensors[node.name]
+        trained = node.name in self.program.graph_signature.inputs_to_parameters
+        return self.made.tensor(path, value, trained=trained)
 
     def _layer(self, name: str, given: Given, rank: int) -> tuple[str, nn.Module]:
         """The path in the user's module, and a module of torch.nn with the weights."""

@@ -4,6 +4,7 @@ An example passes the graph while it is read, so that every shape is known, and 
 shapes is constant.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
-from blockwise.models.files.onnx_layers import LAYERS, SHAPES, Unsuitable
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, Constants, Options, Unsuitable, parts
 from devices.errors import InputError
 
-BETWEEN: dict[str, Callable[..., Any]] = {"Add": torch.add, "Mul": torch.mul, "Sum": torch.add}
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "Add": torch.add, "Mul": torch.mul, "Sum": torch.add, "Sub": torch.sub, "Div": torch.div,
+    "Neg": torch.neg, "Erf": torch.erf,
+}  # fmt: skip
+"""Of maps, and of maps and constants."""
+
+REARRANGES = ("Concat", "Gather", "Slice", "Split", "Transpose")
 
 
 def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
@@ -48,6 +55,7 @@ class _Reading:
         self.values: dict[str, Tensor] = {
             x.name: torch.from_numpy(onnx.numpy_helper.to_array(x).copy()) for x in model.graph.initializer
         }
+        self.own = frozenset(self.values)  # initializers, not constants of the code
         self.nodes: dict[str, fx.Node] = {}
         self.makers: dict[str, Any] = {}
         (source, batch) = self._input(in_shape)
@@ -89,9 +97,17 @@ class _Reading:
         self.makers[node.output[0]] = node
         constants = {i: self.values[n] for i, n in enumerate(node.input) if n and n not in self.nodes}
         try:
-            if node.op_type == "Concat" or (node.op_type in BETWEEN and len(maps) > 1):
-                self._put(node, *self._between(node, maps, options))
-            elif not self._adds_bias(node, maps[0], constants):
+            if node.op_type in ARITHMETIC:
+                if not self._adds_bias(node, maps[0], constants):
+                    self._arithmetic(node)
+            elif node.op_type == "Concat":
+                self._concatenation(node, options["axis"])
+            elif node.op_type in ("Slice", "Split", "Gather"):
+                self._parts(node, maps[0], constants, options)
+            elif node.op_type == "Transpose":
+                order = options.get("perm", tuple(reversed(range(self.values[maps[0]].ndim))))
+                self._call(node, torch.permute, self.nodes[maps[0]], tuple(order))
+            else:
                 module = self._layer(node, self.values[maps[0]], constants, options)
                 made = self.made.layer(self._path(node, names), module, self.nodes[maps[0]])
                 self._put(node, made, module.eval()(self.values[maps[0]]))
@@ -110,31 +126,43 @@ class _Reading:
         for name, value in zip(node.output, found, strict=True):
             self.values[name] = torch.as_tensor(value)
 
-    def _between(self, node: Any, maps: list[str], options: Mapping[str, Any]) -> tuple[fx.Node, Tensor]:
-        """Sums, products and concatenations; x sigmoid(x) is one activation."""
-        sources, values = [self.nodes[name] for name in maps], [self.values[name] for name in maps]
-        if node.op_type == "Concat":
-            axis = options["axis"]
-            return self.made.function(torch.cat, sources, axis), torch.cat(values, axis)
-        gate = next(
-            (n for n in maps if n in self.makers and self._gates(n, maps) and node.op_type == "Mul"), ""
-        )
-        if gate:
-            kind = nn.SiLU() if self.makers[gate].op_type == "Sigmoid" else nn.Hardswish()
-            source = self.makers[gate].input[0]
-            return self.made.layer(f"act_{gate}", kind, self.nodes[source]), kind(self.values[source])
-        called = BETWEEN[node.op_type]
-        return self.made.function(called, *sources), called(*values)
+    def _call(self, node: Any, called: Callable[..., Any], *args: Any, output: int = 0) -> None:
+        """A function of maps, constants and numbers, which the example passes as well."""
+        names = {made: name for name, made in self.nodes.items()}
+        values = fx.map_arg(args, lambda x: self.values[names[x]])
+        made = self.made.function(called, *args)
+        self.nodes[node.output[output]], self.values[node.output[output]] = made, called(*values)
+        self.makers[node.output[output]] = node
 
-    def _gates(self, name: str, maps: list[str]) -> bool:
-        """Whether a value is the sigmoid of the other one."""
-        maker = self.makers[name]
-        return maker.op_type in ("Sigmoid", "HardSigmoid") and maker.input[0] in maps
+    def _concatenation(self, node: Any, axis: int) -> None:
+        missing = [name for name in node.input if name not in self.nodes]
+        if missing:
+            raise self._refused(node, "Concat with a constant")
+        self._call(node, torch.cat, [self.nodes[name] for name in node.input], axis)
+
+    def _arithmetic(self, node: Any) -> None:
+        """What one cannot tell from a buffer in a file is a parameter: factors and summands of channels."""
+        self._call(node, ARITHMETIC[node.op_type], *(self._operand(name) for name in node.input))
+
+    def _operand(self, name: str) -> Any:
+        if name in self.nodes:
+            return self.nodes[name]
+        value = self.values[name]
+        if value.numel() == 1:
+            return float(value)
+        made = self.made.tensor(name, value, trained=name in self.own)
+        self.nodes[name] = made
+        return made
+
+    def _parts(self, node: Any, source: str, constants: Constants, options: Options) -> None:
+        """Slices, and all parts of a division."""
+        for output, index in enumerate(parts(node, self.values[source], constants, options)):
+            self._call(node, operator.getitem, self.nodes[source], index, output=output)
 
     def _adds_bias(self, node: Any, source: str, constants: Mapping[int, Tensor]) -> bool:
         """A constant behind a product of matrices is its bias."""
         before = self.makers.get(source)
-        if node.op_type != "Add" or before is None or before.op_type != "MatMul":
+        if node.op_type != "Add" or not constants or before is None or before.op_type != "MatMul":
             return False
         layer = self.made.root.get_submodule(str(self.nodes[source].target))
         (bias,) = constants.values()
@@ -154,7 +182,7 @@ class _Reading:
     def _refused(self, node: Any, got: str) -> InputError:
         return InputError(
             f"--model {self.path}: node {node.name or node.output[0]}", got=got,
-            wanted=f"one of {', '.join(sorted({*LAYERS, *BETWEEN, 'Concat'}))}",
+            wanted=f"one of {', '.join(sorted({*LAYERS, *ARITHMETIC, *REARRANGES}))}",
             do="replace it and export again",
         )  # fmt: skip
 

@@ -212,6 +212,31 @@ def _dropout(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     return nn.Dropout(float(constants[1]) if 1 in constants else options.get("ratio", 0.5))
 
 
+def parts(node: Any, x: Tensor, constants: Constants, options: Options) -> list[tuple[Any, ...]]:
+    """The index of each output of a Slice, a Split or a Gather of one place."""
+
+    def along(axis: int, part: Any) -> tuple[Any, ...]:
+        return (*[slice(None)] * (axis % x.ndim), part)
+
+    if node.op_type == "Gather":
+        if 1 not in constants or constants[1].ndim:
+            raise Unsuitable("several places")
+        return [along(options.get("axis", 0), int(constants[1]))]
+    if node.op_type == "Slice":
+        starts, ends = (constants[i].tolist() for i in (1, 2))
+        axes = constants[3].tolist() if 3 in constants else list(range(len(starts)))
+        steps = constants[4].tolist() if 4 in constants else [1] * len(starts)
+        whole = [slice(None)] * x.ndim
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+            whole[axis % x.ndim] = slice(start, end, step)
+        return [tuple(whole)]
+    axis, count = options.get("axis", 0), len(node.output)
+    size = x.shape[axis]
+    given = constants[1].tolist() if 1 in constants else options.get("split", [-(-size // count)] * count)
+    starts = [sum(given[:i]) for i in range(count)]
+    return [along(axis, slice(start, start + n)) for start, n in zip(starts, given, strict=True)]
+
+
 LAYERS: dict[str, Maker] = {
     "Conv": _convolution,
     "Gemm": _gemm,

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import own_modules as own
 import pytest
 import torch
 from torch import nn
@@ -167,6 +168,37 @@ def test_a_module_in_memory_is_kept_too_and_goes_on_from_the_command_line(tmp_pa
     blockwise.train(module, data="digits", out=tmp_path / "run", regimes=("bp",), epochs=1)
     kept = prepare(run_folder.saved_config(tmp_path / "run")).chain()
     assert torch.equal(kept.units["conv_0"][0].weight, module[0].weight)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [own.NormsLast, own.Shuffled, own.Gated])
+def test_rearranged_maps_and_factors_come_back_from_files(kind, tmp_path):
+    module, x = kind().eval(), torch.randn(4, *SHAPE)
+    torch.export.save(torch.export.export(module, (torch.randn(2, *SHAPE),)), tmp_path / "net.pt2")
+    formats = ["pt2"]
+    if importlib.util.find_spec("onnx") is not None:
+        torch.onnx.export(module, (torch.randn(1, *SHAPE),), tmp_path / "net.onnx", dynamo=False)
+        formats.append("onnx")
+    for suffix in formats:
+        chain = models.build(f"{tmp_path}/net.{suffix}", SHAPE)
+        torch.testing.assert_close(chain.eval()(x), module(x), rtol=1e-4, atol=1e-5)
+        folded = suffix == "onnx" and any(isinstance(m, nn.BatchNorm2d) for m in module.modules())
+        assert folded or models.count_parameters(chain) == models.count_parameters(module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [own.NormsLast, own.Shuffled, own.Gated])
+def test_networks_with_rearranged_maps_and_factors_are_trained_and_exported(kind, tmp_path):
+    out, quantized = tmp_path / "run", {"method": "lsq", "weight_bits": 8, "activation_bits": 8}
+    regimes = ("bp", "local", "local-resident")
+    torch.manual_seed(0)
+    result = blockwise.train(kind(), data="digits", out=out, regimes=regimes, epochs=2, **quantized)
+    trained = exported.load(export(out, regime="bp").path)
+    digits = blockwise.data.load("digits").test
+    right = (trained(digits.images).argmax(1) == digits.labels).float().mean()
+    assert float(right) == pytest.approx(result.regimes[0].test_accuracy, abs=0.005)
+    assert all(row.test_accuracy > 0.15 for row in result.regimes)
 
 
 needs_onnx = pytest.mark.skipif(

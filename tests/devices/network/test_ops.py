@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blockwise.layers.norms import ConstantNorm, RecomputedBatchNorm2d
+from blockwise.layers.scaled import ChannelNorm, ChannelScale
 from blockwise.models.parts import PadShortcut
 from devices.errors import InputError
 from devices.network import IMAGES, Layer, ops
@@ -30,6 +31,11 @@ MODULES = [
     (RecomputedBatchNorm2d(6), (6, 4, 4)),
     (nn.GroupNorm(3, 6), (6, 4, 4)),
     (ConstantNorm(6), (6, 4, 4)),
+    (ChannelNorm(6), (6, 4, 4)),
+    (ChannelNorm(6, affine=False), (6, 20)),
+    (ChannelScale(torch.ones(6)), (6, 4, 4)),
+    (ChannelScale(torch.ones(6), torch.ones(6)), (6,)),
+    (ChannelScale(bias=torch.ones(6)), (6, 20)),
 ]
 
 

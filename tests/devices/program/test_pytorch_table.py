@@ -1,5 +1,6 @@
 """The schedule under the ``pytorch`` table against what autograd really keeps, byte for byte."""
 
+import own_modules as own
 import pytest
 import torch
 from torch import nn
@@ -52,6 +53,12 @@ def test_the_pytorch_table_equals_what_autograd_saves(name, width, shape, batch)
     model = models.build(name, shape, 10, width)
     x, y = torch.randn(batch, *shape), torch.arange(batch) % 10
     assert saved_by_schedule(model, batch) == saved_by_autograd(model, x, y)
+
+
+@pytest.mark.parametrize("kind", [own.NormsLast, own.Shuffled, own.Gated])
+def test_rearranged_maps_and_trained_factors_are_in_the_table(kind):
+    model = models.from_module(kind(), (1, 8, 8)).train()
+    assert saved_by_schedule(model, 3) == saved_by_autograd(model, torch.randn(3, 1, 8, 8), torch.arange(3))
 
 
 @pytest.mark.parametrize("batch", [2, 5])
