@@ -25,6 +25,7 @@ class Constant:
 
     value: Tensor
     trained: bool = False
+    parameter: str = ""  # its path
 
     @property
     def number(self) -> float | None:
@@ -90,6 +91,8 @@ def _put(
 ) -> None:
     """One module for the factor and one for the summand."""
     path = editing.path_of(node, name_of(node))
+    named = next((x.parameter for x in (factor, shift) if x is not None and x.parameter), "")
+    path = f"{named}_{name_of(node)}" if named else path
     channels, shape = source.meta["shape"][0], source.meta["shape"]
     made = [*_factors(factor, channels), *_summands(shift, channels)]
     *early, last = made or [nn.Identity()]
@@ -148,7 +151,7 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
         raise editing.refused(node, f"{what} of {tuple(found.shape)}, which is none for each channel")
     if trained and found.numel() != _count(value):
         raise editing.refused(node, f"the parameter {parameter} outside a layer")
-    return Constant(found.float().reshape(-1), trained)
+    return Constant(found.float().reshape(-1), trained, parameter or "")
 
 
 def _parameter_of(node: fx.Node) -> str | None:
