@@ -6,9 +6,13 @@ The whole product of the settings is the work of benchmarks/executor.py; here ev
 from itertools import combinations, product
 
 import pytest
+import torch
+from in_double import InDouble
 from one_step import OneStep
 from tiers import quick, shown
+from torch import nn
 
+from blockwise import models
 from blockwise.models import Style
 from devices.program.regimes import REGIMES, find
 
@@ -68,6 +72,31 @@ def test_so_it_is_where_the_last_micro_batch_has_fewer_images(method, norm):
     (loop,) = step.plan.loops
     assert (loop.passes, loop.images) == (3, 3)
     assert {tensor.shape[0] for tensor in loop.left_over.values() if tensor.name.startswith("batch")} == {1}
+
+
+def vgg_with_norms_of(eps: float) -> nn.Sequential:
+    torch.manual_seed(0)
+    units = models.build("vgg8b", (1, 8, 8), 3, 4).units
+    for module in units.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eps = eps
+    return nn.Sequential(*units.values())
+
+
+def test_where_two_images_are_left_over_a_norm_of_features_magnifies_the_rounding_of_both():
+    """1/std of two values that lie near each other: PyTorch's own float32 is then as far from float64."""
+    sizes = {"method": "fp32", "batch": 11, "micro_batch": 3}
+    step = InDouble("bp-micro", "vgg8b", **sizes)
+    apart = step.run()
+    simulated, board = step.errors()
+    assert TOLERANCE < apart < simulated + board + TOLERANCE / 10
+    assert simulated > TOLERANCE
+    assert board < simulated
+    for settings in ({**sizes, "batch": 9}, {**sizes, "norm": "group"}):  # nothing is left over; no batch
+        assert OneStep("bp-micro", "vgg8b", **settings).run() < TOLERANCE
+    damped = InDouble("bp-micro", vgg_with_norms_of(0.1), **sizes)
+    assert damped.run() < TOLERANCE
+    assert max(damped.errors()) < TOLERANCE
 
 
 @pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])
