@@ -6,13 +6,14 @@ others are those of :mod:`blockwise.deployed.program`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from devices.network import Layer, ops
 from devices.network.ops import Op
 
+Entry = TypeVar("Entry")
 Shapes = Mapping[str, tuple[int, ...]]
 """Of the outputs of layers, without the batch."""
 LARGEST = float(torch.finfo(torch.float32).max)
@@ -49,7 +50,7 @@ def calls(layer: Layer, shapes: Shapes) -> Iterator[Made]:
     """The functions that a layer is, in order; none where it changes nothing at rest."""
     if layer.op.drops:
         return
-    several = SEVERAL.get(type(layer.op))
+    several = _known(SEVERAL, layer.op)
     if several is None:
         yield call(layer.op), layer.shape
     else:
@@ -58,11 +59,16 @@ def calls(layer: Layer, shapes: Shapes) -> Iterator[Made]:
 
 def call(op: Op) -> Call:
     """The function of an operation that is one, whatever it reads; of one from outside its own name."""
-    found = next((ONE[kind] for kind in type(op).__mro__ if kind in ONE), None)
+    found = _known(ONE, op)
     if found is None:
         return op.kind, _plain(asdict(op))
     name, options = found
     return (name if isinstance(name, str) else name(op)), _plain(options(op))
+
+
+def _known(table: Mapping[type[Op], Entry], op: Op) -> Entry | None:
+    """The entry of the operation, or of what it is a kind of."""
+    return next((table[kind] for kind in type(op).__mro__ if kind in table), None)
 
 
 def _conv(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Made]:

@@ -34,6 +34,7 @@ from blockwise.nets.trainable import TrainableNet
 from blockwise.system.files import atomic_write
 from blockwise.training import checkpoint
 from devices.errors import InputError
+from devices.program.regimes import find
 
 TRIED = 16
 """Random images on which a file has to predict as the network that it was made of."""
@@ -54,7 +55,7 @@ class Export:
     weights: int
     weight_bytes: int  # of all weights, with what decodes them
     file_bytes: int
-    test_accuracy: float  # that the file gives
+    test_accuracy: float  # the run's; of an integer regime with each image alone
     foreign: tuple[str, ...] = ()  # operations from outside, which whoever predicts has to know
 
 
@@ -129,16 +130,16 @@ class _Made:
 
 def _trained(prepared: Prepared, regime: str, path: Path, normalize: Normalize) -> _Made:
     """By the checkpoint at ``path``."""
-    net = prepared.build(regime)
-    method = regime if isinstance(net, IntegerNet) else prepared.config.scheme.name
-    if isinstance(net, IntegerNet):
-        _load(net, path, method)
+    if find(regime).is_integer:
+        net = prepared.build(regime)
+        assert isinstance(net, IntegerNet)
+        _load(net, path, regime)
         chain, blocks = prepared.integer_parts(regime)
         return _Made(chain, net.each, IntegerSteps(net, chain, blocks))
     chain, floats = prepared.build_parts()
     stages = prepared.config.stages
     stages.enter(floats.bodies, stages.last)
-    _load(floats, path, method)
+    _load(floats, path, prepared.config.scheme.name)
     units = nn.Sequential(*chain.units.values()).eval()
     return _Made(chain, lambda images: units(normalize(images)), Steps(chain, normalize))
 
