@@ -7,7 +7,7 @@ import pytest
 import torch
 from deployed_files import images, normalize, predicted, settled, written
 from inner import inner
-from tiers import quick
+from tiers import quick, tiered
 from tilted import Tilted, TiltedOp
 from torch import nn
 
@@ -85,7 +85,7 @@ OWN = {"Borders": borders, "Activations": Activations} | {
 }
 
 
-@pytest.mark.parametrize("name", quick(OWN, "Borders", "Activations"))
+@pytest.mark.parametrize("name", quick(OWN, "Activations"))
 def test_own_networks_in_float_and_in_codes(name, tmp_path):
     for method in ("fp32", "lsq"):
         with inner(method=method):
@@ -117,11 +117,19 @@ def test_geometry_is_that_of_the_layers(tmp_path):
     assert next(step for step in steps if step.op == "max_pool1d").options["kernel_size"] == [2]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("residual", ["codes", "float"])
-@pytest.mark.parametrize("method", [name for name in quant.METHODS if name != "fp32"])
-def test_every_method(method, residual, tmp_path):
-    check(quant.quantize(models.build("resnet20", (1, 8, 8), 10, 4), method, residual=residual), tmp_path)
+METHODS = [name for name in quant.METHODS if name != "fp32"]
+OF_A_KIND = ("dorefa", "lsq-plus", "bnn", "lq-net", "apot", "pq", "ptq-mse")
+"""Their weights and activations are told in ways of their own."""
+
+
+@pytest.mark.parametrize("method", tiered(METHODS, (), OF_A_KIND))
+def test_every_method(method, tmp_path):
+    check(quant.quantize(models.build("cnn", (1, 8, 8), 10, 4), method), tmp_path)
+
+
+@pytest.mark.parametrize("method", tiered(METHODS, (), ("lsq", "bnn")))
+def test_floats_beside_the_codes_of_every_method(method, tmp_path):
+    check(quant.quantize(models.build("resnet20", (1, 8, 8), 10, 4), method, residual="float"), tmp_path)
 
 
 @pytest.mark.parametrize("norm", quick(["group", "frozen", "none", "batch-recompute"], "frozen"))

@@ -24,6 +24,7 @@ def test_every_method_comes_back_to_the_bit(name, bits, role):
             assert found.bytes == sum(t.nbytes for t in found.tensors.values())
 
 
+@pytest.mark.slow
 @weights
 def test_extreme_weights_do_too(name, bits, role):
     for extreme, x in EXTREMES.items():

@@ -34,17 +34,26 @@ def test_by_hand_a_step_of_a_half_rounds_ties_to_even():
 
 @over(cases(lambda kind: kind.elementwise, roles=("activation",)))
 def test_every_method_gives_the_levels_of_its_staircase(name, bits, role):
-    tensors = {"normal": values(1)} | (EXTREMES if bits < 8 else {})
-    for what, x in tensors.items():
+    check(name, bits, values(1))
+
+
+@pytest.mark.slow
+@over(cases(lambda kind: kind.elementwise, roles=("activation",)))
+def test_so_it_does_after_the_worst_of_batches(name, bits, role):
+    for what, x in EXTREMES.items():
         with inner(tensor=what):
-            quantizer = new(name, bits, role, x)
-            quantizer(x)
-            found = staircase(quantizer)
-            assert len(found.levels) == len(found.thresholds) + 1 <= 1 << bits
-            assert bool((found.thresholds.diff() > 0).all())
-            probe = around(found.thresholds)
-            probe = probe[probe.isfinite()]
-            assert torch.equal(found(probe), quantizer(probe[None])[0])
+            check(name, bits, x)
+
+
+def check(name: str, bits: int, x: torch.Tensor) -> None:
+    quantizer = new(name, bits, "activation", x)
+    quantizer(x)
+    found = staircase(quantizer)
+    assert len(found.levels) == len(found.thresholds) + 1 <= 1 << bits
+    assert bool((found.thresholds.diff() > 0).all())
+    probe = around(found.thresholds)
+    probe = probe[probe.isfinite()]
+    assert torch.equal(found(probe), quantizer(probe[None])[0])
 
 
 def test_of_both_signs_there_are_levels_on_either_side():
