@@ -11,9 +11,11 @@ from blockwise.executors.processes import Processes
 from blockwise.executors.ray import Ray
 from blockwise.executors.ray_cluster import check_installed
 from blockwise.executors.ray_flights import Share
+from blockwise.executors.remote import Remote
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder, Storage
 from blockwise.executors.task import Executor
+from blockwise.system.files import make_folder
 from blockwise.system.processes import cores
 from blockwise.system.sizes import check_size
 from devices.errors import InputError, unknown_name
@@ -44,6 +46,15 @@ class Executing:
             metavar="N",
             help="Threads of each training, on which its last bits depend.",
             help_behavior_hint="(default: the cores, shared out among the workers; at a --ray-address 1)",
+        ),
+    ] = None
+    storage: Annotated[
+        str | None,
+        arg(
+            metavar="DIR|URL",
+            help="Where trainings keep what they go on from if their worker dies: a folder that all workers "
+            "share, or a URL that fsspec reaches.",
+            help_behavior_hint="(default: beside what is recorded)",
         ),
     ] = None
     ray_address: Annotated[
@@ -106,9 +117,17 @@ class Executing:
         """The executor."""
         return EXECUTORS[self.name](self)
 
-    def storage(self, usual: Path) -> Storage:
-        """Where trainings keep what they go on from: in the folder ``usual``."""
-        return Folder(usual)
+    def kept_in(self, usual: Path) -> Storage:
+        """The storage, in the folder ``usual`` unless told. Raises InputError if it cannot be written to."""
+        if self.storage is not None and "://" in self.storage:
+            found = Remote(self.storage)
+            with found.token():
+                return found
+        folder = usual
+        if self.storage is not None:
+            folder = Path(self.storage)
+            make_folder(folder, "--storage")
+        return Folder(folder if self.name == "serial" else folder.absolute())
 
 
 def _serial(asked: Executing) -> Executor:

@@ -47,12 +47,13 @@ def import_ray() -> Any:
 @contextmanager
 def connected(address: str | None, cpus: int) -> Iterator[None]:
     """To the Ray at ``address``; without one to a new one of ``cpus``, which ends with the context."""
+    if address:
+        _check_answers(address)
     ray = import_ray()
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     own = None if address else _short_folder()
     try:
         if address:
-            _check_answers(address)
             _begin(ray, address=address, **quiet)
         else:
             os.environ.setdefault("RAY_worker_niceness", "0")  # as any process that this one starts

@@ -189,6 +189,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
     plan = prepared.plan(job.regime)
     return {
         "key": job.key,
+        "schema": records.SCHEMA,
         **job.conditions,
         "test_error": _error(training.test_accuracy),
         "test_error_one_by_one": _error(training.test_accuracy_one_by_one),

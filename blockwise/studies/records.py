@@ -15,6 +15,9 @@ In the second the learning rate is read in the middle of a step, and trained ste
 themselves.
 """
 
+SCHEMA = 1
+"""Of a line: raised whenever what stands in it means something else. Lines without one are of the first."""
+
 FORMERLY = {"residual": "codes", "revision": FIRST_REVISION}
 """Conditions that older lines do not name: what they were when there was no choice."""
 
@@ -24,20 +27,33 @@ def read(
 ) -> list[dict[str, Any]]:
     """The runs recorded in ``path``; none if it does not exist. Older lines get what was so ``formerly``.
 
-    Raises InputError for a file that cannot be read, and a line that is not JSON or lacks one of ``keys``.
+    Raises InputError for a file that cannot be read, and a line that is not JSON, lacks one of ``keys`` or is
+    of another schema.
     """
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = {**formerly, **json.loads(line)}
-            _ = [row[key] for key in keys]
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, TypeError) as error:
+            raise _refused(path, number, repr(line[:40])) from error
+        if row.get("schema", 1) != SCHEMA:
             raise InputError(
-                f"{path}, line {number}", got=repr(line[:40]), wanted="the JSON line of a finished run",
-                do="remove the line, or name another file by --out",
-            ) from error  # fmt: skip
+                f"{path}, line {number}", got=f"a record of schema {row['schema']}",
+                wanted=f"schema {SCHEMA}, the one of this version",
+                do="go on with the version that wrote it, or name another file by --out",
+            )  # fmt: skip
+        lacking = [key for key in keys if key not in row]
+        if lacking:
+            raise _refused(path, number, f"{line[:40]!r} without {lacking[0]!r}")
         rows.append(row)
     return rows
+
+
+def _refused(path: Path, number: int, got: str) -> InputError:
+    return InputError(
+        f"{path}, line {number}", got=got, wanted="the JSON line of a finished run",
+        do="remove the line, or name another file by --out",
+    )  # fmt: skip
 
 
 def _text(path: Path) -> str:

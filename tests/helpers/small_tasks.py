@@ -20,6 +20,7 @@ class Counting:
     steps: int
     dies_at: int | None = None
     always: bool = False  # it dies whenever it comes there
+    mark: str = ""  # a file that tells that it has died; one in the place unless told
     fails_at: int | None = None
 
     def __call__(self, place: Path, watcher: TaskWatcher) -> tuple[int, int]:
@@ -32,7 +33,7 @@ class Counting:
             if count == self.fails_at:
                 raise InputError("count", got=count, wanted="less", do="count less")
             watcher.batch(count)
-            died = place / f"{self.kept}.died"
+            died = Path(self.mark) if self.mark else place / f"{self.kept}.died"
             if count == self.dies_at and (self.always or not died.exists()):
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -111,7 +111,7 @@ def _train(tasks: Sequence[Task], epochs: int, folder: Path, executing: Executin
     if not tasks:
         return
     make_folder(folder, "--runs")
-    executor, storage = executing.made(), executing.storage(folder)
+    executor, storage = executing.made(), executing.kept_in(folder)
     for task in tasks:
         print(f"blockwise: training {task.title}", file=sys.stderr)
     with (

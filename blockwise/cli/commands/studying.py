@@ -100,7 +100,7 @@ def train_missing(
         return f"{told(row)}, seed {row['seed']}"
 
     tasks = [task_of(job, title(job.conditions), path, options.data_name) for job in left]
-    executor, storage = options.executing.made(), options.executing.storage(path.parent)
+    executor, storage = options.executing.made(), options.executing.kept_in(path.parent)
     console, done = report.make_console(stderr=True), len(jobs) - len(left)
     with TaskTable(console, epochs, len(left)) as table:
         for row in run_all(tasks, path, executor, storage, table):

@@ -14,8 +14,13 @@ from ray_head import WITH_RAY
 from blockwise.cli import main as cli
 from blockwise.cli.executing import Executing
 from blockwise.executors.processes import Processes
+from blockwise.executors.ray import Ray
+from blockwise.executors.ray_flights import Share
+from blockwise.executors.remote import Remote
 from blockwise.executors.serial import Serial
+from blockwise.executors.storage import Folder
 from blockwise.system.processes import cores
+from devices.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 STUDY = [
@@ -38,6 +43,32 @@ def test_one_after_the_other_unless_workers_are_asked_for():
     assert Executing(executor="processes").made() == Processes(cores(), 1)
 
 
+def test_a_share_of_gpus_is_a_part_of_one_or_some(monkeypatch):
+    monkeypatch.setattr("blockwise.cli.executing.check_installed", lambda: None)
+    for share in (0.0, 0.25, 1.0, 2.0):
+        asked = Executing(executor="ray", gpus_per_run=share, workers=1, threads=1)
+        assert asked.made() == Ray(Share(1, share), 1)
+    for share in (-0.5, 1.5, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="--gpus-per-run: got "):
+            Executing(executor="ray", gpus_per_run=share)
+
+
+def test_a_cluster_gives_a_training_one_thread_unless_told(monkeypatch):
+    monkeypatch.setattr("blockwise.cli.executing.check_installed", lambda: None)
+    assert Executing(ray_address="a:1").made() == Ray(Share(1), None, "a:1")
+    assert Executing(ray_address="a:1", threads=4, workers=9).made() == Ray(Share(4), 9, "a:1")
+
+
+def test_trainings_keep_what_they_go_on_from_beside_the_record_unless_told(here):
+    assert Executing().kept_in(Path("runs")) == Folder(Path("runs"))
+    assert Executing(workers=2).kept_in(Path("runs")) == Folder(here / "runs")
+    assert Executing(storage="kept").kept_in(Path("runs")) == Folder(Path("kept"))
+    assert Executing(storage=f"file://{here}/far").kept_in(Path("runs")) == Remote(f"file://{here}/far")
+    (here / "file").touch()
+    with pytest.raises(InputError, match="--storage file/kept: got Not a directory"):
+        Executing(storage="file/kept").kept_in(Path("runs"))
+
+
 def test_the_cores_are_shared_out_among_the_workers(monkeypatch):
     monkeypatch.setattr("blockwise.cli.executing.cores", lambda: 8)
     assert Executing(workers=3).made() == Processes(3, 2)
@@ -52,6 +83,8 @@ def test_the_cores_are_shared_out_among_the_workers(monkeypatch):
         (["--threads", "0"], "--threads: got 0"),
         (["--executor", "slurm"], "--executor: got 'slurm', wanted one of processes, "),
         (["--executor", "serial", "--workers", "2"], "--workers: got 2 beside --executor serial"),
+        (["--executor", "processes", "--ray-address", "a:1"], "--ray-address: got a:1 beside --executor p"),
+        (["--gpus-per-run", "0.5"], "--gpus-per-run: got 0.5 beside --executor serial, wanted --executor"),
     ],
 )
 @pytest.mark.parametrize("command", [STUDY, FIT], ids=["study", "fit"])

@@ -12,9 +12,11 @@ from blockwise.executors.attempts import GivenUp
 from blockwise.executors.processes import Processes
 from blockwise.executors.ray import Ray
 from blockwise.executors.ray_flights import Share
+from blockwise.executors.remote import Remote
 from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder
 from blockwise.executors.task import Executor
+from blockwise.executors.version import Version
 from devices.errors import InputError
 
 EXECUTORS: dict[str, Executor] = {"serial": Serial(), "processes": Processes(workers=2, threads=1)}
@@ -109,3 +111,21 @@ def test_whoever_stops_leaves_no_worker_and_no_half_file(elsewhere, tmp_path):
     time.sleep(0.2)
     assert (tmp_path / "b.txt").read_text("utf-8") == count
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+def test_a_worker_with_another_version_of_the_code_is_refused_by_name(elsewhere, tmp_path, monkeypatch):
+    """Here it is this process that has another one."""
+    here, other = Version.here(), Version("9.9", "00000000", "1.0")
+    monkeypatch.setattr(Version, "here", classmethod(lambda cls: other))
+    with pytest.raises(InputError, match=r"worker on .*process \d+: got ") as told:
+        list(elsewhere.run([counting("a")], Folder(tmp_path), Heard()))
+    assert f"got {here}, wanted {other}, as where the command was given" in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_storage_that_workers_do_not_see_is_refused(elsewhere):
+    """What fsspec keeps in memory no other process sees."""
+    with pytest.raises(
+        InputError, match=r"--storage memory://x: got another one on .*process \d+, wanted one"
+    ):
+        list(elsewhere.run([counting("a")], Remote("memory://x"), Heard()))

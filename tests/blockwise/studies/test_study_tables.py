@@ -79,6 +79,24 @@ def test_a_line_without_what_the_table_needs_is_one_line_of_error(run, tmp_path,
         assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err
 
 
+@pytest.mark.parametrize(
+    ("line", "got"),
+    [
+        ('{"key": "a", "schema": 2}', "got a record of schema 2, wanted schema 1, the one of this version"),
+        ('{"key": "a", "way": "bp"}', "without 'method', wanted the JSON line of a finished run"),
+        ("key,way", "got 'key,way', wanted the JSON line of a finished run"),
+    ],
+)
+def test_a_file_of_another_schema_is_refused_before_any_work_and_stays_as_it_is(
+    line, got, run, tmp_path, capsys
+):
+    (tmp_path / "runs.jsonl").write_text(line + "\n")
+    assert run("--workers", "2") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and "runs.jsonl, line 1: got" in err and got in err
+    assert (tmp_path / "runs.jsonl").read_text() == line + "\n"
+
+
 def test_an_older_line_is_read_with_the_only_choice_that_there_was(run, tmp_path, capsys):
     assert run() == 0
     (own,) = records.read(tmp_path / "runs.jsonl")
