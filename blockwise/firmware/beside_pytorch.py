@@ -6,17 +6,17 @@ from pathlib import Path
 from blockwise.experiment.prepared import Prepared
 from blockwise.firmware.check.agreement import Agreement
 from blockwise.firmware.check.batches import run_batches
-from blockwise.firmware.check.float_training import FloatTraining
-from blockwise.firmware.check.one_step import OneStep
+from blockwise.firmware.check.float_training import AnyUpdater, FloatTraining
+from blockwise.firmware.check.one_step import BEFORE, OneStep
 from blockwise.firmware.check.told import telling
 from blockwise.firmware.emit.project import project
 from blockwise.firmware.finished import Weights
-from blockwise.firmware.float_start import start_of, updater_of
+from blockwise.firmware.float_start import highest_rate, start_of, updater_of
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.toolchains import host
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import float_regime
-from blockwise.training.updater import Updater
+from devices.program.regimes import find
 
 SHARE = 0.1
 """Of the highest learning rate: a training of few steps has not come to more."""
@@ -33,17 +33,16 @@ def agreement_of(prepared: Prepared, firmware: Firmware, weights: Weights | None
         project(telling_too, folder / "project")
         program = host.build(folder / "project", "check", folder / "check")
         training = _training(prepared, firmware, weights)
-        return OneStep(telling_too, program, training).agreement(run_batches(prepared))
+        before = 0 if find(firmware.regime).perturbs else BEFORE  # directions are drawn by the step's number
+        return OneStep(telling_too, program, training).agreement(run_batches(prepared), before)
 
 
 def _training(prepared: Prepared, firmware: Firmware, weights: Weights | None) -> FloatTraining:
     chain, net = start_of(prepared, firmware.regime, None if weights is None else weights.load)
-    settings, rate = prepared.config.training, SHARE * prepared.config.learning_rate
+    settings, rate = prepared.config.training, SHARE * highest_rate(prepared, firmware.regime)
 
-    def updater(net: BlockNet) -> Updater:
-        found = updater_of(prepared, net)
-        found.set_learning_rate(rate)
-        return found
+    def updater(net: BlockNet) -> AnyUpdater:
+        return updater_of(prepared, net, firmware.regime, rate)
 
     return FloatTraining(
         chain, net, firmware.schedule.layers, float_regime(firmware.regime, settings.micro_batch), updater,

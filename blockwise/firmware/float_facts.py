@@ -37,6 +37,18 @@ class Affine:
 
 
 @dataclass(frozen=True, eq=False)
+class FloatDirections:
+    """How a zeroth-order step goes: ``eps`` to either side, along so many directions.
+
+    ``numbers`` are those of parameters, by which their directions are drawn.
+    """
+
+    eps: float
+    directions: int
+    numbers: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
 class FloatFacts:
     """``first`` are the values that tensors start from, flat, in the simulation's order.
 
@@ -52,6 +64,7 @@ class FloatFacts:
     images: int  # of a step
     rate: float = 0.0  # the learning rate until another is set
     prediction: Schedule | None = None  # of one image, through what training leaves
+    directions: FloatDirections | None = None  # of a zeroth-order regime
     tells: bool = False  # what activations read and made, to a comparison on this computer
 
 
@@ -75,7 +88,13 @@ def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts
         affine_of(machine.normalize, channels),
         machine.start,
         machine.images,
+        directions=_directions(machine),
     )
+
+
+def _directions(machine: FloatMachine) -> FloatDirections | None:
+    found = machine.directions
+    return None if found is None else FloatDirections(found.eps, found.count, found.numbers)
 
 
 def without_form(subject: str, got: str, wanted: str, do: str) -> InputError:

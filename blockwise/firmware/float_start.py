@@ -8,6 +8,8 @@ from torch import Tensor
 
 from blockwise.data import batches
 from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.trainer import options_of
+from blockwise.firmware.check.float_training import AnyUpdater
 from blockwise.firmware.float_facts import FloatFacts, float_facts
 from blockwise.firmware.phases import packs
 from blockwise.firmware.program import Firmware, fitting, placed
@@ -15,6 +17,8 @@ from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.chain import Chain
 from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules
+from blockwise.training.directions import DirectionUpdater
+from blockwise.training.numerics import FloatNumerics
 from blockwise.training.on_board import machine_of
 from blockwise.training.start import first_images
 from blockwise.training.updater import Updater
@@ -51,9 +55,9 @@ def float_firmware(prepared: Prepared, regime: str, load: Load | None = None) ->
 def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | None = None) -> FloatFacts:
     """Of the network as it stands before the first step, its quantizers and constant norms set up."""
     chain, net = start_of(prepared, regime, load)
-    updater = updater_of(prepared, net)
-    updater.set_learning_rate(ONE)
-    return _facts(prepared, chain, net, updater, schedule)
+    updater = updater_of(prepared, net, regime, ONE)
+    facts = _facts(prepared, chain, net, updater, schedule)
+    return replace(facts, rate=highest_rate(prepared, regime))
 
 
 def start_of(prepared: Prepared, regime: str, load: Load | None = None) -> tuple[Chain, BlockNet]:
@@ -70,23 +74,44 @@ def start_of(prepared: Prepared, regime: str, load: Load | None = None) -> tuple
     return chain, net
 
 
-def updater_of(prepared: Prepared, net: BlockNet) -> Updater:
-    """Of what is trained now, by the run's optimizer; it has no learning rate yet."""
+def highest_rate(prepared: Prepared, regime: str) -> float:
+    """Of the run's; where nothing goes back, that of directions."""
+    return options_of(prepared, regime).learning_rate
+
+
+def updater_of(prepared: Prepared, net: BlockNet, regime: str, rate: float) -> AnyUpdater:
+    """Of what is trained now, as the run moves it at the learning rate ``rate``.
+
+    Beside it that of directions is what it is beside the run's.
+    """
     training = prepared.config.training
-    return Updater(
+    if find(regime).perturbs:
+        return _along_directions(prepared, net, regime, rate)
+    updater = Updater(
         (p for p in net.parameters() if p.requires_grad), training.optimizer, fused=False,
         rules=holding(net, ParameterRules.of(net)), weight_decay=training.weight_decay,
     )  # fmt: skip
+    updater.set_learning_rate(rate)
+    return updater
+
+
+def _along_directions(prepared: Prepared, net: BlockNet, regime: str, rate: float) -> AnyUpdater:
+    options = options_of(prepared, regime)
+    updater = FloatNumerics().updater(net, options, regime)
+    assert isinstance(updater, DirectionUpdater)
+    updater.rate = rate * options.perturbation.rate / options.learning_rate
+    if updater.rear:
+        updater.rear.set_learning_rate(rate)
+    return updater
 
 
 def _facts(
-    prepared: Prepared, chain: Chain, net: BlockNet, updater: Updater, schedule: Schedule
+    prepared: Prepared, chain: Chain, net: BlockNet, updater: AnyUpdater, schedule: Schedule
 ) -> FloatFacts:
     normalize, optimizer = prepared.dataset.normalize, prepared.config.training.optimizer
     batch = next(byte_batches(prepared))
     machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers)
-    facts = float_facts(machine, prepared.dataset.in_shape[0], ONE)
-    return replace(facts, rate=prepared.config.learning_rate)
+    return float_facts(machine, prepared.dataset.in_shape[0], ONE)
 
 
 def _set_up(prepared: Prepared, net: BlockNet) -> None:

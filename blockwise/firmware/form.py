@@ -5,7 +5,7 @@ from devices.network import Network
 from devices.network.ops import View
 from devices.program.regimes import INTEGER_REGIMES, find
 
-FLOAT_REGIMES = ("bp", "bp-fused", "local", "local-resident")
+FLOAT_REGIMES = ("bp", "bp-fused", "local", "local-resident", "zo", "zo-hybrid")
 """Those that neither compute anything again nor read flash within a step."""
 
 REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)

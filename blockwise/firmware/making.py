@@ -12,7 +12,7 @@ from blockwise.firmware.check.integers import IntegerTraining
 from blockwise.firmware.check.reference import Reference
 from blockwise.firmware.finished import Weights
 from blockwise.firmware.float_facts import without_form
-from blockwise.firmware.float_start import float_firmware
+from blockwise.firmware.float_start import float_firmware, highest_rate
 from blockwise.firmware.form import check_regime, check_views
 from blockwise.firmware.inputs import scaling_note
 from blockwise.firmware.integer_facts import state_of
@@ -64,11 +64,11 @@ def reference_of(
         net = _net(prepared, firmware.regime, weights)
         procedure = INTEGER_REGIMES[firmware.regime]
         return IntegerTraining(firmware, net, procedure, run_batches(prepared), _singles(prepared, firmware))
-    training = prepared.config.training
-    factor = SCHEDULES[training.schedule]
+    highest = highest_rate(prepared, firmware.regime)
+    factor = SCHEDULES[prepared.config.training.schedule]
 
     def rate(done: int, total: int) -> float:
-        return training.learning_rate * factor(done, total)
+        return highest * factor(done, total)
 
     return HostReference(firmware, project, run_batches(prepared), rate, _singles(prepared, firmware))
 

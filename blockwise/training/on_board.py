@@ -91,8 +91,11 @@ def tensors_of(module: nn.Module, layer: Layer | None = None) -> dict[str, Tenso
 def _directions(updater: DirectionUpdater, firsts: Mapping[str, nn.Parameter]) -> Directions:
     """Those of the step to come, by the names of tensors; ``firsts`` are their first parameters."""
     given, steps = updater.directions, updater.directions.steps
-    numbers = {id(parts[0]): number for number, parts in given.tensors.items()}
-    return Directions(given.eps, lambda name, index: given.draw(numbers[id(firsts[name])], index, steps))
+    found = {id(parts[0]): number for number, parts in given.tensors.items()}
+    numbers = {name: found[id(first)] for name, first in firsts.items() if id(first) in found}
+    return Directions(
+        given.eps, lambda name, index: given.draw(numbers[name], index, steps), given.count, numbers
+    )
 
 
 def _as_trained(layer: Layer | None, what: str, value: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from one_step import OneStep, normalize
 from torch import Tensor
 
 from blockwise.firmware.check.decisions import Decisions
-from blockwise.firmware.check.float_training import FloatTraining, Moment
+from blockwise.firmware.check.float_training import AnyUpdater, FloatTraining, Moment
 from blockwise.firmware.check.told import FILE, telling, told_of
 from blockwise.firmware.emit.floats.order import from_board, maps_from_board
 from blockwise.firmware.emit.project import project
@@ -28,7 +28,6 @@ from blockwise.firmware.phases import packs
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, Spot, Stretch
 from blockwise.training.on_board import difference, machine_of
-from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
 from devices.program.inference import float_inference
@@ -39,6 +38,8 @@ from devices.program.regimes.builder import quantized
 FLAGS = ("-std=gnu99", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
          "-Wextra", "-Werror")  # fmt: skip
 RATE = 0.05
+SEED = 4
+"""Of random directions, as OneStep draws them."""
 
 MAIN = """
 #include "step.c"
@@ -61,7 +62,7 @@ int main(int count, char **arguments) {
     (void)count;
     made = fopen(arguments[3], "wb"); /* predictions */
     for (unsigned i = 0; i < sizeof blockwise_ram0; i++) blockwise_ram0[i] = 0xFF;
-    blockwise_init(0);
+    blockwise_init(SEED);
     blockwise_set_learning_rate(RATE);
 #ifdef BLOCKWISE_PHASES
     for (int phase = 0; phase < BLOCKWISE_PHASES; phase++) {
@@ -109,7 +110,9 @@ class Program:
         project(self.firmware, folder)
         text = (folder / "step.c").read_text().replace('#include "blockwise.h"', START, 1)
         (folder / "step.c").write_text(text)
-        defined = f"#define RATE {RATE}f\n#define LOGITS (blockwise_ram0 + {self._logits()})\n"
+        defined = (
+            f"#define RATE {RATE}f\n#define SEED {SEED}\n#define LOGITS (blockwise_ram0 + {self._logits()})\n"
+        )
         (folder / "harness.c").write_text(f"{defined}{MAIN}")
 
     def _logits(self) -> int:
@@ -204,7 +207,7 @@ def predictions(folder: Path, count: int, *, regime: str, **settings: Any) -> tu
 
 
 def _simulate(
-    training: FloatTraining, updater: Updater, batch: tuple[Tensor, Tensor], program: Program, steps: int,
+    training: FloatTraining, updater: AnyUpdater, batch: tuple[Tensor, Tensor], program: Program, steps: int,
     told: Path,
 ) -> Decisions:  # fmt: skip
     """PyTorch's steps, in which it takes the decisions that were told."""

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain
 from blockwise.nets.modules import modules_of
+from blockwise.training.directions import DirectionUpdater
 from blockwise.training.on_board import machine_of, tensors_of
 from blockwise.training.phase import Phase, Procedure
 from blockwise.training.updater import Updater
 from devices.network import Layer
 
 Layers = Mapping[str, Layer]
+AnyUpdater = Updater | DirectionUpdater
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,12 @@ class FloatTraining:
     net: BlockNet
     layers: Layers
     procedure: Procedure[BlockNet]
-    updater: Callable[[BlockNet], Updater]
+    updater: Callable[[BlockNet], AnyUpdater]
     optimizer: str
     normalize: Callable[[Tensor], Tensor]
     rate: float
 
-    def begin(self, phase: Phase) -> Updater:
+    def begin(self, phase: Phase) -> AnyUpdater:
         """What a phase does not train stands still."""
         for index in range(len(self.net)):
             trained = index in phase.blocks
@@ -65,7 +67,7 @@ class Moment:
 
     training: FloatTraining
     phase: Phase
-    updater: Updater
+    updater: AnyUpdater
     images: Tensor
     labels: Tensor
 

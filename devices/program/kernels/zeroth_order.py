@@ -1,6 +1,6 @@
 """Zeroth order: a parameter goes along a random direction and back, and steps by differences of losses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,15 @@ PLAIN = Optimizer("sgd", 0)
 
 @dataclass(frozen=True)
 class Directions:
-    """``draw`` gives the direction of a tensor (its name, which of the step's): -1 and 1, flat, float32."""
+    """``draw`` gives the direction of a tensor (its name, which of the step's): -1 and 1, flat, float32.
+
+    A step has ``count``; ``numbers`` are those by which tensors draw theirs.
+    """
 
     eps: float
     draw: Callable[[str, int], Tensor]
+    count: int
+    numbers: Mapping[str, int]
 
 
 def forth(machine: "FloatMachine", frame: Frame) -> None:

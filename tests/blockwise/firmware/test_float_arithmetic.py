@@ -1,4 +1,4 @@
-"""What float kernels are made of, against NumPy: roots, exponentials, rounding, and packed codes."""
+"""What float kernels are made of, against NumPy: roots, exponentials, logarithms, rounding, packed codes."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ PROGRAM = """
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads floats, writes their roots, exponentials and nearest whole numbers; or codes, and writes the
+/* Reads floats, writes their roots, exponentials, nearest whole numbers, logarithms; or codes, and writes the
  * bytes that they make in order, in order in two parts, backward into zeros, and the codes read of these. */
 static float x[1 << 20];
 static uint8_t bytes[1 << 18];
@@ -54,7 +54,7 @@ int main(int count, char **arguments) {
     }
     const int n = (int)fread(x, sizeof *x, 1 << 20, stdin);
     for (int i = 0; i < n; i++) {
-        const float y[] = {square_root(x[i]), exponential(x[i]), rounded(x[i])};
+        const float y[] = {square_root(x[i]), exponential(x[i]), rounded(x[i]), logarithm(x[i])};
         fwrite(y, sizeof y, 1, stdout);
     }
     return 0;
@@ -75,7 +75,7 @@ def program(tmp_path_factory):
 def results(program, values):
     given = values.astype("<f4").tobytes()
     done = subprocess.run([program], input=given, check=True, capture_output=True)
-    return np.frombuffer(done.stdout, "<f4").reshape(-1, 3).T
+    return np.frombuffer(done.stdout, "<f4").reshape(-1, 4).T
 
 
 def test_roots_are_rounded_correctly(program):
@@ -95,6 +95,20 @@ def test_exponentials_are_within_two_units_in_the_last_place(program):
     assert found[0] == 1.0
     assert np.abs(found / exact - 1).max() < 2.0**-22
     np.testing.assert_array_equal(results(program, np.array([-90.0, -1e30]))[1], 0.0)
+
+
+def test_logarithms_are_within_a_unit_in_the_last_place_or_of_two_to_the_minus_24(program):
+    """Of normal numbers of every exponent, and close to 1 and to where the exponent changes."""
+    random = np.random.default_rng(0)
+    every = random.integers(0x0080_0000, 0x7F80_0000, 1 << 19, dtype=np.uint32).view(np.float32)
+    near = np.concatenate(
+        [1 + random.uniform(-1e-3, 1e-3, 1 << 12), np.sqrt(2) + np.linspace(-1e-6, 1e-6, 99)]
+    )
+    values = np.concatenate([every, near.astype(np.float32), np.array([1, 2, 10], np.float32)])
+    found, exact = results(program, values)[3], np.log(values.astype(np.float64))
+    assert np.abs(found - exact).max(initial=0, where=np.abs(exact) < 1) < 2.0**-23
+    assert np.abs(found / np.where(exact, exact, 1) - 1).max(initial=0, where=np.abs(exact) >= 1) < 2.0**-22
+    assert found[-3] == 0.0
 
 
 def test_halves_are_rounded_to_even(program):

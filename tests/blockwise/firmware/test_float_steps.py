@@ -108,6 +108,27 @@ def test_so_it_is_of_shares_of_channels(case, tmp_path):
     assert any(layer.is_shared for layer in found.program.schedule.layers.values())
 
 
+ALONG = {
+    "image by image": {"regime": "zo", "model": "cnn", "method": "lsq", "norm": "none"},
+    "by the batch": {"regime": "zo", "model": "resnet8", "method": "fp32", "norm": "batch"},
+    "flat": {"regime": "zo", "model": "mlp", "method": "fp32", "norm": "none", "in_shape": (3, 5, 7)},
+    "with gradients behind": {"regime": "zo-hybrid", "model": "cnn", "method": "lsq", "norm": "group"},
+}
+"""Directions are drawn of the step's number, so both sides begin with the first."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", shown(["all", "share"], "share"))
+@pytest.mark.parametrize("case", shown(ALONG, "image by image", "flat", "with gradients behind"))
+def test_so_it_is_along_random_directions(case, part, tmp_path):
+    path = tmp_path / "part.toml"
+    path.write_text('biases = "all"\n[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')
+    train = f"sparse:{path}" if part == "share" else part
+    found = check(tmp_path, steps=2, before=0, train=train, **ALONG[case])
+    changed = [name for name, value in found.after.items() if not torch.equal(value, found.start[name])]
+    assert any(name.endswith(".weight") for name in changed)
+
+
 @pytest.mark.slow
 def test_a_gradient_passes_a_relu6_only_between_its_limits(tmp_path):
     """Weights are so large that many values lie above 6."""

@@ -23,6 +23,20 @@ def test_a_check_of_a_part_compares_with_the_board_and_with_pytorch(train, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("regime", shown(["zo", "zo-hybrid"], "zo"))
+def test_live_bytes_along_directions_are_those_of_the_plan_and_the_board_draws_as_pytorch_does(
+    regime, tmp_path
+):
+    settings = {"method": "lsq", "norm": "group", "width": 2, "batch_size": 2}
+    traced = checked(tmp_path / "traced", regime, 1, trace=True, model="cnn", blocks="2", **settings)
+    assert traced.wrong == () and traced.trace is not None and traced.trace.equal
+    found = blockwise.write_firmware(
+        "cnn", "stm32f405", out=tmp_path / "project", regime=regime, check=2, blocks="2", **settings
+    ).checked
+    assert found is not None and found.equal, found.wrong
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     shown([("bias", "ram", "batch"), IN_FLASH, ("bias", "ram", "batch-recompute")], IN_FLASH),

@@ -89,4 +89,20 @@ static inline __attribute__((unused)) float exponential(float x) {
     return from_bits(bits_of(sum) + ((uint32_t)(int32_t)n << 23));
 }
 
+/* ln x of normal x > 0: n ln(2) + ln m with m from 1 / sqrt(2) to sqrt(2), ln m = 2 artanh s, s = (m - 1) / (m + 1),
+ * by its series up to s^9, whose rest is below 2^-30. */
+static inline __attribute__((unused)) float logarithm(float x) {
+    const float whole_ln2 = 0.693359375f, rest_ln2 = -2.12194440e-4f;
+    const uint32_t above = bits_of(x) + 0x3F800000u - 0x3F3504F3u; /* one more in the exponent from sqrt(2) on */
+    const float n = (float)((int32_t)(above >> 23) - 127);
+    const float m = from_bits((above & 0x7FFFFFu) + 0x3F3504F3u);
+    const float s = (m - 1.0f) / (m + 1.0f), square = s * s;
+    float sum = 2.0f / 9.0f;
+    sum = sum * square + 2.0f / 7.0f;
+    sum = sum * square + 2.0f / 5.0f;
+    sum = sum * square + 2.0f / 3.0f;
+    sum = sum * square + 2.0f;
+    return n * whole_ln2 + (n * rest_ln2 + s * sum);
+}
+
 #endif

@@ -4,18 +4,43 @@
 
 #include "maps.h"
 
+INLINE uint32_t label_at(const uint8_t *labels, int bytes, int row) {
+    uint32_t label = 0;
+    for (int byte = 0; byte < bytes; byte++)
+        label |= (uint32_t)labels[row * bytes + byte] << 8 * byte;
+    return label;
+}
+
+INLINE float largest_logit(int classes, float_at logits, const float *held, int row) {
+    float most = logits(held, row, 0, 0, 0);
+    for (int c = 1; c < classes; c++) {
+        const float x = logits(held, row, 0, 0, c);
+        most = x > most ? x : most;
+    }
+    return most;
+}
+
+/* The sum of the losses of all rows. */
+INLINE float cross_entropy_losses(int rows, int classes, float_at logits, const float *held, const uint8_t *labels,
+                                  int label_bytes) {
+    float whole = 0.0f;
+    for (int row = 0; row < rows; row++) {
+        const float most = largest_logit(classes, logits, held, row);
+        float sum = 0.0f;
+        for (int c = 0; c < classes; c++)
+            sum += exponential(logits(held, row, 0, 0, c) - most);
+        whole += logarithm(sum) - (logits(held, row, 0, 0, (int)label_at(labels, label_bytes, row)) - most);
+    }
+    return whole;
+}
+
 /* Cross entropy: (softmax - one-hot) / images over the logits (rows, classes). */
 INLINE void cross_entropy(int rows, int classes, float images, float_at logits, const float *held,
                                  const uint8_t *labels, int label_bytes, float *to) {
     for (int row = 0; row < rows; row++) {
-        float most = logits(held, row, 0, 0, 0), sum = 0.0f;
-        uint32_t label = 0;
-        for (int byte = 0; byte < label_bytes; byte++)
-            label |= (uint32_t)labels[row * label_bytes + byte] << 8 * byte;
-        for (int c = 1; c < classes; c++) {
-            const float x = logits(held, row, 0, 0, c);
-            most = x > most ? x : most;
-        }
+        const float most = largest_logit(classes, logits, held, row);
+        const uint32_t label = label_at(labels, label_bytes, row);
+        float sum = 0.0f;
         for (int c = 0; c < classes; c++) {
             const float e = exponential(logits(held, row, 0, 0, c) - most);
             to[row * classes + c] = e;

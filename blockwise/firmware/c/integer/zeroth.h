@@ -3,14 +3,9 @@
 #ifndef BLOCKWISE_ZEROTH_H
 #define BLOCKWISE_ZEROTH_H
 
+#include "../common/directions.h"
 #include "rounding.h"
 #include "state.h"
-
-/* The first state of a tensor's generator in a direction, both by their numbers. */
-INLINE uint32_t direction_state(uint32_t seed, uint32_t tensor, uint32_t direction)
-{
-    return first_state(first_state(seed, 65536 + tensor), direction);
-}
 
 /* -range .. range. */
 INLINE int32_t element(uint32_t *state, int32_t range)

@@ -9,6 +9,7 @@ from blockwise.firmware.emit.floats.moves import FIRST
 from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
 from blockwise.firmware.emit.floats.text import number
 from blockwise.firmware.emit.floats.updates import RATE
+from blockwise.firmware.emit.floats.zeroth_order import SEED
 from blockwise.firmware.emit.text import address, indented
 from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.prediction import prediction
@@ -16,7 +17,7 @@ from blockwise.firmware.program import Firmware
 from devices.program.operation import Operation
 
 DECLARATIONS = (
-    "/* Take the first values from flash; the seed draws none. */",
+    "/* Take the first values from flash; the seed draws none, but random directions if there are any. */",
     "void blockwise_init(uint32_t seed);",
     "",
     "/* The learning rate of the steps to come, at first the highest of the run's. */",
@@ -34,6 +35,7 @@ ONE_BY_ONE = """
  * blockwise_state, that which a block has in its phase shares its bytes with that of others. */
 void blockwise_begin(uint32_t phase);
 void blockwise_end(void);"""
+SEED_DRAWN = f"/* Of which directions are drawn, with the number of the step. */\nstatic uint32_t {SEED};"
 WORDS_A_LINE = 10
 FLOAT_BYTES = 4
 
@@ -69,12 +71,20 @@ class FloatDialect:
         """Of all kernels that float steps may call."""
         facts = self.firmware.arithmetic
         assert isinstance(facts, FloatFacts)
-        return (*HEADERS, "common/crc32.h", *(("floats/told.h",) if facts.tells else ()))
+        more = ("floats/directions.h",) * (facts.directions is not None) + ("floats/told.h",) * facts.tells
+        return (*HEADERS, "common/crc32.h", *more)
 
     @property
     def statics(self) -> Sequence[str]:
-        """All that a step keeps beside the plan's RAM: the learning rate."""
-        return self._operations.statics
+        """All that a step keeps beside the plan's RAM: the learning rate, and the seed of directions."""
+        return [*self._operations.statics, *([SEED_DRAWN] if self._directions else [])]
+
+    @property
+    def _directions(self) -> bool:
+        """Whether parameters go along directions."""
+        facts = self.firmware.arithmetic
+        assert isinstance(facts, FloatFacts)
+        return facts.directions is not None
 
     def operands(self, index: int, operation: Operation) -> Sequence[str]:
         """How the operation's operands are made, element by element."""
@@ -97,7 +107,8 @@ class FloatDialect:
         facts, predictor = self.firmware.arithmetic, self.predictor
         assert isinstance(facts, FloatFacts)
         rate = f"{RATE} = {number(facts.rate)};"
-        first = ["(void)seed;", *self._operations.initial(), rate, *persist.anew(self.firmware)]
+        seed = f"{SEED} = seed;" if self._directions else "(void)seed;"
+        first = [seed, *self._operations.initial(), rate, *persist.anew(self.firmware)]
         return [
             f"void blockwise_init(uint32_t seed) {{\n{indented(first)}}}",
             f"void blockwise_set_learning_rate(float rate) {{ {RATE} = rate; }}",
@@ -120,8 +131,8 @@ class FloatDialect:
 
     @property
     def kept(self) -> str:
-        """None."""
-        return "0"
+        """The seed of directions, where there are any."""
+        return SEED if self._directions else "0"
 
     @property
     def rate_bits(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from blockwise.firmware.emit.floats import activations, moves, norms, pools, updates, weighted
+from blockwise.firmware.emit.floats import activations, moves, norms, pools, updates, weighted, zeroth_order
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.float_facts import without_form
 from devices.program.execute.frame import found_for
@@ -63,6 +63,11 @@ OTHERS: dict[str, Emitter] = {
     "kept": updates.keep,
     "copy gradient": updates.copy_gradient,
     "add gradients": updates.copy_gradient,
+    "zero differences": zeroth_order.zero,
+    "perturb forth": zeroth_order.forth,
+    "perturb back": zeroth_order.back,
+    "restore": zeroth_order.restore,
+    "update along directions": zeroth_order.update,
 }
 
 

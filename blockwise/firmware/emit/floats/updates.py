@@ -9,6 +9,8 @@ Lines = list[str]
 RATE = "learning_rate"
 """The static variable."""
 BYTE_BITS = 8
+SIGNS = (("loss plus", "+"), ("loss minus", "-"))
+"""Of the passes of a direction."""
 
 
 def pace_of(site: Site, name: str) -> str:
@@ -43,26 +45,33 @@ def copy_gradient(site: Site) -> Lines:
 
 
 def loss(site: Site) -> Lines:
-    """(softmax - one-hot) / images, over the logits."""
+    """(softmax - one-hot) / images, over the logits, if it is read; the losses where a program wants them."""
     logits, labels = (x for role, x in site.operation.operands if role == "input")
     assert isinstance(labels, Stored)
     output = site.made("output")
-    (classes,) = site.tensor(output).shape[1:]
-    at = Operands(site).at(logits, (classes,))
-    size = site.tensor(labels.tensor).bits // BYTE_BITS
-    return [
-        call(
-            "cross_entropy",
-            site.batch(output),
-            classes,
-            number(site.facts.images),
-            at,
-            "held",
-            site.bytes(labels.tensor),
-            size,
-            site.floats(output),
-        )
-    ]
+    rows, (classes,) = site.batch(output), site.tensor(output).shape[1:]
+    at, size = Operands(site).at(logits, (classes,)), site.tensor(labels.tensor).bits // BYTE_BITS
+    row = site.row(labels.tensor)
+    told = (f"{site.bytes(labels.tensor)} + {size} * {row}" if row else site.bytes(labels.tensor)), size
+    lines = _told(site, rows, classes, at, told)
+    if lines and not _is_read(site, output):
+        return lines
+    images, to = number(site.facts.images), site.floats(output)
+    return [*lines, call("cross_entropy", rows, classes, images, at, "held", *told, to)]
+
+
+def _told(site: Site, rows: int, classes: int, logits: str, labels: tuple[str, int]) -> Lines:
+    """The losses of a pass go to the difference of its direction."""
+    for role, sign in SIGNS:
+        name = site.result(role)
+        if name is not None:
+            found = f"cross_entropy_losses({rows}, {classes}, {logits}, held, {labels[0]}, {labels[1]})"
+            return [f"({site.floats(name)})[{site.operation.draw}] {sign}= {found};"]
+    return []
+
+
+def _is_read(site: Site, name: str) -> bool:
+    return any(name in later.reads for later in site.schedule.operations[site.index + 1 :])
 
 
 def loss_backward(site: Site) -> Lines:
