@@ -24,7 +24,8 @@ from torch import nn
 from blockwise import models, quant
 from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
-from blockwise.nets.blocks import BlockNet, compiled
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.compiling import compiled
 from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES, calibration

@@ -20,7 +20,8 @@ from blockwise import models, quant
 from blockwise.data import Augment, Normalize, Split, batches
 from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
-from blockwise.nets.blocks import BlockNet, compiled
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.compiling import compiled
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater

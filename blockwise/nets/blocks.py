@@ -1,8 +1,5 @@
 """A network cut into blocks, each with its local head: what the training regimes work on."""
 
-import copy
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -47,6 +44,15 @@ class BlockNet(TrainableNet):
         logits: Tensor = self.run(x, 0, len(self))
         return logits
 
+    def loss(self, x: Tensor, y: Tensor, first: int = 0) -> Tensor:
+        """Of the network's own output, a scalar; ``x`` is the input of block ``first``, ``y`` (B,) labels."""
+        loss: Tensor = self.heads[-1](self.run(x, first, len(self)), y)
+        return loss
+
+    def taught(self, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What block ``index`` hands on, detached, and the loss of its head."""
+        return taught(*self.parts(index), x, y)
+
     def head(self, index: int) -> Head:
         """The head of block ``index``."""
         head = self.heads[index]
@@ -56,10 +62,6 @@ class BlockNet(TrainableNet):
     def block(self, index: int) -> nn.Module:
         """Block ``index`` as one module, without its head."""
         return nn.Sequential(self.bodies[index], self.tails[index])
-
-    def behind(self, first: int) -> nn.Module:
-        """The blocks from ``first`` on as one module, without heads."""
-        return nn.Sequential(*(self.block(i) for i in range(first, len(self)))) if first else self
 
     def zero_output(self) -> None:
         """Let an output layer that learns alone start at zero where its heads do, as published.
@@ -73,6 +75,14 @@ class BlockNet(TrainableNet):
     def loss_weight(self, index: int) -> float:
         """Of the loss of block ``index`` where blocks learn locally."""
         return self.output_weight if index == len(self) - 1 else 1.0
+
+
+def taught(body: nn.Module, tail: nn.Module, head: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """What a block hands on, detached, and the loss of its head: no gradient leaves the block."""
+    h = body(x)
+    with torch.no_grad():  # the head stands before the tail: no gradient comes back through it
+        out: Tensor = tail(h.detach())
+    return out, head(h, y)
 
 
 def _parts(units: list[nn.Module], *, published: bool) -> tuple[nn.Sequential, nn.Sequential]:
@@ -109,25 +119,3 @@ class settled_weights(frozen_statistics):
         super().__init__(module)
         self.norms = []
         self.quantizers = [quantizer for quantizer in self.quantizers if quantizer.role == "weight"]
-
-
-def compiled(net: BlockNet) -> BlockNet:
-    """A twin of ``net`` that shares its parameters and whose blocks and heads are compiled."""
-    import torch._dynamo  # slow to import, and seldom needed
-
-    # All blocks share the code of nn.Sequential, and the compiler limits the versions of one code.
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(net))
-    for module in net.modules():
-        if isinstance(module, Quantizer):
-            module.prepare_compile()
-    twin = copy.copy(net)
-    twin._modules = dict(net._modules)
-    twin.bodies = nn.ModuleList(_compile(body) for body in net.bodies)
-    twin.tails = nn.ModuleList(_compile(tail) if list(tail.children()) else tail for tail in net.tails)
-    twin.heads = nn.ModuleList(_compile(head) for head in net.heads)
-    return twin
-
-
-def _compile(module: nn.Module) -> nn.Module:
-    result: Any = torch.compile(module)
-    return result  # type: ignore[no-any-return]

@@ -24,6 +24,6 @@ class Backpropagation:
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward through all blocks, backward as far as anything is trained."""
-        loss: Tensor = net.heads[-1](net.run(x, phase.first, phase.last), y)
+        loss = net.loss(x, y, phase.first)
         loss.backward()
         return loss.detach()

@@ -15,7 +15,6 @@ from torch import Tensor
 from blockwise.nets.blocks import BlockNet, settled_weights
 from blockwise.quant import FLOAT_BITS, Method
 from blockwise.training.phase import Phase, to_the_end
-from blockwise.training.segments import ModuleSegment, backpropagate
 from devices.network import Layer
 
 
@@ -32,12 +31,13 @@ class MicroBatchBackpropagation:
 
     def step(self, net: BlockNet, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Each micro-batch weighs as much as it has images."""
-        total, segments = torch.zeros((), device=x.device), [ModuleSegment(net.behind(phase.first), False)]
+        total = torch.zeros((), device=x.device)
         parts = zip(x.split(self.size), y.split(self.size), strict=True)
         for number, (images, labels) in enumerate(parts):
             with settled_weights(net) if number else nullcontext():
-                part = len(images) / len(x)
-                total += backpropagate(segments, net.heads[-1], images, labels, part)
+                loss = net.loss(images, labels, phase.first) * (len(images) / len(x))
+                loss.backward()
+                total += loss.detach()
         return total
 
 

@@ -15,11 +15,7 @@ def block_step(net: BlockNet, index: int, x: Tensor, y: Tensor) -> tuple[Tensor,
     Nothing that the block saved outlives the call, and no gradient leaves the block. A weight of the loss
     is where its gradient starts: the loss that is told is that of every head alike.
     """
-    h = net.bodies[index](x)
-    with torch.no_grad():  # the head stands before the tail: no gradient comes back through it
-        out: Tensor = net.tails[index](h.detach())
-    loss: Tensor = net.heads[index](h, y)
-    del h
+    out, loss = net.taught(index, x, y)
     weight = net.loss_weight(index)
     loss.backward(None if weight == 1.0 else torch.full_like(loss, weight))
     return out, loss.detach()

@@ -11,7 +11,8 @@ from blockwise.integer.canary import check_exact
 from blockwise.integer.layers import weights_of
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.update import NITI_SCHEDULE
-from blockwise.nets.blocks import BlockNet, compiled
+from blockwise.nets.blocks import BlockNet
+from blockwise.nets.compiling import compiled
 from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules, stored_bytes
 from blockwise.training.directions import DirectionUpdater
@@ -73,7 +74,7 @@ class Numerics(Protocol[Net]):
         ...
 
     def compiled(self, net: Net) -> Net:
-        """The network whose blocks and heads are compiled, where they can be; it shares all state."""
+        """The network that runs compiled, where it can; it shares all state."""
         ...
 
     def mean_loss(self, net: Net, total: float, steps: int, batch_size: int) -> float:
@@ -120,7 +121,7 @@ class FloatNumerics:
         return DirectionUpdater(net, front, options, _by_gradients(rear, net, options) if rear else None)
 
     def compiled(self, net: BlockNet) -> BlockNet:
-        """By torch.compile, each for itself."""
+        """By torch.compile, in pieces as large as the regime allows."""
         return compiled(net)
 
     def mean_loss(self, net: BlockNet, total: float, steps: int, batch_size: int) -> float:

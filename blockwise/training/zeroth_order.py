@@ -52,10 +52,10 @@ class ZerothOrder:
         """Of one pass, whose error goes back through the blocks from ``back_to``, if there are any."""
         front = len(net) if back_to is None else back_to
         with torch.no_grad():
-            h = net.run(x, 0, front)
             if front == len(net):
-                return net.heads[-1](h, y)  # type: ignore[no-any-return]
-        loss: Tensor = net.heads[-1](net.run(h, front, len(net)), y)
+                return net.loss(x, y)
+            h = net.run(x, 0, front)
+        loss = net.loss(h, y, front)
         loss.backward()
         return loss.detach()
 

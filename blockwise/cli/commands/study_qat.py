@@ -76,7 +76,7 @@ class QatStudyOptions(EpochsStudy):
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
+    compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -87,7 +87,7 @@ class TrainingSettings:
     ] = REQUANTIZE[0]
     seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
-    compile: Annotated[bool, arg(help="Compile blocks with torch.compile.")] = False
+    compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
 
     def __post_init__(self) -> None:
         self._check_regimes()

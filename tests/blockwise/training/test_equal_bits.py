@@ -12,7 +12,7 @@ from blockwise import quant
 from blockwise.data import Dataset, load
 from blockwise.models.parts import pooled_classifier
 from blockwise.models.resnet import resnet
-from blockwise.nets import blocks as net_blocks
+from blockwise.nets import compiling
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.chain import Chain, Unit
@@ -83,7 +83,7 @@ def test_every_regime_that_is_said_to_does_so_compiled_too(method, blocks, monke
     float, of a trained step size and of ternary weights; of other methods each form of a block.
     """
     short = method not in ("fp32", "lsq", "twn")
-    monkeypatch.setattr(net_blocks, "_compile", lambda module: torch.compile(module, backend="aot_eager"))
+    monkeypatch.setattr(compiling, "_compile", lambda module: torch.compile(module, backend="aot_eager"))
     for regime, twins in TWINS.items():
         claim = [name for name in twins if find(name).same_as(compiled=True) == regime]
         said = [name for name in claim if name != "bp-best"]
