@@ -13,6 +13,7 @@ from pathlib import Path
 from sections import (
     adapting,
     comparison,
+    executors,
     exercises,
     firmware,
     firmware_boards,
@@ -42,6 +43,7 @@ DOCUMENTS: dict[str, Sections] = {
     "docs/results.md": {
         "baselines": memory.baselines,
         "executor": memory.executor,
+        "executors": executors.executors,
         "cifar": comparison.cifar,
         "cifar-one": comparison.cifar_one,
         "arena": memory.arena,
