@@ -1,6 +1,7 @@
 """Which regimes have a C form. What their networks lack is told by what writes it."""
 
 from blockwise.firmware.float_facts import without_form
+from blockwise.firmware.shapes import as_map
 from devices.network import Network
 from devices.network.ops import View
 from devices.program.regimes import INTEGER_REGIMES, find
@@ -16,7 +17,8 @@ def check_views(network: Network) -> None:
     shapes = {layer.name: layer.shape for layer in network.all_layers}
     for layer in network.all_layers:
         before = shapes.get(layer.inputs[0], network.in_shape)
-        if isinstance(layer.op, View) and len(layer.shape) > 1 and layer.shape != before:
+        moved = len(layer.shape) > 1 and as_map(layer.shape) != as_map(before)
+        if isinstance(layer.op, View) and moved:
             sides = "x".join(map(str, before)), "x".join(map(str, layer.shape))
             raise without_form(
                 f"layer {layer.name}", f"{sides[0]} as a map of {sides[1]}", "flattened maps",

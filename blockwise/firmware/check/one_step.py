@@ -23,6 +23,9 @@ from blockwise.firmware.toolchains.toolchain import BuildError
 from blockwise.training.on_board import difference
 from devices.program.execute.memory import WORD_BITS
 
+DEPLOYED = "deployed network"
+"""The operation that lays down packed blocks, those of other phases among them."""
+
 BEFORE = 2
 """Steps of PyTorch in each phase before the one that is compared: none starts from heads of zero."""
 
@@ -106,8 +109,10 @@ class OneStep:
         firmware = self.firmware
         if not firmware.one_by_one:
             return {tensor.name for tensor in firmware.resident}
-        begin = (firmware.schedule.operations[index] for index in firmware.phases[number].begin)
-        return {name for operation in begin if operation.layer for name in operation.writes}
+        schedule = firmware.schedule
+        begin = (schedule.operations[index] for index in firmware.phases[number].begin)
+        begun = {name for operation in begin if operation.action != DEPLOYED for name in operation.writes}
+        return begun.union(name for name, tensor in schedule.tensors.items() if tensor.resident)
 
     def _tensors(self, number: int, moment: Moment) -> list[tuple[int, bytes]]:
         """Records that put PyTorch's state in the phase's tensors; codes are of what is not trained."""

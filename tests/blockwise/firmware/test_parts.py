@@ -1,10 +1,12 @@
 """Whole checks of trainings of a part of a network: on the emulated board, beside PyTorch, byte by byte."""
 
 import pytest
-from float_checks import checked
+from float_checks import checked, prepared
 from tiers import shown
 
 import blockwise
+from blockwise.firmware.beside_pytorch import agreement_of
+from blockwise.firmware.float_start import float_firmware
 
 PARTS = ["sparse:auto", "bias", "last:1", "conv1*"]
 IN_FLASH = ("blocks:1", "flash", "frozen")
@@ -20,6 +22,15 @@ def test_a_check_of_a_part_compares_with_the_board_and_with_pytorch(train, tmp_p
     assert found is not None and found.equal, found.wrong
     assert found.agreement is not None and found.agreement.worst.share < 1e-5
     assert (found.agreement.codes > 0) and found.compared.steps == 2
+
+
+@pytest.mark.slow
+def test_each_phase_of_a_training_in_float32_is_compared_with_pytorch(tmp_path):
+    """Nothing is packed there: the weights of all blocks stay, and states and heads come and go."""
+    made = prepared("local-resident", model="cnn", method="fp32", norm="none", width=2)
+    found = agreement_of(made, float_firmware(made, "local-resident"))
+    assert [phase.within for phase in found.phases] == [True] * 3
+    assert [phase.worst.split(".")[0] for phase in found.phases[:2]] == ["conv1", "conv2"]
 
 
 @pytest.mark.slow

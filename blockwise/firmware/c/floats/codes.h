@@ -58,6 +58,17 @@ INLINE void append_codes(uint8_t *to, int bits, int first, const uint8_t *codes,
     end_codes(&w);
 }
 
+/* Every element of an operand that is a code, stored as one. */
+INLINE void store_codes(struct map m, int bits, float_at from, const float *held, uint8_t *to) {
+    struct code_writer w = write_codes(to, bits, 0);
+    for (int b = 0; b < m.batch; b++)
+        for (int y = 0; y < m.height; y++)
+            for (int x = 0; x < m.width; x++)
+                for (int c = 0; c < m.channels; c++)
+                    write_code(&w, bits, (uint32_t)from(held, b, y, x, c));
+    end_codes(&w);
+}
+
 /* Puts code i where zeros are. */
 INLINE void put_code(uint8_t *codes, int bits, int i, uint32_t code) {
     const uint32_t at = (uint32_t)i * (uint32_t)bits;

@@ -55,4 +55,31 @@ INLINE void store_map(struct map m, float_at from, channel_begins begins, const 
     }
 }
 
+/* The same added to what is there. */
+INLINE void add_map(struct map m, float_at from, const float *held, float *to) {
+    for (int b = 0; b < m.batch; b++)
+        for (int y = 0; y < m.height; y++)
+            for (int x = 0; x < m.width; x++)
+                for (int c = 0; c < m.channels; c++)
+                    to[element(m, b, y, x, c)] += from(held, b, y, x, c);
+}
+
+/* The gradient of a factor: of the product's times the other one, the sum over all places for which it stands. */
+INLINE void factor_gradient(struct map whole, struct map mine, float_at gradient, float_at other, const float *held,
+                            int adds, float *to) {
+    const int rows = mine.height == whole.height ? 1 : whole.height, columns = mine.width == whole.width ? 1 : whole.width;
+    const int channels = mine.channels == whole.channels ? 1 : whole.channels;
+    for (int b = 0; b < mine.batch; b++)
+        for (int y = 0; y < mine.height; y++)
+            for (int x = 0; x < mine.width; x++)
+                for (int c = 0; c < mine.channels; c++) {
+                    float sum = 0.0f, *at = to + element(mine, b, y, x, c);
+                    for (int i = y; i < y + rows; i++)
+                        for (int j = x; j < x + columns; j++)
+                            for (int k = c; k < c + channels; k++)
+                                sum += gradient(held, b, i, j, k) * other(held, b, i, j, k);
+                    *at = adds ? *at + sum : sum;
+                }
+}
+
 #endif

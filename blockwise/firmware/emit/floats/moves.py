@@ -2,13 +2,13 @@
 
 import math
 
-from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.operands import Operands, no_form
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
 from devices.network import Layer
 from devices.network.ops import BatchNorm, FrozenNorm, ShiftedNorm
-from devices.program.operation import Stored
+from devices.program.operation import Stored, layers_of
 from devices.program.state import FROZEN
 
 Lines = list[str]
@@ -109,6 +109,8 @@ def store_input(site: Site) -> Lines:
         ]
     if isinstance(source, Stored):
         return [call("copy_floats", site.floats(target), site.floats(source.tensor), count)]
+    if bits < WORD_BITS:
+        raise no_form(site.schedule.layers[next(layers_of(source))])
     operands = Operands(site)
     at = operands.at(source, shape)
     where = f"(struct map){map_of(1, dims_of(shape))}"

@@ -1,11 +1,24 @@
 """Operands as C functions: each node of an operand's tree becomes one that makes an element of it."""
 
+from itertools import accumulate
+
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
 from blockwise.firmware.float_facts import without_form
 from devices.network import IMAGES, Layer
-from devices.network.ops import Add, BatchNorm, FrozenNorm, MaxPool, ShiftedNorm, Shortcut, View
+from devices.network.ops import (
+    Add,
+    BatchNorm,
+    Cat,
+    FrozenNorm,
+    MaxPool,
+    Mul,
+    Pad,
+    ShiftedNorm,
+    Shortcut,
+    View,
+)
 from devices.program.operation import Derived, Operand, Stored
 from devices.program.values import with_roles
 
@@ -65,6 +78,14 @@ class Operands:
             return " + ".join(f"{self.at(x, layer.shape)}(held, b, y, x, c)" for x in inputs)
         if isinstance(op, Shortcut):
             return self._shortcut(inputs[0], op)
+        if isinstance(op, Cat) and op.dim == 1:
+            return self._joined(operand, layer)
+        if isinstance(op, Mul):
+            pairs = zip(inputs, input_shapes(self.site, layer), strict=True)
+            factors = (self.spread(x, shape, layer.shape) for x, shape in pairs)
+            return " * ".join(f"{name}(held, b, y, x, c)" for name in factors)
+        if isinstance(op, Pad) and op.mode == "constant":
+            return self._bordered(inputs[0], op)
         if isinstance(op, MaxPool):
             return self._spread(operand, layer, op, dims_of(shapes[layer.inputs[0]].shape))
         if op.accumulates:
@@ -105,6 +126,36 @@ class Operands:
             return f"{inner}(held, b, {behind}, c)"
         kept = f"(unsigned)(c - {first}) < {shape[0]}u"
         return f"{kept} ? {inner}(held, b, {behind}, c - {first}) : 0.0f"
+
+    def _joined(self, operand: Derived, layer: Layer) -> str:
+        """Of tensors side by side that which has the channel."""
+        shapes, starts = input_shapes(self.site, layer), starts_of(self.site, layer)
+        found, behind = "", 0
+        for source, shape, first in reversed(list(zip(operand.inputs, shapes, starts, strict=True))):
+            before = len(self._begins)
+            value = f"{self.at(source, shape)}(held, b, y, x, c - {first})"
+            self._begins[before:] = [self._from(x, first, shape[0]) for x in self._begins[before:]]
+            found = f"c < {behind} ? {value} : ({found})" if found else value
+            behind = first
+        return found
+
+    def _from(self, begins: str, first: int, count: int) -> str:
+        """What has to be done before channels of one of several tensors side by side."""
+        body = f"if ((unsigned)(c - {first}) < {count}u) {begins}(held, c - {first});"
+        return self.site.function("begin", "void", "const float *held, int c", body)
+
+    def _bordered(self, source: Operand, op: Pad) -> str:
+        """Zero outside of a map."""
+        left, _, top, _ = (*op.amounts, 0, 0)[:4]
+        height, width, _ = dims_of(self._shape(source))
+        inside = f"(unsigned)(y - {top}) < {height}u && (unsigned)(x - {left}) < {width}u"
+        return f"{inside} ? {self.at(source, self._shape(source))}(held, b, y - {top}, x - {left}, c) : 0.0f"
+
+    def spread(self, source: Operand, shape: tuple[int, ...], whole: tuple[int, ...]) -> str:
+        """The function of an operand of which one value may stand for a whole row, column, map or pixel."""
+        sides = zip("yxc", dims_of(shape), dims_of(whole), strict=True)
+        at = ", ".join(i if mine == all_ else "0" for i, mine, all_ in sides)
+        return self._function(f"{self.at(source, shape)}(held, b, {at})")
 
     def _spread(self, operand: Derived, layer: Layer, op: MaxPool, dims: Dims) -> str:
         """A gradient that stands where the largest of each window stood."""
@@ -191,6 +242,20 @@ class Operands:
     def _affine(self, value: str, pair: str, layer: Layer) -> str:
         found, channels = self.site.floats(pair), dims_of(layer.shape)[2]
         return f"{value} * ({found})[c] + ({found})[{channels} + c]"
+
+
+def starts_of(site: Site, layer: Layer) -> list[int]:
+    """The channel at which each of the tensors that stand side by side begins."""
+    return list(accumulate((shape[0] for shape in input_shapes(site, layer)), initial=0))[:-1]
+
+
+def input_shapes(site: Site, layer: Layer) -> list[tuple[int, ...]]:
+    """Of all that a layer reads, without the batch."""
+    layers = site.schedule.layers
+    return [
+        layers[name].shape if name in layers else site.tensor("batch.images").shape[1:]
+        for name in layer.inputs
+    ]
 
 
 def source_shape(site: Site, layer: Layer) -> tuple[int, ...]:

@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from blockwise.firmware.emit.floats import activations, moves, norms, pools, updates, weighted, zeroth_order
+from blockwise.firmware.emit.floats import (
+    activations,
+    joined,
+    moves,
+    norms,
+    pools,
+    updates,
+    weighted,
+    zeroth_order,
+)
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.float_facts import without_form
 from devices.program.execute.frame import found_for
@@ -44,6 +53,11 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("add", "forward"): pools.stored,
     ("shortcut", "forward"): pools.stored,
     ("shortcut", "backward"): pools.shortcut_backward,
+    ("cat", "backward"): joined.part_backward,
+    ("pad", "forward"): joined.pad_forward,
+    ("pad", "backward"): joined.part_backward,
+    ("mul", "forward"): pools.stored,
+    ("mul", "backward"): joined.product_backward,
     ("cross_entropy", "forward"): updates.loss,
     ("cross_entropy", "backward"): updates.loss_backward,
 }

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.shapes import as_map
 from devices.network import Layer
-from devices.network.ops import Conv, Linear
+from devices.network.ops import Cat, Conv, Linear
 from devices.program.execute.memory import packed
 from devices.program.kernels import shares
 from devices.program.schedule import Schedule
@@ -66,10 +67,24 @@ def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int,
             return as_map(layer.shape)
         if layer.weights:
             break
+        if isinstance(layer.op, Cat):
+            _check_pixels(schedule, layer)
+            break
         name = layer.inputs[0]
     if name not in schedule.layers and "batch.images" in schedule.tensors:
         return as_map(schedule.tensors["batch.images"].shape[1:])
     return features, 1, 1
+
+
+def _check_pixels(schedule: Schedule, layer: Layer) -> None:
+    """Raise InputError for flattened maps side by side: their features do not lie as those of one map."""
+    for name in layer.inputs:
+        _, rows, columns = _map_behind(schedule, name, 1)
+        if rows * columns > 1:
+            raise without_form(
+                f"layer {layer.name}", "flattened maps side by side", "maps side by side, or features",
+                "pool the maps to one value, or flatten behind the concatenation",
+            )  # fmt: skip
 
 
 def to_board(schedule: Schedule, name: str, flat: Tensor) -> Tensor:

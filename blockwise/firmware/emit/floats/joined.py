@@ -1,0 +1,87 @@
+"""Tensors side by side, borders and products: what goes forward where it is stored, and what goes back."""
+
+from collections.abc import Iterator
+
+from blockwise.firmware.emit.floats import pools
+from blockwise.firmware.emit.floats.operands import (
+    ELEMENT,
+    Operands,
+    input_shapes,
+    no_form,
+    starts_of,
+)
+from blockwise.firmware.emit.floats.site import Site
+from blockwise.firmware.emit.floats.text import call, dims_of, map_of
+from devices.network import IMAGES
+from devices.network.ops import Pad
+from devices.program.execute.memory import WORD_BITS
+from devices.program.operation import Derived, Stored
+
+Lines = list[str]
+
+
+def pad_forward(site: Site) -> Lines:
+    """A border that has to lie in memory; that of codes is of zeros, which stand for zero."""
+    output, source = site.made("output"), site.needed("input")
+    bits = site.tensor(output).bits
+    if bits == WORD_BITS:
+        return pools.stored(site)
+    if not isinstance(source, Stored) or source.maker == IMAGES:
+        raise no_form(site.layer)
+    codes = Derived(site.layer.name, (Stored(source.tensor),))
+    where = f"(struct map){map_of(site.batch(output), dims_of(site.layer.shape))}"
+    at = Operands(site).at(codes, site.layer.shape)
+    return [call("store_codes", where, bits, at, "held", site.bytes(output))]
+
+
+def part_backward(site: Site) -> Lines:
+    """To each of those side by side its part; to what a border stands around all but the border."""
+    gradient, lines = _gradient(site), list[str]()
+    for index, target in _targets(site):
+        at = ", ".join(f"{axis} + {first}" for axis, first in _start(site, index).items())
+        function = site.function("part", "float", ELEMENT, f"return {gradient}(held, b, {at});")
+        lines.append(_put(site, index, target, function))
+    return lines
+
+
+def product_backward(site: Site) -> Lines:
+    """Of each factor: the gradient times the other, summed where one value stands for many."""
+    factors = [operand for role, operand in site.operation.operands if role == "saved input"]
+    shapes, gradient = input_shapes(site, site.layer), _gradient(site)
+    operands, lines = Operands(site), list[str]()
+    for index, target in _targets(site):
+        batch = site.batch(target)
+        whole, mine = (f"(struct map){map_of(batch, dims_of(x))}" for x in (site.layer.shape, shapes[index]))
+        other = operands.spread(factors[1 - index], shapes[1 - index], site.layer.shape)
+        read = whole, mine, gradient, other, "held", int(target in site.operation.adds)
+        lines.append(call("factor_gradient", *read, site.floats(target)))
+    return lines
+
+
+def _targets(site: Site) -> Iterator[tuple[int, str]]:
+    """The gradients that are made, each with the number of its input."""
+    for role, name in site.operation.results:
+        if role.startswith("input gradient"):
+            yield int(role.removeprefix("input gradient") or 0), name
+
+
+def _gradient(site: Site) -> str:
+    return Operands(site).at(site.needed("gradient"), site.layer.shape)
+
+
+def _start(site: Site, index: int) -> dict[str, int]:
+    """Row, column and channel at which an input's part of the output begins."""
+    op, found = site.layer.op, {"y": 0, "x": 0, "c": 0}
+    if isinstance(op, Pad):
+        left, _, top, _ = (*op.amounts, 0, 0)[:4]
+        return found | {"y": top, "x": left}
+    return found | {"c": starts_of(site, site.layer)[index]}
+
+
+def _put(site: Site, index: int, target: str, function: str) -> str:
+    """Store a map, or add it to what is there."""
+    dims = dims_of(input_shapes(site, site.layer)[index])
+    where = f"(struct map){map_of(site.batch(target), dims)}"
+    if target in site.operation.adds:
+        return call("add_map", where, function, "held", site.floats(target))
+    return call("store_map", where, function, "nothing_begins", "held", site.floats(target))
