@@ -10,13 +10,14 @@ from typing import Annotated, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import arg
 
-from blockwise import models, report
+from blockwise import report
 from blockwise.adapt import campaign as trials
 from blockwise.adapt.asked import Asked, campaign
 from blockwise.adapt.described import conditions_of
 from blockwise.adapt.result import MARGIN, AdaptResult, rows_of
 from blockwise.adapt.ways import WAYS
 from blockwise.cli import flags
+from blockwise.experiment.settings.network import Width, model_flag
 from blockwise.report import adapting as adapt_report
 from blockwise.system.exit_codes import FITS, NONE_FITS
 from blockwise.system.files import WriteError, atomic_write
@@ -58,19 +59,9 @@ class AdaptOptions:
     device: Annotated[str, arg(help="Board name or a profile, PATH.toml.")] = DEFAULTS.device
     model: Annotated[
         str,
-        arg(
-            help="A network as for the comparison. Where it has no integer form, integer ways adapt an mlp "
-            "of 32 neurons in each layer."
-        ),
+        model_flag(" Where it has no integer form, integer ways adapt an mlp of 32 neurons in each layer."),
     ] = DEFAULTS.model
-    width: Annotated[
-        int | float | None,
-        arg(
-            metavar="CHANNELS",
-            help="Channels of the first stage.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
-        ),
-    ] = None
+    width: Width = DEFAULTS.width
     blocks: Annotated[str, arg(help="Where to cut, as for the comparison.")] = DEFAULTS.blocks
     head: Annotated[str, arg(help="Local head; trained beside the network before it is deployed.")] = (
         DEFAULTS.head

@@ -19,6 +19,7 @@ from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import named
 from blockwise.experiment.settings import ImageSettings, TrainingSettings
+from blockwise.experiment.settings.network import Width, model_flag
 from blockwise.fit.looked import SMALL
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model, bodies
@@ -68,20 +69,8 @@ class FitOptions:
             help_behavior_hint="(default: the profile's)",
         ),
     ] = None
-    model: Annotated[
-        str,
-        arg(
-            help=f"One of {', '.join(models.CATALOGUE)}; torchvision:NAME; or your own, {models.files.FORMS}."
-        ),
-    ] = Model.name
-    width: Annotated[
-        int | float | None,
-        arg(
-            metavar="CHANNELS",
-            help="Channels of the first stage; scales every layer. Of torchvision's MobileNets a multiplier.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
-        ),
-    ] = None
+    model: Annotated[str, model_flag()] = Model.name
+    width: Width = None
     in_shape: Annotated[
         tuple[int, ...],
         arg(metavar="C H W", help="Channels, height and width of the images; C L of signals, F of features."),

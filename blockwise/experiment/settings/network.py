@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import arg
 
@@ -15,25 +15,31 @@ FILES = (".safetensors", ".pt", ".pth")
 """Of trained weights."""
 
 
+Width = Annotated[
+    int | float | None,
+    arg(
+        metavar="CHANNELS",
+        help="Channels of the first stage; scales every layer. Of torchvision's MobileNets a multiplier.",
+        help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
+    ),
+]
+"""The flag ``--width`` of every command that has one."""
+
+
+def model_flag(more: str = "") -> Any:
+    """The flag ``--model`` of every command that has one; ``more`` is what is said of it there alone."""
+    return arg(
+        help=f"One of {listed(models.CATALOGUE)}; torchvision:NAME; or your own: PATH.py:NAME (a module, "
+        f"its class or a function that makes it), FILE.pt2 (torch.export) or FILE.onnx.{more}"
+    )
+
+
 @dataclass(frozen=True)
 class NetworkSettings:
     """The network, how it is cut, and the local heads."""
 
-    model: Annotated[
-        str,
-        arg(
-            help=f"One of {listed(models.CATALOGUE)}; torchvision:NAME; or your own: PATH.py:NAME (a module, "
-            "its class or a function that makes it), FILE.pt2 (torch.export) or FILE.onnx."
-        ),
-    ] = "resnet20"
-    width: Annotated[
-        int | float | None,
-        arg(
-            metavar="CHANNELS",
-            help="Channels of the first stage; scales every layer. Of torchvision's MobileNets a multiplier.",
-            help_behavior_hint=f"(default: {models.DEFAULT_WIDTH}, or as published for microcontrollers)",
-        ),
-    ] = None
+    model: Annotated[str, model_flag()] = "resnet20"
+    width: Width = None
     blocks: Annotated[
         str,
         arg(
