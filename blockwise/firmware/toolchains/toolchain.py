@@ -1,5 +1,6 @@
 """What a toolchain is: it makes an ELF file of a project's C sources, or says why not."""
 
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Literal, Protocol
 from blockwise.system.exit_codes import FAILED
 from devices.boards.profile import Device
 from devices.errors import InputError
+
+OVERFLOW = r"FLASH'?:? overflowed by (\d+) bytes"
+"""What linkers say of a program that is too large: GNU's, and LLVM's."""
 
 Target = Literal["check", "main"]
 """Which program of a project: the harness of the check, or the example of the engineer's own."""
@@ -55,11 +59,13 @@ class BuildError(InputError):
 
     exit_code = FAILED
 
-    def __init__(self, tool: str, said: str) -> None:
-        self._parts = tool, said
-        super().__init__(tool, got=said, wanted="a program", do="read its full output with make")
+    def __init__(
+        self, tool: str, said: str, wanted: str = "a program", do: str = "read its full output with make"
+    ) -> None:
+        self._parts = tool, said, wanted, do
+        super().__init__(tool, got=said, wanted=wanted, do=do)
 
-    def __reduce__(self) -> tuple[type["BuildError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["BuildError"], tuple[str, ...]]:
         """Pickled by its parts."""
         return BuildError, self._parts
 
@@ -80,6 +86,13 @@ def call(tool: str, arguments: Sequence[str | Path], folder: Path) -> None:
         [str(argument) for argument in arguments], cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
+        found = re.search(OVERFLOW, done.stderr)
+        if found:
+            raise BuildError(
+                tool, f"code and constants that overflow the FLASH by {int(found[1]):,} bytes",
+                "a program within the board's flash",
+                "cut into fewer blocks, each of which passes all before it, or name a board with more",
+            )  # fmt: skip
         raise BuildError(tool, _first_error(done.stderr))
 
 

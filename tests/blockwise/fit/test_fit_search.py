@@ -7,7 +7,7 @@ import pytest
 
 from blockwise.cli.commands.compare import parse
 from blockwise.experiment.prepare import prepare
-from blockwise.fit import Model, Space, pareto, search
+from blockwise.fit import Model, Space, looked, pareto, search
 from blockwise.fit.confirm import Confirmed, limits_of, planned
 from blockwise.fit.measure import Measured
 from blockwise.fit.nearest_miss import smallest_board
@@ -93,6 +93,15 @@ def test_a_search_that_may_look_at_a_part_finds_the_front_of_the_whole(whole):
     part = search(WIDE, MODEL, load("stm32"), most=whole.possible // 3)
     assert part.sampled and part.closed
     assert part.looked_at <= whole.possible // 3
+    assert figures(part) == figures(whole)
+
+
+@pytest.mark.slow
+def test_a_search_that_grows_as_it_wants_to_finds_the_front_of_the_whole(whole, monkeypatch):
+    monkeypatch.setattr(looked, "SMALL", whole.possible // 8)
+    part = search(WIDE, MODEL, load("stm32"))
+    assert part.sampled and part.closed
+    assert part.looked_at < whole.possible / 2
     assert figures(part) == figures(whole)
 
 
