@@ -41,7 +41,7 @@ def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Ten
     classifier = weights[-1].rpartition(".")[0]
     found, left, other = {}, [], ""
     for name, tensor in wanted.items():
-        given = source[names[name]] if name in names else None
+        given = _as_wanted(source[names[name]], tensor) if name in names else None
         if given is not None and given.shape == tensor.shape:
             found[name] = given
         elif given is not None and name.startswith(f"{classifier}."):
@@ -55,6 +55,12 @@ def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Ten
     taken = {names[name] for name in wanted if name in names}
     unused = tuple(name for name, tensor in source.items() if tensor.ndim and name not in taken)
     return Match(found, tuple(left), other, unused, by_order)
+
+
+def _as_wanted(given: Tensor, wanted: Tensor) -> Tensor:
+    """The same values where shapes differ by sides of one, as of a linear layer and a 1x1 convolution."""
+    sides = ([n for n in tensor.shape if n != 1] for tensor in (given, wanted))
+    return given.reshape(wanted.shape) if next(sides) == next(sides) else given
 
 
 def _by_name(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:

@@ -52,6 +52,13 @@ def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_to
     assert found.unused == ("conv9.conv.weight",)
 
 
+def test_the_weights_of_a_linear_layer_are_those_of_a_convolution_of_one_place():
+    source, wanted = numbered({"up.weight": (4, 3)}), numbered({"up.weight": (4, 3, 1, 1)})
+    found = matched("file", source, wanted).found["up.weight"]
+    assert found.shape == (4, 3, 1, 1)
+    assert found.flatten().tolist() == source["up.weight"].flatten().tolist()
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
