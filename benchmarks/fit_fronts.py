@@ -2,10 +2,10 @@
 
     python benchmarks/fit_fronts.py [--networks cnn resnet20 ...] [--record]
 
-By default a sample is looked at, and what differs from the front in one setting until nothing changes. Of
-each network on its board: how many candidates either search looked at, in how much processor time, and how many
-points of one front are none of the other, by their figures (peak RAM, multiply-accumulates and flash traffic
-per image). What a record has of other networks stays in it.
+By default a sample is looked at, and what differs from the front in one setting until nothing changes. Kept
+are, for each network on its board, how many candidates either search looked at, in how much processor time,
+and how many points of one front are none of the other, by their figures (peak RAM, multiply-accumulates and
+flash traffic per image). What a record has of other networks stays in it.
 """
 
 import json

@@ -24,8 +24,12 @@ class Editing:
     def put(self, node: fx.Node, module: nn.Module, path: str, source: fx.Node | None = None) -> None:
         """Let ``node`` call ``module`` of ``source``, its first input unless another is given.
 
-        It stands at ``path``, or with a number if that is taken.
+        It stands at ``path``, or with a number if that is taken by what others call.
         """
+        if node.op == "call_module" and path == node.target and self._calls(path) == 1:
+            self.root.set_submodule(path, module)
+            node.args, node.kwargs = (source or node.all_input_nodes[0],), {}
+            return
         free = next(n for n in chain([path], (f"{path}_{i}" for i in count(1))) if not self._stands(n))
         self.root.add_submodule(free, module)
         node.op, node.target = "call_module", free
@@ -39,6 +43,9 @@ class Editing:
         made.stack_trace = before.stack_trace
         self.put(made, module, path)
         return made
+
+    def _calls(self, path: str) -> int:
+        return sum(node.op == "call_module" and node.target == path for node in self.root.graph.nodes)
 
     def path_of(self, node: fx.Node, called: str) -> str:
         """Where the module stands that takes the place of a function: beside the code that calls it."""

@@ -11,6 +11,9 @@ WRAPPERS = ("module", "_orig_mod", "units", "model", "net")
 """What programs put before the names of a network's own tensors."""
 
 
+GRAPH = "body"
+"""Between a unit of one's own network and its layers, where they are no row."""
+
 READY = ".ready"
 """Of frozen norms: whether they have their constants. All else without a dimension counts batches."""
 
@@ -84,7 +87,7 @@ def _plain(name: str) -> str:
     parts = name.split(".")
     while len(parts) > 1 and parts[0] in WRAPPERS:
         del parts[0]
-    return ".".join(parts).replace(".", "_")
+    return "_".join(part for part in parts if part != GRAPH).replace(".", "_")
 
 
 def _by_order(

@@ -1,9 +1,11 @@
 """Which tensor of a file is which of a network: by name, by its ending, by order; and what is refused."""
 
+import own_modules as own
 import pytest
 import torch
 
 from blockwise.experiment.initial.matching import matched
+from blockwise.models import from_module
 from devices.errors import InputError
 
 OURS = {
@@ -50,6 +52,18 @@ def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_to
     assert found.classifier == "7x4 where 5x4 is wanted"
     assert found.left == ("conv1.norm.weight",)
     assert found.unused == ("conv9.conv.weight",)
+
+
+@pytest.mark.parametrize("kind", [own.Residuals, own.Shuffled])
+def test_the_state_of_one_s_own_module_is_found_by_name_in_its_chain(kind):
+    torch.manual_seed(0)
+    chain = from_module(kind(), (1, 8, 8))
+    other = kind()
+    found = matched("file", other.state_dict(), chain.state_dict())
+    assert not found.by_order
+    chain.load_state_dict(dict(found.found), strict=False)
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(chain.eval()(x), other.eval()(x))
 
 
 def test_the_weights_of_a_linear_layer_are_those_of_a_convolution_of_one_place():
