@@ -41,9 +41,9 @@ def _agreement(found: Agreement) -> Grid:
 
 
 def _instructions(result: FirmwareResult, cost: StepCost) -> Grid:
-    """All operations, the largest first; what lies between them is in the caption's total."""
+    """All operations, the largest first; what lies between them is told in the caption."""
     rows = tuple(instructions.row(cost, x.name, x.instructions, x.macs) for x in instructions.largest(cost))
-    which = "the step" if result.phases == 1 else f"a step of each of {result.phases} phases"
+    which = "The step" if result.phases == 1 else f"A step of each of {result.phases} phases"
     caption = (
         f"{which}: {cost.instructions:,} instructions, {cost.between:,} of them between operations; "
         f"about {duration(cost.seconds)}"

@@ -116,7 +116,7 @@ def check_page(page: str) -> None:
     assert memory[0] == ("arena in SRAM", "equal, at 0x20000000", "4,096", "4,096", "65,536")
     assert [row[0] for row in memory] == [row[0] for row in memory_rows(firmware_result(), CHECKED)]
     assert sorted(int(row[1].replace(",", "")) for row in instructions) == sorted(COUNTS)
-    assert "the step: 8,843 instructions, 17 of them between operations; about 0.177 ms" in page
+    assert "The step: 8,843 instructions, 17 of them between operations; about 0.177 ms" in page
 
 
 def test_every_fault_stands_on_the_page_as_far_as_the_console_shows_it(result, tmp_path):
