@@ -10,14 +10,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from secrets import token_hex
 from typing import Any
 
+from blockwise.system.interrupts import sigterm_told
 from devices.errors import InputError
 
 AUTO = "auto"
 """The address of whatever Ray this computer belongs to."""
+MODE = "RAY_AUTH_MODE"
+MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 PATIENCE_S = 3.0
 """For an address to take a connection."""
 SLOWEST_S = 20.0
@@ -26,6 +31,7 @@ STORE_BYTES = 100_000_000
 """Of Ray's store of objects: hardly more than tasks and records pass through it. Ray wants 75 MiB."""
 LONGEST = 30
 """Characters of a folder in which Ray may make its own, with sockets."""
+TRY = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
 START = "ray start --head"
 
 
@@ -49,37 +55,71 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
     """To the Ray at ``address``; without one to a new one of ``cpus``, which ends with the context."""
     if address:
         _check_answers(address)
-    ray = import_ray()
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    own = None if address else _short_folder()
-    try:
-        if address:
-            _begin(ray, address=address, **quiet)
-        else:
-            os.environ.setdefault("RAY_worker_niceness", "0")  # as any process that this one starts
-            _begin(
-                ray, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES, _temp_dir=own,
-                **quiet,
-            )  # fmt: skip
+    with sigterm_told(), _joined(address) if address else _own(cpus):
         with suppress(AttributeError):  # what it prints of workers that die goes to stdout
-            ray._private.worker._worker_logs_enabled = False
+            import_ray()._private.worker._worker_logs_enabled = False
+        yield
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
+    ray = import_ray()
+    try:
+        _begin(ray, address=address)
         yield
     finally:
         ray.shutdown()
-        if own:
-            shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _own(cpus: int) -> Iterator[None]:
+    ray, folder = import_ray(), _short_folder()
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as any process that this one starts
+    try:
+        with _guarded():
+            _begin(
+                ray, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES,
+                _temp_dir=folder,
+            )  # fmt: skip
+            yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def token() -> str:
+    """Of all Rays that this process starts, since Ray reads it once."""
+    return token_hex(16)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """A Ray that is started here serves this process alone, by a token that is kept nowhere.
+
+    Unless told, Ray keeps one in the user's home.
+    """
+    before = {name: os.environ.get(name) for name in (MODE, TOKEN)}
+    if not any(before.values()) and TOKEN_PATH not in os.environ:
+        os.environ[TOKEN] = token()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({name: value} if value is not None else {})
 
 
 def _begin(ray: Any, **options: Any) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     address = options.get("address")
     try:
         with _handler_kept():
-            ray.init(**options)
+            ray.init(**options, **quiet)
     except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
-        words = str(error).splitlines() or [type(error).__name__]
         if address is None:
-            raise RuntimeError(f"Ray did not start: {words[0]}") from error
-        raise _refused(address, words[0]) from error
+            raise RuntimeError(f"Ray did not start: {str(error) or type(error).__name__}") from error
+        raise _refused(address, str(error)) from error
 
 
 @contextmanager
@@ -113,18 +153,23 @@ def _check_answers(address: str) -> None:
         raise _refused(address, f"no answer ({getattr(error, 'strerror', None) or error})") from error
     if address.startswith("ray://"):
         return  # a client's server, of which there is nothing to ask
-    command = (sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address)
+    command = (sys.executable, "-c", TRY, address)
     try:
         done = subprocess.run(command, capture_output=True, timeout=SLOWEST_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise _refused(address, "an answer that is not Ray's") from error
     if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["an answer that is not Ray's"]
-        raise _refused(address, lines[-1])
+        raise _refused(address, done.stderr.decode("utf-8", "replace"))
 
 
-def _refused(address: str, got: str) -> InputError:
-    return InputError(
-        f"--ray-address {address}", got=got, wanted="the head of a Ray cluster, as 10.0.0.1:6379",
-        do=f"start one there ({START}), or leave the flag out for a Ray of this computer",
-    )  # fmt: skip
+def _refused(address: str, words: str) -> InputError:
+    """For what was said in ``words``, of which the last line counts, or nothing."""
+    lines = words.strip().splitlines() or ["an answer that is not Ray's"]
+    subject, wanted = f"--ray-address {address}", "the head of a Ray cluster, as 10.0.0.1:6379"
+    if TOKEN in words:
+        return InputError(
+            subject, got="a Ray that asks for a token", wanted=f"{wanted}, and its token",
+            do=f"set {MODE}=token and {TOKEN}, or {TOKEN_PATH}, as there",
+        )  # fmt: skip
+    do = f"start one there ({START}), or leave the flag out for a Ray of this computer"
+    return InputError(subject, got=lines[-1], wanted=wanted, do=do)

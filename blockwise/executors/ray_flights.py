@@ -156,13 +156,19 @@ class Flights:
         known = self.ray.exceptions
         try:
             found: Done | Failed = self.ray.get(reference, timeout=timeout)
-        except (known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError) as error:
+        except self._deaths as error:
             return f"its worker, {where}, died ({type(error).__name__})"
         except known.GetTimeoutError:
             return f"no worker on {where} began within {SLOWEST_S:g} s"
         except known.RayError as error:
             return Failed(_of_ray(error, where))
         return found
+
+    @property
+    def _deaths(self) -> tuple[type[Exception], ...]:
+        """What Ray raises for a worker, or its node, that is no more; or for an answer that went with it."""
+        known = self.ray.exceptions
+        return known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError, known.ObjectLostError
 
     @contextmanager
     def none_left(self) -> Iterator[None]:

@@ -32,6 +32,32 @@ def sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def sigterm_told() -> Iterator[None]:
+    """While a library waits in C: it makes a plain KeyboardInterrupt of all that a handler raises.
+
+    Of that for SIGTERM :class:`Terminated` is made again, behind the block.
+    """
+    before, told = signal.getsignal(signal.SIGTERM), list[int]()
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGTERM, tell)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if told and not isinstance(stop, Terminated):
+            raise Terminated(*stop.args) from stop
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated
 

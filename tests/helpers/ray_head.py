@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from blockwise.executors.ray_cluster import MODE, TOKEN, token
+
 TESTS = Path(__file__).parents[1]
 WITH_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 
@@ -34,6 +36,8 @@ def head() -> Iterator[str]:
         "--num-cpus=2", "--include-dashboard=false", "--object-store-memory=100000000",
         "--disable-usage-stats", f"--temp-dir={folder}",
     )  # fmt: skip
+    # the token of a Ray that other tests may have started in this process, which would be read only then
+    os.environ.update({MODE: "token", TOKEN: token()})
     environment = os.environ | {"PYTHONPATH": path, "RAY_worker_niceness": "0"}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -46,3 +50,4 @@ def head() -> Iterator[str]:
         process.terminate()
         process.communicate(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
+        del os.environ[MODE], os.environ[TOKEN]

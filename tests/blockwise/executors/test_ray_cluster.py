@@ -57,6 +57,24 @@ def test_a_ray_that_is_not_installed_is_told_how_to_install(monkeypatch):
         ray_cluster.check_installed()
 
 
+def test_a_ray_of_ones_own_asks_for_a_token_that_is_kept_nowhere(monkeypatch):
+    for name in (ray_cluster.MODE, ray_cluster.TOKEN, ray_cluster.TOKEN_PATH):
+        monkeypatch.delenv(name, raising=False)
+    with ray_cluster._guarded():
+        assert os.environ[ray_cluster.TOKEN] == ray_cluster.token()
+        os.environ[ray_cluster.MODE] = "token"  # as Ray does
+    assert ray_cluster.TOKEN not in os.environ and ray_cluster.MODE not in os.environ
+    monkeypatch.setenv(ray_cluster.TOKEN_PATH, "mine")
+    with ray_cluster._guarded():
+        assert ray_cluster.TOKEN not in os.environ
+
+
+def test_a_cluster_that_asks_for_a_token_is_told_how_to_give_it():
+    told = str(ray_cluster._refused("a:1", "InvalidAuthToken ... set RAY_AUTH_TOKEN\nray.init failed"))
+    assert "--ray-address a:1: got a Ray that asks for a token, wanted the head of a Ray cluster" in told
+    assert told.endswith("set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, as there")
+
+
 def test_a_folder_for_sockets_has_a_short_name(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 20)))
     folder = ray_cluster._short_folder()
