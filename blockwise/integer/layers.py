@@ -13,6 +13,7 @@ from torch import Size, Tensor, nn
 from blockwise.integer.arithmetic import Arithmetic, Error, Place
 from blockwise.integer.images import from_pixels
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
+from blockwise.integer.shares import Share
 from blockwise.integer.tensor import IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.errors import InputError
@@ -59,6 +60,7 @@ class Weighted(IntegerLayer):
     weight: Tensor
     random_state: Tensor
     trained = True
+    share: Share | None = None  # of which channels steps are taken, if not of all
 
     def __init__(self, arithmetic: Arithmetic, place: Place, rng: Xorshift32) -> None:
         super().__init__()
@@ -84,8 +86,12 @@ class Weighted(IntegerLayer):
         if not self.trained:
             return back
         rng = Xorshift32.at(int(self.random_state))
-        gradient = arithmetic.weight_sums(error, x, place)
-        self.weight.copy_(arithmetic.updated(self.weight, gradient, place, mu, rng))
+        if self.share is None:
+            gradient = arithmetic.weight_sums(error, x, place)
+            self.weight.copy_(arithmetic.updated(self.weight, gradient, place, mu, rng))
+        else:
+            gradient = self.share.weight_sums(arithmetic, error, x)
+            self.weight.copy_(self.share.updated(arithmetic, self.weight, gradient, mu, rng))
         self.random_state.fill_(rng.word)
         return back
 

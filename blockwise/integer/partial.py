@@ -2,6 +2,7 @@
 
 from blockwise.integer.layers import weighted
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.shares import Share
 from blockwise.nets.trainable import Part
 from devices.network import Network
 from devices.program.integer import integer_network
@@ -18,5 +19,6 @@ def restrict_integers(net: IntegerNet, network: Network) -> IntegerNet:
         layers = [layer for layer in block.layers if layer.weights]
         for layer, module in zip(layers, weighted(net.body(index)), strict=True):
             module.trained = layer.trained.weights
+            module.share = Share.of(layer, module.place)
     net.part = Part(frozenset(), (), tuple(i for i, block in enumerate(network.blocks) if block.learns))
     return net

@@ -71,6 +71,11 @@ class Layer:
         return self.trained_outputs * self.trained_filter if self.trained.weights else 0
 
     @property
+    def weight_macs(self) -> int:
+        """Multiply-accumulates of the gradient of what is trained of the weights, per sample."""
+        return self.macs * self.trained_weights // self.weights if self.weights else 0
+
+    @property
     def is_shared(self) -> bool:
         """Whether only some channels of its weights are trained."""
         return 0 < self.trained_weights < self.weights

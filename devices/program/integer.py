@@ -209,6 +209,10 @@ class IntegerLowering(Lowering):
         if layer.trained.weights:
             self._step_weights(layer, gradient)
 
+    def _part(self, layer: Layer, sources: Sequence[Operand]) -> dict[str, tuple[str, ...]]:
+        """None: the input is kept whole where a share of the weights is trained."""
+        return {}
+
     def _input_error(self, layer: Layer, name: str, gradient: str) -> None:
         owner = self._owners[layer.name]
         arriving: Roles = [("gradient", self._arriving(gradient)), *self._held(layer)]
@@ -225,7 +229,8 @@ class IntegerLowering(Lowering):
         self._emit(layer, "backward (requantize)", [("sums", Stored(sums)), *_in_front(target)], made)
 
     def _step_weights(self, layer: Layer, gradient: str) -> None:
-        saved, macs, owner = self._saved(layer), layer.macs * self.images, self._owners[layer.name]
+        saved, owner = self._saved(layer), self._owners[layer.name]
+        macs = layer.weight_macs * self.images
         (parameter,) = self.parameters[layer.name]
         operands: Roles = [("gradient", self._arriving(gradient)), *saved]
         sums = f"{parameter.latent}.gradient"
@@ -236,7 +241,7 @@ class IntegerLowering(Lowering):
             results = [(role, name) for (role, _), name in zip(value, moved, strict=True)]
             self._emit(layer, "backward (weight) and update", [*operands, *value], results, macs=macs)
             return
-        sums = self._declare(sums, (layer.weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner)
+        sums = self._declare(sums, (layer.trained_weights,), SUM_BITS, cat.WEIGHT_GRADIENTS, owner)
         self._emit(layer, "backward (weight)", operands, [("sums", sums)], macs=macs)
         self.pending.append((parameter, sums, owner))
         self.update()

@@ -131,7 +131,14 @@ class Lowering(UpdateLowering):
         one = () if stepping is None else (self._filter_gradient(layer, stepping),)
         moved = [] if stepping is None else [("weight", stepping.latent), *(_ends(states))]
         self._emit_backward(
-            layer, "backward (weight)", (*operands, *states), [], grads, one, macs, moved=moved
+            layer,
+            "backward (weight)",
+            (*operands, *states),
+            [],
+            grads,
+            one,
+            layer.weight_macs * self.images,
+            moved=moved,
         )
         self._settle(grads, owner, fused)
 

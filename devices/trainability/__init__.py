@@ -23,11 +23,11 @@ def obstacle(
     ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
-    if found.form and any(layer.is_shared for layer in network.layers):
+    if found.form and found.perturbs and any(layer.is_shared for layer in network.layers):
         return Obstacle(
-            "shares of a layer's channels on integers", f"regime {regime}",
-            "shares of channels by --train sparse", "whole layers, whose integers take steps where they lie",
-            "use a float regime, or train layers and blocks",
+            "shares of a layer's channels along integer directions", f"regime {regime}",
+            "shares of channels by --train sparse", "whole layers, all of whose weights go along directions",
+            "use niti, zo, or train layers and blocks",
         )  # fmt: skip
     layers = _trained_layers(network, found)
     if found.form:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from blockwise.integer.shares import Share
 from blockwise.integer.tensor import Accumulator
 from blockwise.integer.xorshift import Xorshift32
 from devices.program.execute import Frame
@@ -30,13 +31,19 @@ def update_by_sums(machine: "IntegerMachine", frame: Frame) -> None:
 def update(machine: "IntegerMachine", frame: Frame) -> None:
     """By the gradient that waited in a buffer."""
     name = frame.operation.operands[0][1].tensor  # type: ignore[union-attr]
-    _, place = machine.update_place(frame)
-    _move(machine, frame, Accumulator(frame.raw("gradient").view(place.shape), machine.exponents[name]))
+    layer, place = machine.update_place(frame)
+    share = Share.of(frame.schedule.layers[layer], place)
+    shape = place.shape if share is None else share.place.shape
+    _move(machine, frame, Accumulator(frame.raw("gradient").view(shape), machine.exponents[name]))
 
 
 def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
     error, x = machine.error(frame), machine.activation(frame, "saved input")
-    return machine.arithmetic.weight_sums(error, x, machine.places[frame.operation.layer])
+    place = machine.places[frame.operation.layer]
+    share = Share.of(frame.layer, place)
+    if share is not None:
+        return share.weight_sums(machine.arithmetic, error, x)
+    return machine.arithmetic.weight_sums(error, x, place)
 
 
 def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> None:
@@ -46,7 +53,11 @@ def _move(machine: "IntegerMachine", frame: Frame, gradient: Accumulator) -> Non
     weights = machine.stored(stored, bits).view(place.shape)
     states = "state" if frame.has("state") else "generator"
     rng = Xorshift32.at(int(frame.raw(states))) if frame.has(states) else Xorshift32(0)
-    moved = machine.arithmetic.updated(weights, gradient, place, machine.mu, rng)
+    share, arithmetic = Share.of(frame.schedule.layers[layer], place), machine.arithmetic
+    if share is None:
+        moved = arithmetic.updated(weights, gradient, place, machine.mu, rng)
+    else:
+        moved = share.updated(arithmetic, weights, gradient, machine.mu, rng)
     machine.put_integers(frame, f"{layer}.weight", moved)
     if frame.has(states):
         frame.put(states, torch.tensor([rng.word], dtype=torch.int32))

@@ -136,6 +136,25 @@ def test_so_it_is_of_a_part_of_the_network_beside_what_lies_in_flash(regime, tra
     assert found.predicted == found.classes
 
 
+SHARES = {
+    "jumps, flat": {"regime": "niti4-jump", "model": "mlp", "in_shape": (3, 5, 7)},
+    "depthwise": {"regime": "niti", "model": "ds-cnn", "in_shape": (1, 12, 10), "twice": True},
+    "scaled": {"regime": "nitro-local"},
+    "jumps by sums": {"regime": "niti4-jump-local", "twice": True},
+    "residues": {"regime": "niti4", "model": "vgg8b", "in_shape": (3, 9, 14)},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", shown(SHARES, "jumps, flat", "depthwise", "scaled"))
+def test_so_it_is_of_shares_of_channels(case, tmp_path):
+    (path := tmp_path / "part.toml").write_text('[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')
+    steps = IntegerSteps(batch=2, train=f"sparse:{path}", **SHARES[case])
+    found = compare(steps, tmp_path / "project", 2, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+
+
 @pytest.mark.slow
 def test_a_compiler_that_optimizes_changes_no_bit(tmp_path):
     found = compare(IntegerSteps("niti4-jump-local", batch=2), tmp_path / "project", optimize="-O3")

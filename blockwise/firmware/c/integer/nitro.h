@@ -5,6 +5,7 @@
 #include "../common/packing.h"
 #include "rounding.h"
 #include "kernels.h"
+#include "shares.h"
 
 struct scaled {
     uint8_t *codes;
@@ -65,6 +66,12 @@ static inline void descend(void *context, uint32_t i, int32_t gradient)
 INLINE void descend_by_sums(struct geometry g, struct errors e, struct integers x, struct integer_sgd to)
 {
     conv_weight_sums(g, e, x, descend, &to);
+}
+
+INLINE void descend_share_by_sums(
+    struct geometry g, struct share s, struct errors e, struct integers x, struct integer_sgd to)
+{
+    share_weight_sums(g, s, e, x, true, descend, &to);
 }
 
 #endif

@@ -123,6 +123,13 @@ class Context:
             "dilation_x": dilations[1], "groups": groups,
         })  # fmt: skip
 
+    def share(self, layer: Layer) -> str:
+        """Of a layer of whose weights some are trained: features behind a map go by channel."""
+        _, _, rows, columns = filters_shape(self.firmware, layer)
+        positions = 1 if isinstance(layer.op, Conv) else rows * columns
+        inputs, more = divmod(layer.trained_inputs, positions)
+        return literal("share", {"outputs": layer.trained_outputs, "inputs": inputs, "more": more})
+
     def map(self, shape: tuple[int, ...]) -> str:
         """A map (C, H, W), a signal (C, L), or a row of features."""
         channels, rows, columns = as_map(shape)

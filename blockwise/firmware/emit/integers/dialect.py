@@ -80,6 +80,8 @@ class IntegerDialect:
     def headers(self) -> Sequence[str]:
         """Of all kernels that integer steps may call."""
         own = ["nitro.h"] if self.scaled else ["requantize.h", "update.h"]
+        shared = any(layer.is_shared for layer in self.firmware.network.layers)
+        own += ["share_steps.h"] if shared and not self.scaled else []
         own += ["zeroth.h"] if self.firmware.facts.directions else []
         return [f"integer/{name}" for name in ("activation.h", "loss.h", *own, "pool.h", "state.h")]
 

@@ -11,18 +11,23 @@ from devices.network import Layer
 
 def weight_sums(c: Context) -> Sequence[str]:
     """The gradient, into a buffer."""
-    return [f"largest = buffered_weight_sums({_given(c)}, {c.sums('', c.result('sums'))});"]
+    what = "share" if c.layer.is_shared else "weight"
+    return [f"largest = buffered_{what}_sums({_given(c)}, {c.sums('', c.result('sums'))});"]
 
 
 def largest_weight_sum(c: Context) -> Sequence[str]:
     """Only the largest is kept."""
-    return [f"largest = largest_weight_sum({_given(c)});"]
+    what = "share" if c.layer.is_shared else "weight"
+    return [f"largest = largest_{what}_sum({_given(c)});"]
 
 
 def update(c: Context) -> Sequence[str]:
     """By the gradient that waited in a buffer."""
     layer = c.firmware.layers[c.result("value").removesuffix(".weight")]
     gradient = f"(const int32_t *)(const void *)({c.at(c.tensor('gradient').name)})"
+    if layer.is_shared:
+        geometry = f"{c.geometry(layer, drawn=True)}, {c.share(layer)}"
+        return [f"update_share({geometry}, {_update(c, layer)}, {gradient});"]
     what = "states" if _states(c, layer) else "weights"
     geometry = c.geometry(layer, drawn=_states(c, layer))
     return [f"update_{what}({geometry}, {_update(c, layer)}, {gradient});"]
@@ -31,18 +36,20 @@ def update(c: Context) -> Sequence[str]:
 def update_by_sums(c: Context) -> Sequence[str]:
     """The gradient is made, and moves the weights at once."""
     if not c.scaled:
-        what = "states" if _states(c, c.layer) else "weights"
+        what = "share" if c.layer.is_shared else "states" if _states(c, c.layer) else "weights"
         return [f"update_{what}_by_sums({_given(c)}, {_update(c, c.layer)});"]
     optimizer = optimizer_of(c.place(c.layer.name), FIRST_MU)
     to = literal("integer_sgd", {
         "weights": f"(int32_t *)(void *)({c.at(f'{c.layer.name}.weight')})", "mu": "mu",
         "amplification": optimizer.amplification, "inverse_decay": optimizer.inverse_decay,
     })  # fmt: skip
-    return [f"descend_by_sums({_given(c)}, {to});"]
+    return [f"descend{'_share' * c.layer.is_shared}_by_sums({_given(c)}, {to});"]
 
 
 def _given(c: Context) -> str:
-    geometry = c.geometry(c.layer, drawn=bool(c.result("generator")))
+    shared = c.layer.is_shared
+    geometry = c.geometry(c.layer, drawn=shared or bool(c.result("generator")))
+    geometry = f"{geometry}, {c.share(c.layer)}" if shared else geometry
     return f"{geometry}, {c.errors()}, {c.codes('saved input')}"
 
 
