@@ -20,6 +20,7 @@ OPERATIONS: dict[str, Any] = {  # beside those of torch and torch.nn.functional
     "quantize": lambda x, scale, bits, low, high: (x / scale).clamp(low, high).round() * scale,
     "levels": lambda x, thresholds, levels, bits: levels[torch.bucketize(x, thresholds, right=True)],
     "shift": lambda x, bits: x / 2 ** (x.abs().amax([*range(1, x.ndim)], True).frexp()[1] - bits).clamp(0),
+    "slice": lambda x, starts, stops, steps: x[(slice(None), *map(slice, starts, stops, steps))],
     "nearest": lambda x: x.sign() * (x.abs() + 0.5).floor(),
 }
 
@@ -39,16 +40,15 @@ def predict(path: str, images: torch.Tensor) -> Any:
     start = 8 + int(data[:8].view("<u8")[0])
     found = json.loads(bytes(data[8:start]))
     header, tensors = found.pop("__metadata__"), {}
-    kind = getattr(torch, header["dtype"])
     for name, t in found.items():
         at = slice(*(start + offset for offset in t["data_offsets"]))
         tensors[name] = torch.tensor(data[at].view({"F32": "<f4", "U8": "u1"}[t["dtype"]])).view(t["shape"])
-    values = {"images": images.to(kind)}
+    values = {"images": images.to(getattr(torch, header["dtype"]))}
     for step in json.loads(header["steps"]):
         if "codes" in step:
             tensors[step["tensors"]["weight"]] = weights(tensors, step["name"], **step["codes"])
         function = OPERATIONS.get(step["op"]) or getattr(F, step["op"], None) or getattr(torch, step["op"])
-        own = {key: tensors[name].to(kind) for key, name in step.get("tensors", {}).items()}
+        own = {key: tensors[name].to(values["images"]) for key, name in step.get("tensors", {}).items()}
         inputs = [values[name] for name in step["inputs"]]
         values[step["name"]] = function(*inputs, **own, **step.get("options", {}))
     return values[step["name"]]

@@ -8,19 +8,17 @@ from torch import Tensor, nn
 from blockwise.data import Normalize
 from blockwise.deployed.even import even
 from blockwise.deployed.staircase import staircase
-from blockwise.deployed.steps import Call, Step, call, calls
+from blockwise.deployed.steps import OUTSIDE, SAME, Call, Part, Step, call, parts
 from blockwise.deployed.weights import Coded, coded
 from blockwise.nets.chain import Chain
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import FloatReLU, QuantActivation, QuantReLU, QuantWeighted, Shared, Signed
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
-from devices.network.ops import BatchNorm, Cat, FrozenNorm
+from devices.network.ops import BatchNorm, Cat
 from devices.network.trace import trace
 
 Levels = Quantizer | Signed
-ARGUMENTS = ("weight", "bias", "running_mean", "running_var", "scale", "shift")
-"""The tensors of a module that its function takes, by the names that both have for them."""
 FORMS: tuple[Call, ...] = (("relu", {}), ("hardtanh", {"min_val": -1.0, "max_val": 1.0}))
 """What a quantized activation is where its floats are read."""
 PROBE = torch.linspace(-3, 3, 25)
@@ -39,9 +37,9 @@ class Steps:
         self.shapes: dict[str, tuple[int, ...]] = {IMAGES: chain.in_shape}
         self.values = {IMAGES: IMAGES}  # layer -> the step whose value is its output
         self.quantized: dict[int, str] = {}  # quantizer of several readers -> its step
-        scale, shift = (_beside(values, chain.in_shape) for values in normalize.coefficients)
-        constants = {"scale": scale, "shift": shift}
-        self.values[IMAGES] = self._step("input", ("normalise", {}), (IMAGES,), chain.in_shape, constants)
+        constants = dict(zip(("scale", "shift"), normalize.coefficients, strict=True))
+        part = Part(("normalise", {}), chain.in_shape, beside=True)
+        self.values[IMAGES] = self._part("input", "input", part, (IMAGES,), constants)
         source, shape = IMAGES, chain.in_shape
         for name, unit in chain.units.items():
             for layer in trace(unit, {source: shape}, name):
@@ -68,12 +66,11 @@ class Steps:
         """The functions of a layer one after the other; the last has its name and its tensors."""
         if isinstance(layer.op, Cat) and len(inputs) == 1:  # of a tensor with itself
             inputs *= layer.shape[layer.op.dim - 1] // self.shapes[layer.inputs[0]][layer.op.dim - 1]
-        found = list(calls(layer, self.shapes))
+        found = list(parts(layer, self.shapes))
         self.values[layer.name] = inputs[0]
-        for number, (function, shape) in enumerate(found, 1):
-            last = number == len(found)
-            name = layer.name if last else f"{layer.name}.{function[0]}"
-            inputs = (self._step(name, function, inputs, shape, constants if last else {}),)
+        for number, part in enumerate(found, 1):
+            name = layer.name if number == len(found) else f"{layer.name}.{part.call[0]}"
+            inputs = (self._part(name, layer.name, part, inputs, constants),)
             self.values[layer.name] = name
 
     def _weighted(self, layer: Layer, module: QuantWeighted, source: str) -> None:
@@ -110,11 +107,29 @@ class Steps:
         self, name: str, function: Call, inputs: tuple[str, ...], shape: tuple[int, ...],
         constants: Mapping[str, Tensor] | None = None,
     ) -> str:  # fmt: skip
-        names = {argument: f"{name}.{argument}" for argument in constants or {}}
-        for argument, tensor in (constants or {}).items():
-            self.tensors[names[argument]] = tensor.detach().clone().contiguous()
-        self.steps.append(Step(name, function[0], inputs, shape, function[1], names))
+        """A function whose tensors have the names of its arguments."""
+        given = constants or {}
+        return self._part(name, name, Part(function, shape, {key: key for key in given}), inputs, given)
+
+    def _part(
+        self, name: str, owner: str, part: Part, inputs: tuple[str, ...], constants: Mapping[str, Tensor]
+    ) -> str:
+        """The step ``name``, whose tensors have the names that they have in the layer ``owner``."""
+        op, options = part.call
+        names = {}
+        for argument, own in part.takes.items():
+            if own in constants:
+                names[argument] = f"{owner}.{own}"
+                tensor = constants[own].detach().clone().contiguous()
+                self.tensors[names[argument]] = _beside(tensor, part.shape) if part.beside else tensor
+        self.steps.append(Step(name, op, inputs, part.shape, options, names))
         return name
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The operations from outside."""
+        found = {step.op for step in self.steps if step.op.startswith(OUTSIDE)}
+        return tuple(sorted(op.removeprefix(OUTSIDE) for op in found))
 
 
 def _quantizer(quantizer: Levels) -> tuple[Call, dict[str, Tensor]]:
@@ -148,11 +163,8 @@ def _arguments(layer: Layer, module: nn.Module | None) -> dict[str, Tensor]:
             f"layer {layer.name}", got="a norm by the statistics of each batch",
             wanted="one that predicts an image alone", do="give it running statistics",
         )  # fmt: skip
-    found = {name: getattr(module, name, None) for name in ARGUMENTS}
-    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
-    if isinstance(layer.op, FrozenNorm):
-        return {name: _beside(tensor, layer.shape) for name, tensor in tensors.items()}
-    return tensors
+    found = {name: getattr(module, name, None) for name in SAME}
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 def _beside(values: Tensor, shape: tuple[int, ...]) -> Tensor:

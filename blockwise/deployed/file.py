@@ -25,6 +25,12 @@ LENGTH = 8
 """Bytes that count the header."""
 INTEGER, FLOAT = "float64", "float32"
 """In which a program computes: whole numbers up to 2^53 are exact in the former."""
+BESIDE = ("affine", "mul", "add")
+"""Operations whose tensors, one value to a channel, are shaped to stand beside maps."""
+PREDICTING = ("normalise", "quantize", "levels")
+"""Those whose tensors belong to no layer with weights."""
+READY = "ready"
+"""Of a norm: whether its constants are set."""
 PARTS = (CODES, SCALE, LEVELS)
 
 
@@ -37,12 +43,19 @@ class Deployed:
     tensors: dict[str, Tensor]
 
     def weights(self) -> dict[str, Tensor]:
-        """All tensors in float32, weights as what their codes mean."""
+        """Those of the layers in float32 and in the shapes of training, weights as what their codes mean."""
         found = self._unpacked()
         for step in self.steps:
             if step.exponent is not None:
                 name = step.tensors["weight"]
                 found[name] = (found[name] * 2.0**step.exponent).float()
+            for name in step.tensors.values():
+                if step.op in PREDICTING:
+                    del found[name]
+                elif step.op in BESIDE:
+                    found[name] = found[name].flatten()
+            if step.op == "affine":
+                found[f"{step.name}.{READY}"] = torch.ones(())
         return found
 
     def program(self, operations: Mapping[str, Function] | None = None) -> Program:

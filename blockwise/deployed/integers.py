@@ -43,6 +43,7 @@ class IntegerSteps:
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
         self.coded: list[Coded] = []
+        self.foreign: tuple[str, ...] = ()
         paths = {module: path for path, module in chain.units.named_modules()}
         floats = (module for module in blocks.bodies.modules() if isinstance(module, FloatWeighted))
         self.names = iter([paths[module] for module in floats])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blockwise.deployed.steps import Step
+from blockwise.deployed.steps import OUTSIDE, Step
 from devices.errors import InputError
 from devices.network import IMAGES
 
@@ -31,6 +31,7 @@ OWN: Mapping[str, Function] = {
     "quantize": lambda x, scale, bits, low, high: (x / scale).clamp(low, high).round() * scale,
     "levels": lambda x, thresholds, levels, bits: levels[torch.bucketize(x, thresholds, right=True)],
     "shift": shift,
+    "slice": lambda x, starts, stops, steps: x[(slice(None), *map(slice, starts, stops, steps))],
     "nearest": lambda x: x.sign() * (x.abs() + 0.5).floor(),
 }
 """What neither torch.nn.functional nor torch has, as docs/exported-file.md says."""
@@ -65,21 +66,13 @@ class Program:
         return values[self.steps[-1].name]
 
 
-def is_known(op: str) -> bool:
-    """Whether a program performs it without being told how."""
-    return _found(op, {}) is not None
-
-
-def _found(op: str, operations: Mapping[str, Function]) -> Function | None:
-    found: Function | None = {**OWN, **operations}.get(op) or getattr(F, op, None) or getattr(torch, op, None)
-    return found
-
-
 def _function(step: Step, operations: Mapping[str, Function]) -> Function:
-    function = _found(step.op, operations)
+    own = operations.get(step.op.removeprefix(OUTSIDE)) if step.op.startswith(OUTSIDE) else OWN.get(step.op)
+    function: Function | None = own or getattr(F, step.op, None) or getattr(torch, step.op, None)
     if function is None:
+        name = step.op.removeprefix(OUTSIDE)
         raise InputError(
-            f"step {step.name}", got=f"the operation {step.op!r}", wanted="one that is built in",
-            do=f"give it as operations={{{step.op!r}: FUNCTION}}",
+            f"step {step.name}", got=f"the operation {name!r}", wanted="one that is built in",
+            do=f"give it as operations={{{name!r}: FUNCTION}}",
         )  # fmt: skip
     return function

@@ -17,7 +17,6 @@ from blockwise.data import Normalize, blank
 from blockwise.deployed import file
 from blockwise.deployed.chain import Steps
 from blockwise.deployed.integers import IntegerSteps
-from blockwise.deployed.program import is_known
 from blockwise.experiment import board
 from blockwise.experiment import result_json as json_report
 from blockwise.experiment import run_folder as outfolder
@@ -84,8 +83,7 @@ def export(
     deployed = file.Deployed(
         _header(found, config, choice, made), tuple(made.steps.steps), made.steps.tensors
     )
-    foreign = tuple(sorted({step.op for step in deployed.steps if not is_known(step.op)}))
-    if not foreign:
+    if not made.steps.foreign:
         _check(deployed, made, images.in_shape)
     payload = file.payload(deployed)
     path = path or folder / f"{choice.regime}.safetensors"
@@ -95,7 +93,8 @@ def export(
     floats = 4 * (weights - sum(torch.Size(found.told["shape"]).numel() for found in coded))
     return Export(
         path, choice.regime, choice.why, choice.row["fits"], len(deployed.steps), len(coded), weights,
-        floats + sum(found.bytes for found in coded), len(payload), choice.accuracy, foreign,
+        floats + sum(found.bytes for found in coded), len(payload), choice.accuracy,
+        made.steps.foreign,
     )  # fmt: skip
 
 
