@@ -21,7 +21,6 @@ from devices.errors import InputError
 
 AUTO = "auto"
 """The address of whatever Ray this computer belongs to."""
-MODE = "RAY_AUTH_MODE"
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 PATIENCE_S = 3.0
 """For an address to take a connection."""

@@ -1,6 +1,5 @@
 """Tasks on their way through a Ray cluster, and what their workers tell meanwhile."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,8 +8,9 @@ from typing import Any
 
 from blockwise.executors.attempts import Attempts
 from blockwise.executors.ray_cluster import import_ray
+from blockwise.executors.ray_worker import Began, Mailbox, look, work
 from blockwise.executors.task import Message, Task, Told
-from blockwise.executors.worker import Done, Failed, Order, check_worker, perform_elsewhere
+from blockwise.executors.worker import Done, Failed, Order
 from devices.errors import InputError
 
 PAUSE_S = 0.5
@@ -29,13 +29,6 @@ class Share:
     gpus: float | None = None  # None: one where there are any
 
 
-@dataclass(frozen=True)
-class Began:
-    """A worker's first message."""
-
-    where: str
-
-
 @dataclass
 class Flight:
     """A task that was sent off."""
@@ -44,22 +37,6 @@ class Flight:
     name: str  # of its own, also if the same task was sent before
     reference: Any  # Ray's, of what it ends with
     where: str = ""  # once a worker has begun
-
-
-class Mailbox:
-    """What workers tell, until it is taken: an actor of Ray."""
-
-    def __init__(self) -> None:
-        self._letters: list[tuple[str, Message | Began]] = []
-
-    def put(self, flight: str, message: Message | Began) -> None:
-        """One message."""
-        self._letters.append((flight, message))
-
-    def take(self) -> list[tuple[str, Message | Began]]:
-        """All that came since, in order."""
-        letters, self._letters = self._letters, []
-        return letters
 
 
 class Flights:
@@ -80,7 +57,7 @@ class Flights:
         """Raise InputError unless every node has this code and the storage, and one has room for a task."""
         nodes = [node for node in self.ray.nodes() if node["Alive"]]
         most = max(node["Resources"].get("CPU", 0.0) for node in nodes)
-        if self.share.threads > most:
+        if 0 < most < self.share.threads:  # without any, nodes are still to come
             raise InputError(
                 "--threads", got=f"{self.share.threads} a training",
                 wanted=f"at most {most:g}, the CPUs of a node", do="ask for fewer",
@@ -96,7 +73,7 @@ class Flights:
     def _on_node(self, node: str) -> Any:
         strategies = import_module("ray.util.scheduling_strategies")
         there = strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        return self.ray.remote(_look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+        return self.ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
 
     # ---------------------------------------------------------------- on their way
 
@@ -121,10 +98,10 @@ class Flights:
         """Send it off; Ray itself tries nothing again, for it would not tell."""
         self._sent += 1
         name = f"{self._sent} {task.key}"
-        work = self.ray.remote(_work).options(
+        sent = self.ray.remote(work).options(
             num_cpus=self.share.threads, num_gpus=self._gpus, max_retries=0, name=task.title
         )
-        reference = work.remote(task, self.order, name, self._mailbox)
+        reference = sent.remote(task, self.order, name, self._mailbox)
         self._flights[name] = Flight(task, name, reference)
 
     def ended(self, attempts: Attempts, told: Told) -> Iterator[tuple[Task, Done | Failed | str]]:
@@ -195,39 +172,3 @@ def _of_ray(error: Exception, where: str) -> Exception:
         )  # fmt: skip
     lines = str(error).strip().splitlines()
     return RuntimeError(f"Ray, on {where}: {lines[-1] if lines else type(error).__name__}")
-
-
-# -------------------------------------------------------------------- in the worker
-
-
-def _where() -> str:
-    return f"{import_ray().util.get_node_ip_address()}, process {os.getpid()}"
-
-
-def _look(order: Order) -> Done | Failed:
-    try:
-        check_worker(order, _where())
-    except InputError as error:
-        return Failed(error)
-    return Done(None)
-
-
-def _work(task: Task, order: Order, flight: str, mailbox: Any) -> Done | Failed:
-    ray, where = import_ray(), _where()
-    letters = _Letters(mailbox, flight)
-    letters(Began(where))
-    found = perform_elsewhere(task, order, where, letters)
-    with suppress(ray.exceptions.RayError):  # what was told must be there before the answer
-        ray.get(letters.last)
-    return found
-
-
-class _Letters:
-    """Puts messages of one flight into the mailbox, in order."""
-
-    def __init__(self, mailbox: Any, flight: str) -> None:
-        self._mailbox, self._flight = mailbox, flight
-        self.last: Any = None
-
-    def __call__(self, message: Message | Began) -> None:
-        self.last = self._mailbox.put.remote(self._flight, message)

@@ -1,6 +1,5 @@
 """Storage that is no folder: whatever fsspec reaches, as s3://BUCKET/NAME or sftp://HOST/PATH."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from blockwise.executors.storage import Place
+from blockwise.executors.storage import Place, copy_whole
 from devices.errors import InputError
 
 HALF = ".half"
@@ -37,7 +36,7 @@ class Remote:
     def deliver(self, kept: str, target: Path) -> None:
         """A copy, and then nothing is left at the URL."""
         with self.opened(kept) as place:
-            shutil.copytree(place.folder / kept, target, dirs_exist_ok=True)
+            copy_whole(place.folder / kept, target)
         self.remove(kept)
 
     def remove(self, kept: str) -> None:

@@ -54,7 +54,7 @@ class Folder:
         """Nothing to do where it lies there already."""
         found = self.path / kept
         if found.resolve() != target.resolve():
-            shutil.copytree(found, target, dirs_exist_ok=True)
+            copy_whole(found, target)
             shutil.rmtree(found)
 
     def remove(self, kept: str) -> None:
@@ -77,3 +77,16 @@ class Folder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder; ``target`` is there as a whole, or as it was."""
+    half = target.with_name(f".{target.name}.half")
+    shutil.rmtree(half, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(source, half)
+        shutil.rmtree(target, ignore_errors=True)
+        half.rename(target)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)

@@ -46,6 +46,8 @@ def test_a_folder_is_delivered_and_leaves_nothing(storage, tmp_path):
         (place.folder / "run").mkdir()
         (place.folder / "run" / "result").write_text("found", "utf-8")
         place.save()
+    (tmp_path / "runs" / "run").mkdir(parents=True)
+    (tmp_path / "runs" / "run" / "begun").touch()  # and never finished
     storage.deliver("run", tmp_path / "runs" / "run")
     assert files(tmp_path / "runs") == {"run/result": "found"}
     assert files(tmp_path / "kept") == {}

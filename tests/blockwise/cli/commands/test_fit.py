@@ -150,7 +150,9 @@ def test_rows_are_trained_once_and_read_afterwards(capsys):
     assert all(row["test_accuracy"] is None for row in first if not row["run"])
     (Path(trained[0]["run"]) / "result.json").unlink()  # as if it had been stopped before its end
     before = (Path(trained[1]["run"]) / "result.json").stat().st_mtime_ns
-    assert cli.main([*wanted, "--executor", "processes", "--workers", "1"]) == 0
+    elsewhere = ["--executor", "processes", "--workers", "1", "--storage", "kept"]
+    assert cli.main([*wanted, *elsewhere]) == 0
+    assert list(Path("kept").iterdir()) == []  # what it went on from is in its folder now
     out, err = capsys.readouterr()
     assert json.loads(out)["front"] == first
     assert err.count("blockwise: training ") == 1
