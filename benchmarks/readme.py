@@ -24,6 +24,7 @@ from sections import (
     power,
     rooms,
     speed,
+    torchvision_nets,
     zeroth_order,
 )
 from sections.recorded import ROOT
@@ -52,6 +53,7 @@ DOCUMENTS: dict[str, Sections] = {
         "adapting": adapting.by_recording,
         "adapting-time": adapting.by_time,
         "mobilenet": mobilenet.published,
+        "torchvision": torchvision_nets.taken,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
         "zeroth-order": zeroth_order.zeroth_order,

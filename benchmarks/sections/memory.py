@@ -47,7 +47,13 @@ def executor() -> str:
         "fp32, LSQ, DoReFa, PACT, TWN and LQ-Net, three optimizers, five norms, updates at once or at the "
         "end, and a residual network, a plain one and the cnn."
     )
-    return f"{intro}\n\n{table(header, rows)}"
+    farthest = max(r.get("farthest_beyond", 0.0) for r in result["regimes"].values())
+    beyond = (
+        "A step of zeroth order is as long as two losses differ, each rounded to 24 bits: where they hardly "
+        "do, the last bit of a loss is more than that share of the update. In steps beyond it no value is "
+        f"farther off than {farthest:.1e}."
+    )
+    return f"{intro}\n\n{table(header, rows)}" + (f"\n\n{beyond}" if farthest else "")
 
 
 def arena() -> str:
@@ -117,5 +123,22 @@ def fit() -> str:
     return (
         f"`uv run benchmarks/fit.py`: {result['looked_at']:,} candidates in {result['median_seconds']:.1f} s "
         f"on {conditions['jobs']} cores of {conditions['processor']} (median of {conditions['rounds']} "
-        "rounds)."
+        f"rounds).\n\n{_fronts()}"
+    )
+
+
+def _fronts() -> str:
+    """results/benchmarks/fit_fronts.json: the refined front beside that of all candidates."""
+    rows = [
+        [
+            f"`{name}`, {r['board']}", f"{r['possible']:,}", f"{r['looked_at']:,}", str(r["front"]),
+            str(r["missed"]), str(r["extra"]), f"{r['processor_seconds']['refined']:.0f}",
+            f"{r['processor_seconds']['all']:.0f}",
+        ]
+        for name, r in load("fit_fronts")["networks"].items()
+    ]  # fmt: skip
+    header = ["network, board", "candidates", "looked at", "front", "missed", "beside it", "CPU s", "`--all`"]
+    return (
+        "`uv run benchmarks/fit_fronts.py`: the front that is found by default, by a sample that grows "
+        f"around its best, beside that of every candidate (`--all`).\n\n{table(header, rows)}"
     )
