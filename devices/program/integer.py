@@ -163,15 +163,16 @@ class IntegerLowering(Lowering):
             if layer.op.accumulates and not sums:
                 self._buffer(layer, heirs.get(layer.name), sources, phase, keep=keep)
                 continue
-            front = self._fronts.pop(layer.name, "")
-            output = "" if sums else front or self._new_output(layer, row, sources)
+            front, told = self._fronts.pop(layer.name, ""), self._told(layer)
+            unread = bool(told) and not keep  # of a loss that is only told nothing goes back
+            output = "" if sums or unread else front or self._new_output(layer, row, sources)
             extras = self._save(layer, row, sources, output) if keep else ()
             self.values.outputs[layer.name] = sources[0] if sums else Stored(output)
             self.values.makers[output] = maker_of(sources[0]) if layer.op.passes_codes else layer.name
             if sums and self.scaled:
                 continue
-            told = self._told(layer)
-            results = () if sums else (("output", output), *extras, *told)
+            made = () if unread else (("output", output),)
+            results = () if sums else (*made, *extras, *told)
             self.program.emit(
                 "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
                 operands=(*inputs_of(sources), *_in_front(front), *self._held(again or layer)),

@@ -159,7 +159,8 @@ def loss(machine: "IntegerMachine", frame: Frame) -> None:
     labels = frame.values("input")[1]
     found = machine.arithmetic.loss(machine.activation(frame, "input"), labels.long())
     zeroth_order.tell(machine, frame, found.total)
-    machine.put(frame, "output", found.error)
+    if frame.makes("output"):
+        machine.put(frame, "output", found.error)
 
 
 # --------------------------------------------------------------- backward

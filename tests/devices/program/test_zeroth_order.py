@@ -84,3 +84,12 @@ def test_the_sums_of_all_passes_may_be_made_twice_to_fit_a_board():
 def test_pytorchs_accounting_is_refused_in_one_line():
     with pytest.raises(InputError, match="zeroth-order regimes: got the pytorch accounting"):
         schedule("zo", network("plain4", "none"), Step(4, table=PYTORCH))
+
+
+def test_a_loss_that_is_only_told_has_no_error():
+    """On integers its error would be a tensor of its own; of a hybrid the last pass alone has one."""
+    for regime, count in (("niti-zo", 0), ("niti-zo-hybrid", 1)):
+        plan = schedule(regime, network("plain4", "none"), Step(2))
+        losses = [o for o in plan.operations if o.action == "forward" and o.layer.endswith("head.loss")]
+        errors = [name for o in losses for role, name in o.results if role == "output"]
+        assert len(losses) == 2 and len(errors) == count
