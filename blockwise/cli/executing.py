@@ -25,7 +25,7 @@ MOST_WORKERS = 10**5
 
 @dataclass(frozen=True)
 class Executing:
-    """Where trainings run. Raises InputError for what cannot be."""
+    """Where trainings run."""
 
     executor: Annotated[
         str | None,
@@ -75,6 +75,7 @@ class Executing:
     ] = None
 
     def __post_init__(self) -> None:
+        """Raise InputError for what cannot be."""
         for flag, value in (("--workers", self.workers), ("--threads", self.threads)):
             if value is not None:
                 check_size(flag, value, most=MOST_WORKERS)

@@ -21,6 +21,8 @@ from devices.errors import InputError
 
 AUTO = "auto"
 """The address of whatever Ray this computer belongs to."""
+LOCAL = "local"
+"""That of a new Ray, whatever Ray the user's environment names."""
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 PATIENCE_S = 3.0
 """For an address to take a connection."""
@@ -64,7 +66,7 @@ def connected(address: str | None, cpus: int) -> Iterator[None]:
 def _joined(address: str) -> Iterator[None]:
     ray = import_ray()
     try:
-        _begin(ray, address=address)
+        _begin(ray, address)
         yield
     finally:
         ray.shutdown()
@@ -77,7 +79,7 @@ def _own(cpus: int) -> Iterator[None]:
     try:
         with _guarded():
             _begin(
-                ray, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES,
+                ray, LOCAL, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES,
                 _temp_dir=folder,
             )  # fmt: skip
             yield
@@ -109,14 +111,13 @@ def _guarded() -> Iterator[None]:
             os.environ.update({name: value} if value is not None else {})
 
 
-def _begin(ray: Any, **options: Any) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    address = options.get("address")
+def _begin(ray: Any, address: str, **options: Any) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         with _handler_kept():
-            ray.init(**options, **quiet)
+            ray.init(address, **options, **quiet)
     except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
-        if address is None:
+        if address == LOCAL:
             raise RuntimeError(f"Ray did not start: {str(error) or type(error).__name__}") from error
         raise _refused(address, str(error)) from error
 

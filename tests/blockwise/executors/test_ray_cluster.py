@@ -1,8 +1,10 @@
 """What of a Ray is refused: in one line, and in seconds."""
 
 import os
+import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from ray_head import WITH_RAY, free_port
@@ -73,6 +75,12 @@ def test_a_cluster_that_asks_for_a_token_is_told_how_to_give_it():
     told = str(ray_cluster._refused("a:1", "InvalidAuthToken ... set RAY_AUTH_TOKEN\nray.init failed"))
     assert "--ray-address a:1: got a Ray that asks for a token, wanted the head of a Ray cluster" in told
     assert told.endswith("set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, as there")
+
+
+def test_nothing_loads_ray_before_it_is_asked_for():
+    statement = re.compile(r"^\s*(import ray\b|from ray\b)", re.MULTILINE)
+    package = Path(ray_cluster.__file__).parents[1]
+    assert [str(path) for path in package.rglob("*.py") if statement.search(path.read_text("utf-8"))] == []
 
 
 def test_a_folder_for_sockets_has_a_short_name(monkeypatch, tmp_path):
