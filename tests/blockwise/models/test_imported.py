@@ -216,6 +216,13 @@ def test_an_activation_that_is_written_out_is_one_layer(form):
     assert [type(m) for m in between] == [nn.Conv2d, kind, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear]
 
 
+def test_modules_may_be_called_like_functions():
+    names = {"transpose": nn.Conv2d(4, 4, 1), "mul": nn.ReLU6(), "add": nn.Sigmoid(), "chunk": nn.Tanh()}
+    module = classified(lambda m, x: m.mul(m.transpose(x)) * m.add(x) / 6 + m.chunk(x), **names)
+    x = torch.randn(3, *SHAPE)
+    torch.testing.assert_close(from_module(module, SHAPE).eval()(x), module.eval()(x), rtol=1e-5, atol=1e-6)
+
+
 def test_what_only_looks_like_an_activation_stays_what_it_is():
     for function in (lambda x: x * F.relu6(x + 2) / 6, lambda x: x * F.relu6(x + 3) / 5,
                      lambda x: x * torch.sigmoid(2 * x), lambda x: F.relu6(x + 3) / x.size(1)):  # fmt: skip
