@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from one_step import OneStep
-from tiers import quick, shown
+from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -166,6 +166,13 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     ),
 }  # fmt: skip
 
+FEW = ("silu", "squeeze and excite", "concatenation", "dropout", "channels last", "shuffle")
+ALIKE = (
+    "difference", "numbers on codes", "numbers before a norm", "hard swish written out", "trained summand",
+    "layer norm over channels", "pool of a part", "shortcut without parameters",
+)  # fmt: skip
+"""Of which other cases show a part."""
+
 SIGNALS: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     "convolution": (
         lambda m, x: F.relu(m.g(F.relu(x))), {"g": nn.Conv1d(4, 8, 5, 2, padding=4, dilation=2, groups=4)}, 8,
@@ -205,7 +212,7 @@ def check(shape: tuple[int, ...], case: tuple[Function, dict[str, nn.Module], in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("regime", shown(REGIMES, "local-resident"))
-@pytest.mark.parametrize("name", quick(IMAGES, "silu", "squeeze and excite", "concatenation", "dropout"))
+@pytest.mark.parametrize("name", tiered(IMAGES, FEW, [name for name in IMAGES if name not in ALIKE]))
 def test_an_operation_on_images_is_that_of_the_simulation(name, regime):
     check(IMAGE, IMAGES[name], regime)
 
