@@ -28,6 +28,11 @@ class Share:
         steps, shape = replace(place.steps, groups=groups), (outputs, inputs, *place.shape[2:])
         return cls(outputs, inputs, replace(place, shape=shape, steps=steps))
 
+    @property
+    def here(self) -> tuple[slice, slice]:
+        """Where they stand in the tensor."""
+        return slice(self.outputs), slice(self.inputs)
+
     def weight_sums(self, arithmetic: Arithmetic, error: Error, x: IntTensor) -> Accumulator:
         """Their gradient, from the error of all sums and the whole input."""
         read = self.outputs if self.place.steps.groups > 1 else self.inputs
@@ -39,6 +44,21 @@ class Share:
         self, arithmetic: Arithmetic, weights: Tensor, gradient: Accumulator, mu: int, rng: Xorshift32
     ) -> Tensor:
         """All weights behind a step of these."""
-        found, here = weights.clone(), (slice(self.outputs), slice(self.inputs))
-        found[here] = arithmetic.updated(weights[here], gradient, self.place, mu, rng)
+        moved = arithmetic.updated(weights[self.here], gradient, self.place, mu, rng)
+        return self.put(weights, moved)
+
+    def put(self, weights: Tensor, moved: Tensor) -> Tensor:
+        """All weights, with others in their places."""
+        found = weights.clone()
+        found[self.here] = moved
         return found
+
+
+def trained(layer_share: Share | None, weights: Tensor) -> Tensor:
+    """Of all weights those that are trained."""
+    return weights if layer_share is None else weights[layer_share.here]
+
+
+def with_trained(layer_share: Share | None, weights: Tensor, moved: Tensor) -> Tensor:
+    """All weights behind a step of those that are trained."""
+    return moved if layer_share is None else layer_share.put(weights, moved)

@@ -10,6 +10,7 @@ from blockwise.integer import directions as drawn
 from blockwise.integer import zeroth_order as integers
 from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.shares import trained, with_trained
 from blockwise.integer.update import BitSchedule
 from blockwise.training.integer import IntegerUpdater
 from blockwise.training.options import Perturbation
@@ -28,11 +29,12 @@ class IntegerDirections:
         self.differences: list[int] = []
 
     def draw(self, number: int, index: int, steps: int) -> Tensor:
-        """Direction ``index`` of the step behind ``steps`` others for layer ``number``: int8, as weights."""
+        """Direction ``index`` of the step behind ``steps`` others, of what layer ``number`` trains: int8."""
         layer = self.layers[number]
         rng = drawn.generator(self.seed, number, steps * self.count + index)
-        found = drawn.whole_numbers(rng, layer.weight.numel(), self.largest)
-        return found.view(layer.place.shape).to(layer.weight.device)
+        moved = trained(layer.share, layer.weight)
+        found = drawn.whole_numbers(rng, moved.numel(), self.largest)
+        return found.view(moved.shape).to(layer.weight.device)
 
     def forth(self, index: int) -> None:
         """To W + z."""
@@ -48,7 +50,8 @@ class IntegerDirections:
 
     def _move(self, index: int, by: Callable[[Tensor, Tensor], Tensor]) -> None:
         for number, layer in self.layers.items():
-            layer.weight.copy_(by(layer.weight, self.draw(number, index, self.steps)))
+            moved = by(trained(layer.share, layer.weight), self.draw(number, index, self.steps))
+            layer.weight.copy_(with_trained(layer.share, layer.weight, moved))
 
     def step(self) -> None:
         """Each layer along all directions of the step."""
@@ -57,7 +60,8 @@ class IntegerDirections:
                 integers.step_of(self.draw(number, index, self.steps), difference, self.largest, self.mu)
                 for index, difference in enumerate(self.differences)
             ]
-            layer.weight.copy_(integers.updated(layer.weight, steps, self.largest))
+            moved = integers.updated(trained(layer.share, layer.weight), steps, self.largest)
+            layer.weight.copy_(with_trained(layer.share, layer.weight, moved))
         self.steps += 1
         self.differences.clear()
 

@@ -23,12 +23,6 @@ def obstacle(
     ``backprop_blocks`` only in hybrids of zeroth order.
     """
     found = find(regime)
-    if found.form and found.perturbs and any(layer.is_shared for layer in network.layers):
-        return Obstacle(
-            "shares of a layer's channels along integer directions", f"regime {regime}",
-            "shares of channels by --train sparse", "whole layers, all of whose weights go along directions",
-            "use niti, zo, or train layers and blocks",
-        )  # fmt: skip
     layers = _trained_layers(network, found)
     if found.form:
         return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks)

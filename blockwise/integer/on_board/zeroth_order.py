@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from blockwise.integer import zeroth_order as integers
+from blockwise.integer.shares import Share, trained, with_trained
 from devices.program.execute import Frame
 
 if TYPE_CHECKING:
@@ -68,13 +69,21 @@ def tell(machine: "IntegerMachine", frame: Frame, total: Tensor) -> None:
 
 
 def _found(machine: "IntegerMachine", frame: Frame) -> tuple[Tensor, Tensor]:
-    """The weights, and their direction."""
+    """The weights that are trained, and their direction."""
+    layer, _ = machine.update_place(frame)
+    assert machine.drawn is not None
+    weights, share = _whole(machine, frame)
+    return trained(share, weights), machine.drawn.draw(layer, frame.operation.draw)
+
+
+def _whole(machine: "IntegerMachine", frame: Frame) -> tuple[Tensor, Share | None]:
+    """All weights of the layer, and what of them is trained."""
     layer, place = machine.update_place(frame)
     bits = frame.memory.tensors[frame.operation.subject].bits
-    assert machine.drawn is not None
     weights = machine.stored(frame.raw("value"), bits).view(place.shape)
-    return weights, machine.drawn.draw(layer, frame.operation.draw)
+    return weights, Share.of(frame.schedule.layers[layer], place)
 
 
-def _put(machine: "IntegerMachine", frame: Frame, weights: Tensor) -> None:
-    machine.put_integers(frame, frame.result("value"), weights)
+def _put(machine: "IntegerMachine", frame: Frame, moved: Tensor) -> None:
+    weights, share = _whole(machine, frame)
+    machine.put_integers(frame, frame.result("value"), with_trained(share, weights, moved))

@@ -140,13 +140,14 @@ SHARES = {
     "jumps, flat": {"regime": "niti4-jump", "model": "mlp", "in_shape": (3, 5, 7)},
     "depthwise": {"regime": "niti", "model": "ds-cnn", "in_shape": (1, 12, 10), "twice": True},
     "scaled": {"regime": "nitro-local"},
+    "along directions": {"regime": "niti-zo", "model": "mlp", "in_shape": (3, 5, 7)},
     "jumps by sums": {"regime": "niti4-jump-local", "twice": True},
     "residues": {"regime": "niti4", "model": "vgg8b", "in_shape": (3, 9, 14)},
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(SHARES, "jumps, flat", "depthwise", "scaled"))
+@pytest.mark.parametrize("case", shown(SHARES, "jumps, flat", "depthwise", "scaled", "along directions"))
 def test_so_it_is_of_shares_of_channels(case, tmp_path):
     (path := tmp_path / "part.toml").write_text('[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')
     steps = IntegerSteps(batch=2, train=f"sparse:{path}", **SHARES[case])

@@ -12,7 +12,6 @@ from devices.program.regimes import INTEGER_REGIMES
 
 pytestmark = pytest.mark.floats  # the float network from which an integer one is made
 
-BY_ERRORS = [name for name, regime in INTEGER_REGIMES.items() if not regime.perturbs]
 SPEC = '[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n'
 
 
@@ -52,7 +51,7 @@ def test_the_gradient_of_a_share_is_that_part_of_the_whole_one(model, spec):
     assert kinds == {(4, False), (2, False), *({(4, True)} if model == "ds-cnn" else ())}
 
 
-@pytest.mark.parametrize("regime", ["niti", "niti4-jump", "nitro-local"])
+@pytest.mark.parametrize("regime", ["niti", "niti4-jump", "nitro-local", "niti-zo"])
 def test_a_step_moves_the_share_and_no_bit_of_the_rest(regime, spec, integers_only):
     """The largest gradient, by which all are shifted, is that of the share."""
     steps = IntegerSteps(regime, batch=4, train=spec)
@@ -68,7 +67,7 @@ def test_a_step_moves_the_share_and_no_bit_of_the_rest(regime, spec, integers_on
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("regime", BY_ERRORS)
+@pytest.mark.parametrize("regime", INTEGER_REGIMES)
 def test_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, spec):
     models = (("plain4", True), ("ds-cnn", False))  # whose means are not of powers of two, as NITRO-D's are
     for model, twice in models[: 1 if regime == "nitro-local" else 2]:

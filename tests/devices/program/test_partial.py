@@ -203,13 +203,6 @@ def test_of_a_share_the_rest_is_packed_once_and_beside_the_share_in_every_form(r
     assert (packed.items() <= sizes.items()) == (regime == "local-resident")
 
 
-def test_shares_are_refused_along_integer_directions_in_one_line(tmp_path):
-    (path := tmp_path / "half.json").write_text('{"weights": {"conv2": 0.5}}')
-    with pytest.raises(InputError, match="regime niti-zo: got shares of channels") as caught:
-        devices.plan(PLAIN, "stm32", train=f"sparse:{path}", regime="niti-zo")
-    assert "\n" not in str(caught.value) and "use niti, zo" in str(caught.value)
-
-
 def test_a_gradient_of_a_share_costs_that_share_of_the_multiply_accumulates(tmp_path):
     """conv2 has 4 x 4 x 9 weights at 4 x 4 places: 2,304 an image, of half of its inputs 1,152."""
     (path := tmp_path / "half.json").write_text('{"weights": {"conv2": 0.5}}')

@@ -60,7 +60,7 @@ def _state(c: Context, index: str) -> str:
 
 
 def _filters(c: Context) -> str:
-    return filters(c.firmware, _layer(c))
+    return f"{filters(c.firmware, _layer(c))}, {c.share(c.firmware.layers[_layer(c)])}"
 
 
 def _layer(c: Context) -> str:
