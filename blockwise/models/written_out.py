@@ -63,7 +63,7 @@ class WrittenOut(Editing):
         number, maps, inner = 1.0, list[fx.Node](), list[fx.Node]()
         called, (left, right) = name_of(node), (argument(node, "input", 0), argument(node, "other", 1))
         for position, x in enumerate((left, right)):
-            value = _number(x)
+            value = number_of(x)
             divides = position == 1 and called in DIVIDES
             if value is not None and (value or not divides):
                 number *= 1 / value if divides else value
@@ -96,8 +96,8 @@ class WrittenOut(Editing):
         if name_of(node) not in ADDS or node.kwargs.get("alpha", 1) != 1:
             return None
         both = argument(node, "input", 0), argument(node, "other", 1)
-        found = [x for x in both if _number(x) is None]
-        return found[0] if len(found) == 1 and number in map(_number, both) else None
+        found = [x for x in both if number_of(x) is None]
+        return found[0] if len(found) == 1 and number in map(number_of, both) else None
 
     def _called(self, node: fx.Node) -> str:
         """The name of a function, or of the module that does it."""
@@ -124,8 +124,8 @@ class WrittenOut(Editing):
         node.op, node.target, node.args, node.kwargs = "call_function", called, (x,), {}
 
 
-def _number(value: Any) -> float | None:
-    """Of an operand that is one for the whole map; None for anything else."""
+def number_of(value: Any) -> float | None:
+    """An operand that is one number for the whole map; None for anything else."""
     if isinstance(value, fx.Node):
         found = value.meta.get("value")
         if value.meta.get("trained") or not isinstance(found, torch.Tensor | int | float):

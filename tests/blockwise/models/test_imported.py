@@ -275,6 +275,33 @@ def test_maps_with_channels_last_are_computed_with_channels_first():
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
 
 
+def written_by_variance(m, x):
+    return (x - x.mean(1, keepdim=True)) * torch.rsqrt(x.var(1, unbiased=False, keepdim=True) + 1e-6)
+
+
+def written_by_squares(m, x):
+    u = x.mean(1, keepdim=True)
+    s = (x - u).pow(2).mean(1, keepdim=True)
+    x = (x - u) / torch.sqrt(s + 1e-6)
+    return m.weight[:, None, None] * x + m.bias[:, None, None]
+
+
+@pytest.mark.parametrize(("function", "learns"), [(written_by_squares, True), (written_by_variance, False)])
+def test_a_norm_over_channels_that_is_written_out_is_one_layer(function, learns):
+    module, x = classified(function), torch.randn(3, *SHAPE)
+    if learns:
+        module.weight, module.bias = nn.Parameter(torch.rand(4) + 0.5), nn.Parameter(torch.rand(4))
+    chain = from_module(module, SHAPE)
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-5, atol=1e-6)
+    layers = chain.describe(blocks="1", head="gap").layers
+    kinds = ["conv", "channel_norm", *["affine"] * 2 * learns, "avg_pool", "view", "linear"]
+    assert [layer.kind for layer in layers] == kinds
+    assert layers[1].op.eps == 1e-6
+    other = classified(lambda m, x: (x - x.mean(1, True)) / torch.sqrt(x.var(1, keepdim=True) + 1e-6))
+    with pytest.raises(InputError, match="got the operation 'mean'"):
+        from_module(other, SHAPE)
+
+
 def test_a_mean_over_places_and_a_flatten_see_channels_where_the_code_has_them():
     last = {"norm": nn.LayerNorm(4)}
     for function in (lambda m, x: m.norm(x.permute(0, 2, 3, 1)).mean((1, 2)),
