@@ -64,6 +64,25 @@ def _by_index(editing: Editing, node: fx.Node, whole: Shape, index: Any) -> nn.M
     return shaped(_slice(whole, parts), node.meta["shape"])
 
 
+def shuffled(node: fx.Node) -> nn.Module | None:
+    """Shuffles of channels, and places that become channels or come from them; None for others."""
+    called, whole, made = name_of(node), node.all_input_nodes[0].meta["shape"], tuple(node.meta["shape"])
+    channels, *space = whole
+    if called in ("channel_shuffle", "native_channel_shuffle"):
+        groups = int(known(argument(node, "groups", 1)))
+        order = (0, 2, 1, *range(3, len(space) + 3))
+        return nn.Sequential(Reshape((groups, channels // groups, *space)), Permute(order), Reshape(made))
+    if called not in ("pixel_shuffle", "pixel_unshuffle") or len(space) != 2:
+        return None
+    if called == "pixel_shuffle":
+        (height, width), side = space, made[1] // space[0]
+        apart, order = (made[0], side, side, height, width), (0, 1, 4, 2, 5, 3)
+    else:
+        (_, height, width), side = made, space[0] // made[1]
+        apart, order = (channels, height, side, width, side), (0, 1, 3, 5, 2, 4)
+    return nn.Sequential(Reshape(apart), Permute(order), Reshape(made))
+
+
 def narrowed(editing: Editing, node: fx.Node) -> nn.Module | None:
     """``x.narrow(dim, start, length)``, ``x.select(dim, index)`` and the slices of ATen; None for others."""
     whole = node.all_input_nodes[0].meta["shape"]

@@ -13,7 +13,7 @@ from blockwise.models.constants import ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, name_of
 from blockwise.models.functions import module_of, windows
 from blockwise.models.norms_written_out import NormsWrittenOut
-from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted
+from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted, shuffled
 from blockwise.models.reshaping import Padding, Reshape, Slice
 from blockwise.models.written_out import WrittenOut
 from devices.errors import InputError
@@ -125,7 +125,9 @@ class Rewriting(Editing):
             return permuted(self, node, order)
         if called == "getitem":
             return indexed(self, node)
-        return narrowed(self, node) if called in ("narrow", "select") else module_of(node)
+        if called in ("narrow", "select"):
+            return narrowed(self, node)
+        return shuffled(node) or module_of(node)
 
     def _between(self, node: fx.Node, called: str) -> None:
         """Sums, products and concatenations of maps: of nothing but tensors, and along channels."""

@@ -182,6 +182,9 @@ FORMS = {
     "narrowed": lambda m, x: x.narrow(2, 1, 3),
     "transposed": lambda m, x: x.transpose(2, 3).permute(0, 1, 3, 2).movedim(3, 2),
     "shuffled": lambda m, x: x.view(x.shape[0], 2, 2, 8, 8).transpose(1, 2).flatten(1, 2),
+    "shuffled by a function": lambda m, x: F.channel_shuffle(x, 2),
+    "places to channels and back": lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2),
+    "channels to places": lambda m, x: torch.cat([F.pixel_shuffle(x, 2)] * 4, 1),
     "gated": lambda m, x: F.glu(torch.cat([x, x + 1], 1), 1),
 }
 
