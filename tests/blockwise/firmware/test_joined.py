@@ -1,4 +1,4 @@
-"""Tensors side by side, products and borders in C, against PyTorch from the same state."""
+"""Tensors side by side, parts, products and borders in C, against PyTorch from the same state."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +72,18 @@ class Bordered(nn.Module):
         return self.head(F.relu(self.behind(self.border(F.relu(self.stem(x))))).mean((2, 3)))
 
 
+class Parts(nn.Module):
+    """Two halves of the channels, the sums of one of which are read one by one; a constant factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.behind, self.head = nn.Conv2d(1, 8, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        one, other = F.relu(self.stem(x)).chunk(2, 1)
+        return self.head(F.relu(self.behind(one + 0.5 * other)).mean((2, 3)))
+
+
 class Flattened(nn.Module):
     """Flattened maps side by side: on a board their features do not lie as those of one map."""
 
@@ -90,6 +102,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "gate": (Gate, {"regime": "bp", "method": "fp32"}),
     "mask": (Mask, {"regime": "bp", "method": "lsq"}),
     "border": (Bordered, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
+    "parts": (Parts, {"regime": "bp", "method": "lsq"}),
+    "parts along directions": (Parts, {"regime": "zo", "method": "fp32", "before": 0}),
     "mask of pixels": (lambda: Mask(1), {"regime": "bp", "method": "fp32"}),
     "branches in blocks": (Branches, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
     "branches along directions": (Branches, {"regime": "zo", "method": "lsq", "before": 0}),
@@ -105,7 +119,7 @@ def compared(folder: Path, case: str) -> Compared:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(CASES, "branches", "gate", "mask", "border"))
+@pytest.mark.parametrize("case", shown(CASES, "branches", "gate", "mask", "border", "parts"))
 def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
     found = compared(tmp_path, case)
     assert found.error < TOLERANCE, found.worst

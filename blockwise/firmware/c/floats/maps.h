@@ -64,6 +64,17 @@ INLINE void add_map(struct map m, float_at from, const float *held, float *to) {
                     to[element(m, b, y, x, c)] += from(held, b, y, x, c);
 }
 
+/* Every element of an operand, added to where it stands in a larger map. */
+typedef int (*place_in_map)(int b, int y, int x, int c);
+
+INLINE void add_part(struct map m, place_in_map place, float_at from, const float *held, float *to) {
+    for (int b = 0; b < m.batch; b++)
+        for (int y = 0; y < m.height; y++)
+            for (int x = 0; x < m.width; x++)
+                for (int c = 0; c < m.channels; c++)
+                    to[place(b, y, x, c)] += from(held, b, y, x, c);
+}
+
 /* The gradient of a factor: of the product's times the other one, the sum over all places for which it stands. */
 INLINE void factor_gradient(struct map whole, struct map mine, float_at gradient, float_at other, const float *held,
                             int adds, float *to) {

@@ -1,19 +1,14 @@
-"""Tensors side by side, borders and products: what goes forward where it is stored, and what goes back."""
+"""Tensors side by side, parts, borders, products: what is stored going forward, and what goes back."""
 
 from collections.abc import Iterator
 
 from blockwise.firmware.emit.floats import pools
-from blockwise.firmware.emit.floats.operands import (
-    ELEMENT,
-    Operands,
-    input_shapes,
-    no_form,
-    starts_of,
-)
+from blockwise.firmware.emit.floats.operands import ELEMENT, Operands
+from blockwise.firmware.emit.floats.places import input_shapes, no_form, places_of, starts_of
 from blockwise.firmware.emit.floats.site import Site
-from blockwise.firmware.emit.floats.text import call, dims_of, map_of
+from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from devices.network import IMAGES
-from devices.network.ops import Pad
+from devices.network.ops import Pad, Scale
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Derived, Stored
 
@@ -42,6 +37,26 @@ def part_backward(site: Site) -> Lines:
         function = site.function("part", "float", ELEMENT, f"return {gradient}(held, b, {at});")
         lines.append(_put(site, index, target, function))
     return lines
+
+
+def slice_backward(site: Site) -> Lines:
+    """The gradient of the whole map: zeros but where the part stands."""
+    target, (whole,) = site.made("input gradient"), input_shapes(site, site.layer)
+    batch = site.batch(target)
+    maps = (f"(struct map){map_of(batch, dims_of(x))}" for x in (whole, site.layer.shape))
+    y, x, c = places_of(site, site.layer).values()
+    body = f"(void)y, (void)x, (void)c; return element({next(maps)}, b, {y}, {x}, {c});"
+    place = site.function("place", "int", "int b, int y, int x, int c", body)
+    added = call("add_part", next(maps), place, _gradient(site), "held", site.floats(target))
+    return [*pools.cleared(site, target), added]
+
+
+def scale_backward(site: Site) -> Lines:
+    """Times the factor."""
+    target, op = site.made("input gradient"), site.layer.op
+    assert isinstance(op, Scale)
+    body = f"return {_gradient(site)}(held, b, y, x, c) * {number(op.factor)};"
+    return [_put(site, 0, target, site.function("part", "float", ELEMENT, body))]
 
 
 def product_backward(site: Site) -> Lines:

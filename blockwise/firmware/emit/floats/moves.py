@@ -2,7 +2,8 @@
 
 import math
 
-from blockwise.firmware.emit.floats.operands import Operands, no_form
+from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.places import no_form
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of

@@ -1,7 +1,15 @@
 """Operands as C functions: each node of an operand's tree becomes one that makes an element of it."""
 
-from itertools import accumulate
+from collections.abc import Callable, Mapping
 
+from blockwise.firmware.emit.floats.places import (
+    channels_of_filter,
+    input_shapes,
+    no_form,
+    places_of,
+    source_shape,
+    starts_of,
+)
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
@@ -14,9 +22,12 @@ from devices.network.ops import (
     FrozenNorm,
     MaxPool,
     Mul,
+    Op,
     Pad,
+    Scale,
     ShiftedNorm,
     Shortcut,
+    Slice,
     View,
 )
 from devices.program.operation import Derived, Operand, Stored
@@ -71,28 +82,53 @@ class Operands:
         return f"{code} * {site.number(site.size(operand.levels[0]))}" if operand.levels else code
 
     def _derived(self, operand: Derived, layer: Layer, dims: Dims) -> str:
-        op, inputs, shapes = layer.op, operand.inputs, self.site.schedule.layers
-        if isinstance(op, View):
-            return self._view(inputs[0], dims)
-        if isinstance(op, Add):
-            return " + ".join(f"{self.at(x, layer.shape)}(held, b, y, x, c)" for x in inputs)
-        if isinstance(op, Shortcut):
-            return self._shortcut(inputs[0], op)
-        if isinstance(op, Cat) and op.dim == 1:
-            return self._joined(operand, layer)
-        if isinstance(op, Mul):
-            pairs = zip(inputs, input_shapes(self.site, layer), strict=True)
-            factors = (self.spread(x, shape, layer.shape) for x, shape in pairs)
-            return " * ".join(f"{name}(held, b, y, x, c)" for name in factors)
-        if isinstance(op, Pad) and op.mode == "constant":
-            return self._bordered(inputs[0], op)
-        if isinstance(op, MaxPool):
-            return self._spread(operand, layer, op, dims_of(shapes[layer.inputs[0]].shape))
-        if op.accumulates:
+        if isinstance(layer.op, View):
+            return self._view(operand.inputs[0], dims)
+        if layer.op.accumulates:
             return self._sums(operand, layer)
-        if op.normalises:
+        if layer.op.normalises:
             return self._normalised(operand, layer)
-        raise no_form(layer)
+        make = self._made.get(type(layer.op))
+        if make is None:
+            raise no_form(layer)
+        return make(operand, layer)
+
+    @property
+    def _made(self) -> Mapping[type[Op], Callable[[Derived, Layer], str]]:
+        return {
+            Add: self._added,
+            Cat: self._joined,
+            MaxPool: self._spread,
+            Mul: self._product,
+            Pad: self._bordered,
+            Scale: self._scaled,
+            Shortcut: self._shortcut,
+            Slice: self._part,
+        }
+
+    def _added(self, operand: Derived, layer: Layer) -> str:
+        return " + ".join(f"{self.at(x, layer.shape)}(held, b, y, x, c)" for x in operand.inputs)
+
+    def _product(self, operand: Derived, layer: Layer) -> str:
+        pairs = zip(operand.inputs, input_shapes(self.site, layer), strict=True)
+        factors = (self.spread(x, shape, layer.shape) for x, shape in pairs)
+        return " * ".join(f"{name}(held, b, y, x, c)" for name in factors)
+
+    def _scaled(self, operand: Derived, layer: Layer) -> str:
+        op = layer.op
+        assert isinstance(op, Scale)
+        value = f"{self.at(operand.inputs[0], layer.shape)}(held, b, y, x, c)"
+        return f"{value} * {number(op.factor)} + {number(op.shift)}"
+
+    def _part(self, operand: Derived, layer: Layer) -> str:
+        """Of a map an element that stands elsewhere in it."""
+        (shape,), before = input_shapes(self.site, layer), len(self._begins)
+        at = places_of(self.site, layer)
+        inner = self.at(operand.inputs[0], shape)
+        for i, begins in enumerate(self._begins[before:], before):
+            body = f"{begins}(held, {at['c']});"
+            self._begins[i] = self.site.function("begin", "void", "const float *held, int c", body)
+        return f"{inner}(held, b, {', '.join(at.values())})"
 
     def _shape(self, operand: Operand) -> tuple[int, ...]:
         if isinstance(operand, Stored):
@@ -111,7 +147,9 @@ class Operands:
         y, x = f"({flat}) / {width * channels}", f"({flat}) / {channels} % {width}"
         return f"{self.at(source, shape)}(held, b, {y}, {x}, ({flat}) % {channels})"
 
-    def _shortcut(self, source: Operand, op: Shortcut) -> str:
+    def _shortcut(self, operand: Derived, layer: Layer) -> str:
+        op, (source,) = layer.op, operand.inputs
+        assert isinstance(op, Shortcut)
         shape, before = self._shape(source), len(self._begins)
         inner = self.at(source, shape)
         if len(self._begins) > before:
@@ -129,6 +167,8 @@ class Operands:
 
     def _joined(self, operand: Derived, layer: Layer) -> str:
         """Of tensors side by side that which has the channel."""
+        if layer.op != Cat(1):
+            raise no_form(layer)
         shapes, starts = input_shapes(self.site, layer), starts_of(self.site, layer)
         found, behind = "", 0
         for source, shape, first in reversed(list(zip(operand.inputs, shapes, starts, strict=True))):
@@ -144,8 +184,12 @@ class Operands:
         body = f"if ((unsigned)(c - {first}) < {count}u) {begins}(held, c - {first});"
         return self.site.function("begin", "void", "const float *held, int c", body)
 
-    def _bordered(self, source: Operand, op: Pad) -> str:
+    def _bordered(self, operand: Derived, layer: Layer) -> str:
         """Zero outside of a map."""
+        op, (source,) = layer.op, operand.inputs
+        assert isinstance(op, Pad)
+        if op.mode != "constant":
+            raise no_form(layer)
         left, _, top, _ = (*op.amounts, 0, 0)[:4]
         height, width, _ = dims_of(self._shape(source))
         inside = f"(unsigned)(y - {top}) < {height}u && (unsigned)(x - {left}) < {width}u"
@@ -157,8 +201,10 @@ class Operands:
         at = ", ".join(i if mine == all_ else "0" for i, mine, all_ in sides)
         return self._function(f"{self.at(source, shape)}(held, b, {at})")
 
-    def _spread(self, operand: Derived, layer: Layer, op: MaxPool, dims: Dims) -> str:
+    def _spread(self, operand: Derived, layer: Layer) -> str:
         """A gradient that stands where the largest of each window stood."""
+        op = layer.op
+        assert isinstance(op, MaxPool)
         (ky, kx), (sy, sx) = op.kernel, op.stride
         gradient, where = operand.inputs
         assert isinstance(where, Stored)
@@ -242,43 +288,3 @@ class Operands:
     def _affine(self, value: str, pair: str, layer: Layer) -> str:
         found, channels = self.site.floats(pair), dims_of(layer.shape)[2]
         return f"{value} * ({found})[c] + ({found})[{channels} + c]"
-
-
-def starts_of(site: Site, layer: Layer) -> list[int]:
-    """The channel at which each of the tensors that stand side by side begins."""
-    return list(accumulate((shape[0] for shape in input_shapes(site, layer)), initial=0))[:-1]
-
-
-def input_shapes(site: Site, layer: Layer) -> list[tuple[int, ...]]:
-    """Of all that a layer reads, without the batch."""
-    layers = site.schedule.layers
-    return [
-        layers[name].shape if name in layers else site.tensor("batch.images").shape[1:]
-        for name in layer.inputs
-    ]
-
-
-def source_shape(site: Site, layer: Layer) -> tuple[int, ...]:
-    """The shape in which a layer with weights sees its input, without the batch."""
-    op = layer.op
-    if layer.kind == "linear":
-        return (op.in_features,)  # type: ignore[attr-defined]
-    source = site.schedule.layers.get(layer.inputs[0])
-    if source is not None:
-        return source.shape
-    return next(t.shape[1:] for name, t in site.schedule.tensors.items() if name == "batch.images")
-
-
-def channels_of_filter(layer: Layer) -> int:
-    """Channels that a filter sees."""
-    return layer.filter_size // layer.kernel
-
-
-def no_form(layer: Layer) -> Exception:
-    """The line for an operation without a C form."""
-    return without_form(
-        f"layer {layer.name}",
-        f"the operation {layer.op.words}",
-        "layers that have one",
-        "use another network, head or norm",
-    )

@@ -76,11 +76,16 @@ def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int,
     return features, 1, 1
 
 
+def is_flattened(schedule: Schedule, name: str) -> bool:
+    """Whether flat features are a map of several pixels."""
+    _, rows, columns = _map_behind(schedule, name, 1)
+    return rows * columns > 1
+
+
 def _check_pixels(schedule: Schedule, layer: Layer) -> None:
     """Raise InputError for flattened maps side by side: their features do not lie as those of one map."""
     for name in layer.inputs:
-        _, rows, columns = _map_behind(schedule, name, 1)
-        if rows * columns > 1:
+        if is_flattened(schedule, name):
             raise without_form(
                 f"layer {layer.name}", "flattened maps side by side", "maps side by side, or features",
                 "pool the maps to one value, or flatten behind the concatenation",

@@ -1,7 +1,8 @@
 """Convolutions and linear layers: sums of products, and both gradients."""
 
 from blockwise.firmware.emit.floats.errors import Errors
-from blockwise.firmware.emit.floats.operands import Operands, source_shape
+from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.places import source_shape
 from blockwise.firmware.emit.floats.pools import cleared
 from blockwise.firmware.emit.floats.shares import features, keep
 from blockwise.firmware.emit.floats.site import Site
