@@ -24,9 +24,9 @@ from blockwise.system.interrupts import Terminated, sigterm_raises
 
 GRACE_S = 10.0
 """So long a worker may take to remove what is half written, between SIGTERM and SIGKILL."""
-READY = ("torch", __name__)
-"""Loaded once, by a process that does nothing else, from which workers are forked. One that trains may not
-be: the threads of its sums do not survive a fork."""
+READY = ("torch._dynamo", __name__)
+"""Loaded once, with what tasks do, by a process that does nothing else, from which workers are forked. One
+that trains may not be: the threads of its sums do not survive a fork."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ class Processes:
 
     def run(self, tasks: Sequence[Task], storage: Storage, told: Told) -> Answers:
         """As they end. Raises GivenUp at the end for a task whose workers die again and again."""
-        attempts, running = Attempts(tasks, told), dict[Connection, Running]()
+        attempts, context = Attempts(tasks, told), _context(tasks)
+        running: dict[Connection, Running] = {}
         with storage.token() as token, _ended(running):
             order = Order(storage, token, Path.cwd(), self.threads, Version.here())
             while True:
                 while len(running) < self.workers and (task := attempts.take()):
-                    connection, process = _started(task, order)
+                    connection, process = _started(context, task, order)
                     running[connection] = Running(task, process)
                     told.begun(task, _name(process.pid))
                 if not running:
@@ -110,16 +111,15 @@ def _ended(running: dict[Connection, Running]) -> Iterator[None]:
             worker.process.join()
 
 
-def _context() -> BaseContext:
+def _context(tasks: Sequence[Task]) -> BaseContext:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(READY))
+    context.set_forkserver_preload([*READY, *sorted({type(task.work).__module__ for task in tasks})])
     return context
 
 
-def _started(task: Task, order: Order) -> tuple[Connection, BaseProcess]:
-    context = _context()
+def _started(context: BaseContext, task: Task, order: Order) -> tuple[Connection, BaseProcess]:
     mine, its = context.Pipe(duplex=False)
     process: BaseProcess = context.Process(target=_work, args=(task, order, its))  # type: ignore[attr-defined]
     process.start()
