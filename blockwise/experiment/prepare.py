@@ -14,6 +14,7 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.models import Chain
 from blockwise.models.files import keeping
 from blockwise.quant.compiling import check_compiled
+from blockwise.quant.precision import fallback
 from blockwise.system.notes import note
 from blockwise.system.sizes import check_room
 from devices.boards.profile import Device
@@ -54,6 +55,9 @@ def prepare(
     if not config.output.dry_run:
         _check_room(prepared)
         _check_compiler(prepared)
+        missing = fallback(config.training.precision, prepared.accelerator)
+        if missing:
+            note(missing)
     return prepared
 
 

@@ -4,6 +4,7 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.integer.net import IntegerNet
 from blockwise.nets.blocks import BlockNet
 from blockwise.quant import ONE_STAGE
+from blockwise.quant.precision import available
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions, float_regime
 from devices.program.regimes import find
 
@@ -26,6 +27,7 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
         stages=ONE_STAGE if found.is_integer else config.stages,  # integers have no quantizers
         accelerator=prepared.accelerator,
         compile=training.compile,
+        precision=available(training.precision, prepared.accelerator),
         digest=config.output.digest,
     )
 

@@ -5,6 +5,7 @@ by name: what is planned is what is trained.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 from torch import nn
 
@@ -76,6 +77,11 @@ class _Conversion:
         for name, module in replaced.items():
             if module is not None:
                 self.model.set_submodule(name, module)
+        made = {layer.name: layer for layer in self.layers}
+        for layer in self.layers:
+            module = replaced[layer.name]
+            if isinstance(module, QuantConv1d | QuantConv2d):
+                module.made_by = _quantizer_behind(made.get(layer.inputs[0]), made, replaced)
 
     def _input(self, layer: Layer, readers: int) -> nn.Module:
         """A quantizer of floats; of several readers the first one has it work, the others read its codes."""
@@ -127,3 +133,13 @@ class _Conversion:
         if isinstance(module, nn.Conv2d):
             return QuantConv2d(module, weights, inputs)
         return QuantLinear(module, weights, inputs)
+
+
+def _quantizer_behind(
+    layer: Layer | None, layers: Mapping[str, Layer], modules: Mapping[str, nn.Module | None]
+) -> tuple[nn.Module, ...]:
+    """What makes the codes that ``layer`` hands on unchanged; nothing where it hands on others."""
+    while layer is not None and layer.op.passes_codes and len(layer.inputs) == 1:
+        layer = layers.get(layer.inputs[0])
+    module = None if layer is None else modules.get(layer.name)
+    return (module.quantizer,) if isinstance(module, QuantReLU) else ()

@@ -27,6 +27,7 @@ class _QuantConv(nn.Module):
         super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **options)
         self.weight, self.bias = conv.weight, conv.bias
         self.weight_quantizer, self.input_quantizer = weight_quantizer, input_quantizer
+        self.made_by: tuple[nn.Module, ...] = ()  # the quantizer of its input, where another layer has it
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, L) -> (B, O, L'), or (B, C, H, W) -> (B, O, H', W')."""

@@ -122,6 +122,16 @@ class Quantizer(nn.Module, ABC):
     def constrain(self, latent: Tensor) -> None:
         """After an optimizer step: bring the latent weights and own parameters back into range."""
 
+    @property
+    def counts_bytes(self) -> bool:
+        """Whether values are :attr:`unit` times whole numbers, 0 .. 255 of activations, of weights int8."""
+        return False
+
+    @property
+    def unit(self) -> Tensor:
+        """What those are counted in, (), without a gradient."""
+        raise TypeError(f"{type(self).__name__} has no unit")
+
     # ------------------------------------------------------------- deployment
 
     def codes(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.text import Text
 
+from blockwise.quant.precision import FLOAT32
 from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
@@ -150,7 +151,9 @@ def _name(summary: Summary) -> str:
 
 
 def _methods(summary: Summary) -> str:
-    return " / ".join(dict.fromkeys((summary.method, summary.activation_method)))
+    """And in what they were trained, where that is not float32."""
+    names = " / ".join(dict.fromkeys((summary.method, summary.activation_method)))
+    return names if summary.precision == FLOAT32 else f"{names} ({summary.precision})"
 
 
 def _skips(summary: Summary) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from blockwise.quant.precision import FLOAT32
 from devices.program.regimes import find
 
 Row = Mapping[str, Any]
@@ -21,6 +22,8 @@ def _qat(row: Row) -> list[str]:
         words += ["--activation-method", row["activation_method"]]
     bits = ["--weight-bits", row["weight_bits"], "--activation-bits", row["activation_bits"]]
     words += [*bits, "--residual", row["residual"], "--model", row["model"]]
+    if row["precision"] != FLOAT32:
+        words += ["--precision", row["precision"]]
     return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
 
 

@@ -18,6 +18,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.trainer import options_of, run_of
+from blockwise.quant.precision import FLOAT32
 from blockwise.studies import records
 from blockwise.training.circumstances import as_begun
 from devices.boards.profile import KIB
@@ -61,6 +62,7 @@ class Job:
             "regime": self.regime,
             "blocks": network.blocks if local or (found.perturbs and found.cuts) else None,
             "head": network.head if local else None,
+            "precision": FLOAT32 if found.is_integer else training.precision,
             "epochs": training.epochs,
             "batch_size": training.batch_size,
             **self._updates(),
@@ -211,6 +213,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "in_shape": images.in_shape,
         "images": [len(images.train), len(images.validation), len(images.test)],
         "classes": len(images.classes),
+        "trained_in": options.precision,
         "seconds": round(training.seconds, 1),
         "environment": environment(prepared.accelerator),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

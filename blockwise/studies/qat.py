@@ -19,6 +19,7 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
+from blockwise.quant.precision import FLOAT32
 from blockwise.studies import summary
 from blockwise.studies.distances import Distance, Trained, distance, trained
 from blockwise.studies.jobs import Job
@@ -98,6 +99,7 @@ class QatSpace:
     compile: bool = False
     activation_method: str | None = None  # another one for activations
     residual: str = PAPER  # what skip paths hold: each method's convention
+    precision: str = FLOAT32  # of the simulation
 
 
 def jobs(space: QatSpace, protocol: QatProtocol) -> tuple[Job, ...]:
@@ -128,6 +130,7 @@ def _config(
         training=TrainingSettings(
             regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
             seed=seed, accelerator=space.accelerator, compile=space.compile,
+            precision=space.precision,
         ),
         output=OutputSettings(quiet=True),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from blockwise.quant.precision import FLOAT32
 from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
@@ -18,7 +19,7 @@ themselves.
 SCHEMA = 1
 """Of a line: raised whenever what stands in it means something else. Lines without one are of the first."""
 
-FORMERLY = {"residual": "codes", "revision": FIRST_REVISION}
+FORMERLY = {"residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32}
 """Conditions that older lines do not name: what they were when there was no choice."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from blockwise.quant.precision import FLOAT32
 from blockwise.studies.distances import Distance
 from blockwise.studies.errors import Errors, errors_of
 from blockwise.studies.records import ended
@@ -33,6 +34,7 @@ class Summary:
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
     distance: Distance | None = None  # to float32, beside the reference study's
+    precision: str = FLOAT32  # of the simulation
 
     @property
     def errors(self) -> tuple[float, ...]:
@@ -54,7 +56,8 @@ class Summary:
 
 PLACE = ("regime", "head", "blocks")
 SUMMARISED = (
-    "revision", "method", "activation_method", "weight_bits", "activation_bits", "residual", *PLACE,
+    "revision", "precision", "method", "activation_method", "weight_bits", "activation_bits", "residual",
+    *PLACE,
 )  # fmt: skip
 
 
@@ -81,7 +84,9 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
     seconds = mean(row["seconds"] for row in trained or group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
-    _, method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = key
+    _, precision, method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = (
+        key
+    )
     return Summary(
         method,
         activation_method,
@@ -92,6 +97,7 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         head,
         blocks,
         over_seeds=errors_of(group),
+        precision=precision,
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],

@@ -15,6 +15,7 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.nets.compiling import compiled
 from blockwise.nets.partial import holding
 from blockwise.quant import ParameterRules, stored_bytes
+from blockwise.quant.precision import lower
 from blockwise.training.directions import DirectionUpdater
 from blockwise.training.evaluate import accuracy_one_by_one
 from blockwise.training.integer import IntegerUpdater
@@ -77,6 +78,10 @@ class Numerics(Protocol[Net]):
         """The network that runs compiled, where it can; it shares all state."""
         ...
 
+    def lower(self, net: Net, options: TrainOptions, regime: str) -> None:
+        """Let it compute in the precision of the options."""
+        ...
+
     def mean_loss(self, net: Net, total: float, steps: int, batch_size: int) -> float:
         """Per image, of the sum over all steps of what the regime returned."""
         ...
@@ -123,6 +128,11 @@ class FloatNumerics:
     def compiled(self, net: BlockNet) -> BlockNet:
         """By torch.compile, in pieces as large as the regime allows."""
         return compiled(net)
+
+    def lower(self, net: BlockNet, options: TrainOptions, regime: str) -> None:
+        """Its convolutions; where blocks step by themselves, each of them is a piece."""
+        parts = [nn.ModuleList(net.parts(index)) for index in range(len(net))]
+        lower(parts if find(regime).heads else [net], options.precision)
 
     def mean_loss(self, net: BlockNet, total: float, steps: int, batch_size: int) -> float:
         """A step returns its mean."""
@@ -171,6 +181,9 @@ class IntegerNumerics:
     def compiled(self, net: IntegerNet) -> IntegerNet:
         """As it is: integer layers choose their way by the values they meet."""
         return net
+
+    def lower(self, net: IntegerNet, options: TrainOptions, regime: str) -> None:
+        """It is of integers."""
 
     def mean_loss(self, net: IntegerNet, total: float, steps: int, batch_size: int) -> float:
         """A step returns the sum over its images."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from blockwise.quant import ONE_STAGE, Stages
+from blockwise.quant.precision import FLOAT32
 from blockwise.training.outcome import Epoch
 from blockwise.training.updater import WEIGHT_DECAY
 
@@ -65,6 +66,7 @@ class TrainOptions:
     stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device
     compile: bool = False
+    precision: str = FLOAT32  # of the simulation's convolutions
     checkpoint: Path | None = None  # where to keep the state after each epoch, if anywhere
     fingerprint: str = ""  # of everything that a checkpoint must agree with
     digest: bool = False  # whether to digest the final weights

@@ -31,6 +31,7 @@ class Run(Generic[Net]):
         self.data, self.regime, self.options = data, regime, options
         self.net: Net = net.to(options.accelerator).to(memory_format=LAYOUT)
         self.numerics = numerics_of(net)
+        self.numerics.lower(net, options, regime.name)
         self.inputs = self.numerics.inputs(data)
         calibration.pass_floats(net)
         self.phases = regime.phases(net)

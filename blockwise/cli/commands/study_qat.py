@@ -10,6 +10,7 @@ from blockwise import models, quant, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
 from blockwise.experiment.settings import PAPER
+from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, QatProtocol, QatSpace
 from blockwise.studies.summary import NEEDED
@@ -76,6 +77,9 @@ class QatStudyOptions(EpochsStudy):
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
+    precision: Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")] = (
+        FLOAT32
+    )
     compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
 
 
@@ -113,7 +117,7 @@ def _space(options: QatStudyOptions) -> QatSpace:
     return QatSpace(
         options.methods or qat.catalogue(), options.regimes, options.heads, options.blocks,
         options.weight_bits, options.activation_bits, options.model, options.data, options.accelerator,
-        options.compile, options.activation_method, options.residual,
+        options.compile, options.activation_method, options.residual, options.precision,
     )  # fmt: skip
 
 
@@ -126,6 +130,7 @@ def _protocol(options: QatStudyOptions) -> QatProtocol:
         ("regime", options.regimes, REGIMES),
         ("method", (options.activation_method or "fp32",), quant.METHODS),
         ("--residual", (options.residual,), (*RESIDUALS, PAPER)),
+        ("--precision", (options.precision,), PRECISIONS),
     )
     widths = {"--weight-bits": options.weight_bits, "--activation-bits": options.activation_bits}
     for flag, bits in widths.items():

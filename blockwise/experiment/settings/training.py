@@ -7,6 +7,7 @@ from tyro.conf import arg
 
 from blockwise.experiment.settings.words import AUTO, check_name, listed
 from blockwise.integer.update import FIRST_MU, LARGEST_MU, SMALLEST_MU, STATE_BITS
+from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.system.sizes import MOST_IMAGES, check_size
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
@@ -87,6 +88,14 @@ class TrainingSettings:
     ] = REQUANTIZE[0]
     seed: Annotated[int, arg(help="Seed of weights, order, augmentation and the validation split.")] = 0
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = AUTO
+    precision: Annotated[
+        str,
+        arg(
+            help="How this computer computes convolutions in float regimes: "
+            + "; ".join(f"{name}: {words}" for name, words in PRECISIONS.items())
+            + ". Memory and time of the board stay what they are."
+        ),
+    ] = FLOAT32
     compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
 
     def __post_init__(self) -> None:
@@ -95,6 +104,7 @@ class TrainingSettings:
         check_name("--schedule", self.schedule, SCHEDULES)
         check_name("--update", self.update, {AUTO, *UPDATES})
         check_name("--requantize", self.requantize, REQUANTIZE)
+        check_name("--precision", self.precision, PRECISIONS)
         check_name("--accelerator", self.accelerator, {AUTO, "cpu", "cuda"})
         check_size("--epochs", self.epochs, most=MOST_EPOCHS)
         check_size("--batch-size", self.batch_size, most=MOST_IMAGES)

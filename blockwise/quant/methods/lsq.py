@@ -80,6 +80,16 @@ class LSQ(Quantizer):
     def _positive_step(self) -> Tensor:
         return above_zero(self.step)
 
+    @property
+    def counts_bytes(self) -> bool:
+        """Up to 8 bits."""
+        return self.bits <= 8
+
+    @property
+    def unit(self) -> Tensor:
+        """The step."""
+        return self._positive_step().detach()
+
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1: the rounded quotient from the low end of its range."""
         if self.binary:

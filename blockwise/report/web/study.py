@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from blockwise.quant.precision import FLOAT32
 from blockwise.report import integers, qat
 from blockwise.report.spreads import MEANS
 from blockwise.report.text import ABSENT, DIVERGED, shape
@@ -121,7 +122,8 @@ def _run(row: dict[str, Any]) -> tuple[str, ...]:
 def _name(row: dict[str, Any]) -> str:
     if "compression" in row:
         return f"M0/{row['compression']}, width {row['width']}"
-    return " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
+    names = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
+    return names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})"
 
 
 def _title(row: dict[str, Any]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from blockwise import models, quant
 from blockwise.nets import compiling
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
+from blockwise.quant.precision import lower
 from blockwise.training import REGIMES
 from blockwise.training.bp_micro import MicroBatchBackpropagation
 from devices.program.regimes import Step
@@ -69,6 +70,22 @@ def test_a_step_runs_in_as_few_pieces_as_its_regime_has_and_comes_to_the_same(mo
     for a, b in zip(own, gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
         assert isinstance(a, Tensor) and a.stride() == b.stride()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+@pytest.mark.parametrize("precision", ["codes", "bf16"])
+def test_convolutions_of_codes_are_compiled_in_the_same_piece(precision, graphs):
+    eager = network("resnet8", "lsq")
+    lower([eager], precision)
+    twin = network("resnet8", "lsq")
+    lower([twin], precision)
+    expected, gradients = stepped("bp", eager, eager)
+    found, own = stepped("bp", compiling.compiled(twin), twin)
+    assert len(graphs) == 1
+    torch.testing.assert_close(found, expected)
+    for a, b in zip(own, gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
 def test_a_twin_shares_parameters_and_leaves_the_network_as_it_is():

@@ -63,8 +63,8 @@ def row(method: str, regime: str, seed: int, error: float, seconds: float = 1) -
     return {
         "method": method, "activation_method": method, "weight_bits": 8, "activation_bits": 8,
         "regime": regime, "head": "pred-pooled" if local else None, "blocks": "layers" if local else None,
-        "residual": "codes", "revision": 1, "seed": seed, "test_error": error, "stored_bytes": 100,
-        "weights": 100, "peak_kib": 7.0 + local,
+        "residual": "codes", "revision": 1, "precision": "float32", "seed": seed, "test_error": error,
+        "stored_bytes": 100, "weights": 100, "peak_kib": 7.0 + local,
         "peak_kib_of_one": 3.0 + local, "host_tensor_bytes": 0, "seconds": seconds,
     }  # fmt: skip
 

@@ -56,7 +56,7 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
     return {
         "method": method, "activation_method": method, "weight_bits": 3, "activation_bits": 3,
-        "residual": "codes", "revision": records.REVISION,
+        "residual": "codes", "revision": records.REVISION, "precision": "float32",
         "regime": regime, "head": None, "blocks": None, "seed": seed, "test_error": error,
         "stored_bytes": 300, "weights": 800, "peak_kib": 7.0, "peak_kib_of_one": 3.0,
         "host_tensor_bytes": 2**20 * (1 + seed), "seconds": seconds,
@@ -156,7 +156,7 @@ def test_runs_with_float_and_coded_skip_paths_are_told_apart_and_older_lines_are
     """The key of a run with codes is the hash that lines without the entry were recorded under."""
     codes, floats = job("lsq", "codes"), job("lsq", "float")
     assert codes.key != floats.key
-    before = {name: value for name, value in codes.conditions.items() if name != "residual"}
+    before = {n: value for n, value in codes.conditions.items() if n not in ("residual", "precision")}
     text = json.dumps([codes.images.fingerprint, before], sort_keys=True)
     assert codes.key == hashlib.sha256(text.encode()).hexdigest()[:16]
     old = row("lsq", 0, 0.3, 30) | {"key": codes.key}

@@ -1,0 +1,113 @@
+"""In what the simulation of a training computes its convolutions. What a board holds is not concerned."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blockwise.quant.layers import QuantConv2d, Shared
+from blockwise.quant.quantizer import Quantizer
+
+FLOAT32, CODES, BF16 = "float32", "codes", "bf16"
+PRECISIONS = {
+    FLOAT32: "as PyTorch does",
+    CODES: "convolutions of codes on bytes, summed exactly",
+    BF16: "so, too, with gradients in bf16, as are convolutions of floats",
+}
+
+
+def available(asked: str, device: str) -> str:
+    """``asked``, or what ``device`` has of it: products of bytes by VNNI, of bf16 by AVX-512 or AMX."""
+    bytes_at_once = device == "cpu" and torch.cpu._is_vnni_supported()
+    halves = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if not bytes_at_once:
+        return FLOAT32
+    return CODES if asked == BF16 and not halves else asked
+
+
+def fallback(asked: str, device: str) -> str:
+    """The line that tells what is missing; empty where nothing is."""
+    found = available(asked, device)
+    if found == asked:
+        return ""
+    lacks = "bf16 (AVX512-BF16, AMX)" if found == CODES else "bytes (VNNI)"
+    where = "this processor" if device == "cpu" else f"the accelerator {device}"
+    return f"--precision {asked}: no products of {lacks} on {where}; trains with --precision {found}"
+
+
+class Kernels(NamedTuple):
+    """Those of :mod:`blockwise.quant.codes_conv`, which is imported where they are wanted."""
+
+    of_codes: Callable[..., Tensor]
+    low: Callable[..., Tensor]
+
+
+def lower(pieces: Iterable[nn.Module], precision: str) -> None:
+    """Let the convolutions of all ``pieces`` of a network compute in ``precision``.
+
+    Codes pass as such from a quantizer to the convolutions that read them where both are of one piece:
+    between pieces, steps may move before their codes are read.
+    """
+    if precision == FLOAT32:
+        return
+    from blockwise.quant.codes_conv import conv_of_codes, low_conv
+
+    kernels, low = Kernels(conv_of_codes, low_conv), precision == BF16
+    for piece in pieces:
+        own = set(piece.modules())
+        for conv in own:
+            if isinstance(conv, nn.Conv2d) and _is_plain(conv):
+                found = _byte_quantizers(conv, own)
+                if found is not None:
+                    _replace(conv, partial(_of_codes, conv, *found, kernels, low=low))
+                elif low:
+                    _replace(conv, partial(_of_values, conv, kernels))
+
+
+def _replace(conv: nn.Conv2d, how: Callable[..., Tensor]) -> None:
+    """What ``forward`` calls with input, weight and bias once they are quantized."""
+    vars(conv)["_conv_forward"] = how
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    """Whether it is one that the kernels have: no groups, zeros around."""
+    return conv.groups == 1 and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+
+
+def _byte_quantizers(conv: nn.Conv2d, own: set[nn.Module]) -> tuple[Quantizer, Quantizer] | None:
+    """Those of input and weight, where both give a step times whole numbers that fit a byte."""
+    if not isinstance(conv, QuantConv2d):
+        return None
+    inputs = conv.input_quantizer or next(iter(conv.made_by), None)
+    inputs = inputs.quantizer if isinstance(inputs, Shared) else inputs
+    weights = conv.weight_quantizer
+    if not isinstance(inputs, Quantizer) or inputs not in own:
+        return None
+    return (inputs, weights) if inputs.counts_bytes and weights.counts_bytes else None
+
+
+def _of_codes(
+    conv: nn.Conv2d, inputs: Quantizer, weights: Quantizer, kernels: Kernels, x: Tensor, w: Tensor,
+    bias: Tensor | None, *, low: bool,
+) -> Tensor:  # fmt: skip
+    if inputs.counts_bytes and weights.counts_bytes:
+        out = kernels.of_codes(x, w, inputs.unit, weights.unit, _where(conv), low=low)
+    elif low:  # wider for the time being
+        out = kernels.low(x, w, _where(conv), rounded=False)
+    else:
+        return F.conv2d(x, w, bias, *_where(conv))
+    return out if bias is None else out + bias.view(-1, 1, 1)
+
+
+def _of_values(conv: nn.Conv2d, kernels: Kernels, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+    """Of levels that are not evenly spaced the values are not rounded; floats are."""
+    out = kernels.low(x, w, _where(conv), rounded=not isinstance(conv, QuantConv2d))
+    return out if bias is None else out + bias.view(-1, 1, 1)
+
+
+def _where(conv: nn.Conv2d) -> tuple[list[int], list[int], list[int]]:
+    assert not isinstance(conv.padding, str)
+    return list(conv.stride), list(conv.padding), list(conv.dilation)

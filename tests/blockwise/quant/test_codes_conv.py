@@ -1,0 +1,79 @@
+"""Convolutions of codes on bytes: against sums in whole numbers and against autograd."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from blockwise.quant.codes_conv import conv_of_codes, low_conv
+
+pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+Where = tuple[list[int], list[int], list[int]]
+PLACES: list[Where] = [([1, 1], [1, 1], [1, 1]), ([2, 2], [0, 0], [1, 1]), ([1, 2], [2, 1], [2, 1])]
+
+
+def operands(kernel: int, x_step: float, w_step: float) -> tuple[Tensor, ...]:
+    """Codes of 8 bits, all of their range, in float64, and the values that they stand for."""
+    torch.manual_seed(kernel)
+    codes = torch.randint(0, 256, (3, 5, 9, 8)).double()
+    weights = torch.randint(-128, 128, (7, 5, kernel, kernel)).double()
+    steps = torch.tensor(x_step), torch.tensor(w_step)
+    x = (codes.float() * steps[0]).contiguous(memory_format=torch.channels_last).requires_grad_()
+    return codes, weights, x, (weights.float() * steps[1]).requires_grad_(), *steps
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_sums_of_codes_are_those_of_whole_numbers_to_the_bit(kernel, where):
+    codes, weights, x, w, *steps = operands(kernel, 1.0, 1.0)
+    out = conv_of_codes(x, w, *steps, where, low=False)
+    assert torch.equal(out.double(), F.conv2d(codes, weights, None, *where))
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_with_steps_the_only_rounding_is_that_of_the_scaled_sum():
+    codes, weights, x, w, *steps = operands(3, 0.0371, 0.00213)
+    exact = F.conv2d(codes, weights, None, *PLACES[0]) * (steps[0] * steps[1]).double()
+    out = conv_of_codes(x, w, *steps, PLACES[0], low=False).double()
+    last = torch.finfo(torch.float32).eps
+    assert ((out - exact).abs() <= last * exact.abs()).all()
+    floats = F.conv2d(x, w, None, *PLACES[0]).double()
+    assert (floats - exact).norm() > 2 * (out - exact).norm()  # each product is rounded there
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_gradients_are_those_of_autograd_and_in_bf16_as_near_as_8_digits_are(where):
+    _, _, x, w, *steps = operands(3, 0.0371, 0.00213)
+    out = F.conv2d(x, w, None, *where)
+    g = torch.randn_like(out)
+    expected = torch.autograd.grad(out, (x, w), g)
+    whole = torch.autograd.grad(conv_of_codes(x, w, *steps, where, low=False), (x, w), g)
+    low = torch.autograd.grad(conv_of_codes(x, w, *steps, where, low=True), (x, w), g)
+    for theirs, own, rounded in zip(expected, whole, low, strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-4, atol=1e-5)
+        assert 0 < (rounded - theirs).norm() < 2**-7 * theirs.norm()
+
+
+def test_gradients_in_bf16_of_errors_that_it_holds_are_exact_sums():
+    """Codes and errors are small whole numbers: only sums above 256 are rounded."""
+    codes, weights, x, w, *steps = operands(1, 1.0, 1.0)
+    out = conv_of_codes(x, w, *steps, PLACES[0], low=True)
+    g = torch.zeros_like(out)
+    g[0, 0, 0, 0] = 1.0
+    of_x, of_w = torch.autograd.grad(out, (x, w), g)
+    inner = F.conv2d(codes.requires_grad_(), weights.requires_grad_(), None, *PLACES[0])
+    expected = torch.autograd.grad(inner, (codes, weights), g.double())
+    assert torch.equal(of_x.double(), expected[0]) and torch.equal(of_w.double(), expected[1])
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_values_that_are_no_codes_are_rounded_in_the_forward_pass_only_where_they_are_floats(rounded):
+    _, _, x, w, *_ = operands(3, 0.0371, 0.00213)
+    expected = F.conv2d(x, w, None, *PLACES[0])
+    out = low_conv(x, w, PLACES[0], rounded=rounded)
+    assert out.dtype == torch.float32
+    assert torch.equal(out, expected) == (not rounded)
+    assert (out - expected).norm() < 2**-7 * expected.norm()
+    g = torch.randn_like(out)
+    pairs = zip(torch.autograd.grad(out, (x, w), g), torch.autograd.grad(expected, (x, w), g), strict=True)
+    assert all((own - theirs).norm() < 2**-7 * theirs.norm() for own, theirs in pairs)

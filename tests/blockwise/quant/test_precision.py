@@ -1,0 +1,113 @@
+"""Networks that convolve codes as codes: where they can, and what their trainings come to."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blockwise import models, quant
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.quant.precision import PRECISIONS, available, fallback, lower
+from devices.program.regimes import Step
+
+NEEDS_BYTES = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+X, Y = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(4)
+
+
+def network(method: str = "lsq", residual: str = "codes") -> BlockNet:
+    torch.manual_seed(0)
+    chain = models.build("resnet8", (1, 8, 8), 10, 4)
+    groups = Anatomy(chain, "gap").cut("stages", Step())
+    quant.quantize(chain, method, residual=residual)  # type: ignore[arg-type]
+    net = BlockNet(chain, groups, "gap").to(memory_format=torch.channels_last).train()
+    with torch.no_grad():
+        net(X)
+    return net
+
+
+def convolutions(net: nn.Module) -> list[str]:
+    return [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+
+
+def lowered(net: nn.Module) -> list[str]:
+    return [name for name, module in net.named_modules() if "_conv_forward" in vars(module)]
+
+
+def stepped(net: BlockNet) -> tuple[Tensor, list[Tensor]]:
+    loss = net.loss(X, Y)
+    loss.backward()
+    return loss.detach(), [p.grad for p in net.bodies.parameters() if p.grad is not None]
+
+
+@NEEDS_BYTES
+@pytest.mark.parametrize("residual", ["codes", "float"])
+def test_all_that_reads_codes_convolves_them_and_comes_to_the_same_loss_and_gradients(residual):
+    eager, codes, low = network(residual=residual), network(residual=residual), network(residual=residual)
+    lower([codes], "codes")
+    lower([low], "bf16")
+    assert set(convolutions(codes)) - set(lowered(codes)) == {"bodies.0.0.conv"}  # which reads images
+    loss, gradients = stepped(eager)
+    for net, near in ((codes, 1e-4), (low, 2e-2)):
+        found, own = stepped(net)
+        torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
+        flat, theirs = (torch.cat([g.flatten() for g in many]) for many in (own, gradients))
+        assert (flat - theirs).norm() < near * theirs.norm()
+
+
+@NEEDS_BYTES
+def test_between_blocks_that_step_by_themselves_no_step_is_read():
+    net = network()
+    lower([nn.ModuleList(net.parts(i)) for i in range(len(net))], "codes")
+    others = set(convolutions(net.bodies)) - {name.removeprefix("bodies.") for name in lowered(net)}
+    firsts = {name for name in convolutions(net.bodies) if name.split(".")[1] == "0" and "conv2" not in name}
+    assert others == firsts
+
+
+def test_methods_whose_levels_are_not_counted_in_bytes_stay_as_they_are_but_for_gradients():
+    net, low = network("centroids"), network("centroids")
+    lower([net], "codes")
+    assert lowered(net) == []
+    lower([low], "bf16")
+    assert set(lowered(low)) == set(convolutions(low))
+    for module in low.modules():
+        if type(module) is nn.Conv2d:  # of floats, which are rounded in the forward pass too
+            del vars(module)["_conv_forward"]
+    torch.testing.assert_close(stepped(low)[0], stepped(network("centroids"))[0])
+
+
+@NEEDS_BYTES
+def test_a_width_beyond_bytes_for_the_time_being_is_no_fault():
+    net = network()
+    lower([net], "codes")
+    for module in net.modules():
+        if isinstance(module, quant.Quantizer):
+            module.set_bits(32)
+    twin = copy.deepcopy(network())
+    for module in twin.modules():
+        if isinstance(module, quant.Quantizer):
+            module.set_bits(32)
+    torch.testing.assert_close(stepped(net)[0], stepped(twin)[0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "halves", "bytes_at_once", "found", "told"),
+    [
+        ("bf16", "cpu", True, True, "bf16", ""),
+        ("bf16", "cpu", False, True, "codes", "no products of bf16 (AVX512-BF16, AMX) on this processor"),
+        ("bf16", "cpu", False, False, "float32", "no products of bytes (VNNI) on this processor"),
+        ("codes", "cpu", True, False, "float32", "no products of bytes (VNNI) on this processor"),
+        ("codes", "cuda", True, True, "float32", "on the accelerator cuda; trains with --precision float32"),
+        ("float32", "cuda", False, False, "float32", ""),
+    ],
+)
+def test_what_the_processor_lacks_is_told_in_a_line(
+    asked, device, halves, bytes_at_once, found, told, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: bytes_at_once)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: halves)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert asked in PRECISIONS and available(asked, device) == found
+    line = fallback(asked, device)
+    assert told in line and bool(line) == bool(told)
