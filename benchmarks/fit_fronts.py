@@ -1,6 +1,6 @@
 """The front of ``run.py fit`` as it searches by default, beside that of every candidate (``--all``).
 
-    python benchmarks/fit_fronts.py [--networks cnn resnet20 ...] [--record]
+    python benchmarks/fit_fronts.py [--networks cnn resnet8 ...] [--record]
 
 By default a sample is looked at, and what differs from the front in one setting until nothing changes. Kept
 are, for each network on its board, how many candidates either search looked at, in how much processor time,
@@ -24,7 +24,7 @@ from devices import load
 NETWORKS: dict[str, tuple[Model, str]] = {
     "cnn": (Model("cnn", 8), "stm32"),
     "ds-cnn": (Model("ds-cnn", 64, (1, 49, 10), 12), "stm32"),
-    "resnet20": (Model("resnet20", 8), "stm32"),
+    "resnet8": (Model("resnet8", 8), "stm32f411"),
 }
 """Network -> with its width and inputs, and the board."""
 EVERY = 10**9

@@ -56,7 +56,8 @@ def with_constant(editing: Editing, node: fx.Node) -> bool:
     alpha = float(known(node.kwargs.get("alpha", 1)))
     factor, shift = _pair(called, constant, alpha, turned=left is not source)
     if factor is None and shift is None:
-        raise editing.refused(node, f"{called!r} of a constant by a map")
+        what = "a trained constant the other way round" if constant.trained else "a constant by a map"
+        raise editing.refused(node, f"{called!r} of {what}")
     _put(editing, node, source, factor, shift)
     return True
 
@@ -140,7 +141,7 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
     trained = parameter is not None
     if found.numel() == 1 and not trained and not found.is_meta:
         return Constant(found.float().reshape(()))
-    if trained and found.numel() == 1:
+    if trained and found.numel() == 1 and source.meta["shape"][0] > 1:
         raise editing.refused(node, f"the parameter {parameter} outside a layer, one for all channels")
     rank = len(source.meta["shape"]) + 1
     sides = [1] * (rank - found.ndim) + [*found.shape]

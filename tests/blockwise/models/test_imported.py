@@ -324,6 +324,9 @@ def test_what_derives_from_a_layer_and_computes_something_else_is_not_that_layer
         from_module(classified(lambda m, x: m.other(x), other=Standardised(4, 4, 3, padding=1)), SHAPE)
 
 
+TAKING = classified(lambda m, x: x - m.shift)
+TAKING.shift = nn.Parameter(torch.rand(4, 1, 1))
+
 REFUSED = {
     "a loop over values": (Wrapped(lambda m, x: x if x.sum() > 0 else -x), "leave out branches and loops"),
     "a layer of another kind": (
@@ -339,6 +342,7 @@ REFUSED = {
         classified(lambda m, x: x + torch.arange(8.0)), "got a constant of (8,), which is none",
     ),
     "a constant by a map": (classified(lambda m, x: 1 / x), "got 'truediv' of a constant by a map"),
+    "a parameter that is taken away": (TAKING, "got 'sub' of a trained constant the other way round"),
     "a square": (classified(lambda m, x: x * x), "got 'mul' of a map with itself"),
     "an error function by itself": (classified(lambda m, x: torch.erf(x)), "got the operation 'erf'"),
     "a gate of places": (classified(lambda m, x: F.glu(x), 4), "got a gated linear unit along dimension -1"),
