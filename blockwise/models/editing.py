@@ -78,7 +78,9 @@ class Editing:
 
 
 def name_of(node: fx.Node) -> str:
-    """The function or method that a node calls."""
+    """The function or method that a node calls; "" if it calls none."""
+    if node.op not in ("call_function", "call_method"):
+        return ""
     return getattr(node.target, "__name__", str(node.target))
 
 

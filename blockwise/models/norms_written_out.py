@@ -22,7 +22,7 @@ class NormsWrittenOut(Editing):
     def run(self) -> None:
         """Each; then what led to it goes, unless others read it."""
         for node in list(self.root.graph.nodes):
-            if node.op in ("call_function", "call_method") and name_of(node) in (*DIVIDES, *MULTIPLIES):
+            if name_of(node) in (*DIVIDES, *MULTIPLIES):
                 found = self._norm(node)
                 if found is not None:
                     x, eps = found
@@ -68,7 +68,7 @@ def _is_variance(node: Any, x: fx.Node) -> bool:
 
 def _over_channels(node: fx.Node, called: str) -> fx.Node | None:
     """What ``called`` is taken of over the channels, which are left with one place."""
-    if name_of(node) != called or node.op == "call_module":
+    if name_of(node) != called:
         return None
     source, dim = argument(node, "input", 0), known(argument(node, "dim", 1))
     dims = [dim] if isinstance(dim, int) else list(dim or ())

@@ -18,7 +18,7 @@ SIDES = (2, 3, 5, 7, 11, 13)
 def order_of(node: fx.Node) -> tuple[int, ...] | None:
     """The dimensions of a transposed map in terms of those of its source; None for another function."""
     called, source = name_of(node), node.all_input_nodes[0] if node.all_input_nodes else None
-    if node.op == "call_module" or called not in PERMUTES or source is None or source.meta["shape"] is None:
+    if called not in PERMUTES or source is None or source.meta["shape"] is None:
         return None
     sample = torch.empty(SIDES[: len(source.meta["shape"]) + 1])
     _, *args = known(node.args) if node.args else (None,)

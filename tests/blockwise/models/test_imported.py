@@ -219,9 +219,11 @@ def test_an_activation_that_is_written_out_is_one_layer(form):
     assert [type(m) for m in between] == [nn.Conv2d, kind, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear]
 
 
-def test_modules_may_be_called_like_functions():
+def test_modules_and_buffers_may_be_called_like_functions():
     names = {"transpose": nn.Conv2d(4, 4, 1), "mul": nn.ReLU6(), "add": nn.Sigmoid(), "chunk": nn.Tanh()}
-    module = classified(lambda m, x: m.mul(m.transpose(x)) * m.add(x) / 6 + m.chunk(x), **names)
+    module = classified(lambda m, x: m.mul(m.transpose(x - m.mean)) * m.add(x) / m.sqrt + m.chunk(x), **names)
+    module.register_buffer("mean", torch.full((4, 1, 1), 0.5))
+    module.register_buffer("sqrt", torch.tensor(6.0))
     x = torch.randn(3, *SHAPE)
     torch.testing.assert_close(from_module(module, SHAPE).eval()(x), module.eval()(x), rtol=1e-5, atol=1e-6)
 
