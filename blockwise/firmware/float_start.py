@@ -23,6 +23,7 @@ from blockwise.training.on_board import machine_of
 from blockwise.training.start import first_images
 from blockwise.training.updater import Updater
 from devices.program.inference import float_inference
+from devices.program.kernels.zeroth_order import PLAIN
 from devices.program.regimes import find
 from devices.program.regimes.builder import quantized
 from devices.program.schedule import Schedule
@@ -56,7 +57,8 @@ def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | N
     """Of the network as it stands before the first step, its quantizers and constant norms set up."""
     chain, net = start_of(prepared, regime, load)
     updater = updater_of(prepared, net, regime, ONE)
-    facts = _facts(prepared, chain, net, updater, schedule)
+    optimizer = prepared.config.training.optimizer if find(regime).has_optimizer else PLAIN.name
+    facts = _facts(prepared, chain, net, updater, schedule, optimizer)
     return replace(facts, rate=highest_rate(prepared, regime))
 
 
@@ -106,9 +108,9 @@ def _along_directions(prepared: Prepared, net: BlockNet, regime: str, rate: floa
 
 
 def _facts(
-    prepared: Prepared, chain: Chain, net: BlockNet, updater: AnyUpdater, schedule: Schedule
+    prepared: Prepared, chain: Chain, net: BlockNet, updater: AnyUpdater, schedule: Schedule, optimizer: str
 ) -> FloatFacts:
-    normalize, optimizer = prepared.dataset.normalize, prepared.config.training.optimizer
+    normalize = prepared.dataset.normalize
     batch = next(byte_batches(prepared))
     machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers)
     return float_facts(machine, prepared.dataset.in_shape[0], ONE)

@@ -49,6 +49,7 @@ def test_what_has_no_c_form_is_told_in_one_line(tmp_path):
         made = prepared("bp", model="cnn", **settings)
         with pytest.raises(InputError, match="no C form"):
             project(float_firmware(made, "bp"), tmp_path / "out")
+    assert float_firmware(prepared("zo", model="cnn", optimizer="adam"), "zo")  # which has no optimizer
     with pytest.raises(InputError, match="no C form"):
         project(float_firmware(prepared("local-paged", model="cnn"), "local-paged"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
