@@ -28,7 +28,7 @@ from blockwise.quant.precision import BF16, CODES, FLOAT32, PRECISIONS, availabl
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater
-from devices.program.regimes import Step, update_of
+from devices.program.regimes import Step, find, update_of
 
 BATCH, SHAPE, IMAGES = 128, (3, 32, 32), 1280
 
@@ -93,7 +93,7 @@ def ours(
     regime = REGIMES[regime_name]
     phase = regime.phases(net)[0]
     parts = [torch.nn.ModuleList(net.parts(index)) for index in range(len(net))]
-    lower(parts if regime_name == "local" else [net], precision)
+    lower(parts if find(regime_name).heads else [net], precision)
     with torch.no_grad():
         net(x)
     updater = Updater(net.parameters(), "sgd-momentum", fused=update_of(regime_name) == "fused")
@@ -149,7 +149,7 @@ def variants(with_compiled: bool) -> dict[str, Callable[[], None]]:
             continue  # it has none
         behind = "" if precision == FLOAT32 else f", {precision}"
         for regime, head in (("bp", "gap"), ("local", "lookahead")):
-            name = f"{bits} {regime}" + (f" {head}" if regime == "local" else "")
+            name = f"{bits} {regime}" + (f" {head}" if find(regime).heads else "")
             if precision != FLOAT32:
                 found[f"{name}{behind}"] = ours(method, regime, head=head, precision=precision)
             if with_compiled:

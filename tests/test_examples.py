@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiers import shown
 from waves import save, waves
 
 import devices
@@ -139,7 +140,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", shown(RUNS, "lsq", "integers", "signals", "own"))
 def test_the_file_alone_predicts_as_well_as_the_run_tested(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "waves.npz", waves(600))

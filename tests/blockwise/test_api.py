@@ -88,7 +88,10 @@ def test_a_module_is_trained_to_the_bits_of_the_built_in_network_with_its_weight
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "epochs"), [(own.Functions, 3), (own.Residuals, 1), (own.Branches, 3)])
+@pytest.mark.parametrize(
+    ("make", "epochs"),
+    [(own.Functions, 3), (own.Residuals, 1), pytest.param(own.Branches, 3, marks=pytest.mark.long)],
+)
 def test_a_module_of_ones_own_learns_the_digits_globally_and_block_by_block(make, epochs):
     torch.manual_seed(0)  # of the module's weights
     result = blockwise.train(make(), "stm32", regimes=("bp", "local"), epochs=epochs)

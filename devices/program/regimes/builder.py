@@ -1,11 +1,12 @@
 """The parts that regimes share: a program, its lowering and the state of blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from devices.network import Block, Layer, Network
 from devices.network.bits import Bits
 from devices.network.precision import with_quantizers
+from devices.network.trained import FROZEN
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.eager import EagerLowering
 from devices.program.lower import Lowering
@@ -138,14 +139,28 @@ class Builder:
 
 
 def quantized(network: Network, step: Step) -> Network:
-    """The network with the quantizers that the accounting has."""
+    """The network with the quantizers that the accounting has; see :func:`_settled`."""
     if not step.table.packs:
         return network
-    blocks = (
-        Block(block.name, with_quantizers(block.layers, step.bits, network.shapes), block.head)
-        for block in network.blocks
-    )
+    shapes, partial = network.shapes, network.is_partial
+    blocks = []
+    for block in network.blocks:
+        layers = with_quantizers(block.layers, step.bits, shapes)
+        if partial:
+            layers = tuple(_settled(layer, step.bits) for layer in layers)
+        blocks.append(Block(block.name, layers, block.head))
     return Network(network.in_shape, tuple(blocks), network.source)
+
+
+def _settled(layer: Layer, bits: Bits) -> Layer:
+    """The layer of a network trained in part: frozen where it has nothing that a step could change.
+
+    A choice may name an activation whose levels are fixed. Nothing goes back to it for its own sake.
+    """
+    quantizer = bits.quantizer_of(layer)
+    moves = layer.trained.levels and (quantizer.trained or quantizer.kept or layer.op.drops)
+    follows = layer.trained.biases and (layer.buffers or layer.op.batch_statistics)
+    return layer if layer.learns or moves or follows else replace(layer, trained=FROZEN)
 
 
 def names_of(layers: Sequence[Tensors]) -> tuple[str, ...]:

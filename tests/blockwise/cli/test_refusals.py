@@ -213,6 +213,7 @@ def test_planning_takes_no_memory_for_weights(capsys):
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)); "
     code += "from blockwise.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "--width", "60000", "--dry-run", "--regimes", "bp", "--quiet"]
+    command += ["--blocks", "stages", "--head", "lookahead:8"]
     found = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from tiers import quick
@@ -102,9 +103,12 @@ def test_a_width_that_torchvision_does_not_have_is_an_input_error():
 
 @pytest.mark.slow
 def test_a_network_of_torchvision_is_trained_when_it_is_asked_for(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (192, 1, 32, 32), dtype=np.uint8), np.arange(192) % 10
+    np.savez(tmp_path / "few.npz", x_train=x[:128], y_train=y[:128], x_test=x[128:], y_test=y[128:])
     arguments = (
-        "--model torchvision:squeezenet1_1 --image-size 32 --regimes bp local --blocks 2 --head gap "
-        "--epochs 1 --batch-size 32 --method lsq --device stm32n657 --json --quiet"
+        f"--model torchvision:squeezenet1_1 --data {tmp_path / 'few.npz'} --regimes bp local --blocks 2 "
+        "--head gap --epochs 1 --batch-size 32 --method lsq --device stm32n657 --json --quiet"
     )
     assert cli.main([*arguments.split(), "--out", str(tmp_path / "run")]) in (0, 3)
     found = json.loads(capsys.readouterr().out)

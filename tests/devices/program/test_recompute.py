@@ -70,6 +70,7 @@ def residual(channels: int, blocks: int, norm: bool = True) -> Network:
 
 def every_choice(network: Network, step: Step) -> list[tuple[int, int]]:
     """Peak bytes and multiply-accumulates of all ways to cut, and to keep or recompute what lies between."""
+    network = Builder(network, step).network
     layers = without_frozen(network, (*network.layers, *network.blocks[-1].head))
     inner = measure(network, layers, step, step.batch).cuts[1:-1]
     found = []
@@ -172,3 +173,13 @@ def test_a_residual_sum_is_never_cut():
         layer("add", Add(), "conv2", "skip"), layer("relu2", ReLU(), "add"), layer("end", conv, "relu2"),
     )  # fmt: skip
     assert boundaries(layers, IMAGES) == (0, 2, 8, 9)
+
+
+def test_nothing_goes_back_to_activations_of_fixed_levels_though_a_choice_names_them():
+    step = Step(2, bits=Bits(1, 3, 8, FIXED_LEVELS, FIXED_LEVELS), alignment=1)
+    network = choice("[!cn]*").of(residual(3, 1, norm=False))
+    program = schedule("bp-best", network, step)
+    assert [o.name for o in program.operations if o.phase in ("backward", "recompute")] == [
+        "loss backward", "linear backward (weight)",
+    ]  # fmt: skip
+    assert Ledger(program, 1).peak_bytes == min(peak for peak, _ in every_choice(network, step))
