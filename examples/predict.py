@@ -47,14 +47,14 @@ def predict(path: str, images: torch.Tensor) -> Any:
     for step in json.loads(header["steps"]):
         if "codes" in step:
             tensors[step["tensors"]["weight"]] = weights(tensors, step["name"], **step["codes"])
-        function = OPERATIONS.get(step["op"]) or getattr(F, step["op"], None) or getattr(torch, step["op"])
+        call = OPERATIONS.get(step["op"]) or getattr(F, step["op"], None) or getattr(torch, step["op"])
         own = {key: tensors[name].to(values["images"]) for key, name in step.get("tensors", {}).items()}
-        inputs = [values[name] for name in step["inputs"]]
-        values[step["name"]] = function(*inputs, **own, **step.get("options", {}))
+        values[step["name"]] = call(*(values[x] for x in step["inputs"]), **own, **step.get("options", {}))
     return values[step["name"]]
 
 
 if __name__ == "__main__":
-    test = {name: torch.tensor(array) for name, array in np.load(sys.argv[2]).items()}
-    scores = torch.cat([predict(sys.argv[1], batch) for batch in test["x_test"].split(256)])
+    file, samples = sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__)
+    test = {name: torch.tensor(array) for name, array in np.load(samples).items()}
+    scores = torch.cat([predict(file, batch) for batch in test["x_test"].split(256)])
     print(f"{(scores.argmax(1) == test['y_test']).double().mean():.2%} of {len(scores)} images")

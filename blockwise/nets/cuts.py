@@ -37,22 +37,22 @@ def cut(
     elif blocks in NAMED_CUTS:
         starts = list(range(len(stages) if blocks == EACH else bodies))
     elif "," in blocks or (blocks in names and not blocks.isdecimal()):
-        starts = _beginning(blocks.split(","), names)
+        starts = _beginning([part.strip() for part in blocks.split(",")], names)
     else:
-        starts = list(balanced(len(stages), _count(blocks, bodies), cost))
+        starts = list(balanced(len(stages), _count(blocks, bodies, names), cost))
     ends = [*starts[1:], len(stages)]
     return tuple(tuple(range(start, end)) for start, end in zip(starts, ends, strict=True))
 
 
-def _count(blocks: str, most: int) -> int:
+def _count(blocks: str, most: int, names: Sequence[str]) -> int:
     if blocks == AUTO:
         return min(AUTO_BLOCKS, most)
     count = int(blocks) if blocks.isdecimal() else 0
     if 1 <= count <= most:
         return count
-    wanted = (
-        f"{AUTO}, {', '.join(NAMED_CUTS)}, a number from 1 to {most}, the layers that can be cut, or units"
-    )
+    units = f", or those that begin a block, of {', '.join(names)}" if names else ""
+    counted = f"a number from 1 to {most}, the layers that can be cut"
+    wanted = f"{AUTO}, {', '.join(NAMED_CUTS)}, {counted}{units}"
     raise InputError("--blocks", got=repr(blocks), wanted=wanted, do="choose one of these")
 
 
@@ -61,7 +61,7 @@ def _beginning(parts: Sequence[str], names: Sequence[str]) -> list[int]:
     unknown = [part for part in parts if part not in names]
     starts = [] if unknown else [names.index(part) for part in parts]
     if unknown or starts != sorted(set(starts)):
-        got = repr(unknown[0]) if unknown else ",".join(parts)
+        got = (repr(unknown[0]) if unknown[0] else "an empty name") if unknown else ",".join(parts)
         wanted = f"units in their order, each once: {', '.join(names)}"
         raise InputError("--blocks", got=got, wanted=wanted, do="name those that begin a block")
     return starts if starts[0] == 0 else [0, *starts]

@@ -42,14 +42,27 @@ def facts(result: Result) -> dict[str, str]:
 
 
 def subject(result: Result) -> list[str]:
-    """What was compared in a line or two: the network on the board, its data and how it is trained."""
+    """What was compared in a few lines: the network on the board, its data and how it is trained.
+
+    Where only a part is trained, or training goes on from trained weights, a line more says so.
+    """
     config = {key: value for key, value in result.config.items() if key != "epochs"}  # beside each regime
     how = settings(config) or integers(config)
     return [
         network(result.model),
         f"on {result.device.title}, RAM {ram_figures(result.device)}",
         "; ".join(filter(None, (f"{result.data.name}, {shape(result.model.in_shape)}", how))),
+        *_beginning(result),
     ]
+
+
+def _beginning(result: Result) -> list[str]:
+    """What is trained, if not all, and what it starts from, if it is trained already."""
+    trained = part(result.config)
+    parts = [f"trained: {trained}"] if trained else []
+    if result.initial is not None:
+        parts.append(f"from {result.initial.sentence.removeprefix('--init ')}")
+    return ["; ".join(parts)] if parts else []
 
 
 def board(device: DeviceInfo) -> str:

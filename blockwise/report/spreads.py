@@ -1,6 +1,6 @@
 """Spreads, paired differences and ties in words, the same in every table."""
 
-from blockwise.report.text import ABSENT, AT_CHANCE, DIVERGED, join
+from blockwise.report.text import ABSENT, AT_CHANCE, DIVERGED, interval, join
 from blockwise.statistics.paired import LEAST, LEAST_RANKED, Paired
 from blockwise.statistics.spread import Spread
 from blockwise.statistics.standing import Standing
@@ -39,9 +39,8 @@ def error_words(found: Errors) -> str:
 
 
 def interval_words(found: Spread) -> str:
-    """Where the mean lies at 95 %, in percent: 11.2 to 13.0."""
-    ends = found.interval
-    return ABSENT if ends is None else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
+    """Where the mean of shares lies at 95 %, in percent: 11.2 to 13.0. No share is below 0 or above 1."""
+    return ABSENT if found.interval is None else interval(*found.interval).removesuffix(" %")
 
 
 def points_words(found: Paired | None) -> str:

@@ -41,7 +41,8 @@ def percent(fraction: float | None) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Two ends in 0..1 in percent, one decimal: 94.2 to 98.1 %."""
+    """Two ends of a share in percent, one decimal: 94.2 to 98.1 %. None is below 0 or above 100."""
+    low, high = max(low, 0.0), min(high, 1.0)
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 

@@ -23,7 +23,8 @@ def headline(result: Result) -> str:
     if len(regimes) == 1:
         return f"{first.regime} fits {board} with {_spare(first, result)} to spare."
     if len(fitting) == len(regimes):
-        return f"All {len(regimes)} regimes fit {board}: {spare}."
+        every = "Both" if len(regimes) == 2 else f"All {len(regimes)}"
+        return f"{every} regimes fit {board}: {spare}."
     verb = "fits" if len(fitting) == 1 else "fit"
     return f"{len(fitting)} of {len(regimes)} regimes {verb} {board}: {spare}."
 

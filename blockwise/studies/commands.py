@@ -1,8 +1,9 @@
-"""The command that trains a recorded run again; the images are named by whoever has them."""
+"""The command that trains a recorded run again; images in a folder are named by whoever has them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
 from devices.program.regimes import find
 
@@ -11,7 +12,8 @@ Row = Mapping[str, Any]
 
 def command(row: Row) -> tuple[str, ...]:
     """Words behind ``run.py``. Raises KeyError for a study that trains no runs of its own."""
-    return ("study", row["study"], "--preset", row["protocol"], *COMMANDS[row["study"]](row))
+    images = ("--data", row["data"]) if row["data"] in SOURCES else ()
+    return ("study", row["study"], "--preset", row["protocol"], *images, *COMMANDS[row["study"]](row))
 
 
 def _qat(row: Row) -> list[str]:

@@ -39,7 +39,7 @@ REFERENCE_ERRORS: dict[str, float] = {
 }
 """Mean test errors of the reference study: ResNet-20, CIFAR-10, W3A3 but for BNN (1 bit) and TWN (2),
 200 epochs, the best epoch on 5 % of the training images, 10 runs."""
-REFERENCE_SHAPE = (3, 32, 32)
+REFERENCE_MODEL, REFERENCE_SHAPE = "resnet20", (3, 32, 32)
 
 
 @dataclass(frozen=True)
@@ -153,17 +153,27 @@ def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:
 def summaries(
     rows: Iterable[dict[str, Any]], experiments: Iterable[dict[str, Any]] = ()
 ) -> tuple[Summary, ...]:
-    """The recorded runs of one protocol, best first, with the reference study's errors.
+    """The recorded runs of one protocol, best first, with the reference study's errors where they compare.
 
-    Where images have the reference's size, distances to float32 stand beside the reference's; other recorded
-    runs, ``experiments``, may explain what differs.
+    That is of its network, on images in colour. Where these have the reference's size, distances to float32
+    stand beside the reference's; other recorded runs, ``experiments``, may explain what differs.
     """
     rows = tuple(rows)
-    own = tuple(replace(s, reference=reference_error(s)) for s in summary.summaries(rows))
+    own = summary.summaries(rows)
+    if not all(_comparable(row) for row in rows):
+        return own
+    own = tuple(replace(s, reference=reference_error(s)) for s in own)
     if not all(tuple(row.get("in_shape", ())) == REFERENCE_SHAPE for row in rows):
         return own
     everything = trained((*rows, *(row for row in experiments if row not in rows)))
     return tuple(replace(s, distance=_distance(s, everything)) for s in own)
+
+
+def _comparable(row: dict[str, Any]) -> bool:
+    """Whether a run is of the reference study's network, on images in as many colours."""
+    shape = tuple(row.get("in_shape", REFERENCE_SHAPE))
+    alike = row.get("model", REFERENCE_MODEL) == REFERENCE_MODEL
+    return alike and len(shape) == len(REFERENCE_SHAPE) and shape[0] == REFERENCE_SHAPE[0]
 
 
 def _distance(found: Summary, everything: Sequence[Trained]) -> Distance | None:

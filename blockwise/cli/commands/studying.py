@@ -94,6 +94,10 @@ def train_missing(
     make_folder(path.parent, "--out")
     left = missing(jobs, path)
     if not left:
+        report.make_console(stderr=True).print(
+            f"{len(jobs)} of {len(jobs)} runs are recorded in {path}: nothing is left to train",
+            soft_wrap=True,
+        )
         return
 
     def title(row: dict[str, Any]) -> str:

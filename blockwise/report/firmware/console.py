@@ -12,7 +12,7 @@ from blockwise.experiment.result import DataInfo
 from blockwise.firmware.check.checked import Checked
 from blockwise.firmware.result import FirmwareResult
 from blockwise.report.console import footnote, labelled, title
-from blockwise.report.facts import board, network
+from blockwise.report.facts import board, network, part
 from blockwise.report.firmware.agreement import agreement_note, agreement_table, agreement_words
 from blockwise.report.firmware.instructions import instruction_table, pace_note
 from blockwise.report.firmware.memory import memory_table, trace_line
@@ -65,11 +65,13 @@ def facts(result: FirmwareResult, checked: Checked) -> dict[str, str]:
     weights = (
         f"weights of {result.weights_from}" if result.weights_from else f"first weights of seed {result.seed}"
     )
+    trained = part(result.config)
     return {
         "Board": board(result.device),
         "Network": network(result.model),
         "Data": _data(result.data, result.model.in_shape),
         "Training": f"{result.regime}, batch {result.batch_size}, {weights}",
+        **({"Trained": trained} if trained else {}),
         "Tools": f"built by {checked.toolchain}, run by {checked.emulator}: {checked.proves}",
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tiers import shown
 
 from blockwise.experiment.keywords import config_of
 from blockwise.experiment.prepare import prepare
@@ -30,7 +31,7 @@ def test_each_block_is_stepped_behind_finished_ones_of_pytorch():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("regime", ["bp", "local"])
-@pytest.mark.parametrize("method", ["fp32", "lsq"])
+@pytest.mark.parametrize("method", shown(["fp32", "lsq"], "lsq"))
 def test_so_are_all_blocks_at_once(regime, method):
     found = agreement_of(*made(regime, method=method))
     (phase,) = found.phases

@@ -46,7 +46,8 @@ def test_a_step_on_signals_ends_with_the_bytes_of_the_simulation(regime, setting
 @pytest.mark.parametrize(
     ("model", "regime", "settings"),
     [
-        ("cnn1d", "niti-local", {"norm": "none"}), ("residual", "local", {"method": "lsq"}),
+        ("cnn1d", "niti-local", {"norm": "none"}),
+        pytest.param("residual", "local", {"method": "lsq"}, marks=pytest.mark.long),
         pytest.param("cnn1d", "local-resident", {"method": "lsq"}, marks=pytest.mark.long),
         pytest.param("cnn1d", "local", {"method": "fp32"}, marks=pytest.mark.long),
     ],

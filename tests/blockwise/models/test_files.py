@@ -7,6 +7,7 @@ import numpy as np
 import own_modules as own
 import pytest
 import torch
+from tiers import shown
 from torch import nn
 
 import blockwise
@@ -188,7 +189,7 @@ def test_rearranged_maps_and_factors_come_back_from_files(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [own.NormsLast, own.Shuffled, own.Gated])
+@pytest.mark.parametrize("kind", shown([own.NormsLast, own.Shuffled, own.Gated], own.Shuffled))
 def test_networks_with_rearranged_maps_and_factors_are_trained_and_exported(kind, tmp_path):
     out, quantized = tmp_path / "run", {"method": "lsq", "weight_bits": 8, "activation_bits": 8}
     regimes = ("bp", "local", "local-resident")

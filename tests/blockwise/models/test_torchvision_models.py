@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiers import quick
+from tiers import quick, shown
 
 import devices
 from blockwise import models
@@ -47,7 +47,7 @@ def test_units_compose_to_the_network_and_only_their_outputs_cross_a_cut(chain):
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("regime", ["bp", "bp-checkpoint", "local-resident"])
+@pytest.mark.parametrize("regime", shown(["bp", "bp-checkpoint", "local-resident"], "bp", "local-resident"))
 def test_every_network_has_a_plan_whose_arena_is_within_a_thousandth_of_the_bound(chain, regime):
     plan = devices.plan(chain, "stm32n657", regime=regime, blocks="stages", head="gap")
     assert plan.peak_bytes > plan.by_category["latent weights"] > 0

@@ -174,3 +174,10 @@ def test_the_table_says_what_skip_paths_hold(here, capsys):
     ]
     skip = HEADINGS.index("skip")
     assert [found[skip] for found in table] == ["-", "float"]
+
+
+def test_the_references_errors_stand_beside_its_own_network_and_images_in_colour_alone():
+    alike = [row("fp32", 0, 0.1, 9)]
+    assert [s.reference for s in qat.summaries(alike)] == [0.085]
+    for other in ({"model": "cnn"}, {"in_shape": [1, 8, 8]}, {"in_shape": [6, 100]}):
+        assert [s.reference for s in qat.summaries([alike[0] | other])] == [None]

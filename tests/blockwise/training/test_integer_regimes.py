@@ -209,7 +209,7 @@ def test_a_resumed_run_ends_with_the_same_digests_at_every_step(digits, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", ["niti-local", "niti4-jump"])
+@pytest.mark.parametrize("regime", shown(["niti-local", "niti4-jump"], "niti4-jump"))
 def test_one_and_two_threads_end_with_the_same_bits(digits, regime):
     threads = torch.get_num_threads()
     found = set()

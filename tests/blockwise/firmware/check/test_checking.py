@@ -2,6 +2,7 @@
 
 import pytest
 from stand_in import StandIn
+from tiers import shown
 from tools import HAS_GCC, needs_qemu
 from toy_board import BOARDS
 
@@ -53,7 +54,11 @@ def test_a_second_compiler_and_a_second_emulator_agree(board, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "board", [name for name in BOARDS if load(name).core.removeprefix("2x ")[:8] == "Cortex-M"]
+    "board",
+    shown(
+        (name for name in BOARDS if load(name).core.removeprefix("2x ")[:8] == "Cortex-M"),
+        *("rp2040", "stm32f103", "nrf52840", "stm32f746-disco", "stm32n657"),
+    ),
 )
 def test_every_built_in_board_with_a_build_is_checked_under_its_own_memory(board, tmp_path):
     tiny = StandIn(load(board))

@@ -2,6 +2,7 @@
 
 import pytest
 from firmware_boards import firmware_on
+from tiers import shown
 from tools import needs_qemu
 
 from blockwise.firmware import project
@@ -50,7 +51,7 @@ def test_a_board_holds_and_learns_what_was_planned_and_simulated(
 
 @needs_qemu
 @slow
-@pytest.mark.parametrize("board", ["stm32f405", "stm32n657"])
+@pytest.mark.parametrize("board", shown(["stm32f405", "stm32n657"], "stm32n657"))
 def test_a_second_pair_of_tools_learns_the_same(board, tmp_path):
     found = checked(
         tmp_path, board, "niti-local", "plain4", 4, 1, "buffered", toolchain=GCC, emulator=QEMU, steps=20
@@ -62,7 +63,7 @@ DEEP = 'uint8_t deep[9000]; deep[0] = 1; __asm__ volatile("" ::"r"(deep) : "memo
 
 
 @slow
-@pytest.mark.parametrize("fault", ["past", "shifted", "deep", "rounded"])
+@pytest.mark.parametrize("fault", shown(["past", "shifted", "deep", "rounded"], "past", "rounded"))
 def test_planted_faults_are_found_and_named(fault, tmp_path):
     """In the operation that makes the sums of the second layer, or in what makes codes of them."""
     firmware, _ = firmware_on("stm32f405", "niti-local")

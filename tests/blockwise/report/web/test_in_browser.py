@@ -232,6 +232,7 @@ def test_the_page_of_a_study_is_as_good(browser, tmp_path):
     found.page.context.close()
 
 
+@pytest.mark.long
 def test_the_page_of_a_check_is_as_good(browser, tmp_path):
     write_all(firmware_result(), tmp_path)
     path = tmp_path / "report.html"
