@@ -35,19 +35,17 @@ HEADINGS = (
 
 
 def qat_table(summaries: Sequence[Summary]) -> Ruled:
-    """A row per method, regime, head and cut, the lowest test error first."""
-    table, shown = (
-        ruled_table(),
-        [i for i, heading in enumerate(HEADINGS) if heading not in WIDE],
-    )
+    """A row per method, regime, head and cut, the lowest test error first; no column is empty."""
+    rows, table = [cells(summary) for summary in summaries], ruled_table()
+    told = {i for row in rows for i, cell in enumerate(row) if cell != ABSENT}
+    shown = [i for i, heading in enumerate(HEADINGS) if heading not in WIDE and (i in told or not rows)]
     for heading in (HEADINGS[i] for i in shown):
         left = heading in ("method", "skip", "regime", "head, cut")
         narrowest = len(DIVERGED) if heading == "test error" else None
         table.add_column(
             Text(heading, style="bold"), justify="left" if left else "right", min_width=narrowest
         )
-    for summary in summaries:
-        row = cells(summary)
+    for row in rows:
         table.add_row(*(row[i] for i in shown))
     return Ruled(table)
 

@@ -26,8 +26,8 @@ def test_resnet20_as_published_in_residual_blocks(regime, batch):
 @pytest.mark.parametrize(
     ("name", "width", "norm", "cut", "head", "optimizer"),
     [
-        pytest.param("resnet20", 4, "group", "stages", "gap", "adam", marks=pytest.mark.slow),
-        pytest.param("resnet32", 4, "batch", "stages", "lookahead:4", "sgd", marks=pytest.mark.slow),
+        ("resnet20", 4, "group", "stages", "gap", "adam"),
+        pytest.param("resnet32", 4, "batch", "stages", "lookahead:4", "sgd", marks=pytest.mark.long),
         ("vgg8b", 4, "batch", "layers", "pred", "sgd-momentum"),
         ("cnn", 4, "none", "layers", "gap", "sgd-momentum"),
         ("cnn", 4, "frozen", "layers", "gap", "sgd-momentum"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiers import quick
+from tiers import quick, shown
 
 from blockwise.experiment import trainer
 from blockwise.experiment.compare import compare
@@ -64,7 +64,7 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
     return max(float((a[n] - b[n]).abs().max() / a[n].abs().max().clamp_min(1e-9)) for n in a)
 
 
-@pytest.mark.parametrize("norm", ["none", "frozen", "group"])
+@pytest.mark.parametrize("norm", shown(["none", "frozen", "group"], "group", "frozen"))
 @pytest.mark.parametrize(
     "method",
     quick(["fp32", "lsq", "lsq-plus", "dsq", "centroids", "quant-noise", "uniq"], "lsq", "quant-noise"),

@@ -48,7 +48,13 @@ def all_pairs() -> list[dict[str, object]]:
 
 
 PAIRS = all_pairs()
-SHOWN = [*product(REGIMES, ("fp32", "lsq")), ("local", "lq-net"), ("bp-checkpoint", "lq-net")]
+IN_FLOAT = ("bp", "bp-fused", "local", "local-resident", "zo")
+SHOWN = [
+    *product(REGIMES, ["lsq"]),
+    *product(IN_FLOAT, ["fp32"]),
+    ("local", "lq-net"),
+    ("bp-checkpoint", "lq-net"),
+]
 
 
 @pytest.mark.parametrize(("regime", "method"), shown(product(REGIMES, METHODS), *SHOWN, spread=True))

@@ -34,9 +34,9 @@ def checked(tmp_path, *case, toolchain=ZIG, emulator=UNICORN, steps=3, **edits):
         ("stm32f405", "niti-local", 4, 1, "buffered"),
         pytest.param("stm32f405", "niti4-jump-local", 14, 1, "buffered", marks=slow),  # in two runs of RAM
         pytest.param("stm32f103", "niti4", 4, 2, "twice", marks=slow),
-        pytest.param("rp2040", "niti", 4, 1, "buffered", marks=slow),
+        pytest.param("rp2040", "niti", 4, 1, "buffered", marks=pytest.mark.long),
         pytest.param("nrf5340", "nitro-local", 4, 1, "buffered", marks=slow),
-        pytest.param("stm32", "niti4-jump", 4, 4, "buffered", marks=slow),
+        pytest.param("stm32", "niti4-jump", 4, 4, "buffered", marks=pytest.mark.long),
     ],
 )
 def test_a_board_holds_and_learns_what_was_planned_and_simulated(
