@@ -9,7 +9,6 @@ the largest difference of a single value, and how many codes came out otherwise.
 that are not named stays in it.
 """
 
-import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -63,8 +62,7 @@ def main() -> None:
     parser.add_argument("--regimes", nargs="+", default=list(REGIMES), choices=list(REGIMES))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    path = output.file_of("executor", record=args.record)
-    found = json.loads(path.read_text())["regimes"] if path.exists() else {}
+    found = output.kept("executor", record=args.record).get("regimes", {})
     for regime in args.regimes:
         found[regime] = row = measured(regime)
         print(

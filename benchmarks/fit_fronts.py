@@ -8,7 +8,6 @@ and how many points of one front are none of the other, by their figures (peak R
 flash traffic per image). What a record has of other networks stays in it.
 """
 
-import json
 import os
 from dataclasses import replace
 from typing import Any
@@ -62,8 +61,7 @@ def main() -> None:
     parser = output.parser(__doc__)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     args = parser.parse_args()
-    path = output.file_of("fit_fronts", record=args.record)
-    rows = json.loads(path.read_text())["networks"] if path.exists() else {}
+    rows = output.kept("fit_fronts", record=args.record).get("networks", {})
     for name in args.networks:
         rows[name] = row = compared(name)
         print(

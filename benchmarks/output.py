@@ -26,6 +26,13 @@ def file_of(name: str, *, record: bool) -> Path:
     return ROOT / (RECORDS if record else TRIALS) / f"{name}.json"
 
 
+def kept(name: str, *, record: bool) -> dict[str, Any]:
+    """The figures of the benchmark ``name`` that are there; none if it was not run yet."""
+    path = file_of(name, record=record)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
+
+
 def keep(name: str, figures: dict[str, Any], *, record: bool) -> None:
     """Write the figures of the benchmark ``name``, and tell where on stdout."""
     path = file_of(name, record=record)

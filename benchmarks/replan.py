@@ -101,7 +101,7 @@ def main() -> None:
         rows, changed = replanned(path)
         print(f"{path.name}: {changed} of {len(rows)} lines have other peaks")
         if changed and arguments.record:
-            atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
+            records.write(path, rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ forth and back, after which every parameter has a finite gradient. What is refus
 of other networks stays in it.
 """
 
-import json
 from typing import Any
 
 import output
@@ -58,8 +57,7 @@ def main() -> None:
     parser = output.parser(__doc__)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     args = parser.parse_args()
-    path = output.file_of("torchvision_nets", record=args.record)
-    rows = json.loads(path.read_text())["networks"] if path.exists() else {}
+    rows = output.kept("torchvision_nets", record=args.record).get("networks", {})
     for name in args.networks:
         torch.manual_seed(0)
         rows[name] = row_of(name)

@@ -1,6 +1,5 @@
 """Adapting to a person: every way beside each other."""
 
-from dataclasses import replace
 from typing import Any
 
 from blockwise.adapt.ways import WAYS
@@ -55,8 +54,7 @@ def _more(result: dict[str, Any]) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
-    people = row["people"] - row["diverged"]
-    gain, reference = _paired(row["gain"], people), _paired(row["reference"], people)
+    gain, reference = _paired(row["gain"]), _paired(row["reference"])
     return [
         f"`{row['way']}`{diverged}", row["words"], _percent(row["before"]), _percent(row["after"]),
         points_words(gain), p_words(gain), points_words(reference), _percent(row["others_after"]),
@@ -79,16 +77,8 @@ def _fits(result: dict[str, Any]) -> str:
 
 
 def _percent(spread: dict[str, Any] | None) -> str:
-    return "-" if spread is None else mean_words(_spread(spread))
+    return "-" if spread is None else mean_words(Spread(**spread))
 
 
-def _spread(found: dict[str, Any]) -> Spread:
-    """Records of before do not tell n, which the words of a mean do not need."""
-    return Spread(found["mean"], found["deviation"], found.get("n", 0))
-
-
-def _paired(found: dict[str, Any] | None, people: int) -> Paired | None:
-    if found is None:
-        return None
-    spread = replace(_spread(found["difference"]), n=people)
-    return Paired(spread, found["p"], found.get("p_ranks"))
+def _paired(found: dict[str, Any] | None) -> Paired | None:
+    return None if found is None else Paired(**found | {"difference": Spread(**found["difference"])})

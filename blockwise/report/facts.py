@@ -61,7 +61,7 @@ def _beginning(result: Result) -> list[str]:
     trained = part(result.config)
     parts = [f"trained: {trained}"] if trained else []
     if result.initial is not None:
-        parts.append(f"from {result.initial.sentence.removeprefix('--init ')}")
+        parts.append(f"from {_weights(result.initial)}")
     return ["; ".join(parts)] if parts else []
 
 
@@ -95,7 +95,12 @@ def part(config: dict[str, Any]) -> str:
 
 def _start(initial: Taken | None) -> str:
     """Trained weights that the run began with; empty if there were none."""
-    return "" if initial is None else f"{initial.sentence.removeprefix('--init ')}; digest {initial.digest}"
+    return "" if initial is None else f"{_weights(initial)}; digest {initial.digest}"
+
+
+def _weights(initial: Taken) -> str:
+    """Where trained weights are from, and how many are taken."""
+    return initial.sentence.removeprefix("--init ")
 
 
 def plain_backpropagation(result: Result) -> Baseline | None:

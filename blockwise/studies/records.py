@@ -76,5 +76,9 @@ def ended(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def append(path: Path, row: dict[str, Any], formerly: Mapping[str, Any] = FORMERLY) -> None:
     """Add a finished run; a kill leaves the file with it or without it."""
-    lines = [*read(path, formerly=formerly), row]
-    atomic_write(path, "".join(json.dumps(line) + "\n" for line in lines))
+    write(path, [*read(path, formerly=formerly), row])
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """The file as a whole, a line each."""
+    atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
