@@ -46,6 +46,7 @@ def test_the_flags_that_the_documents_name_exist(capsys):
         ["arena"],
         ["export"],
         ["study", "qat"],
+        ["study", "recipe"],
     ):
         with pytest.raises(SystemExit):
             cli.main([*command, "--help"])

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from blockwise.report.precision import draw_precision, precision_table
     from blockwise.report.precision_front import precision_means, precision_standings
     from blockwise.report.qat import distance_notes, draw_qat, qat_standing, qat_table
+    from blockwise.report.recipe import draw_recipes, recipe_notes, recipe_table, recipe_told
     from blockwise.report.seeds import seeds_answer, seeds_report
     from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
     from blockwise.report.verdict import answer, divergence_sentences, headline
     from blockwise.report.web import to_html
-    from blockwise.report.web.study import integer_means, qat_means, write_study
+    from blockwise.report.web.study import integer_means, qat_means, recipe_means, write_study
 
 __all__ = [
     "answer",
@@ -29,6 +30,7 @@ __all__ = [
     "draw_integers",
     "draw_precision",
     "draw_qat",
+    "draw_recipes",
     "dumps",
     "headline",
     "integer_means",
@@ -46,6 +48,10 @@ __all__ = [
     "qat_standing",
     "qat_table",
     "read",
+    "recipe_means",
+    "recipe_notes",
+    "recipe_table",
+    "recipe_told",
     "render",
     "seeds_answer",
     "seeds_report",
@@ -71,10 +77,11 @@ _HOMES = {
     "report.precision": ("draw_precision", "precision_table"),
     "report.precision_front": ("precision_means", "precision_standings"),
     "report.qat": ("distance_notes", "draw_qat", "qat_standing", "qat_table"),
+    "report.recipe": ("draw_recipes", "recipe_notes", "recipe_table", "recipe_told"),
     "report.uncertainty": ("known_to",),
     "report.verdict": ("answer", "divergence_sentences", "headline"),
     "report.web": ("to_html",),
-    "report.web.study": ("integer_means", "qat_means", "write_study"),
+    "report.web.study": ("integer_means", "qat_means", "recipe_means", "write_study"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

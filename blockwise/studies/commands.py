@@ -5,6 +5,7 @@ from typing import Any
 
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
+from blockwise.studies.recipe import recipe_of
 from devices.program.regimes import find
 
 Row = Mapping[str, Any]
@@ -38,7 +39,17 @@ def _precision(row: Row) -> list[str]:
     return [str(word) for word in (*words, "--seeds", row["seed"])]
 
 
+def _recipe(row: Row) -> list[str]:
+    own = recipe_of(row)
+    words = ["--regimes", own.regime, "--blocks", own.blocks, "--heads", own.head, "--bits", own.bits]
+    words += ["--bit-chains", "-".join(map(str, own.bit_chain)) or "none", "--model", row["model"]]
+    words += [] if row["method"] == "fp32" else ["--method", row["method"]]
+    if row["precision"] != FLOAT32:
+        words += ["--precision", row["precision"]]
+    return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
+
+
 COMMANDS: dict[str, Callable[[Row], list[str]]] = {
-    "qat": _qat, "integer": _integer, "precision": _precision,
+    "qat": _qat, "integer": _integer, "precision": _precision, "recipe": _recipe,
 }  # fmt: skip
 """By study: an integer study trains float32 and LSQ under one regime."""

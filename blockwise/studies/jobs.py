@@ -23,7 +23,7 @@ from blockwise.studies import records
 from blockwise.training.circumstances import as_begun
 from devices.boards.profile import KIB
 from devices.errors import InputError
-from devices.program.regimes import find
+from devices.program.regimes import REGIMES, find
 
 
 @cache
@@ -207,6 +207,8 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "update": plan.update,
         "peak_kib": round(plan.peak_bytes / KIB, 1),
         "peak_kib_of_one": round(prepared.plan(job.regime, 1).peak_bytes / KIB, 1),
+        "paged_kib": _paged(prepared, job.regime),
+        "training_macs": plan.schedule.macs * training.steps,
         "host_tensor_bytes": host.peak_tensor_bytes,
         "images_per_second": round(training.images_per_second, 1),
         "data": data_name or images.name,
@@ -218,6 +220,14 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "environment": environment(prepared.accelerator),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _paged(prepared: Prepared, regime: str) -> list[float] | None:
+    """Peaks in KiB, at the batch and at 1, of the regime that pages blocks and ends with the same bits."""
+    found = next((r.name for r in REGIMES.values() if r.pages and r.bits_of == regime), None)
+    if found is None:
+        return None
+    return [round(prepared.plan(found, batch).peak_bytes / KIB, 1) for batch in (None, 1)]
 
 
 def _error(accuracy: float | None) -> float | None:

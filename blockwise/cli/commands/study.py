@@ -11,6 +11,7 @@ STUDIES: dict[str, Command] = {
     "memory": Command("study_memory", "the study's memory tables, and what a program needs beside them"),
     "qat": Command("study_qat", "every quantization method under one protocol"),
     "precision": Command("study_precision", "which bit width is best in a fixed memory"),
+    "recipe": Command("study_recipe", "what the best block-local training is made of"),
 }
 
 

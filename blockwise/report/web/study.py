@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from blockwise.quant.precision import FLOAT32
-from blockwise.report import integers, qat
+from blockwise.report import integers, qat, recipe
 from blockwise.report.spreads import MEANS
 from blockwise.report.text import ABSENT, DIVERGED, shape
 from blockwise.report.uncertainty import known_to
@@ -18,6 +18,8 @@ from blockwise.report.web.drawings import inline
 from blockwise.report.web.grids import Grid
 from blockwise.report.web.payload import packed
 from blockwise.studies.commands import command
+from blockwise.studies.recipe import Recipe
+from blockwise.studies.recipe_rows import RecipeRow
 from blockwise.studies.summary import Summary
 from blockwise.system.files import atomic_write
 
@@ -74,6 +76,12 @@ def integer_means(summaries: Sequence[Summary]) -> Grid:
     return _means(head, rows, head.index("bits stored"), integers.integer_standing(summaries))
 
 
+def recipe_means(rows: Sequence[RecipeRow], base: Recipe) -> Grid:
+    """The same of recipes."""
+    head = recipe.HEADINGS
+    return _means(head, map(recipe.cells, rows), head.index("test error"), *recipe.recipe_notes(rows, base))
+
+
 def _means(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], figures: int, *notes: str) -> Grid:
     told = tuple(filter(None, (MEANS, *notes)))
     return Grid("Means over seeds", head, tuple(rows), figures, sortable=True, notes=told)
@@ -123,7 +131,8 @@ def _name(row: dict[str, Any]) -> str:
     if "compression" in row:
         return f"M0/{row['compression']}, width {row['width']}"
     names = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
-    return names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})"
+    chain = [f"bits {'-'.join(map(str, row['bit_chain']))}"] if row.get("bit_chain") else []
+    return ", ".join([names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})", *chain])
 
 
 def _title(row: dict[str, Any]) -> tuple[str, str]:

@@ -88,6 +88,7 @@ class Regime:
     goes_back: bool = True  # whether an error goes back through any layer
     has_optimizer: bool = True  # whether an optimizer is chosen for it, and may hold state
     one_by_one: bool = False  # whether one block is trained to the end before the next
+    pages: bool = False  # whether the state of all blocks but one is in flash
     cuts: bool = False  # whether another cut into blocks makes another step
     looks_at_ram: bool = False  # whether it chooses what to recompute by the bytes that are left
     keeps_batch: bool = False  # whether a training on this computer holds every layer's output of a batch
@@ -168,7 +169,7 @@ REGIMES: dict[str, Regime] = _named(
         ),
         Regime(
             "local-paged", local_paged, "fused", "as local, the state of other blocks in flash", heads=True,
-            cuts=True, bits_of="local",
+            cuts=True, pages=True, bits_of="local",
         ),
         Regime(
             "local-resident", local_resident, "fused", "one block is trained at a time, the others packed",

@@ -138,7 +138,7 @@ def test_a_command_that_there_is_none_of_is_answered_with_those_there_are(capsys
 
 
 COMMANDS = ["", "arena", "boards", "fit", "methods", "export", "study memory", "study qat", "study precision",
-            "study integer"]  # fmt: skip
+            "study integer", "study recipe"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

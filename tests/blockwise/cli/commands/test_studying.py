@@ -50,6 +50,7 @@ def test_the_memory_study_is_kept_only_if_that_is_asked_for(here, capsys):
         ("qat", "qat_short.jsonl"),
         ("integer", "integer_short.jsonl"),
         ("precision", "precision_short.jsonl"),
+        ("recipe", "recipe_short.jsonl"),
         ("memory", "memory.json"),
     ],
 )

@@ -1,0 +1,144 @@
+"""``run.py study recipe``: what the best block-local training is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from blockwise import models, quant, report
+from blockwise.cli import flags
+from blockwise.cli.commands.studying import (
+    SAME,
+    EpochsStudy,
+    check_values,
+    recorded,
+    tell_recorded,
+    train_missing,
+)
+from blockwise.quant.precision import FLOAT32, PRECISIONS
+from blockwise.studies import recipe, records
+from blockwise.studies.qat import QatProtocol
+from blockwise.studies.recipe import INGREDIENTS, PROTOCOLS, STUDY, RecipeSpace, recipe_of
+from blockwise.studies.recipe_rows import NEEDED, recipe_rows
+from blockwise.system.exit_codes import FITS
+from blockwise.training import REGIMES
+from devices.errors import InputError, unknown_name
+
+DESCRIPTION = (
+    "Trains a base recipe of block-local learning, and the same with one ingredient changed at a time: of "
+    "each flag with several values the first is the base's, and every other one is tried alone. Records each "
+    "run as one JSON line and prints a table sorted by test error, with peaks beside plain bp's."
+)
+
+NONE = "none"
+"""No chain of bits."""
+ALIKE = (*SAME, "precision", "residual")
+
+
+def _words(chain: tuple[int, ...]) -> str:
+    return "-".join(map(str, chain)) or NONE
+
+
+@dataclass(frozen=True)
+class RecipeStudyOptions(EpochsStudy):
+    """The study."""
+
+    regimes: Annotated[
+        tuple[str, ...], arg(metavar="REGIME ...", help=f"How gradients are made: {', '.join(REGIMES)}.")
+    ] = INGREDIENTS["regime"]
+    blocks: Annotated[
+        tuple[str, ...], arg(metavar="CUT ...", help="Where to cut, as for the comparison.")
+    ] = INGREDIENTS["blocks"]
+    heads: Annotated[tuple[str, ...], arg(metavar="HEAD ...", help="Local heads.")] = INGREDIENTS["head"]
+    bit_chains: Annotated[
+        tuple[str, ...],
+        arg(metavar="CHAIN ...", help=f"Bits through which a training falls, as 32-8-4-3, or {NONE}."),
+    ] = tuple(map(_words, INGREDIENTS["bit_chain"]))
+    bits: Annotated[
+        tuple[int, ...], arg(metavar="BITS ...", help="Of weights and activations; 32 is float32.")
+    ] = INGREDIENTS["bits"]
+    method: Annotated[str, arg(help="The quantization method of all.")] = "lsq"
+    preset: Annotated[
+        str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
+    ] = "short"
+    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
+    precision: Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")] = (
+        FLOAT32
+    )
+    compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train what is missing, print the table, draw."""
+    asked = RecipeStudyOptions()
+    options = flags.parse(asked, arguments, prog="run.py study recipe", description=DESCRIPTION)
+    protocol, space = _protocol(options), _space(options)
+    path = options.file(STUDY, options.preset)
+    records.read(path, NEEDED)  # an unreadable record is refused before hours of work
+    jobs = recipe.jobs(space, protocol)
+    if options.dry_run:
+        tell_recorded(jobs, path)
+    else:
+        for job in jobs[: len(space.recipes)]:
+            job.prepare()  # what cannot be trained is refused before hours of work
+        train_missing(jobs, path, options, protocol.epochs, _told)
+    methods = (space.method, "fp32")
+    rows = [row for row in recorded(jobs, path, options.data_name, ALIKE) if row["method"] in methods]
+    if rows:
+        found = recipe_rows(rows, space, protocol)
+        notes = (*report.recipe_notes(found, space.base), report.known_to(rows))
+        report.make_console().print(report.recipe_table(found), *filter(None, notes), sep="\n")
+        if not options.dry_run:
+            stem, means = path.with_suffix(""), report.recipe_means(found, space.base)
+            files = report.draw_recipes(rows, found, stem)
+            print(*files, report.write_study("Block-local recipes", rows, stem, means), sep="\n")
+    return FITS
+
+
+def _told(row: dict[str, Any]) -> str:
+    own = recipe_of(row)
+    return report.recipe_told(own)
+
+
+def _space(options: RecipeStudyOptions) -> RecipeSpace:
+    chains = tuple(map(_chain, options.bit_chains))
+    values = {
+        "regime": options.regimes, "blocks": options.blocks, "head": options.heads, "bit_chain": chains,
+        "bits": options.bits,
+    }  # fmt: skip
+    return RecipeSpace(
+        values, options.model, options.method, options.data, options.accelerator, options.precision,
+        options.compile,
+    )  # fmt: skip
+
+
+def _chain(words: str) -> tuple[int, ...]:
+    """Of 32-8-4-3. Raises InputError for anything else."""
+    parts = () if words == NONE else tuple(words.split("-"))
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(
+            "--bit-chains", got=repr(words), wanted=f"falling widths as 32-8-4-3, or {NONE}",
+            do="put dashes between them",
+        )  # fmt: skip
+    return tuple(map(int, parts))
+
+
+def _protocol(options: RecipeStudyOptions) -> QatProtocol:
+    """The preset with what was asked for instead. Raises InputError for what cannot be."""
+    named = (
+        ("--preset", (options.preset,), PROTOCOLS),
+        ("model", (options.model,), models.CATALOGUE),
+        ("method", (options.method,), quant.METHODS),
+        ("regime", options.regimes, REGIMES),
+        ("--precision", (options.precision,), PRECISIONS),
+    )
+    for subject, names, known in named:
+        for name in names:
+            if name not in known:
+                raise unknown_name(subject, name, known)
+    check_values({
+        "--regimes": options.regimes, "--blocks": options.blocks, "--heads": options.heads,
+        "--bit-chains": options.bit_chains, "--bits": options.bits, "--seeds": options.seeds,
+    })  # fmt: skip
+    return replace(PROTOCOLS[options.preset], **options.instead())

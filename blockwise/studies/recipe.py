@@ -1,0 +1,143 @@
+"""What the best block-local training is made of: a base recipe, and one ingredient of it changed at a time.
+
+A recipe is judged by its error and by its peak beside that of plain backpropagation of the same network, bits
+and batch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from blockwise import quant
+from blockwise.experiment.config import Config
+from blockwise.experiment.settings import (
+    ImageSettings,
+    NetworkSettings,
+    OutputSettings,
+    QuantizationSettings,
+    TrainingSettings,
+)
+from blockwise.quant.precision import FLOAT32
+from blockwise.studies.jobs import Job
+from blockwise.studies.qat import PROTOCOLS as QAT_PROTOCOLS
+from blockwise.studies.qat import QatProtocol
+from devices.program.regimes import find
+
+STUDY = "recipe"
+PROTOCOLS: dict[str, QatProtocol] = {
+    "short": replace(QAT_PROTOCOLS["short"], description="5 epochs at 16x16: to find what is worth more"),
+    "full": QAT_PROTOCOLS["full"],
+    "long": replace(
+        QAT_PROTOCOLS["full"], name="long", epochs=60, seeds=(0, 1, 2),
+        description="60 epochs at full size, 3 seeds: to confirm a recipe",
+    ),
+}  # fmt: skip
+"""Of the networks, epochs and images of the study of quantization methods."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The ingredients, by the names of the conditions in records."""
+
+    regime: str = "local"
+    blocks: str = "4"
+    head: str = "lookahead:64"
+    bits: int = 3  # of weights and activations; 32: float32
+    bit_chain: tuple[int, ...] = ()
+
+    def changes(self, base: "Recipe") -> dict[str, Any]:
+        """The ingredients that are others than in ``base``; blocks and heads only where there are any."""
+        found = {name: value for name, value in asdict(self).items() if getattr(base, name) != value}
+        if not find(self.regime).heads:
+            found = {name: value for name, value in found.items() if name not in PLACE}
+        return found
+
+
+PLACE = {"blocks": "auto", "head": "gap"}
+"""What only local regimes have, and what goes with every network where it says nothing."""
+
+
+def recipe_of(row: Mapping[str, Any]) -> Recipe:
+    """That of a recorded run."""
+    return Recipe(
+        row["regime"], row["blocks"] or PLACE["blocks"], row["head"] or PLACE["head"], row["weight_bits"],
+        tuple(row["bit_chain"]),
+    )  # fmt: skip
+
+
+INGREDIENTS: dict[str, tuple[Any, ...]] = {
+    "regime": ("local", "local-resident", "bp"),
+    "blocks": ("4", "2", "6", "8", "residual"),
+    "head": ("lookahead:64", "gap", "lookahead:32", "lookahead:96"),
+    "bit_chain": ((), (32, 8, 4, 3)),
+    "bits": (3, 8, quant.FLOAT_BITS),
+}
+"""The values of each: the first is the base's, every other one is tried alone."""
+
+
+@dataclass(frozen=True)
+class RecipeSpace:
+    """What is trained, and what all trainings share."""
+
+    values: Mapping[str, Sequence[Any]]  # of each ingredient, the base's first
+    model: str = "resnet20"
+    method: str = "lsq"
+    source: str = "cifar10"
+    accelerator: str = "auto"
+    precision: str = FLOAT32  # of the simulation
+    compile: bool = False
+
+    @property
+    def base(self) -> Recipe:
+        """The first value of every ingredient."""
+        return Recipe(**{name: values[0] for name, values in self.values.items()})
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The base, and it with each other value of each ingredient, each once."""
+        others = (
+            replace(self.base, **{name: value})
+            for name, values in self.values.items()
+            for value in values[1:]
+        )
+        return tuple(_sensible([self.base, *others]))
+
+
+def _sensible(recipes: Sequence[Recipe]) -> Iterator[Recipe]:
+    """Each training once: bits that do not fall have no chain, a global regime knows no blocks and heads."""
+    seen = set()
+    for recipe in recipes:
+        place = (recipe.blocks, recipe.head) if find(recipe.regime).heads else ()
+        trained = (recipe.regime, place, recipe.bits, recipe.bit_chain)
+        if trained not in seen:
+            seen.add(trained)
+            yield recipe
+
+
+def jobs(space: RecipeSpace, protocol: QatProtocol) -> tuple[Job, ...]:
+    """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
+    return tuple(
+        Job(STUDY, protocol.name, config_of(space, protocol, recipe, seed))
+        for seed in protocol.seeds
+        for recipe in space.recipes
+    )
+
+
+def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: int) -> Config:
+    """The training of one recipe. Raises InputError for one that cannot be trained."""
+    is_float = recipe.bits == quant.FLOAT_BITS
+    return Config(
+        network=NetworkSettings(
+            model=space.model, width=protocol.width, blocks=recipe.blocks, head=recipe.head
+        ),
+        images=ImageSettings(data=space.source, image_size=protocol.image_size),
+        quantization=QuantizationSettings(
+            method="fp32" if is_float else space.method, weight_bits=recipe.bits,
+            activation_bits=recipe.bits, bit_chain=() if is_float else recipe.bit_chain,
+        ),
+        training=TrainingSettings(
+            regimes=(recipe.regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
+            seed=seed, accelerator=space.accelerator, compile=space.compile, precision=space.precision,
+        ),
+        output=OutputSettings(quiet=True),
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""The recorded recipes beside their base and beside plain backpropagation."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import mean
+from typing import Any
+
+from blockwise.statistics.paired import Paired, compared
+from blockwise.studies.errors import Errors, errors_of
+from blockwise.studies.jobs import Job
+from blockwise.studies.qat import QatProtocol
+from blockwise.studies.recipe import STUDY, Recipe, RecipeSpace, config_of, recipe_of
+from blockwise.studies.summary import NEEDED as NEEDED_BY_ALL
+from devices.boards.profile import KIB
+from devices.program.regimes import PLAIN
+
+SHARE = 1 / 3
+"""Of plain backpropagation's peak: what a recipe may take."""
+NEEDED = (*NEEDED_BY_ALL, "bit_chain", "training_macs", "paged_kib", "images")
+"""What the table needs of every line."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """KiB on the board at the batch size of the training, and at 1."""
+
+    batch: float
+    one: float
+
+    def beside(self, plain: "Peaks") -> "Peaks":
+        """As shares of plain backpropagation's."""
+        return Peaks(self.batch / plain.batch, self.one / plain.one)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Plain backpropagation of the same network and bits."""
+
+    peaks: Peaks
+    macs: int  # of a step
+
+
+@dataclass(frozen=True)
+class RecipeRow:
+    """All seeds of one recipe."""
+
+    recipe: Recipe
+    changes: Mapping[str, Any]  # what is other than in the base
+    over_seeds: Errors
+    beside: Paired | None  # its error minus the base's; None: it is the base, or they share no seed
+    peaks: Peaks
+    paged: Peaks | None  # of the regime that ends with the same bits and has other blocks in flash
+    plain: Plain
+    work: float  # multiply-accumulates of the whole training, those of plain backpropagation being 1
+    seconds: float
+
+    @property
+    def error(self) -> float:
+        """Mean test error; infinite where all runs diverged."""
+        spread = self.over_seeds.spread
+        return spread.mean if spread else math.inf
+
+    @property
+    def share(self) -> Peaks:
+        """Of plain backpropagation's peaks: the lower of its own and those with paged blocks."""
+        own, paged = self.peaks.beside(self.plain.peaks), self.paged
+        if paged is None:
+            return own
+        other = paged.beside(self.plain.peaks)
+        return Peaks(min(own.batch, other.batch), min(own.one, other.one))
+
+
+def recipe_rows(
+    rows: Iterable[Mapping[str, Any]], space: RecipeSpace, protocol: QatProtocol
+) -> tuple[RecipeRow, ...]:
+    """The recorded runs of one protocol, best first; ``space`` says what the base is."""
+    groups: dict[Recipe, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(recipe_of(row), []).append(dict(row))
+    base = groups.get(space.base)
+    theirs = errors_of(base).by_seed if base else {}
+
+    @cache
+    def plain(bits: int) -> Plain:
+        return plain_of(space, protocol, bits)
+
+    found = (_row(recipe, own, space.base, theirs, plain(recipe.bits)) for recipe, own in groups.items())
+    return tuple(sorted(found, key=lambda row: row.error))
+
+
+def _row(
+    recipe: Recipe, rows: Sequence[dict[str, Any]], base: Recipe, theirs: Mapping[int, float], plain: Plain
+) -> RecipeRow:
+    first, own = rows[0], errors_of(rows)
+    changes = recipe.changes(base)
+    pairs = [(error, theirs[seed]) for seed, error in own.by_seed.items() if seed in theirs]
+    steps = first["images"][0] // first["batch_size"] * first["epochs"]
+    return RecipeRow(
+        recipe, changes, own, compared(pairs) if pairs and changes else None,
+        Peaks(first["peak_kib"], first["peak_kib_of_one"]),
+        Peaks(*first["paged_kib"]) if first["paged_kib"] else None,
+        plain, first["training_macs"] / (plain.macs * steps), mean(row["seconds"] for row in rows),
+    )  # fmt: skip
+
+
+def plain_of(space: RecipeSpace, protocol: QatProtocol, bits: int) -> Plain:
+    """Plans plain backpropagation of these bits; nothing is trained."""
+    recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=())
+    config = config_of(space, protocol, recipe, protocol.seeds[0])
+    prepared = Job(STUDY, protocol.name, config).prepare()
+    plan, of_one = prepared.plan(PLAIN), prepared.plan(PLAIN, 1)
+    return Plain(Peaks(plan.peak_bytes / KIB, of_one.peak_bytes / KIB), plan.schedule.macs)

@@ -1,0 +1,156 @@
+"""The study of recipes, as a user runs it, and its rows by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from command_lines import changed
+
+from blockwise.cli import flags
+from blockwise.cli import main as cli
+from blockwise.cli.commands import study_recipe
+from blockwise.report.recipe import HEADINGS, cells, recipe_notes
+from blockwise.studies import jobs, recipe, records
+from blockwise.studies.commands import command
+from blockwise.studies.qat import QatProtocol
+from blockwise.studies.recipe import PROTOCOLS, Recipe, RecipeSpace
+from blockwise.studies.recipe_rows import recipe_rows
+from devices.boards.profile import KIB
+
+VALUES: dict[str, tuple[Any, ...]] = {
+    "regime": ("local", "bp"), "blocks": ("2", "layers"), "head": ("gap", "lookahead:4"),
+    "bit_chain": ((), (32, 8, 3)), "bits": (3, 32),
+}  # fmt: skip
+SPACE = RecipeSpace(VALUES, model="cnn", source="digits")
+TINY = QatProtocol("tiny", "", epochs=1, batch_size=32, image_size=None, width=2, seeds=(0,))
+ARGUMENTS = [
+    "study", "recipe", "--data", "digits", "--model", "cnn", "--epochs", "1", "--out", "runs.jsonl",
+    "--regimes", "local", "local-resident", "--blocks", "2", "--heads", "gap", "--bit-chains", "none",
+    "--bits", "3",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return cli.main(changed([*ARGUMENTS, *arguments]))
+
+
+def test_one_ingredient_is_changed_at_a_time_and_no_training_comes_twice():
+    base, *others = SPACE.recipes
+    assert base == Recipe("local", "2", "gap", 3, ())
+    assert [other.changes(base) for other in others] == [
+        {"regime": "bp"}, {"blocks": "layers"}, {"head": "lookahead:4"}, {"bit_chain": (32, 8, 3)},
+        {"bits": 32},
+    ]  # fmt: skip
+    globally = replace(SPACE, values=VALUES | {"regime": ("bp",)})
+    assert [r.changes(globally.base) for r in globally.recipes] == [
+        {},
+        {"bit_chain": (32, 8, 3)},
+        {"bits": 32},
+    ]
+    found = recipe.jobs(SPACE, replace(TINY, epochs=3))
+    assert len({job.key for job in found}) == len(found) == 6
+    assert [job.conditions["method"] for job in found] == ["lsq"] * 5 + ["fp32"]
+
+
+def test_the_usual_study_has_the_network_images_and_epochs_of_the_study_of_methods():
+    short, full, long = PROTOCOLS.values()
+    assert (short.epochs, short.image_size, short.seeds) == (5, 16, (0,))
+    assert (full.epochs, full.image_size, full.batch_size) == (24, None, 128)
+    assert (long.epochs, long.seeds) == (60, (0, 1, 2))
+    assert RecipeSpace(recipe.INGREDIENTS).base == Recipe("local", "4", "lookahead:64", 3, ())
+
+
+def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float] | None) -> dict[str, Any]:
+    local = recipe.regime != "bp"
+    return {
+        "regime": recipe.regime, "blocks": recipe.blocks if local else None,
+        "head": recipe.head if local else None, "weight_bits": recipe.bits,
+        "bit_chain": list(recipe.bit_chain),
+        "seed": seed, "test_error": error, "images": [320, 10, 100], "batch_size": 32, "epochs": 1,
+        "peak_kib": peak, "peak_kib_of_one": peak / 2, "paged_kib": paged, "seconds": 60.0 * (seed + 1),
+        "training_macs": 10 * 1000,
+    }  # fmt: skip
+
+
+def test_a_row_stands_beside_the_base_seed_by_seed_and_beside_plain_backpropagation_of_its_bits():
+    base, lean = SPACE.base, replace(SPACE.base, head="lookahead:4", blocks="layers")
+    lines = [line(base, seed, error, 8.0, [4.0, 1.0]) for seed, error in enumerate((0.2, 0.3, 0.4))]
+    lines += [line(lean, seed, error, 8.0, None) for seed, error in enumerate((0.1, 0.22, 0.28, 0.9))]
+    lines += [line(replace(base, regime="bp"), 0, 0.5, 9.0, None)]
+    best, second, third = recipe_rows(lines, SPACE, TINY)
+    assert (best.changes, second.changes, third.changes) == (
+        {}, {"blocks": "layers", "head": "lookahead:4"}, {"regime": "bp"}
+    )  # fmt: skip
+    assert best.beside is None and second.beside is not None
+    assert second.beside.difference.mean == pytest.approx(-0.1)  # 0.1, 0.08 and 0.12 less; the fourth alone
+    assert second.beside.p == pytest.approx(0.0130, abs=5e-4)  # t = 0.1 / (0.02 / sqrt 3), 2 degrees
+    (plain,) = recipe.jobs(replace(SPACE, values=dict.fromkeys(VALUES, ()) | {
+        "regime": ("bp",), "blocks": ("2",), "head": ("gap",), "bits": (3,), "bit_chain": ((),)
+    }), TINY)  # fmt: skip
+    planned = plain.prepare()
+    kib, of_one = (planned.plan("bp", batch).peak_bytes / KIB for batch in (None, 1))
+    assert (best.share.batch, best.share.one) == (pytest.approx(4 / kib), pytest.approx(1 / of_one))
+    assert (second.share.batch, second.share.one) == (pytest.approx(8 / kib), pytest.approx(4 / of_one))
+    assert best.work == pytest.approx(10 * 1000 / (planned.plan("bp").schedule.macs * 10))
+    told = dict(zip(HEADINGS, cells(second), strict=True))
+    assert (told["recipe"], told["to the base"], told["p"]) == (
+        "blocks layers, lookahead:4", "-10.0 ± 2.0", "0.013"
+    )  # fmt: skip
+    notes = recipe_notes([best, second, third], SPACE.base)
+    assert notes[0] == "The base: local, 2 blocks, gap, W3A3."
+
+
+@pytest.mark.slow
+def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, capsys):
+    monkeypatch.setitem(PROTOCOLS, "short", replace(TINY, name="short"))
+    assert run() == 0
+    rows = records.read(here / "runs.jsonl")
+    assert [row["regime"] for row in rows] == ["local", "local-resident"]
+    assert rows[0]["paged_kib"][1] < rows[0]["peak_kib_of_one"] and rows[1]["paged_kib"] is None
+    assert all(row["training_macs"] > 0 for row in rows)
+    assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
+    capsys.readouterr()
+    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    assert run() == 0
+    out = capsys.readouterr().out
+    assert "the base" in out and all(f"{100 * row['test_error']:.1f}%" in out for row in rows)
+    for row in rows:
+        words = command(row)[2:]
+        options = flags.parse(study_recipe.RecipeStudyOptions(), words, prog="", description="")
+        (job,) = recipe.jobs(study_recipe._space(options), study_recipe._protocol(options))
+        assert job.key == row["key"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--regimes", "lokal"], "regime: got 'lokal'"),
+        (["--regimes", "niti"], "regime: got 'niti'"),
+        (["--method", "lqs"], "method: got 'lqs'"),
+        (["--preset", "best"], "--preset: got 'best'"),
+        (["--model", "resnet"], "model: got 'resnet'"),
+        (["--heads", "gap", "gap"], "--heads: got gap gap"),
+        (["--heads", "lookahaed"], "head: got 'lookahaed'"),
+        (["--blocks", "9"], "--blocks: got '9'"),
+        (["--bit-chains", "32,8"], "--bit-chains: got '32,8', wanted falling widths as 32-8-4-3, or none"),
+        (["--bit-chains", "none", "4-8"], "--bit-chain: got 4 8, wanted widths of 1 to 32 bits that fall"),
+        (["--bit-chains", "32-8-4-3"], "--epochs: got 1, wanted at least 4"),
+        (["--bits", "9"], "9"),
+        (["--bits"], "--bits: got no value"),
+        (["--seeds", "1", "1"], "--seeds: got 1 1"),
+        (["--epochs", "0"], "--epochs: got 0"),
+        (["--precision", "fp8"], "--precision: got 'fp8'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, here, capsys):
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert list(here.iterdir()) == []
