@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from blockwise.quant.methods.lsq import LSQ
-from blockwise.quant.on_board import FormedOnBoard, SignedOnBoard
+from blockwise.quant.on_board import SignedOnBoard
 from devices.errors import InputError
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Pace
@@ -104,12 +104,11 @@ def without_form(subject: str, got: str, wanted: str, do: str) -> InputError:
 
 def _levels(on_board: object) -> Levels:
     quantizer = getattr(on_board, "quantizer", None)
-    if isinstance(on_board, FormedOnBoard):
-        got = f"a quantizer behind {type(on_board.form).__name__}"
-        raise without_form("--model", got, "ReLUs where activations are codes", "use --method fp32")
-    if isinstance(on_board, SignedOnBoard) or not isinstance(quantizer, LSQ):
-        kind = "of values of both signs" if isinstance(on_board, SignedOnBoard) else type(quantizer).__name__
-        raise without_form("--method", f"a quantizer {kind}", "fp32 or lsq", "use one of these")
+    if not isinstance(quantizer, LSQ):
+        got = f"a quantizer {type(quantizer).__name__}"
+        raise without_form("--method", got, "fp32 or lsq", "use one of these")
+    if isinstance(on_board, SignedOnBoard):  # a magnitude and its sign are as many levels to either side
+        return Levels(quantizer.bits + 1, -quantizer.high, quantizer.high)
     return Levels(quantizer.bits, quantizer.low, quantizer.high, quantizer.binary)
 
 

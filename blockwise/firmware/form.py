@@ -1,8 +1,8 @@
 """Which regimes have a C form. What their networks lack is told by what writes it."""
 
 from blockwise.firmware.float_facts import without_form
-from blockwise.firmware.shapes import as_map
-from devices.network import Network
+from blockwise.firmware.shapes import MAP, lies_as
+from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.program.regimes import INTEGER_REGIMES, find
 
@@ -13,17 +13,32 @@ REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
 
 
 def check_views(network: Network) -> None:
-    """Raise InputError for a map in another shape: on a board its channels come last, and would not then."""
-    shapes = {layer.name: layer.shape for layer in network.all_layers}
+    """Raise InputError for a map in another shape: on a board its channels come last, and would not then.
+
+    Several views around a permutation or a part may have more dimensions than a map, for nothing lies so.
+    """
     for layer in network.all_layers:
-        before = shapes.get(layer.inputs[0], network.in_shape)
-        moved = len(layer.shape) > 1 and as_map(layer.shape) != as_map(before)
-        if isinstance(layer.op, View) and moved:
-            sides = "x".join(map(str, before)), "x".join(map(str, layer.shape))
-            raise without_form(
-                f"layer {layer.name}", f"{sides[0]} as a map of {sides[1]}", "flattened maps",
-                "give the data the shape that the first convolution takes",
-            )  # fmt: skip
+        if not layer.op.rearranges and len(layer.shape) > MAP:
+            found = f"{layer.op.words} of {len(layer.shape)} dimensions"
+            raise without_form(f"layer {layer.name}", found, "maps of three at most", "use another network")
+        if isinstance(layer.op, View) and len(layer.shape) <= MAP:
+            _check_view(network, layer)
+
+
+def _check_view(network: Network, layer: Layer) -> None:
+    layers = {x.name: x for x in network.all_layers}
+    source = layers.get(layer.inputs[0])
+    while source is not None and len(source.shape) > MAP:
+        if not isinstance(source.op, View):
+            return
+        source = layers.get(source.inputs[0])
+    shape = network.in_shape if source is None else source.shape
+    if not lies_as(shape, layer.shape):
+        sides = "x".join(map(str, shape)), "x".join(map(str, layer.shape))
+        raise without_form(
+            f"layer {layer.name}", f"{sides[0]} as a map of {sides[1]}", "flattened maps",
+            "give the data the shape that the first convolution takes",
+        )  # fmt: skip
 
 
 def check_regime(name: str, flag: str = "--regime") -> None:

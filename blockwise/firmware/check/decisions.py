@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from blockwise.firmware.check.told import Told
 from blockwise.firmware.float_facts import Levels
-from blockwise.quant.layers import Shared
+from blockwise.quant.layers import QuantActivation, Shared, Signed
 from blockwise.quant.numeric.ranges import above_zero
 
 ROUNDING = 1e-5
@@ -61,10 +61,11 @@ class Decisions:
             others = _linear(own, told.limits) != _linear(board, told.limits)
             self.masks += int(others.sum())
         else:
-            step = _step(module)
-            others = _passes(levels, own, step) != _passes(levels, board, step)
+            step, formed = _step(module), _formed(module, own)
+            others = _passes(levels, formed, step) != _passes(levels, _formed(module, board), step)
+            others |= _linear(own, told.limits) != _linear(board, told.limits)
             self.masks += int(others.sum())
-            flips = _codes(levels, own, step) != told.made.view_as(x)
+            flips = _codes(levels, formed, step) != told.made.view_as(x)
             self.codes, self.flips = self.codes + flips.numel(), self.flips + int(flips.sum())
             others |= flips
         near = (board - own).abs() <= ROUNDING * own.abs().max()
@@ -81,11 +82,16 @@ def _linear(x: Tensor, limits: tuple[float, float]) -> Tensor:
     return (x > limits[0]) & (x < limits[1])
 
 
+def _formed(module: nn.Module, x: Tensor) -> Tensor:
+    """What a quantizer reads: of an activation that is not its own, that."""
+    return module.form(x) if isinstance(module, QuantActivation) else x
+
+
 def _step(module: nn.Module) -> Tensor:
     """The size of a quantizer's step; of an activation with a quantizer, that one's."""
     quantizer: Any = module
     while not hasattr(quantizer, "step"):
-        quantizer = quantizer.quantizer
+        quantizer = quantizer.magnitude if isinstance(quantizer, Signed) else quantizer.quantizer
     return above_zero(quantizer.step).detach()
 
 

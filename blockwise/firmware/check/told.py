@@ -15,18 +15,20 @@ from blockwise.firmware.emit.floats.text import dims_of
 from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.program import Firmware
 from devices.network import Layer
-from devices.network.ops import ReLU
+from devices.network.ops import LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from devices.program.schedule import Schedule
 
 FILE = "told.out"
-ACTIVATIONS = ("relu", "quantize")
+ACTIVATIONS = ("relu", "leaky_relu", "swish", "gelu", "sigmoid", "tanh", "quantize")
+HARD = -3.0, 3.0
+"""Of a hard swish or sigmoid."""
 
 
 @dataclass(frozen=True)
 class Told:
     """One activation of one step: (B, ...) what it read, and what it made: codes as floats, or floats.
 
-    One that makes floats leaves values between its limits as they are.
+    One that makes floats has one derivative between its limits and another beyond, or a smooth one.
     """
 
     layer: str
@@ -76,10 +78,15 @@ def _told(schedule: Schedule, index: int, parts: list[Tensor]) -> Told:
 
 
 def _limits(layer: Layer) -> tuple[float, float]:
+    """Between which a derivative is another than beyond."""
     op = layer.op
-    if not isinstance(op, ReLU):
+    if isinstance(op, ReLU):
+        return op.low, math.inf if op.high is None else op.high
+    if isinstance(op, LeakyReLU):
         return 0.0, math.inf
-    return op.low, math.inf if op.high is None else op.high
+    if isinstance(op, Tanh) and op.hard:
+        return op.low, op.high
+    return HARD if isinstance(op, Swish | Sigmoid) and op.hard else (-math.inf, math.inf)
 
 
 def _order(schedule: Schedule, step: range) -> Iterator[int]:

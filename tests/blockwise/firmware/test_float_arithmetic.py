@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 
 import blockwise.firmware
 from devices.program.execute.memory import packed
 
 C = Path(blockwise.firmware.__file__).parent / "c"
 PROGRAM = """
+#include "floats/forms.h"
 #include "floats/lsq.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +52,19 @@ static void packs(int bits, int count) {
 }
 
 int main(int count, char **arguments) {
+    if (count > 2) { /* activations, each with its derivative */
+        const int n = (int)fread(x, sizeof *x, 1 << 20, stdin);
+        for (int i = 0; i < n; i++) {
+            const float s = sigmoid(x[i]), t = hyperbolic_tangent(x[i]), h = hard_sigmoid(x[i]);
+            const float y[] = {
+                silu(x[i]), silu_slope(x[i]), hard_swish(x[i]), hard_swish_slope(x[i]), gelu(x[i]),
+                gelu_slope(x[i]), gelu_by_tanh(x[i]), gelu_by_tanh_slope(x[i]), leaky(x[i], 0.1f),
+                s, sigmoid_slope_of(s), t, hyperbolic_tangent_slope_of(t), h, hard_sigmoid_slope_of(h),
+            };
+            fwrite(y, sizeof y, 1, stdout);
+        }
+        return 0;
+    }
     if (count > 1) {
         packs(atoi(arguments[1]), (int)fread(codes, sizeof *codes, 1 << 12, stdin));
         return 0;
@@ -131,3 +148,26 @@ def test_codes_are_packed_as_on_the_boards_of_the_simulation(bits, program):
     read = np.frombuffer(done.stdout[3 * len(want) :], "<u4").reshape(2, -1)
     for way in read:
         np.testing.assert_array_equal(way, codes)
+
+
+ACTIVATIONS = [
+    F.silu, F.hardswish, F.gelu, partial(F.gelu, approximate="tanh"),
+    partial(F.leaky_relu, negative_slope=0.1), torch.sigmoid, torch.tanh, F.hardsigmoid,
+]  # fmt: skip
+TOLD_BY_SIGN = 4
+"""Its derivative is not computed here."""
+
+
+def test_activations_and_their_derivatives_are_those_of_pytorch_in_64_bits(program):
+    values = np.concatenate([np.linspace(-30, 30, 6001) + 1e-4, np.geomspace(1e-8, 1, 99), [-100, 100, 0.5]])
+    given = values.astype("<f4")
+    done = subprocess.run([program, "forms", "all"], input=given.tobytes(), check=True, capture_output=True)
+    found = iter(np.frombuffer(done.stdout, "<f4").reshape(len(values), -1).T.astype(float))
+    for index, activation in enumerate(ACTIVATIONS):
+        x = torch.from_numpy(given.astype(float)).requires_grad_()
+        right = activation(x)
+        (slope,) = torch.autograd.grad(right.sum(), x)
+        assert np.allclose(next(found), right.detach(), rtol=5e-7, atol=2e-7), index
+        if index != TOLD_BY_SIGN:
+            assert np.allclose(next(found), slope, rtol=5e-7, atol=5e-7), index
+    assert next(found, None) is None

@@ -44,7 +44,6 @@ def test_what_has_no_c_form_is_told_in_one_line(tmp_path):
         {"optimizer": "adam"},
         {"method": "dorefa"},
         {"dropout": 0.1},
-        {"activation": "leaky-relu"},
     ):
         made = prepared("bp", model="cnn", **settings)
         with pytest.raises(InputError, match="no C form"):

@@ -7,6 +7,7 @@
 #ifndef BLOCKWISE_FLOATS_ACTIVATIONS_H
 #define BLOCKWISE_FLOATS_ACTIVATIONS_H
 
+#include "forms.h"
 #include "lsq.h"
 
 typedef struct spot (*spot_at)(int i, int j, int k);
@@ -49,6 +50,25 @@ INLINE int passes_within(struct limits l, float made) {
     return (made > l.low) & ((made < l.high) | (l.high < l.low));
 }
 
+/* One slope below zero: `sign`, which may be missing, tells where. */
+INLINE void activate_leaky(struct map m, float slope, float_at from, channel_begins begins, const float *held,
+                           float *to, uint8_t *sign) {
+    if (sign)
+        clear_bytes(sign, bytes_of(elements(m), 1));
+    for (int c = 0; c < m.channels; c++) {
+        begins(held, c);
+        for (int b = 0; b < m.batch; b++)
+            for (int y = 0; y < m.height; y++)
+                for (int x = 0; x < m.width; x++) {
+                    const int i = element(m, b, y, x, c);
+                    const float v = from(held, b, y, x, c);
+                    to[i] = leaky(v, slope);
+                    if (sign)
+                        put_code(sign, 1, i, v < 0.0f);
+                }
+    }
+}
+
 INLINE void mask_of_floats(struct map m, struct limits l, const float *made, uint8_t *mask) {
     struct code_writer w = write_codes(mask, 1, 0);
     for (int i = 0; i < elements(m); i++)
@@ -56,8 +76,9 @@ INLINE void mask_of_floats(struct map m, struct limits l, const float *made, uin
     end_codes(&w);
 }
 
-/* Codes, in order; `mask`, which may be missing, tells where a gradient passes. */
-INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, const float *held,
+/* Codes, in order; `mask`, which may be missing, tells where a gradient passes: the quantizer, and an activation
+ * before it, whose derivative is `slope`, or 0 where there is none. */
+INLINE void activate_codes(struct map m, int bits, struct range r, float_at from, float_at slope, const float *held,
                                   float step, uint8_t *to, int first, uint8_t *mask) {
     struct code_writer w = write_codes(to, bits, first), passing = {mask, 0, 0};
     for (int b = 0; b < m.batch; b++)
@@ -67,7 +88,7 @@ INLINE void activate_codes(struct map m, int bits, struct range r, float_at from
                     const float v = from(held, b, y, x, c);
                     write_code(&w, bits, code_of(r, level_of(r, v, step)));
                     if (mask)
-                        write_code(&passing, 1, (uint32_t)inside(r, v, step));
+                        write_code(&passing, 1, inside(r, v, step) & (!slope || slope(held, b, y, x, c) != 0.0f));
                 }
     end_codes(&w);
     if (mask)
@@ -88,9 +109,9 @@ INLINE void activate_by_channel(struct map m, int bits, struct range r, float_at
     }
 }
 
-/* In place on the gradient: it passes where the saved output is between the limits. */
+/* Mostly in place on the gradient: it passes where the saved output is between the limits. */
 INLINE void activation_backward(struct map gradient, int places, spot_at spot, place_at place, struct limits l,
-                                float_at output, float_at from, const float *held, float *to) {
+                                float_at output, float_at from, const float *held, int adds, float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)
@@ -101,13 +122,39 @@ INLINE void activation_backward(struct map gradient, int places, spot_at spot, p
                         const struct spot at = spot(i, j, k);
                         passes |= passes_within(l, output(held, b, at.y, at.x, c)) & (k == here);
                     }
-                    to[element(gradient, b, i, j, c)] = masked(from(held, b, i, j, c), passes);
+                    put_gradient(to + element(gradient, b, i, j, c), adds, masked(from(held, b, i, j, c), passes));
                 }
 }
 
-/* The same of a quantizer, by its input; returns the sum of shares in the gradient of its step. */
+/* The derivative at an element of the gradient: of the places that of where it stands. */
+INLINE float slope_there(int places, spot_at spot, place_at place, float_at slope, const float *held, int b, int i,
+                         int j, int c) {
+    const int here = place(b, i, j, c);
+    float found = 0.0f;
+    for (int k = 0; k < places; k++) {
+        const struct spot at = spot(i, j, k);
+        found += masked(slope(held, b, at.y, at.x, c), k == here);
+    }
+    return found;
+}
+
+/* The same times the derivative. */
+INLINE void slope_backward(struct map gradient, int places, spot_at spot, place_at place, float_at slope,
+                           float_at from, const float *held, int adds, float *to) {
+    for (int b = 0; b < gradient.batch; b++)
+        for (int i = 0; i < gradient.height; i++)
+            for (int j = 0; j < gradient.width; j++)
+                for (int c = 0; c < gradient.channels; c++) {
+                    const float factor = slope_there(places, spot, place, slope, held, b, i, j, c);
+                    put_gradient(to + element(gradient, b, i, j, c), adds, from(held, b, i, j, c) * factor);
+                }
+}
+
+/* The same of a quantizer, by its input; returns the sum of shares in the gradient of its step. `slope` is the
+ * derivative of an activation before it, or 0 where that is none but the quantizer's. */
 INLINE float quantizer_backward(struct map gradient, int places, spot_at spot, place_at place, struct range r,
-                                float_at input, float_at from, const float *held, float step, float *to) {
+                                float_at input, float_at slope, float_at from, const float *held, float step,
+                                int adds, float *to) {
     float whole = 0.0f;
     for (int b = 0; b < gradient.batch; b++) {
         float sum = 0.0f;
@@ -123,21 +170,25 @@ INLINE float quantizer_backward(struct map gradient, int places, spot_at spot, p
                         sum += step_share(r, masked(g, k == here), v, step);
                         passes |= inside(r, v, step) & (k == here);
                     }
+                    float found = masked(g, passes);
+                    if (slope)
+                        found *= slope_there(places, spot, place, slope, held, b, i, j, c);
                     if (to)
-                        to[element(gradient, b, i, j, c)] = masked(g, passes);
+                        put_gradient(to + element(gradient, b, i, j, c), adds, found);
                 }
         whole += sum;
     }
     return whole;
 }
 
-/* In place on the gradient: each channel's constant scale. */
-INLINE void scale_backward(struct map gradient, float_at from, const float *held, const float *scales, float *to) {
+/* The same times each channel's constant scale. */
+INLINE void scale_backward(struct map gradient, float_at from, const float *held, const float *scales, int adds,
+                           float *to) {
     for (int b = 0; b < gradient.batch; b++)
         for (int i = 0; i < gradient.height; i++)
             for (int j = 0; j < gradient.width; j++)
                 for (int c = 0; c < gradient.channels; c++)
-                    to[element(gradient, b, i, j, c)] = from(held, b, i, j, c) * scales[c];
+                    put_gradient(to + element(gradient, b, i, j, c), adds, from(held, b, i, j, c) * scales[c]);
 }
 
 #endif

@@ -58,9 +58,9 @@ INLINE void append_codes(uint8_t *to, int bits, int first, const uint8_t *codes,
     end_codes(&w);
 }
 
-/* Every element of an operand that is a code, stored as one. */
-INLINE void store_codes(struct map m, int bits, float_at from, const float *held, uint8_t *to) {
-    struct code_writer w = write_codes(to, bits, 0);
+/* Every element of an operand that is a code, stored as one, from code `first` on. */
+INLINE void store_codes(struct map m, int bits, float_at from, const float *held, uint8_t *to, int first) {
+    struct code_writer w = write_codes(to, bits, first);
     for (int b = 0; b < m.batch; b++)
         for (int y = 0; y < m.height; y++)
             for (int x = 0; x < m.width; x++)

@@ -44,6 +44,9 @@ INLINE void add_floats(float *to, const float *from, int count) {
         to[i] += from[i];
 }
 
+/* A gradient where there may be one already, to which it `adds`. */
+INLINE void put_gradient(float *to, int adds, float value) { *to = adds ? *to + value : value; }
+
 /* Every element of an operand, stored. */
 INLINE void store_map(struct map m, float_at from, channel_begins begins, const float *held, float *to) {
     for (int c = 0; c < m.channels; c++) {
@@ -89,7 +92,7 @@ INLINE void factor_gradient(struct map whole, struct map mine, float_at gradient
                         for (int j = x; j < x + columns; j++)
                             for (int k = c; k < c + channels; k++)
                                 sum += gradient(held, b, i, j, k) * other(held, b, i, j, k);
-                    *at = adds ? *at + sum : sum;
+                    put_gradient(at, adds, sum);
                 }
 }
 

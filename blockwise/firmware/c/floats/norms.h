@@ -122,35 +122,36 @@ INLINE struct backward_sums backward_sums_of(struct map m, struct stretch s, flo
 
 /* g -> scale (g' - mean g' - y mean g' y), g' = gamma g. */
 INLINE void norm_gradient(struct map m, struct stretch s, float_at gradient, float_at y_at, const float *held,
-                                 const float *gamma, float scale, float mean, float product, float *to) {
+                                 const float *gamma, float scale, float mean, float product, int adds, float *to) {
     for (int b = s.b; b < s.b_last; b++)
         for (int y = 0; y < m.height; y++)
             for (int x = 0; x < m.width; x++)
                 for (int c = s.first; c < s.last; c++) {
-                    const float g = gradient(held, b, y, x, c) * gamma[c];
-                    to[element(m, b, y, x, c)] = scale * (g - mean - y_at(held, b, y, x, c) * product);
+                    const float g = gradient(held, b, y, x, c) * (gamma ? gamma[c] : 1.0f);
+                    const float found = scale * (g - mean - y_at(held, b, y, x, c) * product);
+                    put_gradient(to + element(m, b, y, x, c), adds, found);
                 }
 }
 
-/* `bias_gradient` (scales, then shifts) and `to` may be missing. */
+/* `gamma`, `bias_gradient` (scales, then shifts) and `to` may be missing. */
 INLINE void batch_norm_backward(struct map m, float_at gradient, float_at y_at, const float *held,
-                                       const float *gamma, const float *scales, float *bias_gradient, float *to) {
+                                       const float *gamma, const float *scales, float *bias_gradient, int adds, float *to) {
     for (int c = 0; c < m.channels; c++) {
         const struct stretch s = {0, m.batch, c, c + 1};
         const struct backward_sums sums = backward_sums_of(m, s, gradient, y_at, held, 0);
-        const float count = (float)count_of(m, s);
+        const float count = (float)count_of(m, s), factor = gamma ? gamma[c] : 1.0f;
         if (bias_gradient) {
             bias_gradient[c] = sums.product;
             bias_gradient[m.channels + c] = sums.gradient;
         }
         if (to)
-            norm_gradient(m, s, gradient, y_at, held, gamma, scales[c], gamma[c] * sums.gradient / count,
-                          gamma[c] * sums.product / count, to);
+            norm_gradient(m, s, gradient, y_at, held, gamma, scales[c], factor * sums.gradient / count,
+                          factor * sums.product / count, adds, to);
     }
 }
 
 INLINE void group_norm_backward(struct map m, int groups, float_at gradient, float_at y_at, const float *held,
-                                       const float *gamma, const float *scales, float *bias_gradient, float *to) {
+                                       const float *gamma, const float *scales, float *bias_gradient, int adds, float *to) {
     const int size = m.channels / groups;
     for (int c = 0; bias_gradient && c < m.channels; c++) {
         const struct stretch s = {0, m.batch, c, c + 1};
@@ -164,7 +165,7 @@ INLINE void group_norm_backward(struct map m, int groups, float_at gradient, flo
             const struct backward_sums sums = backward_sums_of(m, s, gradient, y_at, held, gamma);
             const float count = (float)count_of(m, s);
             norm_gradient(m, s, gradient, y_at, held, gamma, scales[b * groups + group], sums.gradient / count,
-                          sums.product / count, to);
+                          sums.product / count, adds, to);
         }
 }
 

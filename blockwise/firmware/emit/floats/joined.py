@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 
-from blockwise.firmware.emit.floats import pools
+from blockwise.firmware.emit.floats import indices, pools
 from blockwise.firmware.emit.floats.operands import ELEMENT, Operands
-from blockwise.firmware.emit.floats.places import input_shapes, no_form, places_of, starts_of
+from blockwise.firmware.emit.floats.places import input_shapes, no_form, starts_of
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
+from blockwise.firmware.shapes import MAP
 from devices.network import IMAGES
-from devices.network.ops import Pad, Scale
+from devices.network.ops import Pad, Scale, View
 from devices.program.execute.memory import WORD_BITS
-from devices.program.operation import Derived, Stored
+from devices.program.operation import Derived, Operand, Stored
 
 Lines = list[str]
 
@@ -25,8 +26,8 @@ def pad_forward(site: Site) -> Lines:
         raise no_form(site.layer)
     codes = Derived(site.layer.name, (Stored(source.tensor),))
     where = f"(struct map){map_of(site.batch(output), dims_of(site.layer.shape))}"
-    at = Operands(site).at(codes, site.layer.shape)
-    return [call("store_codes", where, bits, at, "held", site.bytes(output))]
+    at = Operands(site, -site.lowest(source)).at(codes, site.layer.shape)
+    return [call("store_codes", where, bits, at, "held", site.bytes(output), 0)]
 
 
 def part_backward(site: Site) -> Lines:
@@ -39,16 +40,37 @@ def part_backward(site: Site) -> Lines:
     return lines
 
 
-def slice_backward(site: Site) -> Lines:
-    """The gradient of the whole map: zeros but where the part stands."""
-    target, (whole,) = site.made("input gradient"), input_shapes(site, site.layer)
+def rearranged_backward(site: Site) -> Lines:
+    """The gradient of the whole map: that of a permutation or, with zeros elsewhere, of a part."""
+    target, gradient = site.made("input gradient"), site.needed("gradient")
+    (whole,), lies = input_shapes(site, site.layer), _lying(site, site.made("input gradient"))
+    seen = _seen(site, gradient)
+    index = indices.reshaped(indices.index_of(seen), site.layer.shape)
+    index = indices.reshaped(indices.before(site.layer.op, index, whole), lies)
     batch = site.batch(target)
-    maps = (f"(struct map){map_of(batch, dims_of(x))}" for x in (whole, site.layer.shape))
-    y, x, c = places_of(site, site.layer).values()
-    body = f"(void)y, (void)x, (void)c; return element({next(maps)}, b, {y}, {x}, {c});"
+    maps = [f"(struct map){map_of(batch, dims_of(shape))}" for shape in (seen, lies)]
+    y, x, c = indices.place(index)
+    body = f"(void)y, (void)x, (void)c; return element({maps[1]}, b, {y}, {x}, {c});"
     place = site.function("place", "int", "int b, int y, int x, int c", body)
-    added = call("add_part", next(maps), place, _gradient(site), "held", site.floats(target))
-    return [*pools.cleared(site, target), added]
+    read = Operands(site).at(gradient, seen)
+    return [*pools.cleared(site, target), call("add_part", maps[0], place, read, "held", site.floats(target))]
+
+
+def _seen(site: Site, gradient: Operand) -> tuple[int, ...]:
+    """The shape of a map in which a gradient lies; a flat one lies as what was flattened."""
+    lies = _lying(site, gradient.tensor) if isinstance(gradient, Stored) else site.layer.shape
+    return lies if len(lies) > 1 else site.layer.shape
+
+
+def _lying(site: Site, gradient: str) -> tuple[int, ...]:
+    """That of the tensor or, of more dimensions than a map has, of the map that views made it of."""
+    shape, name = site.tensor(gradient).shape[1:], gradient.removesuffix(".gradient")
+    while len(shape) > MAP:
+        layer = site.schedule.layers[name]
+        if not isinstance(layer.op, View):
+            raise no_form(layer)
+        (shape,), (name,) = input_shapes(site, layer), layer.inputs
+    return shape
 
 
 def scale_backward(site: Site) -> Lines:
@@ -94,9 +116,13 @@ def _start(site: Site, index: int) -> dict[str, int]:
 
 
 def _put(site: Site, index: int, target: str, function: str) -> str:
-    """Store a map, or add it to what is there."""
+    """The gradient of an input."""
     dims = dims_of(input_shapes(site, site.layer)[index])
-    where = f"(struct map){map_of(site.batch(target), dims)}"
+    return put_map(site, f"(struct map){map_of(site.batch(target), dims)}", target, function)
+
+
+def put_map(site: Site, where: str, target: str, function: str) -> str:
+    """Store a map, or add it to what is there."""
     if target in site.operation.adds:
         return call("add_map", where, function, "held", site.floats(target))
     return call("store_map", where, function, "nothing_begins", "held", site.floats(target))

@@ -9,7 +9,7 @@ from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import range_of
 from devices.network import Layer
 from devices.network.ops import BatchNorm, FrozenNorm, ShiftedNorm
-from devices.program.operation import Stored, layers_of
+from devices.program.operation import Derived, Operand, Stored
 from devices.program.state import FROZEN
 
 Lines = list[str]
@@ -110,9 +110,19 @@ def store_input(site: Site) -> Lines:
         ]
     if isinstance(source, Stored):
         return [call("copy_floats", site.floats(target), site.floats(source.tensor), count)]
+    where, operands = f"(struct map){map_of(1, dims_of(shape))}", Operands(site)
     if bits < WORD_BITS:
-        raise no_form(site.schedule.layers[next(layers_of(source))])
-    operands = Operands(site)
+        at, first = operands.at(_as_codes(site, source), shape), site.row(target) or 0
+        return [call("store_codes", where, bits, at, "held", site.bytes(target), first)]
     at = operands.at(source, shape)
-    where = f"(struct map){map_of(1, dims_of(shape))}"
     return [call("store_map", where, at, operands.begins, "held", site.floats(target))]
+
+
+def _as_codes(site: Site, operand: Operand) -> Operand:
+    """The codes themselves, which stand elsewhere and are the same."""
+    if isinstance(operand, Stored):
+        return Stored(operand.tensor)
+    layer = site.schedule.layers[operand.layer]
+    if not layer.op.rearranges:
+        raise no_form(layer)
+    return Derived(operand.layer, tuple(_as_codes(site, x) for x in operand.inputs))

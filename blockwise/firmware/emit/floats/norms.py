@@ -1,10 +1,12 @@
 """Norms: in place on the accumulator, and in place on the gradient."""
 
 from blockwise.firmware.emit.floats.errors import Back
-from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.operands import ELEMENT, Operands
+from blockwise.firmware.emit.floats.order import is_flattened
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
-from devices.network.ops import BatchNorm, FrozenNorm, GroupNorm
+from blockwise.firmware.float_facts import without_form
+from devices.network.ops import BatchNorm, ChannelNorm, FrozenNorm, GroupNorm, LayerNorm
 from devices.program.operation import Derived
 
 Lines = list[str]
@@ -21,11 +23,11 @@ def forward(site: Site) -> Lines:
         return [call("store_map", shape, at, operands.begins, "held", site.floats(output))]
     at = operands.at(site.needed("input"), site.layer.shape)
     to, statistics = site.floats(output), site.result("statistics")
-    if isinstance(op, GroupNorm):
-        lines = [
-            call("group_norm", shape, op.groups, at, "held", number(op.eps), to, site.floats(statistics))
-        ]
-        if site.operation.at_rest:  # nobody is left to apply scale and shift
+    if isinstance(op, GROUPED):
+        group = _Grouped(site, site.batch(output))
+        read = *group.where, group.at(at), "held", number(op.eps)
+        lines = [call("group_norm", *read, to, site.floats(statistics))]
+        if site.operation.at_rest and op.affine:  # nobody is left to apply scale and shift
             lines.append(call("apply_pair", shape, site.floats(site.stored("bias")), to))
         return lines
     assert isinstance(op, BatchNorm)
@@ -61,28 +63,60 @@ def backward(site: Site) -> Lines:
         given = back.domain, back.gradient, "held"
         lines = [call("bias_gradient", *given, site.floats(shifts))] if shifts else []
         if back.target is not None:
-            lines.append(call("scale_backward", *given, scales, site.floats(back.target)))
+            lines.append(call("scale_backward", *given, scales, site.gradient(back.target)))
         return lines
     operands, shape = Operands(site), site.layer.shape
     gradient, saved = operands.at(site.needed("gradient"), shape), site.needed("saved output")
     y = operands.at(saved, shape)
     batch = site.batch(site.stored("saved output") or "")
     _, scales = _statistics(site, site.stored("saved statistics"))
-    if isinstance(op, GroupNorm):
-        scales = site.floats(site.stored("saved statistics"))
-    rest = (
-        gradient,
-        y,
-        "held",
-        site.floats(site.stored("bias")),
-        scales,
-        site.floats(site.result("bias gradient")),
-        site.floats(site.result("input gradient")),
-    )
+    made = site.floats(site.result("bias gradient")), site.gradient(site.result("input gradient"))
+    by = site.floats(site.stored("bias"))
+    if isinstance(op, GROUPED):
+        group, scales = _Grouped(site, batch), site.floats(site.stored("saved statistics"))
+        read = *group.where, group.at(gradient), group.at(y)
+        return [call("group_norm_backward", *read, "held", by, scales, *made)]
     where = f"(struct map){map_of(batch, dims_of(shape))}"
-    if isinstance(op, GroupNorm):
-        return [call("group_norm_backward", where, op.groups, *rest)]
-    return [call("batch_norm_backward", where, *rest)]
+    return [call("batch_norm_backward", where, gradient, y, "held", by, scales, *made)]
+
+
+GROUPED = GroupNorm | ChannelNorm | LayerNorm
+"""Those that take means of a sample."""
+
+
+class _Grouped:
+    """The map and the groups of its channels; that of a norm over channels is of pixels, each by itself."""
+
+    def __init__(self, site: Site, batch: int) -> None:
+        op, (rows, columns, channels) = site.layer.op, dims_of(site.layer.shape)
+        self.site, self.sides, self.pixels = site, (rows, columns), isinstance(op, ChannelNorm)
+        dims = (
+            (batch * rows * columns, (1, 1, channels)) if self.pixels else (batch, (rows, columns, channels))
+        )
+        self.where = f"(struct map){map_of(*dims)}", op.groups if isinstance(op, GroupNorm) else 1
+        if isinstance(op, LayerNorm):
+            _check_whole(site, op)
+
+    def at(self, operand: str) -> str:
+        """The function of an operand as the kernel counts its elements."""
+        if not self.pixels:
+            return operand
+        rows, columns = self.sides
+        at = f"b / {rows * columns}, b / {columns} % {rows}, b % {columns}, c"
+        return self.site.function(
+            "pixel", "float", ELEMENT, f"(void)y, (void)x; return {operand}(held, {at});"
+        )
+
+
+def _check_whole(site: Site, op: LayerNorm) -> None:
+    """Raise InputError for means of a part of a sample, and for a pair of each place of a map."""
+    features = len(site.layer.shape) == 1 and not is_flattened(site.schedule, site.layer.inputs[0])
+    if op.rows != 1 or (op.affine and not features):
+        raise without_form(
+            f"layer {site.layer.name}", "a layer norm over rows, or with factors of places",
+            "one over channels, over features, or over all of a map without factors",
+            "use a group norm of one group",
+        )  # fmt: skip
 
 
 def _map(site: Site, name: str) -> str:

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from blockwise.firmware.emit.floats.moved import Moved
 from blockwise.firmware.emit.floats.places import (
     channels_of_filter,
     input_shapes,
     no_form,
-    places_of,
     source_shape,
-    starts_of,
 )
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
-from blockwise.firmware.float_facts import without_form
 from devices.network import IMAGES, Layer
 from devices.network.ops import (
     Add,
@@ -37,12 +35,11 @@ ELEMENT = "const float *held, int b, int y, int x, int c"
 UNUSED = "(void)held, (void)b, (void)y, (void)x, (void)c;"
 
 
-class Operands:
+class Operands(Moved):
     """The operands of one operation; ``begins`` has to be done before a channel's elements are made."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self._begins: list[str] = []
+    def __init__(self, site: Site, border: int = 0) -> None:
+        super().__init__(site, border)
         self._scratch = list(site.operation.scratch)
 
     @property
@@ -78,12 +75,15 @@ class Operands:
             return f"(float)({site.bytes(operand.tensor)})[{at}] * pixel_scale[{of}] + pixel_shift[{of}]"
         if tensor.bits == 32:
             return f"((const float *)({site.address(operand.tensor)}))[{at}]"
-        code = f"(float)(int32_t)code_at({site.bytes(operand.tensor)}, {tensor.bits}, {at})"
+        read = f"(int32_t)code_at({site.bytes(operand.tensor)}, {tensor.bits}, {at})"
+        code = f"(float)({_level(read, site.lowest(operand))})"
         return f"{code} * {site.number(site.size(operand.levels[0]))}" if operand.levels else code
 
     def _derived(self, operand: Derived, layer: Layer, dims: Dims) -> str:
-        if isinstance(layer.op, View):
+        if isinstance(layer.op, View) and self._stays(operand, layer):
             return self._view(operand.inputs[0], dims)
+        if layer.op.rearranges and not isinstance(layer.op, Slice):
+            return self._rearranged(operand, layer)
         if layer.op.accumulates:
             return self._sums(operand, layer)
         if layer.op.normalises:
@@ -119,81 +119,6 @@ class Operands:
         assert isinstance(op, Scale)
         value = f"{self.at(operand.inputs[0], layer.shape)}(held, b, y, x, c)"
         return f"{value} * {number(op.factor)} + {number(op.shift)}"
-
-    def _part(self, operand: Derived, layer: Layer) -> str:
-        """Of a map an element that stands elsewhere in it."""
-        (shape,), before = input_shapes(self.site, layer), len(self._begins)
-        at = places_of(self.site, layer)
-        inner = self.at(operand.inputs[0], shape)
-        for i, begins in enumerate(self._begins[before:], before):
-            body = f"{begins}(held, {at['c']});"
-            self._begins[i] = self.site.function("begin", "void", "const float *held, int c", body)
-        return f"{inner}(held, b, {', '.join(at.values())})"
-
-    def _shape(self, operand: Operand) -> tuple[int, ...]:
-        if isinstance(operand, Stored):
-            return self.site.tensor(operand.tensor).shape[1:]
-        return self.site.schedule.layers[operand.layer].shape
-
-    def _view(self, source: Operand, dims: Dims) -> str:
-        shape = self._shape(source)
-        before = dims_of(shape)
-        if isinstance(source, Stored):
-            return self._stored(source, dims)
-        if before == dims:
-            return f"{self.at(source, shape)}(held, b, y, x, c)"
-        _, width, channels = before  # a flattened map lies as the map does
-        flat = f"(y * {dims[1]} + x) * {dims[2]} + c" if dims[:2] != (1, 1) else "c"
-        y, x = f"({flat}) / {width * channels}", f"({flat}) / {channels} % {width}"
-        return f"{self.at(source, shape)}(held, b, {y}, {x}, ({flat}) % {channels})"
-
-    def _shortcut(self, operand: Derived, layer: Layer) -> str:
-        op, (source,) = layer.op, operand.inputs
-        assert isinstance(op, Shortcut)
-        shape, before = self._shape(source), len(self._begins)
-        inner = self.at(source, shape)
-        if len(self._begins) > before:
-            raise without_form(
-                "shortcut",
-                "a shortcut that reads sums of products",
-                "one that reads codes",
-                "use another network",
-            )
-        behind, first = f"y * {op.stride}, x * {op.stride}", op.channels_before
-        if not (op.channels_before or op.channels_behind):
-            return f"{inner}(held, b, {behind}, c)"
-        kept = f"(unsigned)(c - {first}) < {shape[0]}u"
-        return f"{kept} ? {inner}(held, b, {behind}, c - {first}) : 0.0f"
-
-    def _joined(self, operand: Derived, layer: Layer) -> str:
-        """Of tensors side by side that which has the channel."""
-        if layer.op != Cat(1):
-            raise no_form(layer)
-        shapes, starts = input_shapes(self.site, layer), starts_of(self.site, layer)
-        found, behind = "", 0
-        for source, shape, first in reversed(list(zip(operand.inputs, shapes, starts, strict=True))):
-            before = len(self._begins)
-            value = f"{self.at(source, shape)}(held, b, y, x, c - {first})"
-            self._begins[before:] = [self._from(x, first, shape[0]) for x in self._begins[before:]]
-            found = f"c < {behind} ? {value} : ({found})" if found else value
-            behind = first
-        return found
-
-    def _from(self, begins: str, first: int, count: int) -> str:
-        """What has to be done before channels of one of several tensors side by side."""
-        body = f"if ((unsigned)(c - {first}) < {count}u) {begins}(held, c - {first});"
-        return self.site.function("begin", "void", "const float *held, int c", body)
-
-    def _bordered(self, operand: Derived, layer: Layer) -> str:
-        """Zero outside of a map."""
-        op, (source,) = layer.op, operand.inputs
-        assert isinstance(op, Pad)
-        if op.mode != "constant":
-            raise no_form(layer)
-        left, _, top, _ = (*op.amounts, 0, 0)[:4]
-        height, width, _ = dims_of(self._shape(source))
-        inside = f"(unsigned)(y - {top}) < {height}u && (unsigned)(x - {left}) < {width}u"
-        return f"{inside} ? {self.at(source, self._shape(source))}(held, b, y - {top}, x - {left}, c) : 0.0f"
 
     def spread(self, source: Operand, shape: tuple[int, ...], whole: tuple[int, ...]) -> str:
         """The function of an operand of which one value may stand for a whole row, column, map or pixel."""
@@ -253,7 +178,8 @@ class Operands:
         tensor, dims = self.site.tensor(plain.tensor), dims_of(source_shape(self.site, layer))
         if weights is not None and not weights.exact_with(tensor.bits, layer.filter_size):
             return None
-        at_once = tensor.bits <= 4 and dims[2] % 8 == 0 and channels_of_filter(layer) % 8 == 0
+        lowest = self.site.lowest(plain)
+        at_once = not lowest and tensor.bits <= 4 and dims[2] % 8 == 0 and channels_of_filter(layer) % 8 == 0
         row = self.site.row(plain.tensor)
         at = f"element((struct map){map_of(self.site.batch(plain.tensor), dims)}, b, y, x, c)"
         read = "eight_codes" if at_once else "code_at"
@@ -263,7 +189,7 @@ class Operands:
             "uint32_t",
             "int b, int y, int x, int c",
             f"(void)b, (void)y, (void)x; "
-            f"return {read}({self.site.bytes(plain.tensor)}, {tensor.bits}, {at});",
+            f"return {_level(f'{read}({self.site.bytes(plain.tensor)}, {tensor.bits}, {at})', lowest)};",
         )
         return name, tensor.bits if at_once else 0, self.site.size(plain.levels[0])
 
@@ -288,3 +214,8 @@ class Operands:
     def _affine(self, value: str, pair: str, layer: Layer) -> str:
         found, channels = self.site.floats(pair), dims_of(layer.shape)[2]
         return f"{value} * ({found})[c] + ({found})[{channels} + c]"
+
+
+def _level(code: str, lowest: int) -> str:
+    """What a code stands for: codes count from the lowest level."""
+    return f"{code} - {-lowest}" if lowest else code

@@ -97,6 +97,15 @@ class Site:
         """Images that the operation sees of a tensor."""
         return 1 if self.row(name) else self.tensor(name).shape[0]
 
+    def gradient(self, name: str | None) -> str:
+        """The last arguments of kernels that put a gradient: whether it adds to what is there, and where."""
+        return f"{int(name in self.operation.adds)}, {self.floats(name)}"
+
+    def lowest(self, operand: Stored) -> int:
+        """The level that code zero of an operand stands for: below zero behind values of both signs."""
+        levels = self.facts.quantizers.get(operand.maker)
+        return 0 if levels is None or levels.binary else levels.low
+
     # ---------------------------------------------------------------- numbers
 
     def number(self, expression: str) -> str:

@@ -1,0 +1,253 @@
+"""Other activations than ReLUs, shuffles, layer norms and factors in C, against PyTorch from one state."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from float_checks import checked, prepared
+from float_firmware import Compared, compare, predictions
+from tiers import shown
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blockwise.firmware.form import check_views
+from devices.errors import InputError
+
+TOLERANCE = 1e-5
+"""Of the length of the update."""
+
+
+class Mobile(nn.Module):
+    """As MobileNetV3: hard swish, and a factor for each channel by a hard sigmoid."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.down, self.up = nn.Conv2d(8, 4, 1), nn.Conv2d(4, 8, 1)
+        self.depth, self.norm2 = nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.hardswish(self.norm(self.stem(x)))
+        gate = F.hardsigmoid(self.up(F.relu(self.down(F.adaptive_avg_pool2d(x, 1)))))
+        return self.head(F.hardswish(self.norm2(self.depth(x * gate))).mean((2, 3)))
+
+
+class Shuffled(nn.Module):
+    """As ShuffleNetV2: half of the channels goes by, then groups are mixed by views and a transposition."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.branch = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=2)
+        self.behind, self.head = nn.Conv2d(8, 6, 1, groups=2), nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        left, right = F.relu(self.stem(x)).chunk(2, 1)
+        x = torch.cat([left, F.relu6(self.branch(right))], 1)
+        b, c, h, w = x.shape
+        x = x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
+        return self.head(F.relu(self.behind(x)).mean((2, 3)))
+
+
+class Pixels(nn.Module):
+    """Channels become places, before sums are activated, and places channels that are flattened."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.behind = nn.Conv2d(1, 8, 3, padding=1, stride=2), nn.Conv2d(2, 6, 3, stride=2)
+        self.head = nn.Linear(24, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.behind(F.silu(F.pixel_shuffle(self.stem(x), 2))))
+        return self.head(F.pixel_unshuffle(F.pad(x, (0, 1, 0, 1)), 2)[:, :, :1, :1].flatten(1))
+
+
+class Turned(nn.Module):
+    """Rows become channels, and what is flattened does not lie as it was."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.behind = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(8, 6, 3)
+        self.head = nn.Linear(72, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.behind(F.tanh(self.stem(x)).transpose(1, 2)))
+        return self.head(x.permute(0, 3, 1, 2).flatten(1))
+
+
+class Leaky(nn.Module):
+    """As YOLO's: a leaky ReLU, whose largest values are pooled."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.behind = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1)
+        self.head = nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.max_pool2d(F.leaky_relu(self.stem(x), 0.1), 2)
+        return self.head(F.leaky_relu(self.behind(x), 0.2).mean((2, 3)))
+
+
+class Smooth(nn.Module):
+    """One activation behind the other, before a pool and before none."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.third, self.head = nn.Conv2d(4, 4, 1), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.gelu(self.second(F.max_pool2d(F.silu(self.stem(x)), 2)), approximate="tanh")
+        x = torch.sigmoid(self.third(x)) * F.hardtanh(x, -0.5, 0.5)
+        return self.head(F.gelu(x).mean((2, 3)))
+
+
+class Next(nn.Module):
+    """As ConvNeXt: a norm over channels, linear layers of pixels, a trained factor for each channel."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.depth = nn.Conv2d(1, 4, 2, stride=2), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+        self.norm, self.wide, self.narrow = nn.LayerNorm(4), nn.Linear(4, 8), nn.Linear(8, 4)
+        self.factor = nn.Parameter(torch.full((4,), 0.5))
+        self.last, self.head = nn.LayerNorm(4), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x)
+        y = self.norm(self.depth(x).permute(0, 2, 3, 1))
+        y = self.factor * self.narrow(F.gelu(self.wide(y)))
+        return self.head(self.last((x + y.permute(0, 3, 1, 2)).mean((2, 3))))
+
+
+class Before(nn.Module):
+    """Norms and activations before their layers: the way around adds to what goes back through them."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.norm, self.inner = (
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.Conv2d(4, 4, 3, padding=1),
+        )
+        self.free, self.outer = nn.GroupNorm(2, 4, affine=False), nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x)
+        x = x + self.inner(F.relu(self.norm(x)))
+        x = x + self.outer(F.leaky_relu(x))
+        return self.head((x + F.silu(self.free(x))).mean((2, 3)))
+
+
+Case = tuple[Callable[[], nn.Module], str, str, dict[str, Any]]
+KEPT = {"norm": "batch"}
+CASES: dict[str, Case] = {
+    "mobile": (Mobile, "bp", "lsq", KEPT),
+    "mobile in floats": (Mobile, "bp-fused", "fp32", KEPT),
+    "mobile, frozen behind": (Mobile, "bp", "lsq", KEPT | {"train": "stem*"}),
+    "mobile in blocks": (Mobile, "local-resident", "lsq", KEPT | {"blocks": "layers"}),
+    "shuffled": (Shuffled, "bp", "lsq", {}),
+    "shuffled, frozen behind": (Shuffled, "bp", "lsq", {"train": "stem*"}),
+    "shuffled in blocks": (Shuffled, "local-resident", "lsq", {"blocks": "layers"}),
+    "shuffled along directions": (Shuffled, "zo", "lsq", {"before": 0}),
+    "pixels": (Pixels, "bp", "lsq", {}),
+    "pixels in floats": (Pixels, "bp", "fp32", {}),
+    "pixels along directions": (Pixels, "zo", "lsq", {"before": 0}),
+    "turned": (Turned, "bp", "lsq", {}),
+    "turned in blocks": (Turned, "local-resident", "lsq", {"blocks": "layers"}),
+    "leaky": (Leaky, "bp", "lsq", {}),
+    "leaky in floats": (Leaky, "bp", "fp32", {}),
+    "leaky, frozen behind": (Leaky, "bp", "lsq", {"train": "stem*"}),
+    "leaky in blocks": (Leaky, "local", "lsq", {"blocks": "layers"}),
+    "smooth": (Smooth, "bp", "lsq", {}),
+    "smooth in floats": (Smooth, "bp", "fp32", {}),
+    "next": (Next, "bp", "lsq", {}),
+    "next in floats": (Next, "bp", "fp32", {}),
+    "next, biases alone": (Next, "bp", "lsq", {"train": "bias"}),
+    "next in blocks": (Next, "local-resident", "lsq", {"blocks": "layers"}),
+    "before": (Before, "bp", "fp32", KEPT),
+    "before, codes": (Before, "bp", "lsq", KEPT),
+}
+WHOLE = {"norm": "none", "head": "gap", "blocks": "1"}
+QUICK = ("mobile", "shuffled", "pixels", "leaky", "smooth", "next", "before", "turned in blocks")
+BEHIND = ("mobile, frozen behind", "shuffled in blocks", "before, codes")
+
+
+def of(made: type[nn.Module]) -> dict[str, Any]:
+    """As it is named on the command line."""
+    return {"model": f"{__file__}:{made.__name__}", "width": None}
+
+
+def compared(folder: Path, case: str) -> Compared:
+    made, regime, method, more = CASES[case]
+    torch.manual_seed(0)
+    return compare(folder, model=made(), regime=regime, method=method, **WHOLE | more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", shown(CASES, *QUICK, *BEHIND))
+def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
+    found = compared(tmp_path, case)
+    assert found.error < TOLERANCE, found.worst
+    assert found.flips == 0
+    same = [name for name, value in found.after.items() if torch.equal(value, found.start[name])]
+    moved = {name.rpartition(".")[0] for name in found.after.keys() - same}
+    layers = [x for x in found.program.schedule.layers.values() if ".head." not in x.name]
+    assert {x.name for x in layers if x.weights and x.trained.weights} <= moved
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", shown([Mobile, Shuffled, Pixels, Leaky, Next, Turned], Pixels, Next))
+def test_a_board_predicts_through_them(made, tmp_path):
+    torch.manual_seed(0)
+    settings = WHOLE | {"norm": "group", "regime": "local-resident", "method": "lsq", "blocks": "layers"}
+    classes, board, logits = predictions(tmp_path, 6, model=made(), **settings)
+    assert torch.equal(classes, logits.argmax(1))
+    assert torch.allclose(board, logits, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", shown([Mobile, Shuffled, Leaky, Next], Mobile))
+def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(made, tmp_path):
+    torch.manual_seed(0)
+    found = checked(tmp_path / "out", "bp", 1, trace=True, method="lsq", blocks="1", **of(made))
+    assert found.wrong == ()
+    assert found.trace is not None and found.trace.equal
+
+
+class Placed(nn.Module):
+    """A layer norm whose factors belong to places."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.norm, self.head = nn.Conv2d(1, 4, 3), nn.LayerNorm((4, 6, 6)), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(F.relu(self.norm(self.stem(x))).mean((2, 3)))
+
+
+class Deep(nn.Module):
+    """A sum of what has four dimensions."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.stem(x)).view(-1, 2, 2, 8, 8)
+        return self.head((x + x.transpose(1, 2)).reshape(-1, 4, 8, 8).mean((2, 3)))
+
+
+def test_layer_norms_with_factors_of_places_are_refused_in_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"layer stem\.norm: got a layer norm over rows") as caught:
+        compare(tmp_path, model=Placed(), **WHOLE | {"regime": "bp", "method": "fp32"})
+    assert "\n" not in str(caught.value)
+
+
+def test_what_has_more_dimensions_than_a_map_is_refused_where_it_would_lie_in_memory():
+    made = prepared("bp", method="fp32", **of(Deep))
+    with pytest.raises(InputError, match=r"of 4 dimensions, which has no C form") as caught:
+        check_views(made.network)
+    assert "\n" not in str(caught.value)
