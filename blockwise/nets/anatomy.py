@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -98,15 +98,12 @@ class Anatomy:
     def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
         """The head of any map of this shape, reading IMAGES in place of it."""
         chain = self.chain
+        if last:
+            return _traced(heads.OutputHead(), shape, "output")
         _, _, width = self.head.partition(":")
         with shapes_alone(int(width) if width.isdecimal() else 0, *shape):
-            made = (
-                heads.OutputHead()
-                if last
-                else heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
-            )
-        layers = trace(made, {IMAGES: shape, LABELS: ()}, "head")
-        return tuple(replace(layer, precision="float") for layer in layers)
+            made = heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
+        return _traced(made, shape, self.head, heads.kind(self.head), chain.num_classes, chain.norm)
 
     def _cost(self, start: int, end: int, step: Step) -> int:
         """Peak in bytes of training units start .. end-1 as a block, alone in RAM."""
@@ -115,3 +112,15 @@ class Anatomy:
         source = self.units[start - 1][-1].name if start else IMAGES
         alone = Network(shape, (block,), source)
         return Ledger(schedule("local", alone, step)).peak_bytes
+
+
+TRACED: dict[tuple[Hashable, ...], tuple[Layer, ...]] = {}
+"""The layers of the heads that were traced so far, by the shape of their input and what else they are of."""
+
+
+def _traced(head: heads.Head, shape: tuple[int, ...], *made_of: Hashable) -> tuple[Layer, ...]:
+    """The layers of a head, traced once: every network with such maps has the same."""
+    if (shape, *made_of) not in TRACED:
+        layers = trace(head, {IMAGES: shape, LABELS: ()}, "head")
+        TRACED[shape, *made_of] = tuple(replace(layer, precision="float") for layer in layers)
+    return TRACED[shape, *made_of]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from blockwise.nets.blocks import BlockNet, taught
 from blockwise.quant import Quantizer
+from blockwise.system.compiler import use_compiler
 
 VERSIONS = 1 << 10
 """More than there are pieces in the networks of a program: the compiler limits the versions of one code."""
@@ -94,6 +95,7 @@ def allow_versions() -> None:
     """
     import torch._dynamo  # slow to import, and seldom needed
 
+    use_compiler()
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, VERSIONS)
     config.accumulated_recompile_limit = max(config.accumulated_recompile_limit, VERSIONS)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.quantizer import Quantizer
+from blockwise.system.compiler import use_compiler
 from devices.errors import InputError
 
 ELEMENTS = 1 << 12
@@ -92,6 +93,7 @@ def _together(kinds: Iterable[Quantizer], inputs: list[Tensor]) -> _Together:
 def _compiled(module: _Together, backend: str) -> nn.Module:
     import torch._dynamo  # slow to import, and seldom needed
 
+    use_compiler()
     # Every network's kinds are another version of one code, of which the compiler makes but a few.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, VERSIONS)
     for part in module.modules():

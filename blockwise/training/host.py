@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from blockwise.system.compiler import spare_compiler
+
 
 class StorageCounter(TorchDispatchMode):
     """Counts the bytes of every tensor storage that is alive, and the highest sum.
@@ -20,6 +22,7 @@ class StorageCounter(TorchDispatchMode):
 
     def __init__(self, held: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        spare_compiler(StorageCounter.__torch_dispatch__)
         self.live_bytes = 0
         self.peak_bytes = 0
         self._known: set[int] = set()

@@ -13,6 +13,11 @@ al. 2020 (arXiv 1903.08066) train thresholds in the logarithm for the same reaso
 once more keeps the pace of methods that are published with the value itself.
 """
 
+from collections.abc import Callable
+from functools import cache
+from inspect import unwrap
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -34,13 +39,25 @@ def step(optimizer: Optimizer) -> None:
         if p.grad is not None
     ]
     if not sizes:
-        optimizer.step()
+        _step(optimizer)
         return
     parameters = [p for p, _ in sizes]
     before = _to_shares(parameters, [decay for _, decay in sizes])
-    optimizer.step()
+    _step(optimizer)
     torch._foreach_exp_(parameters)
     torch._foreach_mul_(parameters, before)
+
+
+def _step(optimizer: Optimizer) -> None:
+    """``optimizer.step()`` without its wrappers, which load the compiler and talk to it in every step."""
+    kind: Any = type(optimizer)
+    _bare(kind)(optimizer)
+
+
+@cache
+def _bare(kind: Any) -> Callable[[Optimizer], object]:
+    step: Callable[[Optimizer], object] = unwrap(kind.step)
+    return step
 
 
 def _to_shares(sizes: list[Tensor], decays: list[float]) -> tuple[Tensor, ...]:

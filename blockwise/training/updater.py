@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from blockwise.quant import ParameterRule, ParameterRules
+from blockwise.system.compiler import spare_compiler
 from blockwise.training.schedules import SCHEDULES
 from blockwise.training.sizes import step
 from devices.errors import unknown_name
@@ -23,6 +24,8 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
 }
 DEFAULT_LEARNING_RATE: dict[str, float] = {"sgd": 0.2, "sgd-momentum": 0.1, "adam": 2e-3}
 """The highest rate of the schedule."""
+LOADING = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
+"""The compiler, when they are called for the first time."""
 
 
 class Updater:
@@ -49,6 +52,7 @@ class Updater:
         self._weight_decay = weight_decay
         self._rules = rules or ParameterRules()
         self._parameters = list(parameters)
+        spare_compiler(*LOADING)
         groups = [self._group(p) for p in self._parameters]
         self.fused = fused
         self.optimizers = [make([group]) for group in groups] if fused else [make(_merged(groups))]

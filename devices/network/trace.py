@@ -7,8 +7,9 @@ import copy
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from devices.network.ops import Call, Op, Unknown
 
 PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
+NOT_OWN = ("/torch/", "/devices/network/")
+"""In the names of files that are no user's code."""
 
 
 def op_class(module: nn.Module) -> type[Op] | None:
@@ -38,14 +41,17 @@ class _Tracer(fx.Tracer):
         return op_class(m) is not None
 
     def create_node(self, *arguments: Any, **named: Any) -> fx.Node:
-        """A node that knows where the user's code calls it.
+        """A node that knows where the user's code calls it: the innermost line that is not PyTorch's.
 
         Not by ``record_stack_traces``: PyTorch loads its compiler to look up the names of its own frames.
         """
         node = super().create_node(*arguments, **named)
-        frames = traceback.walk_stack(sys._getframe(1))
-        lines = [f'  File "{f.f_code.co_filename}", line {line}, in {f.f_code.co_name}' for f, line in frames]
-        node.stack_trace = "\n".join(reversed(lines))
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and any(part in frame.f_code.co_filename for part in NOT_OWN):
+            frame = frame.f_back
+        if frame is not None:
+            code = frame.f_code
+            node.stack_trace = f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
         return node
 
 
@@ -72,12 +78,12 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
     """
     abstract = any(parameter.is_meta for parameter in module.parameters())
     twin = (copy.deepcopy(module) if abstract else copy.deepcopy(module).cpu()).eval()
-    graph_module = fx.GraphModule(twin, symbolic(twin, prefix))
-    _find_shapes(graph_module, [_example(shape, abstract) for shape in inputs.values()], prefix)
-    placeholders = [node for node in graph_module.graph.nodes if node.op == "placeholder"]
+    graph = symbolic(twin, prefix)
+    _find_shapes(twin, graph, [_example(shape, abstract) for shape in inputs.values()], prefix)
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     names = dict(zip(placeholders, inputs, strict=True))
     layers = []
-    for node in graph_module.graph.nodes:
+    for node in graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
         path = str(node.target) if node.op == "call_module" else node.name
@@ -92,6 +98,10 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
 
     Raises InputError if torch.fx cannot trace it.
     """
+    paths = {part: path for path, part in module.named_modules()}
+    row = _row(module)
+    if row is not None:
+        return _graph_of([paths[part] for part in row])
     try:
         return _Tracer().trace(module)
     except Exception as error:  # whatever the module's own code raises on symbolic values
@@ -99,6 +109,29 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
             f"{name}{place_of(error)}", got=f"{type(error).__name__}: {_line(error)}",
             wanted="a network that torch.fx can trace", do="choose another model",
         ) from error  # fmt: skip
+
+
+def _row(module: nn.Module) -> list[nn.Module] | None:
+    """The operations that ``module`` calls one after the other; None where its code must tell."""
+    if type(module) is not nn.Sequential:
+        return None
+    row: list[nn.Module] = []
+    for part in module:
+        parts = [part] if op_class(part) is not None else _row(part)
+        if parts is None or part._forward_hooks or part._forward_pre_hooks:
+            return None
+        row += parts
+    return row
+
+
+def _graph_of(row: Iterable[str]) -> fx.Graph:
+    """What torch.fx finds in such a row, in a tenth of the time: it patches a hundred functions for that."""
+    graph = fx.Graph()
+    node = graph.placeholder("input")
+    for path in row:
+        node = graph.call_module(path, (node,))
+    graph.output(node)
+    return graph
 
 
 def place_of(error: BaseException) -> str:
@@ -125,11 +158,11 @@ def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _find_shapes(graph: fx.GraphModule, examples: list[torch.Tensor], name: str) -> None:
+def _find_shapes(module: nn.Module, graph: fx.Graph, examples: list[torch.Tensor], name: str) -> None:
     with warnings.catch_warnings(action="ignore"):  # of statistics of nothing
         try:
             with torch.no_grad():
-                Shapes(graph).run(*examples)
+                Shapes(module, graph=graph).run(*examples)
         except Exception as error:
             shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in examples)
             raise InputError(
