@@ -5,10 +5,14 @@ one is written the other one stays whole. docs/firmware.md has the format.
 """
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from blockwise.firmware.arenas import Span
+from blockwise.firmware.float_facts import FloatFacts
 from devices.boards.flash import Flash
 from devices.errors import InputError
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 COUNT = 2
 HEADER_BYTES = 32
 """Eight words, as c/persist/persist.c has them."""
+BRINGS = ("unpack", "begins")
+"""Operations that fetch first values from flash."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,27 @@ def slots_of(firmware: "Firmware") -> Slots | None:
 
 
 def layout_of(firmware: "Firmware") -> int:
-    """A number that tells one program's slots from another's: what is kept, in which order, and how."""
+    """A number that tells one program's slots from another's: what is kept, in which order, and how.
+
+    So do the values that a training goes on with and a slot has none of: they lie in flash.
+    """
     kept = [f"{t.name} {t.bytes} {t.bits}" for t in firmware.resident]
-    return zlib.crc32("\n".join([firmware.regime, *kept]).encode())
+    number = zlib.crc32("\n".join([firmware.regime, *kept]).encode())
+    for name, value in _read_in_flash(firmware):
+        number = zlib.crc32(value.contiguous().numpy().tobytes(), zlib.crc32(name.encode(), number))
+    return number
+
+
+def _read_in_flash(firmware: "Firmware") -> Iterator[tuple[str, Tensor]]:
+    """What steps read where it lies, and what a block that has its turn later begins with."""
+    yield from firmware.in_flash.items()
+    arithmetic, schedule = firmware.arithmetic, firmware.schedule
+    if not isinstance(arithmetic, FloatFacts):
+        return
+    later = {name for x in schedule.operations if x.action in BRINGS for name in x.writes}
+    for name, tensor in schedule.tensors.items():
+        if name in arithmetic.first and (name in later or tensor.mapped):
+            yield name, arithmetic.first[name]
 
 
 def check_save_every(every: int | None) -> int:

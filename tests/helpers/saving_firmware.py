@@ -25,9 +25,9 @@ def prepared(board: str, regime: str, **settings: Any) -> Prepared:
     return prepare(config_of({"regimes": (regime,), **asked}))
 
 
-def saving(board: str, regime: str, every: int = EVERY) -> Firmware:
+def saving(board: str, regime: str, every: int = EVERY, **settings: Any) -> Firmware:
     """Firmware that is not written."""
-    return replace(firmware_of(prepared(board, regime), regime), save_every=every)
+    return replace(firmware_of(prepared(board, regime, **settings), regime), save_every=every)
 
 
 def power_cuts(

@@ -67,3 +67,20 @@ def test_a_program_knows_its_own_slots():
     layouts = [layout_of(saving("rp2040", regime)) for regime in ("niti", "niti-local", "niti4")]
     assert len(set(layouts)) == 3
     assert layout_of(saving("stm32f103", "niti", every=9)) == layouts[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regime", "settings"),
+    [
+        ("niti4", {"train": "last:1", "frozen": "flash"}),
+        ("bp", {"train": "last:1", "frozen": "flash", "method": "lsq"}),
+        ("local-resident", {"method": "lsq"}),
+    ],
+)
+def test_a_slot_of_other_constants_in_flash_does_not_count(regime, settings):
+    """Of a seed's weights those that no step moves, or that a later block begins with, are in no slot."""
+    firmware = [saving("stm32f746", regime, seed=seed, **settings) for seed in (0, 0, 1)]
+    one, same, other = (layout_of(x) for x in firmware)
+    assert one == same != other
+    assert [t.name for t in firmware[0].resident] == [t.name for t in firmware[2].resident]

@@ -12,6 +12,7 @@ from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import number
 from blockwise.firmware.emit.floats.updates import RATE
 from blockwise.firmware.float_facts import FloatFacts
+from blockwise.firmware.slots import BRINGS
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Operation
 from devices.program.schedule import Loop, Schedule
@@ -58,7 +59,7 @@ class FloatOperations:
         tensors = self.schedule.tensors
         found = {name for name, tensor in tensors.items() if tensor.resident or tensor.mapped}
         for operation in self.schedule.operations:
-            if operation.action in ("unpack", "begins"):
+            if operation.action in BRINGS:
                 found.update(operation.writes)
         return found
 
