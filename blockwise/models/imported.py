@@ -40,7 +40,7 @@ def from_module(module: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     whole = in_modules(module, name, tuple(in_shape))
     layers = trace(whole, {IMAGES: tuple(in_shape)}, name)
     classes = _classes(name, layers)
-    chain = Chain(f"{OWN}{name}", _units(whole, layers), tuple(in_shape), classes, None)
+    chain = Chain(f"{OWN}{name}", _units(whole, layers), tuple(in_shape), classes, None).made_of(whole)
     if not any(isinstance(found, BATCH_NORMS) for found in chain.modules()):
         chain.norm = "none"
     return chain

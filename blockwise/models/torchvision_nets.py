@@ -89,7 +89,7 @@ def torchvision_chain(
             stage, size = stage + 1, shape[1:]
         units.append(Unit(used, _module(part, source, root), max(stage, 0)))
         source = part[-1]
-    return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, width)
+    return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, width).made_of(root)
 
 
 def _build(name: str, num_classes: int, width: float | None, trained: bool) -> nn.Module:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,11 @@ class Unit:
 class Chain(nn.Module):
     """Units applied one after the other; the last one ends in the classifier.
 
-    Input (B, *in_shape), output logits (B, num_classes).
+    Input (B, *in_shape), output logits (B, num_classes). ``paths`` says of layers of units, as
+    "features_0.conv", where they stood in the module that the chain was made of, if it was made of one.
     """
+
+    paths: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int,
@@ -57,6 +61,13 @@ class Chain(nn.Module):
     def unit_names(self) -> tuple[str, ...]:
         """Names of the units, in order."""
         return tuple(self.units)
+
+    def made_of(self, whole: nn.Module) -> Self:
+        """The chain itself, which knows where its layers stand in ``whole``."""
+        stood = {id(module): path for path, module in whole.named_modules()}
+        found = {name: stood.get(id(module)) for name, module in self.units.named_modules()}
+        self.paths = {name: path for name, path in found.items() if name and path}
+        return self
 
     def describe(self, *, blocks: str, head: str, step: Step | None = None) -> Network:
         """The network for the hardware side, cut into ``blocks``, each with its local ``head``."""

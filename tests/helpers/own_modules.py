@@ -132,3 +132,24 @@ class Gated(nn.Module):
         h = self.b(x)
         h = h * F.relu6(h + 3) / 6
         return self.fc((1 - x * 0.5 + F.glu(h, 1)).mean(2))
+
+
+class Pair(nn.Module):
+    """Two branches in a list, one of them a row, side by side."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        row = nn.Sequential(nn.Conv2d(channels, channels // 2, 3, padding=1), nn.ReLU())
+        self.branches = nn.ModuleList([nn.Conv2d(channels, channels // 2, 1), row])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+def nested() -> nn.Sequential:
+    """Rows of rows: blocks have branches, and the classifier has layers of its own."""
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU()),
+        nn.Sequential(nn.Sequential(Pair(8), nn.Conv2d(8, 8, 1)), Pair(8), nn.Conv2d(8, 8, 1)),
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)),
+    )

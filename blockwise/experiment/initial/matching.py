@@ -60,6 +60,23 @@ def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Ten
     return Match(found, tuple(left), other, unused, by_order)
 
 
+def renamed(
+    source: Mapping[str, Tensor], paths: Mapping[str, str], wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """``source`` with the layers of a module of one's own by their names in the chain made of it.
+
+    ``paths`` has those of the module by those of the chain. A file that has the chain's own stays as it is.
+    """
+    if any(name in source for name, tensor in wanted.items() if tensor.ndim > 1):
+        return dict(source)
+    ours = {_plain(path): name for name, path in paths.items()}
+    found = {}
+    for name, tensor in source.items():
+        layer, dot, part = name.rpartition(".")
+        found[f"{ours.get(_plain(layer), layer)}{dot}{part}"] = tensor
+    return found
+
+
 def _as_wanted(given: Tensor, wanted: Tensor) -> Tensor:
     """The same values where shapes differ by sides of one, as of a linear layer and a 1x1 convolution."""
     sides = ([n for n in tensor.shape if n != 1] for tensor in (given, wanted))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from blockwise.experiment.initial.deployed import deployed
-from blockwise.experiment.initial.matching import Match, layers_of, matched
+from blockwise.experiment.initial.matching import Match, layers_of, matched, renamed
 from blockwise.experiment.initial.weights import Weights
 from blockwise.layers.weighted import Weighted
 from blockwise.models import Chain
@@ -53,7 +53,7 @@ class Taken:
 def take(weights: Weights, chain: Chain) -> Match:
     """Copy into the layers of ``chain``, in float. Raises InputError for weights of another network."""
     state = chain.units.state_dict()
-    found = _matched(weights, state)
+    found = _matched(weights, chain)
     with torch.no_grad():
         for name, tensor in found.found.items():
             state[name].copy_(tensor)
@@ -90,8 +90,10 @@ def told(weights: Weights, chain: Chain, *, heads: bool, quantizers: bool, integ
 
 def _classes(weights: Weights, chain: Chain) -> bool:
     """Whether both tell as many classes apart."""
-    return not _matched(weights, chain.units.state_dict()).classifier
+    return not _matched(weights, chain).classifier
 
 
-def _matched(weights: Weights, state: dict[str, torch.Tensor]) -> Match:
-    return matched(f"--init {weights.source}", deployed(weights.tensors, state), state)
+def _matched(weights: Weights, chain: Chain) -> Match:
+    state = chain.units.state_dict()
+    source = renamed(weights.tensors, chain.paths, state)
+    return matched(f"--init {weights.source}", deployed(source, state), state)

@@ -3,9 +3,15 @@
 import own_modules as own
 import pytest
 import torch
+import torchvision
 
 from blockwise.experiment.initial.matching import matched
+from blockwise.experiment.initial.taking import take
+from blockwise.experiment.initial.weights import Weights
 from blockwise.models import from_module
+from blockwise.models.imported import replica
+from blockwise.models.style import PLAIN
+from blockwise.models.torchvision_nets import torchvision_chain
 from devices.errors import InputError
 
 OURS = {
@@ -54,15 +60,35 @@ def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_to
     assert found.unused == ("conv9.conv.weight",)
 
 
-@pytest.mark.parametrize("kind", [own.Residuals, own.Shuffled])
-def test_the_state_of_one_s_own_module_is_found_by_name_in_its_chain(kind):
+@pytest.mark.parametrize("kind", [own.Residuals, own.Shuffled, own.Branches, own.row, own.nested])
+@pytest.mark.parametrize("before", ["", "module."])
+def test_the_state_of_one_s_own_module_is_found_by_name_in_its_chain(kind, before):
+    """However deep its rows are, and also where its tensors are the chain's in another order."""
     torch.manual_seed(0)
-    chain = from_module(kind(), (1, 8, 8))
-    other = kind()
-    found = matched("file", other.state_dict(), chain.state_dict())
-    assert not found.by_order
-    chain.load_state_dict(dict(found.found), strict=False)
+    chain, other = from_module(kind(), (1, 8, 8)), kind()
+    state = {f"{before}{name}": tensor for name, tensor in reversed(other.state_dict().items())}
+    found = take(Weights("file", "", state), chain)
+    assert not found.by_order and set(found.unused) <= {f"{before}mean"}  # a constant of the code
     x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(chain.eval()(x), other.eval()(x))
+
+
+def test_the_norms_of_one_s_own_module_become_constants_by_its_names():
+    torch.manual_seed(0)
+    other = own.nested()
+    other(torch.randn(16, 1, 8, 8) + 1)
+    chain = replica(from_module(own.nested(), (1, 8, 8)), "frozen", PLAIN, None)
+    take(Weights("file", "", other.state_dict()), chain)
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(chain.eval()(x), other.eval()(x))
+
+
+def test_the_state_of_a_torchvision_network_is_found_by_name():
+    chain = torchvision_chain("mobilenet_v2", (3, 32, 32), 10, 0.35, trained=True)
+    other = torchvision.models.mobilenet_v2(num_classes=10, width_mult=0.35)
+    found = take(Weights("file", "", other.state_dict()), chain)
+    assert not found.by_order and not found.unused and not found.classifier
+    x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(chain.eval()(x), other.eval()(x))
 
 
