@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from blockwise.heads.gap import GAPHead
 from blockwise.heads.head import Head, Shape
@@ -13,10 +12,10 @@ from blockwise.heads.pred import PredHead
 from blockwise.heads.predsim import BETA, LeanPredSimHead, PooledPredSimHead, PredSimHead
 from blockwise.heads.sim import SimHead
 from blockwise.layers.norms import of_head, replace_norms
-from blockwise.system.sizes import check_size
+from blockwise.system.sizes import MOST, check_size
 from devices.errors import InputError, unknown_name
 
-__all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make"]
+__all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make", "width_of"]
 
 
 @dataclass(frozen=True)
@@ -30,21 +29,30 @@ class HeadKind:
     build: Callable[..., Head]
     description: str
     has_width: bool = False
+    has_depth: bool = False
     published: bool = False
     output_weight: float = 1.0  # of the output layer's loss, where blocks learn locally
 
 
 CATALOGUE: dict[str, HeadKind] = {
     "gap": HeadKind(GAPHead, "global average pool and linear"),
-    "pred": HeadKind(PredHead, "as published: before the max pool, average pool and linear", True, True),
+    "pred": HeadKind(
+        PredHead, "as published: before the max pool, average pool and linear", True, published=True
+    ),
     "sim": HeadKind(SimHead, "as published: before the max pool, similarity matching loss", published=True),
-    "predsim": HeadKind(PredSimHead, "as published: pred and sim together", True, True, 1 - BETA),
+    "predsim": HeadKind(
+        PredSimHead, "as published: pred and sim together", True, published=True, output_weight=1 - BETA
+    ),
     "pred-pooled": HeadKind(PooledPredHead, "square average pool of the block's output, and linear"),
     "sim-pooled": HeadKind(SimHead, "similarity matching loss of the block's output"),
     "predsim-pooled": HeadKind(PooledPredSimHead, "pred-pooled and sim-pooled together"),
     "predsim-lean": HeadKind(LeanPredSimHead, "both behind one pool to 4x4"),
-    "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True),
+    "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True, True),
 }
+
+
+SIZES = {"width": (MOST, "32"), "depth": (32, "32x3")}
+"""What may stand behind the colon, in this order: the largest, and an example."""
 
 
 def kind(name: str) -> HeadKind:
@@ -58,30 +66,43 @@ def kind(name: str) -> HeadKind:
 def make(
     name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch"
 ) -> Head:
-    """The head ``name`` (or ``name:width``) for maps or features of ``in_shape`` without the batch.
+    """The head ``name``, ``name:width`` or ``name:widthxdepth`` for maps or features of ``in_shape``.
 
-    ``width`` is the number of channels of a lookahead head, the most features that pred reads; ``norm`` is
-    the network's. Raises InputError for an unknown name, or a width where there is none.
+    ``in_shape`` is without the batch. ``width`` is the number of channels of a lookahead head, whose depth is
+    that of its convolutions, or the most features that pred reads; ``norm`` is the network's. Raises
+    InputError for an unknown name, or a width or depth where there is none.
     """
     found, (name, _, suffix) = kind(name), name.partition(":")
-    build = found.build
-    if suffix:
-        width = _parse_width(suffix)
+    sizes = _parse_sizes(suffix) if suffix else {}
     if width is not None:
-        if not found.has_width or width < 1:
-            having = ", ".join(known for known, entry in CATALOGUE.items() if entry.has_width)
+        sizes["width"] = width
+    for size, value in sizes.items():
+        having = [known for known, entry in CATALOGUE.items() if getattr(entry, f"has_{size}")]
+        if name not in having or value < 1:
             raise InputError(
-                f"head {name}", got=f"width {width}", wanted=f"a width of 1 or more, of {having} only",
-                do="leave the width out",
+                f"head {name}", got=f"{size} {value}",
+                wanted=f"a {size} of 1 or more, of {', '.join(having)} only", do=f"leave the {size} out",
             )  # fmt: skip
-        build = partial(build, width=width)
-    head = build(tuple(in_shape), num_classes)
+    head = found.build(tuple(in_shape), num_classes, **sizes)
     replace_norms(head, of_head(norm))
     return head
 
 
-def _parse_width(text: str) -> int:
-    if not text.isdecimal():
-        raise InputError("head width", got=repr(text), wanted="a whole number", do="try lookahead:32")
-    check_size("head width", int(text), 0)
-    return int(text)
+def width_of(name: str) -> int:
+    """The width that is asked for behind the colon; 0 where none is."""
+    text = name.partition(":")[2].partition("x")[0]
+    return int(text) if text.isdecimal() else 0
+
+
+def _parse_sizes(text: str) -> dict[str, int]:
+    """Of 32 or 32x3."""
+    parts = text.split("x", 1) if text[:1].isdecimal() else [text]
+    found = {}
+    for (size, (most, example)), number in zip(SIZES.items(), parts, strict=False):
+        if not number.isdecimal():
+            raise InputError(
+                f"head {size}", got=repr(number), wanted="a whole number", do=f"try lookahead:{example}"
+            )
+        check_size(f"head {size}", int(number), 0, most)
+        found[size] = int(number)
+    return found

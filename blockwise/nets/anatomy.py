@@ -100,8 +100,7 @@ class Anatomy:
         chain = self.chain
         if last:
             return _traced(heads.OutputHead(), shape, "output")
-        _, _, width = self.head.partition(":")
-        with shapes_alone(int(width) if width.isdecimal() else 0, *shape):
+        with shapes_alone(heads.width_of(self.head), *shape):
             made = heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
         return _traced(made, shape, self.head, heads.kind(self.head), chain.num_classes, chain.norm)
 

@@ -51,9 +51,10 @@ class NetworkSettings:
     head: Annotated[
         str,
         arg(
-            help=f"Local head: {listed(heads.CATALOGUE)}, lookahead:WIDTH, pred:FEATURES, or auto: the "
-            "widest lookahead head with which local-resident (or one of the local regimes asked for, if it "
-            "is not among them) fits the board, else gap; if nothing fits, the head with the lowest peak. "
+            help=f"Local head: {listed(heads.CATALOGUE)}, lookahead:WIDTH or lookahead:WIDTHxDEPTH, "
+            "pred:FEATURES, or auto: the widest lookahead head with which local-resident (or one of the "
+            "local regimes asked for, if it is not among them) fits the board, else gap; if nothing fits, "
+            "the head with the lowest peak. "
             "With local integer regimes pred-pooled, else gap."
         ),
     ] = AUTO

@@ -106,5 +106,16 @@ def test_the_width_of_a_lookahead_head_follows_the_colon():
     assert models.count_parameters(heads.make("lookahead", (16, 8, 8), width=32)) == 4608 + 9216 + 458
 
 
-def test_a_lookahead_head_of_flat_features_has_two_linear_layers():
+def test_a_lookahead_head_has_as_many_convolutions_as_stand_behind_the_width():
+    first, further = 9 * 16 * 32 + 2 * 32, 9 * 32 * 32 + 2 * 32
+    for depth in (1, 2, 3, 4):
+        assert count(f"lookahead:32x{depth}", (16, 32, 32)) == first + (depth - 1) * further + 330
+    assert list(heads.make("lookahead:4x2", (2, 8, 8)).state_dict()) == list(
+        heads.make("lookahead:4", (2, 8, 8)).state_dict()
+    )
+
+
+def test_a_lookahead_head_of_flat_features_has_as_many_linear_layers():
     assert count("lookahead:32", (20,)) == 20 * 32 + 2 * 32 + 330
+    assert count("lookahead:32x1", (20,)) == 210
+    assert count("lookahead:32x3", (20,)) == 20 * 32 + 32 * 32 + 4 * 32 + 330

@@ -152,3 +152,18 @@ def test_a_width_that_is_no_number_is_refused_with_an_example(name):
 def test_a_width_of_zero_is_refused():
     with pytest.raises(InputError, match="head lookahead: got width 0, wanted a width of 1 or more"):
         heads.make("lookahead:0", (8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lookahead:32x", "head depth: got '', wanted a whole number; try lookahead:32x3"),
+        ("lookahead:32x2x2", "head depth: got '2x2', wanted a whole number"),
+        ("lookahead:32x0", "head lookahead: got depth 0, wanted a depth of 1 or more, of lookahead only"),
+        ("lookahead:32x33", "head depth: got 33, wanted at most 32"),
+        ("pred:64x2", "head pred: got depth 2, wanted a depth of 1 or more, of lookahead only"),
+    ],
+)
+def test_a_depth_that_is_none_is_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        heads.make(name, (8, 8, 8))

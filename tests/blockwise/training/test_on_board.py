@@ -128,6 +128,13 @@ def test_so_it_is_under_the_published_heads(regime, head):
         assert step.net.loss_weight(len(step.net) - 1) == pytest.approx(0.01 if alone else 1)
 
 
+@pytest.mark.parametrize("head", ["lookahead:4x1", "lookahead:4x3"])
+def test_so_it_is_under_lookahead_heads_of_any_depth(head):
+    for regime in ("local", "local-resident"):
+        step = OneStep(regime, method="lsq", model="resnet8", head=head)
+        assert step.run() < TOLERANCE, (regime, step.worst())
+
+
 @pytest.mark.parametrize(
     "regime",
     quick(
