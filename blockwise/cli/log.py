@@ -88,9 +88,9 @@ class Logged:
     def __init__(self, log: Log, watcher: Watcher) -> None:
         self._log, self._watcher = log, watcher
 
-    def phase(self, regime: str, block: str, batches: int) -> None:
+    def phase(self, regime: str, block: str, batches: int, epochs: int) -> None:
         """As the other is told."""
-        self._watcher.phase(regime, block, batches)
+        self._watcher.phase(regime, block, batches, epochs)
 
     def batch(self, done: int) -> None:
         """As the other is told."""

@@ -61,10 +61,11 @@ class ConsoleWatcher:
         if tell is not None:
             tell()
 
-    def phase(self, regime: str, block: str, batches: int) -> None:
-        """A phase of ``batches`` steps begins."""
+    def phase(self, regime: str, block: str, batches: int, epochs: int) -> None:
+        """A phase of ``batches`` steps in so many epochs begins."""
         self._tell_once()
         self._regime, self._block, self._batches, self._last = regime, block, batches, None
+        self.epochs = epochs
         self._show(0)
 
     def batch(self, done: int) -> None:

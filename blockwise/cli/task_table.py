@@ -29,6 +29,7 @@ class Running:
     part: float = 0.0
     block: str = ""
     last: Epoch | None = None
+    epochs: int = 0  # of the block in training, once one has ended
 
 
 class TaskTable:
@@ -75,9 +76,9 @@ class TaskTable:
             running.first = message.part
         running.part, running.block = message.part, message.block
         if message.epoch is not None:
-            running.last = message.epoch
+            running.last, running.epochs = message.epoch, message.epochs
             if not self.console.is_terminal:
-                self.tell(f"{_name(running)}: {self._ended(message.epoch)}")
+                self.tell(f"{_name(running)}: {self._ended(running, message.epoch)}")
 
     def lost(self, task: Task, why: str) -> None:
         """It waits again."""
@@ -98,8 +99,8 @@ class TaskTable:
         """On a line of its own, over the table."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _ended(self, epoch: Epoch) -> str:
-        return f"epoch {epoch.epoch}/{self.epochs}, {outcome(epoch)}, {epoch.seconds:.1f} s"
+    def _ended(self, running: Running, epoch: Epoch) -> str:
+        return f"epoch {epoch.epoch}/{running.epochs or self.epochs}, {outcome(epoch)}, {epoch.seconds:.1f} s"
 
     # ---------------------------------------------------------------- the table
 
@@ -109,7 +110,7 @@ class TaskTable:
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for running in tuple(self._running.values()):
             last = outcome(running.last, short=True) if running.last and roomy else ""
-            epoch = f"{running.last.epoch if running.last else 0}/{self.epochs}"
+            epoch = f"{running.last.epoch if running.last else 0}/{running.epochs or self.epochs}"
             table.add_row(_name(running), running.where if roomy else "", epoch, last, f"{running.part:.0%}")
         return Group(table, Text(self.summary(), no_wrap=True, overflow="ellipsis"))
 

@@ -21,16 +21,16 @@ class Reports:
     ) -> None:
         self._tell, self._saved, self._clock = tell, saved, clock
         self._phases: Sequence[str] = ("",)
-        self._block, self._batches, self._done = "", 1, 0
+        self._block, self._batches, self._epochs, self._done = "", 1, 0, 0
         self._last = float("-inf")
 
     def expect(self, phases: Sequence[str]) -> None:
         """What is trained one after the other."""
         self._phases = phases
 
-    def phase(self, regime: str, block: str, batches: int) -> None:
-        """A phase of ``batches`` steps begins."""
-        self._block, self._batches, self._done = block, batches, 0
+    def phase(self, regime: str, block: str, batches: int, epochs: int) -> None:
+        """A phase of ``batches`` steps in so many epochs begins."""
+        self._block, self._batches, self._epochs, self._done = block, batches, epochs, 0
 
     def batch(self, done: int) -> None:
         """``done`` steps of the phase are behind."""
@@ -43,7 +43,7 @@ class Reports:
     def epoch(self, regime: str, epoch: Epoch) -> None:
         """One more is finished."""
         self._saved()
-        self._tell(Progress(self._part, self._block, epoch))
+        self._tell(Progress(self._part, self._block, epoch, self._epochs))
 
     @property
     def _part(self) -> float:

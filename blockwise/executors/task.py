@@ -49,6 +49,7 @@ class Progress:
     part: float  # of all its work, 0..1
     block: str  # in training; "" when all are
     epoch: Epoch | None = None  # that has just ended
+    epochs: int = 0  # of the block, beside that
 
 
 @dataclass(frozen=True)

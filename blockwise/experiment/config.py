@@ -40,6 +40,8 @@ class Config:
                 do="add --dry-run, or name --data",
             )  # fmt: skip
         self.stages.check(self.training.epochs)
+        if self.training.last_epochs is not None:
+            self.stages.check(self.training.last_epochs, "--last-epochs")
 
     @property
     def scheme(self) -> quant.Scheme:

@@ -31,6 +31,7 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         obstacle_by_batch={batch: found.reason for batch, found in obstacles.items() if found},
         peak_by_block=plan.peak_by_block,
         macs_per_step=plan.schedule.macs,
+        macs_of_last=plan.schedule.macs_of_last,
         update=plan.update,
         timeline=tuple(_moment(moment) for moment in plan.timeline),
         arena=_arena(plan),

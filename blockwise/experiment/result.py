@@ -109,6 +109,7 @@ class RegimeResult:
     arena: ArenaInfo
     paging: PagingInfo | None = None
     obstacle_by_batch: dict[int, str] = field(default_factory=dict)  # batch size -> why it cannot be trained
+    macs_of_last: int = 0  # of those, the last block's; of all, where all are trained together
     time: TimeInfo | None = None  # on the board, estimated
     trained_as: str = ""  # the regime whose training this is, since both end with the same bits
     training: Training | None = None
@@ -125,7 +126,13 @@ class RegimeResult:
     def training_macs(self) -> int | None:
         """Multiply-accumulates of the whole training. A planned step has one step of every phase."""
         ended = self.training is not None and self.training.divergence is None
-        return self.macs_per_step * self.training.steps if self.training and ended else None
+        return self.training.macs(self.macs_per_step, self.macs_of_last) if self.training and ended else None
+
+    @property
+    def weighed_macs(self) -> float:
+        """Multiply-accumulates of a step of every phase, the last as often as it is trained beside one."""
+        macs = self.training_macs
+        return macs / self.training.steps if macs and self.training else self.macs_per_step
 
     @property
     def divergence(self) -> Divergence | None:

@@ -15,6 +15,7 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
     own = found.perturbs and not found.goes_back  # the rates are those of directions
     return TrainOptions(
         epochs=training.epochs,
+        last_epochs=training.last_epochs,
         batch_size=training.batch_size,
         optimizer=training.optimizer,
         learning_rate=config.zeroth_order.zo_lr if own else config.learning_rate,

@@ -6,10 +6,9 @@ phase: what brings its state into RAM runs once, then its step as often as is as
 
 from dataclasses import dataclass
 
-from devices.program.operation import Operation
+from devices.program.operation import LOAD, Operation
 from devices.program.schedule import Schedule
 
-LOAD = "load batch"
 BEGINNING = frozenset({"deployed network", "unpack", "begins"})
 END = frozenset({"pack", "ends"})
 

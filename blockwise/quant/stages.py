@@ -43,12 +43,12 @@ class Stages:
         own = [e for e in range(epochs) if self.at(e, epochs) == self.at(epoch, epochs)]
         return own[0], own[-1] + 1
 
-    def check(self, epochs: int) -> None:
+    def check(self, epochs: int, flag: str = "--epochs") -> None:
         """Refuse so few epochs that the last stage has none."""
         if self.at(epochs - 1, epochs) < self.last:
             least = next(n for n in range(epochs, 10_000) if self.at(n - 1, n) == self.last)
             wanted = f"at least {least}, for the method trains in {len(self.starts)} stages"
-            raise InputError("--epochs", got=epochs, wanted=wanted, do="choose a larger number")
+            raise InputError(flag, got=epochs, wanted=wanted, do="choose a larger number")
 
     def enter(self, model: nn.Module, stage: int) -> None:
         """Tell every quantizer of ``model``."""

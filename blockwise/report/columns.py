@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from blockwise.experiment.result import DeviceInfo, RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
-from blockwise.report.text import ABSENT, DIVERGED, fits_words, kib, percent, times
+from blockwise.report.text import ABSENT, DIVERGED, epochs_words, fits_words, kib, percent, times
 from blockwise.report.times import has_times, step_words
 from blockwise.statistics.shares import wilson
 from devices.program.regimes import PLAIN
@@ -60,7 +60,7 @@ def _beside_plain(result: Result) -> list[Column]:
     plain = plain_backpropagation(result)
     if plain is None:
         return []
-    return [_column(f"work : {PLAIN}", result, lambda r: times(r.macs_per_step, plain.macs_per_step))]
+    return [_column(f"work : {PLAIN}", result, lambda r: times(r.weighed_macs, plain.macs_per_step))]
 
 
 def verdict(regime: RegimeResult, device: DeviceInfo) -> str:
@@ -82,11 +82,8 @@ def accuracy_words(regime: RegimeResult, result: Result) -> str:
 
 
 def epochs(regime: RegimeResult) -> str:
-    """Of every block in turn: 8 x 5."""
-    training = regime.training
-    if training is None:
-        return ABSENT
-    return f"{training.phases} x {training.epochs}" if training.phases > 1 else f"{training.epochs}"
+    """Of every block in turn."""
+    return ABSENT if regime.training is None else epochs_words(regime.training)
 
 
 def total_work(regime: RegimeResult) -> str:

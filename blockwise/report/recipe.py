@@ -47,6 +47,8 @@ def _change(name: str, value: Any) -> str:
         return "float32" if value == FLOAT_BITS else f"W{value}A{value}"
     if name == "bit_chain":
         return f"bits {'-'.join(map(str, value))}" if value else "no chain of bits"
+    if name == "last_epochs":
+        return f"last block {value} times as long" if value > 1 else "last block as long"
     return str(value) if name in ("regime", "head") else f"{name.replace('_', ' ')} {value}"
 
 
@@ -54,7 +56,8 @@ def recipe_told(recipe: Recipe) -> str:
     """All ingredients of a recipe, but those that it goes without."""
     place = [f"{recipe.blocks} blocks", recipe.head] if find(recipe.regime).heads else []
     chain = [_change("bit_chain", recipe.bit_chain)] if recipe.bit_chain else []
-    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *chain])
+    last = [_change("last_epochs", recipe.last_epochs)] if recipe.last_epochs > 1 else []
+    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *chain, *last])
 
 
 def recipe_table(rows: Sequence[RecipeRow]) -> Ruled:

@@ -12,6 +12,7 @@ from blockwise.report.text import (
     DIVERGED,
     broken,
     duration,
+    epochs_words,
     gap,
     interval,
     join,
@@ -72,7 +73,7 @@ def accuracy_table(result: Result) -> SideBySide:
         *_one_by_one_rows(result),
         _row("validation", result, _of_training(_validation)),
         _row("best epoch", result, _of_training(_best_epoch)),
-        _row("epochs", result, _of_training(_epochs)),
+        _row("epochs", result, _of_training(epochs_words)),
         _row("GMAC in all", result, _work),
         *_work_rows(result),
         _row("training time", result, _of_own_training(lambda t: duration(t.seconds))),
@@ -261,12 +262,8 @@ def _validation(training: Training) -> str:
 
 
 def _best_epoch(training: Training) -> str:
-    return ABSENT if training.divergence else f"{training.best_epoch} of {training.epochs}"
-
-
-def _epochs(training: Training) -> str:
-    """Of every block in turn: 8 x 5."""
-    return f"{training.phases} x {training.epochs}" if training.phases > 1 else f"{training.epochs}"
+    last = training.last_epochs or training.epochs
+    return ABSENT if training.divergence else f"{training.best_epoch} of {last}"
 
 
 def _work(regime: RegimeResult) -> str:
@@ -282,7 +279,7 @@ def _work_rows(result: Result) -> list[TableRow]:
 
     def cell(regime: RegimeResult) -> str:
         ended = regime.training and not regime.divergence
-        return times(regime.macs_per_step, plain.macs_per_step) if ended else ABSENT
+        return times(regime.weighed_macs, plain.macs_per_step) if ended else ABSENT
 
     return [_row(f"work : {PLAIN}", result, cell)]
 

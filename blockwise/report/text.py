@@ -3,6 +3,7 @@
 import re
 
 from blockwise.experiment.result import DeviceInfo, RegimeResult
+from blockwise.training.outcome import Training
 from devices.program.categories import CATEGORIES, NORM_AND_QUANTIZER
 
 KIB = 1024
@@ -109,6 +110,15 @@ def ram_figures(device: DeviceInfo) -> str:
     """The RAM and what is kept free of it: 320 KiB, 8 KiB reserved."""
     reserved = f", {size(device.reserve_bytes)} reserved" if device.reserve_bytes else ""
     return size(device.ram_bytes) + reserved
+
+
+def epochs_words(training: Training) -> str:
+    """Of every block in turn: 8 x 5, or 7 x 5 + 10 where the last has its own."""
+    if training.phases == 1:
+        return f"{training.epochs}"
+    if training.last_epochs in (None, training.epochs):
+        return f"{training.phases} x {training.epochs}"
+    return f"{training.phases - 1} x {training.epochs} + {training.last_epochs}"
 
 
 def moment(regime: RegimeResult) -> str:

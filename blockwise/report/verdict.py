@@ -67,7 +67,7 @@ def _price(regime: RegimeResult, result: Result) -> str:
     plain = plain_backpropagation(result)
     if plain is None or regime.regime == PLAIN:
         return ""
-    return f" for {times(regime.macs_per_step, plain.macs_per_step)} the work of {PLAIN}"
+    return f" for {times(regime.weighed_macs, plain.macs_per_step)} the work of {PLAIN}"
 
 
 def divergence_sentences(result: Result) -> tuple[str, ...]:
@@ -98,9 +98,10 @@ def work_sentence(result: Result) -> str:
         if training is None or training.divergence or training.phases == 1:
             continue
         price = _price(regime, result).replace(" for ", ", ", 1)
-        found.append(
-            f"{regime.regime} trained {training.epochs} epochs of each of {training.phases} blocks{price}."
-        )
+        own = training.last_epochs not in (None, training.epochs)
+        last = f", of the last {training.last_epochs}" if own else ""
+        each = f"{training.epochs} epochs of each of {training.phases} blocks"
+        found.append(f"{regime.regime} trained {each}{last}{price}.")
     return " ".join(found)
 
 

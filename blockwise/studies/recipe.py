@@ -4,7 +4,7 @@ A recipe is judged by its error and by its peak beside that of plain backpropaga
 and batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -44,25 +44,35 @@ class Recipe:
     head: str = "lookahead:64"
     bits: int = 3  # of weights and activations; 32: float32
     bit_chain: tuple[int, ...] = ()
+    last_epochs: int = 1  # of the last block, in those of the others; where blocks are trained one by one
+
+    @property
+    def idle(self) -> dict[str, Any]:
+        """The ingredients that this training takes no notice of, and what they are then."""
+        regime = find(self.regime)
+        return {
+            **({} if regime.heads else {"blocks": "auto", "head": "gap"}),
+            **({} if regime.one_by_one else {"last_epochs": 1}),
+            **({} if self.bits < quant.FLOAT_BITS else {"bit_chain": ()}),
+        }
+
+    @property
+    def trained(self) -> "Recipe":
+        """The same training, with ingredients as they are where nothing is told of them."""
+        return replace(self, **self.idle)
 
     def changes(self, base: "Recipe") -> dict[str, Any]:
-        """The ingredients that are others than in ``base``; blocks and heads only where there are any."""
+        """The ingredients that are others than in ``base``, of those that matter here."""
         found = {name: value for name, value in asdict(self).items() if getattr(base, name) != value}
-        if not find(self.regime).heads:
-            found = {name: value for name, value in found.items() if name not in PLACE}
-        return found
-
-
-PLACE = {"blocks": "auto", "head": "gap"}
-"""What only local regimes have, and what goes with every network where it says nothing."""
+        return {name: value for name, value in found.items() if name not in self.idle}
 
 
 def recipe_of(row: Mapping[str, Any]) -> Recipe:
     """That of a recorded run."""
     return Recipe(
-        row["regime"], row["blocks"] or PLACE["blocks"], row["head"] or PLACE["head"], row["weight_bits"],
-        tuple(row["bit_chain"]),
-    )  # fmt: skip
+        row["regime"], row["blocks"], row["head"], row["weight_bits"], tuple(row["bit_chain"]),
+        (row["last_epochs"] or row["epochs"]) // row["epochs"],
+    ).trained  # fmt: skip
 
 
 INGREDIENTS: dict[str, tuple[Any, ...]] = {
@@ -71,6 +81,7 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "head": ("lookahead:64", "gap", "lookahead:32", "lookahead:96", "lookahead:64x3"),
     "bit_chain": ((), (32, 8, 4, 3)),
     "bits": (3, 8, quant.FLOAT_BITS),
+    "last_epochs": (1,),
 }
 """The values of each: the first is the base's, every other one is tried alone."""
 
@@ -100,18 +111,7 @@ class RecipeSpace:
             for name, values in self.values.items()
             for value in values[1:]
         )
-        return tuple(_sensible([self.base, *others]))
-
-
-def _sensible(recipes: Sequence[Recipe]) -> Iterator[Recipe]:
-    """Each training once: bits that do not fall have no chain, a global regime knows no blocks and heads."""
-    seen = set()
-    for recipe in recipes:
-        place = (recipe.blocks, recipe.head) if find(recipe.regime).heads else ()
-        trained = (recipe.regime, place, recipe.bits, recipe.bit_chain)
-        if trained not in seen:
-            seen.add(trained)
-            yield recipe
+        return tuple(dict.fromkeys(recipe.trained for recipe in (self.base, *others)))
 
 
 def jobs(space: RecipeSpace, protocol: QatProtocol) -> tuple[Job, ...]:
@@ -133,10 +133,12 @@ def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: i
         images=ImageSettings(data=space.source, image_size=protocol.image_size),
         quantization=QuantizationSettings(
             method="fp32" if is_float else space.method, weight_bits=recipe.bits,
-            activation_bits=recipe.bits, bit_chain=() if is_float else recipe.bit_chain,
+            activation_bits=recipe.bits, bit_chain=recipe.bit_chain,
         ),
         training=TrainingSettings(
-            regimes=(recipe.regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
+            regimes=(recipe.regime,), epochs=protocol.epochs,
+            last_epochs=None if recipe.last_epochs == 1 else recipe.last_epochs * protocol.epochs,
+            batch_size=protocol.batch_size, lr=protocol.lr,
             seed=seed, accelerator=space.accelerator, compile=space.compile, precision=space.precision,
         ),
         output=OutputSettings(quiet=True),

@@ -79,14 +79,14 @@ def recipe_rows(
     groups: dict[Recipe, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(recipe_of(row), []).append(dict(row))
-    base = groups.get(space.base)
-    theirs = errors_of(base).by_seed if base else {}
+    base = space.base.trained
+    theirs = errors_of(groups[base]).by_seed if base in groups else {}
 
     @cache
     def plain(bits: int) -> Plain:
         return plain_of(space, protocol, bits)
 
-    found = (_row(recipe, own, space.base, theirs, plain(recipe.bits)) for recipe, own in groups.items())
+    found = (_row(recipe, own, base, theirs, plain(recipe.bits)) for recipe, own in groups.items())
     return tuple(sorted(found, key=lambda row: row.error))
 
 
@@ -107,7 +107,7 @@ def _row(
 
 def plain_of(space: RecipeSpace, protocol: QatProtocol, bits: int) -> Plain:
     """Plans plain backpropagation of these bits; nothing is trained."""
-    recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=())
+    recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=()).trained
     config = config_of(space, protocol, recipe, protocol.seeds[0])
     prepared = Job(STUDY, protocol.name, config).prepare()
     plan, of_one = prepared.plan(PLAIN), prepared.plan(PLAIN, 1)

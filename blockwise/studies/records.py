@@ -19,7 +19,7 @@ themselves.
 SCHEMA = 1
 """Of a line: raised whenever what stands in it means something else. Lines without one are of the first."""
 
-FORMERLY = {"residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32}
+FORMERLY = {"residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None}
 """Conditions that older lines do not name: what they were when there was no choice."""
 
 

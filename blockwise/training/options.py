@@ -14,8 +14,8 @@ from blockwise.training.updater import WEIGHT_DECAY
 class Watcher(Protocol):
     """Told how training goes; draws progress bars, or does nothing."""
 
-    def phase(self, regime: str, block: str, batches: int) -> None:
-        """A phase of ``batches`` steps begins."""
+    def phase(self, regime: str, block: str, batches: int, epochs: int) -> None:
+        """A phase of ``batches`` steps in so many epochs begins."""
 
     def batch(self, done: int) -> None:
         """``done`` steps of the phase are finished."""
@@ -27,7 +27,7 @@ class Watcher(Protocol):
 class Silent:
     """A watcher that does nothing."""
 
-    def phase(self, regime: str, block: str, batches: int) -> None:
+    def phase(self, regime: str, block: str, batches: int, epochs: int) -> None:
         """Nothing."""
 
     def batch(self, done: int) -> None:
@@ -59,6 +59,7 @@ class TrainOptions:
     learning_rate: float
     fused: bool
     seed: int
+    last_epochs: int | None = None  # of the last of several phases, where it has its own
     schedule: str = "one-cycle"  # of the learning rate
     weight_decay: float = WEIGHT_DECAY
     perturbation: Perturbation = field(default_factory=Perturbation)

@@ -45,8 +45,18 @@ class Training:
     digest: str | None = None  # of all weights, if asked for: blockwise.training.digest
     phases: int = 1  # trained one after the other: the blocks in local-resident
     steps: int = 0  # of each phase
+    last_epochs: int | None = None  # of the last of several phases; None: as many as of the others
     divergence: Divergence | None = None
     test_accuracy_one_by_one: float | None = None  # of integer regimes, whose batches share exponents
+
+    @property
+    def last_steps(self) -> int:
+        """Of the last phase."""
+        return self.steps if self.last_epochs is None else self.steps // self.epochs * self.last_epochs
+
+    def macs(self, of_all: int, of_last: int) -> int:
+        """Of the whole training; ``of_all`` are those of a step of every phase, ``of_last`` of the last."""
+        return of_all * self.steps + of_last * (self.last_steps - self.steps)
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,10 @@ class Run(Generic[Net]):
         if updater_state is not None:
             updater.load_state_dict(updater_state)
         cache = self._cache(phase)
-        self.watcher.phase(self.regime.name, phase.block, self._steps * self.options.epochs)
+        epochs = self.session.epochs
+        self.watcher.phase(self.regime.name, phase.block, self._steps * epochs, epochs)
         net = self.numerics.compiled(self.net) if self.options.compile else self.net
-        while self.progress.epoch < self.options.epochs:
+        while self.progress.epoch < epochs:
             if self.session.enter_stage(phase) or self.progress.epoch == 0:
                 updater.forget_resized()
                 self._prepare(phase, cache)
@@ -117,7 +118,7 @@ class Run(Generic[Net]):
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
         split, first = self.splits["train"], phase.first
-        if not pays(self.net, first, split, self.options.epochs, augmented=bool(self.augment)):
+        if not pays(self.net, first, split, self.session.epochs, augmented=bool(self.augment)):
             return None
         return cache_features(self.net, first, split, self.options.batch_size, self.inputs)
 
@@ -136,7 +137,7 @@ class Run(Generic[Net]):
 
     def _behind(self, count: int) -> tuple[int, int]:
         """Steps of the learning rate's present schedule behind step ``count`` of the epoch, and all of it."""
-        first, last = self.options.stages.span(self.progress.epoch, self.options.epochs)
+        first, last = self.options.stages.span(self.progress.epoch, self.session.epochs)
         done = (self.progress.epoch - first) * self._steps + count - 1
         return done, (last - first) * self._steps
 
@@ -254,6 +255,7 @@ class Run(Generic[Net]):
             test_accuracy_one_by_one=progress.accuracy_one_by_one,
             phases=len(self.phases),
             steps=self._steps * self.options.epochs,
+            last_epochs=self.options.last_epochs if len(self.phases) > 1 else None,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
         )
 

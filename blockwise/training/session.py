@@ -82,6 +82,12 @@ class Session:
         updater: list[dict[str, Any]] | None = state["updater"]
         return updater
 
+    @property
+    def epochs(self) -> int:
+        """Of the present phase."""
+        own = self.options.last_epochs if 0 < self.progress.phase == len(self.phases) - 1 else None
+        return self.options.epochs if own is None else own
+
     def save(self, updater: WeightUpdater | None) -> None:
         """After an epoch, or without an updater at the end."""
         if self._log:
@@ -111,7 +117,7 @@ class Session:
 
     def enter_stage(self, phase: Phase) -> bool:
         """Tell the quantizers of the blocks in training which stage comes; whether it is a new one."""
-        stage = self.options.stages.at(self.progress.epoch, self.options.epochs)
+        stage = self.options.stages.at(self.progress.epoch, self.epochs)
         if stage == self.progress.stage:
             return False
         self.progress.stage = stage

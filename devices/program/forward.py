@@ -12,7 +12,7 @@ from devices.network.layers import leading_to
 from devices.network.ops import CrossEntropy, FrozenNorm, Op, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS
-from devices.program.operation import Derived, Operand, Phase, Stored, layers_of, tensors_of
+from devices.program.operation import LOAD, Derived, Operand, Phase, Stored, layers_of, tensors_of
 from devices.program.passes import LossTarget, leaves_to_reader
 from devices.program.saving import SavingLowering
 from devices.program.schedule import ACTIVATION
@@ -36,7 +36,7 @@ class ForwardLowering(SavingLowering):
         labels = self._declare("batch.labels", shape[:1], self._label_bits, ACTIVATION, block)
         self.values.outputs |= {self._source: Stored(images), LABELS: Stored(labels)}
         self.values.makers |= {images: IMAGES, labels: LABELS}
-        self.program.emit("load batch", "load", block, results=(("images", images), ("labels", labels)))
+        self.program.emit(LOAD, "load", block, results=(("images", images), ("labels", labels)))
 
     def forward(
         self, layers: Sequence[Layer], *, phase: Phase = "forward", keep: bool = True, training: bool = True,

@@ -60,6 +60,10 @@ def everything_of(operand: Operand) -> Iterator[str]:
     yield from operand.parameters
 
 
+LOAD = "load batch"
+"""The action by which a step reads its images."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """A step of the program.

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from devices.network import Layer
 from devices.program.categories import CATEGORIES, SAVED_ACTIVATIONS, WORKING_TENSORS
-from devices.program.operation import Operand, Operation, Phase, Stored
+from devices.program.operation import LOAD, Operand, Operation, Phase, Stored
 
 ACTIVATION = "activation"
 """Stands for a category until the whole program is known: saved activation or working tensor."""
@@ -96,6 +96,12 @@ class Schedule:
     def macs(self) -> int:
         """Multiply-accumulates of the whole program."""
         return sum(operation.macs for operation in self.operations)
+
+    @property
+    def macs_of_last(self) -> int:
+        """Those behind the last batch that is read: where each block reads its own, of the last block."""
+        loads = [i for i, operation in enumerate(self.operations) if operation.action == LOAD]
+        return sum(operation.macs for operation in self.operations[loads[-1] if loads else 0 :])
 
     @property
     def flash_read_bytes(self) -> int:

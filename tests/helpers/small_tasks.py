@@ -28,7 +28,7 @@ class Counting:
         file = place / self.kept
         first = int(file.read_text("utf-8")) if file.exists() else 0
         watcher.expect(("",))
-        watcher.phase("bp", "", self.steps)
+        watcher.phase("bp", "", self.steps, 1)
         for count in range(first + 1, self.steps + 1):
             if count == self.fails_at:
                 raise InputError("count", got=count, wanted="less", do="count less")

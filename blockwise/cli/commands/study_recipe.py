@@ -22,6 +22,7 @@ from blockwise.studies.qat import QatProtocol
 from blockwise.studies.recipe import INGREDIENTS, PROTOCOLS, STUDY, RecipeSpace, recipe_of
 from blockwise.studies.recipe_rows import NEEDED, recipe_rows
 from blockwise.system.exit_codes import FITS
+from blockwise.system.sizes import check_size
 from blockwise.training import REGIMES
 from devices.errors import InputError, unknown_name
 
@@ -58,6 +59,13 @@ class RecipeStudyOptions(EpochsStudy):
     bits: Annotated[
         tuple[int, ...], arg(metavar="BITS ...", help="Of weights and activations; 32 is float32.")
     ] = INGREDIENTS["bits"]
+    last_epochs: Annotated[
+        tuple[int, ...],
+        arg(
+            metavar="TIMES ...",
+            help="Epochs of the last block, in times those of the others, in local-resident.",
+        ),
+    ] = INGREDIENTS["last_epochs"]
     method: Annotated[str, arg(help="The quantization method of all.")] = "lsq"
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
@@ -105,7 +113,7 @@ def _space(options: RecipeStudyOptions) -> RecipeSpace:
     chains = tuple(map(_chain, options.bit_chains))
     values = {
         "regime": options.regimes, "blocks": options.blocks, "head": options.heads, "bit_chain": chains,
-        "bits": options.bits,
+        "bits": options.bits, "last_epochs": options.last_epochs,
     }  # fmt: skip
     return RecipeSpace(
         values, options.model, options.method, options.data, options.accelerator, options.precision,
@@ -139,6 +147,9 @@ def _protocol(options: RecipeStudyOptions) -> QatProtocol:
                 raise unknown_name(subject, name, known)
     check_values({
         "--regimes": options.regimes, "--blocks": options.blocks, "--heads": options.heads,
-        "--bit-chains": options.bit_chains, "--bits": options.bits, "--seeds": options.seeds,
+        "--bit-chains": options.bit_chains, "--bits": options.bits, "--last-epochs": options.last_epochs,
+        "--seeds": options.seeds,
     })  # fmt: skip
+    for times in options.last_epochs:
+        check_size("--last-epochs", times)
     return replace(PROTOCOLS[options.preset], **options.instead())

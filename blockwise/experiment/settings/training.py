@@ -43,6 +43,14 @@ class TrainingSettings:
         arg(help="Where lies what is not trained: in ram, packed, or in flash that the core reads in place."),
     ] = RAM
     epochs: Annotated[int, arg(help="Passes over the training set; of each block in local-resident.")] = 5
+    last_epochs: Annotated[
+        int | None,
+        arg(
+            metavar="N",
+            help="Passes of the last block, whose output is the network's, in local-resident.",
+            help_behavior_hint="(default: --epochs)",
+        ),
+    ] = None
     batch_size: Annotated[int, arg(help="Images per step, in training and in the memory figures.")] = 16
     optimizer: Annotated[str, arg(help=f"One of {listed(OPTIMIZERS)}.")] = "sgd-momentum"
     lr: Annotated[
@@ -107,6 +115,8 @@ class TrainingSettings:
         check_name("--precision", self.precision, PRECISIONS)
         check_name("--accelerator", self.accelerator, {AUTO, "cpu", "cuda"})
         check_size("--epochs", self.epochs, most=MOST_EPOCHS)
+        if self.last_epochs is not None:
+            check_size("--last-epochs", self.last_epochs, most=MOST_EPOCHS)
         check_size("--batch-size", self.batch_size, most=MOST_IMAGES)
         check_size("--micro-batch", self.micro_batch, most=MOST_IMAGES)
         check_size("--seed", self.seed, 0, LARGEST_SEED)

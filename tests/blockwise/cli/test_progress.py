@@ -86,22 +86,24 @@ def test_the_line_names_regime_block_epoch_loss_and_accuracy() -> None:
     wide, _ = watcher(120, True)
     narrow, _ = watcher(80, True)
     for told in (wide, narrow):
-        told.phase("local-resident", "stage1", 50)
+        told.phase("local-resident", "stage1", 50, 5)
         told.epoch("local-resident", Epoch(2, "stage1", 0.4118, 0.914, 1.5))
     assert wide.line(25) == (
         "regime 2 of 2: local-resident, block stage1, epoch 3 of 5, loss 0.412, validation accuracy 91.4%"
     )
     assert narrow.line(25) == "2/2 local-resident, stage1, epoch 3/5, loss 0.412, valid. 91.4%"
     assert narrow.line(50).startswith("2/2 local-resident, stage1, epoch 5/5")
-    wide.phase("bp", "", 50)
+    wide.phase("bp", "", 50, 5)
     assert wide.line(0) == "regime 1 of 2: bp, epoch 1 of 5"
+    wide.phase("local-resident", "stage2", 100, 10)  # a last block of epochs of its own
+    assert wide.line(65) == "regime 2 of 2: local-resident, block stage2, epoch 7 of 10"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_finished_epochs_stay_in_sight_with_a_terminal_and_without(terminal: bool) -> None:
     told, stream = watcher(80, terminal)
     with told:
-        told.phase("bp", "", 50)
+        told.phase("bp", "", 50, 5)
         told.batch(10)
         told.epoch("bp", Epoch(1, "", 0.5, None, 2.0))
     assert "bp: epoch 1/5, loss 0.500, 2.0 s\n" in stream.getvalue()
@@ -118,6 +120,6 @@ def test_a_study_on_a_terminal_leaves_no_line_for_each_epoch() -> None:
 
 def test_a_loss_is_told_without_the_accuracy_that_a_head_does_not_have() -> None:
     told, _ = watcher(120, True)
-    told.phase("bp", "", 50)
+    told.phase("bp", "", 50, 5)
     told.epoch("bp", dataclasses.replace(Epoch(1, "", 0.5, 0.9, 2.0), validation_accuracy=None))
     assert told.line(10).endswith("epoch 2 of 5, loss 0.500")

@@ -47,6 +47,10 @@ def test_one_ingredient_is_changed_at_a_time_and_no_training_comes_twice():
         {"regime": "bp"}, {"blocks": "layers"}, {"head": "lookahead:4"}, {"bit_chain": (32, 8, 3)},
         {"bits": 32},
     ]  # fmt: skip
+    longer = replace(SPACE, values=VALUES | {"regime": ("local-resident", "bp"), "last_epochs": (2, 1)})
+    assert [recipe.changes(longer.base) for recipe in longer.recipes[-1:]] == [{"last_epochs": 1}]
+    told = [job.conditions["last_epochs"] for job in recipe.jobs(longer, replace(TINY, epochs=3))]
+    assert told == [6, None, 6, 6, 6, 6, None]
     globally = replace(SPACE, values=VALUES | {"regime": ("bp",)})
     assert [r.changes(globally.base) for r in globally.recipes] == [
         {},
@@ -73,6 +77,7 @@ def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float
         "head": recipe.head if local else None, "weight_bits": recipe.bits,
         "bit_chain": list(recipe.bit_chain),
         "seed": seed, "test_error": error, "images": [320, 10, 100], "batch_size": 32, "epochs": 1,
+        "last_epochs": None,
         "peak_kib": peak, "peak_kib_of_one": peak / 2, "paged_kib": paged, "seconds": 60.0 * (seed + 1),
         "training_macs": 10 * 1000,
     }  # fmt: skip

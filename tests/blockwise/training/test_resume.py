@@ -95,6 +95,15 @@ CASES = [(regime, stops, name) for regime in STOPS for stops in STOPS[regime] fo
 SHOWN = [case for case in CASES if case[2] == "adam" and case[1] in STOPS[case[0]][:3]]
 
 
+def test_so_it_does_where_the_last_block_has_epochs_of_its_own(digits, tmp_path):
+    whole, parts = (options("local-resident", tmp_path / name, "adam") for name in ("whole.pt", "parts.pt"))
+    train(digits, "local-resident", replace(whole, epochs=1, last_epochs=4))
+    train(digits, "local-resident", replace(parts, epochs=1, last_epochs=4), (2, 3))
+    ours, reference = state(tmp_path / "parts.pt"), state(tmp_path / "whole.pt")
+    assert all(ours["net"][name].equal(tensor) for name, tensor in reference["net"].items())
+    assert len(ours["progress"]["history"]) == 2 + 4
+
+
 @pytest.mark.parametrize(
     ("regime", "stops", "optimizer"),
     shown(CASES, *SHOWN, spread=True),

@@ -40,7 +40,7 @@ class Watch:
     def __init__(self, stop_after: int = 0) -> None:
         self.seen, self.stop_after, self.net = [], stop_after, None
 
-    def phase(self, regime, block, batches):
+    def phase(self, regime, block, batches, epochs):
         pass
 
     def batch(self, done):

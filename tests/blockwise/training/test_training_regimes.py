@@ -183,6 +183,21 @@ def test_block_resident_training_leaves_finished_blocks_alone_and_trains_each_fo
     ]
 
 
+def test_the_last_block_may_be_trained_longer_by_a_schedule_of_its_own_and_counts_so_much_more_work(digits):
+    told = replace(OPTIONS, epochs=1, last_epochs=3)
+    longer, as_long = (build(head="gap") for _ in range(2))
+    outcome, _ = Run(longer, digits, REGIMES["local-resident"], told).train()
+    assert [(epoch.block, epoch.epoch) for epoch in outcome.history] == [
+        *((name, 1) for name in longer.names[:-1]), *((longer.names[-1], epoch) for epoch in (1, 2, 3))
+    ]  # fmt: skip
+    Run(as_long, digits, REGIMES["local-resident"], replace(told, last_epochs=None)).train()
+    assert same(longer.bodies[:-1].state_dict(), as_long.bodies[:-1].state_dict())
+    assert outcome.last_steps == 3 * outcome.steps == 3 * (len(digits.train) // told.batch_size)
+    assert outcome.macs(100, 40) == outcome.steps * (60 + 3 * 40)
+    together, _ = Run(build(head="gap"), digits, REGIMES["local"], told).train()
+    assert (together.last_epochs, len(together.history)) == (None, 1)
+
+
 def test_the_best_epoch_is_the_one_that_is_best_on_validation_data_and_the_test_set_is_read_once(
     digits, monkeypatch
 ):

@@ -183,6 +183,16 @@ def test_no_gradient_of_an_activation_leaves_a_block_of_local_learning():
     assert not any("relu1.gradient" in op.writes for op in of_b)
 
 
+@pytest.mark.parametrize("bits", [BITS, Bits(32, 32, 32)])
+def test_a_step_of_the_last_block_alone_has_its_own_work_behind_a_forward_pass_of_the_others(bits):
+    resident, local = (schedule(name, NETWORK, Step(4, bits=bits)) for name in ("local-resident", "local"))
+    *early, last = NETWORK.blocks
+    ahead = 4 * sum(layer.macs for block in early for layer in block.layers)
+    owners = (last.name, f"{last.name}.head")
+    assert resident.macs_of_last == ahead + sum(o.macs for o in local.operations if o.block in owners)
+    assert local.macs_of_last == local.macs
+
+
 def test_recomputation_costs_exactly_one_more_forward_pass_of_all_but_the_last_block():
     extra = ledger("bp-checkpoint", 4).schedule.macs - ledger("bp", 4).schedule.macs
     assert extra == 4 * 36 * 16  # conv1: 36 weights at 16 positions, 4 images
