@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from blockwise.experiment.config import Config
-from blockwise.models.imported import OWN
+from blockwise.nets.usual import OWN
 
 
 def command(config: Config) -> tuple[str, ...]:

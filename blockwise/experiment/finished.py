@@ -6,11 +6,11 @@ from pathlib import Path
 
 from blockwise.experiment.result import Result
 from blockwise.experiment.result_json import load
-from blockwise.experiment.run_folder import CONFIG_FILE
 from blockwise.experiment.seeds import Seeds, over_seeds
 from devices.errors import InputError
 
-RESULT_FILE, SEEDS_FILE = "result.json", "seeds.json"
+CONFIG_FILE, RESULT_FILE, SEEDS_FILE = "config.json", "result.json", "seeds.json"
+"""What a folder of a run has, or that of several seeds."""
 
 
 def finished_run(run: Path) -> Result:

@@ -11,6 +11,7 @@ from blockwise.experiment.choice import INTEGER_HEADS, Chosen, Heads
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial import taking
 from blockwise.experiment.initial.integers import quantize_into
+from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.networks import float_chain, quantize, width_of
 from blockwise.experiment.planner import Planner
@@ -198,7 +199,7 @@ class Prepared:
         return self.initial is not None and self.blocks_of(LEANEST) == self.initial.blocks != ""
 
     @cached_property
-    def initial_taken(self) -> taking.Taken | None:
+    def initial_taken(self) -> Taken | None:
         """What becomes of trained weights. Raises InputError for those of another network."""
         if self.initial is None:
             return None

@@ -5,15 +5,14 @@ renderings of a :class:`Result`, and none of them computes a figure of its own. 
 accuracies are fractions in 0..1, times are seconds.
 """
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from blockwise.experiment.board_rows import BoardRow
-from blockwise.experiment.initial.taking import Taken
-from blockwise.experiment.step_rows import Change, LayerRow, PlacedTensor, RunInfo
-from blockwise.experiment.step_times import TimeInfo
+from blockwise.experiment.initial.taken import Taken
+from blockwise.experiment.step_rows import Change, LayerRow, PlacedTensor, RunInfo, TimeInfo
+from blockwise.system.plain import plain
 from blockwise.training.outcome import Divergence, Host, Training
 
 SCHEMA_VERSION = 2
@@ -254,7 +253,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The versioned JSON form: this object, with ``test_accuracy`` beside each regime."""
-        data = dataclasses.asdict(self)
+        data: dict[str, Any] = plain(self)
         for row, regime in zip(data["regimes"], self.regimes, strict=True):
             row["test_accuracy"] = regime.test_accuracy
         data["fits"] = self.fits

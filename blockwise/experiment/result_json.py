@@ -17,6 +17,8 @@ LONG_LISTS = ("timeline", "tensors", "layers")
 MARK = "\0list "
 """Stands for a list until it is put in; no name has such a letter."""
 
+_row = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 SUPPORTED_VERSIONS = (SCHEMA_VERSION,)
 
 
@@ -25,7 +27,13 @@ def dumps(result: Result) -> str:
 
     Each row of a long list stands on a line of its own: less to write, and faster.
     """
-    data: Any = _finite(result.to_json())
+    try:
+        return _text(result.to_json())
+    except ValueError:  # of a number that JSON does not spell
+        return _text(_finite(result.to_json()))
+
+
+def _text(data: Any) -> str:
     lists: list[str] = []
     for regime in data["regimes"]:
         for name in LONG_LISTS:
@@ -38,7 +46,7 @@ def dumps(result: Result) -> str:
 
 
 def _lines(rows: list[Any]) -> str:
-    inner = ",\n".join(f"        {json.dumps(row, ensure_ascii=False, allow_nan=False)}" for row in rows)
+    inner = ",\n".join(f"        {_row(row)}" for row in rows)
     return f"[\n{inner}\n      ]" if rows else "[]"
 
 

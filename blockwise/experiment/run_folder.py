@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from blockwise.experiment.config import Config
+from blockwise.experiment.finished import CONFIG_FILE as CONFIG_FILE
 from blockwise.experiment.initial.weights import KEPT, Weights
 from blockwise.experiment.saved import Unreadable, absent, configuration
 from blockwise.experiment.settings import OutputSettings
@@ -16,7 +17,6 @@ from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
 from devices.errors import InputError
 
-CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 UNPORTABLE = re.compile(r"[^A-Za-z0-9._-]")
 """Outside POSIX's portable file name characters: the colon of torchvision:NAME, for one."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from devices.pace.step import Basis
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -61,3 +63,19 @@ class Change:
     saved_bytes: int  # of the regime's peak as it was compared
     fits: bool
     command: tuple[str, ...]  # words behind run.py; empty where no command would do
+
+
+@dataclass(frozen=True)
+class TimeInfo:
+    """Estimates for the board at its clock, in seconds; None where no figure has a source.
+
+    Where blocks are trained one by one, a step is one of each block, and an epoch one of each.
+    """
+
+    step_seconds: float | None
+    epoch_seconds: float | None  # None without training samples as well
+    steps_per_epoch: int
+    basis: Basis  # "instructions" of the firmware's kernels, "products" (multiply-accumulates), or ""
+    rests_on: str  # in words
+    instructions: int | None  # of a step, where it is they that tell
+    flash_seconds: float  # of a step, for paging; part of step_seconds

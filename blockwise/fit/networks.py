@@ -8,6 +8,7 @@ from typing import NamedTuple
 from blockwise import models, quant
 from blockwise.nets.anatomy import Anatomy, shapes_alone
 from blockwise.nets.cuts import Cut
+from blockwise.nets.usual import CLASSES, IN_SHAPE
 from devices.network import Network
 from devices.network.bits import Bits
 from devices.program.regimes import Step
@@ -33,8 +34,8 @@ class Model:
 
     name: str = "resnet20"
     width: float | None = models.DEFAULT_WIDTH  # None for a network that does not scale
-    in_shape: tuple[int, ...] = (3, 32, 32)
-    classes: int = 10
+    in_shape: tuple[int, ...] = IN_SHAPE
+    classes: int = CLASSES
     method: str = "lsq"
 
     def bits(self, weight: int, activation: int) -> Bits:

@@ -8,7 +8,7 @@ from blockwise.layers.norms import replace_norms
 from blockwise.models import files
 from blockwise.models.cnn import cnn
 from blockwise.models.cnn1d import cnn1d
-from blockwise.models.imported import OWN, as_chain, from_module, replica
+from blockwise.models.imported import as_chain, from_module, replica
 from blockwise.models.inverted import mcunet
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
@@ -19,6 +19,7 @@ from blockwise.models.style import ACTIVATIONS, INITS, PLAIN, Style, restyle
 from blockwise.models.torchvision_nets import PREFIX, check_torchvision, is_torchvision, torchvision_chain
 from blockwise.models.vgg import vgg
 from blockwise.nets.chain import Chain, Unit, count_parameters
+from blockwise.nets.usual import CLASSES, IN_SHAPE, OWN
 from blockwise.system.sizes import check_size
 from devices.errors import InputError, unknown_name
 
@@ -93,7 +94,7 @@ CATALOGUE: dict[str, Family] = {
 
 
 def build(
-    name: str, in_shape: tuple[int, ...] = (3, 32, 32), num_classes: int = 10, width: float | None = None,
+    name: str, in_shape: tuple[int, ...] = IN_SHAPE, num_classes: int = CLASSES, width: float | None = None,
     norm: str = "batch", style: Style = PLAIN, *, trained: bool = False,
 ) -> Chain:  # fmt: skip
     """The float network ``name`` for images (C, H, W), or what else it takes; ``width`` scales every layer.

@@ -11,13 +11,11 @@ from blockwise.models.calls import in_modules
 from blockwise.models.style import PLAIN, Style
 from blockwise.models.units import begins_classifier, unit_module, unit_name
 from blockwise.nets.chain import Chain, Unit
+from blockwise.nets.usual import OWN
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
-
-OWN = "module:"
-"""Before the name of a module's class: the model of a configuration that no name can build."""
 
 DEFAULT_NORM = "batch"
 """Leaves the norms of a network as they are."""

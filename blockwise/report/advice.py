@@ -4,8 +4,7 @@ import shlex
 
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.experiment.step_rows import Change
-from blockwise.fit.networks import Model
-from blockwise.models.imported import OWN
+from blockwise.nets.usual import CLASSES, IN_SHAPE, OWN
 from blockwise.report.text import join, size
 
 DRY_RUN = "--dry-run"
@@ -57,14 +56,14 @@ def _largest(regime: RegimeResult, result: Result) -> tuple[int, int]:
 
 def _search(result: Result) -> str:
     """The command that finds settings which fit this network on this board; none names a module."""
-    config, model, usual = result.config, result.model, Model()
+    config, model = result.config, result.model
     if str(config.get("model", OWN)).startswith(OWN):
         return ""
     flags: dict[str, tuple[object, ...]]
     flags = {"device": (config.get("device"),), "model": (config["model"],), "width": (config.get("width"),)}
-    if model.in_shape != usual.in_shape:
+    if model.in_shape != IN_SHAPE:
         flags["in-shape"] = model.in_shape
-    if model.num_classes != usual.classes:
+    if model.num_classes != CLASSES:
         flags["classes"] = (model.num_classes,)
     words = [w for flag, given in flags.items() if None not in given for w in (f"--{flag}", *map(str, given))]
     return f"{shlex.join(['run.py', 'fit', *words])} searches for settings that fit."

@@ -1,13 +1,17 @@
 """One network on several boards, on the terminal: boards by regimes, and the smallest that trains it."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from blockwise.experiment.board_rows import BoardRow, OnBoard
-from blockwise.experiment.boards import BoardsResult
 from blockwise.report.side_by_side import SideBySide, TableRow
 from blockwise.report.text import ABSENT, duration, join, kib, shape, size
+
+if TYPE_CHECKING:
+    from blockwise.experiment.boards import BoardsResult
 
 LEGEND = "KiB of usable RAM that are left where a regime fits, or else missing."
 NO_PRICES = "By size, not by price: profiles of boards have no prices. --json tells the local heads."
@@ -19,7 +23,7 @@ TIMES = (
 BESIDE = "The network is the one trained here, with its head and cut."
 
 
-def render(result: BoardsResult) -> RenderableType:
+def render(result: "BoardsResult") -> RenderableType:
     """The network, the table, what it means, and the smallest board."""
     parts: list[RenderableType] = [Text(answer(result), style="bold"), Text(subject(result))]
     parts += [Padding(boards_table(result.rows), (1, 0, 0, 0)), *_dim(LEGEND, NO_PRICES)]
@@ -33,7 +37,7 @@ def _dim(*notes: str) -> list[RenderableType]:
     return [Text(note, style="dim") for note in notes]
 
 
-def answer(result: BoardsResult) -> str:
+def answer(result: "BoardsResult") -> str:
     """The smallest board on which a regime fits, and which. It is not called cheapest: prices are unknown."""
     row = result.smallest
     best = None if row is None else row.leanest
@@ -47,7 +51,7 @@ def answer(result: BoardsResult) -> str:
     )
 
 
-def subject(result: BoardsResult) -> str:
+def subject(result: "BoardsResult") -> str:
     """What is to be trained."""
     width = f" of width {result.width:g}" if result.width is not None else ""
     return (

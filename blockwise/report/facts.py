@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from blockwise.experiment.initial.taking import Taken
+from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, ram_figures, shape, size
 from blockwise.system.lists import first_few

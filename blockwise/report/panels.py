@@ -31,9 +31,6 @@ from devices.program.categories import (
     WORKING_TENSORS,
 )
 
-MIN_HEADROOM = 1.22
-"""The axis reaches this far above the highest value, so that the peak's label has room."""
-
 CHARS_PER_WIDTH = 150
 """Characters of a small label that fit a panel's width, on the generous side."""
 

@@ -1,10 +1,14 @@
 """Spreads, paired differences and ties in words, the same in every table."""
 
+from typing import TYPE_CHECKING
+
 from blockwise.report.text import ABSENT, AT_CHANCE, DIVERGED, interval, join
 from blockwise.statistics.paired import LEAST, LEAST_RANKED, Paired
 from blockwise.statistics.spread import Spread
 from blockwise.statistics.standing import Standing
-from blockwise.studies.errors import Errors
+
+if TYPE_CHECKING:
+    from blockwise.studies.errors import Errors
 
 MEANS = (
     "Mean ± standard deviation over n seeds. Seeds that lost their way are told: those at chance (what test "
@@ -28,7 +32,7 @@ def lost_words(diverged: int, at_chance: int) -> str:
     return "".join(f", {count} {how}" for how, count in told.items() if count)
 
 
-def error_words(found: Errors) -> str:
+def error_words(found: "Errors") -> str:
     """Mean and deviation of test errors, and how many seeds lost their way: 12.1 ± 0.3%, 1 diverged.
 
     Those that diverged have no error; those at chance are in the mean.

@@ -1,7 +1,7 @@
 """How long steps and epochs would take on the board, regime by regime, and what that rests on."""
 
 from blockwise.experiment.result import Result
-from blockwise.experiment.step_times import TimeInfo
+from blockwise.experiment.step_rows import TimeInfo
 from blockwise.report.side_by_side import SideBySide, TableRow
 from blockwise.report.text import ABSENT, duration, join
 from devices.pace.step import Basis

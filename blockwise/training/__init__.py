@@ -1,22 +1,22 @@
 """Training: one regime per file over one shared loop."""
 
-from blockwise.integer.net import IntegerNet
-from blockwise.nets.blocks import BlockNet
-from blockwise.training.bp import Backpropagation
-from blockwise.training.bp_checkpoint import CheckpointedBackpropagation
-from blockwise.training.bp_micro import MicroBatchBackpropagation
-from blockwise.training.integer import IntegerBackpropagation, IntegerLocalLearning
-from blockwise.training.integer_zeroth_order import IntegerZerothOrder
-from blockwise.training.local import LocalLearning
-from blockwise.training.local_resident import ResidentLocalLearning
-from blockwise.training.options import TrainOptions, Watcher
-from blockwise.training.phase import Procedure
-from blockwise.training.run import Run
-from blockwise.training.schedules import SCHEDULES
-from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
-from blockwise.training.zeroth_order import ZerothOrder
-from devices.program.regimes import DEFAULT_REGIMES, find
-from devices.program.regimes import INTEGER_REGIMES as PLANNED
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blockwise.training.catalogue import (
+        ALL_REGIMES,
+        INTEGER_REGIMES,
+        REGIMES,
+        float_regime,
+        make_regime,
+    )
+    from blockwise.training.options import TrainOptions, Watcher
+    from blockwise.training.phase import Procedure
+    from blockwise.training.run import Run
+    from blockwise.training.schedules import SCHEDULES
+    from blockwise.training.updater import DEFAULT_LEARNING_RATE, OPTIMIZERS, WEIGHT_DECAY
+    from devices.program.regimes import DEFAULT_REGIMES
 
 __all__ = [
     "ALL_REGIMES",
@@ -35,42 +35,27 @@ __all__ = [
     "make_regime",
 ]
 
-REGIMES: dict[str, Procedure[BlockNet]] = {
-    regime.name: regime
-    for regime in (
-        Backpropagation(),
-        Backpropagation("bp-fused"),
-        CheckpointedBackpropagation(),
-        Backpropagation("bp-best"),
-        MicroBatchBackpropagation(),
-        LocalLearning(),
-        LocalLearning("local-paged"),
-        ResidentLocalLearning(),
-        ZerothOrder(),
-        ZerothOrder("zo-hybrid"),
-    )
-}
-INTEGER_REGIMES: dict[str, Procedure[IntegerNet]] = {
-    name: (
-        IntegerZerothOrder(name)
-        if regime.perturbs
-        else IntegerLocalLearning(name)
-        if regime.heads
-        else IntegerBackpropagation(name)
-    )
-    for name, regime in PLANNED.items()
-}
-"""On integers alone."""
-AnyProcedure = Procedure[BlockNet] | Procedure[IntegerNet]
-ALL_REGIMES: dict[str, AnyProcedure] = {**REGIMES, **INTEGER_REGIMES}
-"""How each regime of the catalogue (:mod:`devices.program.regimes`) makes its gradients."""
+_HOMES = {
+    "blockwise.training.catalogue": (
+        "ALL_REGIMES", "INTEGER_REGIMES", "REGIMES", "float_regime", "make_regime",
+    ),
+    "blockwise.training.options": ("TrainOptions", "Watcher"),
+    "blockwise.training.phase": ("Procedure",),
+    "blockwise.training.run": ("Run",),
+    "blockwise.training.schedules": ("SCHEDULES",),
+    "blockwise.training.updater": ("DEFAULT_LEARNING_RATE", "OPTIMIZERS", "WEIGHT_DECAY"),
+    "devices.program.regimes": ("DEFAULT_REGIMES",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def float_regime(name: str, micro_batch: int) -> Procedure[BlockNet]:
-    """That of the float regime ``name``, with so many images at a time where that matters."""
-    return MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else REGIMES[name]
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: who plans, or reads a result, needs no procedure of training."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'blockwise.training' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
 
 
-def make_regime(name: str, micro_batch: int) -> AnyProcedure:
-    """That of any regime."""
-    return INTEGER_REGIMES[name] if find(name).is_integer else float_regime(name, micro_batch)
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *_HOME_OF})

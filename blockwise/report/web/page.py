@@ -8,7 +8,7 @@ from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.backpropagation import best_line
 from blockwise.report.facts import facts, paper_lines, run_line
 from blockwise.report.paging import paging_lines
-from blockwise.report.pictures import y_limits
+from blockwise.report.scales import y_limits
 from blockwise.report.tables import (
     accuracy_table,
     batch_note,

@@ -9,7 +9,7 @@ from typing import Any
 
 from blockwise.experiment.result import MomentRow, RegimeResult, Result
 from blockwise.experiment.step_rows import PlacedTensor, RunInfo
-from blockwise.report.pictures import y_limits
+from blockwise.report.scales import y_limits
 from blockwise.report.text import KIB, ordered_categories, shape
 from blockwise.report.web.addresses import stretches
 from blockwise.report.web.palette import CATEGORY_COLOURS, variable

@@ -8,7 +8,7 @@ from blockwise.cli.commands.compare import parse
 from blockwise.experiment.command import command
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import NetworkSettings
-from blockwise.models.imported import OWN
+from blockwise.nets.usual import OWN
 
 COMMANDS = (
     "",
