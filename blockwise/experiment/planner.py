@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from blockwise.experiment.config import Config
 from devices.boards.profile import Device
 from devices.network import Network
+from devices.pace.workload import Workloads
 from devices.planning import Plan, part_of
 from devices.program.accountings import DEVICE
 from devices.program.made_once import Schedules
@@ -19,6 +20,7 @@ class Planner:
     config: Config
     device: Device
     schedules: Schedules = field(default_factory=Schedules, repr=False, compare=False)
+    workloads: Workloads = field(default_factory=Workloads, repr=False, compare=False)
 
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of, at the run's batch size or another."""

@@ -1,11 +1,10 @@
 """How long steps and epochs would take on the board: what a result says of it, and where it comes from."""
 
-from dataclasses import dataclass
-
 from blockwise.data.loader import batch_count
 from blockwise.experiment.planner import Planner
+from blockwise.experiment.step_rows import TimeInfo
 from blockwise.quant import Scheme
-from devices.pace.step import Basis, StepTime, step_time
+from devices.pace.step import StepTime, step_time
 from devices.planning import Plan
 from devices.program.regimes import find
 
@@ -13,22 +12,6 @@ IN_C = ("fp32", "lsq")
 """Quantization methods that the firmware has kernels for."""
 OPTIMIZERS_IN_C = ("sgd", "sgd-momentum")
 """Optimizers that it has kernels for."""
-
-
-@dataclass(frozen=True)
-class TimeInfo:
-    """Estimates for the board at its clock, in seconds; None where no figure has a source.
-
-    Where blocks are trained one by one, a step is one of each block, and an epoch one of each.
-    """
-
-    step_seconds: float | None
-    epoch_seconds: float | None  # None without training samples as well
-    steps_per_epoch: int
-    basis: Basis  # "instructions" of the firmware's kernels, "products" (multiply-accumulates), or ""
-    rests_on: str  # in words
-    instructions: int | None  # of a step, where it is they that tell
-    flash_seconds: float  # of a step, for paging; part of step_seconds
 
 
 def has_kernels(scheme: Scheme, optimizer: str, regime: str) -> bool:
@@ -43,8 +26,9 @@ def time_of(planner: Planner, plan: Plan) -> StepTime:
     """The time of a plan of the planner's configuration."""
     kernels = has_kernels(planner.config.scheme, planner.config.training.optimizer, plan.regime)
     return step_time(
-        plan.schedule, plan.device, integer=find(plan.regime).is_integer, kernels=kernels, paging=plan.paging
-    )
+        plan.schedule, plan.device, integer=find(plan.regime).is_integer, kernels=kernels, paging=plan.paging,
+        made=planner.workloads,
+    )  # fmt: skip
 
 
 def time_info(planner: Planner, plan: Plan, samples: int) -> TimeInfo:

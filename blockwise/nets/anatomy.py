@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -63,8 +63,16 @@ class Anatomy:
         return self.cuts((blocks,), step)[0]
 
     def cuts(self, names: Iterable[str], step: Step) -> tuple[Cut, ...]:
-        """Several cuts; what a block costs is computed once for all of them."""
-        cost = cache(lambda start, end: self._cost(start, end, step))
+        """Several cuts; what a block costs is computed once for all of them, and for all that are alike."""
+        known: dict[Network, int] = {}
+
+        @cache
+        def cost(start: int, end: int) -> int:
+            alone = unnamed(self._alone(start, end))
+            if alone not in known:
+                known[alone] = Ledger(schedule("local", alone, step)).peak_bytes
+            return known[alone]
+
         return tuple(cut(self.chain.stages, blocks, cost, self.chain.unit_names) for blocks in names)
 
     def network(self, groups: Cut) -> Network:
@@ -104,13 +112,27 @@ class Anatomy:
             made = heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
         return _traced(made, shape, self.head, heads.kind(self.head), chain.num_classes, chain.norm)
 
-    def _cost(self, start: int, end: int, step: Step) -> int:
-        """Peak in bytes of training units start .. end-1 as a block, alone in RAM."""
-        block = self._block(start, end)
+    def _alone(self, start: int, end: int) -> Network:
+        """Units start .. end-1 as a network of one block."""
         shape = self.shapes[start - 1] if start else self.chain.in_shape
         source = self.units[start - 1][-1].name if start else IMAGES
-        alone = Network(shape, (block,), source)
-        return Ledger(schedule("local", alone, step)).peak_bytes
+        return Network(shape, (self._block(start, end),), source)
+
+
+def unnamed(network: Network) -> Network:
+    """The same with numbers for names: equal for networks that differ in names alone."""
+    numbers = {network.source: "input", IMAGES: IMAGES, LABELS: LABELS}
+    blocks: list[Block] = []
+    for block in network.blocks:
+        for layer in (*block.layers, *block.head):
+            numbers[layer.name] = str(len(numbers))
+        layers, head = (tuple(_unnamed(layer, numbers) for layer in x) for x in (block.layers, block.head))
+        blocks.append(Block(str(len(blocks)), layers, head))
+    return Network(network.in_shape, tuple(blocks), numbers[network.source])
+
+
+def _unnamed(layer: Layer, numbers: Mapping[str, str]) -> Layer:
+    return replace(layer, name=numbers[layer.name], inputs=tuple(numbers[name] for name in layer.inputs))
 
 
 TRACED: dict[tuple[Hashable, ...], tuple[Layer, ...]] = {}

@@ -5,15 +5,14 @@ emulator (benchmarks/board_time.py), to which every kind of operation was fitted
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from devices.boards.profile import Device
 from devices.pace.cores import arm_core
-from devices.pace.workload import Workload, workloads
-from devices.program.schedule import Schedule
+from devices.pace.workload import Workload
 
 RECORD = Path(__file__).with_name("kernels.json")
 LIKE = {
@@ -40,10 +39,10 @@ class Counted:
     sorts: Mapping[str, tuple[float, ...]]
     per_product: Mapping[str, float]
 
-    def instructions(self, schedule: Schedule, *, integer: bool) -> "Estimate | None":
-        """Of one step; None where an action has no kernel."""
+    def instructions(self, works: Iterable[Workload]) -> "Estimate | None":
+        """Of the operations of one step; None where an action has no kernel."""
         total = known = 0.0
-        for _, work in workloads(schedule, integer=integer):
+        for work in works:
             weights = self.kinds.get(work.kind) or self.sorts.get(sort_of(work.kind))
             if weights is None:
                 return None

@@ -8,6 +8,7 @@ from devices.memory.paging import Paging
 from devices.pace.cores import PACES, Pace, arm_core
 from devices.pace.kernels import Counted, counted_for
 from devices.pace.published import PUBLISHED
+from devices.pace.workload import Workloads
 from devices.program.schedule import Schedule
 
 Basis = Literal["instructions", "products", ""]
@@ -33,18 +34,20 @@ class StepTime:
 
 
 def step_time(
-    schedule: Schedule, device: Device, *, integer: bool, kernels: bool, paging: Paging | None = None
-) -> StepTime:
+    schedule: Schedule, device: Device, *, integer: bool, kernels: bool, paging: Paging | None = None,
+    made: Workloads | None = None,
+) -> StepTime:  # fmt: skip
     """The time of ``schedule`` on a board at its clock.
 
-    ``kernels`` says whether the firmware has kernels for the quantizers and the optimizer of the step.
+    ``kernels`` says whether the firmware has kernels for the quantizers and the optimizer of the step;
+    ``made`` are the workloads of schedules that were timed before.
     """
     flash = _flash_seconds(paging)
     if flash is None:
         return StepTime(None, "", "no time of the board's flash is known")
     counted = counted_for(device)
     found = (
-        _of_core(schedule, device, counted, integer, kernels)
+        _of_core(schedule, device, counted, integer, kernels, made or Workloads())
         if counted
         else _of_others(schedule, device, integer)
     )
@@ -53,11 +56,13 @@ def step_time(
     return StepTime(found.seconds + flash, found.basis, found.rests_on, found.instructions, flash)
 
 
-def _of_core(schedule: Schedule, device: Device, counted: Counted, integer: bool, kernels: bool) -> StepTime:
+def _of_core(
+    schedule: Schedule, device: Device, counted: Counted, integer: bool, kernels: bool, made: Workloads
+) -> StepTime:
     core = arm_core(device)
     pace = PACES[STAND_IN.get(core, core)]
     like = f", as a {STAND_IN[core]} without vectors" if core in STAND_IN else ""
-    estimate = counted.instructions(schedule, integer=integer) if kernels else None
+    estimate = counted.instructions(made.of(schedule, integer=integer)) if kernels else None
     if estimate is not None:
         seconds = _seconds(estimate.instructions, pace, device)
         similar = round(100 * (1 - estimate.known))

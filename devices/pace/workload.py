@@ -46,6 +46,20 @@ def workloads(schedule: Schedule, *, integer: bool) -> Iterator[tuple[int, Workl
             yield index, _workload(operation, schedule, turns[index], integer)
 
 
+class Workloads:
+    """Those of several schedules, each made once: the same step is timed on many boards."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Schedule, tuple[Workload, ...]]] = {}
+
+    def of(self, schedule: Schedule, *, integer: bool) -> tuple[Workload, ...]:
+        """As :func:`workloads`."""
+        if id(schedule) not in self._made:  # the schedule is kept: none takes its identity
+            made = tuple(work for _, work in workloads(schedule, integer=integer))
+            self._made[id(schedule)] = schedule, made
+        return self._made[id(schedule)][1]
+
+
 def _workload(operation: Operation, schedule: Schedule, turns: int, integer: bool) -> Workload:
     layer = _multiplying(operation, schedule)
     products = operation.macs * (share_made(layer, schedule) if layer else 1.0)

@@ -162,13 +162,17 @@ class ForwardLowering(SavingLowering):
 
     def _held(self, layer: Layer) -> Roles:
         """The resident tensors that the layer reads."""
-        return with_roles(layer, self.held.get(layer.name, ()))
+        held = self.held.get(layer.name, ())
+        known = self._roles.get(layer.name)
+        if known is None or known[0] is not held:
+            known = self._roles[layer.name] = held, with_roles(layer, held)
+        return known[1]
 
     def _moved(self, layer: Layer) -> tuple[tuple[str, str], ...]:
         """What follows the data: running statistics of a norm, levels of a quantizer."""
         if not self.table.packs:
             return ()
-        found = with_roles(layer, self.held.get(layer.name, ()))
+        found = self._held(layer)
         moving = ("levels",) if isinstance(layer.op, FrozenNorm) else ("running", "levels")
         return tuple((role, tensors_of(t)[0]) for role, t in found if role in moving)
 

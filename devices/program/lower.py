@@ -156,7 +156,7 @@ class Lowering(UpdateLowering):
         As the way around a residual block: the layer then adds to the gradient that came that way, which
         otherwise would wait beside a map of the layer's own.
         """
-        for other in self.program.layers.values():
+        for other in (x for name in targets for x in self._reading[name]):
             alone = self._readers[other.name] == 1 and not self.parameters.get(other.name)
             if alone and other.name in self.gradients and set(other.inputs) <= set(targets):
                 self._backward_layer(other, list(other.inputs), fused)

@@ -36,21 +36,20 @@ class Schedules:
                 return made
         if found.looks_at_ram and step.limit_bytes is not None:
             same = self._within(step.limit_bytes, known, step)
-            lowest = same or self._of(regime, network, replace(step, limit_bytes=None))
-            if same or lowest[3] > step.limit_bytes:
-                return lowest
+            if same:
+                return same
         program = schedule(regime, network, step)
-        known.append((network, step, program, Ledger(program, step.alignment).peak_bytes))
+        peak = Ledger(program, step.alignment).peak_bytes
+        if found.looks_at_ram and step.limit_bytes is not None and peak > step.limit_bytes:
+            step = replace(step, limit_bytes=None)  # it is as low as it gets
+        known.append((network, step, program, peak))
         return known[-1]
 
     def _within(self, limit: int, known: list[Made], step: Step) -> Made | None:
-        """What was made for a higher limit of the same step and keeps within this one."""
+        """What the same step led to under a higher limit, and keeps within this one or exceeds it anyway."""
         for made in known:
             above = made[1].limit_bytes
-            if (
-                above is not None
-                and made[3] <= limit <= above
-                and replace(made[1], limit_bytes=limit) == step
-            ):
+            same = made[3] > limit if above is None else made[3] <= limit <= above
+            if same and replace(made[1], limit_bytes=limit) == step:
                 return made
         return None

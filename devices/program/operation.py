@@ -49,15 +49,11 @@ def layers_of(operand: Operand) -> Iterator[str]:
             yield from layers_of(source)
 
 
-def everything_of(operand: Operand) -> Iterator[str]:
+def everything_of(operand: Operand) -> tuple[str, ...]:
     """The tensors that an operand is read from and by."""
     if isinstance(operand, Stored):
-        yield operand.tensor
-        yield from operand.levels
-        return
-    for source in operand.inputs:
-        yield from everything_of(source)
-    yield from operand.parameters
+        return (operand.tensor, *operand.levels)
+    return (*(name for source in operand.inputs for name in everything_of(source)), *operand.parameters)
 
 
 LOAD = "load batch"

@@ -1,6 +1,6 @@
 """What lowerings share: where outputs and gradients are, and what is saved for the backward pass."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from devices.network import LABELS, Layer, Network
@@ -36,6 +36,7 @@ class SavingLowering:
         self.gradients: dict[str, str] = {}
         self.parameters: dict[str, tuple[Parameter, ...]] = {}
         self.held: dict[str, tuple[str, ...]] = {}  # resident tensors that a layer reads
+        self._roles: dict[str, tuple[tuple[str, ...], tuple[tuple[str, Operand], ...]]] = {}  # with roles
         self.pending: list[tuple[Parameter, str, str]] = []  # parameter, its gradient, owner
         self.accumulators: dict[str, str] = {}  # parameter -> the gradient that all repetitions add to
         self._recipes: dict[str, tuple[Layer, Layer]] = {}  # normalised map -> its convolution and norm
@@ -44,6 +45,7 @@ class SavingLowering:
         self.arrived: dict[str, tuple[str, ...]] = {}  # layer -> what its output's gradient is read from
         self._sharers: Counter[str] = Counter()
         self._readers = Counter(source for layer in network.all_layers for source in layer.inputs)
+        self._reading: dict[str, list[Layer]] = defaultdict(list)  # by their first input, in order
         self._kept_anyway = {  # outputs that one of their readers may save
             source
             for layer in network.all_layers
@@ -55,6 +57,9 @@ class SavingLowering:
         self._owners = network.owners
         self._source = network.source
         self._label_bits = table.label_bits(network.classes)
+        for layer in network.all_layers:
+            for source in layer.inputs[:1]:
+                self._reading[source].append(layer)
         program.layers.update((layer.name, layer) for layer in network.all_layers)
 
     def _save(

@@ -5,7 +5,6 @@ alive throughout. Everything the memory report says is read off this object.
 """
 
 import contextlib
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +40,10 @@ class Tensor:
     def bytes(self) -> int:
         """Size in bytes when densely packed: ceil(elements x bits / 8)."""
         return -(-self.elements * self.bits // 8)
+
+    def of(self, category: str) -> "Tensor":
+        """The same in another category."""
+        return Tensor(self.name, self.shape, self.bits, category, self.owner, self.resident, self.mapped)
 
     def aligned_bytes(self, alignment: int) -> int:
         """Size in bytes, rounded up to a multiple of ``alignment`` bytes."""
@@ -186,8 +189,7 @@ class Program:
         tensors = {}
         for name, tensor in self._tensors.items():
             if tensor.category == ACTIVATION:
-                category = SAVED_ACTIVATIONS if name in kept else WORKING_TENSORS
-                tensor = dataclasses.replace(tensor, category=category)
+                tensor = tensor.of(SAVED_ACTIVATIONS if name in kept else WORKING_TENSORS)
             if tensor.category not in CATEGORIES:
                 raise ValueError(f"tensor {name!r} has the unknown category {tensor.category!r}")
             tensors[name] = tensor

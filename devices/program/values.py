@@ -5,6 +5,7 @@ and shift. Both may change, or leave RAM, before the last reader: then it reads 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from devices.network import Layer
 from devices.program.operation import Derived, Operand, Stored
@@ -115,8 +116,10 @@ def with_roles(layer: Layer, names: Iterable[str]) -> tuple[tuple[str, Operand],
 
     Where a share of the weights is trained, the codes of the others are the "rest".
     """
-    return tuple((_role(layer, name[len(layer.name) + 1 :]), Stored(name)) for name in names)
+    prefix, rest = len(layer.name) + 1, "rest" if layer.is_shared else _role(REST)
+    return tuple((rest if name[prefix:] == REST else _role(name[prefix:]), Stored(name)) for name in names)
 
 
-def _role(layer: Layer, what: str) -> str:
-    return "rest" if what == REST and layer.is_shared else what.split(".")[0].split("#")[0]
+@cache
+def _role(what: str) -> str:
+    return what.split(".")[0].split("#")[0]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Self
 
@@ -63,7 +64,7 @@ class Conv(Op):
             conv.groups, conv.bias is not None, conv.padding_mode,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Of all filters."""
         return self.channels * self.filter_size
@@ -73,12 +74,12 @@ class Conv(Op):
         """One for each output channel, or none."""
         return self.channels * self.bias
 
-    @property
+    @cached_property
     def filter_size(self) -> int:
         """A filter sees the channels of its group."""
         return self.in_channels // self.groups * self.kernel_positions
 
-    @property
+    @cached_property
     def kernel_positions(self) -> int:
         """Elements of the kernel in space."""
         return math.prod(self.kernel)

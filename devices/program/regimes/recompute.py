@@ -89,8 +89,8 @@ def _search(costs: Costs, measures: Callable[[Choice], tuple[int, int]], limit: 
             for choice in _undominated([c for c in at[i] if c.ends_again is again], measures)
         ]
         for segment in _segments_from(costs, i):
-            extended = (_extend(choice, segment, costs) for choice in at[i])
-            at[segment.end] += (c for c in extended if limit is None or c.peak <= limit)
+            extended = (_extend(choice, segment, costs, limit) for choice in at[i])
+            at[segment.end] += (choice for choice in extended if choice)
     return _undominated(at[count], measures)
 
 
@@ -126,7 +126,8 @@ def _segments_from(costs: Costs, start: int) -> Iterator[_Candidate]:
             yield _Candidate(start, end, True, 0, passing, forward + beside, alone + beside, backward, macs)
 
 
-def _extend(choice: Choice, segment: _Candidate, costs: Costs) -> Choice:
+def _extend(choice: Choice, segment: _Candidate, costs: Costs, limit: int | None) -> Choice | None:
+    """With one more segment; None where that exceeds the limit."""
     source, stored, ahead = costs.stretches[segment.start].input, choice.stored, segment.ahead
     is_stored = source.saved
     if choice.ends_again:  # nobody before the cut saves the input
@@ -134,12 +135,12 @@ def _extend(choice: Choice, segment: _Candidate, costs: Costs) -> Choice:
         stored += source.size if is_stored else 0
         ahead = segment.ahead if is_stored else segment.ahead_alone
     until_recomputed = source.size if segment.again and not is_stored else 0
-    return Choice(
-        (*choice.segments, (segment.start, segment.end, segment.again)),
-        stored + segment.saved + until_recomputed,
-        max(choice.peak, costs.base + stored + max(ahead, segment.back, segment.passing + until_recomputed)),
-        choice.macs + segment.macs,
-    )
+    most = costs.base + stored + max(ahead, segment.back, segment.passing + until_recomputed)
+    peak = max(choice.peak, most)
+    if limit is not None and peak > limit:
+        return None
+    segments = (*choice.segments, (segment.start, segment.end, segment.again))
+    return Choice(segments, stored + segment.saved + until_recomputed, peak, choice.macs + segment.macs)
 
 
 def _undominated(choices: list[Choice], measures: Callable[[Choice], tuple[int, int]]) -> list[Choice]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_networks import fitting
 
 from blockwise import models
-from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.anatomy import Anatomy, unnamed
 from blockwise.nets.cuts import AUTO_BLOCKS, balanced, cut
 from devices.errors import InputError
 from devices.network import Network
@@ -190,3 +190,16 @@ def test_what_is_no_cut_is_refused_with_what_is(blocks):
         InputError, match=r"--blocks: got .*stages, residual, layers, each, a number from 1 to 4"
     ):
         cut((0, 0, 1, 1, 2), blocks, lambda *_: 1)
+
+
+def test_blocks_that_differ_in_names_alone_cost_the_same_and_are_told_to_be_alike():
+    anatomy = Anatomy(models.build("resnet20", (1, 8, 8), 10, 4), "lookahead:4")
+    alone = {(i, j): anatomy._alone(i, j) for i in range(1, 10) for j in (i + 1, i + 2)}
+    peaks = {
+        where: Ledger(schedule("local", network, Step(2))).peak_bytes for where, network in alone.items()
+    }
+    for where, network in alone.items():
+        assert Ledger(schedule("local", unnamed(network), Step(2))).peak_bytes == peaks[where]
+    assert (
+        unnamed(alone[5, 6]) == unnamed(alone[6, 7]) != unnamed(alone[4, 5])
+    )  # stage2_1, stage2_2; stage2_0
