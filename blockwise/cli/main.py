@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from blockwise.cli.commands import COMMANDS, COMPARE
 from blockwise.system import interrupts
+from blockwise.system.beside import own_process
 from blockwise.system.exit_codes import FAILED
 from blockwise.system.files import NO_ROOM, reason
 from blockwise.system.notes import told_in_lines
@@ -13,12 +14,17 @@ from devices.errors import InputError, unknown_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code and prints every error as one line on stderr."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Run the command line; returns the exit code and prints every error as one line on stderr.
+
+    Without ``arguments`` they are the process's own, and so is the process.
+    """
     for stream in (sys.stdout, sys.stderr):
         accept_any_text(stream)
     with interrupts.sigterm_raises(), told_in_lines():
-        return _answered(arguments)
+        if arguments is not None:
+            return _answered(list(arguments))
+        with own_process():
+            return _answered(sys.argv[1:])
 
 
 def _answered(arguments: Sequence[str]) -> int:

@@ -4,20 +4,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from blockwise.experiment.assumptions import assumptions
-from blockwise.experiment.boards import beside
+from blockwise.experiment.boards import beside as on_others
 from blockwise.experiment.changes import changes
 from blockwise.experiment.config import Config
 from blockwise.experiment.described import config_of, data_of, device_of, model_of, paper_accounting
 from blockwise.experiment.everywhere import everywhere
-from blockwise.experiment.planned import baselines, planned_row
+from blockwise.experiment.planned import Batches, baselines, by_batch, in_batches, planned_row
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.experiment.run_folder import absent_settings
 from blockwise.experiment.trainer import options_of, run_of
+from blockwise.system.beside import beside
 from blockwise.system.collector import looking_seldom
 from blockwise.training.circumstances import as_begun
 from blockwise.training.options import Silent, Watcher
@@ -32,15 +34,21 @@ def compare(
     checkpoints: Path | None = None,
     watcher: Watcher | None = None,
     planned: Told | None = None,
+    steps: Told | None = None,
 ) -> Result:
     """Plan every regime of the configuration and, unless it is a dry run, train it.
 
     Checkpoints go to ``checkpoints/<regime>.pt``; those already there are continued, on as many threads.
-    ``planned`` is called with the result as far as it is known before the first training.
+    ``planned`` is called with the result as far as it is known before the first training, ``steps`` as soon
+    as the step of every regime is known.
     """
     begun = [checkpoints / f"{name}.pt" for name in prepared.config.training.regimes] if checkpoints else []
     with as_begun(begun):
-        return _compared(prepared, checkpoints, watcher or Silent(), planned)
+        return _compared(prepared, checkpoints, watcher or Silent(), planned or _nobody, steps or _nobody)
+
+
+def _nobody(result: Result) -> None:
+    """Is told nothing."""
 
 
 def trained_anew(config: Config) -> tuple[str, ...]:
@@ -51,32 +59,38 @@ def trained_anew(config: Config) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def _compared(prepared: Prepared, checkpoints: Path | None, watcher: Watcher, planned: Told | None) -> Result:
+def _compared(
+    prepared: Prepared, checkpoints: Path | None, watcher: Watcher, planned: Told, steps: Told
+) -> Result:
     started = time.perf_counter()
     with looking_seldom():
-        result = _planned(prepared)
+        _ = prepared.network  # all that is planned needs it
+        batches = beside(partial(_in_batches, prepared))
+        result = _steps(prepared)
+        steps(result)
+        boards = beside(partial(everywhere, prepared))
+        nearest = changes(prepared, result.regimes)
+        rows = map(in_batches, result.regimes, batches())
+        result = replace(result, regimes=tuple(rows), changes=nearest)
     if not prepared.config.output.dry_run:
-        if planned is not None:
-            planned(result)
-        rows = _all_trained(prepared, result.regimes, checkpoints, watcher)
-        result = replace(result, regimes=tuple(rows))
+        planned(result)
+        trained = _all_trained(prepared, result.regimes, checkpoints, watcher)
+        result = replace(result, regimes=tuple(trained))
     with looking_seldom():
-        result = replace(result, everywhere=everywhere(prepared))  # a plan is not kept waiting for it
+        result = replace(result, everywhere=boards())  # a plan is not kept waiting for it
     return replace(result, seconds=time.perf_counter() - started, created=_now())
 
 
-def _planned(prepared: Prepared) -> Result:
+def _steps(prepared: Prepared) -> Result:
+    """The step of every regime, and what it is a step of."""
     conditions = environment(prepared.accelerator)  # of the code that runs, not a later one
-    regimes = tuple(planned_row(prepared, name) for name in prepared.config.training.regimes)
     return Result(
         device=device_of(prepared),
         model=model_of(prepared),
         data=data_of(prepared),
-        regimes=regimes,
+        regimes=tuple(planned_row(prepared, name) for name in prepared.config.training.regimes),
         baselines=baselines(prepared),
         paper=paper_accounting(prepared),
-        boards=beside(prepared),
-        changes=changes(prepared, regimes),
         config=config_of(prepared),
         assumptions=assumptions(prepared),
         environment=conditions,
@@ -84,7 +98,13 @@ def _planned(prepared: Prepared) -> Result:
         seconds=0.0,
         created=_now(),
         initial=prepared.initial_taken,
+        boards=on_others(prepared),
     )
+
+
+def _in_batches(prepared: Prepared) -> list[Batches]:
+    """The regimes in other batches."""
+    return [by_batch(prepared, name) for name in prepared.config.training.regimes]
 
 
 def _now() -> str:

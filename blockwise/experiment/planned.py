@@ -1,5 +1,7 @@
 """The planned half of a result: a row for every regime, and every form of backpropagation beside them."""
 
+from dataclasses import replace
+
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import ArenaInfo, Baseline, MomentRow, PagingInfo, RegimeResult, TensorRow
 from blockwise.experiment.step_of import layer_rows, placed_tensors
@@ -11,11 +13,12 @@ from devices.program.regimes import BEST, REGIMES, find
 from devices.program.schedule import Tensor
 
 BATCHES = (1, 8, 32, 128)
+Batches = dict[int, int | str]
+"""Images in a batch -> peak bytes, or what keeps it from being trained."""
 
 
 def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
     plan = prepared.plan(regime)
-    obstacles = {batch: prepared.obstacle(regime, batch) for batch in BATCHES}
     operation = plan.ledger.peak.operation
     tensors = placed_tensors(plan)
     return RegimeResult(
@@ -27,8 +30,7 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         peak_phase=operation.phase,
         peak_block=operation.block,
         tensors_at_peak=tuple(_tensor(plan, tensor) for tensor in plan.tensors_at_peak),
-        peak_by_batch={b: prepared.plan(regime, b).peak_bytes for b, found in obstacles.items() if not found},
-        obstacle_by_batch={batch: found.reason for batch, found in obstacles.items() if found},
+        peak_by_batch={},
         peak_by_block=plan.peak_by_block,
         macs_per_step=plan.schedule.macs,
         macs_of_last=plan.schedule.macs_of_last,
@@ -40,6 +42,22 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         tensors=tensors,
         layers=layer_rows(plan, tensors, None if find(regime).is_integer else prepared.step(regime).bits),
     )
+
+
+def by_batch(prepared: Prepared, regime: str) -> Batches:
+    """The peak of a regime in bytes at each of :data:`BATCHES`, or why it cannot be trained."""
+    found: Batches = {}
+    for batch in BATCHES:
+        obstacle = prepared.obstacle(regime, batch)
+        found[batch] = obstacle.reason if obstacle else prepared.plan(regime, batch).peak_bytes
+    return found
+
+
+def in_batches(row: RegimeResult, found: Batches) -> RegimeResult:
+    """The row with what :func:`by_batch` found."""
+    peaks = {batch: peak for batch, peak in found.items() if isinstance(peak, int)}
+    obstacles = {batch: reason for batch, reason in found.items() if isinstance(reason, str)}
+    return replace(row, peak_by_batch=peaks, obstacle_by_batch=obstacles)
 
 
 def baselines(prepared: Prepared) -> tuple[Baseline, ...]:

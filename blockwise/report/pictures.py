@@ -4,7 +4,6 @@ import io
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blockwise.experiment.result import RegimeResult, Result
+from blockwise.report.drawing import Renderings
 from blockwise.report.file_names import PNG_NAME, SVG_NAME
-from blockwise.report.panels import MIN_HEADROOM, draw_panel, legend_handles, phase_key
-from blockwise.report.text import KIB, ram_figures
+from blockwise.report.panels import draw_panel, legend_handles, phase_key
+from blockwise.report.scales import y_limits
+from blockwise.report.text import ram_figures
 from blockwise.system.files import atomic_write
 
 WIDTH_IN, PANEL_IN, FRAME_IN = 11.0, 2.45, 1.08
 PNG_DPI = 144
-
-SHARED_SCALE_RATIO = 8
-"""Up to this ratio of the highest to the lowest peak, panels share a scale and compare by eye."""
-
-RAM_IN_VIEW = 3
-"""A RAM further above the peaks than this would squash them; it is then named at the top edge."""
 
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same picture everywhere
@@ -37,14 +32,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-
-
-@dataclass(frozen=True)
-class Renderings:
-    """The same picture as vectors and as pixels."""
-
-    svg: str
-    png: bytes
 
 
 def timeline_images(result: Result) -> Renderings:
@@ -67,22 +54,24 @@ def draw(make: Callable[[], Figure]) -> Renderings:
     return Renderings(svg.getvalue().decode("utf-8"), png.getvalue())
 
 
+def specimen() -> Renderings:
+    """A picture of two letters, bold and plain: what it takes is loaded from then on."""
+
+    def make() -> Figure:
+        figure = Figure()
+        figure.add_axes((0, 0, 1, 1)).set_ylabel("a")
+        figure.suptitle("b", fontweight="bold")
+        return figure
+
+    return draw(make)
+
+
 def timeline_svg_png(result: Result, folder: str | os.PathLike[str]) -> tuple[str, str]:
     """Write both into ``folder``; returns the names of the files. Raises WriteError."""
     images = timeline_images(result)
     atomic_write(Path(folder) / SVG_NAME, images.svg)
     atomic_write(Path(folder) / PNG_NAME, images.png)
     return SVG_NAME, PNG_NAME
-
-
-def y_limits(result: Result) -> list[float]:
-    """The top of each panel's axis in KiB: one for all, unless the peaks are too far apart."""
-    peaks = [max(regime.peak_bytes, 1) for regime in result.regimes]
-    if peaks and max(peaks) <= SHARED_SCALE_RATIO * min(peaks):
-        peaks = [max(peaks)] * len(peaks)
-    ram = result.device.usable_bytes
-    tops = [max(peak, ram) if ram <= RAM_IN_VIEW * peak else peak for peak in peaks]
-    return [MIN_HEADROOM * top / KIB for top in tops]
 
 
 def _figure(result: Result) -> Figure:

@@ -26,9 +26,20 @@ def screen(result: Result, folder: Path | None = None, *, whole: bool = True) ->
 
     ``folder`` is where ``result.files`` lie, if they were written.
     """
+    return Group(opening(result), more(result, folder, whole=whole))
+
+
+def opening(result: Result) -> RenderableType:
+    """What is planned, the verdict and the regimes: all that is known before changes are looked for."""
     parts: list[RenderableType] = [*map(Text, subject(result)), verdict_panel(result), RegimeTable(result)]
     same = same_bits_note(result)
     parts += [Text(note, style="dim") for note in (_time_note(result), same) if note]
+    return Group(*parts)
+
+
+def more(result: Result, folder: Path | None = None, *, whole: bool = True) -> RenderableType:
+    """The rest of the screen: other boards, what is in the way, what to change, and the files."""
+    parts: list[RenderableType] = []
     if result.boards:
         parts += [_title("Boards"), boards_table(result.boards), Text(f"{LEGEND} {BESIDE}", style="dim")]
     parts += _obstacles(result, whole)

@@ -21,3 +21,13 @@ def looking_seldom() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+@contextmanager
+def leaving_what_is_there() -> Iterator[None]:
+    """Do not look inside at what there is before, as at what was imported: it stays."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

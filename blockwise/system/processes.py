@@ -19,14 +19,14 @@ def cores() -> int:
 
 
 @contextmanager
-def process_pool(jobs: int, begin: Callable[[], None] | None = None) -> Iterator[ProcessPoolExecutor]:
-    """``jobs`` processes, each of which calls ``begin`` first; an exception stops them at once.
+def process_pool(jobs: int, first: Callable[[], None] | None = None) -> Iterator[ProcessPoolExecutor]:
+    """``jobs`` processes, each of which calls ``first`` first; an exception stops them at once.
 
     They are forked where that is safe (Linux), so that they need not load PyTorch again.
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(begin,))
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(first,))
     try:
         with warnings.catch_warnings():
             # From Python 3.12 on any fork of a process with threads warns. The children touch none
@@ -42,14 +42,19 @@ def process_pool(jobs: int, begin: Callable[[], None] | None = None) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(begin: Callable[[], None] | None) -> None:
+def _begin(first: Callable[[], None] | None) -> None:
+    begin()
+    if first is not None:
+        first()
+
+
+def begin() -> None:
+    """In a process that another has started: leave signals to that one, and end with it."""
     # Ctrl-C reaches every process of the group: the parent alone answers it. Its handler of SIGTERM,
     # inherited, would answer in the child too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if begin is not None:
-        begin()
 
 
 def _end_with_parent() -> None:

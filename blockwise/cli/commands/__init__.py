@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from blockwise.system.collector import looking_seldom
+from blockwise.system.beside import load_beside
+from blockwise.system.collector import leaving_what_is_there, looking_seldom
 
 Run = Callable[[Sequence[str]], int]
 
@@ -15,15 +16,23 @@ class Command:
 
     module: str
     summary: str
+    draws: bool = False
 
     def __call__(self, arguments: Sequence[str]) -> int:
         """Run it; returns the exit code."""
+        if self.draws:
+            load_beside(_what_draws)
         with looking_seldom():
             run: Run = import_module(f"blockwise.cli.commands.{self.module}").run
-        return run(arguments)
+        with leaving_what_is_there():
+            return run(arguments)
 
 
-COMPARE = Command("compare", "train under several regimes and count every byte")
+def _what_draws() -> None:
+    import_module("blockwise.report.drawing").load()
+
+
+COMPARE = Command("compare", "train under several regimes and count every byte", draws=True)
 """What is run where no command is named."""
 
 COMMANDS: dict[str, Command] = {
@@ -33,7 +42,7 @@ COMMANDS: dict[str, Command] = {
     "firmware": Command("firmware", "a training step as C for the board, emulated and compared"),
     "fit": Command("fit", "what would fit a board, and at what price"),
     "methods": Command("methods", "the catalogue of quantization methods"),
-    "plan": Command("plan", "the comparison's memory without its training: --dry-run"),
+    "plan": Command("plan", "the comparison's memory without its training: --dry-run", draws=True),
     "show": Command("show", "the report of a finished run, without planning or training"),
     "diff": Command("diff", "two finished runs beside each other"),
     "export": Command("export", "the weights of a finished run, packed as a board stores them"),

@@ -21,6 +21,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.presets import PRESETS
 from blockwise.experiment.result import Result
+from blockwise.report.drawing import Drawing
 from blockwise.system import exit_codes
 from blockwise.system.collector import looking_seldom
 from blockwise.system.files import WriteError
@@ -55,12 +56,12 @@ def _compare(config: Config) -> int:
     with looking_seldom():
         prepared = prepare(config)
     out = outfolder.prepare(config, prepared.own, prepared.initial)
-    stderr = report.make_console(stderr=True)
+    stderr, drawing = report.make_console(stderr=True), Drawing()
     try:
         with ConsoleWatcher(stderr, config.training.epochs) as watcher:
-            result = trained(prepared, out, stderr, watcher)
+            result = trained(prepared, out, stderr, watcher, drawing)
         result = report.named(result, arenas=config.output.arena_csv)
-        tell_then_write(partial(_show, result, config, out), partial(_write, result, out))
+        tell_then_write(partial(_show, result, config, out), partial(_write, result, out, drawing))
     except KeyboardInterrupt as stop:
         raise type(stop)(f"go on with --resume {out}") from stop
     except WriteError as error:
@@ -68,10 +69,10 @@ def _compare(config: Config) -> int:
     return exit_codes.of(fits=result.fits, diverged=result.diverged)
 
 
-def _write(result: Result, out: Path) -> None:
-    """Behind the answer: libraries that draw are loaded here."""
+def _write(result: Result, out: Path, drawing: Drawing) -> None:
+    """Behind the answer."""
     with looking_seldom():
-        report.write_all(result, out)
+        report.write_all(result, out, drawing)
 
 
 def _show(result: Result, config: Config, out: Path) -> None:

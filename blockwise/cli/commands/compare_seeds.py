@@ -14,6 +14,7 @@ from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
 from blockwise.experiment.seeds import over_seeds
+from blockwise.report.drawing import Drawing
 from blockwise.system import exit_codes
 from blockwise.system.collector import looking_seldom
 from blockwise.system.files import WriteError, atomic_write
@@ -54,8 +55,9 @@ def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
             of_seed = _of_seed(config, seed, folders[seed])
             prepared = prepare(of_seed)
             out = outfolder.prepare(of_seed, prepared.own, prepared.initial)
-            result = trained(prepared, out, stderr, watcher, plan=not number)
-            report.write_all(report.named(result, arenas=config.output.arena_csv), out)
+            drawing = Drawing()
+            result = trained(prepared, out, stderr, watcher, drawing, plan=not number)
+            report.write_all(report.named(result, arenas=config.output.arena_csv), out, drawing)
     return [finished_run(folder) for folder in folders.values()]
 
 
