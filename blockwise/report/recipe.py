@@ -49,6 +49,8 @@ def _change(name: str, value: Any) -> str:
         return f"bits {'-'.join(map(str, value))}" if value else "no chain of bits"
     if name == "last_epochs":
         return f"last block {value} times as long" if value > 1 else "last block as long"
+    if name == "init":
+        return f"from {value}" if value else "weights drawn"
     return str(value) if name in ("regime", "head") else f"{name.replace('_', ' ')} {value}"
 
 
@@ -57,7 +59,8 @@ def recipe_told(recipe: Recipe) -> str:
     place = [f"{recipe.blocks} blocks", recipe.head] if find(recipe.regime).heads else []
     chain = [_change("bit_chain", recipe.bit_chain)] if recipe.bit_chain else []
     last = [_change("last_epochs", recipe.last_epochs)] if recipe.last_epochs > 1 else []
-    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *chain, *last])
+    start = [_change("init", recipe.init)] if recipe.init else []
+    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *chain, *last, *start])
 
 
 def recipe_table(rows: Sequence[RecipeRow]) -> Ruled:

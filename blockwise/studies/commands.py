@@ -44,6 +44,7 @@ def _recipe(row: Row) -> list[str]:
     words = ["--regimes", own.regime, "--blocks", own.blocks, "--heads", own.head, "--bits", own.bits]
     words += ["--bit-chains", "-".join(map(str, own.bit_chain)) or "none", "--model", row["model"]]
     words += ["--last-epochs", own.last_epochs] if own.last_epochs > 1 else []
+    words += ["--inits", own.init] if own.init else []
     words += [] if row["method"] == "fp32" else ["--method", row["method"]]
     if row["precision"] != FLOAT32:
         words += ["--precision", row["precision"]]

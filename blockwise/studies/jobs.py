@@ -18,8 +18,10 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.trainer import options_of, run_of
+from blockwise.models import INITS
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies import records
+from blockwise.studies.starts import Start, start_of
 from blockwise.training.circumstances import as_begun
 from devices.boards.profile import KIB
 from devices.errors import InputError
@@ -58,6 +60,7 @@ class Job:
             "model": network.model,
             "width": network.width,
             "norm": network.norm,
+            "init": self.start.weights.digest if self.start else None,
             **self._numbers(),
             "regime": self.regime,
             "blocks": network.blocks if local or (found.perturbs and found.cuts) else None,
@@ -102,6 +105,12 @@ class Job:
         return {"optimizer": optimizer, "learning_rate": config.learning_rate, **own}
 
     @property
+    def start(self) -> Start | None:
+        """The trained weights that it starts from; None where they are drawn."""
+        init = self.config.network.init
+        return None if init in INITS else start_of(init, self.config.training.seed)
+
+    @property
     def images(self) -> data.Dataset:
         """The images of this run."""
         config = self.config
@@ -109,7 +118,7 @@ class Job:
 
     def prepare(self) -> Prepared:
         """Its board, images and network. Raises InputError for what cannot be trained."""
-        return prepare(self.config, self.images)
+        return prepare(self.config, self.images, initial=self.start.weights if self.start else None)
 
     @property
     def key(self) -> str:
@@ -209,6 +218,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "peak_kib": round(plan.peak_bytes / KIB, 1),
         "peak_kib_of_one": round(prepared.plan(job.regime, 1).peak_bytes / KIB, 1),
         "paged_kib": _paged(prepared, job.regime),
+        **_started(job),
         "training_macs": training.macs(plan.schedule.macs, plan.schedule.macs_of_last),
         "host_tensor_bytes": host.peak_tensor_bytes,
         "images_per_second": round(training.images_per_second, 1),
@@ -221,6 +231,15 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "environment": environment(prepared.accelerator),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _started(job: Job) -> dict[str, Any]:
+    """What it started from, by name, with its peaks in KiB, at the batch and at 1, and its work."""
+    start, batch = job.start, job.config.training.batch_size
+    if start is None:
+        return {"init_name": None, "start_kib": None, "start_macs": 0}
+    peaks = [round(start.peak_at(size) / KIB, 1) for size in (batch, 1)]
+    return {"init_name": job.config.network.init, "start_kib": peaks, "start_macs": start.macs}
 
 
 def _paged(prepared: Prepared, regime: str) -> list[float] | None:

@@ -17,6 +17,7 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
+from blockwise.models import PLAIN
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies.jobs import Job
 from blockwise.studies.qat import PROTOCOLS as QAT_PROTOCOLS
@@ -45,6 +46,7 @@ class Recipe:
     bits: int = 3  # of weights and activations; 32: float32
     bit_chain: tuple[int, ...] = ()
     last_epochs: int = 1  # of the last block, in those of the others; where blocks are trained one by one
+    init: str = ""  # the run or file of trained weights to start from; empty: they are drawn
 
     @property
     def idle(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def recipe_of(row: Mapping[str, Any]) -> Recipe:
     """That of a recorded run."""
     return Recipe(
         row["regime"], row["blocks"], row["head"], row["weight_bits"], tuple(row["bit_chain"]),
-        (row["last_epochs"] or row["epochs"]) // row["epochs"],
+        (row["last_epochs"] or row["epochs"]) // row["epochs"], row.get("init_name") or "",
     ).trained  # fmt: skip
 
 
@@ -82,6 +84,7 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "bit_chain": ((), (32, 8, 4, 3)),
     "bits": (3, 8, quant.FLOAT_BITS),
     "last_epochs": (1,),
+    "init": ("",),
 }
 """The values of each: the first is the base's, every other one is tried alone."""
 
@@ -128,7 +131,8 @@ def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: i
     is_float = recipe.bits == quant.FLOAT_BITS
     return Config(
         network=NetworkSettings(
-            model=space.model, width=protocol.width, blocks=recipe.blocks, head=recipe.head
+            model=space.model, width=protocol.width, blocks=recipe.blocks, head=recipe.head,
+            init=recipe.init or PLAIN.init,
         ),
         images=ImageSettings(data=space.source, image_size=protocol.image_size),
         quantization=QuantizationSettings(

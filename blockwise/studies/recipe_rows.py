@@ -52,8 +52,9 @@ class RecipeRow:
     beside: Paired | None  # its error minus the base's; None: it is the base, or they share no seed
     peaks: Peaks
     paged: Peaks | None  # of the regime that ends with the same bits and has other blocks in flash
+    start: Peaks | None  # of the run that it starts from, if it is known
     plain: Plain
-    work: float  # multiply-accumulates of the whole training, those of plain backpropagation being 1
+    work: float  # multiply-accumulates of the whole training, and of what it starts from, beside plain bp's
     seconds: float
 
     @property
@@ -64,12 +65,15 @@ class RecipeRow:
 
     @property
     def share(self) -> Peaks:
-        """Of plain backpropagation's peaks: the lower of its own and those with paged blocks."""
-        own, paged = self.peaks.beside(self.plain.peaks), self.paged
-        if paged is None:
-            return own
-        other = paged.beside(self.plain.peaks)
-        return Peaks(min(own.batch, other.batch), min(own.one, other.one))
+        """Of plain backpropagation's peaks: the lower of its own and those with paged blocks.
+
+        No lower than that of the run that it starts from, which a board would have to train as well.
+        """
+        paged, start = self.paged or self.peaks, self.start or Peaks(0, 0)
+        return Peaks(
+            max(min(self.peaks.batch, paged.batch), start.batch),
+            max(min(self.peaks.one, paged.one), start.one),
+        ).beside(self.plain.peaks)
 
 
 def recipe_rows(
@@ -96,18 +100,20 @@ def _row(
     first, own = rows[0], errors_of(rows)
     changes = recipe.changes(base)
     pairs = [(error, theirs[seed]) for seed, error in own.by_seed.items() if seed in theirs]
+    macs = first["training_macs"] + (first.get("start_macs") or 0)
     steps = first["images"][0] // first["batch_size"] * first["epochs"]
     return RecipeRow(
         recipe, changes, own, compared(pairs) if pairs and changes else None,
         Peaks(first["peak_kib"], first["peak_kib_of_one"]),
         Peaks(*first["paged_kib"]) if first["paged_kib"] else None,
-        plain, first["training_macs"] / (plain.macs * steps), mean(row["seconds"] for row in rows),
+        Peaks(*first["start_kib"]) if first.get("start_kib") else None, plain,
+        macs / (plain.macs * steps), mean(row["seconds"] for row in rows),
     )  # fmt: skip
 
 
 def plain_of(space: RecipeSpace, protocol: QatProtocol, bits: int) -> Plain:
     """Plans plain backpropagation of these bits; nothing is trained."""
-    recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=()).trained
+    recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=(), init="").trained
     config = config_of(space, protocol, recipe, protocol.seeds[0])
     prepared = Job(STUDY, protocol.name, config).prepare()
     plan, of_one = prepared.plan(PLAIN), prepared.plan(PLAIN, 1)

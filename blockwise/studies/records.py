@@ -19,7 +19,9 @@ themselves.
 SCHEMA = 1
 """Of a line: raised whenever what stands in it means something else. Lines without one are of the first."""
 
-FORMERLY = {"residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None}
+FORMERLY = {
+    "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
+}  # fmt: skip
 """Conditions that older lines do not name: what they were when there was no choice."""
 
 

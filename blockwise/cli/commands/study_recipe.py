@@ -16,6 +16,7 @@ from blockwise.cli.commands.studying import (
     tell_recorded,
     train_missing,
 )
+from blockwise.experiment.settings import NetworkSettings
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import recipe, records
 from blockwise.studies.qat import QatProtocol
@@ -33,7 +34,7 @@ DESCRIPTION = (
 )
 
 NONE = "none"
-"""No chain of bits."""
+"""No chain of bits, no trained weights."""
 ALIKE = (*SAME, "precision", "residual")
 
 
@@ -66,6 +67,14 @@ class RecipeStudyOptions(EpochsStudy):
             help="Epochs of the last block, in times those of the others, in local-resident.",
         ),
     ] = INGREDIENTS["last_epochs"]
+    inits: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="RUN|FILE ...",
+            help=f"Trained weights to start from, as a run on smaller images, or {NONE}; of the folder that "
+            "--seeds makes, to each seed its own.",
+        ),
+    ] = (NONE,)
     method: Annotated[str, arg(help="The quantization method of all.")] = "lsq"
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
@@ -114,6 +123,7 @@ def _space(options: RecipeStudyOptions) -> RecipeSpace:
     values = {
         "regime": options.regimes, "blocks": options.blocks, "head": options.heads, "bit_chain": chains,
         "bits": options.bits, "last_epochs": options.last_epochs,
+        "init": tuple("" if init == NONE else NetworkSettings(init=init).init for init in options.inits),
     }  # fmt: skip
     return RecipeSpace(
         values, options.model, options.method, options.data, options.accelerator, options.precision,
@@ -148,7 +158,7 @@ def _protocol(options: RecipeStudyOptions) -> QatProtocol:
     check_values({
         "--regimes": options.regimes, "--blocks": options.blocks, "--heads": options.heads,
         "--bit-chains": options.bit_chains, "--bits": options.bits, "--last-epochs": options.last_epochs,
-        "--seeds": options.seeds,
+        "--inits": options.inits, "--seeds": options.seeds,
     })  # fmt: skip
     for times in options.last_epochs:
         check_size("--last-epochs", times)

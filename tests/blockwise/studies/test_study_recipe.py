@@ -9,12 +9,14 @@ from command_lines import changed
 from blockwise.cli import flags
 from blockwise.cli import main as cli
 from blockwise.cli.commands import study_recipe
+from blockwise.experiment.finished import finished_run
+from blockwise.experiment.initial import sources
 from blockwise.report.recipe import HEADINGS, cells, recipe_notes
 from blockwise.studies import jobs, recipe, records
 from blockwise.studies.commands import command
 from blockwise.studies.qat import QatProtocol
 from blockwise.studies.recipe import PROTOCOLS, Recipe, RecipeSpace
-from blockwise.studies.recipe_rows import recipe_rows
+from blockwise.studies.recipe_rows import Peaks, recipe_rows
 from devices.boards.profile import KIB
 
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -68,6 +70,34 @@ def test_the_usual_study_has_the_network_images_and_epochs_of_the_study_of_metho
     assert (full.epochs, full.image_size, full.batch_size) == (24, None, 128)
     assert (long.epochs, long.seeds) == (60, (0, 1, 2))
     assert RecipeSpace(recipe.INGREDIENTS).base == Recipe("local", "4", "lookahead:64", 3, ())
+
+
+@pytest.mark.slow
+def test_a_recipe_starts_from_a_run_of_its_seed_whose_peak_and_work_count_too(here, monkeypatch, capsys):
+    monkeypatch.setitem(PROTOCOLS, "short", replace(TINY, name="short", seeds=(3,)))
+    warm = ["--model", "cnn", "--width", "2", "--blocks", "2", "--head", "gap", "--regimes", "bp"]
+    warm += ["--epochs", "1", "--batch-size", "128", "--quiet", "--out", "warm"]
+    assert cli.main([*warm, "--seeds", "3", "4"]) in (0, 3)
+    assert run("--regimes", "local", "--inits", "none", "warm") == 0
+    drawn, started = records.read(here / "runs.jsonl")
+    source = finished_run(here / "warm" / "seed-3").regimes[0]
+    assert (drawn["init"], drawn["init_name"], drawn["start_kib"]) == (None, None, None)
+    assert started["init"] == sources.read("warm/seed-3").digest and started["init_name"] == "./warm"
+    assert started["start_kib"][1] == round(source.peak_by_batch[1] / KIB, 1)
+    assert started["start_macs"] == source.training_macs
+    space = replace(SPACE, values=dict.fromkeys(VALUES, ()) | {
+        "regime": ("local",), "blocks": ("2",), "head": ("gap",), "bits": (3,), "bit_chain": ((),),
+        "init": ("", "./warm"),
+    })  # fmt: skip
+    rows = {row.recipe.init: row for row in recipe_rows([drawn, started], space, TINY)}
+    more = rows["./warm"].work - rows[""].work
+    per_epoch = rows[""].plain.macs * (drawn["images"][0] // 32)
+    assert more == pytest.approx(source.training_macs / per_epoch)
+    large = replace(rows["./warm"], start=Peaks(1e6, 1e6))
+    assert large.share.one > 100 > 1 > rows["./warm"].share.one
+    assert "from ./warm" in capsys.readouterr().out
+    words = command(started)
+    assert words[words.index("--inits") + 1] == "./warm" and "--inits" not in command(drawn)
 
 
 def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float] | None) -> dict[str, Any]:
@@ -148,6 +178,8 @@ def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, caps
         (["--bit-chains", "32-8-4-3"], "--epochs: got 1, wanted at least 4"),
         (["--bits", "9"], "9"),
         (["--bits"], "--bits: got no value"),
+        (["--inits", "none", "nowhere/at/all"], "--init nowhere/at/all: got no such file or folder"),
+        (["--last-epochs", "0"], "--last-epochs: got 0"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--precision", "fp8"], "--precision: got 'fp8'"),

@@ -15,6 +15,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.initial import sources
 from blockwise.experiment.keywords import config_of
 from blockwise.experiment.prepare import prepare
+from blockwise.experiment.trainer import options_of, run_of
 from blockwise.models import build
 from blockwise.system.notes import Note
 from blockwise.training import checkpoint
@@ -70,6 +71,30 @@ def test_a_run_goes_on_from_every_bit_of_another_of_the_same_quantization(source
     assert prepared.initial_taken is not None
     assert (prepared.initial_taken.regime, prepared.initial_taken.quantizers) == (regime, True)
     assert prepared.initial_taken.heads == (regime == "local")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", ["local", "local-resident"])
+def test_a_run_on_small_images_hands_weights_norms_and_steps_to_a_training_on_larger_ones(regime, tmp_path):
+    """Behind a global average pool no shape hangs on the images; the first step quantizes as the last did."""
+    small, larger = (
+        {**SMALL, "model": "resnet8", "blocks": "stages", "image_size": size} for size in (8, 16)
+    )
+    assert cli.main([*flags(**small, regimes=("bp",)), "--quiet", "--out", str(tmp_path / "run")]) in (0, 3)
+    _, state = best(tmp_path / "run")
+    config = config_of({**larger, "init": str(tmp_path / "run"), "regimes": (regime,), "accelerator": "cpu"})
+    prepared = prepare(config)
+    assert prepared.dataset.in_shape == (1, 16, 16)
+    assert prepared.initial_taken is not None and prepared.initial_taken.quantizers
+    run = run_of(prepared, regime, options_of(prepared, regime))
+    kept = {name: tensor.clone() for name, tensor in values(run.net.state_dict()).items()}
+    bodies = {name for name in kept if name.startswith("bodies.")}
+    assert any("quantizer" in name for name in bodies) and any("running" in name for name in bodies)
+    assert {name for name in bodies if not torch.equal(kept[name], state[name])} == set()
+    run._freeze(run.phases[0])
+    run._prepare(run.phases[0], None)  # where quantizers without a start choose theirs
+    now = run.net.state_dict()
+    assert {name for name in bodies if not torch.equal(kept[name], now[name])} == set()
 
 
 @pytest.mark.slow
