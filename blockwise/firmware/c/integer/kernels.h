@@ -23,61 +23,37 @@
 #include "general.h"
 #if defined(BLOCKWISE_KERNELS_MVE)
 #include "mve/kernels.h"
+#define OF_THIS_CORE(sums) mve_##sums
 #elif defined(BLOCKWISE_KERNELS_DSP)
 #include "dsp/kernels.h"
+#define OF_THIS_CORE(sums) dsp_##sums
 #else
-#include "sparse.h"
+#include "scalar.h"
+#define OF_THIS_CORE(sums) scalar_##sums
 #endif
 
 KERNEL void conv_sums(struct geometry g, struct integers x, struct integers w, taker take, void *to)
 {
-    if (is_general(g)) {
+    if (is_general(g))
         general_conv_sums(g, x, w, take, to);
-        return;
-    }
-#if defined(BLOCKWISE_KERNELS_MVE)
-    mve_conv_sums(g, x, w, take, to);
-#elif defined(BLOCKWISE_KERNELS_DSP)
-    dsp_conv_sums(g, x, w, take, to);
-#else
-    plain_conv_sums(g, x, w, take, to);
-#endif
+    else
+        OF_THIS_CORE(conv_sums)(g, x, w, take, to);
 }
 
 KERNEL void conv_input_sums(struct geometry g, struct errors e, struct integers w, taker take, void *to)
 {
-    if (is_general(g)) {
+    if (is_general(g))
         general_conv_input_sums(g, e, w, take, to);
-        return;
-    }
-#if defined(BLOCKWISE_KERNELS_MVE)
-    mve_conv_input_sums(g, e, w, take, to);
-#elif defined(BLOCKWISE_KERNELS_DSP)
-    dsp_conv_input_sums(g, e, w, take, to);
-#else
-    if (sparse_inputs(g, e))
-        sparse_input_sums(g, e, w, plain_add_rows, take, to);
     else
-        plain_conv_input_sums(g, e, w, take, to);
-#endif
+        OF_THIS_CORE(conv_input_sums)(g, e, w, take, to);
 }
 
 KERNEL void conv_weight_sums(struct geometry g, struct errors e, struct integers x, taker take, void *to)
 {
-    if (is_general(g)) {
+    if (is_general(g))
         general_conv_weight_sums(g, e, x, take, to);
-        return;
-    }
-#if defined(BLOCKWISE_KERNELS_MVE)
-    mve_conv_weight_sums(g, e, x, take, to);
-#elif defined(BLOCKWISE_KERNELS_DSP)
-    dsp_conv_weight_sums(g, e, x, take, to);
-#else
-    if (sparse_weights(g, e))
-        sparse_weight_sums(g, e, x, plain_add_rows, take, to);
     else
-        plain_conv_weight_sums(g, e, x, take, to);
-#endif
+        OF_THIS_CORE(conv_weight_sums)(g, e, x, take, to);
 }
 
 #endif
