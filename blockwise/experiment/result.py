@@ -247,6 +247,11 @@ class Result:
         return best_of((r, r.test_accuracy) for r in self.regimes if r.fits)
 
     @property
+    def most_accurate(self) -> RegimeResult | None:
+        """The regime with the highest test accuracy, whether it fits or not; None: nothing was trained."""
+        return best_of((r, r.test_accuracy) for r in self.regimes)
+
+    @property
     def best_baseline(self) -> Baseline:
         """The form of backpropagation with the lowest peak, of those that can be trained."""
         return min(self.baselines, key=lambda baseline: (bool(baseline.obstacle), baseline.peak_bytes))

@@ -35,13 +35,13 @@ def answer(result: Result) -> str:
 
 
 def accuracy_sentence(result: Result, *, alone: bool = True) -> str:
-    """The most accurate of the regimes that fit, those that are better, and those that tie with it.
+    """The most accurate of the regimes that fit, or of all if none does; those that are better or tie with it.
 
     It is called best only where its interval is apart from that of every other regime that ends with other
     bits (:func:`~blockwise.statistics.shares.apart`). ``alone``, no table beside it has the intervals.
     Empty in a dry run.
     """
-    chosen = result.choice
+    chosen = result.choice or result.most_accurate
     if chosen is None or chosen.test_accuracy is None:
         return ""
     images, accuracy = result.data.test, chosen.test_accuracy
@@ -56,9 +56,9 @@ def accuracy_sentence(result: Result, *, alone: bool = True) -> str:
         return f"{text}, the best of all regimes."
     parts = [text]
     if better:
-        parts.append(f"better: {join([_named(r) for r in better])}")
+        parts.append(f"better: {join([_named(r, chosen) for r in better])}")
     if tied:
-        parts.append(f"a tie on {images:,} test images: {join([_named(r) for r in tied])}")
+        parts.append(f"a tie on {images:,} test images: {join([_named(r, chosen) for r in tied])}")
     return "; ".join(parts) + "."
 
 
@@ -114,8 +114,9 @@ def _others(result: Result, chosen: RegimeResult) -> list[RegimeResult]:
     return sorted(found.values(), key=result.regimes.index)
 
 
-def _named(regime: RegimeResult) -> str:
-    return f"{regime.regime} ({percent(regime.test_accuracy)}{'' if regime.fits else ', does not fit'})"
+def _named(regime: RegimeResult, chosen: RegimeResult) -> str:
+    over = chosen.fits and not regime.fits  # where none fits, the headline says so
+    return f"{regime.regime} ({percent(regime.test_accuracy)}{', does not fit' if over else ''})"
 
 
 def _none_fits(result: Result, board: str) -> str:

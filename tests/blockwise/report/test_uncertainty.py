@@ -74,3 +74,13 @@ def test_without_validation_images_there_is_a_dash_and_not_zero(four: Result) ->
     training = dataclasses.replace(regime.training, validation_accuracy=None)
     found = dataclasses.replace(four, regimes=(dataclasses.replace(regime, training=training),))
     assert {row.label: row.cells for row in accuracy_table(found).rows}["validation"] == ("-",)
+
+
+def test_accuracy_is_said_where_nothing_fits(four: Result) -> None:
+    found = with_accuracies(four, 359, bp=0.99, local=0.94)
+    rows = tuple(dataclasses.replace(r, fits=False) for r in found.regimes)
+    assert accuracy_sentence(dataclasses.replace(found, regimes=rows)) == (
+        "Test accuracy: bp 99.00 % (95 % interval 97.3 to 99.6 %), the best of all regimes."
+    )
+    alone = dataclasses.replace(found, regimes=rows[1:])
+    assert "local 94.00 % (95 % interval 91.0 to 96.0 %)" in answer(alone)
