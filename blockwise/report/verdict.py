@@ -35,7 +35,7 @@ def answer(result: Result) -> str:
 
 
 def accuracy_sentence(result: Result, *, alone: bool = True) -> str:
-    """The most accurate of the regimes that fit, or of all if none does; those that are better or tie with it.
+    """The most accurate of the regimes that fit, or of all if none does, and those that are better or tie.
 
     It is called best only where its interval is apart from that of every other regime that ends with other
     bits (:func:`~blockwise.statistics.shares.apart`). ``alone``, no table beside it has the intervals.
