@@ -5,8 +5,9 @@
 The product of regimes, methods, optimizers, norms, updates and three small networks: a step from the
 simulation's own state, each tensor at its planned address and dead bytes poisoned. Kept in executor.json: the
 number of steps, the largest difference relative to the length of the update, of steps beyond the tolerance
-the largest difference of a single value, and how many codes came out otherwise. What a record has of regimes
-that are not named stays in it.
+the largest difference of a single value, and how many codes came out otherwise. Of a zeroth-order step beyond
+it the losses are computed in float64 as well: kept is how far their differences are from that, in last bits
+of a loss. What a record has of regimes that are not named stays in it.
 """
 
 import sys
@@ -20,6 +21,7 @@ import torch
 from devices.program.regimes import REGIMES, find
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+from in_double import LossesInDouble
 from one_step import OneStep
 
 METHODS = ("fp32", "lsq", "dorefa", "pact", "twn", "lq-net")
@@ -41,6 +43,7 @@ def settings(regime: str) -> list[dict[str, Any]]:
 def measured(regime: str) -> dict[str, Any]:
     """The steps of one regime, the worst of them, and its codes."""
     worst, where, beyond, codes, flips, farthest = 0.0, {}, 0, 0, 0, 0.0
+    bits: list[tuple[float, float]] = []
     rows = settings(regime)
     for row in rows:
         step = OneStep(regime, **row)
@@ -48,12 +51,21 @@ def measured(regime: str) -> dict[str, Any]:
         codes, flips = codes + step.codes, flips + step.flips
         if not found <= TOLERANCE:
             beyond, farthest = beyond + 1, max(farthest, step.worst()[0][1])
+            bits += [last_bits(regime, row)] if find(regime).perturbs else []
         if not found <= worst:
             worst, where = found, row
     return {
         "steps": len(rows), "largest_difference": worst, "of": where, "beyond_tolerance": beyond,
         "farthest_beyond": farthest, "codes": codes, "flips": flips,
+        **({"last_bits": [max(sides) for sides in zip(*bits, strict=True)]} if bits else {}),
     }  # fmt: skip
+
+
+def last_bits(regime: str, row: dict[str, Any]) -> tuple[float, float]:
+    """Of the simulation's losses, and of those on bytes."""
+    step = LossesInDouble(regime, **row)
+    step.run()
+    return step.last_bits()
 
 
 def main() -> None:

@@ -213,11 +213,14 @@ class OneStep:
             handle.remove()
         after = {name: v for name, v in _state(modules, plan.layers).items() if name in plan.tensors}
         offsets = offsets or pack(buffers_of(plan, 8), 8).offsets
-        memory = execute(plan, offsets, machine, codes.compare)
+        memory = execute(plan, offsets, machine, self.watching(codes))
         board = {name: _read(machine, memory, name) for name in after}
         self.after, self.board, self.start = after, board, start
         self.codes, self.flips = codes.count, codes.flips
         return difference(start, after, board)
+
+    def watching(self, codes: "Codes") -> Callable[[Operation, Memory], None]:
+        return codes.compare
 
     def worst(self) -> list[tuple[str, float, float]]:
         found = [

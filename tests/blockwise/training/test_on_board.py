@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import pytest
 import torch
-from in_double import InDouble
+from in_double import InDouble, LossesInDouble
 from one_step import OneStep
 from tiers import quick, shown
 from torch import nn
@@ -103,6 +103,17 @@ def test_where_two_images_are_left_over_a_norm_of_features_magnifies_the_roundin
     damped = InDouble("bp-micro", vgg_with_norms_of(0.1), **sizes)
     assert damped.run() < TOLERANCE
     assert max(damped.errors()) < TOLERANCE
+
+
+def test_where_losses_hardly_differ_the_last_bit_of_one_is_more_of_a_zeroth_order_step():
+    """Either side has the difference that float64 has, but for last bits; where it is large they agree."""
+    step = LossesInDouble("zo-hybrid", "resnet8", method="lsq", optimizer="sgd", norm="none", fused=False)
+    apart = step.run()
+    assert TOLERANCE < apart < step.told_apart()
+    assert max(step.last_bits()) < 2
+    far = LossesInDouble("zo-hybrid", "resnet8", method="fp32", optimizer="sgd", norm="none", fused=False)
+    assert far.run() < TOLERANCE
+    assert max(far.last_bits()) < 4
 
 
 @pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])
