@@ -24,7 +24,7 @@ from blockwise.system.interrupts import Terminated, sigterm_raises
 
 GRACE_S = 10.0
 """So long a worker may take to remove what is half written, between SIGTERM and SIGKILL."""
-READY = ("torch._dynamo", __name__)
+READY = ("torch", __name__)
 """Loaded once, with what tasks do, by a process that does nothing else, from which workers are forked. One
 that trains may not be: the threads of its sums do not survive a fork."""
 

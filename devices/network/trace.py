@@ -7,7 +7,8 @@ import copy
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -77,20 +78,48 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
     naming what is none of the known operations.
     """
     abstract = any(parameter.is_meta for parameter in module.parameters())
-    twin = (copy.deepcopy(module) if abstract else copy.deepcopy(module).cpu()).eval()
-    graph = symbolic(twin, prefix)
-    _find_shapes(twin, graph, [_example(shape, abstract) for shape in inputs.values()], prefix)
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    names = dict(zip(placeholders, inputs, strict=True))
-    layers = []
-    for node in graph.nodes:
-        if node.op in ("placeholder", "output"):
-            continue
-        path = str(node.target) if node.op == "call_module" else node.name
-        taken = f"{prefix}.{path}" in names.values()  # a module that is called twice
-        names[node] = f"{prefix}.{node.name if taken else path}"
-        layers.append(_layer(node, twin, names))
+    with _at_rest(module) as root:
+        graph = symbolic(root, prefix)
+        _find_shapes(root, graph, [_example(shape, abstract) for shape in inputs.values()], prefix)
+        placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+        names = dict(zip(placeholders, inputs, strict=True))
+        layers = []
+        for node in graph.nodes:
+            if node.op in ("placeholder", "output"):
+                continue
+            path = str(node.target) if node.op == "call_module" else node.name
+            taken = f"{prefix}.{path}" in names.values()  # a module that is called twice
+            names[node] = f"{prefix}.{node.name if taken else path}"
+            layers.append(_layer(node, root, names))
     return tuple(layers)
+
+
+@contextmanager
+def _at_rest(module: nn.Module) -> Iterator[nn.Module]:
+    """``module`` at rest for as long, or a copy of it where that is not all that would change.
+
+    It is copied to the CPU from an accelerator, and where an operation that is not PyTorch's own holds
+    tensors: a quantizer may take its levels from the first that it sees.
+    """
+    parts = list(module.modules())
+    elsewhere = any(p.device.type not in ("cpu", "meta") for p in module.parameters())
+    if elsewhere or any(map(_may_change, parts)):
+        twin = copy.deepcopy(module).eval()
+        yield twin.cpu() if elsewhere else twin
+        return
+    trained = [part for part in parts if part.training]
+    try:
+        yield module.eval()
+    finally:
+        for part in trained:
+            part.training = True
+
+
+def _may_change(part: nn.Module) -> bool:
+    """Whether to run the part, at rest, on a batch of nothing may change more than the mode it is in."""
+    if type(part).__module__.startswith("torch.nn.") or op_class(part) is None:
+        return False
+    return any(True for tensors in (part.parameters(), part.buffers()) for _ in tensors)
 
 
 def symbolic(module: nn.Module, name: str) -> fx.Graph:
