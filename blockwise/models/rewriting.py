@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from blockwise.layers.scaled import Scaled
 from blockwise.models.channels_last import ChannelsLast
@@ -52,12 +53,21 @@ class Rewriting(Editing):
                 self._own(node)
             elif node.op in ("call_function", "call_method", "get_attr"):
                 self._function(node)
+        for node in self.root.graph.nodes:
+            self._nothing_dropped(node)
         for node in reversed(self.root.graph.nodes):
             if node.meta.get("aside") and not node.users:
                 self.root.graph.erase_node(node)
         for node in self.root.graph.nodes:
             if node.meta.get("aside"):
                 raise self._left_over(node)
+
+    def _nothing_dropped(self, node: fx.Node) -> None:
+        """A dropout of rate 0, as one that is switched off, is no layer."""
+        path = str(node.target)
+        module = self.root.get_submodule(path) if node.op == "call_module" else None
+        if isinstance(module, _DropoutNd) and not module.p:
+            self.root.set_submodule(path, nn.Identity())
 
     def _left_over(self, node: fx.Node) -> InputError:
         """Of a constant or a size that somebody computes with."""

@@ -32,7 +32,7 @@ from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
 from devices.program.inference import float_inference
 from devices.program.kernels.machine import FloatMachine
-from devices.program.operation import Stored
+from devices.program.operation import tensors_of
 from devices.program.regimes.builder import quantized
 
 FLAGS = ("-std=gnu99", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
@@ -120,8 +120,7 @@ class Program:
         predictor = prediction(self.firmware)
         assert predictor is not None
         ((_, logits),) = predictor.schedule.operations[-1].operands
-        assert isinstance(logits, Stored)
-        return predictor.spots[logits.tensor].offset
+        return predictor.spots[tensors_of(logits)[0]].offset
 
     def value(self, ram: Bytes, name: str) -> Tensor:
         """The elements of a tensor in RAM: weights flat in the simulation's order, maps in its shape."""

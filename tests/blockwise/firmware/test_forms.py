@@ -78,16 +78,16 @@ class Turned(nn.Module):
 
 
 class Leaky(nn.Module):
-    """As YOLO's: a leaky ReLU, whose largest values are pooled."""
+    """As YOLO's: a leaky ReLU, whose largest values are pooled, and a convolution for a classifier."""
 
     def __init__(self, classes: int = 3) -> None:
         super().__init__()
         self.stem, self.behind = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1)
-        self.head = nn.Linear(6, classes)
+        self.head = nn.Conv2d(6, classes, 1)
 
     def forward(self, x: Tensor) -> Any:
         x = F.max_pool2d(F.leaky_relu(self.stem(x), 0.1), 2)
-        return self.head(F.leaky_relu(self.behind(x), 0.2).mean((2, 3)))
+        return self.head(F.leaky_relu(self.behind(x), 0.2)).mean((2, 3))
 
 
 class Smooth(nn.Module):

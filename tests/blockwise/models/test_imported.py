@@ -461,3 +461,16 @@ def test_a_free_parameter_is_named():
 
     with pytest.raises(InputError, match="got the parameter scale outside a layer"):
         from_module(Scaled(), SHAPE)
+
+
+def test_a_dropout_of_rate_0_is_no_layer():
+    class Kept(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.drop, self.head = nn.Conv2d(1, 4, 3), nn.Dropout(0.0), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(F.dropout(self.drop(F.relu(self.stem(x)).mean((2, 3))), 0.0))
+
+    network = from_module(Kept(), (1, 8, 8)).describe(blocks="1", head="gap")
+    assert {layer.kind for layer in network.layers} == {"conv", "relu", "avg_pool", "view", "linear"}

@@ -114,11 +114,11 @@ def emitter(operation: Operation, schedule: Schedule) -> Emitter:
     layer = schedule.layers.get(operation.layer)
     found = found_for(LAYERS, OTHERS, operation, layer)
     if found is None:
-        what = f"the operation {layer.op.words}" if layer is not None else f"the operation {operation.action}"
+        do, dropped = "use another network, head, norm or regime", layer is not None and layer.op.drops
         raise without_form(
             operation.subject or "the schedule",
-            what,
+            f"the operation {layer.op.words if layer is not None else operation.action}",
             "layers and regimes that have one",
-            "use another network, head, norm or regime",
+            "leave it out, or give it a rate of 0" if dropped else do,
         )
     return found

@@ -1,5 +1,7 @@
 """The loss, gradients that meet, and the optimizer's step."""
 
+import math
+
 from blockwise.firmware.emit.floats.operands import Operands
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, number
@@ -49,7 +51,7 @@ def loss(site: Site) -> Lines:
     logits, labels = (x for role, x in site.operation.operands if role == "input")
     assert isinstance(labels, Stored)
     output = site.made("output")
-    rows, (classes,) = site.batch(output), site.tensor(output).shape[1:]
+    rows, classes = site.batch(output), math.prod(site.tensor(output).shape[1:])  # perhaps of 1x1 maps
     at, size = Operands(site).at(logits, (classes,)), site.tensor(labels.tensor).bits // BYTE_BITS
     row = site.row(labels.tensor)
     told = (f"{site.bytes(labels.tensor)} + {size} * {row}" if row else site.bytes(labels.tensor)), size
