@@ -10,7 +10,7 @@ import pytest
 
 import blockwise
 import devices
-from blockwise import heads, models, quant
+from blockwise import heads, models, quant, report
 
 ROOT = Path(__file__).parents[1]
 SIGNATURES = {
@@ -109,3 +109,8 @@ def test_run_py_prints_json_of_these_names(tmp_path, monkeypatch, capsys):
     (row,) = told["regimes"]
     assert set(row) >= JSON_REGIME
     assert sum(row["by_category"].values()) == row["peak_bytes"]
+
+
+def test_no_rendering_has_the_name_of_a_file_which_would_stand_in_its_place_once_it_is_imported():
+    files = {path.stem for path in Path(report.__file__).parent.iterdir()}
+    assert not files & set(report.__all__)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blockwise.report.precision_front import precision_means, precision_standings
     from blockwise.report.qat import distance_notes, draw_qat, qat_standing, qat_table
     from blockwise.report.recipe import draw_recipes, recipe_notes, recipe_table, recipe_told
-    from blockwise.report.screen import more, opening, screen
+    from blockwise.report.screens import more, opening, screen
     from blockwise.report.seeds import seeds_answer, seeds_report
     from blockwise.report.two_runs import difference
     from blockwise.report.uncertainty import known_to
@@ -71,7 +71,7 @@ __all__ = [
 _HOMES = {
     "experiment.result_json": ("dumps", "read", "write"),
     "report.console": ("make_console", "print_report", "render", "show"),
-    "report.screen": ("more", "opening", "screen"),
+    "report.screens": ("more", "opening", "screen"),
     "report.seeds": ("seeds_answer", "seeds_report"),
     "report.two_runs": ("difference",),
     "report.file_names": ("named",),

@@ -16,7 +16,7 @@ from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.boards import BESIDE, LEGEND, boards_table, obstacle_notes
 from blockwise.report.facts import facts, paper_lines, run_line
 from blockwise.report.paging import paging_lines
-from blockwise.report.screen import screen
+from blockwise.report.screens import screen
 from blockwise.report.tables import (
     accuracy_table,
     batch_note,
