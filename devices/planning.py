@@ -179,6 +179,14 @@ def check_shares(network: Network, bits: Bits) -> None:
                 wanted="a method that codes each weight by itself", do="use --method lsq or fp32",
             )  # fmt: skip
 
+    for layer in network.all_layers:
+        read = next((x for x in network.layers if layer.weights_of == x.name), None)
+        if read is not None and read.is_shared:
+            raise InputError(
+                f"--train: layer {read.name}", got="a share of weights that the head before reads as a whole",
+                wanted="all of them, or none", do="use --head lookahead",
+            )  # fmt: skip
+
 
 def _maps_flash(device: Device) -> bool:
     """Whether the core is known to read the board's flash in place."""

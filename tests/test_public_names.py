@@ -24,7 +24,7 @@ SIGNATURES = {
     "style=PLAIN, *, trained=False)",
     "blockwise.quant.make": "(name, bits=3, role='weight', shape=())",
     "blockwise.quant.quantize": "(model, by, weight_bits=None, activation_bits=None, residual='codes')",
-    "blockwise.heads.make": "(name, in_shape, num_classes=10, width=None, *, norm='batch')",
+    "blockwise.heads.make": "(name, in_shape, num_classes=10, width=None, *, norm='batch', ahead=None)",
     "devices.load": "(name_or_path)",
     "devices.catalogue": "()",
 }

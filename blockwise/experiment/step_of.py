@@ -51,7 +51,7 @@ def _row(layer: Layer, own: list[PlacedTensor], bits: Bits | None, peak: int) ->
         shape=layer.shape,
         weight_bits=weight if layer.weights else None,
         output_bits=stored.get(f"{layer.name}.out"),
-        parameters=layer.weights + layer.biases,
+        parameters=0 if layer.weights_of else layer.weights + layer.biases,
         macs=layer.macs,
         saved_bytes=_bytes(own, SAVED_ACTIVATIONS),
         gradient_bytes=_bytes(own, WEIGHT_GRADIENTS),

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import nn
+
 from blockwise.heads.gap import GAPHead
 from blockwise.heads.head import Head, Shape
 from blockwise.heads.lookahead import LookaheadHead
@@ -10,6 +12,7 @@ from blockwise.heads.output import OutputHead
 from blockwise.heads.pooled import PooledPredHead
 from blockwise.heads.pred import PredHead
 from blockwise.heads.predsim import BETA, LeanPredSimHead, PooledPredSimHead, PredSimHead
+from blockwise.heads.shared import SharedLookaheadHead
 from blockwise.heads.sim import SimHead
 from blockwise.layers.norms import of_head, replace_norms
 from blockwise.system.sizes import MOST, check_size
@@ -30,6 +33,7 @@ class HeadKind:
     description: str
     has_width: bool = False
     has_depth: bool = False
+    reads_next: bool = False  # the next block's first convolution
     published: bool = False
     output_weight: float = 1.0  # of the output layer's loss, where blocks learn locally
 
@@ -48,7 +52,11 @@ CATALOGUE: dict[str, HeadKind] = {
     "predsim-pooled": HeadKind(PooledPredSimHead, "pred-pooled and sim-pooled together"),
     "predsim-lean": HeadKind(LeanPredSimHead, "both behind one pool to 4x4"),
     "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True, True),
-}
+    "lookahead-shared": HeadKind(
+        SharedLookaheadHead, "as lookahead, by the next block's first convolution, which it does not train",
+        True, True, reads_next=True,
+    ),
+}  # fmt: skip
 
 
 SIZES = {"width": (MOST, "32"), "depth": (32, "32x3")}
@@ -64,13 +72,15 @@ def kind(name: str) -> HeadKind:
 
 
 def make(
-    name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch"
-) -> Head:
+    name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch",
+    ahead: nn.Module | None = None,
+) -> Head:  # fmt: skip
     """The head ``name``, ``name:width`` or ``name:widthxdepth`` for maps or features of ``in_shape``.
 
     ``in_shape`` is without the batch. ``width`` is the number of channels of a lookahead head, whose depth is
-    that of its convolutions, or the most features that pred reads; ``norm`` is the network's. Raises
-    InputError for an unknown name, or a width or depth where there is none.
+    that of its convolutions, or the most features that pred reads; ``norm`` is the network's, ``ahead`` the
+    first convolution of the next block, if it has one. Raises InputError for an unknown name, or a width or
+    depth where there is none.
     """
     found, (name, _, suffix) = kind(name), name.partition(":")
     sizes = _parse_sizes(suffix) if suffix else {}
@@ -83,7 +93,9 @@ def make(
                 f"head {name}", got=f"{size} {value}",
                 wanted=f"a {size} of 1 or more, of {', '.join(having)} only", do=f"leave the {size} out",
             )  # fmt: skip
-    head = found.build(tuple(in_shape), num_classes, **sizes)
+    head = found.build(
+        tuple(in_shape), num_classes, **sizes, **({"ahead": ahead} if found.reads_next else {})
+    )
     replace_norms(head, of_head(norm))
     return head
 

@@ -18,23 +18,33 @@ class LookaheadHead(ClassifierHead):
     how many convolutions. Flat features pass as many linear layers instead, the classifier among them.
     """
 
-    def __init__(self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH) -> None:
-        make = _convolutional if len(in_shape) > 1 else _flat
-        layers = make(in_shape, width, depth)
-        features = width if len(in_shape) > 1 or depth > 1 else in_shape[0]
-        layers["linear"] = nn.Linear(features, num_classes)
+    def __init__(
+        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH,
+        first: nn.Module | None = None,
+    ) -> None:  # fmt: skip
+        """``first`` stands in place of the first convolution; it tells its channels and its stride."""
+        flat = len(in_shape) == 1
+        layers = _flat(in_shape, width, depth) if flat else _convolutional(in_shape, width, depth, first)
+        last = [m for m in layers.values() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        layers["linear"] = nn.Linear(last[-1].num_features if last else in_shape[0], num_classes)
         super().__init__(nn.Sequential(layers))
 
 
-def _convolutional(in_shape: Shape, width: int, depth: int) -> OrderedDict[str, nn.Module]:
+def _convolutional(
+    in_shape: Shape, width: int, depth: int, first: nn.Module | None
+) -> OrderedDict[str, nn.Module]:
     signal = len(in_shape) == 2
     conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if signal else nn.Conv2d
     norm = nn.BatchNorm1d if signal else nn.BatchNorm2d
     layers: OrderedDict[str, nn.Module] = OrderedDict(pool=pool_to(in_shape, SIZE))
+    channels, strided = in_shape[0], False
     for number in range(1, depth + 1):
-        channels, stride = (width, 1) if number > 1 else (in_shape[0], 2)
-        layers[f"conv{number}"] = conv(channels, width, 3, stride, padding=1, bias=False)
-        layers[f"norm{number}"] = norm(width)
+        made = first if number == 1 else None
+        if made is None:
+            made = conv(channels, width, 3, 1 if strided else 2, padding=1, bias=False)
+        channels, strided = int(made.out_channels), strided or max(made.stride) > 1  # type: ignore[arg-type]
+        layers[f"conv{number}"] = made
+        layers[f"norm{number}"] = norm(channels)
         layers[f"relu{number}"] = nn.ReLU()
     layers["gap"] = nn.AdaptiveAvgPool1d(1) if signal else nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()

@@ -11,13 +11,17 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from blockwise import heads
 from blockwise.heads.place import read_layer
+from blockwise.heads.shared import ReadConv
+from blockwise.nets.blocks import first_conv
 from blockwise.nets.cuts import Cut, block_name, cut
 from devices.network import IMAGES, LABELS, Block, Layer, Network
 from devices.network.precision import with_precision
 from devices.network.trace import trace
+from devices.network.trained import FROZEN
 from devices.program.ledger import Ledger
 from devices.program.regimes import Step, schedule
 
@@ -100,17 +104,32 @@ class Anatomy:
         def named(layer: str) -> str:
             return given.get(layer) or f"{unit}.{layer}"
 
-        head = self._traced_head(source.shape, last)
+        ahead = self._ahead(end) if heads.kind(self.head).reads_next and not last else None
+        head = self._traced_head(source.shape, last, ahead)
         return tuple(replace(x, name=named(x.name), inputs=tuple(map(named, x.inputs))) for x in head)
 
-    def _trace_head(self, shape: tuple[int, ...], last: bool) -> tuple[Layer, ...]:
+    def _ahead(self, unit: int) -> tuple[nn.Module, Layer] | None:
+        """The first convolution of a unit, and its layer; None where it has none."""
+        name = self.chain.unit_names[unit]
+        module = first_conv(self.chain.units[name])
+        paths = {id(found): f"{name}.{path}" for path, found in self.chain.units[name].named_modules()}
+        layers = {layer.name: layer for layer in self.units[unit]}
+        return None if module is None else (module, layers[paths[id(module)]])
+
+    def _trace_head(
+        self, shape: tuple[int, ...], last: bool, ahead: tuple[nn.Module, Layer] | None
+    ) -> tuple[Layer, ...]:
         """The head of any map of this shape, reading IMAGES in place of it."""
         chain = self.chain
         if last:
             return _traced(heads.OutputHead(), shape, "output")
         with shapes_alone(heads.width_of(self.head), *shape):
-            made = heads.make(self.head, shape, chain.num_classes, norm=chain.norm)
-        return _traced(made, shape, self.head, heads.kind(self.head), chain.num_classes, chain.norm)
+            module, layer = ahead or (None, None)
+            made = heads.make(self.head, shape, chain.num_classes, norm=chain.norm, ahead=module)
+        kind, op = heads.kind(self.head), layer.op if layer else None
+        layers = _traced(made, shape, self.head, kind, chain.num_classes, chain.norm, op)
+        read = {f"head.{path}" for path, found in made.named_modules() if isinstance(found, ReadConv)}
+        return tuple(_reading(x, layer) if layer and x.name in read else x for x in layers)
 
     def _alone(self, start: int, end: int) -> Network:
         """Units start .. end-1 as a network of one block."""
@@ -122,17 +141,24 @@ class Anatomy:
 def unnamed(network: Network) -> Network:
     """The same with numbers for names: equal for networks that differ in names alone."""
     numbers = {network.source: "input", IMAGES: IMAGES, LABELS: LABELS}
+    for layer in network.all_layers:
+        numbers[layer.name] = str(len(numbers))
     blocks: list[Block] = []
     for block in network.blocks:
-        for layer in (*block.layers, *block.head):
-            numbers[layer.name] = str(len(numbers))
         layers, head = (tuple(_unnamed(layer, numbers) for layer in x) for x in (block.layers, block.head))
         blocks.append(Block(str(len(blocks)), layers, head))
     return Network(network.in_shape, tuple(blocks), numbers[network.source])
 
 
 def _unnamed(layer: Layer, numbers: Mapping[str, str]) -> Layer:
-    return replace(layer, name=numbers[layer.name], inputs=tuple(numbers[name] for name in layer.inputs))
+    of = numbers.get(layer.weights_of, "another block's") if layer.weights_of else ""
+    inputs = tuple(numbers[name] for name in layer.inputs)
+    return replace(layer, name=numbers[layer.name], inputs=inputs, weights_of=of)
+
+
+def _reading(reader: Layer, source: Layer) -> Layer:
+    """A layer of a head that multiplies by the weights of ``source``, and does not train them."""
+    return replace(reader, weights_of=source.name, precision=source.precision, trained=FROZEN)
 
 
 TRACED: dict[tuple[Hashable, ...], tuple[Layer, ...]] = {}

@@ -31,8 +31,10 @@ class BlockNet(TrainableNet):
         self.tails = nn.ModuleList(tail for _, tail in parts)
         # one block has no local head
         shapes = chain.unit_shapes(before_pool=kind.published) if len(groups) > 1 else ()
+        ahead = [first_conv(units[group[0]]) for group in groups[1:]]
         self.heads = nn.ModuleList(
-            heads.make(head, shapes[group[-1]], chain.num_classes, norm=chain.norm) for group in groups[:-1]
+            heads.make(head, shapes[group[-1]], chain.num_classes, norm=chain.norm, ahead=following)
+            for group, following in zip(groups, ahead, strict=False)
         )
         self.heads.append(heads.OutputHead())
         # Published for an output layer that learns alone: nothing before it depends on its loss.
@@ -75,6 +77,11 @@ class BlockNet(TrainableNet):
     def loss_weight(self, index: int) -> float:
         """Of the loss of block ``index`` where blocks learn locally."""
         return self.output_weight if index == len(self) - 1 else 1.0
+
+
+def first_conv(unit: nn.Module) -> nn.Module | None:
+    """The first convolution of a unit, in the order of its modules; None where it has none."""
+    return next((m for m in unit.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)), None)
 
 
 def taught(body: nn.Module, tail: nn.Module, head: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

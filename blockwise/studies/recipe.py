@@ -80,7 +80,7 @@ def recipe_of(row: Mapping[str, Any]) -> Recipe:
 INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "regime": ("local", "local-resident", "bp"),
     "blocks": ("4", "2", "6", "8", "residual"),
-    "head": ("lookahead:64", "gap", "lookahead:32", "lookahead:96", "lookahead:64x3"),
+    "head": ("lookahead:64", "gap", "lookahead:32", "lookahead:96", "lookahead:64x3", "lookahead-shared:64"),
     "bit_chain": ((), (32, 8, 4, 3)),
     "bits": (3, 8, quant.FLOAT_BITS),
     "last_epochs": (1,),

@@ -50,6 +50,10 @@ def machine_of(
         layer = layers[name]
         for what, value in (tensors_of(module, layer) | frozen_tensors(module, layer)).items():
             start[f"{name}.{what}"] = value
+        if layer.weights_of:  # of the next block as it is deployed
+            source = layer.weights_of
+            for what, value in frozen_tensors(modules[source], layers[source]).items():
+                start[f"{source}.{what.removesuffix(FROZEN)}before"] = value
         for what, parameters in parameters_of(module, layer).items():
             key = f"{name}.{what}"
             paces[key], firsts[key] = _pace(updater, parameters[0]), parameters[0]

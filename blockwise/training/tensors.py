@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from blockwise.heads.shared import ReadConv
 from blockwise.layers.weighted import Weighted
 from blockwise.quant.layers import QuantActivation, QuantReLU, QuantWeighted, Shared, Signed
 from blockwise.quant.quantizer import Quantizer
@@ -43,4 +44,5 @@ def quantizes(module: nn.Module) -> nn.Module | None:
 
 
 def weight_quantizer(module: nn.Module) -> Quantizer | None:
-    return module.weight_quantizer if isinstance(module, QuantWeighted) else None
+    found: object = module.source if isinstance(module, ReadConv) else module
+    return found.weight_quantizer if isinstance(found, QuantWeighted) else None

@@ -42,6 +42,7 @@ class Layer:
     precision: Precision = "inner"
     reads: Reads = "codes"  # its first input
     trained: Trained = WHOLE
+    weights_of: str = ""  # the layer of another block whose weights it reads, where it has none of its own
 
     @property
     def learns(self) -> bool:

@@ -161,16 +161,19 @@ class ForwardLowering(SavingLowering):
         self._set_levels(layer, sources, output)
 
     def _held(self, layer: Layer) -> Roles:
-        """The resident tensors that the layer reads."""
-        held = self.held.get(layer.name, ())
+        """The resident tensors that the layer reads; of another layer's those that make its weights."""
+        held = self.held.get(layer.weights_of or layer.name, ())
         known = self._roles.get(layer.name)
         if known is None or known[0] is not held:
-            known = self._roles[layer.name] = held, with_roles(layer, held)
+            roles = with_roles(layer, held)
+            if layer.weights_of:
+                roles = tuple((role, operand) for role, operand in roles if role != "bias")
+            known = self._roles[layer.name] = held, roles
         return known[1]
 
     def _moved(self, layer: Layer) -> tuple[tuple[str, str], ...]:
         """What follows the data: running statistics of a norm, levels of a quantizer."""
-        if not self.table.packs:
+        if not self.table.packs or layer.weights_of:
             return ()
         found = self._held(layer)
         moving = ("levels",) if isinstance(layer.op, FrozenNorm) else ("running", "levels")
@@ -178,7 +181,8 @@ class ForwardLowering(SavingLowering):
 
     def _follows(self, layer: Layer) -> bool:
         """Whether a layer with weights has levels that follow them: it needs an operation that moves them."""
-        return bool(layer.weights) and any(role == "levels" for role, _ in self._held(layer))
+        own = layer.weights and not layer.weights_of
+        return bool(own) and any(role == "levels" for role, _ in self._held(layer))
 
     def _may_overwrite(self, layer: Layer, readers: Counter[str], makers: dict[str, Layer]) -> bool:
         """In place only over an accumulator of the same run that nobody else reads; a dropout so on more."""

@@ -20,6 +20,9 @@ COUNTER_BITS = 64
 FROZEN = "frozen"
 """Behind the name of what is never trained."""
 
+AHEAD = "ahead"
+"""Behind the name of a copy that the head of the block before reads."""
+
 FLAG_BITS = 8
 """Whether a frozen norm has its constants: a bool in PyTorch."""
 
@@ -103,6 +106,22 @@ class State:
         return tuple(
             declare(f"{layer.name}.{what}", (elements,), bits, category, owner, resident=resident)
             for what, elements, bits in rows
+            if elements
+        )
+
+    def trainable_ahead(self, layer: Layer, owner: str) -> tuple[str, ...]:
+        """Copies of what weights are made of, beside that of the block that trains them."""
+        quantizer = self.bits.quantizer_of(layer)
+        trained = quantizer.trained * (layer.code_block if quantizer.blocks else 1)
+        kept = quantizer.kept * (layer.shape[0] if quantizer.per_channel else 1)
+        rows = [
+            ("weight", layer.weights * layer.trained.weights, cat.LATENT_WEIGHTS),
+            ("step", trained * layer.trained.levels, cat.NORM_AND_QUANTIZER),
+            ("levels", kept * layer.trained.levels, cat.NORM_AND_QUANTIZER),
+        ]
+        return tuple(
+            self.program.tensor(f"{layer.name}.{what}.{AHEAD}", (elements,), FLOAT_BITS, category, owner)
+            for what, elements, category in rows
             if elements
         )
 

@@ -116,7 +116,7 @@ def with_roles(layer: Layer, names: Iterable[str]) -> tuple[tuple[str, Operand],
 
     Where a share of the weights is trained, the codes of the others are the "rest".
     """
-    prefix, rest = len(layer.name) + 1, "rest" if layer.is_shared else _role(REST)
+    prefix, rest = len(layer.weights_of or layer.name) + 1, "rest" if layer.is_shared else _role(REST)
     return tuple((rest if name[prefix:] == REST else _role(name[prefix:]), Stored(name)) for name in names)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from devices.program.execute.frame import Frame
 from devices.program.execute.memory import WORD_BITS
+from devices.program.state import AHEAD
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -21,7 +22,7 @@ def load(machine: "FloatMachine", frame: Frame) -> None:
 def page_in(machine: "FloatMachine", frame: Frame) -> None:
     """From flash."""
     for name in frame.operation.writes:
-        value = machine.initial(name)
+        value = machine.initial(name.removesuffix(f".{AHEAD}"))
         assert value is not None
         frame.store(name, value)
 

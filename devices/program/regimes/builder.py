@@ -128,6 +128,16 @@ class Builder:
         for block in self.network.blocks:
             self.lowering.held.update(self.fixed(block))
 
+    def read_ahead(self, block: Block) -> tuple[str, ...]:
+        """Declare copies of what the head of ``block`` reads of layers of another; returns their names."""
+        names: list[str] = []
+        for layer in (x for x in block.head if x.weights_of):
+            (source,) = (x for x in self.network.layers if x.name == layer.weights_of)
+            parameters = self.state.trainable_ahead(source, self.network.owners[layer.name])
+            self.lowering.held[source.name] = (*parameters, *self._fixed.get(source.name, ()))
+            names += parameters
+        return tuple(names)
+
     def load(self) -> None:
         """Read a batch of images into RAM."""
         self.lowering.load(self.network.in_shape, self.network.blocks[0].name)

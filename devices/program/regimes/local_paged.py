@@ -18,7 +18,8 @@ def local_paged(network: Network, step: Step) -> Schedule:
     for block, layers in learning_blocks(build):
         tensors = build.train(block, head=True, resident=False)
         names = tuple(name for layer in tensors.values() for name in layer)
-        build.program.emit("page in", "page in", block.name, subject=block.name, writes=names)
+        ahead = build.read_ahead(block)
+        build.program.emit("page in", "page in", block.name, subject=block.name, writes=(*names, *ahead))
         build.lowering.forward(layers)
         if block is not build.last:
             build.lowering.hand_on(block.output)

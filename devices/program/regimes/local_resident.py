@@ -25,15 +25,27 @@ def local_resident(network: Network, step: Step) -> Schedule:
     everything = names_of(before)
     build.program.emit("deployed network", "pack", blocks[0].name, writes=everything)
     for index, block in enumerate(blocks):
-        after.append(_train_resident(build, index, before[index], after) if block.learns else before[index])
+        if block.learns:
+            ahead = before[index + 1] if index + 1 < len(blocks) else {}
+            after.append(_train_resident(build, index, before[index], after, ahead))
+        else:
+            after.append(before[index])
     build.program.emit("deployed network", "pack", blocks[-1].name, reads=names_of(after))
     return build.finish()
 
 
-def _train_resident(build: Builder, index: int, before: Tensors, trained: list[Tensors]) -> Tensors:
-    """Unpack block ``index``, train it for one step behind the packed blocks, pack it again."""
+def _train_resident(
+    build: Builder, index: int, before: Tensors, trained: list[Tensors], ahead: Tensors
+) -> Tensors:
+    """Unpack block ``index``, train it for one step behind the packed blocks, pack it again.
+
+    ``ahead`` is the next block, packed, of which its head may read.
+    """
     block, emit = build.network.blocks[index], build.program.emit
     latent = build.train(block, head=True, resident=False)
+    for layer in (x for x in block.head if x.weights_of):  # of the next block, which is packed
+        fixed = build.lowering.held.get(layer.weights_of, ())
+        build.lowering.held[layer.weights_of] = (*ahead.get(layer.weights_of, ()), *fixed)
     steps = {layer.name: _constants(build, layer) for layer in block.layers}
     for name, tensors in latent.items():  # one layer at a time: its codes make room for the next
         reads = (*before.get(name, ()), *steps.get(name, ()))

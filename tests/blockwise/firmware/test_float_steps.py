@@ -70,6 +70,12 @@ BEHIND = [  # frozen layers pass errors back, activations among them
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("regime", ["local", "local-resident"])
+def test_so_it_is_where_a_head_reads_weights_of_the_next_block(regime, tmp_path):
+    check(tmp_path, regime=regime, method="lsq", model="resnet8", head="lookahead-shared:4")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [*PARTS[:2], *BEHIND[:2], *(pytest.param(p, marks=pytest.mark.long) for p in (*PARTS[2:], *BEHIND[2:]))],

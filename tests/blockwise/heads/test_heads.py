@@ -138,7 +138,7 @@ def test_an_unknown_head_names_its_nearest_match():
 
 
 def test_only_some_heads_have_a_width():
-    wanted = r"head gap: got width 3, wanted .* of pred, predsim, lookahead only"
+    wanted = r"head gap: got width 3, wanted .* of pred, predsim, lookahead, lookahead-shared only"
     with pytest.raises(InputError, match=wanted):
         heads.make("gap:3", (8, 8, 8))
 
@@ -159,9 +159,15 @@ def test_a_width_of_zero_is_refused():
     [
         ("lookahead:32x", "head depth: got '', wanted a whole number; try lookahead:32x3"),
         ("lookahead:32x2x2", "head depth: got '2x2', wanted a whole number"),
-        ("lookahead:32x0", "head lookahead: got depth 0, wanted a depth of 1 or more, of lookahead only"),
+        (
+            "lookahead:32x0",
+            "head lookahead: got depth 0, wanted a depth of 1 or more, of lookahead, look.*only",
+        ),
         ("lookahead:32x33", "head depth: got 33, wanted at most 32"),
-        ("pred:64x2", "head pred: got depth 2, wanted a depth of 1 or more, of lookahead only"),
+        (
+            "pred:64x2",
+            "head pred: got depth 2, wanted a depth of 1 or more, of lookahead, look.*only",
+        ),
     ],
 )
 def test_a_depth_that_is_none_is_refused(name, message):

@@ -14,6 +14,7 @@ from blockwise import heads, models, quant
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.settings import NetworkSettings, TrainingSettings
+from blockwise.heads.shared import ReadConv
 from blockwise.nets.blocks import BlockNet, frozen_statistics
 from blockwise.nets.cuts import cut
 from blockwise.training.local import LocalLearning, block_step
@@ -138,11 +139,16 @@ def compare_with_own_losses(net: BlockNet, twin: BlockNet, x: torch.Tensor, y: t
 
 @every_head
 def test_what_follows_a_block_has_no_influence_on_its_gradients(head):
+    """But the weights that its head reads there, if it does."""
     net, other = build("cnn", head, blocks="layers"), build("cnn", head, blocks="layers")
+    readers = [module for module in other.heads[0].modules() if isinstance(module, ReadConv)]
+    read = {id(parameter) for reader in readers for parameter in reader.source.parameters()}
+    assert bool(read) == heads.kind(head).reads_next
     with torch.no_grad():
         for module in (*other.bodies[1:], *other.heads[1:]):
             for parameter in module.parameters():
-                parameter.add_(torch.rand_like(parameter))
+                if id(parameter) not in read:
+                    parameter.add_(torch.rand_like(parameter))
     for twin in (net, other):
         (phase,) = LocalLearning().phases(twin)
         LocalLearning().step(twin, phase, *batch())

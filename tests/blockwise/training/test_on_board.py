@@ -139,10 +139,10 @@ def test_so_it_is_under_the_published_heads(regime, head):
         assert step.net.loss_weight(len(step.net) - 1) == pytest.approx(0.01 if alone else 1)
 
 
-@pytest.mark.parametrize("head", ["lookahead:4x1", "lookahead:4x3"])
-def test_so_it_is_under_lookahead_heads_of_any_depth(head):
-    for regime in ("local", "local-resident"):
-        step = OneStep(regime, method="lsq", model="resnet8", head=head)
+@pytest.mark.parametrize("head", ["lookahead:4x1", "lookahead:4x3", "lookahead-shared:4"])
+def test_so_it_is_under_lookahead_heads_of_any_depth_and_by_weights_of_the_next_block(head):
+    for regime, method in product(("local", "local-paged", "local-resident"), ("fp32", "lsq", "lq-net")):
+        step = OneStep(regime, method=method, model="resnet8", head=head)
         assert step.run() < TOLERANCE, (regime, step.worst())
 
 

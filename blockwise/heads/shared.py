@@ -1,0 +1,69 @@
+"""``lookahead-shared``: a lookahead head whose first convolution is the next block's own.
+
+As in MAN++ (Su et al. 2025, arXiv 2507.16279), whose auxiliary networks hold what the next block has learnt,
+so that a block learns what is of use there. There it is a moving average in a copy of its own, with a bias
+that is learnt to balance the features; here the weights are read where they lie, as the next block quantizes
+them, and a norm stands behind. The head's loss does not train them: no gradient reaches the next block, and
+they cost no gradient and no optimizer state.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blockwise.heads.head import Shape
+from blockwise.heads.lookahead import DEPTH, WIDTH, LookaheadHead
+from blockwise.quant.layers import GEOMETRY
+
+Conv = nn.Conv1d | nn.Conv2d
+
+
+class ReadConv(nn.Module):
+    """A convolution by the weights of another layer, without its bias: they are no part of this module."""
+
+    op_kind = "conv"
+
+    def __init__(self, source: Conv) -> None:
+        super().__init__()
+        for name in ("in_channels", "out_channels", *GEOMETRY):
+            setattr(self, name, getattr(source, name))
+        self.bias = None
+        object.__setattr__(self, "source", source)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, ...) -> (B, O, ...); the gradient goes to x alone."""
+        with torch.no_grad():
+            weight = self._weight()
+        source: Any = self.source
+        out: Tensor = source._conv_forward(x, weight, None)
+        return out
+
+    def _weight(self) -> Tensor:
+        """As the source would multiply them now; what follows its weights stays as it is."""
+        source: Any = self.source
+        quantizer = getattr(source, "weight_quantizer", None)
+        if quantizer is None:
+            latent: Tensor = source.weight
+            return latent.detach()
+        tracked, quantizer.tracks = quantizer.tracks, False
+        try:
+            weight: Tensor = quantizer(source.weight)
+        finally:
+            quantizer.tracks = tracked
+        return weight.detach()
+
+
+class SharedLookaheadHead(LookaheadHead):
+    """As ``lookahead``, with the next block's first convolution in place of its own first.
+
+    The stride is that of the next block; where that keeps the size, the second convolution takes the stride
+    of 2. Where no convolution of its maps follows, it is ``lookahead`` itself.
+    """
+
+    def __init__(
+        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH,
+        ahead: Conv | None = None,
+    ) -> None:  # fmt: skip
+        takes = ahead is not None and len(in_shape) > 1 and ahead.in_channels == in_shape[0]
+        super().__init__(in_shape, num_classes, width, depth, ReadConv(ahead) if takes and ahead else None)
