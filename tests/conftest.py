@@ -1,7 +1,10 @@
 """Options shared by all tests."""
 
+import gc
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +15,11 @@ pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glo
 # On tensors this small, threads mostly wait for each other: here and in the commands that tests start.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SELDOM = (50_000, 50, 100)
+"""Allocations before a look at the youngest objects, and looks before one at older ones."""
+RUN = {"adapt", "cli", "executors", "experiment", "firmware", "models", "studies", "training", "test_api.py"}
+"""Folders and files of tests that leave reports behind. Those of ``report`` look at them."""
 
 ON_CUDA = torch.cuda.is_available()
 
@@ -27,6 +35,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the collector of cycles need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_need_outlast_a_power_cut() -> Iterator[None]:
+    """Files are written as ever, and nobody waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _figures_are_made_and_not_painted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any] | None]:
+    """To paint one takes longer than a small training: tests of reports do so, and commands in processes."""
+    folders = set(request.path.relative_to(Path(__file__).parent).parts)
+    if not folders & RUN or "report" in folders:
+        yield None
+        return
+    from blockwise.report import pictures
+
+    with pytest.MonkeyPatch.context() as patch:
+        paint = pictures.rendered
+        patch.setattr(pictures, "rendered", lambda figure: pictures.Renderings("<svg/>", b"png"))
+        yield paint
+
+
+@pytest.fixture
+def painted(_figures_are_made_and_not_painted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are painted for once."""
+    monkeypatch.setattr("blockwise.report.pictures.rendered", _figures_are_made_and_not_painted)
 
 
 @pytest.fixture(autouse=True)

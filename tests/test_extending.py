@@ -43,12 +43,15 @@ def perform(title: str, root: Path) -> None:
             target.write_text(found["body"], "utf-8")
 
 
-@pytest.fixture
-def house(tmp_path):
-    """A copy of the packages, to be changed; with their bytecode, which counts for what stays as it is."""
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A copy of the packages with every change in it; with their bytecode, which counts for what stays."""
+    root = tmp_path_factory.mktemp("house")
     for package in ("blockwise", "devices"):
-        shutil.copytree(ROOT / package, tmp_path / package)
-    return tmp_path
+        shutil.copytree(ROOT / package, root / package)
+    for title in ("A quantizer", "A local head", "A board", "A regime", "A layer"):
+        perform(title, root)
+    return root
 
 
 def run(house: Path, *arguments: str) -> str:
@@ -59,76 +62,6 @@ def run(house: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
-
-
-TRAINED = """
-import json, blockwise
-from pathlib import Path
-from blockwise.report import dumps
-told = blockwise.train("cnn", width=4, epochs=1, blocks="layers", out=Path("run"), **{settings!r})
-print(dumps(told))
-"""
-
-
-def trained(house: Path, **settings: object) -> dict[str, dict]:
-    """The regimes of a comparison on a small network, by name."""
-    told = run(house, "-c", TRAINED.format(settings=settings))
-    return {row["regime"]: row for row in json.loads(told)["regimes"]}
-
-
-@pytest.mark.slow
-def test_a_quantizer_passes_the_invariants_and_is_trained_and_exported(house):
-    perform("A quantizer", house)
-    shutil.copytree(ROOT / "tests", house / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", house)
-    invariants = ["tests/blockwise/quant/test_quantizers.py", "tests/blockwise/quant/test_packing.py"]
-    run(
-        house,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-k",
-        "minmax and not ptq",
-        *invariants,
-    )
-    rows = trained(house, method="minmax", weight_bits=4, regimes=("bp", "local"), head="gap")
-    assert all(row["test_accuracy"] > 0.2 for row in rows.values())
-    run(house, "-m", "blockwise", "export", "run")
-    (file,) = (house / "run").glob("*.safetensors")
-    assert b"minmax" in file.read_bytes()
-
-
-@pytest.mark.slow
-def test_a_head_is_planned_and_trained(house):
-    perform("A local head", house)
-    rows = trained(house, head="hidden:8", regimes=("local",))
-    names = {tensor["name"] for tensor in rows["local"]["tensors_at_peak"]}
-    assert "conv1.head.classify.hidden.weight" in names
-    assert rows["local"]["test_accuracy"] > 0.2
-
-
-def test_a_board_is_found_by_name_and_by_path(house):
-    perform("A board", house)
-    code = (
-        "import devices; board = devices.load('example');"
-        "print(board.name, board.usable_bytes, len(board.runs));"
-        "print(devices.load('devices/boards/profiles/example-board.toml') == board)"
-    )
-    assert run(house, "-c", code).split() == ["example-board", str(184 * 1024), "2", "True"]
-
-
-@pytest.mark.slow
-def test_a_regime_is_planned_and_trained(house):
-    perform("A regime", house)
-    rows = trained(house, regimes=("bp", "last-block"), head="gap")
-    bp, last = rows["bp"], rows["last-block"]
-    assert last["peak_bytes"] < bp["peak_bytes"]
-    assert last["test_accuracy"] > 0.15  # behind blocks of random weights
-    assert last["by_category"]["packed weights"] > 0
-    assert list(last["training"]["block_accuracies"]) == ["conv3"]
 
 
 OWN_LAYER = """
@@ -159,13 +92,82 @@ except InputError as error:
     print(error)
 """
 
+TRAINED = """
+import io, json, sys
+from contextlib import redirect_stdout
+from pathlib import Path
+import blockwise, pytest
+from blockwise.cli import main
+from blockwise.report import dumps
+
+def trained(name, **settings):
+    how = dict(width=4, epochs=1, blocks="layers", out=Path(name), **settings)
+    return {row["regime"]: row for row in json.loads(dumps(blockwise.train("cnn", **how)))["regimes"]}
+
+told = {
+    "quantizer": trained("minmax", method="minmax", weight_bits=4, regimes=("bp", "local"), head="gap"),
+    "head": trained("head", head="hidden:8", regimes=("local",)),
+    "regime": trained("regime", regimes=("bp", "last-block"), head="gap"),
+    "exported": main.main(["export", "minmax"]),
+    "invariants": pytest.main(["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "minmax and not ptq",
+                               "tests/blockwise/quant/test_quantizers.py",
+                               "tests/blockwise/quant/test_packing.py"]),
+}
+with redirect_stdout(io.StringIO()) as layer:
+    exec(sys.argv[1])
+told["layer"] = layer.getvalue().splitlines()
+Path("told.json").write_text(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(house):
+    """What a program comes to that trains with each of the changes: one, as PyTorch takes time to load."""
+    shutil.copytree(ROOT / "tests", house / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", house)
+    run(house, "-c", TRAINED, OWN_LAYER)
+    return json.loads((house / "told.json").read_text("utf-8"))
+
 
 @pytest.mark.slow
-def test_a_layer_from_outside_is_planned_trained_and_refused_on_integers(house):
-    perform("A layer", house)
-    *plans, trained, refused = run(house, "-c", OWN_LAYER).splitlines()
-    assert len(plans) == len(REGIMES)
+def test_a_quantizer_passes_the_invariants_and_is_trained_and_exported(house, told):
+    assert (told["invariants"], told["exported"]) == (0, 0)
+    assert all(row["test_accuracy"] > 0.2 for row in told["quantizer"].values())
+    (file,) = (house / "minmax").glob("*.safetensors")
+    assert b"minmax" in file.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_head_is_planned_and_trained(told):
+    local = told["head"]["local"]
+    names = {tensor["name"] for tensor in local["tensors_at_peak"]}
+    assert "conv1.head.classify.hidden.weight" in names
+    assert local["test_accuracy"] > 0.2
+
+
+def test_a_board_is_found_by_name_and_by_path(house):
+    code = (
+        "import devices; board = devices.load('example');"
+        "print(board.name, board.usable_bytes, len(board.runs));"
+        "print(devices.load('devices/boards/profiles/example-board.toml') == board)"
+    )
+    assert run(house, "-c", code).split() == ["example-board", str(184 * 1024), "2", "True"]
+
+
+@pytest.mark.slow
+def test_a_regime_is_planned_and_trained(told):
+    bp, last = told["regime"]["bp"], told["regime"]["last-block"]
+    assert last["peak_bytes"] < bp["peak_bytes"]
+    assert last["test_accuracy"] > 0.15  # behind blocks of random weights
+    assert last["by_category"]["packed weights"] > 0
+    assert list(last["training"]["block_accuracies"]) == ["conv3"]
+
+
+@pytest.mark.slow
+def test_a_layer_from_outside_is_planned_trained_and_refused_on_integers(told):
+    *plans, trained, refused = told["layer"]
+    assert {line.split()[0] for line in plans} == {*REGIMES, "last-block"}
     assert all(" True " in line for line in plans)
-    assert plans[0] == "bp True [((16, 8, 6, 6), 32)]"  # the output that its derivative is read off
+    assert "bp True [((16, 8, 6, 6), 32)]" in plans  # the output that its derivative is read off
     assert trained == "True"
     assert "elu" in refused

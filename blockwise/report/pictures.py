@@ -47,10 +47,14 @@ def draw(make: Callable[[], Figure]) -> Renderings:
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = make()
-        svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
-        figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
+        return rendered(make())
+
+
+def rendered(figure: Figure) -> Renderings:
+    """The figure, in the settings of now."""
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "Blockwise"})
+    figure.savefig(png, format="png", metadata={"Software": "Blockwise"}, dpi=PNG_DPI)
     return Renderings(svg.getvalue().decode("utf-8"), png.getvalue())
 
 

@@ -199,7 +199,7 @@ def test_python_m_blockwise_is_the_command_line(tmp_path, monkeypatch):
     assert (planned.returncode, planned.stderr) == (0, "")
     assert planned.stdout.startswith("bp fits the board")
     assert (tmp_path / "run" / "result.json").exists()
-    refused = _as_a_module("--model", "cmm", cwd=tmp_path)
+    refused = _as_a_module("--modell", "cnn", cwd=tmp_path)  # before PyTorch is loaded
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
 

@@ -141,6 +141,7 @@ def test_any_console_prints_json_that_reads_back(encoding, workplace):
     assert json.loads(found.stdout.decode(encoding))["config"]["data"] == str(data)
 
 
+@pytest.mark.usefixtures("painted")
 def test_warnings_of_libraries_do_not_reach_the_console(capsys, workplace, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # and a picture of 64 for 108 million
     text = (Path(profile.__file__).parent / "profiles" / "nrf52840.toml").read_text("utf-8")

@@ -17,7 +17,7 @@ from blockwise.training.circumstances import Circumstances, as_begun, kept
 
 ROOT = Path(__file__).parents[3]
 TINY = ("--model", "cnn", "--width", "4", "--regimes", "bp")
-RUN = (*TINY, "--epochs", "2", "--batch-size", "64", "--digest")
+RUN = (*TINY, "--epochs", "2", "--batch-size", "256", "--device", "stm32n657", "--digest")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from saving_firmware import EVERY, STEPS, power_cuts
 
 from blockwise.firmware.check.power_cuts import draw
 
-CUTS = 20
+CUTS = 12
 PHASES = {"width": 1, "method": "lsq", "optimizer": "sgd-momentum"}
 """Blocks one behind the other, the momentum of each beginning with its phase."""
 HEADER, SLOT = 32, 1024
