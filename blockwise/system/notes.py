@@ -21,7 +21,7 @@ def note(text: str) -> None:
 
 @contextmanager
 def told_in_lines() -> Iterator[None]:
-    """While the context is, notes are lines on stderr, and libraries' warnings are not shown.
+    """While the context is, notes are lines on stderr, each told once, and libraries' warnings are not shown.
 
     They speak of code, not of what was asked for. ``python -W`` or PYTHONWARNINGS shows them again.
     """
@@ -31,13 +31,14 @@ def told_in_lines() -> Iterator[None]:
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)  # matplotlib and PyTorch tell some of theirs by this way
         warnings.simplefilter("always", Note)
-        shown = warnings.showwarning
+        shown, told = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, Note):
-                print(f"blockwise: {one_line(str(message))}", file=sys.stderr)
-            else:
+            if not issubclass(category, Note):
                 shown(message, category, *where, **more)
+            elif str(message) not in told:  # one network or set may be made many times
+                print(f"blockwise: {one_line(str(message))}", file=sys.stderr)
+                told.add(str(message))
 
         warnings.showwarning = show
         try:

@@ -18,6 +18,7 @@ from blockwise.experiment.compare import compare
 from blockwise.experiment.finished import RESULT_FILE
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
+from blockwise.experiment.settings import TrainingSettings
 from blockwise.fit.result import FitResult, FrontRow
 from blockwise.system.files import make_folder
 from devices.errors import InputError
@@ -90,7 +91,7 @@ def trained(result: FitResult, count: int, epochs: int, folder: Path, executing:
     """``result`` with the accuracies of ``count`` rows, spread evenly over the front.
 
     A run stands in ``folder`` under its regime and the fingerprint of its settings: one that is finished is
-    read, one that was interrupted goes on.
+    read, one that was interrupted goes on. Commands of rows train as long.
     """
     rows, chosen = list(result.front), evenly(len(result.front), count)
     asked = {number: _to_train(result, rows[number], epochs, folder) for number in chosen}
@@ -98,7 +99,8 @@ def trained(result: FitResult, count: int, epochs: int, folder: Path, executing:
     _train([one.task for one in left.values()], epochs, folder, executing)
     for number, one in asked.items():
         rows[number] = one.trained
-    return replace(result, front=tuple(rows))
+    told = () if epochs == TrainingSettings.epochs else ("--epochs", str(epochs))
+    return replace(result, front=tuple(rows), flags=(*result.flags, *told))
 
 
 def _to_train(result: FitResult, row: FrontRow, epochs: int, folder: Path) -> ToTrain:

@@ -90,7 +90,8 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         models.check_name(self.model)
-        if self.init not in models.INITS and os.sep not in self.init and os.path.exists(self.init):
+        path = os.path.exists(self.init) or bool(os.path.splitext(self.init)[1])
+        if self.init not in models.INITS and os.sep not in self.init and path:
             object.__setattr__(self, "init", os.path.join(os.curdir, self.init))  # it stays a path
         if self.width is not None:
             models.check_width(self.model, self.width)

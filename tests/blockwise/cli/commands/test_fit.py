@@ -143,6 +143,7 @@ def test_rows_are_trained_once_and_read_afterwards(capsys):
     first = json.loads(capsys.readouterr().out)["front"]
     trained = [row for row in first if row["run"]]
     assert len(trained) == min(2, len(first)) and first[0] in trained and first[-1] in trained
+    assert all("--epochs 1" in " ".join(row["command"]) for row in first)
     for row in trained:
         (found,) = json.loads((Path(row["run"]) / "result.json").read_text("utf-8"))["regimes"]
         assert found["test_accuracy"] == row["test_accuracy"] > 0

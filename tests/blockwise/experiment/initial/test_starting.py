@@ -219,6 +219,7 @@ def test_what_is_no_such_network_is_refused_in_one_line(name, written, message, 
 def test_what_is_not_there_is_refused_in_one_line(tmp_path):
     for given, message in (
         (tmp_path / "gone.pt", "no such file or folder"), (tmp_path, "a folder without a run"),
+        ("gone.st", "no such file or folder"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             prepare(configured(given))
