@@ -18,10 +18,10 @@ def test_each_seed_is_a_run_of_its_own_and_all_are_put_together(capsys, monkeypa
     alone = json.loads(capsys.readouterr().out)["regimes"][0]["test_accuracy"]
     write = compare_seeds.report.write_all
 
-    def stopped(result, out):
+    def stopped(result, out, drawing):
         if result.seed == 3:
             raise KeyboardInterrupt
-        write(result, out)
+        write(result, out, drawing)
 
     monkeypatch.setattr(compare_seeds.report, "write_all", stopped)
     assert cli.main([*ARGUMENTS, "--seeds", "1", "3", "--out", "all", "--json"]) == 130
