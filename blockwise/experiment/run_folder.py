@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
+from blockwise import models
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import CONFIG_FILE as CONFIG_FILE
 from blockwise.experiment.initial.weights import KEPT, Weights
@@ -26,7 +27,7 @@ LONGEST_NAME = 100
 def default_out(config: Config) -> Path:
     """A new folder under runs/, named by time, board and model; no file system refuses the name."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{stamp}-{Path(config.board.device).stem}-{Path(config.network.model).name}"
+    name = f"{stamp}-{Path(config.board.device).stem}-{models.short_name(config.network.model)}"
     base = Path("runs") / UNPORTABLE.sub("-", name)[:LONGEST_NAME]
     numbered = (base.with_name(f"{base.name}-{i}") for i in range(2, 1000))
     return base if not base.exists() else next(path for path in numbered if not path.exists())

@@ -44,6 +44,7 @@ __all__ = [
     "has_skips",
     "is_own",
     "replica",
+    "short_name",
     "width_of",
 ]
 
@@ -155,6 +156,17 @@ def _check_shape(name: str, in_shape: tuple[int, ...]) -> None:
 def is_own(name: str) -> bool:
     """Whether a network is a module of one's own, in a file or in memory."""
     return name.startswith(OWN) or files.is_file(name)
+
+
+def short_name(name: str) -> str:
+    """Without the folder and the kind of a file: net-Net for nets/net.py:Net, net for net.onnx.
+
+    A name of the catalogue, of torchvision or of a module stays as it is.
+    """
+    if not files.is_file(name):
+        return name.removeprefix(OWN)
+    path, within = files.parted(name)
+    return "-".join(filter(None, (path.stem, within)))
 
 
 def has_skips(name: str) -> bool:

@@ -16,10 +16,15 @@ READERS: dict[str, Callable[[Path, tuple[int, ...]], nn.Module]] = {
 """Suffix -> what reads the file, for inputs of a shape."""
 
 
+def parted(model: str) -> tuple[Path, str]:
+    """The file that ``model`` names, and what it names within it: PATH.py and NAME, or FILE.onnx and ""."""
+    path, _, name = model.rpartition(":") if f"{source.SUFFIX}:" in model else (model, "", "")
+    return Path(path), name
+
+
 def is_file(model: str) -> bool:
     """Whether the name of a model is that of a file."""
-    path = model.rpartition(":")[0] if f"{source.SUFFIX}:" in model else model
-    return Path(path).suffix in (source.SUFFIX, *READERS)
+    return parted(model)[0].suffix in (source.SUFFIX, *READERS)
 
 
 def load(model: str, in_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -28,8 +33,7 @@ def load(model: str, in_shape: tuple[int, ...], classes: int) -> nn.Module:
     A class or a function of Python code draws its first weights from PyTorch's global generator. Raises
     InputError for a file that does not exist, cannot be read, or holds no network for such inputs.
     """
-    path, _, name = model.rpartition(":") if f"{source.SUFFIX}:" in model else (model, "", "")
-    file = Path(path)
+    file, name = parted(model)
     if not file.is_file():
         raise InputError(f"--model {model}", got="no such file", wanted=FORMS, do="check the path")
     if file.suffix == source.SUFFIX:

@@ -57,6 +57,18 @@ def test_the_folder_is_named_after_a_profile_and_not_its_path():
     assert outfolder.default_out(Config(BoardSettings("/boards/mine.toml"))).name.endswith("-mine-resnet20")
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("nets/net.py:Net", "net-Net"), ("nets/net.py", "net"), ("/far/mobile.v2.pt2", "mobile.v2"),
+        ("net.onnx", "net"), ("module:Net", "Net"), ("torchvision:resnet18", "torchvision-resnet18"),
+    ],
+)  # fmt: skip
+def test_the_folder_is_named_after_ones_own_network_and_not_the_kind_of_its_file(model, name):
+    config = Config(network=NetworkSettings(model))
+    assert outfolder.default_out(config).name.partition("-stm32-")[2] == name
+
+
 def test_every_file_system_takes_the_name_of_a_folder_of_its_own():
     board, network = os.fsdecode(b"/boards/caf\xe9: my board?.toml"), NetworkSettings("torchvision:resnet18")
     config = Config(BoardSettings(board), network, output=OutputSettings(dry_run=True))
