@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blockwise.experiment.result_json import dumps, read, write
-    from blockwise.report.console import make_console, print_report, render, show
+    from blockwise.report.console import make_console, print_report, render, show, show_table
     from blockwise.report.file_names import named
     from blockwise.report.files import write_all
     from blockwise.report.integers import draw_integers, integer_standing, integer_table
@@ -60,6 +60,7 @@ __all__ = [
     "seeds_answer",
     "seeds_report",
     "show",
+    "show_table",
     "timeline_images",
     "timeline_svg_png",
     "to_html",
@@ -70,7 +71,7 @@ __all__ = [
 
 _HOMES = {
     "experiment.result_json": ("dumps", "read", "write"),
-    "report.console": ("make_console", "print_report", "render", "show"),
+    "report.console": ("make_console", "print_report", "render", "show", "show_table"),
     "report.screens": ("more", "opening", "screen"),
     "report.seeds": ("seeds_answer", "seeds_report"),
     "report.two_runs": ("difference",),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -29,8 +30,8 @@ from blockwise.report.tables import (
 from blockwise.report.times import NOTE, has_times, time_notes, time_table
 from blockwise.system.streams import accept_any_text
 
-PLAIN_WIDTH = 100
-"""Columns of a report that goes to a file or a pipe."""
+PLAIN_WIDTH, WHOLE_WIDTH = 100, 1000
+"""Columns of a report that goes to a file or a pipe, and most of a table that stands there alone."""
 
 
 def make_console(stderr: bool = False, stream: TextIO | None = None) -> Console:
@@ -69,6 +70,15 @@ def show(renderable: RenderableType, console: Console) -> None:
         console.print(renderable)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     console.file.write("\n".join([*lines, ""]))
+
+
+def show_table(table: RenderableType, *notes: str, console: Console | None = None) -> None:
+    """Print a table that stands alone, and what is said below it. In a file or a pipe no column is cut."""
+    console = console or make_console()
+    if not console.is_terminal:
+        whole = Measurement.get(console, console.options.update(max_width=WHOLE_WIDTH), table).maximum
+        console.width = max(console.width, whole)
+    show(Group(table, *map(Text, filter(None, notes))), console)
 
 
 def render(result: Result, folder: Path | None = None) -> RenderableType:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +46,10 @@ class Ruled:
         """The table in the box that the encoding has."""
         self.table.box = ASCII_RULES if options.ascii_only else box.HORIZONTALS
         yield self.table
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """As wide as the table."""
+        return Measurement.get(console, options, self.table)
 
 
 def ruled_table() -> Table:

@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"blockwise {__version__}")
         return exit_codes.FITS
     if config.output.list_devices:
-        report.make_console().print(devices_table())
+        report.show_table(devices_table())
         return exit_codes.FITS
     check_log(config.output.log)
     if config.output.seeds:

@@ -13,5 +13,5 @@ DESCRIPTION = "List the quantization methods: what they quantize, to which bits,
 def run(arguments: Sequence[str]) -> int:
     """Print the catalogue."""
     flags.parse(NoOptions(), arguments, prog="run.py methods", description=DESCRIPTION)
-    report.make_console().print(report.methods_table())
+    report.show_table(report.methods_table())
     return FITS

@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     if rows:
         found = summaries(rows)
         notes = (report.integer_standing(found), report.known_to(rows))
-        report.make_console().print(report.integer_table(found), *filter(None, notes), sep="\n")
+        report.show_table(report.integer_table(found), *notes)
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.integer_means(found)
             files = report.draw_integers(rows, found, stem)

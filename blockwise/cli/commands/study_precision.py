@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     keys = {job.key for job in jobs}
     rows = [row for row in records.read(path) if row["key"] in keys]
     notes = (*report.precision_standings(rows), report.known_to(rows))
-    report.make_console().print(report.precision_table(points, rows), *filter(None, notes), sep="\n")
+    report.show_table(report.precision_table(points, rows), *notes)
     if rows and not options.dry_run:
         every, stem = recorded(jobs, path, options.data_name, ALIKE), path.with_suffix("")
         means, files = report.precision_means(every), report.draw_precision(every, stem)

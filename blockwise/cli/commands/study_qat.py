@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     if rows:
         found = qat.summaries(rows, records.read(path))
         notes = (report.qat_standing(found), *report.distance_notes(found), report.known_to(rows))
-        report.make_console().print(report.qat_table(found), *filter(None, notes), sep="\n")
+        report.show_table(report.qat_table(found), *notes)
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.qat_means(found)
             files = report.draw_qat(rows, stem)

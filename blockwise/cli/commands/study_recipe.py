@@ -105,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     if rows:
         found = recipe_rows(rows, space, protocol)
         notes = (*report.recipe_notes(found, space.base), report.known_to(rows))
-        report.make_console().print(report.recipe_table(found), *filter(None, notes), sep="\n")
+        report.show_table(report.recipe_table(found), *notes)
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.recipe_means(found, space.base)
             files = report.draw_recipes(rows, found, stem)

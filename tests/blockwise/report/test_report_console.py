@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from blockwise.experiment.result import Result
-from blockwise.report import make_console, named, print_report
+from blockwise.report import make_console, named, print_report, show_table
 from blockwise.report.bars import make_scale
+from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.text import KIB, broken, duration, gap, size, times
 from blockwise.report.verdict import accuracy_sentence, headline
 from devices.program.categories import CATEGORIES, NORM_AND_QUANTIZER
@@ -259,3 +261,22 @@ def test_figures_are_spelled_with_care() -> None:
     )
     assert broken("stage2.conv2 backward (weight)", 14) == "stage2.conv2\nbackward\n(weight)"
     assert broken("x" * 20, 14) == "x" * 14 + "\n" + "x" * 6
+
+
+def wide_table() -> Ruled:
+    table = ruled_table()
+    for number in range(9):
+        table.add_column(f"heading {number} of a study", justify="right")
+    table.add_row(*(f"{number} ± 0.5 %" for number in range(9)))
+    return Ruled(table)
+
+
+def test_a_table_that_stands_alone_is_whole_in_a_pipe_however_wide_and_keeps_to_a_terminal() -> None:
+    pipe, terminal = io.StringIO(), io.StringIO()
+    show_table(wide_table(), "What it says.", "", console=make_console(stream=pipe))
+    show_table(wide_table(), console=Console(file=terminal, force_terminal=True, color_system=None, width=80))
+    head, _, row, note = pipe.getvalue().splitlines()
+    assert [f"heading {number} of a study" in head for number in range(9)] == [True] * 9 and len(head) > 180
+    assert row.split("   ")[-1].strip() == "8 ± 0.5 %" and row.count("±") == 9
+    assert note == "What it says."
+    assert max(map(len, terminal.getvalue().splitlines())) <= 80
