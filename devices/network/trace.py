@@ -98,8 +98,8 @@ def trace(module: nn.Module, inputs: Mapping[str, tuple[int, ...]], prefix: str)
 def _at_rest(module: nn.Module) -> Iterator[nn.Module]:
     """``module`` at rest for as long, or a copy of it where that is not all that would change.
 
-    It is copied to the CPU from an accelerator, and where an operation that is not PyTorch's own holds
-    tensors: a quantizer may take its levels from the first that it sees.
+    It is copied to the CPU from an accelerator, and where a part that is not PyTorch's own holds tensors: a
+    quantizer may take its levels from the first that it sees.
     """
     parts = list(module.modules())
     elsewhere = any(p.device.type not in ("cpu", "meta") for p in module.parameters())
@@ -116,10 +116,9 @@ def _at_rest(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _may_change(part: nn.Module) -> bool:
-    """Whether to run the part, at rest, on a batch of nothing may change more than the mode it is in."""
-    if type(part).__module__.startswith("torch.nn.") or op_class(part) is None:
-        return False
-    return any(True for tensors in (part.parameters(), part.buffers()) for _ in tensors)
+    """Whether running the part at rest, or its code, may change more than the mode it is in."""
+    own = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+    return bool(own) and not type(part).__module__.startswith("torch.nn.")
 
 
 def symbolic(module: nn.Module, name: str) -> fx.Graph:
