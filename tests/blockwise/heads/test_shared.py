@@ -1,5 +1,7 @@
 """A head that reads the next block's first convolution: what it computes, trains and holds."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from blockwise import heads, models, quant
 from blockwise.heads.shared import ReadConv
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
+from blockwise.nets.compiling import compiled
 from blockwise.quant.layers import QuantConv2d
 from blockwise.training.local import block_step
 from devices.program import categories as cat
@@ -82,9 +85,23 @@ def test_no_gradient_of_its_loss_reaches_the_next_block_and_one_reaches_its_own(
     assert net.bodies[0][0].conv.weight.grad.abs().sum() > 0
 
 
-def test_the_same_weights_are_read_in_a_copy_of_the_network_and_are_kept_once():
-    import copy
+@pytest.mark.long
+def test_compiled_it_has_the_gradients_that_it_has_as_it_is_written():
+    net = built()
+    x, y = torch.rand(8, 3, 8, 8), torch.arange(8)
+    net.run(x, 0, len(net))
+    net.train()
+    found = []
+    for twin in (net, compiled(net)):
+        net.zero_grad()
+        block_step(twin, 0, x, y)
+        found.append([p.grad.clone() for part in (net.bodies[0], net.heads[0]) for p in part.parameters()])
+        assert all(p.grad is None for p in net.bodies[1].parameters())
+    for eager, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, eager, rtol=1e-4, atol=1e-5)
 
+
+def test_the_same_weights_are_read_in_a_copy_of_the_network_and_are_kept_once():
     net = built()
     twin = copy.deepcopy(net)
     (reader,) = (m for m in twin.heads[0].modules() if isinstance(m, ReadConv))
