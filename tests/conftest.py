@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 # Assertions in helpers show their values too.
 pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("helpers/*.py")))
@@ -15,6 +16,10 @@ pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glo
 # On tensors this small, threads mostly wait for each other: here and in the commands that tests start.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes on a busy machine tells nothing.
+settings.register_profile("blockwise", deadline=None)
+settings.load_profile("blockwise")
 
 SELDOM = (50_000, 50, 100)
 """Allocations before a look at the youngest objects, and looks before one at older ones."""

@@ -33,7 +33,7 @@ def slow_crop(image: Tensor, top: int, left: int, padding: int) -> Tensor:
     return out
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     batch=st.integers(1, 4),
     channels=st.integers(1, 3),

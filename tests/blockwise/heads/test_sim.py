@@ -48,7 +48,7 @@ def published_sim(h: np.ndarray, y: np.ndarray, weight: np.ndarray, classes: int
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 8), (4, 1, 1), (3, 5, 7), (4, 6, 3), (20,)], ids=str)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), size=st.integers(2, 9))
 def test_sim_is_the_published_formula(shape, seed, size):
     head = heads.make("sim", shape, 10).double()
@@ -78,7 +78,7 @@ def test_labels_of_ten_classes_resemble_each_other_by_minus_a_ninth():
     assert matrix[0, 1].item() == pytest.approx(-1 / 9)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     rows=st.lists(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3), min_size=2, max_size=6),
     scale=st.sampled_from([1.0, 1e-6, 1e6]),

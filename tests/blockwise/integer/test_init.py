@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from blockwise.integer import INT4, INT8, Xorshift32, images
@@ -35,7 +35,6 @@ def test_weights_use_the_whole_range_evenly():
     assert torch.bincount(states.mantissa.flatten().long() + 7).min() > 1400  # 1600 each
 
 
-@settings(deadline=None)
 @given(
     shape=st.tuples(*[st.integers(1, 600)] * 2)
     | st.tuples(*[st.integers(1, 600)] * 2, *[st.integers(1, 7)] * 2)

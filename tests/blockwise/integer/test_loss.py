@@ -62,7 +62,7 @@ def unrounded(logits: IntTensor, labels: torch.Tensor) -> torch.Tensor:
 row = st.lists(st.integers(-127, 127), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(o=row, exponent=st.integers(-20, 8), label=st.integers(0, 100))
 @example(o=[127, -127, 126, 0], exponent=-100, label=1)
 @example(o=[127, -127, 126, 0], exponent=100, label=1)

@@ -25,7 +25,7 @@ def int32(values: list[int]) -> torch.Tensor:
 wide = st.lists(st.integers(-LARGEST, LARGEST) | st.integers(-4000, 4000), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(xs=wide, factor=st.sampled_from([256, 2304, 256 * 9 * 128, 1 << 20]))
 @example(xs=[2303, -2303, 2304, -2304, LARGEST, -LARGEST, 127 * 2304, -128 * 2304], factor=2304)
 def test_sums_are_divided_and_clipped(xs, factor):
@@ -62,7 +62,7 @@ def test_the_error_of_the_outputs():
     assert nitro.squared_error(outputs, targets).tolist() == [4, (159**2 + 127**2) // 2]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ws=wide, gs=wide, decay=st.sampled_from([0, 3000, 25_000]), factor=st.sampled_from([1, 64 * 10]))
 def test_integer_sgd_truncates_both_quotients(ws, gs, decay, factor):
     count = min(len(ws), len(gs))

@@ -79,7 +79,7 @@ def test_convolutions_are_exact(shape, kind, forms):
     assert_convolution_is_exact(shape, kind, forms, seed=1)
 
 
-@settings(deadline=None, max_examples=35)
+@settings(max_examples=35)
 @given(
     shape=st.builds(
         ConvShape, st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(3, 9),
@@ -107,7 +107,7 @@ def moving_kernels(draw):
 
 
 @pytest.mark.floats  # autograd's
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(case=moving_kernels(), seed=st.integers(0, 999))
 def test_kernels_that_are_oblong_strided_dilated_or_grouped_are_those_of_autograd(case, seed):
     inputs, weights, steps = case
@@ -137,7 +137,7 @@ def test_a_group_sums_over_its_own_filters_going_back():
     assert int(sums.mantissa.max()) == 9 * 127 * 127
 
 
-@settings(deadline=None, max_examples=35)
+@settings(max_examples=35)
 @given(
     sizes=st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 9)),
     kind=st.sampled_from(KINDS), forms=st.sampled_from(FORMS), seed=st.integers(0, 2**32 - 1),

@@ -32,7 +32,7 @@ shapes = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 9), st.i
 windows = st.lists(st.integers(1, 5), min_size=1, max_size=2).map(tuple)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shape=shapes, seed=st.integers(0, 999), levels=st.sampled_from([1, 2, 3, 255]),
     sides=st.one_of(st.just((2, 2)), windows),
@@ -57,7 +57,7 @@ def test_a_tie_of_a_window_goes_to_its_first_value():
     assert pool.max_pool(x)[1].flatten().tolist() == [0, 1, 3]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=shapes, seed=st.integers(0, 999), sides=windows)
 def test_avg_pool_is_a_sum_and_a_rounded_quotient(shape, seed, sides):
     shape = shape[: 2 + len(sides)]
@@ -103,7 +103,7 @@ def test_relu_keeps_what_is_positive_and_its_mask_lets_errors_through():
     assert back.mantissa.tolist() == [0, 0, 0, -8, 9] and back.mantissa.dtype == torch.int8
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     values=st.lists(st.integers(-(2**31) + 1, 2**31 - 1), max_size=20), form=st.sampled_from([INT8, UINT4])
 )
@@ -121,7 +121,7 @@ def test_relu_with_requantization_is_one_after_the_other(values, form):
 bytes_ = st.integers(-127, 127)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     pairs=st.lists(st.tuples(bytes_, bytes_), max_size=20), ea=st.integers(-40, 40), eb=st.integers(-40, 40)
 )

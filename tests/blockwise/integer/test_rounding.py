@@ -54,7 +54,7 @@ values = st.lists(st.integers(-LARGEST, LARGEST) | st.integers(-300, 300), max_s
 shifts = st.integers(1, 32)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(xs=values, s=shifts)
 @example(xs=EXTREMES, s=1)
 @example(xs=EXTREMES, s=2)
@@ -129,7 +129,7 @@ def requantize_by_hand(xs: list[int], low: int, high: int) -> tuple[list[int], i
 
 
 @pytest.mark.parametrize("form", [INT8, INT4, UINT4])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(xs=values)
 @example(xs=[LARGEST, -LARGEST, 0, 1])
 @example(xs=[LARGEST])

@@ -29,7 +29,7 @@ def accumulator(values: list[int]) -> Accumulator:
 gradients = st.lists(st.integers(-LARGEST, LARGEST) | st.integers(-40, 40), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(gs=gradients, mu=st.integers(-1, 7), seed=st.integers(0, 99))
 @example(gs=[LARGEST, -LARGEST, 1, 0], mu=5, seed=0)
 @example(gs=[LARGEST, -LARGEST, 1, 0], mu=-1, seed=0)
@@ -62,7 +62,7 @@ def transitions_by_hand(states: list[int], gs: list[int], mu: int, seed: int) ->
     return out
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(gs=gradients, mu=st.integers(-1, 3), seed=st.integers(0, 99))
 @example(gs=[LARGEST, -LARGEST, 2**30, 0], mu=-1, seed=0)
 @example(gs=[0, 0], mu=-1, seed=0)
@@ -89,7 +89,7 @@ def test_with_nearest_rounding_only_sure_jumps_remain():
     assert found.mantissa.tolist() == [-2, 0, 7, -7]  # 1000 / 512 rounds to 2, 200 / 512 to 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(gs=gradients, mu=st.integers(0, 7), seed=st.integers(0, 99))
 def test_residues_add_up_until_the_state_moves(gs, mu, seed):
     byte = Xorshift32(seed).uniform(len(gs), 240).sub(112).to(torch.int8)

@@ -45,7 +45,7 @@ def test_the_sequence_of_marsaglias_example():
     assert unsigned(started_at(2463534242).draw(3)) == [723471715, 2497366906, 2064144800]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(state=st.integers(1, MASK), counts=st.lists(st.integers(0, 700), max_size=4))
 def test_tensors_of_any_size_continue_the_scalar_sequence(state, counts):
     rng = started_at(state)

@@ -134,7 +134,7 @@ def priced(draw):
     return units, count, dict(zip(runs, prices, strict=True))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(priced())
 def test_balanced_blocks_are_the_best_of_all_cuts(case):
     units, count, prices = case
@@ -148,7 +148,7 @@ def test_balanced_blocks_are_the_best_of_all_cuts(case):
     assert max(costs(found, units, cost)) == best
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(priced())
 def test_more_blocks_of_monotone_cost_never_need_more(case):
     """Where a longer run costs at least what its parts do, one more cut cannot hurt."""

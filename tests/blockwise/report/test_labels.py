@@ -20,7 +20,7 @@ RECORDS = Path(__file__).parents[3] / "results" / "studies"
 positions = st.lists(st.floats(-100, 100), max_size=12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(values=positions, gap=st.floats(0.1, 5))
 def test_labels_keep_their_order_their_distance_and_their_centre(values, gap):
     moved = spread(values, gap)
@@ -41,7 +41,7 @@ def test_a_column_is_what_lies_at_one_place_of_a_logarithmic_axis():
     assert [[p.x for p in column] for column in columns(points)] == [[1], [3, 3.1, 3.4], [32]]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(values=positions, obstacles=positions, gap=st.floats(0.1, 5))
 def test_what_is_moved_clear_keeps_its_order_and_its_distance(values, obstacles, gap):
     moved = clear(sorted(values), [obstacles] * len(values), gap)

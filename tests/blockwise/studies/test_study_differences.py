@@ -88,7 +88,7 @@ runs = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(**runs)
 def test_study_and_differences_add_up_to_the_program(
     weight, edge, learned, fused, optimizer, batch, alignment
@@ -103,7 +103,7 @@ def test_study_and_differences_add_up_to_the_program(
         assert study + sum(line.bytes for line in lines) == peak.live_bytes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(bits=st.integers(1, 32), batch=st.integers(1, 9))
 def test_the_claims_are_the_terms_of_the_studys_formula(bits, batch):
     def total(claims, *whats: str) -> int:

@@ -27,7 +27,7 @@ def test_the_sizes_are_those_of_the_published_network():
     assert sizes.bits(32) == (269_722 + 16_384) * 32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(bits=st.sampled_from(precision.BITS), budget=st.integers(1, 3_000_000))
 def test_the_widest_network_fits_and_the_next_one_does_not(bits, budget):
     width = SMALL.widest(bits, budget)

@@ -91,7 +91,7 @@ bits_of = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**bits_of)
 def test_inference_keeps_nothing_and_needs_less_than_training(weight, activation, edge, learned):
     step = Step(1, "sgd", Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,)))

@@ -104,7 +104,7 @@ precisions = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(network=nets, batch=st.integers(1, 9), bits=precisions)
 def test_no_other_choice_has_a_lower_peak(network, batch, bits):
     step = Step(batch, bits=bits, alignment=1)
@@ -114,7 +114,7 @@ def test_no_other_choice_has_a_lower_peak(network, batch, bits):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(network=nets, spec=parts, batch=st.integers(1, 9), bits=precisions)
 def test_so_it_is_where_only_a_part_is_trained(network, spec, batch, bits):
     network, step = choice(spec).of(network), Step(batch, bits=bits, alignment=1)
@@ -122,7 +122,7 @@ def test_so_it_is_where_only_a_part_is_trained(network, spec, batch, bits):
     assert peak == min(peak for peak, _ in every_choice(network, step))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(network=nets, batch=st.integers(1, 9), bits=precisions, share=st.floats(0, 1))
 def test_within_a_limit_no_other_choice_computes_less_or_as_little_in_less(network, batch, bits, share):
     plain = Step(batch, bits=bits, alignment=1)

@@ -210,7 +210,7 @@ runs = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(**runs)
 def test_categories_add_up_at_every_operation_and_the_peak_is_their_maximum(
     regime, batch, optimizer, weight, activation, edge, learned, fused
@@ -224,7 +224,7 @@ def test_categories_add_up_at_every_operation_and_the_peak_is_their_maximum(
     assert found.peak.live_bytes == max(m.live_bytes for m in found.timeline)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**runs)
 def test_a_larger_batch_never_needs_less(regime, batch, optimizer, weight, activation, edge, learned, fused):
     bits = Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,))
@@ -235,7 +235,7 @@ def test_a_larger_batch_never_needs_less(regime, batch, optimizer, weight, activ
     assert peaks[0] < peaks[1] or (regime == "bp-micro" and peaks[0] == peaks[1])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**runs)
 def test_a_fused_update_never_needs_more(regime, batch, optimizer, weight, activation, edge, learned, fused):
     bits = Bits(weight, activation, edge, *2 * (ONE_STEP if learned else FIXED_LEVELS,))

@@ -129,14 +129,14 @@ def check(role: str, bits: int, pairs: list[tuple[float, float]], scale: float) 
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(pairs=rows, scale=st.floats(0.1, 9))
 def test_activations_and_their_gradients_are_the_papers(bits, pairs, scale):
     check("activation", bits, pairs, scale)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     pairs=rows.filter(lambda rows: max(rows)[0] - min(rows)[0] > 1e-2), scale=st.floats(0.1, 9)
 )  # fmt: skip

@@ -57,7 +57,7 @@ def test_four_centroids_by_hand_in_whatever_order_they_are():
     assert quantizer.constants(x)["codebook"][:, 0].tolist() == [-1, 0, 1, 3]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=seeds, bits=st.integers(1, 6))
 def test_every_weight_takes_the_nearest_centroid_of_all(seed, bits):
     centroids, x = sample(seed, 2**bits), 2 * sample(seed + 1, 50)
@@ -122,7 +122,7 @@ def test_the_start_depends_on_the_first_weights_alone():
 # ---------------------------------------------------------------- gradients
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=seeds, bits=st.integers(1, 5))
 def test_a_centroids_gradient_is_the_mean_of_its_members_and_weights_pass_theirs(seed, bits):
     centroids, x, upstream = sample(seed, 2**bits), sample(seed + 1, 4, 10), sample(seed + 2, 4, 10)

@@ -20,7 +20,7 @@ def q(x: float, bits: int) -> float:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(a=numbers)
 def test_activations_are_clipped_to_the_unit_interval_and_rounded(bits, a):
     x = torch.tensor(a, dtype=torch.float64, requires_grad=True)
@@ -37,7 +37,7 @@ def test_both_ends_of_the_unit_interval_pass_gradients():
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(w=numbers.filter(lambda w: max(map(abs, w)) > 1e-3))
 def test_weights_are_the_rounded_share_of_the_largest_tanh(bits, w):
     largest = max(abs(math.tanh(v)) for v in w)
@@ -51,7 +51,7 @@ def test_weights_are_the_rounded_share_of_the_largest_tanh(bits, w):
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_the_weight_gradient_is_autograds_on_the_formula_without_rounding(bits, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -64,7 +64,7 @@ def test_the_weight_gradient_is_autograds_on_the_formula_without_rounding(bits, 
     torch.testing.assert_close(x.grad, smooth.grad)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(w=numbers)
 def test_binary_weights_are_signs_times_the_mean_magnitude_and_pass_the_gradient(w):
     x = torch.tensor(w, dtype=torch.float64, requires_grad=True)

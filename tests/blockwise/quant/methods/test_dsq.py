@@ -67,7 +67,7 @@ def points() -> torch.Tensor:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("bits", [1, 2, 3, 8])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(x=st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=30), alpha=st.floats(0.05, 0.8))
 def test_values_are_the_nearest_levels_whatever_alpha(role, bits, x, alpha):
     y = between(role, bits, alpha)(torch.tensor(x, dtype=torch.float64))

@@ -77,7 +77,7 @@ def test_bit_j_of_a_code_is_the_sign_of_the_basis_element_j_whatever_their_order
 
 
 @pytest.mark.parametrize(("role", "bits"), ROLE_BITS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_every_value_takes_the_nearest_of_all_sums_also_of_bases_in_no_order(role, bits, seed):
     groups = 3 if role == "weight" else 1
@@ -104,7 +104,7 @@ def test_bases_start_from_the_quartile_of_he_initialised_weights_and_of_unit_act
 
 
 @pytest.mark.parametrize(("role", "bits"), ROLE_BITS)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=seeds)
 def test_the_basis_follows_the_least_squares_of_the_present_codes(role, bits, seed):
     groups = 3 if role == "weight" else 1
@@ -249,7 +249,7 @@ def test_weights_pass_the_gradient_as_it_is(bits, mode):
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_activations_pass_it_from_zero_to_the_highest_level(bits, seed):
     basis = sample("activation", seed, 1, bits) + 0.1

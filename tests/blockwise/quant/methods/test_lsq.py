@@ -53,7 +53,7 @@ rows = st.lists(st.tuples(numbers, st.floats(-2, 2, width=32)), min_size=1, max_
 
 
 @pytest.mark.parametrize(("role", "bits"), ROLE_BITS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(pairs=rows, step=st.floats(0.01, 5))
 def test_values_and_both_gradients_are_the_papers(role, bits, pairs, step):
     v, g = (list(column) for column in zip(*pairs, strict=True))

@@ -25,7 +25,7 @@ def activation(bits: int, step: float, offset: float) -> quant.Quantizer:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(pairs=rows, step=st.floats(0.01, 5), offset=st.floats(-3, 3))
 def test_values_and_all_three_gradients_are_the_papers(bits, pairs, step, offset):
     v, g = (list(column) for column in zip(*pairs, strict=True))

@@ -20,7 +20,7 @@ def with_alpha(bits: int, alpha: float) -> quant.Quantizer:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(pairs=rows, alpha=st.floats(0.1, 12))
 def test_values_and_both_gradients_are_the_papers(bits, pairs, alpha):
     v, g = (list(column) for column in zip(*pairs, strict=True))

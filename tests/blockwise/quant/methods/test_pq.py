@@ -38,7 +38,7 @@ def of(codebook: torch.Tensor, shape: tuple[int, ...]) -> quant.Quantizer:
 
 
 @pytest.mark.parametrize(("shape", "block"), SHAPES.items())
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=seeds)
 def test_every_block_takes_the_codeword_of_least_square_distance_of_all(shape, block, seed):
     codebook, x = sample(seed, 16, block), sample(seed + 1, *shape)
@@ -80,7 +80,7 @@ def test_blocks_are_those_that_the_ledger_counts(model):
     assert counted == {path: layers[path].code_block for path in counted}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_a_codewords_gradient_is_the_mean_of_its_members_and_weights_pass_theirs(seed):
     shape = (8, 4, 3, 3)
@@ -150,7 +150,7 @@ def test_scaled_weights_have_the_same_codes(factor):
     assert torch.equal(plain.codes(x), scaled.codes(factor * x))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=seeds, kept=st.integers(1, 15))
 @example(seed=1, kept=15)
 def test_training_fills_empty_clusters_and_a_repeated_pass_sees_the_same(seed, kept):

@@ -43,7 +43,7 @@ def uniform(x: torch.Tensor, end: float, role: str, bits: int) -> torch.Tensor:
 
 
 @every_role
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=seeds, bits=st.sampled_from(BITS))
 def test_min_max_levels_reach_the_largest_magnitude_of_each_channel_or_of_all_activations(role, seed, bits):
     x = sample(seed, 3, 20) * torch.tensor([[1.0], [10.0], [0.1]])
@@ -87,7 +87,7 @@ def test_the_percentile_ignores_an_outlier_that_min_max_follows():
 
 
 @every_role
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=seeds, bits=st.sampled_from(BITS), power=st.integers(1, 3))
 def test_the_least_error_is_that_of_the_best_end_on_the_grid(role, seed, bits, power):
     x = sample(seed, 2, 60).pow(power)

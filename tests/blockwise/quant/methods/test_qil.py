@@ -39,7 +39,7 @@ def transformed(w: float, c: float, d: float, gamma: float) -> float:
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(w=numbers, c=st.floats(0.5, 1.5), d=st.floats(0.1, 0.5), gamma=st.floats(0.5, 2))
 def test_weights_are_the_rounded_transforms(bits, w, c, d, gamma):
     y = set_to("weight", bits, center=c, distance=d, gamma=gamma)(torch.tensor(w, dtype=torch.float64))
@@ -51,7 +51,7 @@ def test_weights_are_the_rounded_transforms(bits, w, c, d, gamma):
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(a=numbers, c=st.floats(0.2, 1.5), d=st.floats(0.1, 1))
 def test_activations_are_the_rounded_place_in_the_interval(bits, a, c, d):
     y = set_to("activation", bits, center=c, distance=d)(torch.tensor(a, dtype=torch.float64))

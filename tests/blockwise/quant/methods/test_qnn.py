@@ -20,7 +20,7 @@ def nearest(w: float, bits: int) -> list[float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(w=numbers)
 def test_weights_go_to_the_nearest_level_and_pass_the_hard_tanhs_gradient(bits, w):
     x = torch.tensor(w, dtype=torch.float64, requires_grad=True)

@@ -19,7 +19,7 @@ def grid(x: torch.Tensor, bits: int) -> torch.Tensor:
     return torch.linspace(x.min().item(), x.max().item(), 2**bits, dtype=torch.float64)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=seeds, bits=st.sampled_from(BITS))
 def test_deployed_weights_take_the_nearest_of_even_levels_from_the_least_to_the_largest(seed, bits):
     x = sample(seed, 6, 9)
@@ -36,7 +36,7 @@ def test_two_bits_by_hand():
     assert {name: float(t) for name, t in quantizer.constants(x).items()} == {"low": -1, "step": 1}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=seeds, bits=st.sampled_from(BITS))
 def test_in_training_each_weight_is_either_quantized_or_left_and_passes_its_gradient(seed, bits):
     x, upstream = sample(seed, 6, 9).requires_grad_(), sample(seed + 1, 6, 9)

@@ -112,7 +112,7 @@ rows = st.lists(st.tuples(numbers, st.floats(-2, 2, width=32)), min_size=1, max_
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(pairs=rows, alpha=st.floats(0.1, 12))
 def test_activations_and_both_gradients_are_cg_pacts(bits, pairs, alpha):
     v, g = (list(column) for column in zip(*pairs, strict=True))

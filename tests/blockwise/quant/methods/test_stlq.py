@@ -59,7 +59,7 @@ rows = st.lists(
 
 
 @pytest.mark.parametrize("bits", BITS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(pairs=rows, scale=st.floats(0.1, 9))
 def test_values_and_both_gradients_are_the_formulas(bits, pairs, scale):
     w, g = (list(column) for column in zip(*pairs, strict=True))

@@ -32,7 +32,7 @@ rows = st.lists(st.tuples(numbers, st.floats(-2, 2, width=32)), min_size=1, max_
 levels = st.floats(0.01, 5)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(pairs=rows, positive=levels, negative=levels)
 def test_values_and_all_gradients_are_the_papers(pairs, positive, negative):
     w, g = (list(column) for column in zip(*pairs, strict=True))

@@ -37,7 +37,7 @@ def test_values_by_hand():
 numbers = st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(w=numbers)
 def test_values_are_the_papers(w):
     x = torch.tensor(w, dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_values_are_the_papers(w):
     assert y.tolist() == pytest.approx(expected)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(w=numbers)
 def test_no_ternary_values_are_better_than_the_exact_optimum(w):
     x = torch.tensor(w, dtype=torch.float64)

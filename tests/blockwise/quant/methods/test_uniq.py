@@ -34,7 +34,7 @@ def noise_of_next_step(quantizer: quant.Quantizer, x: torch.Tensor) -> torch.Ten
     return (2 * uniform - 1) * 0.5 / 2**quantizer.bits
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=seeds, bits=st.sampled_from(BITS))
 def test_deployed_weights_are_the_formulas(seed, bits):
     x = sample(seed, 5, 8)
@@ -59,7 +59,7 @@ def test_all_codes_are_taken_by_about_equal_shares_of_normal_weights(bits):
     assert (counts - expected).abs().max() < 5.5 * math.sqrt(expected) + 0.01 * expected
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=seeds, bits=st.sampled_from(BITS))
 def test_weights_and_gradients_in_training_are_the_formulas_with_its_noise(seed, bits):
     x, upstream = sample(seed, 4, 9), sample(seed + 1, 4, 9)

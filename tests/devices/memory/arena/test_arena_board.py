@@ -130,7 +130,7 @@ boards = st.lists(st.integers(9, 80), min_size=1, max_size=4)
 rows = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9), st.integers(0, 9)), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(boards, rows, st.sampled_from([1, 4, 8]), st.integers(0, 9))
 def test_any_placement_that_fits_is_valid_and_any_other_is_too_long_by_what_it_says(
     sizes, spans, alignment, reserve
@@ -151,7 +151,7 @@ def test_any_placement_that_fits_is_valid_and_any_other_is_too_long_by_what_it_s
 few = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3), st.integers(1, 4)), min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(9, 40), min_size=1, max_size=2), few, st.sampled_from([1, 4, 8]))
 def test_what_is_proven_of_a_placement_holds_for_every_plan(sizes, spans, alignment):
     buffers = [Buffer(str(i), s, a, max(a + 1, b)) for i, (s, a, b) in enumerate(spans)]

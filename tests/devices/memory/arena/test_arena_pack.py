@@ -48,7 +48,7 @@ def instance(rng: random.Random, most: int = 9) -> list[Buffer]:
 
 
 @pytest.mark.long
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=10_000)
 @given(st.integers(0, 2**64 - 1))
 def test_each_of_ten_thousand_random_plans_is_valid(seed):
     rng = random.Random(seed)
@@ -60,7 +60,7 @@ spans_and_sizes = st.lists(st.tuples(st.integers(0, 40), lifetimes), max_size=8)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(spans_and_sizes, st.sampled_from(ALIGNMENTS))
 def test_any_plan_is_valid_and_between_bound_and_sum(rows, alignment):
     buffers = [Buffer(str(i), size, low, high) for i, (size, (low, high)) in enumerate(rows)]
@@ -72,7 +72,7 @@ few = st.lists(st.tuples(st.integers(1, 30), lifetimes), min_size=1, max_size=5)
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(few, st.sampled_from(ALIGNMENTS))
 def test_small_plans_are_as_low_as_an_exhaustive_search_finds(rows, alignment):
     buffers = [Buffer(str(i), size, low, high) for i, (size, (low, high)) in enumerate(rows)]
@@ -89,7 +89,7 @@ def test_six_buffers_are_as_low_as_an_exhaustive_search_finds_and_proven_without
         assert arena.height == arena.proven_bound == lowest_height(buffers, alignment)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(few, st.sampled_from(ALIGNMENTS), st.integers(1, 150))
 def test_a_capacity_is_met_or_proven_to_be_too_small(rows, alignment, capacity):
     buffers = [Buffer(str(i), size, low, high) for i, (size, (low, high)) in enumerate(rows)]
