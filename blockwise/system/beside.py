@@ -10,6 +10,7 @@ from functools import cache, partial
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from blockwise.system.interrupts import held_back
 from blockwise.system.processes import begin, cores
 
 Found = TypeVar("Found")
@@ -75,7 +76,7 @@ def _forked(work: Work[Found]) -> Work[Found]:
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(work, sender), daemon=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), held_back():
         # From Python 3.12 on any fork of a process with threads warns. The child uses no thread pool
         # that this process may have.
         warnings.simplefilter("ignore", DeprecationWarning)

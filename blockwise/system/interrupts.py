@@ -63,10 +63,11 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def held_back(stop: Callable[[], None]) -> Iterator[None]:
+def held_back(stop: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While C code calls Python: a signal only calls ``stop`` there, and is answered behind the block.
 
-    What is raised within a call from C is printed and dropped, and the call is left half done.
+    What is raised within a call from C, as within a fork, is printed and dropped, and the call is left half
+    done.
     """
     told: list[int] = []
 

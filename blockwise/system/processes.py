@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
+from blockwise.system.interrupts import held_back
+
 
 def cores() -> int:
     """Processors that this process may use."""
@@ -28,7 +30,7 @@ def process_pool(jobs: int, first: Callable[[], None] | None = None) -> Iterator
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(first,))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), held_back():
             # From Python 3.12 on any fork of a process with threads warns. The children touch none
             # of the thread pools that this process may have.
             warnings.simplefilter("ignore", DeprecationWarning)

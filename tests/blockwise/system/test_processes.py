@@ -54,6 +54,26 @@ def test_no_worker_outlives_a_parent_that_is_killed():
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
+FORKING = """
+import os, signal
+from blockwise.system.interrupts import Terminated, sigterm_raises
+from blockwise.system.processes import process_pool
+once = [signal.SIGTERM]
+os.register_at_fork(after_in_parent=lambda: once and os.kill(os.getpid(), once.pop()))
+try:
+    with sigterm_raises(), process_pool(2):
+        print("lost")
+except Terminated:
+    print("told")
+"""
+
+
+@LINUX
+def test_sigterm_in_the_middle_of_a_fork_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("told\n", "")
+
+
 @pytest.mark.slow
 def test_a_terminated_comparison_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
