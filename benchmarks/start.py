@@ -7,6 +7,7 @@ before the training, which is then ended. Quoted are medians; the result goes to
 """
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,12 +28,16 @@ def to_the_plan(folder: Path) -> float:
     """Until the first line of the plan of a run that trains."""
     started = time.perf_counter()
     with subprocess.Popen(
-        [*COMMAND, "--out", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*COMMAND, "--out", str(folder)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     ) as run:
         assert run.stderr is not None
         line = run.stderr.readline()
         seconds = time.perf_counter() - started
-        run.kill()
+        os.killpg(run.pid, signal.SIGKILL)  # with what works beside it, which would slow the next down
     if "parameters" not in line:
         raise RuntimeError(f"the first line is not that of a plan: {line!r}")
     return seconds
