@@ -24,8 +24,10 @@ MATRIX = [
     for case in itertools.product(BY_ERRORS, ("buffered", "twice", "auto"), (1, 4), NETWORKS)
     if case[0] not in SCALED or case[1] == "buffered"
 ]
-FEW = {("buffered", 1, "plain4"), ("twice", 4, "plain6")}
-"""Of every regime; the others are long, but those of choices sum by sum."""
+FEW = [case for case in MATRIX if case[1:] == ("buffered", 1, "plain4")] + [
+    (regime, "twice", 4, "plain6") for regime in ("niti", "niti4-local", "niti4-jump")
+]
+"""Every regime once, every form twice; the others are long, but those of choices sum by sum."""
 CHOSEN = {("niti", "auto", 1, "plain4"), ("niti4-jump-local", "auto", 4, "plain6")}
 SHAPES = [
     ("niti", {"model": "plain4", "in_shape": (1, 9, 9)}),  # a pool that drops a row
@@ -60,7 +62,7 @@ def test_every_resident_byte_is_that_of_the_simulation_after_every_step(regime, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("regime", "requantize", "batch", "network"),
-    shown(MATRIX, *(case for case in MATRIX if case[1:] in FEW), *CHOSEN, spread=True),
+    shown(MATRIX, *FEW, *CHOSEN, spread=True),
 )
 def test_so_it_is_in_every_regime_however_sums_are_requantized(regime, requantize, batch, network, tmp_path):
     found = compare(steps_of(regime, requantize, batch, NETWORKS[network]), tmp_path / "project", 2, 2)

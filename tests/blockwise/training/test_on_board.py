@@ -48,7 +48,7 @@ def all_pairs() -> list[dict[str, object]]:
 
 
 PAIRS = all_pairs()
-IN_FLOAT = ("bp", "bp-fused", "local", "local-resident", "zo")
+IN_FLOAT = ("bp", "local-resident", "zo")
 SHOWN = [
     *product(REGIMES, ["lsq"]),
     *product(IN_FLOAT, ["fp32"]),

@@ -169,7 +169,9 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
 FEW = ("silu", "squeeze and excite", "concatenation", "dropout", "channels last", "shuffle")
 ALIKE = (
     "difference", "numbers on codes", "numbers before a norm", "hard swish written out", "trained summand",
-    "layer norm over channels", "pool of a part", "shortcut without parameters",
+    "layer norm over channels", "pool of a part", "shortcut without parameters", "gelu by tanh", "hard tanh",
+    "clamp", "hard sigmoid", "dense", "reflected border", "adaptive average pool", "adaptive max pool",
+    "mean of rows", "layer norm of rows", "buffers",
 )  # fmt: skip
 """Of which other cases show a part."""
 

@@ -122,7 +122,7 @@ def test_so_it_is_where_only_a_part_is_trained(network, spec, batch, bits):
     assert peak == min(peak for peak, _ in every_choice(network, step))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(network=nets, batch=st.integers(1, 9), bits=precisions, share=st.floats(0, 1))
 def test_within_a_limit_no_other_choice_computes_less_or_as_little_in_less(network, batch, bits, share):
     plain = Step(batch, bits=bits, alignment=1)
