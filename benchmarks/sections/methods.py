@@ -79,6 +79,7 @@ def qat_full() -> str:
 
 
 FRONT_METHODS = ("fp32", "lsq")
+FRONT_HEAD = "lookahead:64"
 """Of the front page: float32, and the method whose three bits come closest to it."""
 FRONT_COLUMNS = {
     "method": "method", "bits": "bits", "regime": "regime", "head, cut": "head, blocks",
@@ -91,6 +92,7 @@ def front() -> str:
     """What three bits and local losses cost at full size: the rows of one network that compare."""
     runs = [r for r in runs_of("qat_full") if r["epochs"] == qat_study.PROTOCOLS["full"].epochs]
     runs = [r for r in runs if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
+    runs = [r for r in runs if r["head"] in (None, FRONT_HEAD)]
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in qat_study.summaries(runs)]
     return "\n\n".join((_qat_conditions(runs), table([*named.values()], rows)))
