@@ -79,8 +79,9 @@ def qat_full() -> str:
 
 
 FRONT_METHODS = ("fp32", "lsq")
-FRONT_HEAD = "lookahead:64"
 """Of the front page: float32, and the method whose three bits come closest to it."""
+FRONT_HEAD = "lookahead:64"
+"""The one head on it: what heads are worth stands in the documents."""
 FRONT_COLUMNS = {
     "method": "method", "bits": "bits", "regime": "regime", "head, cut": "head, blocks",
     "test error": "test error", "n": "seeds", "peak KiB": "peak at batch {batch}, KiB",
