@@ -49,7 +49,8 @@ def load_beside(first: Work[object]) -> None:
     """Begin a process that does ``first``, such as to load a library, before it is given work."""
     if _own:
         inbox, outbox = multiprocessing.get_context("fork").Pipe(duplex=False)
-        _ready.append((outbox, _forked(partial(_when_given, first, inbox))))
+        with inbox:  # the other process has its own: if that one ends, nobody reads what is sent
+            _ready.append((outbox, _forked(partial(_when_given, first, inbox))))
 
 
 def beside_loaded(work: Work[Found]) -> Work[Found]:
@@ -60,7 +61,10 @@ def beside_loaded(work: Work[Found]) -> Work[Found]:
     if not _ready:
         return beside(work)
     outbox, answer = _ready.pop()
-    outbox.send(work)
+    try:
+        outbox.send(work)
+    except BrokenPipeError:  # it was killed while it loaded
+        return beside(work)
     return cache(partial(_answer, answer, work))
 
 

@@ -1,5 +1,6 @@
 """Work beside the command: its answer, its errors, and who does it where it cannot be forked."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -70,6 +71,15 @@ def test_a_process_loads_before_it_is_given_work_and_takes_one_piece_of_it(two_c
             time.sleep(0.01)
         first, second = beside_loaded(os.getpid)(), beside_loaded(os.getpid)()
     assert str(first) == (tmp_path / "loaded").read_text() and second not in (first, os.getpid())
+
+
+@FORKS
+def test_work_for_a_process_that_was_killed_while_it_loaded_is_done_by_another(two_cores, tmp_path):
+    with own_process():
+        load_beside(lambda: os.kill(os.getpid(), signal.SIGKILL))
+        multiprocessing.active_children()[-1].join()
+        text = "a" * 200_000  # more than a pipe holds: it would wait for a reader that is no more
+        assert beside_loaded(partial(str.upper, text))() == text.upper()
 
 
 def test_without_a_process_of_its_own_nothing_is_loaded_for_work_that_may_never_come():
