@@ -1,7 +1,8 @@
 """Renderings of a :class:`~blockwise.experiment.result.Result`: terminal, JSON, HTML and pictures."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from blockwise.system.lazily import lazily
 
 if TYPE_CHECKING:
     from blockwise.experiment.result_json import dumps, read, write
@@ -70,35 +71,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "experiment.result_json": ("dumps", "read", "write"),
-    "report.console": ("make_console", "print_report", "render", "show", "show_table"),
-    "report.screens": ("more", "opening", "screen"),
-    "report.seeds": ("seeds_answer", "seeds_report"),
-    "report.two_runs": ("difference",),
-    "report.file_names": ("named",),
-    "report.files": ("write_all",),
-    "report.integers": ("draw_integers", "integer_standing", "integer_table"),
-    "report.methods": ("methods_table",),
-    "report.pictures": ("timeline_images", "timeline_svg_png"),
-    "report.precision": ("draw_precision", "precision_table"),
-    "report.precision_front": ("precision_means", "precision_standings"),
-    "report.qat": ("distance_notes", "draw_qat", "qat_standing", "qat_table"),
-    "report.recipe": ("draw_recipes", "recipe_notes", "recipe_table", "recipe_told"),
-    "report.uncertainty": ("known_to",),
-    "report.verdict": ("answer", "divergence_sentences", "headline"),
-    "report.web": ("to_html",),
-    "report.web.study": ("integer_means", "qat_means", "recipe_means", "write_study"),
+    "blockwise.experiment.result_json": ("dumps", "read", "write"),
+    "blockwise.report.console": ("make_console", "print_report", "render", "show", "show_table"),
+    "blockwise.report.screens": ("more", "opening", "screen"),
+    "blockwise.report.seeds": ("seeds_answer", "seeds_report"),
+    "blockwise.report.two_runs": ("difference",),
+    "blockwise.report.file_names": ("named",),
+    "blockwise.report.files": ("write_all",),
+    "blockwise.report.integers": ("draw_integers", "integer_standing", "integer_table"),
+    "blockwise.report.methods": ("methods_table",),
+    "blockwise.report.pictures": ("timeline_images", "timeline_svg_png"),
+    "blockwise.report.precision": ("draw_precision", "precision_table"),
+    "blockwise.report.precision_front": ("precision_means", "precision_standings"),
+    "blockwise.report.qat": ("distance_notes", "draw_qat", "qat_standing", "qat_table"),
+    "blockwise.report.recipe": ("draw_recipes", "recipe_notes", "recipe_table", "recipe_told"),
+    "blockwise.report.uncertainty": ("known_to",),
+    "blockwise.report.verdict": ("answer", "divergence_sentences", "headline"),
+    "blockwise.report.web": ("to_html",),
+    "blockwise.report.web.study": ("integer_means", "qat_means", "recipe_means", "write_study"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a rendering on first use: a verdict on the terminal waits for no library of pictures."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'blockwise.report' has no attribute {name!r}")
-    return getattr(import_module(f"blockwise.{_HOME_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """What there is, imported or not."""
-    return sorted({*globals(), *_HOME_OF})
+__getattr__, __dir__ = lazily(__name__, _HOMES)

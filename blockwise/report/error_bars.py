@@ -1,15 +1,23 @@
 """Means over seeds in figures: how far each may be off, and of how many runs it is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 
+from blockwise.report.text import shape
 from blockwise.statistics.shares import wilson
 from blockwise.statistics.spread import Spread
 
 BARS = "bars: standard deviation over seeds or, where n = 1, the test images' 95 % interval"
 CAP_POINTS, WIDTH_POINTS = 2.0, 0.8
+
+
+def conditions(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the runs of a figure share: the network, the images and the epochs."""
+    row = rows[0]
+    what = f"{row['model']} at width {row['width']} on {row['data']} at {shape(row['in_shape'])}"
+    return f"{what}, {row['epochs']} epochs"
 
 
 def bar(errors: Sequence[float], images: int) -> tuple[float, float]:

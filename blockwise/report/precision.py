@@ -14,7 +14,7 @@ from blockwise.report.error_bars import BARS, draw_bars
 from blockwise.report.figures import save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words
-from blockwise.report.text import ABSENT
+from blockwise.report.text import ABSENT, shape
 from blockwise.statistics.spread import Spread
 from blockwise.studies.precision_front import Place, places
 
@@ -97,8 +97,7 @@ def _curve(
 def _conditions(rows: Rows, counts: Sequence[int]) -> str:
     row, fewest = rows[0], min(counts)
     runs = f"n = {fewest}" + (f" to {max(counts)}" if max(counts) > fewest else "")
-    shape = "x".join(map(str, row["in_shape"]))
     return (
-        f"{row['model']} on {row['data']} at {shape}, {row['epochs']} epochs, {runs}; widest network "
-        f"in each budget,\nring: the lowest of its budget"
+        f"{row['model']} on {row['data']} at {shape(row['in_shape'])}, {row['epochs']} epochs, {runs}; "
+        "widest network in each budget,\nring: the lowest of its budget"
     )

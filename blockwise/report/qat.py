@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from blockwise.quant.precision import FLOAT32
-from blockwise.report.error_bars import BARS, beside, draw_bars, told
+from blockwise.report.error_bars import BARS, beside, conditions, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
@@ -137,7 +137,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
     axes.legend(title="regime", frameon=False)
-    axes.set_title(f"{_conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
+    axes.set_title(f"{conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
     for is_global, points in named.items():
         label(axes, points, left=not is_global)
     return figure
@@ -156,10 +156,3 @@ def _methods(summary: Summary) -> str:
 
 def _skips(summary: Summary) -> list[str]:
     return ["float skip"] if summary.residual == "float" else []
-
-
-def _conditions(rows: Sequence[dict[str, Any]]) -> str:
-    row = rows[0]
-    shape = "x".join(map(str, row["in_shape"]))
-    what = f"{row['model']} at width {row['width']} on {row['data']} at {shape}"
-    return f"{what}, {row['epochs']} epochs"

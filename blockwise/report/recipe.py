@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.text import Text
 
-from blockwise.report.error_bars import BARS, beside, draw_bars, told
+from blockwise.report.error_bars import BARS, beside, conditions, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
@@ -133,7 +133,7 @@ def _figure(lines: Sequence[dict[str, Any]], rows: Sequence[RecipeRow]) -> Figur
         axes.set_xlabel(f"peak, as a share of plain {PLAIN}'s, {words}")
     figure.axes[0].set_ylabel("test error, %")
     counts = [row.over_seeds.runs for row in shown]
-    figure.suptitle(f"{_conditions(lines)}, {told(counts)}\n{BARS}", fontsize="small", ha="left", x=0.01)
+    figure.suptitle(f"{conditions(lines)}, {told(counts)}\n{BARS}", fontsize="small", ha="left", x=0.01)
     return figure
 
 
@@ -152,10 +152,3 @@ def _panel(axes: Axes, rows: Sequence[RecipeRow], name: str) -> None:
         beside(recipe_words(row.changes), count, counts) for row, count in zip(rows, counts, strict=True)
     ]
     label(axes, [Named(*point) for point in zip(shares, errors, names, strict=True)])
-
-
-def _conditions(lines: Sequence[dict[str, Any]]) -> str:
-    line = lines[0]
-    shape = "x".join(map(str, line["in_shape"]))
-    what = f"{line['model']} at width {line['width']} on {line['data']} at {shape}"
-    return f"{what}, {line['epochs']} epochs"

@@ -1,7 +1,8 @@
 """Training: one regime per file over one shared loop."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from blockwise.system.lazily import lazily
 
 if TYPE_CHECKING:
     from blockwise.training.catalogue import (
@@ -46,16 +47,5 @@ _HOMES = {
     "blockwise.training.updater": ("DEFAULT_LEARNING_RATE", "OPTIMIZERS", "WEIGHT_DECAY"),
     "devices.program.regimes": ("DEFAULT_REGIMES",),
 }  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use: who plans, or reads a result, needs no procedure of training."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'blockwise.training' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
-
-
-def __dir__() -> list[str]:
-    """What there is, imported or not."""
-    return sorted({*globals(), *_HOME_OF})
+__getattr__, __dir__ = lazily(__name__, _HOMES)

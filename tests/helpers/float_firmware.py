@@ -161,6 +161,12 @@ class Compared:
     start: dict[str, Tensor]
     worst: list[tuple[float, str]] = field(default_factory=list)
 
+    @property
+    def moved(self) -> set[str]:
+        """The layers of which the simulation's step changed something."""
+        same = {name for name, value in self.after.items() if torch.equal(value, self.start[name])}
+        return {name.rpartition(".")[0] for name in self.after.keys() - same}
+
 
 def compare(
     folder: Path, steps: int = 1, *, regime: str = "bp", fault: Fault | None = None, **settings: Any

@@ -8,7 +8,14 @@ from tyro.conf import arg
 
 from blockwise import report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.cli.commands.studying import (
+    EpochsStudy,
+    check_names,
+    check_values,
+    recorded,
+    tell_recorded,
+    train_missing,
+)
 from blockwise.studies import integers, records
 from blockwise.studies.integers import (
     CUT,
@@ -23,7 +30,6 @@ from blockwise.studies.integers import (
 from blockwise.studies.summary import NEEDED, summaries
 from blockwise.system.exit_codes import FITS
 from blockwise.training import INTEGER_REGIMES
-from devices.errors import unknown_name
 
 DESCRIPTION = (
     "Trains the same network in float32, with QAT (LSQ) and on integers alone, globally and block by block, "
@@ -85,10 +91,6 @@ def _told(row: dict[str, Any]) -> str:
 
 def _protocol(options: IntegerStudyOptions) -> IntegerProtocol:
     """The preset with what was asked for instead. Raises InputError for what cannot be."""
-    if options.preset not in PROTOCOLS:
-        raise unknown_name("--preset", options.preset, PROTOCOLS)
-    for regime in options.regimes:
-        if regime not in REGIMES:
-            raise unknown_name("regime", regime, REGIMES)
+    check_names(("--preset", (options.preset,), PROTOCOLS), ("regime", options.regimes, REGIMES))
     check_values({"--regimes": options.regimes, "--seeds": options.seeds})
     return replace(PROTOCOLS[options.preset], **options.instead())

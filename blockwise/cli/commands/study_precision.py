@@ -8,11 +8,11 @@ from tyro.conf import arg
 
 from blockwise import models, report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import SAME, TrainingStudy, recorded, train_missing
+from blockwise.cli.commands.studying import SAME, Model, TrainingStudy, check_names, recorded, train_missing
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
 from blockwise.system.exit_codes import FITS
-from devices.errors import InputError, unknown_name
+from devices.errors import InputError
 
 DESCRIPTION = (
     "For every compression C and bit width b: the widest network whose memory, parameters x b + largest "
@@ -40,7 +40,7 @@ class PrecisionStudyOptions(TrainingStudy):
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
+    model: Model = "resnet20"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -73,10 +73,7 @@ def _told(row: dict[str, Any]) -> str:
 
 
 def _check(options: PrecisionStudyOptions) -> PrecisionProtocol:
-    if options.preset not in PROTOCOLS:
-        raise unknown_name("--preset", options.preset, PROTOCOLS)
-    if options.model not in models.CATALOGUE:
-        raise unknown_name("model", options.model, models.CATALOGUE)
+    check_names(("--preset", (options.preset,), PROTOCOLS), ("model", (options.model,), models.CATALOGUE))
     for flag, values, least in (("--compression", options.compression, 1), ("--seeds", options.seeds, 0)):
         if values is not None and (not values or min(values) < least or len(set(values)) < len(values)):
             got = " ".join(map(str, values)) or "none"

@@ -8,7 +8,17 @@ from tyro.conf import arg
 
 from blockwise import models, quant, report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import EpochsStudy, check_values, recorded, tell_recorded, train_missing
+from blockwise.cli.commands.studying import (
+    Compile,
+    EpochsStudy,
+    Model,
+    Precision,
+    check_names,
+    check_values,
+    recorded,
+    tell_recorded,
+    train_missing,
+)
 from blockwise.experiment.settings import PAPER
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import qat, records
@@ -16,7 +26,7 @@ from blockwise.studies.qat import PROTOCOLS, QatProtocol, QatSpace
 from blockwise.studies.summary import NEEDED
 from blockwise.system.exit_codes import FITS
 from blockwise.training import REGIMES
-from devices.errors import InputError, unknown_name
+from devices.errors import InputError
 from devices.network.bits import RESIDUALS
 
 DESCRIPTION = (
@@ -76,11 +86,9 @@ class QatStudyOptions(EpochsStudy):
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    precision: Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")] = (
-        FLOAT32
-    )
-    compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
+    model: Model = "resnet20"
+    precision: Precision = FLOAT32
+    compile: Compile = False
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -136,10 +144,7 @@ def _protocol(options: QatStudyOptions) -> QatProtocol:
     for flag, bits in widths.items():
         if bits is not None and bits not in (*quant.BITS, quant.FLOAT_BITS):
             raise InputError(flag, got=bits, wanted="1 to 8, 16 or 32", do="choose one that methods have")
-    for subject, names, known in named:
-        for name in names:
-            if name not in known:
-                raise unknown_name(subject, name, known)
+    check_names(*named)
     check_values({
         "--methods": options.methods or None, "--regimes": options.regimes, "--heads": options.heads,
         "--blocks": options.blocks, "--seeds": options.seeds,

@@ -10,7 +10,11 @@ from blockwise import models, quant, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
     SAME,
+    Compile,
     EpochsStudy,
+    Model,
+    Precision,
+    check_names,
     check_values,
     recorded,
     tell_recorded,
@@ -25,7 +29,7 @@ from blockwise.studies.recipe_rows import NEEDED, recipe_rows
 from blockwise.system.exit_codes import FITS
 from blockwise.system.sizes import check_size
 from blockwise.training import REGIMES
-from devices.errors import InputError, unknown_name
+from devices.errors import InputError
 
 DESCRIPTION = (
     "Trains a base recipe of block-local learning, and the same with one ingredient changed at a time: of "
@@ -79,11 +83,9 @@ class RecipeStudyOptions(EpochsStudy):
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
-    model: Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")] = "resnet20"
-    precision: Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")] = (
-        FLOAT32
-    )
-    compile: Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")] = False
+    model: Model = "resnet20"
+    precision: Precision = FLOAT32
+    compile: Compile = False
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -114,8 +116,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _told(row: dict[str, Any]) -> str:
-    own = recipe_of(row)
-    return report.recipe_told(own)
+    return report.recipe_told(recipe_of(row))
 
 
 def _space(options: RecipeStudyOptions) -> RecipeSpace:
@@ -144,17 +145,13 @@ def _chain(words: str) -> tuple[int, ...]:
 
 def _protocol(options: RecipeStudyOptions) -> QatProtocol:
     """The preset with what was asked for instead. Raises InputError for what cannot be."""
-    named = (
+    check_names(
         ("--preset", (options.preset,), PROTOCOLS),
         ("model", (options.model,), models.CATALOGUE),
         ("method", (options.method,), quant.METHODS),
         ("regime", options.regimes, REGIMES),
         ("--precision", (options.precision,), PRECISIONS),
     )
-    for subject, names, known in named:
-        for name in names:
-            if name not in known:
-                raise unknown_name(subject, name, known)
     check_values({
         "--regimes": options.regimes, "--blocks": options.blocks, "--heads": options.heads,
         "--bit-chains": options.bit_chains, "--bits": options.bits, "--last-epochs": options.last_epochs,

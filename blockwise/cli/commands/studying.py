@@ -1,15 +1,17 @@
 """What the studies that train have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from blockwise import report
+from blockwise import models, report
 from blockwise.cli.executing import Executing
 from blockwise.cli.task_table import TaskTable
+from blockwise.experiment.settings.words import check_name
+from blockwise.quant.precision import PRECISIONS
 from blockwise.studies.jobs import Job, missing, revision_of, run_all, task_of
 from blockwise.studies.records import read
 from blockwise.system.files import make_folder
@@ -22,6 +24,9 @@ SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 
 TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
 
+Model = Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")]
+Precision = Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")]
+Compile = Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")]
 Record = Annotated[bool, arg(help=f"Keep what is found in {RECORDS}/, from where documents show it.")]
 
 
@@ -146,6 +151,13 @@ def recorded(
 def tell_recorded(jobs: Sequence[Job], path: Path) -> None:
     """How much of a study is done, on stdout."""
     print(f"{len(jobs) - len(missing(jobs, path))} of {len(jobs)} runs are recorded")
+
+
+def check_names(*named: tuple[str, Iterable[str], Collection[str]]) -> None:
+    """Raise InputError for the first name of (subject, names, those that are known) that is unknown."""
+    for subject, names, known in named:
+        for name in names:
+            check_name(subject, name, known)
 
 
 def check_values(flags: dict[str, Sequence[object] | None]) -> None:
