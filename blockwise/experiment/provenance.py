@@ -16,7 +16,7 @@ def environment(accelerator: str) -> dict[str, str]:
     return {
         "blockwise": blockwise.__version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain one: its own kind of text is unpickled by PyTorch
         "processor": processor(),
         "cores": str(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1),
         "threads": str(torch.get_num_threads()),

@@ -26,6 +26,6 @@ def conditions(model: Model, device: Device, space: Space) -> dict[str, Any]:
         "balanced_for": asdict(space.reference) | {"head_of_baselines": BALANCING_HEAD},
         "blockwise": blockwise.__version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "git_commit": git_commit(),
     }

@@ -131,7 +131,7 @@ def _conditions(network: Network, device: Device, batch: int) -> dict[str, Any]:
         "precisions": {name: asdict(_bits(name)[1]) | {"method": PRECISIONS[name][0]} for name in PRECISIONS},
         "blockwise": blockwise.__version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "torchvision": version("torchvision"),
         "git_commit": git_commit(),
     }
