@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from blockwise.cli.commands import COMMANDS, COMPARE
 from blockwise.system import interrupts
 from blockwise.system.beside import own_process
+from blockwise.system.collector import looking_no_more
 from blockwise.system.exit_codes import FAILED
 from blockwise.system.files import NO_ROOM, reason
 from blockwise.system.notes import told_in_lines
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments is not None:
             return _answered(list(arguments))
         with own_process():
-            return _answered(sys.argv[1:])
+            code = _answered(sys.argv[1:])
+        looking_no_more()
+        return code
 
 
 def _answered(arguments: Sequence[str]) -> int:

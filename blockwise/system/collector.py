@@ -1,8 +1,11 @@
 """Python's collector of garbage in cycles."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+Loaded = TypeVar("Loaded")
 
 SELDOM = (50_000, 20, 100)
 """Allocations before a look at the youngest objects, and looks before one at older ones."""
@@ -12,8 +15,8 @@ SELDOM = (50_000, 20, 100)
 def looking_seldom() -> Iterator[None]:
     """Look for cycles seldom inside.
 
-    Imports and plans allocate hundreds of thousands of objects and leave hardly a cycle: to look for them
-    after every 700, as Python does by default, takes longer than much of the work.
+    Plans allocate hundreds of thousands of objects and leave hardly a cycle: to look for them after every
+    700, as Python does by default, takes longer than much of the work.
     """
     before = gc.get_threshold()
     gc.set_threshold(*SELDOM)
@@ -24,10 +27,25 @@ def looking_seldom() -> Iterator[None]:
 
 
 @contextmanager
-def leaving_what_is_there() -> Iterator[None]:
-    """Do not look inside at what there is before, as at what was imported: it stays."""
-    gc.freeze()
+def leaving_alone(load: Callable[[], Loaded]) -> Iterator[Loaded]:
+    """What ``load`` loads, such as modules. What is there then stays: it is not looked at inside.
+
+    Nor is it while it is loaded.
+    """
+    looked = gc.isenabled()
+    gc.disable()
     try:
-        yield
+        loaded = load()
+        gc.freeze()
+    finally:
+        if looked:
+            gc.enable()
+    try:
+        yield loaded
     finally:
         gc.unfreeze()
+
+
+def looking_no_more() -> None:
+    """At the end of a process: what there is goes with it, but Python would look at all of it thrice."""
+    gc.freeze()

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from blockwise.system.beside import load_beside
-from blockwise.system.collector import leaving_what_is_there, looking_seldom
+from blockwise.system.collector import leaving_alone
 
 Run = Callable[[Sequence[str]], int]
 
@@ -22,9 +23,8 @@ class Command:
         """Run it; returns the exit code."""
         if self.draws:
             load_beside(_what_draws)
-        with looking_seldom():
-            run: Run = import_module(f"blockwise.cli.commands.{self.module}").run
-        with leaving_what_is_there():
+        with leaving_alone(partial(import_module, f"blockwise.cli.commands.{self.module}")) as module:
+            run: Run = module.run
             return run(arguments)
 
 

@@ -1,10 +1,11 @@
 """The collector of cycles is as it was when imports and plans are behind, however they end."""
 
 import gc
+from importlib import import_module
 
 import pytest
 
-from blockwise.system.collector import SELDOM, leaving_what_is_there, looking_seldom
+from blockwise.system.collector import SELDOM, leaving_alone, looking_no_more, looking_seldom
 
 
 def test_python_looks_for_cycles_seldom_inside_and_as_before_behind() -> None:
@@ -15,8 +16,33 @@ def test_python_looks_for_cycles_seldom_inside_and_as_before_behind() -> None:
     assert gc.get_threshold() == before
 
 
-def test_what_is_there_before_is_not_looked_at_inside() -> None:
+def test_python_does_not_look_for_cycles_while_it_loads_nor_later_at_what_is_loaded() -> None:
     before = gc.get_freeze_count()
-    with leaving_what_is_there():
+    with leaving_alone(gc.isenabled) as looked:
+        assert not looked
+        assert gc.isenabled()
         assert gc.get_freeze_count() > before
     assert gc.get_freeze_count() == 0
+
+
+def test_what_cannot_be_loaded_leaves_the_collector_as_it_was() -> None:
+    with pytest.raises(ModuleNotFoundError), leaving_alone(lambda: import_module("no_such_module")):
+        pass
+    assert gc.isenabled()
+
+
+def test_who_has_turned_the_collector_off_finds_it_off() -> None:
+    gc.disable()
+    try:
+        with leaving_alone(gc.isenabled):
+            assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_at_the_end_what_is_there_is_looked_at_no_more() -> None:
+    looking_no_more()
+    try:
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
