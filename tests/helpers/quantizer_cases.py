@@ -1,15 +1,19 @@
-"""The quantizers of the catalogue, one case for each method, width and role, and tensors for them."""
+"""The quantizers of the catalogue, one case for each method and role, and tensors for them."""
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import itertools
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
+from inner import inner
 from leaves import gradients_of
 
 from blockwise import quant
 
 Kind = type[quant.Quantizer]
+Case = tuple[str, int, quant.Role]
+Test = Callable[[str, int, quant.Role], None]
 
 QUICK_BITS = (1, 2, 3, 8, quant.FLOAT_BITS)
 """Widths of the quick tier: the least, the usual ones and the most; those between are in the whole."""
@@ -27,16 +31,10 @@ def cases(
     *,
     roles: tuple[quant.Role, ...] = quant.ROLES,
     quantizing: bool = True,
-) -> list[Any]:
-    """The cases whose quantizer's own facts are as ``where`` wants; fp32's too unless ``quantizing``."""
+) -> list[Case]:
+    """The quantizers whose own facts are as ``where`` wants; fp32's too unless ``quantizing``."""
     return [
-        pytest.param(
-            entry.name,
-            bits,
-            role,
-            id=f"{entry.name}-{bits}-{role}",
-            marks=() if bits in QUICK_BITS else pytest.mark.slow,
-        )
+        (entry.name, bits, role)
         for entry in quant.METHODS.values()
         for role in roles
         if entry.quantizer(role) is not None and where(kind(entry.name, role))
@@ -45,9 +43,36 @@ def cases(
     ]
 
 
-def over(found: list[Any]) -> pytest.MarkDecorator:
-    """Runs a test once for each of the cases."""
-    return pytest.mark.parametrize(("name", "bits", "role"), found)
+def over(found: Iterable[Case]) -> Callable[[Test], Callable[..., None]]:
+    """Runs a test for each: one case for those of a method and role in the quick tier, one for its others."""
+
+    def tier(case: Case) -> tuple[str, quant.Role, bool]:
+        name, bits, role = case
+        return name, role, bits in QUICK_BITS
+
+    params = [
+        pytest.param(
+            name,
+            [bits for _, bits, _ in those],
+            role,
+            id=f"{name}-{role}" if quick else f"{name}-{role}-between",
+            marks=() if quick else pytest.mark.slow,
+        )
+        for (name, role, quick), those in itertools.groupby(sorted(found, key=tier), tier)
+    ]
+
+    def looping(test: Test) -> Callable[..., None]:
+        @functools.wraps(test)
+        def of_each(name: str, widths: list[int], role: quant.Role) -> None:
+            for bits in widths:
+                torch.default_generator.manual_seed(0)
+                with inner(bits=bits):
+                    test(name, bits, role)
+
+        del of_each.__wrapped__  # or its arguments would be asked for
+        return pytest.mark.parametrize(("name", "widths", "role"), params)(of_each)
+
+    return looping
 
 
 every = over(cases(quantizing=False))
