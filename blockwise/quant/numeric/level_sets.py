@@ -1,5 +1,7 @@
 """Sets of unevenly spaced levels, and a trained scale for them."""
 
+import itertools
+from bisect import bisect_left
 from typing import Any
 
 import torch
@@ -18,7 +20,8 @@ class LevelSet:
     def __init__(self, units: tuple[int, ...]) -> None:
         self.units, self.top = units, units[-1]
         ends = range(min(2 * units[0], 0), 2 * self.top + 1)
-        self.cells = [_nearest(units, end - 0.5) for end in ends]
+        thresholds = [lower + upper for lower, upper in itertools.pairwise(units)]  # in half units
+        self.cells = [bisect_left(thresholds, end) for end in ends]
         self.values = [unit / self.top for unit in units]
         self._first = ends.start
         self._tables: dict[tuple[torch.dtype, torch.device], Tensor] = {}
@@ -44,11 +47,6 @@ class LevelSet:
         """How many half units from the lowest the cell of ``x`` ends; cells include their upper end."""
         halves = (x * (2 * self.top)).clamp_(self._first, 2 * self.top).ceil_()
         return halves.sub_(self._first).to(torch.int32)
-
-
-def _nearest(units: tuple[int, ...], halves: float) -> int:
-    """The number of the level nearest to so many half units."""
-    return min(range(len(units)), key=lambda i: abs(2 * units[i] - halves))
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:
