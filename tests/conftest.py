@@ -10,6 +10,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+SELDOM = (50_000, 50, 100)
+"""Allocations before a look at the youngest objects, and looks before one at older ones."""
+gc.set_threshold(*SELDOM)  # before thousands of tests are collected
+
 # Assertions in helpers show their values too.
 pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.glob("helpers/*.py")))
 
@@ -21,8 +25,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("blockwise", deadline=None)
 settings.load_profile("blockwise")
 
-SELDOM = (50_000, 50, 100)
-"""Allocations before a look at the youngest objects, and looks before one at older ones."""
 RUN = {"adapt", "cli", "executors", "experiment", "firmware", "models", "studies", "training", "test_api.py"}
 """Folders and files of tests that leave reports behind. Those of ``report`` look at them."""
 
@@ -46,7 +48,11 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays: the collector of cycles need not look at it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*SELDOM)
+
+
+def pytest_unconfigure() -> None:
+    """All goes with the process: pytest would look through it five times more, and Python once."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
