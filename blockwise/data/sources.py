@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,8 +54,12 @@ def read_digits(cache_dir: Path | None, download: bool) -> RawSet:
     return RawSet(tuple(str(digit) for digit in range(10)), train, test)
 
 
+@cache
 def _bundled_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (1797, 64) and classes, from the package's file: to import it takes longer than a whole plan."""
+    """Pixels (1797, 64) and classes, from the package's file: to import it takes longer than a whole plan.
+
+    Nobody writes into them: they are read once.
+    """
     package = find_spec("sklearn")
     path = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else None
     if path is not None and path.exists():

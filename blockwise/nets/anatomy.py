@@ -6,7 +6,7 @@ import copy
 from collections.abc import Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LARGE = 512
 """Width, side or number of classes: ResNet-20 of so many channels takes 1 GiB."""
+KNOWN = 2048
+"""Blocks whose peak is remembered."""
 
 
 def shapes_alone(*sizes: int) -> AbstractContextManager[object]:
@@ -68,14 +70,10 @@ class Anatomy:
 
     def cuts(self, names: Iterable[str], step: Step) -> tuple[Cut, ...]:
         """Several cuts; what a block costs is computed once for all of them, and for all that are alike."""
-        known: dict[Network, int] = {}
 
         @cache
         def cost(start: int, end: int) -> int:
-            alone = unnamed(self._alone(start, end))
-            if alone not in known:
-                known[alone] = Ledger(schedule("local", alone, step)).peak_bytes
-            return known[alone]
+            return _peak_bytes(unnamed(self._alone(start, end)), step)
 
         return tuple(cut(self.chain.stages, blocks, cost, self.chain.unit_names) for blocks in names)
 
@@ -136,6 +134,12 @@ class Anatomy:
         shape = self.shapes[start - 1] if start else self.chain.in_shape
         source = self.units[start - 1][-1].name if start else IMAGES
         return Network(shape, (self._block(start, end),), source)
+
+
+@lru_cache(KNOWN)
+def _peak_bytes(block: Network, step: Step) -> int:
+    """Of training a block alone; the same blocks are asked for by every cut of every network like it."""
+    return Ledger(schedule("local", block, step)).peak_bytes
 
 
 def unnamed(network: Network) -> Network:

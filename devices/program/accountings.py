@@ -29,7 +29,8 @@ class CostTable:
     image_bits: int
     fixed_label_bits: int | None  # of a class number; None: whole bytes, as many as the classes need
     packs: bool  # whether codes take fewer than 32 bits, filter by filter
-    changed: Mapping[str, Row] = field(default_factory=dict)  # kind -> a row in place of the operation's own
+    # kind -> a row in place of the operation's own; compared, but a dict has no hash
+    changed: Mapping[str, Row] = field(default_factory=dict, hash=False)
 
     def row(self, layer: Layer) -> Row:
         """The row of ``layer``. Raises InputError if the accounting cannot have its operation."""
