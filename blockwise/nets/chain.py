@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.heads.place import split
+from blockwise.quant.quantizer import FLOAT_BITS, Quantizer
 from devices.network import Network
 
 if TYPE_CHECKING:
@@ -83,13 +85,41 @@ class Chain(nn.Module):
         """
         x = torch.zeros(1, *self.in_shape, device=next(self.parameters()).device)
         shapes = []
-        for unit in self.units.values():
-            front, behind = split(copy.deepcopy(unit).eval())
-            with torch.no_grad():
+        with _passing_floats(self.units) as units, torch.no_grad():
+            for unit in units.children():
+                front, behind = split(unit)
                 h = front(x)
                 x = behind(h)
-            shapes.append(tuple((h if before_pool else x).shape[1:]))
+                shapes.append(tuple((h if before_pool else x).shape[1:]))
         return tuple(shapes)
+
+
+@contextmanager
+def _passing_floats(module: nn.Module) -> Iterator[nn.Module]:
+    """``module`` at rest for as long, or a copy of it where its own code may change more.
+
+    Its quantizers pass floats: none takes its levels from what it sees.
+    """
+    if any(map(_may_change, module.modules())):
+        module = copy.deepcopy(module)
+    trained = [part for part in module.modules() if part.training]
+    widths = {part: part.bits for part in module.modules() if isinstance(part, Quantizer)}
+    try:
+        module.eval()
+        for quantizer in widths:
+            quantizer.bits = FLOAT_BITS
+        yield module
+    finally:
+        for part in trained:
+            part.training = True
+        for quantizer, bits in widths.items():
+            quantizer.bits = bits
+
+
+def _may_change(part: nn.Module) -> bool:
+    """Whether it may write into tensors of its own though it is at rest and passes floats."""
+    own = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+    return bool(own) and not type(part).__module__.startswith(("torch.nn.", "blockwise.quant."))
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from blockwise import models
+from blockwise import models, quant
 from blockwise.models.parts import PadShortcut
 from blockwise.nets import anatomy as describe
 from devices.errors import InputError
@@ -121,6 +121,19 @@ def test_unit_shapes_leave_the_network_as_it_is():
     net.unit_shapes()
     assert net.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_unit_shapes_set_no_quantizer_up_and_leave_its_width():
+    net = small("resnet20", (3, 32, 32)).train()
+    shapes = net.unit_shapes()
+    quant.quantize(net, "ptq-mse")
+    quantizers = [module for module in net.modules() if isinstance(module, quant.Quantizer)]
+    before = [(module.bits, module.training) for module in quantizers]
+    assert net.unit_shapes() == shapes
+    assert before == [(module.bits, module.training) for module in quantizers]
+    assert not any(module.ready for module in quantizers if module.needs_data)
+    net(torch.randn(2, 3, 32, 32))
+    assert all(module.ready for module in quantizers if module.needs_data)
 
 
 def test_resnet20_halves_the_map_and_doubles_the_channels_twice():
