@@ -103,10 +103,10 @@ class PowerCuts:
     def spoiled(self, seed: int, byte: int, slot: int) -> int:
         """Steps that are behind where a program goes on that finds one wrong bit in a slot: -1 for none.
 
-        The training has ended, so both slots are written.
+        The undisturbed training has ended, so both slots are written.
         """
         board = self._board(seed)
-        board.power()
+        board.flash.content[:] = self._flash.content
         board.flash.content[slot * board.flash.span.size_bytes // COUNT + byte] ^= 1 << seed % 8
         board.power()
         first = self._found().first
@@ -114,9 +114,7 @@ class PowerCuts:
 
     def written(self) -> tuple[tuple[str, int], ...]:
         """What an undisturbed training does to flash: erases and programmed units, by their offsets."""
-        board = self._board(0)
-        board.power()
-        return tuple(board.flash.begun)
+        return tuple(self._flash.begun)
 
     def _board(self, seed: int) -> Board:
         flash = flash_of(self._subject.device, self._subject.memory)
@@ -136,6 +134,7 @@ class PowerCuts:
         board = self._board(0)
         meter = Meter(self._program, board.flash)
         board.power(watcher=meter, ram=FIRST)
+        self._flash = board.flash
         return Undisturbed(states, self._defined(), steps, meter.total, tuple(meter.saves), meter.writing)
 
     def _defined(self) -> NDArray[np.bool_]:

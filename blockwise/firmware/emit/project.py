@@ -1,7 +1,9 @@
 """Writes a project: generated files, and the C that is copied as it stands."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from blockwise.firmware.emit import header, linker, makefile, persist, readme, step, weights
@@ -61,14 +63,14 @@ def files(firmware: Firmware) -> Mapping[str, str]:
     copied, of_board, more = _copied(firmware)
     if firmware.given is not None:
         found |= {"weights.c": weights.source(firmware)}
-    found |= {name: (C / path).read_text("utf-8") for name, path in copied.items()}
+    found |= {name: text_of(path) for name, path in copied.items()}
     if firmware.device is not None:
-        found |= {name: (C / path).read_text("utf-8") for name, path in of_board.items()}
+        found |= {name: text_of(path) for name, path in of_board.items()}
         found[BOARD_SCRIPT] = linker.script(memory_of(firmware))
     found |= dialect.sources
     found["Makefile"] = makefile.text(firmware, dialect, found)
     headers = closure((*dialect.headers, *more))
-    return found | {f"{KERNELS}/{path}": (C / path).read_text("utf-8") for path in headers}
+    return found | {f"{KERNELS}/{path}": text_of(path) for path in headers}
 
 
 def _copied(firmware: Firmware) -> tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]:
@@ -87,6 +89,19 @@ def closure(headers: Iterable[str]) -> list[str]:
         if path in found:
             continue
         found.append(path)
-        for name in _INCLUDED.findall((C / path).read_text("utf-8")):
-            waiting.append((C / path).parent.joinpath(name).resolve().relative_to(C.resolve()).as_posix())
+        waiting.extend(_included(path))
     return sorted(found)
+
+
+@cache
+def _included(path: str) -> tuple[str, ...]:
+    """The headers that one of them includes itself."""
+    folder, root = (C / path).parent.resolve(), C.resolve()
+    names = _INCLUDED.findall(text_of(path))
+    return tuple(Path(os.path.normpath(folder / name)).relative_to(root).as_posix() for name in names)
+
+
+@cache
+def text_of(path: str) -> str:
+    """Of a file under ``c``; every project has the same."""
+    return (C / path).read_text("utf-8")
