@@ -131,13 +131,9 @@ def test_damaged_files_of_a_run_are_named(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
-    command = (sys.executable, str(ROOT / "run.py"))
-    environment = os.environ | {"NO_COLOR": "1"}
-    run = subprocess.Popen(
-        [*command, *TINY, "--epochs", "5", "--out", "run"],
-        stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+def test_a_killed_run_goes_on_from_its_last_epoch(capsys, workplace):
+    command = [sys.executable, str(ROOT / "run.py"), *TINY, "--epochs", "5", "--out", "run"]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"NO_COLOR": "1"})
     assert run.stderr is not None
     first = next(line for line in run.stderr if "epoch" in line)  # behind what is planned
     run.kill()
@@ -146,10 +142,8 @@ def test_a_killed_run_goes_on_from_its_last_epoch(workplace):
     assert not Path("run/result.json").exists()
     state = torch.load(Path("run/checkpoints/bp.pt"), weights_only=True)
     assert state["progress"]["epoch"] >= 1
-    done = subprocess.run(
-        [*command, "--resume", "run", "--json"], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    history = json.loads(done.stdout)["regimes"][0]["training"]["history"]
+    assert cli.main(["--resume", "run", "--json"]) == 0
+    out, err = capsys.readouterr()
+    history = json.loads(out)["regimes"][0]["training"]["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, 6))
-    assert "epoch 1/5" not in done.stderr
+    assert "epoch 1/5" not in err

@@ -177,7 +177,9 @@ def convolved(h: np.ndarray, weight: np.ndarray) -> np.ndarray:
     wide, (height, width) = np.pad(h, ((0, 0), (0, 0), (1, 1), (1, 1))), h.shape[2:]
     places = [(i, j) for i in range(3) for j in range(3)]
     return sum(
-        np.einsum("bchw,oc->bohw", wide[:, :, i : i + height, j : j + width], weight[:, :, i, j])
+        np.einsum(
+            "bchw,oc->bohw", wide[:, :, i : i + height, j : j + width], weight[:, :, i, j], optimize=True
+        )
         for i, j in places
     )
 

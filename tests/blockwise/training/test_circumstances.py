@@ -1,9 +1,6 @@
 """What bits hang on beside the configuration: threads go with the run, the rest is told."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from blockwise.cli.commands import compare
 from blockwise.training import checkpoint
 from blockwise.training.circumstances import Circumstances, as_begun, kept
 
-ROOT = Path(__file__).parents[3]
 TINY = ("--model", "cnn", "--width", "4", "--regimes", "bp")
 RUN = (*TINY, "--epochs", "2", "--batch-size", "256", "--device", "stm32n657", "--digest")
 
@@ -84,14 +80,16 @@ def test_a_run_resumed_where_fewer_threads_are_asked_for_ends_with_the_bits_of_t
     assert digests[1] != digests[2]
     monkeypatch.setattr(compare.ConsoleWatcher, "epoch", interrupted)
     assert cli.main([*RUN, "--out", "halves"]) == 130
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), "--resume", "halves", "--json"],
-        capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    found = json.loads(done.stdout)
+    capsys.readouterr()
+    threads(1)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--resume", "halves", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
     assert found["regimes"][0]["training"]["digest"] == digests[2]
     assert found["environment"]["threads"] == "2"
-    assert "blockwise: goes on with 2 threads, as the run began, not with 1" in done.stderr
+    assert "blockwise: goes on with 2 threads, as the run began, not with 1" in err
 
 
 def interrupted(*_: object) -> None:
