@@ -119,7 +119,7 @@ def plan(
     weights: QuantizerMemory = ONE_STEP, activations: QuantizerMemory = ONE_STEP,
     edge_weights: QuantizerMemory | None = None, residual: Residual = "codes",
     requantize: str = REQUANTIZE[0], perturbations: int = 1, backprop_blocks: int = 1,
-    train: str = ALL, frozen: str = RAM,
+    train: str = ALL, frozen: str = RAM, jump_every: int = 1,
     blocks: str | int = DEFAULT_BLOCKS, head: str = DEFAULT_HEAD, table: CostTable = DEVICE,
 ) -> Plan:  # fmt: skip
     """The memory plan of one training step.
@@ -137,16 +137,17 @@ def plan(
     that a hybrid one trains by backpropagation.
     ``train`` is what of the network is trained (:mod:`devices.network.partial`), ``frozen`` where all else
     lies: "ram", packed, or "flash", read in place.
+    ``jump_every`` is for how many batches the weights of ``niti4-jump`` and its kin wait before they jump.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
-    _check(model, batch_size, micro_batch, update, requantize)
+    _check(model, batch_size, micro_batch, update, requantize, jump_every)
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes, requantize == "twice", requantize == "auto",
-        perturbations, backprop_blocks, frozen,
+        perturbations, backprop_blocks, frozen, jump_every,
     )  # fmt: skip
     check_place(device, frozen)
     network = (
@@ -154,7 +155,7 @@ def plan(
     )
     network = part_of(network, choice(train), step)
     check_shares(network, bits)
-    found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks)
+    found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks, jump_every)
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))
@@ -205,13 +206,16 @@ def check_place(device: Device, frozen: str) -> None:
 
 
 def _check(
-    model: Describable | Network, batch_size: int, micro_batch: int, update: str | None, requantize: str
-) -> None:
+    model: Describable | Network, batch_size: int, micro_batch: int, update: str | None, requantize: str,
+    jump_every: int,
+) -> None:  # fmt: skip
     """Raise InputError for the first that is unknown or out of range."""
     if type(batch_size) is not int or batch_size < 1:
         raise InputError("batch size", got=batch_size, wanted="at least 1", do="choose a larger one")
     if type(micro_batch) is not int or micro_batch < 1:
         raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
+    if type(jump_every) is not int or jump_every < 1:
+        raise InputError("jump every", got=jump_every, wanted="at least 1", do="choose a larger one")
     if update is not None and update not in UPDATES:
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     if requantize not in REQUANTIZE:

@@ -32,7 +32,7 @@ class Planner:
             limit_bytes=self.device.usable_bytes, alignment=self.device.alignment_bytes,
             twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
             perturbations=config.zeroth_order.zo_directions, backprop_blocks=config.zeroth_order.zo_backprop,
-            frozen=training.frozen,
+            frozen=training.frozen, jump_every=training.jump_every,
         )  # fmt: skip
 
     def on(self, device: Device) -> "Planner":
@@ -64,6 +64,7 @@ class Planner:
             training.batch_size if batch is None else batch,
             training.micro_batch,
             self.config.zeroth_order.zo_backprop,
+            training.jump_every,
         )
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:

@@ -39,6 +39,7 @@ def prepare(
     of those that the configuration names. Raises InputError for what does not exist, does not fit together
     or cannot be trained.
     """
+    config.training.check_jumps()
     prepared = named(config, images, own, device, initial)
     for one in (prepared.device, *prepared.other_devices):
         check_place(one, config.training.frozen)

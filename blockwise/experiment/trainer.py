@@ -25,6 +25,7 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
         weight_decay=training.weight_decay,
         mu=config.zeroth_order.zo_mu if own else training.mu,
         perturbation=config.zeroth_order.perturbation,
+        jump_every=training.jump_every,
         stages=ONE_STAGE if found.is_integer else config.stages,  # integers have no quantizers
         accelerator=prepared.accelerator,
         compile=training.compile,

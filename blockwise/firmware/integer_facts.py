@@ -49,6 +49,7 @@ class IntegerFacts:
     streams: Mapping[str, int]
     mu: int  # the first
     directions: DirectionFacts | None = None  # of a zeroth-order regime
+    jump_every: int = 1  # batches behind which states of weights jump
 
 
 def check_layers(network: Network) -> None:
@@ -70,13 +71,14 @@ def _without_kernel(layer: Layer) -> str:
     return "a max pool of more than 256 values" if isinstance(op, MaxPool) and op.window > MOST_PLACES else ""
 
 
-def integer_facts(net: IntegerNet, network: Network, schedule: Schedule) -> IntegerFacts:
+def integer_facts(net: IntegerNet, network: Network, schedule: Schedule, jump_every: int = 1) -> IntegerFacts:
     """Of a network and the same one as it is planned."""
     order: list[Weighted] = [*weighted(net.bodies), *weighted(net.heads)]
     number = {id(layer): FIRST_STREAM + index for index, layer in enumerate(order)}
     named = dict(held_layers(net, network, schedule))
     places = {name: layer.place for name, layer in named.items()}
-    return IntegerFacts(net.arithmetic, places, {n: number[id(x)] for n, x in named.items()}, net.mu)
+    streams = {name: number[id(layer)] for name, layer in named.items()}
+    return IntegerFacts(net.arithmetic, places, streams, net.mu, jump_every=jump_every)
 
 
 def with_directions(facts: IntegerFacts, net: IntegerNet, regime: Regime, told: Perturbation) -> IntegerFacts:
@@ -91,7 +93,7 @@ def with_directions(facts: IntegerFacts, net: IntegerNet, regime: Regime, told: 
 
 def state_of(net: IntegerNet, network: Network, schedule: Schedule) -> dict[str, Tensor]:
     """What outlives a step, where ``net`` stands: by tensor, in the simulation's order, flat."""
-    return stored(dict(held_layers(net, network, schedule)), net.arithmetic)
+    return stored(dict(held_layers(net, network, schedule)), net)
 
 
 def held_layers(net: IntegerNet, network: Network, schedule: Schedule) -> Iterator[tuple[str, Weighted]]:

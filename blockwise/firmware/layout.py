@@ -35,7 +35,7 @@ def channels_first(firmware: Firmware, tensor: Planned) -> tuple[int, ...]:
     """The simulation's shape of a resident tensor whose channels come last on the board; else ()."""
     name, _, what = tensor.name.rpartition(".")
     layer = firmware.layers.get(name)
-    if layer is None or what not in ("weight", "momentum") or tensor.elements != layer.weights:
+    if layer is None or what not in ("weight", "momentum", "waiting") or tensor.elements != layer.weights:
         return ()
     return filters_shape(firmware, layer)
 

@@ -87,7 +87,8 @@ def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Fi
     net = _net(prepared, regime, weights)
     network, seed = integer_network(prepared.network), prepared.config.training.seed
     told = prepared.config.zeroth_order.perturbation if find(regime).perturbs else None
-    made = of_plan(prepared.plan(regime), network, net, seed, told)
+    every = prepared.config.training.jump_every if find(regime).jumps else 1
+    made = of_plan(prepared.plan(regime), network, net, seed, told, every)
     drawn = weights is None and prepared.initial is None
     return made if drawn else replace(made, given=_state(made, net))
 

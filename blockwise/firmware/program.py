@@ -89,8 +89,8 @@ class Firmware:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether a phase has to be begun and ended."""
-        return any(phase.begin or phase.end for phase in self.phases)
+        """Whether blocks are trained one behind the other, each in a phase that is begun and ended."""
+        return len(self.phases) > 1 or any(phase.begin or phase.end for phase in self.phases)
 
     @property
     def classes(self) -> int:
@@ -138,13 +138,13 @@ def _stays(layer: Layer) -> bool:
 def of_net(
     regime: str, schedule: Schedule, network: Network, net: IntegerNet, batch: int, seed: int,
     stretches: tuple[Stretch, ...], spots: Mapping[str, Spot], device: Device | None = None,
-    given: Mapping[str, Tensor] | None = None, told: Perturbation | None = None,
+    given: Mapping[str, Tensor] | None = None, told: Perturbation | None = None, jump_every: int = 1,
 ) -> Firmware:  # fmt: skip
     """Of an integer regime; ``network`` as :func:`devices.program.integer.integer_network` makes it.
 
-    ``told`` is how one of zeroth order steps.
+    ``told`` is how one of zeroth order steps; states of weights jump behind every ``jump_every`` batches.
     """
-    facts, start = integer_facts(net, network, schedule), state_of(net, network, schedule)
+    facts, start = integer_facts(net, network, schedule, jump_every), state_of(net, network, schedule)
     if told is not None:
         facts = with_directions(facts, net, find(regime), told)
     return Firmware(
@@ -163,14 +163,15 @@ def of_net(
 
 
 def of_plan(
-    plan: Plan, network: Network, net: IntegerNet, seed: int, told: Perturbation | None = None
-) -> Firmware:
+    plan: Plan, network: Network, net: IntegerNet, seed: int, told: Perturbation | None = None,
+    jump_every: int = 1,
+) -> Firmware:  # fmt: skip
     """Of a plan that fits its board. Raises InputError for one that does not, or a layer without C form."""
     check_layers(network)
     stretches, spots = placed(fitting(plan).placement)
     return of_net(
         plan.regime, plan.schedule, network, net, plan.batch_size, seed, stretches, spots, plan.device,
-        told=told,
+        told=told, jump_every=jump_every,
     )  # fmt: skip
 
 

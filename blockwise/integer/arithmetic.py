@@ -42,6 +42,10 @@ class Arithmetic(Protocol):
         """As regimes name it."""
         ...
 
+    def jumps(self, place: Place) -> bool:
+        """Whether weights are states that jump at random, which may wait for several batches."""
+        ...
+
     def deployed_bits(self, place: Place) -> int:
         """Bits of a weight when training is over."""
         ...

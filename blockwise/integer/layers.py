@@ -12,9 +12,10 @@ from torch import Size, Tensor, nn
 
 from blockwise.integer.arithmetic import Arithmetic, Error, Place
 from blockwise.integer.images import from_pixels
+from blockwise.integer.jumps import Waiting
 from blockwise.integer.pool import avg_pool_gradient, max_pool, max_pool_gradient, wide_avg_pool
 from blockwise.integer.shares import Share
-from blockwise.integer.tensor import IntTensor
+from blockwise.integer.tensor import Accumulator, IntTensor
 from blockwise.integer.xorshift import Xorshift32
 from devices.errors import InputError
 
@@ -61,6 +62,7 @@ class Weighted(IntegerLayer):
     random_state: Tensor
     trained = True
     share: Share | None = None  # of which channels steps are taken, if not of all
+    waiting: Waiting | None = None  # where gradients are added up, if not each of them is a step
 
     def __init__(self, arithmetic: Arithmetic, place: Place, rng: Xorshift32) -> None:
         super().__init__()
@@ -85,15 +87,23 @@ class Weighted(IntegerLayer):
         back = arithmetic.input_error(error, self.weight, place, x.shape) if to_input else None
         if not self.trained:
             return back
-        rng = Xorshift32.at(int(self.random_state))
         if self.share is None:
             gradient = arithmetic.weight_sums(error, x, place)
-            self.weight.copy_(arithmetic.updated(self.weight, gradient, place, mu, rng))
         else:
             gradient = self.share.weight_sums(arithmetic, error, x)
-            self.weight.copy_(self.share.updated(arithmetic, self.weight, gradient, mu, rng))
-        self.random_state.fill_(rng.word)
+        summed = gradient if self.waiting is None else self.waiting.add(gradient)
+        if summed is not None:
+            self._step(summed, mu)
         return back
+
+    def _step(self, gradient: Accumulator, mu: int) -> None:
+        """Of all weights, or of those that are trained."""
+        rng, old = Xorshift32.at(int(self.random_state)), self.weight
+        if self.share is None:
+            self.weight.copy_(self.arithmetic.updated(old, gradient, self.place, mu, rng))
+        else:
+            self.weight.copy_(self.share.updated(self.arithmetic, old, gradient, mu, rng))
+        self.random_state.fill_(rng.word)
 
 
 class Pixels(IntegerLayer):

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from blockwise.integer.arithmetic import Arithmetic, Place, Scored
+from blockwise.integer.jumps import Jumps
 from blockwise.integer.layers import (
     Flatten,
     IntegerAvgPool,
@@ -65,8 +66,12 @@ class IntegerHead(nn.Module):
 class IntegerNet(TrainableNet):
     """Blocks of integer layers with integer heads; takes uint8 images (B, C, H, W).
 
-    ``mu`` is the learning rate of the steps to come, in bits.
+    ``mu`` is the learning rate of the steps to come, in bits; ``jumps`` tells when states of weights jump,
+    where that is not behind every batch.
     """
+
+    alone = False
+    jumps: Jumps | None = None
 
     def __init__(self, float_net: BlockNet, arithmetic: Arithmetic, seed: int) -> None:
         """Of the float network only the structure counts; biases are left out, as NITI has none.

@@ -30,6 +30,10 @@ class Niti:
     activations: Format
     edge: Form = field(default_factory=Plain8)
 
+    def jumps(self, place: Place) -> bool:
+        """Where they are states alone."""
+        return isinstance(self.form(place), Jump4)
+
     def deployed_bits(self, place: Place) -> int:
         """The form's: a residue is left behind."""
         return self.form(place).deployed.bits

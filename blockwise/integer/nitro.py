@@ -113,6 +113,10 @@ class Nitro:
 
     name: str = "nitro"
 
+    def jumps(self, place: Place) -> bool:
+        """Weights step by quotients."""
+        return False
+
     def deployed_bits(self, place: Place) -> int:
         """They are not clipped."""
         return 32

@@ -41,6 +41,8 @@ class TrainableNet(nn.Module):
     directions: Any = None
     """Along which a zeroth-order step goes; set by what updates its weights."""
     part: Part | None = None
+    alone = True
+    """Whether an image becomes the same beside others, at rest: not on integers, which share exponents."""
 
     @property
     def learning(self) -> tuple[int, ...]:

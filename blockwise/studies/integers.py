@@ -20,7 +20,10 @@ from blockwise.training import INTEGER_REGIMES, REGIMES
 from devices.program.regimes import find
 
 FLOAT_REGIMES = ("bp", "local")
-USUAL_REGIMES = (*FLOAT_REGIMES, *(name for name in INTEGER_REGIMES if not find(name).perturbs))
+USUAL_REGIMES = (
+    *FLOAT_REGIMES,
+    *(name for name in INTEGER_REGIMES if not (find(name).perturbs or find(name).one_by_one)),
+)
 FLOAT_METHODS = ("fp32", "lsq")
 HEAD = "pred-pooled"
 """A pooled linear layer, which every regime can train."""

@@ -5,7 +5,11 @@ from blockwise.nets.blocks import BlockNet
 from blockwise.training.bp import Backpropagation
 from blockwise.training.bp_checkpoint import CheckpointedBackpropagation
 from blockwise.training.bp_micro import MicroBatchBackpropagation
-from blockwise.training.integer import IntegerBackpropagation, IntegerLocalLearning
+from blockwise.training.integer import (
+    IntegerBackpropagation,
+    IntegerLocalLearning,
+    IntegerResidentLearning,
+)
 from blockwise.training.integer_zeroth_order import IntegerZerothOrder
 from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
@@ -33,6 +37,8 @@ INTEGER_REGIMES: dict[str, Procedure[IntegerNet]] = {
     name: (
         IntegerZerothOrder(name)
         if regime.perturbs
+        else IntegerResidentLearning(name)
+        if regime.one_by_one
         else IntegerLocalLearning(name)
         if regime.heads
         else IntegerBackpropagation(name)

@@ -48,7 +48,7 @@ def laid_out(x: Tensor) -> Tensor:
 
 def pays(net: TrainableNet, index: int, split: Split, epochs: int, *, augmented: bool) -> bool:
     """Whether to cache the input of block ``index``: it stays the same, is reused, and has room."""
-    if index == 0 or augmented or epochs < 2:
+    if index == 0 or augmented or epochs < 2 or not net.alone:
         return False
     with torch.no_grad():
         device = next(net.parameters()).device

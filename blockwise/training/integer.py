@@ -4,11 +4,15 @@ Each layer's weights take their step on the way back, so that no gradient outliv
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from blockwise.integer.jumps import Jumps, Waiting
+from blockwise.integer.layers import weighted
 from blockwise.integer.net import IntegerNet
+from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import NITI_SCHEDULE, BitSchedule
 from blockwise.training.phase import Phase, whole
 
@@ -50,22 +54,53 @@ class IntegerLocalLearning:
         h = x
         for index in phase.blocks:
             h = net.body(index)(h)
-            if index not in phase.heads:
-                continue
-            head = net.head(index)
-            found = head.score(h, y)
-            error = head.classify.backward(found.error, net.mu, to_input=True)
-            assert error is not None
-            net.body(index).backward(error, net.mu, to_input=False)
-            total = found.total
+            if index in phase.heads:
+                total = _step_of_block(net, index, h, y)
         return total
 
 
-class IntegerUpdater:
-    """Sets the learning rate in bits; the layers step themselves. Stands where float regimes have theirs."""
+@dataclass(frozen=True)
+class IntegerResidentLearning:
+    """As block by block, but the blocks before are finished: one is trained at a time, to its end."""
 
-    def __init__(self, net: IntegerNet, schedule: BitSchedule = NITI_SCHEDULE) -> None:
+    name: str
+
+    def phases(self, net: IntegerNet) -> tuple[Phase, ...]:
+        """One for each block that learns."""
+        return tuple(Phase(net.names[i], i, i + 1, (i,)) for i in net.learning)
+
+    def step(self, net: IntegerNet, phase: Phase, x: Any, y: Tensor) -> Tensor:
+        """One step of the phase's block; returns its head's sum of losses, int64."""
+        return _step_of_block(net, phase.first, net.body(phase.first)(x), y)
+
+
+def _step_of_block(net: IntegerNet, index: int, h: IntTensor, y: Tensor) -> Tensor:
+    """From the output of block ``index`` through its head, and back through both; the sum of losses."""
+    head = net.head(index)
+    found = head.score(h, y)
+    error = head.classify.backward(found.error, net.mu, to_input=True)
+    assert error is not None
+    net.body(index).backward(error, net.mu, to_input=False)
+    return found.total
+
+
+class IntegerUpdater:
+    """Sets the learning rate in bits; the layers step themselves. Stands where float regimes have theirs.
+
+    States of weights jump behind every ``jump_every`` batches; until then their gradients are added up. What
+    waits at the end of a training, or of a phase, is forgotten.
+    """
+
+    def __init__(
+        self, net: IntegerNet, schedule: BitSchedule = NITI_SCHEDULE, *, jump_every: int = 1
+    ) -> None:
         self.net, self.schedule = net, schedule
+        self.jumps = net.jumps = Jumps(jump_every) if jump_every > 1 else None
+        self._waiting: list[Waiting] = []
+        for layer in weighted(net):
+            if self.jumps and layer.trained and layer.arithmetic.jumps(layer.place):
+                layer.waiting = Waiting(self.jumps)
+                self._waiting.append(layer.waiting)
 
     @property
     def mu(self) -> int:
@@ -77,21 +112,34 @@ class IntegerUpdater:
         self.net.mu = self.schedule.at(done, total)
 
     def finish_step(self) -> None:
-        """Nothing waits."""
+        """What waits has waited for one batch more."""
+        if self.jumps is not None:
+            self.jumps.count()
 
     def forget_resized(self) -> None:
-        """No state."""
+        """No weight changes its size."""
 
     def close(self) -> None:
-        """No hooks."""
+        """Nothing waits any more."""
+        self.net.jumps = None
+        for layer in weighted(self.net):
+            layer.waiting = None
 
     def tensors(self) -> list[Tensor]:
-        """No optimizer state."""
-        return []
+        """What waits."""
+        return [waiting.sums for waiting in self._waiting if waiting.sums is not None]
 
-    def state_dict(self) -> list[dict[str, object]]:
-        """No state: the schedule follows from the step."""
-        return []
+    def state_dict(self) -> list[dict[str, Any]]:
+        """What waits, and how many batches have; the schedule follows from the step."""
+        if self.jumps is None:
+            return []
+        return [{"waiting": self.jumps.waiting, "sums": [waiting.sums for waiting in self._waiting]}]
 
-    def load_state_dict(self, states: list[dict[str, object]]) -> None:
-        """Nothing to restore."""
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        if self.jumps is None:
+            return
+        (state,) = states
+        self.jumps.waiting = state["waiting"]
+        for waiting, sums in zip(self._waiting, state["sums"], strict=True):
+            waiting.sums = sums

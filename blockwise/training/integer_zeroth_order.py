@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,16 +96,17 @@ class IntegerDirectionUpdater(IntegerUpdater):
 
     def close(self) -> None:
         """No step is under way."""
+        super().close()
         self.net.directions = None
 
-    def state_dict(self) -> list[dict[str, object]]:
+    def state_dict(self) -> list[dict[str, Any]]:
         """How many steps are made, which decides what is drawn next."""
         return [{"steps": self.directions.steps}]
 
-    def load_state_dict(self, states: list[dict[str, object]]) -> None:
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         """Restore what :meth:`state_dict` gave."""
         (state,) = states
-        self.directions.steps = int(str(state["steps"]))
+        self.directions.steps = int(state["steps"])
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ class IntegerNumerics:
         found, told = find(regime), options.perturbation
         schedule = NITI_SCHEDULE.starting_at(options.mu) if found.goes_back else NITI_SCHEDULE
         if not found.perturbs:
-            return IntegerUpdater(net, schedule)
+            return IntegerUpdater(net, schedule, jump_every=options.jump_every if found.jumps else 1)
         front = found.front(len(net), told.backprop_blocks)
         return IntegerDirectionUpdater(net, schedule, front, options.seed, told)
 

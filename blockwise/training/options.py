@@ -64,6 +64,7 @@ class TrainOptions:
     weight_decay: float = WEIGHT_DECAY
     perturbation: Perturbation = field(default_factory=Perturbation)
     mu: int = 5  # the first learning rate of integer regimes, in bits
+    jump_every: int = 1  # batches whose gradients states of weights wait for before they jump
     stages: Stages = ONE_STAGE
     accelerator: str = "cpu"  # a torch device
     compile: bool = False

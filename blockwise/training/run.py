@@ -124,6 +124,8 @@ class Run(Generic[Net]):
 
     def _prepare(self, phase: Phase, cache: FeatureCache | None) -> None:
         """Let quantizers and frozen norms choose their constants on the first images, before any step."""
+        if not self.net.alone:  # integers have neither
+            return
         x = first_images(x for x, _ in self._inputs(phase, cache))
         self._mode(phase)
         with torch.no_grad(), frozen_statistics(self.net):
@@ -168,7 +170,7 @@ class Run(Generic[Net]):
         for x, y in loader:
             with torch.no_grad():
                 x = self.net.run(laid_out(x), 0, phase.first)
-            yield laid_out(x), y
+            yield (laid_out(x) if self.net.alone else x), y
 
     def _train_epoch(
         self, phase: Phase, net: Net, updater: WeightUpdater, cache: FeatureCache | None
@@ -202,7 +204,7 @@ class Run(Generic[Net]):
             loss = self.regime.step(net, phase, x, y)
             updater.finish_step()
             return loss.view(-1)
-        held = [*self.net.parameters(), *self.net.buffers(), *updater.tensors(), x, y]
+        held = [*self.net.parameters(), *self.net.buffers(), *updater.tensors(), getattr(x, "mantissa", x), y]
         with StorageCounter(held) as counter:
             loss = self.regime.step(net, phase, x, y)
             updater.finish_step()

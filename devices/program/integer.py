@@ -24,6 +24,7 @@ from devices.program.operation import Operand, Phase, Stored
 from devices.program.parameter import Parameter
 from devices.program.schedule import Tensor
 from devices.program.state import State
+from devices.program.updates import update_roles
 from devices.program.values import maker_of, with_roles
 
 EDGE_BITS = 8
@@ -81,6 +82,15 @@ def sums_of(name: str) -> str:
     return f"{name}.sums"
 
 
+def waiting_of(layer: str) -> str:
+    """Where the gradients of several batches are added up until the states of a layer's weights jump."""
+    return f"{layer}.waiting"
+
+
+COUNT = "jumps.count"
+"""How many batches have been added up since the last jump."""
+
+
 def is_buffer_of_sums(tensor: Tensor) -> bool:
     """Whether sums wait in it until the largest of them is known."""
     waits = tensor.category in (cat.WORKING_TENSORS, cat.WEIGHT_GRADIENTS)
@@ -129,6 +139,7 @@ class IntegerLowering(Lowering):
 
     scaled = False
     twice: bool | frozenset[str] = False  # all sums, or those of these names
+    waits: frozenset[str] = frozenset()  # layers whose weights jump once in several batches
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -234,6 +245,9 @@ class IntegerLowering(Lowering):
         macs = layer.weight_macs * self.images
         (parameter,) = self.parameters[layer.name]
         operands: Roles = [("gradient", self._arriving(gradient)), *saved]
+        if layer.name in self.waits:
+            self._add_and_jump(layer, operands, parameter, macs)
+            return
         sums = f"{parameter.latent}.gradient"
         if self._is_twice(sums):
             self._emit(layer, "backward (weight, largest)", operands, [], macs=macs)
@@ -247,11 +261,26 @@ class IntegerLowering(Lowering):
         self.pending.append((parameter, sums, owner))
         self.update()
 
+    def _add_and_jump(self, layer: Layer, operands: Roles, parameter: Parameter, macs: int) -> None:
+        """The gradient is added to those of earlier batches; behind the last weights jump by the sum."""
+        sums, owner = waiting_of(layer.name), self._owners[layer.name]
+        self._emit(layer, "backward (weight)", operands, [("sums", sums)], macs, adds=[sums])
+        given, made = update_roles(parameter, sums)
+        self.program.emit(
+            "jump", "update", owner, subject=parameter.latent, operands=[*given, ("count", Stored(COUNT))],
+            results=[*made, ("gradient", sums)],
+        )  # fmt: skip
+
+    def count_batch(self, owner: str) -> None:
+        """One more has been added up, or the first of those to come is the next."""
+        operands, results = [("count", Stored(COUNT))], [("count", COUNT)]
+        self.program.emit("count batch", "update", owner, operands=operands, results=results)
+
     def _emit(
         self, layer: Layer, action: str, operands: Roles, results: Sequence[tuple[str, str]],
-        macs: int = 0,
+        macs: int = 0, adds: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.program.emit(
             action, "backward", self._owners[layer.name], layer=layer.name, operands=operands,
-            results=results, macs=macs,
+            results=results, macs=macs, adds=adds,
         )  # fmt: skip

@@ -15,17 +15,18 @@ __all__ = ["Obstacle", "obstacle"]
 
 
 def obstacle(
-    network: Network, regime: str, batch: int, micro_batch: int = 1, backprop_blocks: int = 1
-) -> Obstacle | None:
+    network: Network, regime: str, batch: int, micro_batch: int = 1, backprop_blocks: int = 1,
+    jump_every: int = 1,
+) -> Obstacle | None:  # fmt: skip
     """Why ``regime`` cannot train ``network`` on ``batch`` images a step; None if it can.
 
-    Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro, and
-    ``backprop_blocks`` only in hybrids of zeroth order.
+    Local heads count only in regimes that train them, ``micro_batch`` only in bp-micro,
+    ``backprop_blocks`` only in hybrids of zeroth order, and ``jump_every`` only where weights jump.
     """
     found = find(regime)
     layers = _trained_layers(network, found)
     if found.form:
-        return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks)
+        return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks, jump_every)
     return one_alone(layers, batch, micro_batch if found.micro_batches else batch)
 
 

@@ -28,13 +28,17 @@ def integer_obstacle(
     form: IntegerForm,
     batch: int,
     backprop_blocks: int = 1,
+    jump_every: int = 1,
 ) -> Obstacle | None:
     """The first reason why the integer ``regime`` cannot train ``network``; None if it can.
 
     ``layers`` are those that its step passes.
     """
     front = regime.front(len(network.blocks), backprop_blocks)
-    return next(_obstacles(network, layers, regime, form, batch, front), None)
+    found = next(_obstacles(network, layers, regime, form, batch, front), None)
+    if found is None and regime.jumps and jump_every > 1:
+        return next(_waiting(network, regime.name, form, batch, jump_every), None)
+    return found
 
 
 def _obstacles(
@@ -212,6 +216,25 @@ def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacl
             f"more than {most} images, whose weight gradients leave 32 bits",
             "--batch-size", f"{batch} with regime {regime}",
             f"at most {most}, for weight gradients are sums of 32 bits", "use a smaller batch",
+        )  # fmt: skip
+
+
+def _waiting(
+    network: Network, regime: str, form: IntegerForm, batch: int, jump_every: int
+) -> Iterator[Obstacle]:
+    """Gradients of states wait as sums over all images of the batches: each has to fit by what it reads."""
+    layers = integer_network(network).all_layers
+    makers = {layer.name: layer for layer in layers}
+    inner = [layer for layer in layers if layer.trained_weights and layer.precision == "inner"]
+    products = [math.prod(x.shape[1:]) * batch * BYTE * _largest_input(x, makers, form) for x in inner]
+    most = INT32_MAX // max(products, default=1)
+    if inner and jump_every > most:
+        layer = inner[products.index(max(products))]
+        yield Obstacle(
+            f"more than {most} batches a jump, whose gradients leave 32 bits", "--jump-every",
+            f"{jump_every} batches of {batch} with regime {regime}",
+            f"at most {most}, for sums of gradients have 32 bits ({layer.name})",
+            "let weights jump more often, or use a smaller --batch-size",
         )  # fmt: skip
 
 

@@ -47,8 +47,9 @@ def firmware_of(steps: IntegerSteps) -> Firmware:
     spots = {name: Spot(0, offset) for name, offset in steps.offsets.items()}
     told = steps.perturbation if find(steps.regime).perturbs else None
     return of_net(
-        steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots, told=told
-    )
+        steps.regime, steps.plan, steps.network, steps.net, steps.batch, SEED, (stretch,), spots, told=told,
+        jump_every=steps.jump_every,
+    )  # fmt: skip
 
 
 def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
@@ -125,10 +126,7 @@ def batch_of(steps: IntegerSteps, number: int) -> tuple[Tensor, Tensor]:
 
 def take_step(steps: IntegerSteps, images: Tensor, labels: Tensor) -> None:
     """Of the simulation."""
-    steps.net.train()
-    (phase,) = steps.procedure.phases(steps.net)
-    steps.procedure.step(steps.net, phase, images, labels)
-    steps.updater.finish_step()
+    steps.take(images, labels)
 
 
 def class_of(steps: IntegerSteps, image: Tensor) -> int:
@@ -146,8 +144,8 @@ def state_of(steps: IntegerSteps) -> dict[str, Tensor]:
 
 def trained_weights(steps: IntegerSteps) -> list[Tensor]:
     """Bodies, then the heads that the regime trains."""
-    (phase,) = steps.procedure.phases(steps.net)
-    modules = [*steps.net.bodies, *(steps.net.heads[index] for index in phase.heads)]
+    heads = sorted({index for phase in steps.procedure.phases(steps.net) for index in phase.heads})
+    modules = [*steps.net.bodies, *(steps.net.heads[index] for index in heads)]
     return [
         buffer for module in modules for name, buffer in module.named_buffers() if name.endswith("weight")
     ]

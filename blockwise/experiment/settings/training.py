@@ -87,6 +87,14 @@ class TrainingSettings:
             "2^BITS; one bit less after a half and after three quarters of the training.",
         ),
     ] = FIRST_MU
+    jump_every: Annotated[
+        int,
+        arg(
+            metavar="BATCHES",
+            help="Where 4-bit weights jump (niti4-jump and its kin): once in so many steps, by the sum of "
+            "their gradients, which waits in 32 bits a weight. All other weights step with each batch.",
+        ),
+    ] = 1
     requantize: Annotated[
         str,
         arg(
@@ -119,6 +127,7 @@ class TrainingSettings:
             check_size("--last-epochs", self.last_epochs, most=MOST_EPOCHS)
         check_size("--batch-size", self.batch_size, most=MOST_IMAGES)
         check_size("--micro-batch", self.micro_batch, most=MOST_IMAGES)
+        check_size("--jump-every", self.jump_every, most=MOST_IMAGES)
         check_size("--seed", self.seed, 0, LARGEST_SEED)
         self._check_rates()
         self._check_part()
@@ -139,6 +148,15 @@ class TrainingSettings:
             raise InputError(
                 "--regimes", got=got, wanted="each regime once", do=f"choose of {listed(ALL_REGIMES)}"
             )
+
+    def check_jumps(self) -> None:
+        """Raise InputError where batches are to be waited for, and no regime has weights that jump."""
+        if self.jump_every > 1 and not any(find(regime).jumps for regime in self.regimes):
+            names = listed([name for name, regime in ALL_REGIMES.items() if regime.jumps])
+            raise InputError(
+                "--jump-every", got=f"{self.jump_every} with {' '.join(self.regimes)}",
+                wanted="a regime whose weights jump", do=f"leave it out, or choose of {names}",
+            )  # fmt: skip
 
     def _check_rates(self) -> None:
         if not LEAST_MU <= self.mu <= LARGEST_MU:

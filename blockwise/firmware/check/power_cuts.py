@@ -20,6 +20,7 @@ from blockwise.firmware.emulators.nor_flash import NorFlash, flash_of
 from blockwise.firmware.emulators.power import Board, Meter, Powered
 from blockwise.firmware.emulators.program import program_of
 from blockwise.firmware.slots import COUNT
+from devices.program.schedule import Tensor
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ class PowerCuts:
         )
 
     def _measured(self, exchanges: Sequence[Exchange]) -> Undisturbed:
-        states, steps = _told(exchanges)
-        self.undisturbed = Undisturbed(states, np.ones(states.shape, np.bool_), steps)
+        states, known, steps = _told(exchanges, self.tensors)
+        self.undisturbed = Undisturbed(states, known, steps)
         board = self._board(0)
         powered, found = board.power(ram=b"\x00"), self._found()
         wrong = found.wrong or next(iter(self._ended(powered, found, board.flash)), "")
@@ -135,15 +136,17 @@ class PowerCuts:
         meter = Meter(self._program, board.flash)
         board.power(watcher=meter, ram=FIRST)
         self._flash = board.flash
-        return Undisturbed(states, self._defined(), steps, meter.total, tuple(meter.saves), meter.writing)
+        return Undisturbed(
+            states, self._defined(known), steps, meter.total, tuple(meter.saves), meter.writing
+        )
 
-    def _defined(self) -> NDArray[np.bool_]:
-        """The bytes that do not depend on what RAM held at power-on; at the end that must be all."""
+    def _defined(self, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The known bytes that do not depend on what RAM held at power-on; at the end that must be all."""
         told = np.frombuffer(self._taken(records.OUTPUT), np.uint8)
         defined: NDArray[np.bool_] = told.reshape(self.undisturbed.states.shape) == self.undisturbed.states
-        if not defined[-1].all():
+        if not defined[-1][known[-1]].all():
             raise ValueError("what the training ends with depends on what RAM held at power-on")
-        return defined
+        return defined & known
 
     def _found(self) -> Found:
         """Of check.out: from the step on that the program says, it must be like the reference's."""
@@ -194,14 +197,20 @@ class PowerCuts:
             yield "it ended before the last step"
 
 
-def _told(exchanges: Sequence[Exchange]) -> tuple[NDArray[np.uint8], tuple[int, ...]]:
-    states, steps, behind = list[bytes](), list[int](), 0
+def _told(
+    exchanges: Sequence[Exchange], tensors: Sequence[Tensor]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], tuple[int, ...]]:
+    """The states, which of their bytes are known, and how many steps are behind each."""
+    states, known, steps, behind = list[bytes](), list[NDArray[np.bool_]](), list[int](), 0
+    sizes = [tensor.bytes for tensor in tensors]
     for exchange in exchanges:
         behind += exchange.step
         if exchange.state is not None:
             states.append(b"".join(exchange.state))
+            known.append(np.repeat([tensor.name not in exchange.unknown for tensor in tensors], sizes))
             steps.append(behind)
-    return np.frombuffer(b"".join(states), np.uint8).reshape(len(states), -1), tuple(steps)
+    rows = np.frombuffer(b"".join(states), np.uint8).reshape(len(states), -1)
+    return rows, np.stack(known), tuple(steps)
 
 
 def draw(undisturbed: Undisturbed, count: int, seed: int) -> Iterator[tuple[int, ...]]:

@@ -18,13 +18,15 @@ class Exchange:
     """What is sent, one record of check.in, and the state that has to be answered: bytes of each tensor.
 
     ``state`` is None where nothing is answered. ``step`` says whether it is a step of training; ``tensors``
-    what is answered, where that is not all that outlives a step.
+    what is answered, where that is not all that outlives a step. ``unknown`` are those of them in whose bytes
+    other tensors lie then.
     """
 
     sent: bytes
     state: tuple[bytes, ...] | None
     step: bool = True
     tensors: tuple[Tensor, ...] = ()
+    unknown: frozenset[str] = frozenset()
 
 
 class Reference(Protocol):

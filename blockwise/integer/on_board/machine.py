@@ -12,12 +12,14 @@ from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import Nitro
 from blockwise.integer.on_board import kernels, weights, zeroth_order
 from blockwise.integer.on_board.zeroth_order import Drawn
+from blockwise.integer.shares import trained
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor, shared
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import MaxPool, ReLU
 from devices.program.execute import Frame
 from devices.program.execute.frame import Kernel, found_kernel
 from devices.program.execute.memory import WORD_BITS
+from devices.program.integer import COUNT, waiting_of
 from devices.program.kernels import pools
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
 from devices.program.schedule import Schedule
@@ -49,6 +51,10 @@ OTHERS: dict[str, IntegerKernel] = {
     "backward (weight, largest)": weights.largest_weight_sum,
     "backward (weight) and update": weights.update_by_sums,
     "update": weights.update,
+    "jump": weights.jump,
+    "count batch": weights.count_batch,
+    "begins": weights.begin,
+    "ends": weights.end,
     "zero differences": zeroth_order.zero,
     "perturb forth": zeroth_order.forth,
     "perturb back": zeroth_order.back,
@@ -70,6 +76,7 @@ class IntegerMachine:
     batch: tuple[Tensor, Tensor]
     mu: int
     drawn: Drawn | None = None  # of a zeroth-order step
+    every: int = 1  # batches behind which states of weights jump
     exponents: dict[str, int] = field(default_factory=dict)  # of tensors in memory
     largest: dict[str, int] = field(default_factory=dict)  # of sums that are computed twice
     integers = True
@@ -185,7 +192,8 @@ def machine_of(net: IntegerNet, network: Network, batch: tuple[Tensor, Tensor]) 
     layers = dict(placed_layers(net, network))
     places = {name: layer.place for name, layer in layers.items()}
     drawn = _drawn(net, layers) if net.directions is not None else None
-    return IntegerMachine(net.arithmetic, places, stored(layers, net.arithmetic), batch, net.mu, drawn)
+    every = 1 if net.jumps is None else net.jumps.every
+    return IntegerMachine(net.arithmetic, places, stored(layers, net), batch, net.mu, drawn, every)
 
 
 def _drawn(net: IntegerNet, layers: Mapping[str, Weighted]) -> Drawn:
@@ -197,9 +205,14 @@ def _drawn(net: IntegerNet, layers: Mapping[str, Weighted]) -> Drawn:
     )
 
 
-def stored(layers: Mapping[str, Weighted], arithmetic: Arithmetic) -> dict[str, Tensor]:
-    """Weights and generators of named layers as tensors of a schedule hold them: words, or codes (flat)."""
-    found = {}
+def stored(layers: Mapping[str, Weighted], net: IntegerNet) -> dict[str, Tensor]:
+    """Weights and generators of named layers as tensors of a schedule hold them: words, or codes (flat).
+
+    With them what waits for a jump: sums of gradients, and the count of batches.
+    """
+    arithmetic = net.arithmetic
+    waiting = 0 if net.jumps is None else net.jumps.waiting
+    found = {COUNT: torch.tensor([waiting], dtype=torch.int32)}
     for name, layer in layers.items():
         bits = INT8.bits if layer.weight.dtype == torch.int8 else WORD_BITS
         weights = layer.weight.flatten().clone()
@@ -209,7 +222,17 @@ def stored(layers: Mapping[str, Weighted], arithmetic: Arithmetic) -> dict[str, 
             weights = weights.to(torch.int64) & (1 << width) - 1
         found[f"{name}.weight"] = weights
         found[f"{name}.generator"] = layer.random_state.view(1).clone()
+        if layer.trained and arithmetic.jumps(layer.place):
+            found[waiting_of(name)] = _waiting(layer)
     return found
+
+
+def _waiting(layer: Weighted) -> Tensor:
+    """Sums of gradients of what is trained of the weights (flat)."""
+    sums = None if layer.waiting is None else layer.waiting.sums
+    if sums is not None:
+        return sums.flatten().clone()
+    return torch.zeros_like(trained(layer.share, layer.weight), dtype=torch.int32).flatten()
 
 
 def _alone(form: object) -> bool:

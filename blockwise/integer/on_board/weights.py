@@ -37,6 +37,29 @@ def update(machine: "IntegerMachine", frame: Frame) -> None:
     _move(machine, frame, Accumulator(frame.raw("gradient").view(shape), machine.exponents[name]))
 
 
+def jump(machine: "IntegerMachine", frame: Frame) -> None:
+    """Behind the last of the batches that are waited for, by their sum, which begins anew."""
+    if int(frame.raw("count")) < machine.every - 1:
+        return
+    update(machine, frame)
+    frame.put("gradient", torch.zeros_like(frame.raw("gradient")))
+
+
+def count_batch(machine: "IntegerMachine", frame: Frame) -> None:
+    """One more is added up, or none yet of those to come."""
+    frame.put("count", (frame.raw("count") + 1) % machine.every)
+
+
+def begin(machine: "IntegerMachine", frame: Frame) -> None:
+    """Nothing is added up."""
+    for name in frame.operation.writes:
+        frame.store(name, torch.zeros(frame.memory.tensors[name].shape, dtype=torch.int32))
+
+
+def end(machine: "IntegerMachine", frame: Frame) -> None:
+    """What waits is forgotten."""
+
+
 def _gradient(machine: "IntegerMachine", frame: Frame) -> Accumulator:
     error, x = machine.error(frame), machine.activation(frame, "saved input")
     place = machine.places[frame.operation.layer]

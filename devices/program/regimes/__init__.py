@@ -10,6 +10,7 @@
 ``local-resident``  one block is trained at a time; all others are packed
 ``niti``            on integers alone: global backpropagation, 8 bits; ``niti4`` and ``niti4-jump`` 4 bits
 ``niti-local``      the same arithmetic block by block; so ``niti4-local`` and ``niti4-jump-local``
+``niti4-jump-resident``  the same, one block at a time to its end
 ``nitro-local``     NITRO-D's arithmetic, one layer a block
 ``zo``              zeroth order: two forward passes along a random direction, nothing goes back
 ``zo-hybrid``       the same of the front; the last blocks by backpropagation
@@ -30,7 +31,12 @@ from devices.program.regimes.bp_best import bp_best
 from devices.program.regimes.bp_checkpoint import bp_checkpoint
 from devices.program.regimes.bp_micro import bp_micro
 from devices.program.regimes.builder import Step
-from devices.program.regimes.integer import integer_bp, integer_local, integer_zeroth_order
+from devices.program.regimes.integer import (
+    integer_bp,
+    integer_local,
+    integer_resident,
+    integer_zeroth_order,
+)
 from devices.program.regimes.local import local
 from devices.program.regimes.local_paged import local_paged
 from devices.program.regimes.local_resident import local_resident
@@ -112,6 +118,11 @@ class Regime:
     def form(self) -> IntegerForm | None:
         """Its numbers; None in float."""
         return FORMS[self.arithmetic] if self.arithmetic else None
+
+    @property
+    def jumps(self) -> bool:
+        """Whether weights are states that jump, and may wait with it for several batches."""
+        return self.form is not None and self.form.draws
 
     @property
     def micro_batches(self) -> bool:
@@ -221,11 +232,18 @@ _BY_ERRORS = [
     for blockwise in (False, True)
     if blockwise or not form.one_layer
 ]
+_IN_TURN = [
+    Regime(
+        "niti4-jump-resident", partial(integer_resident, form=FORMS["niti4-jump"]), "fused",
+        f"{WAYS['niti4-jump']}, one block at a time to its end", fixed_update=True, arithmetic="niti4-jump",
+        heads=True, cuts=True, one_by_one=True, float_twin="local-resident",
+    )
+]  # fmt: skip
 _ZEROTH_ORDER = [
     _integer_zeroth_order("niti", "zo", "two forward passes along a random direction"),
     _integer_zeroth_order("niti", "zo-hybrid", "as niti-zo, the last blocks by backpropagation"),
 ]
-INTEGER_REGIMES: dict[str, Regime] = _named([*_BY_ERRORS, *_ZEROTH_ORDER])
+INTEGER_REGIMES: dict[str, Regime] = _named([*_BY_ERRORS, *_IN_TURN, *_ZEROTH_ORDER])
 """On integers alone."""
 
 ALL_REGIMES: dict[str, Regime] = REGIMES | INTEGER_REGIMES

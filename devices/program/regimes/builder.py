@@ -42,6 +42,7 @@ class Step:
     perturbations: int = 1  # random directions of a zeroth-order step
     backprop_blocks: int = 1  # so many last blocks of a hybrid one are trained by backpropagation
     frozen: str = RAM  # where that lies which is not trained
+    jump_every: int = 1  # batches whose gradients are added up before states of weights jump
 
 
 class Builder:

@@ -1,19 +1,23 @@
 """Training on integers alone: ``niti`` in 8 bits and two forms of 4, global and local; ``nitro-local``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from devices.network import Network
+from devices.network import Block, Layer, Network
+from devices.program import categories as cat
 from devices.program.integer import (
+    COUNT,
+    SUM_BITS,
     IntegerForm,
     IntegerLowering,
     IntegerState,
     integer_network,
     is_buffer_of_sums,
+    waiting_of,
 )
 from devices.program.ledger import Ledger
-from devices.program.regimes.ahead import behind_frozen
-from devices.program.regimes.builder import Builder, Step
+from devices.program.regimes.ahead import behind_frozen, without_frozen
+from devices.program.regimes.builder import Builder, Step, Tensors
 from devices.program.regimes.local import steps_of_blocks
 from devices.program.regimes.zeroth_order import front_of, perturbed
 from devices.program.schedule import Program, Schedule
@@ -25,10 +29,13 @@ Twice = bool | frozenset[str]
 class IntegerBuilder(Builder):
     """A program of integer layers. Optimizer, cost table and bits of ``step`` are the form's."""
 
+    lowering: IntegerLowering
     alone = False  # a batch shares its exponents, unless each image has its own
 
-    def __init__(self, network: Network, step: Step, form: IntegerForm, twice: Twice) -> None:
-        """``twice`` are the sums that are made twice: all, none, or some."""
+    def __init__(
+        self, network: Network, step: Step, form: IntegerForm, twice: Twice, *, in_turn: bool = False
+    ) -> None:
+        """``twice`` are the sums that are made twice: all, none, or some; ``in_turn``: a block at a time."""
         self.network = integer_network(network)
         self.form, self.twice = form, twice
         self.step = replace(step, optimizer="sgd", table=form.table, bits=form.bits)
@@ -36,7 +43,46 @@ class IntegerBuilder(Builder):
         self.state = IntegerState(self.program, form.bits, "sgd", steps=False)
         self.state.draws = form.draws
         self.lowering = self.lower(step.batch)
-        self._fixed = {}
+        self._fixed, self.in_turn = {}, in_turn
+        self.counts = any(map(self._waits, self.network.layers))
+        if self.counts:
+            owner = self.network.blocks[0].name
+            self.program.tensor(COUNT, (1,), SUM_BITS, cat.OPTIMIZER_STATE, owner, resident=True)
+
+    def train(self, block: Block, *, head: bool, resident: bool = True, states: bool = True) -> Tensors:
+        """As elsewhere; where all blocks learn at once, the gradients of all may wait."""
+        found = super().train(block, head=head, resident=resident, states=states)
+        if not self.in_turn:
+            self.wait(block, resident=True)
+        return found
+
+    def wait(self, block: Block, *, resident: bool) -> tuple[str, ...]:
+        """Declare where the gradients of a block's states are added up; returns the names."""
+        layers = [layer for layer in block.layers if self._waits(layer)]
+        self.lowering.waits |= {layer.name for layer in layers}
+        declare, category = self.program.tensor, cat.WEIGHT_GRADIENTS
+        return tuple(
+            declare(
+                waiting_of(x.name), (x.trained_weights,), SUM_BITS, category, block.name, resident=resident
+            )
+            for x in layers
+        )
+
+    def _waits(self, layer: Layer) -> bool:
+        """Whether its weights are states, which jump once in several batches."""
+        several = self.form.draws and self.step.jump_every > 1
+        return several and layer.precision == "inner" and layer.trained_weights > 0
+
+    def count_batch(self) -> None:
+        """At the end of a step."""
+        if self.counts:
+            self.lowering.count_batch(self.last.name)
+
+    def finish(self) -> Schedule:
+        """Count the batch, if that is not done."""
+        if not self.in_turn:
+            self.count_batch()
+        return super().finish()
 
     def lower(self, batch: int) -> IntegerLowering:
         """A lowering of ``batch`` images, repeated until the step's batch has passed."""
@@ -70,6 +116,46 @@ def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
     return _by_choice(
         lambda twice: steps_of_blocks(IntegerBuilder(network, step, form, twice), fused=True), step, form
     )
+
+
+def integer_resident(network: Network, step: Step, form: IntegerForm) -> Schedule:
+    """One block at a time is trained to the end, behind those that are finished; all weights are resident.
+
+    Weights have no form but that in which they are deployed, so that no block is packed. What belongs to the
+    block in training are the gradients of its states, where these wait for those of further batches.
+    """
+    return _by_choice(
+        lambda twice: _blocks_in_turn(IntegerBuilder(network, step, form, twice, in_turn=True)), step, form
+    )
+
+
+def _blocks_in_turn(build: IntegerBuilder) -> Schedule:
+    """A step of every block that learns, with its own images."""
+    finished: list[Layer] = []
+    for block in build.network.blocks:
+        build.train(block, head=block.learns)
+    for block in build.network.blocks:
+        if block.learns:
+            _step_of(build, block, finished)
+        finished += block.layers
+    return build.finish()
+
+
+def _step_of(build: IntegerBuilder, block: Block, finished: Sequence[Layer]) -> None:
+    """Behind the finished layers, and frozen ones at the start of the block."""
+    emit, own = build.program.emit, (*build.wait(block, resident=False), *((COUNT,) if build.counts else ()))
+    if own:
+        emit("begins", "load", block.name, subject=block.name, writes=own)
+    build.lowering.load(build.network.in_shape, block.name)
+    layers = without_frozen(build.network, (*block.layers, *block.head))
+    ahead = block.layers[: len(block.layers) + len(block.head) - len(layers)]
+    if finished or ahead:
+        build.lowering.forward((*finished, *ahead), keep=False, training=False)
+    build.lowering.forward(layers)
+    build.lowering.backward(layers, fused=True, held=(block.layers[0].inputs[0], block.output))
+    build.count_batch()
+    if own:
+        emit("ends", "load", block.name, subject=block.name, reads=own)
 
 
 def integer_zeroth_order(network: Network, step: Step, form: IntegerForm, *, hybrid: bool) -> Schedule:

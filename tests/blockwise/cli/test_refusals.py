@@ -100,6 +100,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--frozen flash --train head --device gap8", "whose profile has no address of it"),
         ("--model plain4 --bias --train bias --regimes niti", "wanted weights to train, for integer"),
         ("--mu 8", "--mu: got 8, wanted 5 to 7"),
+        ("--jump-every 0", "--jump-every: got 0"),
+        ("--jump-every 2 --regimes niti", "--jump-every: got 2 with niti, wanted a regime whose weights"),
         ("--requantize often", "--requantize: got 'often'"),
         ("--method bnn --weight-bits 3", "--weight-bits: got 3, wanted 1 with bnn"),
         ("--method fp32 --weight-bits 3", "--weight-bits: got 3, wanted 32 with fp32"),

@@ -1,14 +1,18 @@
 """Firmware of integer regimes, built for this computer, ends every step with the bytes of the simulation."""
 
 import itertools
+import subprocess
 
 import pytest
 import torch
-from firmware_steps import compare
+from firmware_steps import batch_of, built, compare, firmware_of
 from integer_steps import IntegerSteps
 from plain_modules import PLAIN
 from tiers import shown
 
+from blockwise.firmware.check import records
+from blockwise.firmware.check.compare import Compared, compared
+from blockwise.firmware.check.integers import IntegerTraining
 from blockwise.training.options import Perturbation
 from devices.program.regimes import INTEGER_REGIMES
 
@@ -16,7 +20,7 @@ NETWORKS = {
     "plain4": {"model": "plain4", "width": 4, "in_shape": (1, 8, 8)},
     "plain6": {"model": "plain6", "width": 3, "in_shape": (2, 16, 16)},  # a flattened map, odd channels
 }
-BY_ERRORS = [name for name, regime in INTEGER_REGIMES.items() if not regime.perturbs]
+BY_ERRORS = [name for name, r in INTEGER_REGIMES.items() if not (r.perturbs or r.one_by_one)]
 SCALED = ("nitro-local",)
 """No sum of theirs waits, so there is nothing to choose."""
 MATRIX = [
@@ -120,6 +124,40 @@ def test_so_it_is_along_random_directions(regime, told, network, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("regime", "every", "network"),
+    [
+        ("niti4-jump", 3, {**NETWORKS["plain6"], "twice": True}),
+        ("niti4-jump-local", 2, {**NETWORKS["plain4"], "train": "blocks:2"}),
+    ],
+)
+def test_so_it_is_where_states_jump_once_in_several_batches(regime, every, network, tmp_path):
+    steps = IntegerSteps(regime, batch=2, jump_every=every, **network)
+    found = compare(steps, tmp_path / "project", 2 * every + 1, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
+    assert found.predicted == found.classes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [1, 2])
+def test_so_it_is_of_one_block_after_the_other_but_for_what_other_blocks_had_to_themselves(every, tmp_path):
+    steps = IntegerSteps("niti4-jump-resident", batch=2, jump_every=every)
+    firmware = firmware_of(steps)
+    program = built(firmware, tmp_path / "project")
+    batches = [batch_of(steps, number) for number in range(4 * 3)]
+    told = list(IntegerTraining(firmware, steps.net, steps.procedure, batches).exchanges(len(batches)))
+    (program.parent / records.INPUT).write_bytes(b"".join(exchange.sent for exchange in told))
+    subprocess.run([str(program)], cwd=program.parent, check=True)
+    answer = (program.parent / records.OUTPUT).read_bytes()
+    assert compared(firmware.resident, told, answer) == Compared(len(batches), None, missing=False)
+    assert len(firmware.phases) == 4
+    assert {name for exchange in told for name in exchange.unknown} == {
+        tensor.name for tensor in firmware.resident if not tensor.resident
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("regime", "train", "frozen"),
     [
         ("niti", "last:2", "ram"),
@@ -144,12 +182,15 @@ SHARES = {
     "scaled": {"regime": "nitro-local"},
     "along directions": {"regime": "niti-zo", "model": "mlp", "in_shape": (3, 5, 7)},
     "jumps by sums": {"regime": "niti4-jump-local", "twice": True},
+    "jumps of several batches": {"regime": "niti4-jump-local", "jump_every": 2},
     "residues": {"regime": "niti4", "model": "vgg8b", "in_shape": (3, 9, 14)},
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(SHARES, "jumps, flat", "depthwise", "scaled", "along directions"))
+@pytest.mark.parametrize(
+    "case", shown(SHARES, "jumps of several batches", "depthwise", "scaled", "along directions")
+)
 def test_so_it_is_of_shares_of_channels(case, tmp_path):
     (path := tmp_path / "part.toml").write_text('[weights]\n"*" = {inputs = 0.6, outputs = 0.5}\n')
     steps = IntegerSteps(batch=2, train=f"sparse:{path}", **SHARES[case])

@@ -178,6 +178,20 @@ def test_images_and_labels_from_the_shared_generator_end_with_the_recorded_bits(
     assert digest(weights_of(net)) == checksum
 
 
+@pytest.mark.parametrize(
+    ("regime", "checksum"), [("niti4-jump", "b1591800"), ("niti4-jump-local", "cee65293")]
+)
+def test_so_they_do_where_states_jump_once_in_four_batches(regime, checksum):
+    net, rng, step = build(regime).train(), Xorshift32(7), INTEGER_REGIMES[regime]
+    updater = IntegerNumerics().updater(net, replace(OPTIONS, jump_every=4), regime)
+    for _ in range(40):
+        pixels = rng.uniform(16 * 64, 256).to(torch.uint8).view(16, 1, 8, 8)
+        labels = rng.uniform(16, 10).long()
+        step.step(net, step.phases(net)[0], pixels, labels)
+        updater.finish_step()
+    assert digest(weights_of(net)) == checksum
+
+
 @pytest.mark.slow
 def test_the_blocks_of_nitro_learn_one_after_the_other(digits):
     """Its first sums are divided to 0: a block has nothing to learn from until the one before it has."""
@@ -195,13 +209,20 @@ class Interrupting(Silent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", shown(["niti", "niti4-jump-local"], "niti4-jump-local"))
-def test_a_resumed_run_ends_with_the_same_digests_at_every_step(few, tmp_path, regime):
+@pytest.mark.parametrize(
+    ("regime", "jump_every"),
+    shown(
+        [("niti", 1), ("niti4-jump-local", 1), ("niti4-jump-local", 4)], ("niti4-jump-local", 4), spread=True
+    ),
+)
+def test_a_resumed_run_ends_with_the_same_digests_at_every_step(few, tmp_path, regime, jump_every):
+    """Of ten batches an epoch two wait for others at its end."""
+
     def told(name: str) -> TrainOptions:
         path: Path = tmp_path / name
         return replace(
             OPTIONS, checkpoint=path.with_suffix(".pt"), digest_log=path.with_suffix(".digests"),
-            fingerprint="f",
+            fingerprint="f", jump_every=jump_every,
         )  # fmt: skip
 
     whole = train(few, regime, told("whole"))
@@ -212,6 +233,26 @@ def test_a_resumed_run_ends_with_the_same_digests_at_every_step(few, tmp_path, r
     log = (tmp_path / "whole.digests").read_text()
     assert (tmp_path / "parts.digests").read_text() == log
     assert log.count("\n") == 4 * (len(few.train) // 32)
+
+
+class InTheSecondBlock(Silent):
+    """Ctrl-C there, after its first epoch."""
+
+    def epoch(self, regime: str, epoch: Epoch) -> None:
+        if epoch.block == "conv2":
+            raise KeyboardInterrupt
+
+
+def test_so_does_one_that_trains_a_block_after_the_other(few, tmp_path):
+    told = replace(OPTIONS, epochs=2, jump_every=4)
+    kept = replace(told, checkpoint=tmp_path / "a.pt", fingerprint="f")
+    whole = train(few, "niti4-jump-resident", told)
+    with pytest.raises(KeyboardInterrupt):
+        train(few, "niti4-jump-resident", replace(kept, watcher=InTheSecondBlock))
+    parts = train(few, "niti4-jump-resident", kept)
+    assert parts.digest == whole.digest is not None
+    assert [epoch.block for epoch in whole.history] == [f"conv{1 + n // 2}" for n in range(8)]
+    assert whole.block_accuracies["conv2"] > 0.3
 
 
 @pytest.mark.slow

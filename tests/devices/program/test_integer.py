@@ -98,6 +98,15 @@ def test_the_peak_equals_the_sum_made_by_hand(regime, batch):
     assert ledger(regime, batch).peak_bytes == BY_HAND[regime, batch]
 
 
+@pytest.mark.parametrize("regime", ["niti4-jump", "niti4-jump-local", "niti4-jump-resident"])
+def test_gradients_that_wait_take_four_bytes_a_state_and_their_count_four_more(regime):
+    """Block B, where the peak is, has all states that there are: those of conv2."""
+    found = Ledger(schedule(regime, PLAIN, Step(4, jump_every=8)), alignment=1)
+    here = "niti4-jump" if regime == "niti4-jump" else "niti4-jump-local"
+    assert found.peak_bytes == BY_HAND[here, 4] + 4 * 144 + 4
+    assert found.peak.by_category["weight gradients"] == 4 * 144
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_sums_that_are_computed_twice_need_no_room(batch):
     assert ledger("niti", batch, twice=True).peak_bytes == 372 + batch * GLOBAL

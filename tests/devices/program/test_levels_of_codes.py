@@ -15,7 +15,7 @@ from blockwise import models
 from devices.network import Network
 from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits, QuantizerMemory
 from devices.program.ledger import Ledger
-from devices.program.operation import Operation
+from devices.program.operation import LOAD, Operation
 from devices.program.regimes import INTEGER_REGIMES, REGIMES, Step, find, schedule
 from devices.program.schedule import Schedule
 
@@ -148,6 +148,8 @@ def test_integer_codes_bring_their_exponents_and_no_weight_is_read_behind_its_up
     program = schedule(regime, chain.describe(blocks="layers", head="gap"), Step(4))
     updated: set[str] = set()
     for operation in program.operations:
+        if operation.action == LOAD:  # what a step has left is what the next one reads
+            updated.clear()
         assert not updated.intersection(operation.reads)
         updated |= {n for n in operation.writes if n.endswith(".weight") and n in operation.reads}
     assert updated

@@ -17,7 +17,7 @@ from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import ALL_REGIMES as PROCEDURES
 from blockwise.training.bp import Backpropagation
-from blockwise.training.integer import IntegerLocalLearning
+from blockwise.training.integer import IntegerLocalLearning, IntegerResidentLearning
 from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from devices.errors import InputError
@@ -108,7 +108,7 @@ def test_trainings_pass_the_blocks_as_the_catalogue_says(regime):
     assert (len(phases) > 1) == found.one_by_one
     assert (len({head for phase in phases for head in phase.heads}) == len(net)) == found.heads
     assert isinstance(PROCEDURES[regime], Backpropagation) == found.keeps_batch
-    local = LocalLearning | ResidentLocalLearning | IntegerLocalLearning
+    local = LocalLearning | ResidentLocalLearning | IntegerLocalLearning | IntegerResidentLearning
     assert isinstance(PROCEDURES[regime], local) == found.heads
 
 

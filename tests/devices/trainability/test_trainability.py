@@ -199,3 +199,16 @@ def test_integers_refuse_a_layer_whose_geometry_they_do_not_compute(module, reas
     layers.append(nn.Linear(layers(torch.zeros(1, *SHAPE)).shape[1], 10))
     found = obstacle(from_module(layers, SHAPE).describe(blocks="1", head="gap"), "niti", 4)
     assert (found.reason if found else "") == (f"{reason} on integers" if reason else "")
+
+
+@pytest.mark.parametrize("regime", ["niti4-jump", "niti4-jump-local", "niti4-jump-resident"])
+def test_batches_wait_for_a_jump_as_long_as_the_largest_sum_that_there_can_be_fits(regime):
+    """On maps of 32x32: 8 batches of 128 have 1,024 images there, whose products are of 127 by 15 at most."""
+    _, network = parts("vgg-small-7", "gap", "none", (3, 32, 32))
+    assert 8 * 128 * 32 * 32 * 127 * 15 < 2**31 <= 9 * 128 * 32 * 32 * 127 * 15
+    assert obstacle(network, regime, 128, jump_every=8) is None
+    found = obstacle(network, regime, 128, jump_every=9)
+    assert found is not None and str(found.error).startswith(
+        f"--jump-every: got 9 batches of 128 with regime {regime}, wanted at most 8, for sums of gradients"
+    )
+    assert obstacle(network, "niti4-local", 128, jump_every=9) is None  # which does not wait

@@ -20,6 +20,12 @@ INLINE void update_share(struct geometry g, struct share s, struct update to, co
             move_weight(to, weight_of(g, at), *gradients++);
 }
 
+/* Gradients are added to those of the batches before. */
+INLINE void add_share_sums(struct geometry g, struct share s, struct errors e, struct integers x, int32_t *sums)
+{
+    share_weight_sums(g, s, e, x, false, add_sum, sums);
+}
+
 /* By gradients that are made again. */
 INLINE void update_share_by_sums(
     struct geometry g, struct share s, struct errors e, struct integers x, struct update to)

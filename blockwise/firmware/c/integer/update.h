@@ -61,6 +61,32 @@ INLINE void update_states(struct geometry g, struct update to, const int32_t *gr
             }
 }
 
+static inline void add_sum(void *to, uint32_t i, int32_t sum)
+{
+    ((int32_t *)to)[i] += sum;
+}
+
+/* Gradients are added to those of the batches before. */
+INLINE void add_weight_sums(struct geometry g, struct errors e, struct integers x, int32_t *sums)
+{
+    conv_weight_sums(g, e, x, add_sum, sums);
+}
+
+/* The largest of what was added up. */
+INLINE uint32_t largest_of_added(const int32_t *sums, uint32_t count)
+{
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (magnitude(sums[i]) > largest) largest = magnitude(sums[i]);
+    return largest;
+}
+
+INLINE void clear_words(int32_t *words, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        words[i] = 0;
+}
+
 static inline void move_by_sum(void *to, uint32_t i, int32_t sum)
 {
     move_weight(*(const struct update *)to, i, sum);

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit import persist, predict
+from blockwise.firmware.emit import persist, phased, predict
 from blockwise.firmware.emit.floats.moves import FIRST
 from blockwise.firmware.emit.floats.step import HEADERS, FloatOperations
 from blockwise.firmware.emit.floats.text import number
@@ -28,13 +28,6 @@ DECLARATIONS = (
     "/* CRC-32 of the bytes of blockwise_state. */",
     "uint32_t blockwise_checksum(void);",
 )
-ONE_BY_ONE = """
-#define BLOCKWISE_PHASES {count}
-
-/* Blocks are trained one behind the other: begin a block's phase, step as often as you like, and end it. Of
- * blockwise_state, that which a block has in its phase shares its bytes with that of others. */
-void blockwise_begin(uint32_t phase);
-void blockwise_end(void);"""
 SEED_DRAWN = f"/* Of which directions are drawn, with the number of the step. */\nstatic uint32_t {SEED};"
 WORDS_A_LINE = 10
 FLOAT_BYTES = 4
@@ -120,9 +113,8 @@ class FloatDialect:
     @property
     def declarations(self) -> Sequence[str]:
         """Their declarations, and those of phases."""
-        phases = ONE_BY_ONE.format(count=len(self.firmware.phases)) if self.firmware.one_by_one else ""
         predicts = ("", *predict.DECLARATIONS) if self.predictor else ()
-        return (*DECLARATIONS, phases, *predicts)
+        return (*DECLARATIONS, phased.declarations(self.firmware), *predicts)
 
     @property
     def constant_bytes(self) -> int:

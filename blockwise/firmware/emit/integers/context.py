@@ -83,6 +83,10 @@ class Context:
             return found
         return f"{found} + turn * {tensor.bytes // self.loop.passes}"
 
+    def words(self, name: str) -> str:
+        """Integers of 32 bits."""
+        return f"(int32_t *)(void *)({self.at(name)})"
+
     # ------------------------------------------------------------------ layers
 
     def place(self, layer: str) -> Place:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from blockwise.firmware.emit import predict, weights
+from blockwise.firmware.emit import phased, predict, weights
 from blockwise.firmware.emit.integers import backward, forward, state, updates, zeroth_order
 from blockwise.firmware.emit.integers.context import Context
 from blockwise.firmware.emit.integers.exponents import Exponents
@@ -45,6 +45,10 @@ OTHERS: Mapping[str, Statements] = {
     "backward (weight, largest)": updates.largest_weight_sum,
     "backward (weight) and update": updates.update_by_sums,
     "update": updates.update,
+    "jump": updates.jump,
+    "count batch": updates.count_batch,
+    "begins": updates.begin,
+    "ends": lambda c: (),
     "result": lambda c: (),
     "zero differences": zeroth_order.zero,
     "perturb forth": zeroth_order.forth,
@@ -151,4 +155,5 @@ class IntegerDialect:
     @property
     def declarations(self) -> Sequence[str]:
         """Their declarations."""
-        return (*state.DECLARATIONS, *(("", *predict.DECLARATIONS) if self.predictor else ()))
+        predicts = ("", *predict.DECLARATIONS) if self.predictor else ()
+        return (*state.DECLARATIONS, *filter(None, [phased.declarations(self.firmware)]), *predicts)

@@ -11,6 +11,7 @@ from blockwise.integer.arithmetic import Place
 from blockwise.integer.nitro import kaiming_bound
 from blockwise.integer.residue import LEVELS, LOW
 from blockwise.integer.tensor import INT4, INT8
+from devices.program.integer import COUNT, waiting_of
 
 DECLARATIONS = (
     "/* Draw the first weights from a seed, in the order of docs/integer-arithmetic.md. */",
@@ -38,7 +39,7 @@ def functions(firmware: Firmware) -> Sequence[str]:
 
 def _beside(firmware: Firmware) -> Sequence[str]:
     seed = ["directions_seed = seed;"] if firmware.facts.directions else []
-    return [f"mu = {firmware.facts.mu};", *seed, *persist.anew(firmware)]
+    return [*_nothing_waits(firmware), f"mu = {firmware.facts.mu};", *seed, *persist.anew(firmware)]
 
 
 def _function(head: str, lines: Sequence[str]) -> str:
@@ -57,6 +58,14 @@ def _first(firmware: Firmware) -> list[str]:
         target = f"*(uint32_t *)({address(firmware, generator)}) = " if kept else ""
         lines.append(f"{target}{made};")
     return lines
+
+
+def _nothing_waits(firmware: Firmware) -> list[str]:
+    """Of gradients that are added up for a jump, and their batches; what is a phase's own, that clears."""
+    tensors = firmware.schedule.tensors
+    names = [COUNT, *map(waiting_of, firmware.facts.places)]
+    kept = [tensors[name] for name in names if name in tensors and tensors[name].resident]
+    return [f"clear_words((int32_t *)(void *)({address(firmware, t.name)}), {t.elements});" for t in kept]
 
 
 def _range(firmware: Firmware, name: str, place: Place) -> tuple[int, int]:

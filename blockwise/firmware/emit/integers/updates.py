@@ -7,11 +7,14 @@ from blockwise.firmware.emit.text import literal
 from blockwise.integer.nitro import optimizer_of
 from blockwise.integer.update import FIRST_MU, STATE_BITS
 from devices.network import Layer
+from devices.program.integer import COUNT
 
 
 def weight_sums(c: Context) -> Sequence[str]:
     """The gradient, into a buffer."""
     what = "share" if c.layer.is_shared else "weight"
+    if c.operation.adds:
+        return [f"add_{what}_sums({_given(c)}, {c.words(c.result('sums'))});"]
     return [f"largest = buffered_{what}_sums({_given(c)}, {c.sums('', c.result('sums'))});"]
 
 
@@ -24,13 +27,35 @@ def largest_weight_sum(c: Context) -> Sequence[str]:
 def update(c: Context) -> Sequence[str]:
     """By the gradient that waited in a buffer."""
     layer = c.firmware.layers[c.result("value").removesuffix(".weight")]
-    gradient = f"(const int32_t *)(const void *)({c.at(c.tensor('gradient').name)})"
+    gradient = c.words(c.tensor("gradient").name)
     if layer.is_shared:
         geometry = f"{c.geometry(layer, drawn=True)}, {c.share(layer)}"
         return [f"update_share({geometry}, {_update(c, layer)}, {gradient});"]
     what = "states" if _states(c, layer) else "weights"
     geometry = c.geometry(layer, drawn=_states(c, layer))
     return [f"update_{what}({geometry}, {_update(c, layer)}, {gradient});"]
+
+
+def jump(c: Context) -> Sequence[str]:
+    """Behind the last of the batches that are waited for, by their sum, which begins anew."""
+    sums = c.tensor("gradient")
+    words = f"{c.words(sums.name)}, {sums.elements}"
+    moved = [f"largest = largest_of_added({words});", *update(c), f"clear_words({words});"]
+    return [f"if (*{c.words(COUNT)} == {_every(c) - 1}) {{", *(f"    {line}" for line in moved), "}"]
+
+
+def count_batch(c: Context) -> Sequence[str]:
+    """One more is added up, or none yet of those to come."""
+    return [f"*{c.words(COUNT)} = (*{c.words(COUNT)} + 1) % {_every(c)};"]
+
+
+def begin(c: Context) -> Sequence[str]:
+    """Nothing is added up."""
+    return [f"clear_words({c.words(name)}, {c.planned(name).elements});" for name in c.operation.writes]
+
+
+def _every(c: Context) -> int:
+    return c.firmware.facts.jump_every
 
 
 def update_by_sums(c: Context) -> Sequence[str]:

@@ -53,6 +53,7 @@ def test_trainings_that_are_cut_at_three_places_end_with_the_bits_of_the_undistu
         ("stm32f103", "niti-local", {}),
         pytest.param("rp2040", "niti4-jump", {}, marks=pytest.mark.long),
         pytest.param("nrf52840", "local-resident", PHASES, marks=pytest.mark.long),
+        pytest.param("nrf52840", "niti4-jump-resident", {"jump_every": 3}, marks=pytest.mark.long),
     ],
 )
 def test_wherever_power_is_cut_training_ends_with_the_same_bits(board, regime, settings, tmp_path):
