@@ -12,6 +12,7 @@ from devices.network import Network, Residual
 from devices.network.bits import FLOAT_BITS, ONE_STEP, Bits, QuantizerMemory
 from devices.network.partial import ALL, Choice, choice
 from devices.program.accountings import DEVICE, CostTable
+from devices.program.distillation import Distillation
 from devices.program.ledger import Ledger, Moment
 from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
 from devices.program.regimes.builder import FLASH, PLACES, RAM
@@ -120,6 +121,7 @@ def plan(
     edge_weights: QuantizerMemory | None = None, residual: Residual = "codes",
     requantize: str = REQUANTIZE[0], perturbations: int = 1, backprop_blocks: int = 1,
     train: str = ALL, frozen: str = RAM, jump_every: int = 1,
+    distillation: Distillation | None = None, skip_heads: float = 0.0,
     blocks: str | int = DEFAULT_BLOCKS, head: str = DEFAULT_HEAD, table: CostTable = DEVICE,
 ) -> Plan:  # fmt: skip
     """The memory plan of one training step.
@@ -138,6 +140,8 @@ def plan(
     ``train`` is what of the network is trained (:mod:`devices.network.partial`), ``frozen`` where all else
     lies: "ram", packed, or "flash", read in place.
     ``jump_every`` is for how many batches the weights of ``niti4-jump`` and its kin wait before they jump.
+    ``distillation`` is how the last block teaches the heads before it, ``skip_heads`` the share of steps in
+    which a block before it does not learn, in regimes whose blocks learn together.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     _check(model, batch_size, micro_batch, update, requantize, jump_every)
@@ -147,7 +151,7 @@ def plan(
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
         device.alignment_bytes, requantize == "twice", requantize == "auto",
-        perturbations, backprop_blocks, frozen, jump_every,
+        perturbations, backprop_blocks, frozen, jump_every, distillation, skip_heads,
     )  # fmt: skip
     check_place(device, frozen)
     network = (
@@ -155,7 +159,9 @@ def plan(
     )
     network = part_of(network, choice(train), step)
     check_shares(network, bits)
-    found = obstacle(network, regime, batch_size, micro_batch, backprop_blocks, jump_every)
+    found = obstacle(
+        network, regime, batch_size, micro_batch, backprop_blocks, jump_every, distillation, skip_heads
+    )
     if found:
         raise found.error
     return Plan(device, regime, batch_size, update, schedule(regime, network, step))

@@ -19,6 +19,16 @@ ZEROTH_ORDER_ASSUMPTION = (
     "image where no norm, no level of activations and no exponent looks at the batch"
 )
 
+ANSWER_ASSUMPTION = (
+    "in local and local-paged the network answers before any block's step, as deployed and one image at a "
+    "time; its logits wait at 32 bits for the heads that they teach"
+)
+
+SKIPPING_ASSUMPTION = (
+    "where blocks skip steps by chance, work and time are those expected, peak and flash traffic those of a "
+    "step in which every block learns"
+)
+
 NORM_ASSUMPTIONS: dict[str, str] = {
     "batch": "batch norm works in place and keeps its normalised values, ",
     "batch-recompute": "batch norm's input is computed again going back, ",
@@ -41,6 +51,9 @@ def assumptions(prepared: Prepared) -> tuple[str, ...]:
         found.append(INTEGER_ASSUMPTION[training.requantize])
     if any(find(regime).perturbs for regime in training.regimes):
         found.append(ZEROTH_ORDER_ASSUMPTION)
+    if any(find(regime).learns_together for regime in training.regimes):
+        found += [ANSWER_ASSUMPTION] if prepared.config.local.distillation else []
+        found += [SKIPPING_ASSUMPTION] if prepared.config.local.skip_heads else []
     if not training.part.whole:
         found.append(
             f"{_trained(prepared)}; all else lies {FROZEN_ASSUMPTIONS[training.frozen]}{_mapped(prepared)}, "

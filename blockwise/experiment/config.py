@@ -10,6 +10,7 @@ from blockwise import quant
 from blockwise.experiment.settings import (
     BoardSettings,
     ImageSettings,
+    LocalSettings,
     NetworkSettings,
     OutputSettings,
     QuantizationSettings,
@@ -31,6 +32,7 @@ class Config:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     zeroth_order: ZerothOrderSettings = field(default_factory=ZerothOrderSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
 
     def __post_init__(self) -> None:
         """Check what groups only show together: each has checked itself."""
@@ -82,6 +84,7 @@ class Config:
         """The flat settings that decide what is learnt and counted: all but the output's and other boards."""
         groups = (
             self.board, self.network, self.images, self.quantization, self.training, self.zeroth_order,
+            self.local,
         )  # fmt: skip
         found = {key: value for group in groups for key, value in asdict(group).items()}
         del found["other_devices"]

@@ -9,7 +9,7 @@ from devices.pace.workload import Workloads
 from devices.planning import Plan, part_of
 from devices.program.accountings import DEVICE
 from devices.program.made_once import Schedules
-from devices.program.regimes import BEST, Step, update_of
+from devices.program.regimes import BEST, Step, find, update_of
 from devices.trainability import Obstacle, obstacle
 
 
@@ -24,7 +24,7 @@ class Planner:
 
     def step(self, regime: str, batch: int | None = None) -> Step:
         """What a training step of ``regime`` is made of, at the run's batch size or another."""
-        config, training = self.config, self.config.training
+        config, training, together = self.config, self.config.training, find(regime).learns_together
         bits = config.scheme.bits(config.weight_bits, config.activation_bits, config.residual)
         return Step(
             training.batch_size if batch is None else batch, training.optimizer, bits,
@@ -33,6 +33,8 @@ class Planner:
             twice=training.requantize == "twice", by_tensor=training.requantize == "auto",
             perturbations=config.zeroth_order.zo_directions, backprop_blocks=config.zeroth_order.zo_backprop,
             frozen=training.frozen, jump_every=training.jump_every,
+            distillation=config.local.distillation if together else None,
+            skip_heads=config.local.skip_heads if together else 0.0,
         )  # fmt: skip
 
     def on(self, device: Device) -> "Planner":
@@ -65,6 +67,8 @@ class Planner:
             training.micro_batch,
             self.config.zeroth_order.zo_backprop,
             training.jump_every,
+            self.config.local.distillation,
+            self.config.local.skip_heads,
         )
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:

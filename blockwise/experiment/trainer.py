@@ -23,6 +23,8 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
         seed=training.seed,
         schedule=training.schedule,
         weight_decay=training.weight_decay,
+        distillation=config.local.distillation if found.learns_together else None,
+        skip_heads=config.local.skip_heads if found.learns_together else 0.0,
         mu=config.zeroth_order.zo_mu if own else training.mu,
         perturbation=config.zeroth_order.perturbation,
         jump_every=training.jump_every,
@@ -39,5 +41,6 @@ def run_of(prepared: Prepared, regime: str, options: TrainOptions) -> Run[BlockN
     net = prepared.build(regime)
     if isinstance(net, IntegerNet):
         return Run(net, prepared.dataset, INTEGER_REGIMES[regime], options)
-    made = float_regime(regime, prepared.config.training.micro_batch)
+    micro_batch = prepared.config.training.micro_batch
+    made = float_regime(regime, micro_batch, options.distillation, options.skip_heads)
     return Run(net, prepared.dataset, made, options)

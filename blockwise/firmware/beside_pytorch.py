@@ -44,7 +44,9 @@ def _training(prepared: Prepared, firmware: Firmware, weights: Weights | None) -
     def updater(net: BlockNet) -> AnyUpdater:
         return updater_of(prepared, net, firmware.regime, rate)
 
+    told = prepared.config.local.distillation
+    procedure = float_regime(firmware.regime, settings.micro_batch, told)
     return FloatTraining(
-        chain, net, firmware.schedule.layers, float_regime(firmware.regime, settings.micro_batch), updater,
-        settings.optimizer, prepared.dataset.normalize, rate,
+        chain, net, firmware.schedule.layers, procedure, updater, settings.optimizer,
+        prepared.dataset.normalize, rate,
     )  # fmt: skip

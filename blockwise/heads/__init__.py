@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from blockwise.heads.gap import GAPHead
-from blockwise.heads.head import Head, Shape
+from blockwise.heads.head import Head, Shape, Targets, Taught
 from blockwise.heads.lookahead import LookaheadHead
 from blockwise.heads.output import OutputHead
 from blockwise.heads.pooled import PooledPredHead
@@ -18,7 +18,7 @@ from blockwise.layers.norms import of_head, replace_norms
 from blockwise.system.sizes import MOST, check_size
 from devices.errors import InputError, unknown_name
 
-__all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "kind", "make", "width_of"]
+__all__ = ["CATALOGUE", "Head", "HeadKind", "OutputHead", "Targets", "Taught", "kind", "make", "width_of"]
 
 
 @dataclass(frozen=True)

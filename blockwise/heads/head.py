@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,14 +10,33 @@ from torch.nn import functional as F
 Shape = tuple[int, ...]
 
 
+class Taught(NamedTuple):
+    """Labels (B,), and what a teacher says beside them: logits (B, K), of which no gradient comes back.
+
+    They are softened by ``temperature``, and have ``weight`` of the loss.
+    """
+
+    labels: Tensor
+    answer: Tensor
+    temperature: float
+    weight: float
+
+
+Targets = Tensor | Taught
+"""What a head learns by: labels (B,), alone or beside an answer."""
+
+
 class Head(nn.Module, ABC):
-    """Gives a block its loss. Called with the block's output (B, *in_shape) and labels (B,)."""
+    """Gives a block its loss. Called with the block's output (B, *in_shape) and labels (B,).
+
+    Beside the labels there may be an answer, by which heads with a cross entropy learn, too.
+    """
 
     minimum_batch = 1
     """Smallest batch at which the loss says anything."""
 
     @abstractmethod
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
 
     def logits(self, h: Tensor) -> Tensor | None:
@@ -25,13 +45,22 @@ class Head(nn.Module, ABC):
 
 
 class LogitsLoss(nn.Module):
-    """Mean cross entropy of logits (B, K) against labels (B,): a layer, so that it has its costs."""
+    """Mean cross entropy of logits (B, K) against labels (B,): a layer, so that it has its costs.
+
+    Beside an answer of weight w it is (1 - w) H(y, p) + w T^2 KL(q(T) || p(T)), where p(T) is the softmax
+    of logits / T and q that of the answer (Hinton et al. 2015, arXiv 1503.02531): by T^2 the gradient is
+    about as large at any temperature.
+    """
 
     op_kind = "cross_entropy"
 
-    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
-        return F.cross_entropy(logits, y)
+        if not isinstance(y, Taught):
+            return F.cross_entropy(logits, y)
+        own, wanted = (F.log_softmax(x / y.temperature, 1) for x in (logits, y.answer))
+        soft = F.kl_div(own, wanted, reduction="batchmean", log_target=True)
+        return (1 - y.weight) * F.cross_entropy(logits, y.labels) + y.weight * y.temperature**2 * soft
 
 
 class ClassifierHead(Head):
@@ -42,7 +71,7 @@ class ClassifierHead(Head):
         self.classify = classify
         self.loss = LogitsLoss()
 
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
         return self.loss(self.classify(h), y)  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from blockwise.heads.head import Head, LogitsLoss
+from blockwise.heads.head import Head, LogitsLoss, Targets
 
 
 class OutputHead(Head):
@@ -12,7 +12,7 @@ class OutputHead(Head):
         super().__init__()
         self.loss = LogitsLoss()
 
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
         return self.loss(h, y)  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from blockwise.heads.head import ClassifierHead, Head, Shape, WeightedLosses, pool_to, pooled_shape
+from blockwise.heads.head import ClassifierHead, Head, Shape, Targets, WeightedLosses, pool_to, pooled_shape
 from blockwise.heads.pooled import PooledPredHead, decoder_size
 from blockwise.heads.pred import DECODER_FEATURES, PredHead
 from blockwise.heads.sim import SimilarityBranch, SimilarityMatching
@@ -29,7 +29,7 @@ class _PredSim(Head):
         self.similarity = SimilarityMatching(num_classes)
         self.sum = WeightedLosses(BETA)
 
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
         prediction = self.pred(h, y)
         return self.sum(self.similarity(self.branch(h), y), prediction)  # type: ignore[no-any-return]
@@ -67,7 +67,7 @@ class LeanPredSimHead(_PredSim):
         super().__init__(PooledPredHead(shape, num_classes), branch, num_classes)
         self.pool = pool_to(in_shape, size)
 
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
         return super().forward(self.pool(h), y)
 

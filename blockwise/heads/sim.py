@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from blockwise.heads.head import Head, Shape
+from blockwise.heads.head import Head, Shape, Targets, Taught
 from devices.errors import InputError
 
 EPSILON = 1e-8
@@ -43,14 +43,18 @@ class SimilarityMatching(nn.Module):
         super().__init__()
         self.num_classes = num_classes
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Features (B, n) and labels (B,) -> a scalar. Raises InputError at batch size 1."""
+    def forward(self, x: Tensor, y: Targets) -> Tensor:
+        """Features (B, n) and labels (B,) -> a scalar. Raises InputError at batch size 1.
+
+        It compares samples by their labels alone: an answer beside them says nothing of that.
+        """
         if x.shape[0] == 1:
             raise InputError(
                 "similarity loss", got="a batch of 1", wanted="at least 2 samples to compare",
                 do="use a larger --batch-size or a head that predicts, such as gap",
             )  # fmt: skip
-        one_hot = nn.functional.one_hot(y, self.num_classes).to(x.dtype)
+        labels = y.labels if isinstance(y, Taught) else y
+        one_hot = nn.functional.one_hot(labels, self.num_classes).to(x.dtype)
         return nn.functional.mse_loss(similarity_matrix(x), similarity_matrix(one_hot))
 
 
@@ -78,6 +82,6 @@ class SimHead(Head):
         self.branch = SimilarityBranch(in_shape)
         self.loss = SimilarityMatching(num_classes)
 
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+    def forward(self, h: Tensor, y: Targets) -> Tensor:
         """The loss, a scalar."""
         return self.loss(self.branch(h), y)  # type: ignore[no-any-return]

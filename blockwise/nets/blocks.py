@@ -1,10 +1,13 @@
 """A network cut into blocks, each with its local head: what the training regimes work on."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from blockwise import heads
-from blockwise.heads import Head
+from blockwise.heads import Head, Targets
 from blockwise.heads.place import split
 from blockwise.layers.norms import BATCH_NORMS
 from blockwise.nets.chain import Chain
@@ -51,9 +54,15 @@ class BlockNet(TrainableNet):
         loss: Tensor = self.heads[-1](self.run(x, first, len(self)), y)
         return loss
 
-    def taught(self, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def taught(self, index: int, x: Tensor, y: Targets) -> tuple[Tensor, Tensor]:
         """What block ``index`` hands on, detached, and the loss of its head."""
         return taught(*self.parts(index), x, y)
+
+    def answer(self, x: Tensor, first: int = 0) -> Tensor:
+        """Logits (B, K) of the network as it would be deployed now; ``x`` is the input of block ``first``."""
+        with resting(self), torch.no_grad():
+            logits: Tensor = self.run(x, first, len(self))
+        return logits
 
     def head(self, index: int) -> Head:
         """The head of block ``index``."""
@@ -84,7 +93,7 @@ def first_conv(unit: nn.Module) -> nn.Module | None:
     return next((m for m in unit.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)), None)
 
 
-def taught(body: nn.Module, tail: nn.Module, head: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def taught(body: nn.Module, tail: nn.Module, head: nn.Module, x: Tensor, y: Targets) -> tuple[Tensor, Tensor]:
     """What a block hands on, detached, and the loss of its head: no gradient leaves the block."""
     h = body(x)
     with torch.no_grad():  # the head stands before the tail: no gradient comes back through it
@@ -97,6 +106,19 @@ def _parts(units: list[nn.Module], *, published: bool) -> tuple[nn.Sequential, n
     *front, last = units
     last, tail = split(last) if published else (last, nn.Sequential())
     return nn.Sequential(*front, last), tail
+
+
+@contextlib.contextmanager
+def resting(module: nn.Module) -> Iterator[None]:
+    """Within this context it works as deployed: norms by their running statistics, dropout idle."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 class frozen_statistics:

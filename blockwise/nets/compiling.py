@@ -7,9 +7,11 @@ precedes the next one. At the seams it hands on tensors as eager PyTorch would: 
 import copy
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from blockwise.nets.blocks import BlockNet, taught
+from blockwise.heads import Targets
+from blockwise.nets.blocks import BlockNet, resting, taught
 from blockwise.quant import Quantizer
 from blockwise.system.compiler import use_compiler
 
@@ -36,7 +38,7 @@ class CompiledNet(BlockNet):
         loss: Tensor = self.pieces[key](x, y)
         return loss
 
-    def taught(self, index: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def taught(self, index: int, x: Tensor, y: Targets) -> tuple[Tensor, Tensor]:
         """In one piece."""
         key = "taught", index
         if key not in self.pieces:
@@ -44,19 +46,38 @@ class CompiledNet(BlockNet):
         out, loss = self.pieces[key](x, y)
         return out, loss
 
+    def answer(self, x: Tensor, first: int = 0) -> Tensor:
+        """In one piece."""
+        key = "answer", first
+        if key not in self.pieces:
+            self.pieces[key] = _compile(_Run(self.originals[0], first))
+        with resting(self.originals[0]), torch.no_grad():
+            logits: Tensor = self.pieces[key](x)
+        return logits
 
-class _Behind(nn.Module):
-    """The blocks from ``first`` on and the loss behind them."""
+
+class _Run(nn.Module):
+    """The blocks from ``first`` on."""
 
     def __init__(self, net: BlockNet, first: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(net.block(i) for i in range(first, len(net)))
-        self.head = net.heads[-1]
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x)
-        loss: Tensor = self.head(x, y)
+        return x
+
+
+class _Behind(_Run):
+    """The blocks from ``first`` on and the loss behind them."""
+
+    def __init__(self, net: BlockNet, first: int) -> None:
+        super().__init__(net, first)
+        self.head = net.heads[-1]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        loss: Tensor = self.head(super().forward(x), y)
         return loss
 
 
@@ -67,7 +88,7 @@ class _Taught(nn.Module):
         super().__init__()
         self.body, self.tail, self.head = body, tail, head
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Targets) -> tuple[Tensor, Tensor]:
         return taught(self.body, self.tail, self.head, x, y)
 
 
@@ -102,7 +123,5 @@ def allow_versions() -> None:
 
 
 def _compile(module: nn.Module) -> nn.Module:
-    import torch
-
     result: Any = torch.compile(module)
     return result  # type: ignore[no-any-return]

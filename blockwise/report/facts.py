@@ -37,6 +37,7 @@ def facts(result: Result) -> dict[str, str]:
         "Trained": part(result.config),
         "Integers": integers(result.config),
         "Zeroth order": zeroth_order(result.config),
+        "Local heads": together(result.config),
     }
     return {label: line for label, line in lines.items() if line}
 
@@ -147,6 +148,16 @@ def zeroth_order(config: dict[str, Any]) -> str:
         parts.append(f"on integers up to {config['zo_range']} units to either side, mu {config['zo_mu']}")
     if any(regime.goes_back for regime in found):
         parts.append(f"hybrids go back through the last {_blocks(config['zo_backprop'])}")
+    return ", ".join(parts)
+
+
+def together(config: dict[str, Any]) -> str:
+    """What blocks do that learn together beside learning by labels; empty if nothing, or there are none."""
+    if not any(find(regime).learns_together for regime in config.get("regimes", ())):
+        return ""
+    told, share = config.get("distill"), config.get("skip_heads")
+    parts = [f"taught by the last block (distill {told})"] if told else []
+    parts += [f"each but the last skips {share:.0%} of the steps"] if share else []
     return ", ".join(parts)
 
 

@@ -51,6 +51,10 @@ def _change(name: str, value: Any) -> str:
         return f"last block {value} times as long" if value > 1 else "last block as long"
     if name == "init":
         return f"from {value}" if value else "weights drawn"
+    if name == "distill":
+        return f"taught at {value}" if value else "not taught"
+    if name == "skip_heads":
+        return f"{value:.0%} of steps skipped" if value else "no step skipped"
     return str(value) if name in ("regime", "head") else f"{name.replace('_', ' ')} {value}"
 
 
@@ -60,7 +64,10 @@ def recipe_told(recipe: Recipe) -> str:
     chain = [_change("bit_chain", recipe.bit_chain)] if recipe.bit_chain else []
     last = [_change("last_epochs", recipe.last_epochs)] if recipe.last_epochs > 1 else []
     start = [_change("init", recipe.init)] if recipe.init else []
-    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *chain, *last, *start])
+    told = [_change("distill", recipe.distill)] if recipe.distill else []
+    skipped = [_change("skip_heads", recipe.skip_heads)] if recipe.skip_heads else []
+    bits = _change("bits", recipe.bits)
+    return ", ".join([recipe.regime, *place, bits, *chain, *last, *start, *told, *skipped])
 
 
 def recipe_table(rows: Sequence[RecipeRow]) -> Ruled:

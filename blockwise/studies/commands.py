@@ -45,6 +45,8 @@ def _recipe(row: Row) -> list[str]:
     words += ["--bit-chains", "-".join(map(str, own.bit_chain)) or "none", "--model", row["model"]]
     words += ["--last-epochs", own.last_epochs] if own.last_epochs > 1 else []
     words += ["--inits", own.init] if own.init else []
+    words += ["--distill", own.distill] if own.distill else []
+    words += ["--skip-heads", f"{own.skip_heads:g}"] if own.skip_heads else []
     words += [] if row["method"] == "fp32" else ["--method", row["method"]]
     if row["precision"] != FLOAT32:
         words += ["--precision", row["precision"]]

@@ -17,6 +17,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
+from blockwise.experiment.settings.local import words
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.models import INITS
 from blockwise.quant.precision import FLOAT32
@@ -68,6 +69,7 @@ class Job:
             "precision": FLOAT32 if found.is_integer else training.precision,
             "epochs": training.epochs,
             "last_epochs": training.last_epochs if found.one_by_one else None,
+            **self._together(),
             "batch_size": training.batch_size,
             **self._updates(),
             "seed": training.seed,
@@ -103,6 +105,15 @@ class Job:
             return {"optimizer": None, "learning_rate": None, "mu": config.training.mu, **own}
         optimizer = config.training.optimizer if found.has_optimizer else None
         return {"optimizer": optimizer, "learning_rate": config.learning_rate, **own}
+
+    def _together(self) -> dict[str, Any]:
+        """What blocks do that learn together beside learning by labels; None for what they do not."""
+        local = self.config.local
+        told, does = local.distillation, find(self.regime).learns_together
+        return {
+            "distill": words(told) if told is not None and does else None,
+            "skip_heads": local.skip_heads if local.skip_heads and does else None,
+        }
 
     @property
     def start(self) -> Start | None:

@@ -12,6 +12,7 @@ from blockwise import quant
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
     ImageSettings,
+    LocalSettings,
     NetworkSettings,
     OutputSettings,
     QuantizationSettings,
@@ -47,6 +48,8 @@ class Recipe:
     bit_chain: tuple[int, ...] = ()
     last_epochs: int = 1  # of the last block, in those of the others; where blocks are trained one by one
     init: str = ""  # the run or file of trained weights to start from; empty: they are drawn
+    distill: str = ""  # T:WEIGHT, by which the last block teaches the others; empty: it does not
+    skip_heads: float = 0.0  # share of the steps that each block but the last skips
 
     @property
     def idle(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class Recipe:
         return {
             **({} if regime.heads else {"blocks": "auto", "head": "gap"}),
             **({} if regime.one_by_one else {"last_epochs": 1}),
+            **({} if regime.learns_together else {"distill": "", "skip_heads": 0.0}),
             **({} if self.bits < quant.FLOAT_BITS else {"bit_chain": ()}),
         }
 
@@ -74,6 +78,7 @@ def recipe_of(row: Mapping[str, Any]) -> Recipe:
     return Recipe(
         row["regime"], row["blocks"], row["head"], row["weight_bits"], tuple(row["bit_chain"]),
         (row["last_epochs"] or row["epochs"]) // row["epochs"], row.get("init_name") or "",
+        row["distill"] or "", row["skip_heads"] or 0.0,
     ).trained  # fmt: skip
 
 
@@ -85,6 +90,8 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "bits": (3, 8, quant.FLOAT_BITS),
     "last_epochs": (1,),
     "init": ("",),
+    "distill": ("",),
+    "skip_heads": (0.0,),
 }
 """The values of each: the first is the base's, every other one is tried alone."""
 
@@ -146,4 +153,5 @@ def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: i
             seed=seed, accelerator=space.accelerator, compile=space.compile, precision=space.precision,
         ),
         output=OutputSettings(quiet=True),
+        local=LocalSettings(recipe.distill or None, recipe.skip_heads),
     )  # fmt: skip

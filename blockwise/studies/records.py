@@ -21,6 +21,7 @@ SCHEMA = 1
 
 FORMERLY = {
     "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
+    "distill": None, "skip_heads": None,
 }  # fmt: skip
 """Conditions that older lines do not name: what they were when there was no choice."""
 

@@ -1,5 +1,7 @@
 """How each regime of the catalogue of plans (:mod:`devices.program.regimes`) makes its gradients."""
 
+from dataclasses import replace
+
 from blockwise.integer.net import IntegerNet
 from blockwise.nets.blocks import BlockNet
 from blockwise.training.bp import Backpropagation
@@ -15,6 +17,7 @@ from blockwise.training.local import LocalLearning
 from blockwise.training.local_resident import ResidentLocalLearning
 from blockwise.training.phase import Procedure
 from blockwise.training.zeroth_order import ZerothOrder
+from devices.program.distillation import Distillation
 from devices.program.regimes import INTEGER_REGIMES as PLANNED
 from devices.program.regimes import find
 
@@ -51,9 +54,17 @@ ALL_REGIMES: dict[str, AnyProcedure] = {**REGIMES, **INTEGER_REGIMES}
 """All of them."""
 
 
-def float_regime(name: str, micro_batch: int) -> Procedure[BlockNet]:
-    """That of the float regime ``name``, with so many images at a time where that matters."""
-    return MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else REGIMES[name]
+def float_regime(
+    name: str, micro_batch: int, distillation: Distillation | None = None, skip_heads: float = 0.0
+) -> Procedure[BlockNet]:
+    """That of the float regime ``name``, with so many images at a time where that matters.
+
+    ``distillation`` and ``skip_heads`` are for those whose blocks learn together; others take no notice.
+    """
+    made = MicroBatchBackpropagation(micro_batch) if find(name).micro_batches else REGIMES[name]
+    if not isinstance(made, LocalLearning):
+        return made
+    return replace(made, distillation=distillation, skip_heads=skip_heads)
 
 
 def make_regime(name: str, micro_batch: int) -> AnyProcedure:

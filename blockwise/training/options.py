@@ -9,6 +9,10 @@ from blockwise.quant import ONE_STAGE, Stages
 from blockwise.quant.precision import FLOAT32
 from blockwise.training.outcome import Epoch
 from blockwise.training.updater import WEIGHT_DECAY
+from devices.program.distillation import Distillation
+
+ZHANG = Distillation(3.0, 0.3)
+"""How the deepest classifier teaches in the code of Zhang et al. 2019 (arXiv 1905.08094)."""
 
 
 class Watcher(Protocol):
@@ -63,6 +67,8 @@ class TrainOptions:
     schedule: str = "one-cycle"  # of the learning rate
     weight_decay: float = WEIGHT_DECAY
     perturbation: Perturbation = field(default_factory=Perturbation)
+    distillation: Distillation | None = None  # how the last block teaches, where blocks learn together
+    skip_heads: float = 0.0  # share of steps in which a block does not learn, there
     mu: int = 5  # the first learning rate of integer regimes, in bits
     jump_every: int = 1  # batches whose gradients states of weights wait for before they jump
     stages: Stages = ONE_STAGE

@@ -262,5 +262,7 @@ class Run(Generic[Net]):
         )
 
     def _host(self) -> Host:
-        tensor_bytes = None if self.options.compile else self.progress.tensor_bytes or None
+        options = self.options
+        alike = not (options.compile or options.skip_heads)  # else the step that was watched tells little
+        tensor_bytes = self.progress.tensor_bytes or None if alike else None
         return Host(tensor_bytes, self.progress.rss_bytes)

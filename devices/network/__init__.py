@@ -1,6 +1,7 @@
 """A network as the hardware side sees it: layers with shapes, grouped into blocks with local heads."""
 
 from devices.network.layers import (
+    ANSWER,
     IMAGES,
     LABELS,
     Block,
@@ -12,6 +13,7 @@ from devices.network.layers import (
 )
 
 __all__ = [
+    "ANSWER",
     "IMAGES",
     "LABELS",
     "Block",

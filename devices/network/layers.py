@@ -17,6 +17,8 @@ IMAGES = "images"
 """The network's input: one batch of images, one byte per channel and pixel."""
 LABELS = "labels"
 """The targets of the batch: one class number per image, counted from 0."""
+ANSWER = "answer"
+"""What the network says of the batch before any block's step: logits, which teach local heads."""
 
 Precision = Literal["inner", "skip", "edge", "float"]
 """Which bit widths a layer uses: the chosen ones, in skip paths those or 32 as the run says
@@ -37,7 +39,7 @@ class Layer:
 
     name: str
     op: Op
-    inputs: tuple[str, ...]  # names of layers, IMAGES or LABELS
+    inputs: tuple[str, ...]  # names of layers, IMAGES, LABELS or ANSWER
     shape: tuple[int, ...]  # of the output, without the batch
     precision: Precision = "inner"
     reads: Reads = "codes"  # its first input

@@ -29,7 +29,10 @@ NARROW = 8
 
 @dataclass(frozen=True)
 class Workload:
-    """One operation, of all its turns in a step: its kind as kernels know it, and :data:`COUNTS` of it."""
+    """One operation, of all its turns in a step: its kind as kernels know it, and :data:`COUNTS` of it.
+
+    Of one that some steps skip the counts are those expected.
+    """
 
     kind: str
     counts: tuple[float, ...]
@@ -60,9 +63,10 @@ class Workloads:
         return self._made[id(schedule)][1]
 
 
-def _workload(operation: Operation, schedule: Schedule, turns: int, integer: bool) -> Workload:
+def _workload(operation: Operation, schedule: Schedule, turns: float, integer: bool) -> Workload:
     layer = _multiplying(operation, schedule)
-    products = operation.macs * (share_made(layer, schedule) if layer else 1.0)
+    turns *= operation.share
+    products = operation.macs * operation.share * (share_made(layer, schedule) if layer else 1.0)
     inputs, outputs = _channels(layer)
     names = {*operation.reads, *operation.writes}
     elements = turns * sum(schedule.tensors[name].elements for name in names)

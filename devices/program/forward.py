@@ -81,7 +81,7 @@ class ForwardLowering(SavingLowering):
                 results=(("output", output), *extras, *moved, *told),
                 scratch=[name for x in evaluated for name in self._filter_scratch(x)],
                 adds=[name for _, name in told],
-                macs=sum(x.macs for x in evaluated) * self.images, at_rest=rests,
+                macs=sum(x.macs for x in evaluated) * self.images, at_rest=rests, trains=training,
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
 

@@ -79,7 +79,9 @@ class Operation:
     adds: tuple[str, ...] = ()  # those of the results that are added to what is there
     macs: int = 0  # multiply-accumulates, whole batch
     at_rest: bool = False  # as deployed: norms by their running statistics
+    trains: bool = True  # whether it is of a pass in training, in which layers may be at rest; else all are
     draw: int = 0  # of zeroth-order steps: which of the step's random directions it is about
+    share: float = 1.0  # of the steps, those in which it is done: others skip it by chance
 
     @property
     def name(self) -> str:

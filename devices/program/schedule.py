@@ -97,14 +97,14 @@ class Schedule:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the whole program."""
-        return sum(operation.macs for operation in self.operations)
+        """Multiply-accumulates of the whole program; where steps skip some, as many as are expected."""
+        return _expected(self.operations)
 
     @property
     def macs_of_last(self) -> int:
         """Those behind the last batch that is read: where each block reads its own, of the last block."""
         loads = [i for i, operation in enumerate(self.operations) if operation.action == LOAD]
-        return sum(operation.macs for operation in self.operations[loads[-1] if loads else 0 :])
+        return _expected(self.operations[loads[-1] if loads else 0 :])
 
     @property
     def flash_read_bytes(self) -> int:
@@ -119,6 +119,10 @@ class Schedule:
     def _paged(self, phase: Phase) -> int:
         moved = (o.writes if phase == "page in" else o.reads for o in self.operations if o.phase == phase)
         return sum(self.tensors[name].bytes for names in moved for name in names)
+
+
+def _expected(operations: Iterable[Operation]) -> int:
+    return round(sum(operation.macs * operation.share for operation in operations))
 
 
 class Program:
@@ -154,7 +158,7 @@ class Program:
         self, action: str, phase: Phase, block: str, *, subject: str = "", layer: str = "",
         operands: Iterable[tuple[str, Operand]] = (), results: Iterable[tuple[str, str]] = (),
         reads: Iterable[str] = (), writes: Iterable[str] = (), scratch: Iterable[str] = (),
-        adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False, draw: int = 0,
+        adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False, trains: bool = True, draw: int = 0,
     ) -> None:  # fmt: skip
         """Append an operation; ``reads`` and ``writes`` are operands and results without a role."""
         given = (*operands, *(("", Stored(name)) for name in reads))
@@ -172,6 +176,7 @@ class Program:
                 tuple(adds),
                 macs,
                 at_rest,
+                trains,
                 draw,
             )
         )

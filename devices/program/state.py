@@ -23,6 +23,9 @@ FROZEN = "frozen"
 AHEAD = "ahead"
 """Behind the name of a copy that the head of the block before reads."""
 
+ASKED = "asked"
+"""Behind the name of a copy by which a block answers before its turn."""
+
 FLAG_BITS = 8
 """Whether a frozen norm has its constants: a bool in PyTorch."""
 
@@ -111,16 +114,32 @@ class State:
 
     def trainable_ahead(self, layer: Layer, owner: str) -> tuple[str, ...]:
         """Copies of what weights are made of, beside that of the block that trains them."""
+        weights = layer.weights * layer.trained.weights
+        return self._copied(layer, owner, AHEAD, [("weight", weights, cat.LATENT_WEIGHTS)])
+
+    def copies(self, layer: Layer, owner: str) -> tuple[str, ...]:
+        """Copies of all that a layer computes by at rest, but for what is frozen of it."""
+        biases = layer.trained.biases
+        rows = [
+            ("weight", layer.trained_weights, cat.LATENT_WEIGHTS),
+            ("bias", layer.biases * biases, cat.LATENT_WEIGHTS),
+            ("running", layer.buffers * biases, cat.NORM_AND_QUANTIZER),
+        ]
+        return self._copied(layer, owner, ASKED, rows)
+
+    def _copied(
+        self, layer: Layer, owner: str, suffix: str, rows: list[tuple[str, int, str]]
+    ) -> tuple[str, ...]:
+        """Copies of these rows, and of what gives codes their values if that is trained."""
         quantizer = self.bits.quantizer_of(layer)
         trained = quantizer.trained * (layer.code_block if quantizer.blocks else 1)
         kept = quantizer.kept * (layer.shape[0] if quantizer.per_channel else 1)
-        rows = [
-            ("weight", layer.weights * layer.trained.weights, cat.LATENT_WEIGHTS),
+        rows += [
             ("step", trained * layer.trained.levels, cat.NORM_AND_QUANTIZER),
             ("levels", kept * layer.trained.levels, cat.NORM_AND_QUANTIZER),
         ]
         return tuple(
-            self.program.tensor(f"{layer.name}.{what}.{AHEAD}", (elements,), FLOAT_BITS, category, owner)
+            self.program.tensor(f"{layer.name}.{what}.{suffix}", (elements,), FLOAT_BITS, category, owner)
             for what, elements, category in rows
             if elements
         )

@@ -31,6 +31,7 @@ from blockwise.training.updater import Updater
 from devices.memory.arena import buffers_of, pack
 from devices.network import Layer, Residual
 from devices.network.partial import choice
+from devices.program.distillation import Distillation
 from devices.program.execute import Memory, execute
 from devices.program.kernels.machine import FloatMachine
 from devices.program.operation import Operation
@@ -88,6 +89,7 @@ class OneStep:
     widths: tuple[int, int] | None = None  # bits of weights and activations; None: the method's usual ones
     train: str = "all"
     frozen: str = "ram"
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
@@ -110,6 +112,7 @@ class OneStep:
             perturbations=self.perturbation.directions,
             backprop_blocks=self.perturbation.backprop_blocks,
             frozen=self.frozen,
+            distillation=self.distillation,
         )
         anatomy = Anatomy(chain, self.head)
         groups = anatomy.cut(self.blocks, self.step)
@@ -119,7 +122,7 @@ class OneStep:
         g = torch.Generator().manual_seed(1)
         self.images = torch.randint(0, 256, (self.batch, *self.in_shape), dtype=torch.uint8, generator=g)
         self.labels = torch.randint(0, 3, (self.batch,), generator=g)
-        self.procedure = float_regime(self.regime, self.micro_batch)
+        self.procedure = float_regime(self.regime, self.micro_batch, self.distillation)
         with torch.no_grad(), frozen_statistics(self.net):  # quantizers set themselves up
             self.net.train()
             self.net.run(normalize(self.images.repeat(4, *[1] * len(self.in_shape))), 0, len(self.net))

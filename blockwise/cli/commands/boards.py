@@ -15,6 +15,7 @@ from blockwise.experiment.prepare import named
 from blockwise.experiment.settings import (
     BoardSettings,
     ImageSettings,
+    LocalSettings,
     NetworkSettings,
     OutputSettings,
     QuantizationSettings,
@@ -88,12 +89,13 @@ class BoardsOptions:
     images: WhichImages = field(default_factory=WhichImages)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
 
     @property
     def config(self) -> Config:
         """The configuration of a comparison on any one board."""
         groups = self.network, self.images.settings, self.quantization, self.training
-        return Config(BoardSettings(), *groups, OutputSettings(dry_run=True))
+        return Config(BoardSettings(), *groups, OutputSettings(dry_run=True), local=self.local)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from blockwise.experiment.config import Config
 from blockwise.experiment.settings import (
     BoardSettings,
     ImageSettings,
+    LocalSettings,
     NetworkSettings,
     OutputSettings,
     QuantizationSettings,
@@ -102,6 +103,7 @@ class FirmwareOptions:
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     training: OneRegime = field(default_factory=OneRegime)
     zeroth_order: ZerothOrderSettings = field(default_factory=ZerothOrderSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
 
     @property
     def regime(self) -> str:
@@ -114,7 +116,14 @@ class FirmwareOptions:
         training = TrainingSettings(**asked | {"regimes": (regime,)})
         output = OutputSettings(quiet=self.project.quiet, dry_run=self.images.in_shape is not None)
         return Config(
-            self.board, self.network, self.images, self.quantization, training, output, self.zeroth_order
+            self.board,
+            self.network,
+            self.images,
+            self.quantization,
+            training,
+            output,
+            self.zeroth_order,
+            self.local,
         )
 
 
@@ -141,7 +150,7 @@ def _of_run(config: Config) -> FirmwareOptions:
     training = OneRegime(**asked | {"regimes": TrainingSettings.regimes})
     return FirmwareOptions(
         board=config.board, network=config.network, images=config.images, quantization=config.quantization,
-        training=training, zeroth_order=config.zeroth_order,
+        training=training, zeroth_order=config.zeroth_order, local=config.local,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from blockwise.cli.commands.studying import (
     train_missing,
 )
 from blockwise.experiment.settings import NetworkSettings
+from blockwise.experiment.settings.local import check_share, distillation, words
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import recipe, records
 from blockwise.studies.qat import QatProtocol
@@ -79,6 +80,17 @@ class RecipeStudyOptions(EpochsStudy):
             "--seeds makes, to each seed its own.",
         ),
     ] = (NONE,)
+    distill: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="T[:WEIGHT] ...",
+            help=f"How the last block teaches the others, in local, as for the comparison, or {NONE}.",
+        ),
+    ] = (NONE,)
+    skip_heads: Annotated[
+        tuple[float, ...],
+        arg(metavar="P ...", help="By which chance each block but the last skips a step, in local."),
+    ] = INGREDIENTS["skip_heads"]
     method: Annotated[str, arg(help="The quantization method of all.")] = "lsq"
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
@@ -125,6 +137,7 @@ def _space(options: RecipeStudyOptions) -> RecipeSpace:
         "regime": options.regimes, "blocks": options.blocks, "head": options.heads, "bit_chain": chains,
         "bits": options.bits, "last_epochs": options.last_epochs,
         "init": tuple("" if init == NONE else NetworkSettings(init=init).init for init in options.inits),
+        "distill": tuple(map(_taught, options.distill)), "skip_heads": options.skip_heads,
     }  # fmt: skip
     return RecipeSpace(
         values, options.model, options.method, options.data, options.accelerator, options.precision,
@@ -132,12 +145,17 @@ def _space(options: RecipeStudyOptions) -> RecipeSpace:
     )  # fmt: skip
 
 
-def _chain(words: str) -> tuple[int, ...]:
+def _taught(given: str) -> str:
+    """With its weight, as it is recorded. Raises InputError for what is none."""
+    return "" if given == NONE else words(distillation(given))
+
+
+def _chain(given: str) -> tuple[int, ...]:
     """Of 32-8-4-3. Raises InputError for anything else."""
-    parts = () if words == NONE else tuple(words.split("-"))
+    parts = () if given == NONE else tuple(given.split("-"))
     if not all(part.isdecimal() for part in parts):
         raise InputError(
-            "--bit-chains", got=repr(words), wanted=f"falling widths as 32-8-4-3, or {NONE}",
+            "--bit-chains", got=repr(given), wanted=f"falling widths as 32-8-4-3, or {NONE}",
             do="put dashes between them",
         )  # fmt: skip
     return tuple(map(int, parts))
@@ -155,8 +173,11 @@ def _protocol(options: RecipeStudyOptions) -> QatProtocol:
     check_values({
         "--regimes": options.regimes, "--blocks": options.blocks, "--heads": options.heads,
         "--bit-chains": options.bit_chains, "--bits": options.bits, "--last-epochs": options.last_epochs,
-        "--inits": options.inits, "--seeds": options.seeds,
+        "--inits": options.inits, "--distill": options.distill, "--skip-heads": options.skip_heads,
+        "--seeds": options.seeds,
     })  # fmt: skip
     for times in options.last_epochs:
         check_size("--last-epochs", times)
+    for share in options.skip_heads:
+        check_share("--skip-heads", share)
     return replace(PROTOCOLS[options.preset], **options.instead())

@@ -2,6 +2,7 @@
 
 from blockwise.experiment.settings.board import BoardSettings
 from blockwise.experiment.settings.images import ImageSettings
+from blockwise.experiment.settings.local import LocalSettings
 from blockwise.experiment.settings.network import NetworkSettings
 from blockwise.experiment.settings.output import OutputSettings
 from blockwise.experiment.settings.quantization import PAPER, QuantizationSettings
@@ -12,6 +13,7 @@ __all__ = [
     "PAPER",
     "BoardSettings",
     "ImageSettings",
+    "LocalSettings",
     "NetworkSettings",
     "OutputSettings",
     "QuantizationSettings",

@@ -12,7 +12,7 @@ from devices.network.ops.cat import Cat
 from devices.network.ops.conv import Conv
 from devices.network.ops.dropout import ChannelDropout, Dropout
 from devices.network.ops.linear import Linear
-from devices.network.ops.losses import CrossEntropy, SimilarityLoss, WeightedSum
+from devices.network.ops.losses import CrossEntropy, DistilledCrossEntropy, SimilarityLoss, WeightedSum
 from devices.network.ops.mul import Mul
 from devices.network.ops.norms import (
     BatchNorm,
@@ -47,6 +47,7 @@ __all__ = [
     "ChannelNorm",
     "Conv",
     "CrossEntropy",
+    "DistilledCrossEntropy",
     "Dropout",
     "FrozenNorm",
     "GroupNorm",
@@ -113,6 +114,7 @@ OPS: list[type[Op]] = [
     Dropout,
     ChannelDropout,
     CrossEntropy,
+    DistilledCrossEntropy,
     SimilarityLoss,
     WeightedSum,
     SpatialStd,

@@ -34,6 +34,21 @@ class CrossEntropy(Op):
 
 
 @dataclass(frozen=True)
+class DistilledCrossEntropy(CrossEntropy):
+    """Mean over the batch of (1 - w) H(labels, p) + w T^2 KL(q(T) || p(T)).
+
+    p(T) is the softmax of logits / T, q that of a teacher's (Hinton et al. 2015, arXiv 1503.02531).
+    """
+
+    temperature: float = 1.0
+    weight: float = 0.0
+
+    kind = "distilled_cross_entropy"
+    integer_head = False
+    costs = MappingProxyType({"device": Row("in_place", saves=("output",), gradient="in_place")})
+
+
+@dataclass(frozen=True)
 class SimilarityLoss(Op):
     """Similarities of samples against those of labels (Nøkland & Eidnes 2019, arXiv 1901.06656)."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from devices.network.ops import SimilarityLoss, WeightedSum
+from devices.network.ops import DistilledCrossEntropy, SimilarityLoss, WeightedSum
 from devices.program.execute.frame import Frame
 from devices.program.kernels import pools, zeroth_order
 
@@ -25,9 +25,24 @@ def forward(machine: "FloatMachine", frame: Frame) -> None:
     """(softmax - one-hot) / B, of the mean over B images; their sum goes where a program wants it."""
     logits, labels = frame.values("input")
     zeroth_order.tell(machine, frame, F.cross_entropy(logits, labels.long(), reduction="none"))
+    frame.put("output", _weight(machine, frame) * _error(logits, labels) / machine.images)
+
+
+def distilled(machine: "FloatMachine", frame: Frame) -> None:
+    """The same beside T (softmax(logits / T) - softmax(answer / T)) / B."""
+    logits, labels, answer = frame.values("input")
+    op = frame.layer.op
+    assert isinstance(op, DistilledCrossEntropy)
+    own, told = (torch.softmax(x / op.temperature, 1) for x in (logits, answer))
+    error = (1 - op.weight) * _error(logits, labels) + op.weight * op.temperature * (own - told)
+    frame.put("output", _weight(machine, frame) * error / machine.images)
+
+
+def _error(logits: Tensor, labels: Tensor) -> Tensor:
+    """softmax - one-hot."""
     p = torch.softmax(logits, 1)
     p[torch.arange(len(p)), labels.long()] -= 1
-    frame.put("output", _weight(machine, frame) * p / machine.images)
+    return p
 
 
 def backward(machine: "FloatMachine", frame: Frame) -> None:

@@ -97,6 +97,8 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("shortcut", "backward"): elementwise.backward,
     ("cross_entropy", "forward"): losses.forward,
     ("cross_entropy", "backward"): losses.backward,
+    ("distilled_cross_entropy", "forward"): losses.distilled,
+    ("distilled_cross_entropy", "backward"): losses.backward,
     ("similarity_loss", "forward"): losses.similarity,
     ("similarity_loss", "backward"): losses.similarity_backward,
     ("spatial_std", "forward"): losses.spread,

@@ -6,7 +6,7 @@ import torch
 
 from devices.program.execute.frame import Frame
 from devices.program.execute.memory import WORD_BITS
-from devices.program.state import AHEAD
+from devices.program.state import AHEAD, ASKED
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -22,7 +22,7 @@ def load(machine: "FloatMachine", frame: Frame) -> None:
 def page_in(machine: "FloatMachine", frame: Frame) -> None:
     """From flash."""
     for name in frame.operation.writes:
-        value = machine.initial(name.removesuffix(f".{AHEAD}"))
+        value = machine.initial(name.removesuffix(f".{AHEAD}").removesuffix(f".{ASKED}"))
         assert value is not None
         frame.store(name, value)
 

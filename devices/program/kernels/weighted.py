@@ -160,6 +160,9 @@ def _from_latent(
     (latent, trained, kept), quantizer = state, machine.quantizers.get(layer.name)
     if quantizer is None:
         return latent.view(shares.shape_of(layer)), None
+    if not frame.operation.trains:
+        codes, constants = quantizer.packed(latent, trained, kept)
+        return _deployed(machine, frame, layer, codes, constants), None
     found = quantizer.weights(latent, trained, kept, moves=moves)
     if found.codes is not None:
         _through_scratch(frame, layer, found.codes)

@@ -94,6 +94,7 @@ class Regime:
     goes_back: bool = True  # whether an error goes back through any layer
     has_optimizer: bool = True  # whether an optimizer is chosen for it, and may hold state
     one_by_one: bool = False  # whether one block is trained to the end before the next
+    learns_together: bool = False  # whether the last block can teach the others, and some may skip a step
     pages: bool = False  # whether the state of all blocks but one is in flash
     cuts: bool = False  # whether another cut into blocks makes another step
     looks_at_ram: bool = False  # whether it chooses what to recompute by the bytes that are left
@@ -176,11 +177,11 @@ REGIMES: dict[str, Regime] = _named(
         ),
         Regime(
             "local", local, "fused", "each block steps by its own head", heads=True, cuts=True,
-            in_one_block="bp",
+            learns_together=True, in_one_block="bp",
         ),
         Regime(
             "local-paged", local_paged, "fused", "as local, the state of other blocks in flash", heads=True,
-            cuts=True, pages=True, bits_of="local",
+            cuts=True, learns_together=True, pages=True, bits_of="local",
         ),
         Regime(
             "local-resident", local_resident, "fused", "one block is trained at a time, the others packed",

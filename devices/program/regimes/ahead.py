@@ -55,8 +55,10 @@ def entrance(layers: Sequence[Layer]) -> str:
     return layers[0].inputs[0]
 
 
-def one_by_one(build: Builder, runs: Sequence[Sequence[Layer]], held: Tensors, owner: str) -> None:
-    """Run what is at rest one image at a time, for the block ``owner``.
+def one_by_one(
+    build: Builder, runs: Sequence[Sequence[Layer]], held: Tensors, owner: str, what: str = "inputs"
+) -> None:
+    """Run what is at rest one image at a time, for the block ``owner``, to which the outputs are ``what``.
 
     ``held`` are tensors that layers read in place of those that the builder's lowering knows.
     """
@@ -66,4 +68,4 @@ def one_by_one(build: Builder, runs: Sequence[Sequence[Layer]], held: Tensors, o
         for layers in runs:
             one.forward(layers, keep=False, training=False)
 
-    gather(build, [layer for layers in runs for layer in layers], owner, run)
+    gather(build, [layer for layers in runs for layer in layers], owner, run, what)

@@ -8,6 +8,7 @@ from devices.network.bits import Bits
 from devices.network.precision import with_quantizers
 from devices.network.trained import FROZEN
 from devices.program.accountings import DEVICE, CostTable
+from devices.program.distillation import Distillation, distilled
 from devices.program.eager import EagerLowering
 from devices.program.lower import Lowering
 from devices.program.schedule import Program, Schedule
@@ -43,6 +44,8 @@ class Step:
     backprop_blocks: int = 1  # so many last blocks of a hybrid one are trained by backpropagation
     frozen: str = RAM  # where that lies which is not trained
     jump_every: int = 1  # batches whose gradients are added up before states of weights jump
+    distillation: Distillation | None = None  # how the last block teaches the local heads before it
+    skip_heads: float = 0.0  # share of steps in which a block before the last one that learns does not
 
 
 class Builder:
@@ -139,6 +142,15 @@ class Builder:
             names += parameters
         return tuple(names)
 
+    def read_copies(self, block: Block) -> Tensors:
+        """Read from flash what a block computes by at rest, beside what is trained of it in its turn."""
+        fixed = self.fixed(block)
+        copies = {layer.name: self.state.copies(layer, block.name) for layer in block.layers}
+        names = names_of([copies])
+        if names:
+            self.program.emit("page in", "page in", block.name, subject=block.name, writes=names)
+        return {name: (*tensors, *fixed[name]) for name, tensors in copies.items()}
+
     def load(self) -> None:
         """Read a batch of images into RAM."""
         self.lowering.load(self.network.in_shape, self.network.blocks[0].name)
@@ -150,9 +162,11 @@ class Builder:
 
 
 def quantized(network: Network, step: Step) -> Network:
-    """The network with the quantizers that the accounting has; see :func:`_settled`."""
+    """The network with the quantizers that the accounting has, see :func:`_settled`, and what teaches it."""
     if not step.table.packs:
         return network
+    if step.distillation is not None:
+        network = distilled(network, step.distillation)
     shapes, partial = network.shapes, network.is_partial
     blocks = []
     for block in network.blocks:

@@ -11,8 +11,12 @@ from devices.program.schedule import ACTIVATION
 from devices.program.values import levels_of, maker_of
 
 
-def gather(build: Builder, layers: Sequence[Layer], owner: str, run: Callable[[Lowering], None]) -> None:
+def gather(
+    build: Builder, layers: Sequence[Layer], owner: str, run: Callable[[Lowering], None], what: str = "inputs"
+) -> None:
     """Run ``layers`` by ``run``, which lowers those of one image; their outputs go to the block ``owner``.
+
+    ``what`` they are to it is in their name.
 
     The operations of one image stand for those of all; the multiply-accumulates are the batch's.
     """
@@ -20,7 +24,7 @@ def gather(build: Builder, layers: Sequence[Layer], owner: str, run: Callable[[L
     one = build.lower(1)
     one.values.take_over(lowering.values, layers[0].inputs[0])
     bits, shape = _bits(build, last.name), (build.step.batch, *last.shape)
-    name = program.fresh(f"{owner}.inputs")
+    name = program.fresh(f"{owner}.{what}")
     inputs = program.tensor(name, shape, bits or FLOAT_BITS, ACTIVATION, owner)
     program.emit("gather inputs", "load", owner, subject=owner, writes=(inputs,))
     with program.loop(build.step.batch):

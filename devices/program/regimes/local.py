@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from devices.network import Block, Layer, Network
 from devices.program.regimes.ahead import behind_frozen, run_frozen
+from devices.program.regimes.answer import ask
 from devices.program.regimes.builder import Builder, Step
+from devices.program.regimes.skipping import sometimes
 from devices.program.schedule import Schedule
 
 
@@ -18,13 +20,14 @@ def steps_of_blocks(build: Builder, *, fused: bool) -> Schedule:
     for block in build.network.blocks:
         build.train(block, head=block.learns)
     build.load()
+    ask(build)
     for block, layers in learning_blocks(build):
         build.lowering.forward(layers)
         if fused and block is not build.last:
             build.lowering.hand_on(block.output)
         held = (block.layers[0].inputs[0], block.output)
         build.lowering.backward(layers, fused=fused, held=held)
-    return build.finish()
+    return sometimes(build.finish(), build)
 
 
 def learning_blocks(build: Builder) -> Iterator[tuple[Block, tuple[Layer, ...]]]:

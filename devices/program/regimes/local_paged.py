@@ -1,12 +1,15 @@
 """``local-paged``: every block steps on every batch, its state paged between RAM and flash.
 
 RAM holds the latent weights, optimizer state, norm buffers and head of one block; those of all
-others are in flash. Each step reads all of them once, and writes all of them once.
+others are in flash. Each step reads all of them once, and writes all of them once, also of a block that skips
+a step: the flash is a ring, in which what lies stays behind.
 """
 
 from devices.network import Network
+from devices.program.regimes.answer import ask_paged
 from devices.program.regimes.builder import Builder, Step
 from devices.program.regimes.local import learning_blocks
+from devices.program.regimes.skipping import sometimes
 from devices.program.schedule import Schedule
 
 
@@ -15,6 +18,7 @@ def local_paged(network: Network, step: Step) -> Schedule:
     build = Builder(network, step)
     build.fix_all()
     build.load()
+    ask_paged(build)
     for block, layers in learning_blocks(build):
         tensors = build.train(block, head=True, resident=False)
         names = tuple(name for layer in tensors.values() for name in layer)
@@ -28,4 +32,4 @@ def local_paged(network: Network, step: Step) -> Schedule:
         build.lowering.update()
         build.lowering.leave()
         build.program.emit("page out", "page out", block.name, subject=block.name, reads=names)
-    return build.finish()
+    return sometimes(build.finish(), build)

@@ -11,6 +11,7 @@ from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, ReLU6, Sequenti
 from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
+from devices.program.distillation import Distillation
 
 METHODS = ("fp32", "lsq")
 REGIMES = ("bp", "local", "local-resident")
@@ -73,6 +74,12 @@ BEHIND = [  # frozen layers pass errors back, activations among them
 @pytest.mark.parametrize("regime", ["local", "local-resident"])
 def test_so_it_is_where_a_head_reads_weights_of_the_next_block(regime, tmp_path):
     check(tmp_path, regime=regime, method="lsq", model="resnet8", head="lookahead-shared:4")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_so_it_is_where_the_last_block_teaches_the_others(method, tmp_path):
+    check(tmp_path, regime="local", method=method, model="resnet8", distillation=Distillation(3.0, 0.3))
 
 
 @pytest.mark.slow

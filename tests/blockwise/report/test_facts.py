@@ -4,7 +4,7 @@ import pytest
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.settings import TrainingSettings
-from blockwise.report.facts import integers, part, settings, zeroth_order
+from blockwise.report.facts import integers, part, settings, together, zeroth_order
 
 
 def lines(*regimes: str, requantize: str = "buffered") -> tuple[str, str]:
@@ -38,6 +38,16 @@ def test_zeroth_order_tells_its_own_settings_and_no_optimizer():
     assert "sgd-momentum" in settings(both)
     assert zeroth_order(config | {"regimes": ("bp",)}) == ""
     assert zeroth_order({"regimes": ("zo",)}) == ""  # a result of before
+
+
+def test_what_blocks_do_that_learn_together_is_told_where_some_do():
+    config = Config().learning()
+    assert together(config) == together({"regimes": ("local",)}) == ""  # nothing; a result of before
+    told = config | {"distill": "3:0.3", "skip_heads": 0.25}
+    assert (
+        together(told) == "taught by the last block (distill 3:0.3), each but the last skips 25% of the steps"
+    )
+    assert together(told | {"regimes": ("bp", "local-resident")}) == ""
 
 
 def test_what_of_the_network_is_trained_is_told_where_that_is_not_all():

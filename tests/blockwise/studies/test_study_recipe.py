@@ -1,5 +1,7 @@
 """The study of recipes, as a user runs it, and its rows by hand."""
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +13,7 @@ from blockwise.cli import main as cli
 from blockwise.cli.commands import study_recipe
 from blockwise.experiment.finished import finished_run
 from blockwise.experiment.initial import sources
-from blockwise.report.recipe import HEADINGS, cells, recipe_notes
+from blockwise.report.recipe import HEADINGS, cells, recipe_notes, recipe_told, recipe_words
 from blockwise.studies import jobs, recipe, records
 from blockwise.studies.commands import command
 from blockwise.studies.qat import QatProtocol
@@ -64,6 +66,36 @@ def test_one_ingredient_is_changed_at_a_time_and_no_training_comes_twice():
     assert [job.conditions["method"] for job in found] == ["lsq"] * 5 + ["fp32"]
 
 
+def test_blocks_that_learn_together_are_taught_and_skip_steps_and_others_take_no_notice():
+    one = {"blocks": ("2",), "head": ("gap",), "bits": (3,), "bit_chain": ((),)}
+    tried = {"regime": ("local", "local-resident"), "distill": ("", "3:0.3"), "skip_heads": (0.0, 0.5)}
+    space = replace(SPACE, values=one | tried)
+    told = [(j.conditions["distill"], j.conditions["skip_heads"]) for j in recipe.jobs(space, TINY)]
+    assert told == [(None, None), (None, None), ("3:0.3", None), (None, 0.5)]
+    words = [recipe_words(r.changes(space.base)) for r in space.recipes]
+    assert words == ["the base", "local-resident", "taught at 3:0.3", "50% of steps skipped"]
+    always = {"regime": ("local", "local-resident", "bp"), "distill": ("3:0.3",), "skip_heads": (0.5,)}
+    base, *others = replace(SPACE, values=one | always).recipes
+    assert recipe_told(base) == "local, 2 blocks, gap, W3A3, taught at 3:0.3, 50% of steps skipped"
+    for other in others:
+        assert (other.distill, other.skip_heads) == ("", 0.0)
+        assert other.changes(base) == {"regime": other.regime}
+
+
+def test_runs_keep_the_keys_that_they_had_before_there_was_a_choice():
+    """Those of before stand in records; whatever else is chosen has a key of its own."""
+    base, *others = recipe.jobs(SPACE, replace(TINY, epochs=3))
+    later = ("distill", "skip_heads", "last_epochs", "init", "residual", "precision")
+    earlier = {name: value for name, value in base.conditions.items() if name not in later}
+    text = json.dumps([base.images.fingerprint, earlier], sort_keys=True)
+    assert base.key == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert all(base.conditions[name] == records.FORMERLY[name] for name in later)
+    taught = replace(SPACE, values=VALUES | {"distill": ("3:0.3",), "skip_heads": (0.5,)})
+    assert {recipe.jobs(taught, replace(TINY, epochs=3))[0].key}.isdisjoint(
+        {job.key for job in (base, *others)}
+    )
+
+
 def test_the_usual_study_has_the_network_images_and_epochs_of_the_study_of_methods():
     short, full, long = PROTOCOLS.values()
     assert (short.epochs, short.image_size, short.seeds) == (5, 16, (0,))
@@ -107,7 +139,7 @@ def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float
         "head": recipe.head if local else None, "weight_bits": recipe.bits,
         "bit_chain": list(recipe.bit_chain),
         "seed": seed, "test_error": error, "images": [320, 10, 100], "batch_size": 32, "epochs": 1,
-        "last_epochs": None,
+        "last_epochs": None, "distill": None, "skip_heads": None,
         "peak_kib": peak, "peak_kib_of_one": peak / 2, "paged_kib": paged, "seconds": 60.0 * (seed + 1),
         "training_macs": 10 * 1000,
     }  # fmt: skip
@@ -144,15 +176,17 @@ def test_a_row_stands_beside_the_base_seed_by_seed_and_beside_plain_backpropagat
 @pytest.mark.slow
 def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, capsys):
     monkeypatch.setitem(PROTOCOLS, "short", replace(TINY, name="short"))
-    assert run() == 0
+    assert run("--distill", "none", "3", "--skip-heads", "0", "0.5") == 0
     rows = records.read(here / "runs.jsonl")
-    assert [row["regime"] for row in rows] == ["local", "local-resident"]
+    assert [row["regime"] for row in rows] == ["local", "local-resident", "local", "local"]
+    assert [(row["distill"], row["skip_heads"]) for row in rows[2:]] == [("3:0.3", None), (None, 0.5)]
+    assert rows[2]["training_macs"] > rows[0]["training_macs"] > rows[3]["training_macs"]
     assert rows[0]["paged_kib"][1] < rows[0]["peak_kib_of_one"] and rows[1]["paged_kib"] is None
     assert all(row["training_macs"] > 0 for row in rows)
     assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
     monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
-    assert run() == 0
+    assert run("--distill", "none", "3", "--skip-heads", "0", "0.5") == 0
     out = capsys.readouterr().out
     assert "the base" in out and all(f"{100 * row['test_error']:.1f}%" in out for row in rows)
     for row in rows:
@@ -180,6 +214,10 @@ def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, caps
         (["--bits"], "--bits: got no value"),
         (["--inits", "none", "nowhere/at/all"], "--init nowhere/at/all: got no such file or folder"),
         (["--last-epochs", "0"], "--last-epochs: got 0"),
+        (["--distill", "none", "0"], "--distill: got '0', wanted T or T:WEIGHT"),
+        (["--distill", "3", "3:0.3", "--heads", "sim"], "--distill: got no local head"),
+        (["--skip-heads", "0", "1"], "--skip-heads: got 1.0"),
+        (["--skip-heads", "0.5", "0.5"], "--skip-heads: got 0.5 0.5"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--precision", "fp8"], "--precision: got 'fp8'"),

@@ -14,6 +14,7 @@ from torch import nn
 
 from blockwise import models
 from blockwise.models import Style
+from devices.program.distillation import Distillation
 from devices.program.regimes import REGIMES, find
 
 pytestmark = pytest.mark.slow
@@ -144,6 +145,19 @@ def test_so_it_is_under_lookahead_heads_of_any_depth_and_by_weights_of_the_next_
     for regime, method in product(("local", "local-paged", "local-resident"), ("fp32", "lsq", "lq-net")):
         step = OneStep(regime, method=method, model="resnet8", head=head)
         assert step.run() < TOLERANCE, (regime, step.worst())
+
+
+@pytest.mark.parametrize("regime", ["local", "local-paged"])
+def test_so_it_is_where_the_last_block_teaches_the_others(regime):
+    """By statistics that are not the batch's, by levels of the step before, at rest."""
+    told = Distillation(3.0, 0.3)
+    for settings in (
+        {"method": "lsq", "model": "resnet8", "head": "lookahead-shared:4"},
+        {"method": "lq-net", "model": "resnet8", "norm": "group", "batch": 1},
+        {"method": "fp32", "model": "cnn", "fused": False},
+    ):
+        step = OneStep(regime, distillation=told, **settings)
+        assert step.run() < TOLERANCE, (settings, step.worst())
 
 
 @pytest.mark.parametrize(

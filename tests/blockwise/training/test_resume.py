@@ -13,9 +13,11 @@ from blockwise.data import Dataset, load
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions
+from blockwise.training.local import LocalLearning
 from blockwise.training.options import Silent
 from blockwise.training.outcome import Epoch, Training
 from devices.errors import InputError
+from devices.program.distillation import Distillation
 from devices.program.regimes import Step, update_of
 
 pytestmark = pytest.mark.slow
@@ -102,6 +104,17 @@ def test_so_it_does_where_the_last_block_has_epochs_of_its_own(digits, tmp_path)
     ours, reference = state(tmp_path / "parts.pt"), state(tmp_path / "whole.pt")
     assert all(ours["net"][name].equal(tensor) for name, tensor in reference["net"].items())
     assert len(ours["progress"]["history"]) == 2 + 4
+
+
+def test_so_it_does_where_the_last_block_teaches_and_others_skip_steps_by_chance(
+    digits, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(REGIMES, "local", LocalLearning("local", Distillation(3.0, 0.3), 0.5))
+    whole, parts = (options("local", tmp_path / name, "adam") for name in ("whole.pt", "parts.pt"))
+    train(digits, "local", whole)
+    train(digits, "local", parts, (1, 1))
+    ours, reference = state(tmp_path / "parts.pt"), state(tmp_path / "whole.pt")
+    assert all(ours["net"][name].equal(tensor) for name, tensor in reference["net"].items())
 
 
 @pytest.mark.parametrize(

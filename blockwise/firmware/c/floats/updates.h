@@ -51,6 +51,38 @@ INLINE void cross_entropy(int rows, int classes, float images, float_at logits, 
     }
 }
 
+/* The sum of exp((logit - most) / temperature). */
+INLINE float softened_sum(int classes, float_at logits, const float *held, int row, float most, float temperature) {
+    float sum = 0.0f;
+    for (int c = 0; c < classes; c++)
+        sum += exponential((logits(held, row, 0, 0, c) - most) / temperature);
+    return sum;
+}
+
+/* The same with a share `weight` of the distance to `answers` (rows, classes), both softened. */
+INLINE void distilled_cross_entropy(int rows, int classes, float images, float_at logits, const float *held,
+                                    const uint8_t *labels, int label_bytes, const float *answers,
+                                    float temperature, float weight, float *to) {
+    for (int row = 0; row < rows; row++) {
+        const float *answer = answers + row * classes;
+        const float most = largest_logit(classes, logits, held, row);
+        const float sum = softened_sum(classes, logits, held, row, most, 1.0f);
+        const float soft = softened_sum(classes, logits, held, row, most, temperature);
+        const uint32_t label = label_at(labels, label_bytes, row);
+        float top = answer[0], whole = 0.0f;
+        for (int c = 1; c < classes; c++)
+            top = answer[c] > top ? answer[c] : top;
+        for (int c = 0; c < classes; c++)
+            whole += exponential((answer[c] - top) / temperature);
+        for (int c = 0; c < classes; c++) {
+            const float x = logits(held, row, 0, 0, c) - most;
+            const float hard = exponential(x) / sum - (c == (int)label ? 1.0f : 0.0f);
+            const float apart = exponential(x / temperature) / soft - exponential((answer[c] - top) / temperature) / whole;
+            to[row * classes + c] = ((1.0f - weight) * hard + weight * temperature * apart) / images;
+        }
+    }
+}
+
 /* The first of the largest logits. */
 INLINE uint32_t largest_of(const float *logits, int classes) {
     int best = 0;

@@ -81,6 +81,8 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("mul", "backward"): joined.product_backward,
     ("cross_entropy", "forward"): updates.loss,
     ("cross_entropy", "backward"): updates.loss_backward,
+    ("distilled_cross_entropy", "forward"): updates.loss,
+    ("distilled_cross_entropy", "backward"): updates.loss_backward,
 }
 """(kind of layer, action) -> what writes its statements."""
 

@@ -1,11 +1,13 @@
 """The loss, gradients that meet, and the optimizer's step."""
 
 import math
+from collections.abc import Sequence
 
 from blockwise.firmware.emit.floats.operands import Operands
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, number
-from devices.program.operation import Stored
+from devices.network.ops import DistilledCrossEntropy
+from devices.program.operation import Operand, Stored
 
 Lines = list[str]
 RATE = "learning_rate"
@@ -48,7 +50,7 @@ def copy_gradient(site: Site) -> Lines:
 
 def loss(site: Site) -> Lines:
     """(softmax - one-hot) / images, over the logits, if it is read; the losses where a program wants them."""
-    logits, labels = (x for role, x in site.operation.operands if role == "input")
+    logits, labels, *answer = (x for role, x in site.operation.operands if role == "input")
     assert isinstance(labels, Stored)
     output = site.made("output")
     rows, classes = site.batch(output), math.prod(site.tensor(output).shape[1:])  # perhaps of 1x1 maps
@@ -59,7 +61,30 @@ def loss(site: Site) -> Lines:
     if lines and not _is_read(site, output):
         return lines
     images, to = number(site.facts.images), site.floats(output)
+    if answer:
+        return [
+            call(
+                "distilled_cross_entropy",
+                rows,
+                classes,
+                images,
+                at,
+                "held",
+                *told,
+                *_answer(site, answer),
+                to,
+            )
+        ]
     return [*lines, call("cross_entropy", rows, classes, images, at, "held", *told, to)]
+
+
+def _answer(site: Site, answer: Sequence[Operand]) -> tuple[str, str, str]:
+    """A teacher's logits, their temperature and their share in the loss."""
+    (logits,) = answer
+    op = site.layer.op
+    assert isinstance(logits, Stored)
+    assert isinstance(op, DistilledCrossEntropy)
+    return site.floats(logits.tensor), number(op.temperature), number(op.weight)
 
 
 def _told(site: Site, rows: int, classes: int, logits: str, labels: tuple[str, int]) -> Lines:

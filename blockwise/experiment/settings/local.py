@@ -1,0 +1,72 @@
+"""What blocks that learn together may do beside learning by labels, each in every step."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import arg
+
+from blockwise.training.options import ZHANG
+from devices.errors import InputError
+from devices.program.distillation import Distillation
+
+HIGHEST = 1000.0
+"""Of temperatures: there all classes are as likely, and their differences are rounding."""
+
+
+def distillation(given: str, flag: str = "--distill") -> Distillation:
+    """Of T or T:WEIGHT. Raises InputError, about ``flag``, for anything else."""
+    temperature, colon, weight = given.partition(":")
+    try:
+        found = Distillation(float(temperature), float(weight) if colon else ZHANG.weight)
+    except ValueError:
+        found = None
+    if found is None or not (0 < found.temperature <= HIGHEST and 0 < found.weight <= 1):
+        raise InputError(
+            flag, got=repr(given), do=f"try {words(ZHANG)}",
+            wanted=f"T or T:WEIGHT, T above 0 up to {HIGHEST:g}, WEIGHT above 0 up to 1",
+        )  # fmt: skip
+    return found
+
+
+def words(told: Distillation) -> str:
+    """As the flag takes it."""
+    return f"{told.temperature:g}:{told.weight:g}"
+
+
+def check_share(flag: str, share: float) -> None:
+    """Raise InputError for a chance by which nothing would be learnt, or that is none."""
+    if not 0 <= share < 1:
+        raise InputError(flag, got=share, wanted="0 or more, below 1", do="try 0.5, or leave it out")
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """What blocks do that learn together, in local and local-paged; global regimes take no notice."""
+
+    distill: Annotated[
+        str | None,
+        arg(
+            metavar="T[:WEIGHT]",
+            help="In local and local-paged the last block teaches the heads before it: WEIGHT (default "
+            f"{ZHANG.weight:g}) of their loss is the distance to the network's own answer before the step, "
+            f"both at temperature T (3, say).",
+            help_behavior_hint="(default: labels alone)",
+        ),
+    ] = None
+    skip_heads: Annotated[
+        float,
+        arg(
+            metavar="P",
+            help="In local and local-paged each block but the last skips a step with this probability: it "
+            "hands on, and does not learn.",
+        ),
+    ] = 0.0
+
+    def __post_init__(self) -> None:
+        _ = self.distillation
+        check_share("--skip-heads", self.skip_heads)
+
+    @property
+    def distillation(self) -> Distillation | None:
+        """As a training takes it. Raises InputError for what is none."""
+        return None if self.distill is None else distillation(self.distill)
