@@ -96,7 +96,7 @@ def front() -> str:
     runs = [r for r in runs if r["head"] in (None, FRONT_HEAD)]
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in qat_study.summaries(runs)]
-    return "\n\n".join((_qat_conditions(runs), table([*named.values()], rows)))
+    return "\n\n".join((conditions(runs), table([*named.values()], rows)))
 
 
 def qat_local() -> str:
@@ -142,10 +142,11 @@ def _qat_table(
     rows = [[cells(summary)[i] for i in columns] for summary in found]
     shown = table([HEADINGS[i] for i in columns], rows)
     notes = "\n".join(f"- {note}" for note in distance_notes(found))
-    return "\n\n".join(filter(None, (_qat_conditions(runs), shown, qat_standing(found), notes)))
+    return "\n\n".join(filter(None, (conditions(runs), shown, qat_standing(found), notes)))
 
 
-def _qat_conditions(runs: list[dict[str, Any]]) -> str:
+def conditions(runs: list[dict[str, Any]]) -> str:
+    """What recorded runs have in common."""
     first = runs[0]
     train, validation, test = first["images"]
     seeds = sorted({r["seed"] for r in runs})

@@ -23,9 +23,12 @@ from blockwise.quant.precision import FLOAT32
 from blockwise.studies.jobs import Job
 from blockwise.studies.qat import PROTOCOLS as QAT_PROTOCOLS
 from blockwise.studies.qat import QatProtocol
+from blockwise.studies.records import SAME
 from devices.program.regimes import find
 
 STUDY = "recipe"
+ALIKE = (*SAME, "precision", "residual")
+"""Conditions that all recipes of one table share."""
 PROTOCOLS: dict[str, QatProtocol] = {
     "short": replace(QAT_PROTOCOLS["short"], description="5 epochs at 16x16: to find what is worth more"),
     "full": QAT_PROTOCOLS["full"],

@@ -7,18 +7,19 @@ from functools import cache
 from statistics import mean
 from typing import Any
 
+from blockwise.experiment.prepare import prepare
+from blockwise.experiment.settings import ImageSettings, OutputSettings
 from blockwise.statistics.paired import Paired, compared
 from blockwise.studies.errors import Errors, errors_of
-from blockwise.studies.jobs import Job
 from blockwise.studies.qat import QatProtocol
-from blockwise.studies.recipe import STUDY, Recipe, RecipeSpace, config_of, recipe_of
+from blockwise.studies.recipe import Recipe, RecipeSpace, config_of, recipe_of
 from blockwise.studies.summary import NEEDED as NEEDED_BY_ALL
 from devices.boards.profile import KIB
 from devices.program.regimes import PLAIN
 
 SHARE = 1 / 3
 """Of plain backpropagation's peak: what a recipe may take."""
-NEEDED = (*NEEDED_BY_ALL, "bit_chain", "training_macs", "paged_kib", "images")
+NEEDED = (*NEEDED_BY_ALL, "bit_chain", "training_macs", "paged_kib", "images", "classes")
 """What the table needs of every line."""
 
 
@@ -80,6 +81,7 @@ def recipe_rows(
     rows: Iterable[Mapping[str, Any]], space: RecipeSpace, protocol: QatProtocol
 ) -> tuple[RecipeRow, ...]:
     """The recorded runs of one protocol, best first; ``space`` says what the base is."""
+    rows = tuple(rows)
     groups: dict[Recipe, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(recipe_of(row), []).append(dict(row))
@@ -88,7 +90,7 @@ def recipe_rows(
 
     @cache
     def plain(bits: int) -> Plain:
-        return plain_of(space, protocol, bits)
+        return plain_of(space, protocol, bits, rows[0])
 
     found = (_row(recipe, own, base, theirs, plain(recipe.bits)) for recipe, own in groups.items())
     return tuple(sorted(found, key=lambda row: row.error))
@@ -111,10 +113,11 @@ def _row(
     )  # fmt: skip
 
 
-def plain_of(space: RecipeSpace, protocol: QatProtocol, bits: int) -> Plain:
-    """Plans plain backpropagation of these bits; nothing is trained."""
+def plain_of(space: RecipeSpace, protocol: QatProtocol, bits: int, row: Mapping[str, Any]) -> Plain:
+    """Plans plain backpropagation of these bits, for images as ``row`` had them; nothing is loaded."""
     recipe = replace(space.base, regime=PLAIN, bits=bits, bit_chain=(), init="").trained
     config = config_of(space, protocol, recipe, protocol.seeds[0])
-    prepared = Job(STUDY, protocol.name, config).prepare()
+    images = ImageSettings(in_shape=tuple(row["in_shape"]), classes=row["classes"])
+    prepared = prepare(replace(config, images=images, output=OutputSettings(dry_run=True)))
     plan, of_one = prepared.plan(PLAIN), prepared.plan(PLAIN, 1)
     return Plain(Peaks(plan.peak_bytes / KIB, of_one.peak_bytes / KIB), plan.schedule.macs)

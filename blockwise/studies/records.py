@@ -19,6 +19,9 @@ themselves.
 SCHEMA = 1
 """Of a line: raised whenever what stands in it means something else. Lines without one are of the first."""
 
+SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
+"""Conditions that all lines of one table share, beside the data."""
+
 FORMERLY = {
     "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
     "distill": None, "skip_heads": None,

@@ -8,9 +8,10 @@ from tyro.conf import arg
 
 from blockwise import models, report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import SAME, Model, TrainingStudy, check_names, recorded, train_missing
+from blockwise.cli.commands.studying import Model, TrainingStudy, check_names, recorded, train_missing
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
+from blockwise.studies.records import SAME
 from blockwise.system.exit_codes import FITS
 from devices.errors import InputError
 

@@ -9,7 +9,6 @@ from tyro.conf import arg
 from blockwise import models, quant, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
-    SAME,
     Compile,
     EpochsStudy,
     Model,
@@ -25,7 +24,7 @@ from blockwise.experiment.settings.local import check_share, distillation, words
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import recipe, records
 from blockwise.studies.qat import QatProtocol
-from blockwise.studies.recipe import INGREDIENTS, PROTOCOLS, STUDY, RecipeSpace, recipe_of
+from blockwise.studies.recipe import ALIKE, INGREDIENTS, PROTOCOLS, STUDY, RecipeSpace, recipe_of
 from blockwise.studies.recipe_rows import NEEDED, recipe_rows
 from blockwise.system.exit_codes import FITS
 from blockwise.system.sizes import check_size
@@ -40,7 +39,6 @@ DESCRIPTION = (
 
 NONE = "none"
 """No chain of bits, no trained weights."""
-ALIKE = (*SAME, "precision", "residual")
 
 
 def _words(chain: tuple[int, ...]) -> str:

@@ -13,14 +13,10 @@ from blockwise.cli.task_table import TaskTable
 from blockwise.experiment.settings.words import check_name
 from blockwise.quant.precision import PRECISIONS
 from blockwise.studies.jobs import Job, missing, revision_of, run_all, task_of
-from blockwise.studies.records import read
+from blockwise.studies.records import SAME, read
 from blockwise.system.files import make_folder
 from blockwise.system.streams import as_text
 from devices.errors import InputError
-
-SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
-"""Conditions that all lines of one table share, beside the data."""
-
 
 TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
 

@@ -141,7 +141,7 @@ def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float
         "seed": seed, "test_error": error, "images": [320, 10, 100], "batch_size": 32, "epochs": 1,
         "last_epochs": None, "distill": None, "skip_heads": None,
         "peak_kib": peak, "peak_kib_of_one": peak / 2, "paged_kib": paged, "seconds": 60.0 * (seed + 1),
-        "training_macs": 10 * 1000,
+        "training_macs": 10 * 1000, "in_shape": [1, 8, 8], "classes": 10,
     }  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""Recipes of block-local training, each beside its base: one table for each preset that is recorded."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from blockwise.report.recipe import HEADINGS, cells, recipe_notes
+from blockwise.report.text import ABSENT, interval
+from blockwise.statistics.shares import wilson
+from blockwise.studies.commands import command
+from blockwise.studies.jobs import revision_of
+from blockwise.studies.recipe import ALIKE, PROTOCOLS, STUDY, Recipe, RecipeSpace, recipe_of
+from blockwise.studies.recipe_rows import RecipeRow, recipe_rows
+from sections.markdown import picture, table
+from sections.methods import conditions
+from sections.recorded import RESULTS, runs_of
+
+Runs = list[dict[str, Any]]
+
+SHOWN = ("recipe", "test error", "95 %", "n", "to the base", "p", "KiB", "share", "batch 1", "share of 1",
+         "paged", "work : bp", "flags")  # fmt: skip
+"""The columns of the study's own table, but for minutes, with an interval and the flags of each row."""
+INTRO = (
+    "`run.py study recipe` changes one ingredient of a base at a time. Behind an error stands Wilson's 95 % "
+    "interval for as many test images, seeds aside; KiB are peaks on the board at the batch of the training "
+    "and at 1, each with its share of that of plain backpropagation. With the flags of a row "
+    "`run.py study recipe` trains it alone."
+)
+
+
+def recipes() -> str:
+    """results/studies/recipe_*.jsonl; nothing where none is recorded."""
+    found = [told for name in PROTOCOLS for told in _section(name)]
+    return "\n\n".join(["## Recipes of local learning", INTRO, *found]) if found else ""
+
+
+def _section(name: str) -> Iterator[str]:
+    runs = _alike(runs_of(f"{STUDY}_{name}"))
+    if not runs:
+        return
+    base = recipe_of(runs[0])
+    rows = recipe_rows(runs, _space(runs[0], base), replace(PROTOCOLS[name], seeds=(runs[0]["seed"],)))
+    yield conditions(runs)
+    tested = any(row.beside and row.beside.p is not None for row in rows)
+    shown = [heading for heading in SHOWN if tested or heading != "p"]
+    yield table(shown, [[_cells(row, runs)[heading] for heading in shown] for row in rows])
+    yield " ".join(recipe_notes(rows, base))
+    if (RESULTS / "studies" / f"{STUDY}_{name}.svg").exists():
+        yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
+
+
+def _alike(runs: Runs) -> Runs:
+    """Those of this revision that are trained as the first of them was."""
+    runs = [run for run in runs if run["revision"] == revision_of(run["regime"])]
+    return [run for run in runs if all(run[name] == runs[0][name] for name in (*ALIKE, "data"))]
+
+
+def _space(run: dict[str, Any], base: Recipe) -> RecipeSpace:
+    """The base alone: by it rows are told apart, and plain backpropagation is planned."""
+    values = {field.name: (getattr(base, field.name),) for field in fields(base)}
+    return RecipeSpace(values, model=run["model"], method="lsq" if run["method"] == "fp32" else run["method"])
+
+
+def _cells(row: RecipeRow, runs: Runs) -> dict[str, str]:
+    """By heading."""
+    headings = [*HEADINGS]
+    headings[len(headings) - headings[::-1].index("share") - 1] = "share of 1"
+    own = dict(zip(headings, cells(row), strict=True))
+    return own | {"95 %": _interval(row), "flags": _flags(row, runs)}
+
+
+def _interval(row: RecipeRow) -> str:
+    """Of the mean error."""
+    spread = row.over_seeds.spread
+    return ABSENT if spread is None else _range(*wilson(spread.mean, row.over_seeds.images))
+
+
+def _range(low: float, high: float) -> str:
+    return interval(low, high).removesuffix(" %")
+
+
+def _flags(row: RecipeRow, runs: Runs) -> str:
+    """Of all its seeds."""
+    own = [run for run in runs if recipe_of(run) == row.recipe]
+    words = command(own[0])[2:-1]
+    return f"`{' '.join((*words, *(str(run['seed']) for run in own)))}`"

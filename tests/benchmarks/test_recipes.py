@@ -1,0 +1,76 @@
+"""The section of recorded recipes: a row each, from the lines of the record alone."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blockwise.statistics.shares import wilson
+from blockwise.studies import records
+from blockwise.studies.qat import PROTOCOLS
+from blockwise.studies.recipe import Recipe, RecipeSpace
+from blockwise.studies.recipe_rows import plain_of
+
+LINE: dict[str, Any] = {
+    "revision": records.REVISION, "precision": "float32", "study": "recipe", "protocol": "short",
+    "model": "cnn", "width": 16, "norm": "batch", "method": "lsq", "activation_method": "lsq",
+    "weight_bits": 3, "activation_bits": 3, "bit_chain": [], "residual": "codes", "regime": "local",
+    "blocks": "2", "head": "gap", "epochs": 5, "batch_size": 128, "optimizer": "sgd-momentum",
+    "learning_rate": 0.1, "data": "CIFAR-10 (JPEG)", "in_shape": [1, 8, 8], "classes": 10,
+    "images": [1280, 10, 1000], "peak_kib": 50.0, "peak_kib_of_one": 10.0, "paged_kib": None,
+    "training_macs": 10**9, "seconds": 60.0, "stored_bytes": 1, "weights": 1, "host_tensor_bytes": 1,
+    "board": "stm32", "environment": {"threads": "1", "processor": "one", "torch": "2"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def section(tmp_path, monkeypatch):
+    """The text that is made of lines in a record of a preset."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sections"]:
+        monkeypatch.delitem(sys.modules, name)
+    from sections import recipes, recorded
+
+    for module in (recipes, recorded):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+
+    def made(preset: str = "", lines: list[dict[str, Any]] | None = None) -> str:
+        if preset:
+            (tmp_path / "studies").mkdir(exist_ok=True)
+            rows = [LINE | {"protocol": preset, "key": str(n)} | line for n, line in enumerate(lines or ())]
+            records.write(tmp_path / "studies" / f"recipe_{preset}.jsonl", rows)
+        return str(recipes.recipes())
+
+    return made
+
+
+def test_nothing_is_shown_where_nothing_is_recorded(section):
+    assert section() == ""
+
+
+def test_every_recipe_has_its_interval_its_shares_and_the_flags_that_train_it(section):
+    taught = {"distill": "3:0.3", "test_error": 0.2}
+    lines = [{"seed": seed, **own} for own in ({"test_error": 0.3}, taught) for seed in (0, 1)]
+    text = section("short", lines)
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    head, _, best, base = rows
+    assert "p" not in head and head.index("share") < head.index("share of 1")
+    told = dict(zip(head, best, strict=True))
+    low, high = (f"{100 * x:.1f}" for x in wilson(0.2, 1000))
+    assert told["95 %"] == f"{low} to {high}" == "17.6 to 22.6"
+    assert (told["recipe"], told["n"], told["to the base"]) == ("taught at 3:0.3", "2", "-10.0 ± 0.0")
+    space = RecipeSpace({"regime": ("local",), "blocks": ("2",), "head": ("gap",)}, model="cnn")
+    plain = plain_of(space, PROTOCOLS["short"], 3, LINE)
+    assert told["share"] == f"{50 / plain.peaks.batch:.2f}"
+    assert told["share of 1"] == f"{10 / plain.peaks.one:.2f}"
+    assert "--distill 3:0.3" in told["flags"] and told["flags"].endswith("--seeds 0 1`")
+    assert dict(zip(head, base, strict=True))["recipe"] == "the base"
+    assert space.base == Recipe("local", "2", "gap")
+
+
+def test_every_preset_that_is_recorded_has_a_table_of_its_own(section):
+    section("short", [{"seed": 0, "test_error": 0.3}])
+    text = section("long", [{"seed": 0, "test_error": 0.1, "epochs": 60}])
+    assert text.count("## Recipes") == 1 and text.count("| the base |") == 2
+    assert "`--preset long`" in text and "60 epochs" in text
