@@ -18,7 +18,6 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.experiment.run_folder import absent_settings
-from blockwise.experiment.trainer import options_of, run_of
 from blockwise.system.beside import beside
 from blockwise.system.collector import looking_seldom
 from blockwise.training.circumstances import as_begun
@@ -131,6 +130,8 @@ def _all_trained(
 def _trained(
     prepared: Prepared, row: RegimeResult, checkpoints: Path | None, watcher: Watcher
 ) -> RegimeResult:
+    from blockwise.experiment.trainer import options_of, run_of  # no plan waits for what trains to be loaded
+
     name, config = row.regime, prepared.config
     options = replace(
         options_of(prepared, name),

@@ -1,6 +1,6 @@
 """What a configuration names, ready to plan and to train: network, cut, head, memory plans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -26,6 +26,7 @@ from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.network import Network
 from devices.planning import Plan
+from devices.program.made_once import Schedules
 from devices.program.regimes import LEANEST, PLAIN, Step, find
 from devices.trainability import Obstacle
 
@@ -40,11 +41,12 @@ class Prepared:
     own: Chain | None = None  # a network that no name builds
     taken: Chosen | None = None  # head and cut of a run whose weights are used
     initial: Weights | None = None  # trained weights to start from
+    schedules: Schedules = field(default_factory=Schedules, repr=False)  # shared with what is made of this
 
     @cached_property
     def planner(self) -> Planner:
         """Plans any network on the board."""
-        return Planner(self.config, self.device)
+        return Planner(self.config, self.device, self.schedules)
 
     @cached_property
     def other_devices(self) -> tuple[Device, ...]:

@@ -5,7 +5,7 @@ write them by hand.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -194,6 +194,11 @@ class Network:
         elements = {layer.name: layer.elements for layer in self.all_layers}
         losses = (layer for layer in self.all_layers if isinstance(layer.op, CrossEntropy))
         return max((elements[layer.inputs[0]] for layer in losses), default=0)
+
+    @cached_property
+    def quantized(self) -> "dict[Hashable, Network]":
+        """The same with quantizers, by bits and teaching: many steps of it are planned."""
+        return {}
 
     @property
     def parameters(self) -> int:

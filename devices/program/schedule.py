@@ -203,23 +203,21 @@ class Program:
 
     def _kept_for_backward(self) -> set[str]:
         born: dict[str, Phase] = {}
-        kept: set[str] = set()
+        read: set[str] = set()
         for operation in self._operations:
             for name in operation.writes:
                 born.setdefault(name, operation.phase)
             if operation.phase in ("backward", "recompute"):
-                kept |= {n for n in operation.reads if born.get(n) != "backward"}
-        return kept
+                read.update(operation.reads)
+        return {name for name in read if born.get(name) != "backward"}
 
     def _check_written_before_read(self) -> None:
         written = {name for name, tensor in self._tensors.items() if tensor.resident or tensor.mapped}
-        touched = set(written)
         for operation in self._operations:
-            missing = [name for name in operation.reads if name not in written]
-            if missing:
-                raise ValueError(f"{operation.name} reads {missing[0]!r} before it is written")
+            if not written.issuperset(operation.reads):
+                missing = next(name for name in operation.reads if name not in written)
+                raise ValueError(f"{operation.name} reads {missing!r} before it is written")
             written.update(operation.writes)
-            touched.update(operation.reads, operation.writes)
-        unused = set(self._tensors) - touched
+        unused = set(self._tensors) - written
         if unused:
             raise ValueError(f"tensor {min(unused)!r} is never touched")

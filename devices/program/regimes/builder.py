@@ -165,14 +165,20 @@ def quantized(network: Network, step: Step) -> Network:
     """The network with the quantizers that the accounting has, see :func:`_settled`, and what teaches it."""
     if not step.table.packs:
         return network
-    if step.distillation is not None:
-        network = distilled(network, step.distillation)
+    key = step.bits, step.distillation
+    if key not in network.quantized:
+        taught = network if step.distillation is None else distilled(network, step.distillation)
+        network.quantized[key] = _with_quantizers(taught, step.bits)
+    return network.quantized[key]
+
+
+def _with_quantizers(network: Network, bits: Bits) -> Network:
     shapes, partial = network.shapes, network.is_partial
     blocks = []
     for block in network.blocks:
-        layers = with_quantizers(block.layers, step.bits, shapes)
+        layers = with_quantizers(block.layers, bits, shapes)
         if partial:
-            layers = tuple(_settled(layer, step.bits) for layer in layers)
+            layers = tuple(_settled(layer, bits) for layer in layers)
         blocks.append(Block(block.name, layers, block.head))
     return Network(network.in_shape, tuple(blocks), network.source)
 

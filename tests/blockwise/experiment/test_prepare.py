@@ -36,6 +36,12 @@ def setup(
     return prepare(Config(BoardSettings(board), settings, training=training))
 
 
+def test_what_is_made_of_a_setup_plans_no_step_twice():
+    prepared = setup(regimes=("bp",), head="gap", blocks="1")
+    again = replace(prepared, taken=prepared.chosen)
+    assert again.plan("bp").schedule is prepared.plan("bp").schedule
+
+
 @pytest.mark.slow
 def test_the_head_is_the_widest_that_fits_and_every_wider_one_does_not():
     chosen = setup(model="resnet20", width=8)

@@ -3,9 +3,11 @@
 import pytest
 from small_networks import build
 
+from devices.network.bits import Bits
 from devices.program.ledger import Ledger
 from devices.program.made_once import Schedules
 from devices.program.regimes import Step, schedule
+from devices.program.regimes.builder import quantized
 
 
 def test_boards_share_a_schedule_unless_its_regime_looks_at_the_ram_that_they_have():
@@ -37,3 +39,11 @@ def test_sums_computed_twice_where_they_would_not_fit_depend_on_the_ram():
     made = [schedules.of("niti-local", network, step) for step in steps]
     assert made == [schedule("niti-local", network, step) for step in steps]
     assert made[0] != made[1]
+
+
+def test_the_quantizers_of_a_network_are_placed_once_for_all_steps_of_the_same_bits():
+    network = build("cnn", (1, 8, 8)).describe(blocks="stages", head="gap")
+    one, other = quantized(network, Step(4)), quantized(network, Step(8, optimizer="adam"))
+    assert one is other
+    of_floats = quantized(network, Step(4, bits=Bits(32, 32)))
+    assert of_floats.all_layers == network.all_layers != one.all_layers
