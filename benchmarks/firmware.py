@@ -1,12 +1,14 @@
 """Firmware on boards: bytes planned and measured, stack, flash, instructions, and how many steps are equal.
 
-    python benchmarks/firmware.py [--steps N] [--only BOARD ...] [--record]
+    python benchmarks/firmware.py [--steps N] [--only BOARD ...] [--estimates] [--record]
 
 Each combination of regime, network and board is written as C, built by zig and run in unicorn under the
 board's memory; where arm-none-eabi-gcc and qemu-system-arm are found, built by that and run in both as well.
-After every step all that outlives it is compared. Everything is kept in firmware.json.
+After every step all that outlives it is compared. Everything is kept in firmware.json. With ``--estimates``
+only the flash that is foreseen is written anew, where all else that is planned is as it was measured.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from blockwise.firmware.emulators.qemu import PROGRAM, machine_of
 from blockwise.firmware.toolchains import GCC, ZIG, Toolchain
 from blockwise.firmware.toolchains.gcc import COMPILER
 from blockwise.firmware.written import Written, write
-from devices.boards.profile import Device
+from devices.boards.profile import Device, load
 from devices.errors import InputError
 from devices.program.regimes import find
 
@@ -91,26 +93,47 @@ def pairs(device: Device) -> Iterator[tuple[Toolchain, Emulator]]:
         yield GCC, QEMU
 
 
-def measured(case: Case, steps: int | None) -> dict[str, Any]:
-    """All checks of one case."""
+def program_of(case: Case, folder: Path) -> tuple[Written, dict[str, Any]]:
+    """The program of a case, and what is known of it before it runs."""
     asked = {
         "device": case.board, "model": case.model, "width": case.width, "regimes": (case.regime,),
         "batch_size": case.batch, "accelerator": "cpu", **case.settings,
     }  # fmt: skip
     prepared = prepare(config_of(asked))
-    count = steps or case.steps
-    with tempfile.TemporaryDirectory() as name:
-        written = write(prepared, case.regime, Path(name) / "project")
-        checks = [_check(written, count, *pair) for pair in pairs(prepared.device)]
-    result = written.result
-    return {
+    made = write(prepared, case.regime, folder)
+    result = made.result
+    return made, {
         **asdict(case), "title": result.device.title, "core": result.device.core,
         "in_shape": result.model.in_shape, "method": prepared.config.scheme.name, "head": result.model.head,
         "peak_bytes": result.peak_bytes, "planned": {run.name: run.bytes for run in result.ram},
         "flash_estimate": result.flash_estimate, "flash_room": result.flash_room,
         "operations": result.operations, "phases": result.phases, "reference": result.reference,
-        "macs": result.macs_per_step, "checks": checks,
+        "macs": result.macs_per_step,
     }  # fmt: skip
+
+
+def measured(case: Case, steps: int | None) -> dict[str, Any]:
+    """All checks of one case."""
+    with tempfile.TemporaryDirectory() as name:
+        made, known = program_of(case, Path(name) / "project")
+        checks = [_check(made, steps or case.steps, *pair) for pair in pairs(load(case.board))]
+    return known | {"checks": checks}
+
+
+def estimated(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the record with the flash that is foreseen today.
+
+    Raises SystemExit where the program is another one than was measured.
+    """
+    case = Case(**{name: row[name] for name in asdict(CASES[0])})
+    with tempfile.TemporaryDirectory() as name:
+        _, known = program_of(case, Path(name) / "project")
+    found: dict[str, Any] = row | json.loads(json.dumps(known))
+    changed = sorted(name for name in known if found[name] != row[name])
+    if set(changed) - {"flash_estimate"}:
+        raise SystemExit(f"{case.regime} on {case.board}: other {', '.join(changed)}; measure it again")
+    print(f"{case.regime:16} {case.board:12} {row['flash_estimate']:,} -> {found['flash_estimate']:,}")
+    return found
 
 
 def _check(written: Written, steps: int, toolchain: Toolchain, emulator: Emulator) -> dict[str, Any]:
@@ -147,7 +170,13 @@ def main() -> int:
     parser = output.parser(__doc__)
     parser.add_argument("--steps", type=int, help=f"of each case (default: {STEPS}, less of large ones)")
     parser.add_argument("--only", nargs="+", metavar="BOARD", help="cases of these boards alone")
+    parser.add_argument("--estimates", action="store_true", help="measure nothing, foresee the flash anew")
     arguments = parser.parse_args()
+    if arguments.estimates:
+        record = output.kept("firmware", record=True)
+        rows = [estimated(row) for row in record["rows"]]
+        output.keep("firmware", record | {"rows": rows}, record=arguments.record)
+        return 0
     cases = [case for case in CASES if not arguments.only or case.board in arguments.only]
     rows = [measured(case, arguments.steps) for case in cases]
     record = {"environment": environment("cpu"), "rows": rows}
