@@ -21,7 +21,9 @@ SEED = 7
 """That IntegerSteps takes its weights from."""
 
 CLASSES = 3
-COMPILER = (sys.executable, "-m", "ziglang", "cc", "-std=gnu99", "-fno-strict-aliasing", "-fno-sanitize=all")
+COMPILER = (
+    sys.executable, "-m", "ziglang", "cc", "-std=gnu99", "-g0", "-fno-strict-aliasing", "-fno-sanitize=all",
+)  # fmt: skip
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
 POISON = """\
@@ -57,11 +59,8 @@ def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
     project(firmware, folder)
     (folder / "poisoned.c").write_text(POISON.format(height=firmware.stretches[0].height))
     options = (optimize, *WARNINGS, "-DBLOCKWISE_POISON=poison")
-    constants = ["frozen.c"] if firmware.in_flash else []
-    for name in ("step.c", "poisoned.c", *constants):
-        subprocess.run([*COMPILER, *options, "-c", name], cwd=folder, check=True)
-    objects = [Path(name).with_suffix(".o").name for name in ("step.c", "poisoned.c", *constants)]
-    subprocess.run([*COMPILER, "-O1", *objects, "-o", "check_host"], cwd=folder, check=True)
+    sources = ("step.c", "poisoned.c", *(["frozen.c"] if firmware.in_flash else []))
+    subprocess.run([*COMPILER, *options, *sources, "-o", "check_host"], cwd=folder, check=True)
     return folder / "check_host"
 
 

@@ -35,8 +35,8 @@ from devices.program.kernels.machine import FloatMachine
 from devices.program.operation import tensors_of
 from devices.program.regimes.builder import quantized
 
-FLAGS = ("-std=gnu99", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all", "-Wall",
-         "-Wextra", "-Werror")  # fmt: skip
+FLAGS = ("-std=gnu99", "-O0", "-g0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-sanitize=all",
+         "-Wall", "-Wextra", "-Werror")  # fmt: skip
 RATE = 0.05
 SEED = 4
 """Of random directions, as OneStep draws them."""

@@ -44,8 +44,8 @@ def host_program(variant: str, folder: Path, options: Sequence[str] = ()) -> cty
     (folder / "kernels_under_test.h").write_text(header(variant))
     library = folder / f"{variant}.so"
     command = [
-        sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-O0", "-std=gnu99", "-Wall", "-Wextra",
-        "-Werror", *options, f"-I{folder}", str(PROGRAM), "-o", str(library),
+        sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-O0", "-g0", "-std=gnu99", "-Wall",
+        "-Wextra", "-Werror", *options, f"-I{folder}", str(PROGRAM), "-o", str(library),
     ]  # fmt: skip
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))

@@ -56,9 +56,13 @@ def built(
     norm: str,
     style: models.Style = models.PLAIN,
 ) -> Chain:
-    """A model of the catalogue, ``resnet8`` (a block for each of three stages), or a module of one's own."""
+    """A model of the catalogue, ``resnet8`` (a block for each of three stages), or a module of one's own.
+
+    One that several steps are taken of may be a chain already: it is copied.
+    """
     if isinstance(name, nn.Module):
-        return models.replica(models.from_module(name, in_shape), norm, style, None)
+        chain = name if isinstance(name, Chain) else models.from_module(name, in_shape)
+        return models.replica(chain, norm, style, None)
     if name != "resnet8":
         return models.build(name, in_shape, classes, width, norm, style)
     chain = resnet(8, in_shape, classes, width)

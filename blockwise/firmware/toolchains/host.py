@@ -11,6 +11,7 @@ from devices.errors import InputError
 FLAGS = (
     "-std=gnu99",
     "-O2",
+    "-g0",  # zig writes what a debugger reads otherwise, which takes it a third of its time
     "-fno-strict-aliasing",
     "-ffp-contract=off",  # as on the board: each operation is rounded by itself
     "-fno-sanitize=all",

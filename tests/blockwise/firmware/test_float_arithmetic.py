@@ -83,7 +83,7 @@ int main(int count, char **arguments) {
 def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("arithmetic")
     (folder / "program.c").write_text(PROGRAM)
-    flags = ["-std=gnu99", "-O1", "-ffp-contract=off", "-fno-sanitize=all", f"-I{C}"]
+    flags = ["-std=gnu99", "-O1", "-g0", "-ffp-contract=off", "-fno-sanitize=all", f"-I{C}"]
     call = [sys.executable, "-m", "ziglang", "cc", *flags, "program.c", "-o", "program"]
     subprocess.run(call, check=True, cwd=folder)
     return folder / "program"

@@ -9,6 +9,8 @@ from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blockwise import models
+
 TOLERANCE = 1e-5
 """Of the length of the update."""
 REGIMES = ("bp", "local", "local-resident")
@@ -205,8 +207,8 @@ FLAT: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
 
 def check(shape: tuple[int, ...], case: tuple[Function, dict[str, nn.Module], int], regime: str) -> None:
     function, modules, out = case
+    model = models.from_module(Between(shape, function, out, **modules), shape)
     for method in ("fp32", "lsq", "dorefa"):
-        model = Between(shape, function, out, **modules)
         step = OneStep(regime, model, method=method, in_shape=shape, batch=6, micro_batch=3)
         assert step.run() < TOLERANCE, (method, step.worst())
         assert step.flips <= 1e-3 * step.codes
