@@ -25,7 +25,7 @@ def test_so_does_one_without_a_floating_point_unit_or_another_core(device, tmp_p
     """Floats in software round alike, and so does the root that is worked out bit by bit."""
     settings = {"model": "plain4", "device": device, "batch_size": 1, "head": "gap", "width": 2}
     for method in ("fp32", "lsq"):
-        assert checked(tmp_path / method, "bp-fused", 3, method=method, **settings).wrong == ()
+        assert checked(tmp_path / method, "bp-fused", 2, method=method, **settings).wrong == ()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from integer_steps import IntegerSteps
-from tiers import tiered
+from tiers import shown, tiered
 
 from blockwise.training.options import Perturbation
 from devices.program.ledger import Ledger
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.floats  # the float network from which an integer one i
 
 QUICK = {"niti", "niti4-jump-local"}
 """Of these both ways of requantizing are quick, and of those below neither is long."""
-BOTH = QUICK | {"niti4", "niti-zo"}
+BOTH = QUICK | {"niti4"}
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,15 @@ def test_three_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, twice,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["all", "last:2"])
-@pytest.mark.parametrize("regime", ["niti-zo", "niti-zo-hybrid"])
+@pytest.mark.parametrize(
+    ("regime", "spec"),
+    shown(
+        itertools.product(["niti-zo", "niti-zo-hybrid"], ["all", "last:2"]),
+        ("niti-zo", "last:2"),
+        ("niti-zo-hybrid", "all"),
+        spread=True,
+    ),
+)
 def test_so_do_steps_along_several_directions_of_all_weights_or_of_some(regime, spec, integers_only):
     for model, twice in (("plain4", False), ("cnn", True)):
         told = Perturbation(directions=3, range=31, mu=3)

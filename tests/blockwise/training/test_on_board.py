@@ -9,7 +9,7 @@ import pytest
 import torch
 from in_double import InDouble, LossesInDouble
 from one_step import OneStep
-from tiers import quick, shown
+from tiers import shown
 from torch import nn
 
 from blockwise import models
@@ -117,7 +117,10 @@ def test_where_losses_hardly_differ_the_last_bit_of_one_is_more_of_a_zeroth_orde
     assert max(far.last_bits()) < 4
 
 
-@pytest.mark.parametrize("regime", ["bp", "bp-micro", "local", "local-paged", "local-resident"])
+@pytest.mark.parametrize(
+    "regime",
+    shown(["bp", "bp-micro", "local", "local-paged", "local-resident"], "bp-micro", "local-resident"),
+)
 def test_so_it_is_where_convolutions_quantize_values_of_both_signs(regime):
     """Behind leaky ReLUs; without max pools, whose largest of equal sums is found by their rounding."""
     for method in ("lsq", "dorefa", "pact", "lq-net"):
@@ -140,11 +143,21 @@ def test_so_it_is_under_the_published_heads(regime, head):
         assert step.net.loss_weight(len(step.net) - 1) == pytest.approx(0.01 if alone else 1)
 
 
-@pytest.mark.parametrize("head", ["lookahead:4x1", "lookahead:4x3", "lookahead-shared:4"])
-def test_so_it_is_under_lookahead_heads_of_any_depth_and_by_weights_of_the_next_block(head):
-    for regime, method in product(("local", "local-paged", "local-resident"), ("fp32", "lsq", "lq-net")):
-        step = OneStep(regime, method=method, model="resnet8", head=head)
-        assert step.run() < TOLERANCE, (regime, step.worst())
+AHEAD = ("lookahead:4x1", "lookahead:4x3", "lookahead-shared:4")
+LOCAL = ("local", "local-paged", "local-resident")
+IN_TURN = [
+    (head, LOCAL[i], ("fp32", "lsq", "lq-net")[(i + j) % 3]) for i in range(3) for j, head in enumerate(AHEAD)
+]
+"""Every two of their values occur together."""
+
+
+@pytest.mark.parametrize(
+    ("head", "regime", "method"),
+    shown(product(AHEAD, LOCAL, ("fp32", "lsq", "lq-net")), *IN_TURN, spread=True),
+)
+def test_so_it_is_under_lookahead_heads_of_any_depth_and_by_weights_of_the_next_block(head, regime, method):
+    step = OneStep(regime, method=method, model="resnet8", head=head)
+    assert step.run() < TOLERANCE, step.worst()
 
 
 @pytest.mark.parametrize("regime", ["local", "local-paged"])
@@ -162,8 +175,11 @@ def test_so_it_is_where_the_last_block_teaches_the_others(regime):
 
 @pytest.mark.parametrize(
     "regime",
-    quick(
-        ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"], "bp-best", "local-resident"
+    shown(
+        ["bp", "bp-best", "bp-micro", "local", "local-paged", "local-resident"],
+        "bp-best",
+        "bp-micro",
+        "local-resident",
     ),
 )
 def test_so_it_is_where_skip_paths_hold_floats(regime):
