@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import pytest
 import torch
@@ -43,22 +43,22 @@ def cases(
     ]
 
 
-def over(found: Iterable[Case]) -> Callable[[Test], Callable[..., None]]:
-    """Runs a test for each: one case for those of a method and role in the quick tier, one for its others."""
+def over(found: Iterable[Case], *, long: Collection[int] = ()) -> Callable[[Test], Callable[..., None]]:
+    """Runs a test for each: one case for those of a method and role in a tier. ``long`` are widths of it."""
 
-    def tier(case: Case) -> tuple[str, quant.Role, bool]:
+    def tier(case: Case) -> tuple[str, quant.Role, str]:
         name, bits, role = case
-        return name, role, bits in QUICK_BITS
+        return name, role, "long" if bits in long else "" if bits in QUICK_BITS else "slow"
 
     params = [
         pytest.param(
             name,
             [bits for _, bits, _ in those],
             role,
-            id=f"{name}-{role}" if quick else f"{name}-{role}-between",
-            marks=() if quick else pytest.mark.slow,
+            id="-".join(filter(None, (name, role, mark))),
+            marks=getattr(pytest.mark, mark) if mark else (),
         )
-        for (name, role, quick), those in itertools.groupby(sorted(found, key=tier), tier)
+        for (name, role, mark), those in itertools.groupby(sorted(found, key=tier), tier)
     ]
 
     def looping(test: Test) -> Callable[..., None]:
@@ -76,6 +76,8 @@ def over(found: Iterable[Case]) -> Callable[[Test], Callable[..., None]]:
 
 
 every = over(cases(quantizing=False))
+every_usual = over(cases(quantizing=False), long=(5, 6, 7))
+"""Where nothing hangs on the width: those between the usual ones are long."""
 every_quantizing = over(cases())
 every_weight = over(cases(roles=("weight",), quantizing=False))
 

@@ -5,7 +5,7 @@ import itertools
 
 import torch
 from inner import inner
-from quantizer_cases import EXTREMES, cases, every, every_quantizing, gradients, kind, new, over, values
+from quantizer_cases import EXTREMES, cases, every, every_usual, gradients, kind, new, over, values
 
 every_activation = over(cases(roles=("activation",)))  # the ends of weights may follow the largest
 
@@ -21,7 +21,7 @@ def test_gradients_are_finite_and_of_the_inputs_shape(name, bits, role):
     assert all(g.isfinite().all() for g in (first, *others))
 
 
-@every
+@every_usual
 def test_constant_tensors_give_finite_values_and_gradients(name, bits, role):
     for constant in (0.0, 0.3, -2.0, 1e-30, 1e4, 1e30):
         with inner(constant=constant):
@@ -76,7 +76,7 @@ def laid_out(plain: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
-@every
+@every_usual
 def test_the_layout_in_memory_changes_nothing(name, bits, role):
     for dtype in TYPES:
         plain = values(6, (4, 6, 5, 3)).to(dtype)
@@ -107,7 +107,7 @@ class _Witness(torch.autograd.Function):
         return g
 
 
-@every_quantizing
+@over(cases(), long=(5, 6, 7))
 def test_a_gradient_in_another_layout_than_its_input_goes_on_in_the_inputs_with_the_same_bits(
     name, bits, role
 ):

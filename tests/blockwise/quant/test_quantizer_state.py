@@ -4,10 +4,10 @@ import copy
 
 import torch
 from inner import inner
-from quantizer_cases import every, new, values
+from quantizer_cases import every_usual, new, values
 
 
-@every
+@every_usual
 def test_an_empty_tensor_stays_empty_and_sets_nothing_up(name, bits, role):
     for dtype in (torch.float32, torch.bfloat16):
         with inner(dtype=dtype):
@@ -21,7 +21,7 @@ def test_an_empty_tensor_stays_empty_and_sets_nothing_up(name, bits, role):
             assert torch.equal(quantizer(values(7).to(dtype)), fresh(values(7).to(dtype)))
 
 
-@every
+@every_usual
 def test_a_saved_quantizer_comes_back_without_setting_itself_up_again(name, bits, role):
     trained = new(name, bits, role, values(7))
     trained(values(7))
@@ -35,7 +35,7 @@ def test_a_saved_quantizer_comes_back_without_setting_itself_up_again(name, bits
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), trained.parameters(), strict=True))
 
 
-@every
+@every_usual
 def test_a_quantizer_saved_before_use_still_sets_itself_up(name, bits, role):
     x = values(7)
     fresh, loaded = new(name, bits, role, x), new(name, bits, role, x)
@@ -43,7 +43,7 @@ def test_a_quantizer_saved_before_use_still_sets_itself_up(name, bits, role):
     assert torch.equal(loaded(x), new(name, bits, role, x)(x))
 
 
-@every
+@every_usual
 def test_a_deep_copy_computes_the_same_and_learns_alone(name, bits, role):
     original = new(name, bits, role, values(7))
     before = original(values(7))
@@ -56,7 +56,7 @@ def test_a_deep_copy_computes_the_same_and_learns_alone(name, bits, role):
     assert torch.equal(original(values(7)), before)
 
 
-@every
+@every_usual
 def test_meta_tensors_have_a_shape_and_leave_the_quantizer_to_be_set_up(name, bits, role):
     x = values(7)
     quantizer = new(name, bits, role, x)
