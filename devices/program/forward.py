@@ -16,7 +16,7 @@ from devices.program.operation import LOAD, Derived, Operand, Phase, Stored, lay
 from devices.program.passes import LossTarget, leaves_to_reader
 from devices.program.saving import SavingLowering
 from devices.program.schedule import ACTIVATION
-from devices.program.values import maker_of, mixed, with_roles
+from devices.program.values import made_at_rest, maker_of, mixed, with_roles
 
 Roles = Sequence[tuple[str, Operand]]
 """Operands by role."""
@@ -159,6 +159,9 @@ class ForwardLowering(SavingLowering):
             pair = (operand for role, operand in self._held(layer) if role == "bias")
             self.values.applied[layer.name] = tuple(name for x in pair for name in tensors_of(x))
         self._set_levels(layer, sources, output)
+        rests = layer.op.makes_codes and not training
+        if rests or (layer.op.passes_codes and any(map(made_at_rest, sources))):
+            self.values.at_rest.add(output)
 
     def _held(self, layer: Layer) -> Roles:
         """The resident tensors that the layer reads; of another layer's those that make its weights."""

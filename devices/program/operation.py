@@ -15,11 +15,15 @@ Phase = Literal["load", "forward", "recompute", "backward", "update", "pack", "p
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor; ``levels`` are the tensors that give codes their values, by the quantizer of ``maker``."""
+    """A tensor; ``levels`` are the tensors that give codes their values, by the quantizer of ``maker``.
+
+    Codes that were made at rest are read so.
+    """
 
     tensor: str
     levels: tuple[str, ...] = ()
     maker: str = ""  # the layer whose quantizer made the codes, if they are codes of one
+    at_rest: bool = False
 
 
 @dataclass(frozen=True)

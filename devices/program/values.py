@@ -22,6 +22,7 @@ class Values:
         self.outputs: dict[str, Operand] = {}
         self.levels: dict[str, tuple[str, ...]] = {}  # codes -> levels
         self.makers: dict[str, str] = {}  # codes -> the layer whose quantizer made them
+        self.at_rest: set[str] = set()  # codes that were made at rest
         self.applied: dict[str, tuple[str, ...]] = {}  # norm -> the scale and shift that its reader applies
         self._outlived: dict[str, int] = {}  # what the next block reads by -> how many of its elements
 
@@ -33,7 +34,7 @@ class Values:
         """The operand with what is to be read with it as matters stand."""
         if isinstance(operand, Stored):
             name = operand.tensor
-            return Stored(name, self.levels.get(name, ()), self.makers.get(name, ""))
+            return Stored(name, self.levels.get(name, ()), self.makers.get(name, ""), name in self.at_rest)
         inputs = tuple(map(self.now, operand.inputs))
         return Derived(operand.layer, inputs, self.applied.get(operand.layer, ()))
 
@@ -42,6 +43,7 @@ class Values:
         self.outputs[name] = operand = other.now(other.outputs[name])
         if isinstance(operand, Stored):
             self.levels[operand.tensor], self.makers[operand.tensor] = operand.levels, operand.maker
+            self.at_rest.update([operand.tensor] if operand.at_rest else [])
 
     def hand_on(self, name: str, count: int | None, sizes: Mapping[str, int]) -> None:
         """The output of ``name`` will be read after what it is read by has changed.
@@ -75,6 +77,13 @@ def maker_of(operand: Operand) -> str:
     if isinstance(operand, Stored):
         return operand.maker
     return next((maker for source in operand.inputs if (maker := maker_of(source))), "")
+
+
+def made_at_rest(operand: Operand) -> bool:
+    """Whether codes of an operand were."""
+    if isinstance(operand, Stored):
+        return operand.at_rest
+    return any(map(made_at_rest, operand.inputs))
 
 
 def mixed(operands: Iterable[Operand]) -> bool:

@@ -142,7 +142,7 @@ class Frame:
 
     def _value(self, operand: Operand) -> Tensor:
         if isinstance(operand, Stored):
-            levels = [self._levels(name) for name in operand.levels]
+            levels = [self._levels(operand, name) for name in operand.levels]
             return self.machine.meaning(operand, self._load(operand.tensor), levels)
         inputs = [self._value(source) for source in operand.inputs]
         layer = self.schedule.layers[operand.layer]
@@ -150,11 +150,10 @@ class Frame:
         loaded = [self.memory.load(name) for name in operand.parameters]
         return self.machine.derived(self, layer, inputs, dict(zip(roles, loaded, strict=True)))
 
-    def _levels(self, name: str) -> Tensor:
+    def _levels(self, operand: Stored, name: str) -> Tensor:
         """What gives codes their values; at rest without what stands behind it for a pass in training."""
         found = self.memory.load(name)
-        follows = not self.operation.trains and ".levels" in name
-        return found[: len(found) // 2] if follows else found
+        return found[: len(found) // 2] if operand.at_rest and ".levels" in name else found
 
     def _raw(self, operand: Operand) -> Tensor | None:
         """The elements of a tensor; None of what is computed of them."""

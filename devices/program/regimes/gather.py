@@ -8,7 +8,7 @@ from devices.program.lower import Lowering
 from devices.program.operation import Stored
 from devices.program.regimes.builder import Builder
 from devices.program.schedule import ACTIVATION
-from devices.program.values import levels_of, maker_of
+from devices.program.values import levels_of, made_at_rest, maker_of
 
 
 def gather(
@@ -37,6 +37,7 @@ def gather(
     lowering.values.outputs[last.name] = Stored(inputs)
     lowering.values.levels[inputs] = levels_of(made) if bits else ()
     lowering.values.makers[inputs] = maker_of(made) if bits else ""
+    lowering.values.at_rest.update([inputs] if bits and made_at_rest(made) else [])
 
 
 def _bits(build: Builder, name: str) -> int | None:

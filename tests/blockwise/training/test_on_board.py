@@ -173,6 +173,13 @@ def test_so_it_is_where_the_last_block_teaches_the_others(regime):
         assert step.run() < TOLERANCE, (settings, step.worst())
 
 
+def test_so_it_is_where_a_block_at_rest_reads_codes_that_were_made_in_training():
+    """By the levels of that pass, which stand behind those of the next."""
+    step = OneStep("local", method="lq-net", model="resnet8", blocks="each", train="stage1*,stage3*")
+    assert [block.name for block in step.network.blocks if block.learns] == ["stage1_1", "stage3_1"]
+    assert step.run() < TOLERANCE, step.worst()
+
+
 @pytest.mark.parametrize(
     "regime",
     shown(
