@@ -1,6 +1,7 @@
 """Python's collector of garbage in cycles."""
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -47,5 +48,9 @@ def leaving_alone(load: Callable[[], Loaded]) -> Iterator[Loaded]:
 
 
 def looking_no_more() -> None:
-    """At the end of a process: what there is goes with it, but Python would look at all of it thrice."""
-    gc.freeze()
+    """At the end of a process: what there is goes with it, but Python would look at all of it thrice.
+
+    Where PyTorch's compiler is loaded it has to: Triton complains on stderr of what is left.
+    """
+    if "triton" not in sys.modules:
+        gc.freeze()

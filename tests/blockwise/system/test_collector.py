@@ -1,6 +1,7 @@
 """The collector of cycles is as it was when imports and plans are behind, however they end."""
 
 import gc
+import sys
 from importlib import import_module
 
 import pytest
@@ -40,9 +41,13 @@ def test_who_has_turned_the_collector_off_finds_it_off() -> None:
         gc.enable()
 
 
-def test_at_the_end_what_is_there_is_looked_at_no_more() -> None:
-    looking_no_more()
-    try:
-        assert gc.get_freeze_count()
-    finally:
+def test_at_the_end_what_is_there_is_looked_at_no_more_unless_triton_is() -> None:
+    for loaded in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delitem(sys.modules, "triton", raising=False)
+            if loaded:
+                patch.setitem(sys.modules, "triton", sys)
+            gc.unfreeze()
+            looking_no_more()
+        assert bool(gc.get_freeze_count()) != loaded
         gc.unfreeze()

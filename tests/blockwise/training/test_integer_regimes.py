@@ -140,7 +140,7 @@ def test_the_plan_counts_the_generators_that_steps_draw_from(digits, regime):
     assert moved == sum(t.category == OPTIMIZER_STATE for t in plan) > 0
 
 
-@pytest.mark.parametrize("regime", [r for r in BY_ERRORS if not r.endswith("-local")])
+@pytest.mark.parametrize("regime", [r for r in BY_ERRORS if not find(r).heads])
 def test_globally_the_error_reaches_the_first_layer(digits, regime):
     x, y = digits.train.images[:32], digits.train.labels[:32]
     nets = [build(regime).train() for _ in range(2)]
