@@ -11,7 +11,7 @@ from rich.text import Text
 
 from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
-from blockwise.report.labels import Named, label
+from blockwise.report.labels import Named, label_both
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words, standing_words
 from blockwise.report.text import ABSENT
@@ -99,8 +99,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     axes.set_title(f"{_conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
-    for local, points in named.items():
-        label(axes, points, left=local)
+    label_both(axes, named[False], named[True])
     return figure
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from blockwise.quant.precision import FLOAT32
 from blockwise.report.error_bars import BARS, beside, conditions, draw_bars, told
 from blockwise.report.figures import save_figure
-from blockwise.report.labels import Named, label
+from blockwise.report.labels import Named, label_both
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words, interval_words, standing_words
 from blockwise.report.text import ABSENT, DIVERGED
@@ -119,7 +120,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes = figure.subplots()
     named: dict[bool, list[Named]] = {True: [], False: []}
     shown = [summary for summary in summaries(rows) if summary.errors]
-    counts = [len(summary.errors) for summary in shown]
+    counts, name_of = [len(summary.errors) for summary in shown], _names(shown)
     for regime, marker in zip(dict.fromkeys(s.regime for s in shown), MARKERS, strict=False):
         own = [summary for summary in shown if summary.regime == regime]
         stored, errors = [s.stored_bits for s in own], [100 * s.error for s in own]
@@ -127,7 +128,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
         draw_bars(
             axes, stored, [s.errors for s in own], [s.over_seeds.images for s in own], drawn.get_facecolor()
         )
-        names = [beside(_name(s), len(s.errors), counts) for s in own]
+        names = [beside(name_of(s), len(s.errors), counts) for s in own]
         named[find(regime).plain] += [Named(*p) for p in zip(stored, errors, names, strict=True)]
     axes.set_xscale("log", base=2)
     ticks = [1, 2, 3, 4, 8, 16, 32]
@@ -138,9 +139,20 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(title="regime", frameon=False)
     axes.set_title(f"{conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
-    for is_global, points in named.items():
-        label(axes, points, left=not is_global)
+    label_both(axes, named[True], named[False])
     return figure
+
+
+def _names(shown: Iterable[Summary]) -> Callable[[Summary], str]:
+    """Names in the figure, with the cut where that tells one of a regime from another."""
+    alike = Counter((summary.regime, _name(summary)) for summary in shown)
+
+    def name(summary: Summary) -> str:
+        told = _name(summary)
+        twin = summary.blocks and alike[summary.regime, told] > 1
+        return f"{told}, cut {summary.blocks}" if twin else told
+
+    return name
 
 
 def _name(summary: Summary) -> str:

@@ -1,6 +1,6 @@
 """Labels that keep their distance."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from blockwise.report import integers, qat
-from blockwise.report.labels import Named, clear, columns, label, spread
+from blockwise.report.labels import Named, clear, columns, label, label_both, spread
 from blockwise.studies.records import read
 from blockwise.studies.summary import summaries
 
@@ -75,7 +75,7 @@ def test_a_label_makes_way_for_a_marker_beside_its_own():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["qat_short", "qat_full", "integer_short"])
-def test_no_label_of_a_recorded_figure_lies_over_a_marker(name):
+def test_no_label_of_a_recorded_figure_lies_over_a_marker_another_label_or_the_axis(name):
     rows = read(RECORDS / f"{name}.jsonl")
     figure = integers._figure(rows, summaries(rows)) if name == "integer_short" else qat._figure(rows)
     figure.draw_without_rendering()
@@ -83,9 +83,12 @@ def test_no_label_of_a_recorded_figure_lies_over_a_marker(name):
     drawn = [c for c in axes.collections if isinstance(c, PathCollection)]
     markers = [axes.transData.transform(place) for c in drawn for place in c.get_offsets()]
     assert len(markers) == len(axes.texts) > 5
-    for text in axes.texts:
-        box = Text.get_window_extent(text)
-        assert not [place for place in markers if box.contains(*place)], text.get_text()
+    boxes = [(text.get_text(), Text.get_window_extent(text)) for text in axes.texts]
+    for label_of, box in boxes:
+        assert not [place for place in markers if box.contains(*place)], label_of
+        assert axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1, label_of
+    for (one, box), (other, beside) in combinations(boxes, 2):
+        assert not box.overlaps(beside), (one, other)
 
 
 @pytest.mark.parametrize("left", [False, True])
@@ -103,3 +106,22 @@ def test_no_label_covers_another(left):
     assert all(above[1] - below[1] >= height for below, above in pairwise(places))
     points_at = axes.transData.transform([(p.x, p.y) for p in points])[:, 0]
     assert all(x < points_at.min() if left else x > points_at.max() for x, _ in places)
+
+
+def test_names_stand_on_the_side_where_their_points_do():
+    low, high = [Named(1, 30, "a"), Named(2, 40, "b")], [Named(3, 30, "c"), Named(4, 40, "d")]
+    for groups in ((low, high), (high, low)):
+        axes = Figure().subplots()
+        axes.scatter([1, 2, 3, 4], [30, 40, 30, 40])
+        axes.set_xscale("log")
+        label_both(axes, *groups)
+        sides = {text.get_text(): text.get_horizontalalignment() for text in axes.texts}
+        assert sides == {"a": "right", "b": "right", "c": "left", "d": "left"}
+
+
+def test_names_of_points_of_one_regime_say_their_cut_where_only_that_tells_them_apart():
+    found = [s for s in summaries(read(RECORDS / "qat_short.jsonl")) if s.errors and s.head]
+    names = {(s.head, s.blocks): qat._names(found)(s) for s in found if s.weight_bits == 3}
+    assert names["lookahead:64", "4"] == "lsq, lookahead:64, cut 4"
+    assert names["lookahead:64", "residual"] == "lsq, lookahead:64, cut residual"
+    assert names["gap", "4"] == "lsq, gap"
