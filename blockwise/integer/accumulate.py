@@ -7,7 +7,8 @@ along its channels (or images) into parts that it can hold, and the parts are ad
 is the last resort, and the only choice on CUDA, where a float32 algorithm need not be direct.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ EXACT_TRANSFORM = 1 << 43
 """On CUDA, where an algorithm by transforms may be off by some 2^-50 of the bound: less than one half."""
 MOST_PARTS = 8
 """Into more parts a float32 convolution is split at about the price of one in float64."""
+
+MOST_IN_16_BITS = 32
+"""So many bytes are added in 16 bits at a time: a power of two; 128 would fit."""
 
 Bilinear = Callable[[Tensor, Tensor], Tensor]
 
@@ -75,7 +79,7 @@ def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) 
     largest = largest_magnitude(a)
     if a.device.type != "cuda":
         left, right = a.to(torch.float32), b.to(torch.float32)
-        sums = _sums(right, dims)
+        sums = _sums(b if b.dtype == torch.int8 else right, dims)
         for parts in (1, 2, 4, MOST_PARTS) if dims.groups == 1 else (1,):
             if largest * _largest_sum(sums, parts) < EXACT_FLOAT32:
                 return _in_parts(compute, left.chunk(parts, dims.a), right.chunk(parts, dims.b))
@@ -95,12 +99,32 @@ def _refuse_above(most: int, sum_: int) -> None:
 def _sums(b: Tensor, dims: Contraction) -> Tensor:
     """sum|b| for every index summed over and every index kept.
 
-    In float32 what is below 2^24 is exact, and nothing above it comes out below: rounding keeps order.
+    Of int8 they are exact. In float32 what is below 2^24 is exact, and nothing above it comes out below:
+    rounding keeps order.
     """
-    sums = b.abs().sum(tuple(range(2, b.ndim))) if b.ndim > 2 else b.abs()
+    narrow, sums = b.dtype == torch.int8, b.abs()
+    if narrow:
+        sums = sums.view(torch.uint8)  # of -128, too
+    if b.ndim > 2:
+        sums = _over_space(sums) if narrow else sums.sum(tuple(range(2, b.ndim)))
     if dims.groups > 1 and dims.b == 0:  # filters are summed over with those of their own group
         return sums.view(dims.groups, -1, sums.shape[1]).transpose(0, 1).flatten(1)
     return sums.movedim(dims.b, 0)
+
+
+def _over_space(b: Tensor) -> Tensor:
+    """Bytes (B, C, ...) summed to int32 (B, C): the first additions are cheap ones of 16 bits."""
+    rows = b.movedim(1, -1).flatten(1, -2)
+    count = math.gcd(rows.shape[1], MOST_IN_16_BITS)
+    return added_in_16_bits(rows.chunk(count, 1)).sum(1, dtype=torch.int32)
+
+
+def added_in_16_bits(parts: Sequence[Tensor]) -> Tensor:
+    """The int16 sum of tensors of bytes, which has to fit."""
+    total = parts[0].to(torch.int16)
+    for part in parts[1:]:
+        total += part
+    return total
 
 
 def _largest_sum(sums: Tensor, parts: int) -> int:

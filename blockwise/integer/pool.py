@@ -10,6 +10,7 @@ from math import prod
 import torch
 from torch import Size, Tensor
 
+from blockwise.integer.accumulate import added_in_16_bits
 from blockwise.integer.pointwise import Numbers
 from blockwise.integer.rounding import nearest
 from blockwise.integer.tensor import INT8, IntTensor, behind
@@ -89,8 +90,12 @@ def _zeros(error: Tensor, in_shape: Size | tuple[int, ...]) -> Tensor:
 
 def _sums(x: IntTensor, window: Window) -> Tensor:
     """Of each window, int32 (B, C, ...)."""
-    inside = tuple(range(3, 3 + 2 * len(window), 2))
-    return _windows(x.mantissa, window).sum(inside, dtype=torch.int32)
+    found, inside = _windows(x.mantissa, window), range(4, 2 + 2 * len(window), 2)
+    rows = found.unbind(3)
+    if len(rows) * INT8.high > torch.iinfo(torch.int16).max:
+        return found.sum((3, *(dim + 1 for dim in inside)), dtype=torch.int32)
+    added = added_in_16_bits(rows)
+    return added.sum(tuple(inside), dtype=torch.int32) if inside else added.to(torch.int32)
 
 
 def _divided(sums: Tensor, count: int, spare: int) -> Tensor:

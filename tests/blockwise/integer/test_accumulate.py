@@ -1,5 +1,7 @@
 """Which type holds a sum, and the guards of its range."""
 
+import math
+
 import pytest
 import torch
 
@@ -101,3 +103,13 @@ def test_floating_point_is_marked_only_while_it_sums():
     with pytest.raises(ZeroDivisionError):
         sum_of_products(lambda a, b: a / (1 // 0), full(1, 2), full(1, 2), ops.FORWARD)
     assert not in_exact_float()
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 7), (2, 3, 8, 12), (4, 2, 5, 3), (2, 2, 4, 4, 4)])
+@pytest.mark.parametrize("value", [-128, -127, 127])
+def test_magnitudes_of_bytes_are_summed_exactly_over_the_full_range(shape, value):
+    for layout in (torch.contiguous_format, torch.channels_last):
+        if layout == torch.channels_last and len(shape) != 4:
+            continue
+        found = accumulate._sums(full(*shape, value=value).contiguous(memory_format=layout), ops.WEIGHTS)
+        assert found.tolist() == [[abs(value) * math.prod(shape[2:])] * shape[1]] * shape[0]
