@@ -156,7 +156,7 @@ def test_runs_with_float_and_coded_skip_paths_are_told_apart_and_older_lines_are
     """The key of a run with codes is the hash that lines without the entry were recorded under."""
     codes, floats = job("lsq", "codes"), job("lsq", "float")
     assert codes.key != floats.key
-    later = ("residual", "precision", "last_epochs", "init")
+    later = ("residual", "precision", "last_epochs", "init", "distill", "skip_heads")
     before = {n: value for n, value in codes.conditions.items() if n not in later}
     text = json.dumps([codes.images.fingerprint, before], sort_keys=True)
     assert codes.key == hashlib.sha256(text.encode()).hexdigest()[:16]
