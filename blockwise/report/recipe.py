@@ -61,13 +61,17 @@ def _change(name: str, value: Any) -> str:
 def recipe_told(recipe: Recipe) -> str:
     """All ingredients of a recipe, but those that it goes without."""
     place = [f"{recipe.blocks} blocks", recipe.head] if find(recipe.regime).heads else []
-    chain = [_change("bit_chain", recipe.bit_chain)] if recipe.bit_chain else []
-    last = [_change("last_epochs", recipe.last_epochs)] if recipe.last_epochs > 1 else []
-    start = [_change("init", recipe.init)] if recipe.init else []
-    told = [_change("distill", recipe.distill)] if recipe.distill else []
-    skipped = [_change("skip_heads", recipe.skip_heads)] if recipe.skip_heads else []
-    bits = _change("bits", recipe.bits)
-    return ", ".join([recipe.regime, *place, bits, *chain, *last, *start, *told, *skipped])
+    return ", ".join([recipe.regime, *place, _change("bits", recipe.bits), *additions(recipe)])
+
+
+def additions(recipe: Recipe) -> list[str]:
+    """What a recipe has that most go without."""
+    usual = Recipe()
+    return [
+        _change(name, getattr(recipe, name))
+        for name in ("bit_chain", "last_epochs", "init", "distill", "skip_heads")
+        if getattr(recipe, name) != getattr(usual, name)
+    ]
 
 
 def recipe_table(rows: Sequence[RecipeRow]) -> Ruled:

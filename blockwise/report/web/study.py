@@ -18,7 +18,7 @@ from blockwise.report.web.drawings import inline
 from blockwise.report.web.grids import Grid
 from blockwise.report.web.payload import packed
 from blockwise.studies.commands import command
-from blockwise.studies.recipe import Recipe
+from blockwise.studies.recipe import STUDY, Recipe, recipe_of
 from blockwise.studies.recipe_rows import RecipeRow
 from blockwise.studies.summary import Summary
 from blockwise.system.files import atomic_write
@@ -132,7 +132,8 @@ def _name(row: dict[str, Any]) -> str:
         return f"M0/{row['compression']}, width {row['width']}"
     names = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
     chain = [f"bits {'-'.join(map(str, row['bit_chain']))}"] if row.get("bit_chain") else []
-    return ", ".join([names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})", *chain])
+    more = recipe.additions(recipe_of(row)) if row["study"] == STUDY else chain
+    return ", ".join([names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})", *more])
 
 
 def _title(row: dict[str, Any]) -> tuple[str, str]:

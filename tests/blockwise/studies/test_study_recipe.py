@@ -189,6 +189,8 @@ def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, caps
     assert run("--distill", "none", "3", "--skip-heads", "0", "0.5") == 0
     out = capsys.readouterr().out
     assert "the base" in out and all(f"{100 * row['test_error']:.1f}%" in out for row in rows)
+    page = (here / "runs.html").read_text("utf-8")
+    assert "lsq, taught at 3:0.3" in page and "lsq, 50% of steps skipped" in page
     for row in rows:
         words = command(row)[2:]
         options = flags.parse(study_recipe.RecipeStudyOptions(), words, prog="", description="")
