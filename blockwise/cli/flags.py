@@ -90,8 +90,9 @@ def bad_usage(complaint: str, options: type, arguments: Sequence[str]) -> InputE
         return InputError(
             wrong[1], got=repr(got) if got else "no value", wanted=_kind(wrong[1], options), do=see
         )
-    if absent := re.search(r"Required options.*?: ([A-Z]\w*|--[\w-]+) ", text):
-        return InputError(absent[1], got="nothing", wanted="a value", do=see)
+    if absent := re.search(r"Required options.*?: (?:([A-Z]\w*)|(--[\w-]+) \S+) (.+?)\.? \(required\)", text):
+        what = absent[3] if absent[3][:2].isupper() else absent[3][0].lower() + absent[3][1:]
+        return InputError(absent[1] or absent[2], got="nothing", wanted=f"the {what}", do=see)
     return InputError(
         "command line", got=text.removeprefix("Parsing error ").split(" For full helptext")[0],
         wanted="flags that exist, with their values", do=see,

@@ -94,8 +94,8 @@ def test_json_has_the_figures_and_the_offsets(capsys):
     ("arguments", "complaint"),
     [
         (["absent.csv", "--capacity", 12], "No such file"),
-        (["five.csv"], "--capacity: got nothing"),
-        (["--capacity", 12], "PATH: got nothing"),
+        (["five.csv"], "--capacity: got nothing, wanted the bytes of the memory"),
+        (["--capacity", 12], "PATH: got nothing, wanted the CSV file with the columns id,"),
         (["five.csv", "--capacity", 0], "--capacity: got 0"),
         (["five.csv", "--capacity", -5], "--capacity: got -5"),
         (["five.csv", "--capacity", "12k"], "--capacity: got '12k'"),

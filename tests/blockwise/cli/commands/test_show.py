@@ -34,5 +34,7 @@ def test_a_run_is_shown_as_it_was_told_without_planning_again(capsys, monkeypatc
 
 def test_what_is_no_run_is_refused_in_one_line(capsys):
     assert "run none: got no such folder" in refusal(capsys, "show", "none")
-    assert "got nothing, wanted a value" in refusal(capsys, "show")
+    assert "PATH: got nothing, wanted the folder of the run, or of the runs of --seeds;" in refusal(
+        capsys, "show"
+    )
     assert "run none: got no such folder" in refusal(capsys, "diff", "none", "none")
