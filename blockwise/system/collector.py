@@ -1,7 +1,6 @@
 """Python's collector of garbage in cycles."""
 
 import gc
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -48,9 +47,8 @@ def leaving_alone(load: Callable[[], Loaded]) -> Iterator[Loaded]:
 
 
 def looking_no_more() -> None:
-    """At the end of a process: what there is goes with it, but Python would look at all of it thrice.
+    """At the end of a process: what there is goes with it, but Python would look at all of it once more.
 
-    Where PyTorch's compiler is loaded it has to: Triton complains on stderr of what is left.
+    It is not frozen: where anything of theirs is left over, libraries such as Triton complain on stderr.
     """
-    if "triton" not in sys.modules:
-        gc.freeze()
+    gc.disable()

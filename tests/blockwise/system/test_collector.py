@@ -1,7 +1,6 @@
 """The collector of cycles is as it was when imports and plans are behind, however they end."""
 
 import gc
-import sys
 from importlib import import_module
 
 import pytest
@@ -41,13 +40,10 @@ def test_who_has_turned_the_collector_off_finds_it_off() -> None:
         gc.enable()
 
 
-def test_at_the_end_what_is_there_is_looked_at_no_more_unless_triton_is() -> None:
-    for loaded in (False, True):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delitem(sys.modules, "triton", raising=False)
-            if loaded:
-                patch.setitem(sys.modules, "triton", sys)
-            gc.unfreeze()
-            looking_no_more()
-        assert bool(gc.get_freeze_count()) != loaded
-        gc.unfreeze()
+def test_at_the_end_python_looks_no_more_but_takes_apart_what_libraries_ask_it_to() -> None:
+    looking_no_more()
+    try:
+        assert not gc.isenabled()
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.enable()
