@@ -57,6 +57,7 @@ DOCUMENTS: dict[str, Sections] = {
         "torchvision": torchvision_nets.taken,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
+        "integer-goal": integers.integer_goal,
         "zeroth-order": zeroth_order.zeroth_order,
         "firmware-kernels": firmware.kernels,
         "board-time": firmware.board_time,

@@ -1,19 +1,31 @@
 """Training on integers alone: the digits, and the study on real images."""
 
+from typing import Any
+
 from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
-from blockwise.report.integers import integer_rows, integer_standing
+from blockwise.report.integers import integer_rows, integer_standing, numbers_of, one_by_one_words
 from blockwise.report.spreads import lost_words, mean_words
 from blockwise.report.uncertainty import known_to
 from blockwise.statistics.shares import at_chance, half_width
 from blockwise.statistics.spread import Spread
 from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
+from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import load, runs_of
+from sections.recorded import RESULTS, load, runs_of
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
 DIGITS = 10
+GOAL = 0.88
+"""Accuracy on CIFAR-10 of integers with weights of 4 bits and no latent ones, which nobody has published."""
+PUBLISHED = (
+    "NITI: 89.2 % on VGG-small-7 (8 bits, 200 epochs of batch 256, the loss in floating point, one run, its "
+    "last epoch; arXiv 2009.13108), NITRO-D: 87.96 % on VGG8B (32-bit weights, block by block, the epoch "
+    "picked on test images; arXiv 2407.11698)"
+)
+GOAL_STUDIES = ("integer_jumps", "integer_vgg", "integer_short")
+"""Those that may be recorded; of the first two no other section tells."""
 
 
 def integer() -> str:
@@ -74,3 +86,52 @@ def integer_study() -> str:
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
     figure = picture("integer_short", "error against memory")
     return "\n\n".join(filter(None, (intro, shown, integer_standing(found), figure)))
+
+
+def integer_goal() -> str:
+    """How far weights of 4 bits without latent ones are from the goal, by the studies that are recorded."""
+    recorded = [(name, runs) for name in GOAL_STUDIES if (runs := recorded_runs(name))]
+    distances = [f"- {found}" for name, runs in recorded if (found := _distance(runs))]
+    tables = [_study_table(runs) for name, runs in recorded if name != GOAL_STUDIES[-1]]
+    intro = (
+        f"The goal for weights of 4 bits without latent ones is {100 * GOAL:.0f} % on CIFAR-10. Published "
+        f"beside it, with other conditions: {PUBLISHED}. The best of `niti4-jump` and its kin in each "
+        "recorded study:"
+    )
+    return "\n\n".join([intro, "\n".join(distances), *tables])
+
+
+def recorded_runs(study: str) -> list[dict[str, Any]]:
+    """Of a study that may not have been run."""
+    return runs_of(study) if (RESULTS / "studies" / f"{study}.jsonl").exists() else []
+
+
+def _distance(runs: list[dict[str, Any]]) -> str:
+    """Of the best regime whose weights jump, also image by image; empty if there is none."""
+    found, first = [s for s in summaries(runs) if s.errors], runs[0]
+    jumping = [s for s in found if find(s.regime).jumps]
+    if not jumping:
+        return ""
+    best, others = jumping[0], [s for s in found if not find(s.regime).jumps]
+    alone = f", {_percent(best.one_by_one.mean)} image by image" if best.one_by_one else ""
+    beside = [f"; beside it {s.method} {s.regime} {_percent(s.error)}" for s in others[:1]]
+    shape = "x".join(map(str, first["in_shape"]))
+    return (
+        f"{_percent(best.error)}{alone} ({numbers_of(best)}, {best.regime}, n = {len(best.errors)}): "
+        f"{100 * (GOAL - 1 + best.error):.1f} points away, with {first['model']} at width {first['width']}, "
+        f"{shape}, {first['epochs']} epochs of batch {first['batch_size']}{''.join(beside)}"
+    )
+
+
+def _percent(error: float) -> str:
+    """Of the accuracy."""
+    return f"{100 * (1 - error):.1f} %"
+
+
+def _study_table(runs: list[dict[str, Any]]) -> str:
+    """With its command."""
+    found, first = summaries(runs), runs[0]
+    shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
+    told = f"{first['data']}; {known_to(runs)}"
+    intro = f"`run.py study integer --preset {first['protocol']} --data PATH` ({told})"
+    return "\n\n".join(filter(None, (intro, shown, one_by_one_words(found), integer_standing(found))))

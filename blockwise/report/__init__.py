@@ -9,7 +9,12 @@ if TYPE_CHECKING:
     from blockwise.report.console import make_console, print_report, render, show, show_table
     from blockwise.report.file_names import named
     from blockwise.report.files import write_all
-    from blockwise.report.integers import draw_integers, integer_standing, integer_table
+    from blockwise.report.integers import (
+        draw_integers,
+        integer_standing,
+        integer_table,
+        one_by_one_words,
+    )
     from blockwise.report.methods import methods_table
     from blockwise.report.pictures import timeline_images, timeline_svg_png
     from blockwise.report.precision import draw_precision, precision_table
@@ -43,6 +48,7 @@ __all__ = [
     "methods_table",
     "more",
     "named",
+    "one_by_one_words",
     "opening",
     "precision_means",
     "precision_standings",
@@ -78,7 +84,12 @@ _HOMES = {
     "blockwise.report.two_runs": ("difference",),
     "blockwise.report.file_names": ("named",),
     "blockwise.report.files": ("write_all",),
-    "blockwise.report.integers": ("draw_integers", "integer_standing", "integer_table"),
+    "blockwise.report.integers": (
+        "draw_integers",
+        "integer_standing",
+        "integer_table",
+        "one_by_one_words",
+    ),
     "blockwise.report.methods": ("methods_table",),
     "blockwise.report.pictures": ("timeline_images", "timeline_svg_png"),
     "blockwise.report.precision": ("draw_precision", "precision_table"),

@@ -13,11 +13,12 @@ from blockwise.report.error_bars import BARS, beside, draw_bars, told
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label_both
 from blockwise.report.side_by_side import Ruled, ruled_table
-from blockwise.report.spreads import error_words, standing_words
+from blockwise.report.spreads import error_words, mean_words, standing_words
 from blockwise.report.text import ABSENT
 from blockwise.statistics.standing import standing
 from devices.boards import profile
 from devices.boards.profile import KIB
+from devices.program.regimes import find
 
 if TYPE_CHECKING:
     from blockwise.studies.summary import Summary
@@ -45,16 +46,23 @@ def integer_rows(summaries: Iterable[Summary]) -> list[tuple[str, ...]]:
     """The cells of every row, in the order of the headings; the most accurate numbers first."""
     pairs: dict[str, dict[bool, Summary]] = {}
     for summary in summaries:
-        pairs.setdefault(summary.method, {})[summary.head is not None] = summary
-    return [_cells(pair) for pair in pairs.values()]
+        pairs.setdefault(numbers_of(summary), {})[summary.head is not None] = summary
+    return [_cells(name, pair) for name, pair in pairs.items()]
 
 
-def _cells(pair: dict[bool, Summary]) -> tuple[str, ...]:
+def numbers_of(summary: Summary) -> str:
+    """What sets a row apart: its numbers, how often they jump, and whether a block is trained at a time."""
+    every = [f"a jump in {summary.jump_every}"] if summary.jump_every > 1 else []
+    in_turn = ["a block at a time"] if find(summary.regime).one_by_one else []
+    return ", ".join((summary.method, *every, *in_turn))
+
+
+def _cells(name: str, pair: dict[bool, Summary]) -> tuple[str, ...]:
     first = next(iter(pair.values()))
     both = [pair.get(local) for local in (False, True)]
     counts = dict.fromkeys(str(s.over_seeds.runs) for s in both if s)
     return (
-        first.method,
+        name,
         f"W{first.weight_bits}A{first.activation_bits}",
         f"{first.stored_bits:.2f}",
         " / ".join(counts),
@@ -66,7 +74,18 @@ def _cells(pair: dict[bool, Summary]) -> tuple[str, ...]:
 
 def integer_standing(summaries: Iterable[Summary]) -> str:
     """Which numbers and regime have the lowest error, and which tie with them."""
-    return standing_words(standing([s.over_seeds.contestant(f"{s.method} {s.regime}") for s in summaries]))
+    return standing_words(standing([s.over_seeds.contestant(_contestant(s)) for s in summaries]))
+
+
+def _contestant(summary: Summary) -> str:
+    every = f", a jump in {summary.jump_every}" if summary.jump_every > 1 else ""
+    return f"{summary.method} {summary.regime}{every}"
+
+
+def one_by_one_words(summaries: Iterable[Summary]) -> str:
+    """The errors of images that are batches of their own; empty where records have none."""
+    told = [f"{_contestant(s)} {mean_words(s.one_by_one)}" for s in summaries if s.one_by_one]
+    return f"Test error image by image, as a board predicts: {'; '.join(told)}." if told else ""
 
 
 def draw_integers(
@@ -88,7 +107,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
         draw_bars(
             axes, peaks, [s.errors for s in own], [s.over_seeds.images for s in own], drawn.get_facecolor()
         )
-        names = [beside(s.method, len(s.errors), counts) for s in own]
+        names = [beside(numbers_of(s), len(s.errors), counts) for s in own]
         named[local] = [Named(*p) for p in zip(peaks, errors, names, strict=True)]
     board = profile.load(rows[0]["board"])
     axes.axvline(board.usable_bytes / KIB, linestyle="--", color="0.4", label=f"usable RAM, {board.title}")

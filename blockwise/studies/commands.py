@@ -5,6 +5,7 @@ from typing import Any
 
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
+from blockwise.studies.integers import PROTOCOLS
 from blockwise.studies.recipe import recipe_of
 from devices.program.regimes import find
 
@@ -31,7 +32,18 @@ def _qat(row: Row) -> list[str]:
 
 
 def _integer(row: Row) -> list[str]:
-    return ["--regimes", row["regime"], "--epochs", str(row["epochs"]), "--seeds", str(row["seed"])]
+    words = ["--regimes", row["regime"]]
+    words += ["--jump-every", row["jump_every"]] if find(row["regime"]).jumps else []
+    return [str(word) for word in (*words, *_changed(row), "--epochs", row["epochs"], "--seeds", row["seed"])]
+
+
+def _changed(row: Row) -> list[object]:
+    """What may be asked for instead of what the preset has."""
+    preset = PROTOCOLS[row["protocol"]]
+    names = {"model": "--model", "width": "--width", "batch_size": "--batch-size"}
+    return [
+        x for name, flag in names.items() if row[name] != getattr(preset, name) for x in (flag, row[name])
+    ]
 
 
 def _precision(row: Row) -> list[str]:

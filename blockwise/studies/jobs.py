@@ -102,7 +102,9 @@ class Job:
         config, found = self.config, find(self.regime)
         own = asdict(config.zeroth_order) if found.perturbs else {}
         if found.is_integer:
-            return {"optimizer": None, "learning_rate": None, "mu": config.training.mu, **own}
+            every = config.training.jump_every if found.jumps else 1
+            rates = {"optimizer": None, "learning_rate": None, "mu": config.training.mu}
+            return {**rates, "jump_every": every, **own}
         optimizer = config.training.optimizer if found.has_optimizer else None
         return {"optimizer": optimizer, "learning_rate": config.learning_rate, **own}
 

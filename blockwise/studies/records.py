@@ -25,6 +25,7 @@ SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 FORMERLY = {
     "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
     "distill": None, "skip_heads": None,
+    "jump_every": 1,
 }  # fmt: skip
 """Conditions that older lines do not name: what they were when there was no choice."""
 

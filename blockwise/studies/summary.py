@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any
 
 from blockwise.quant.precision import FLOAT32
+from blockwise.statistics.spread import Spread
 from blockwise.studies.distances import Distance
 from blockwise.studies.errors import Errors, errors_of
 from blockwise.studies.records import ended
@@ -35,6 +36,8 @@ class Summary:
     reference: float | None = None  # test error that the reference study publishes
     distance: Distance | None = None  # to float32, beside the reference study's
     precision: str = FLOAT32  # of the simulation
+    jump_every: int = 1  # batches that states of weights wait before they jump
+    one_by_one: Spread | None = None  # the same error of images that are batches of their own
 
     @property
     def errors(self) -> tuple[float, ...]:
@@ -56,8 +59,8 @@ class Summary:
 
 PLACE = ("regime", "head", "blocks")
 SUMMARISED = (
-    "revision", "precision", "method", "activation_method", "weight_bits", "activation_bits", "residual",
-    *PLACE,
+    "revision", "precision", "jump_every", "method", "activation_method", "weight_bits", "activation_bits",
+    "residual", *PLACE,
 )  # fmt: skip
 
 
@@ -84,9 +87,9 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
     seconds = mean(row["seconds"] for row in trained or group)
     held = [row["host_tensor_bytes"] or 0 for row in group]
     weights = first["weights"]
-    _, precision, method, activation_method, weight_bits, activation_bits, residual, regime, head, blocks = (
-        key
-    )
+    _, precision, every, method, activation_method, weight_bits, activation_bits, residual, *place = key
+    regime, head, blocks = place
+    alone = [row["test_error_one_by_one"] for row in trained if row.get("test_error_one_by_one") is not None]
     return Summary(
         method,
         activation_method,
@@ -98,6 +101,8 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         blocks,
         over_seeds=errors_of(group),
         precision=precision,
+        jump_every=every,
+        one_by_one=Spread.of(alone) if alone else None,
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from blockwise import report
+from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
     EpochsStudy,
@@ -23,7 +23,6 @@ from blockwise.studies.integers import (
     FLOAT_REGIMES,
     HEAD,
     PROTOCOLS,
-    USUAL_REGIMES,
     IntegerProtocol,
     IntegerSpace,
 )
@@ -38,6 +37,7 @@ DESCRIPTION = (
 )
 
 REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+PRESETS = "(default: the preset's)"
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,42 @@ class IntegerStudyOptions(EpochsStudy):
     """The study."""
 
     regimes: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         arg(
             metavar="REGIME ...",
             help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
-            help_behavior_hint="(default: all but those of zeroth order)",
+            help_behavior_hint="(default: the preset's)",
         ),
-    ] = USUAL_REGIMES
+    ] = None
     preset: Annotated[
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
+    jump_every: Annotated[
+        tuple[int, ...] | None,
+        arg(
+            metavar="BATCHES ...",
+            help="For how many batches 4-bit weights wait before they jump by the sum of their gradients: "
+            "a run for each of niti4-jump and its kin.",
+            help_behavior_hint=PRESETS,
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        arg(help=f"One of {', '.join(models.CATALOGUE)}.", metavar="NAME", help_behavior_hint=PRESETS),
+    ] = None
+    width: Annotated[
+        int | None,
+        arg(metavar="CHANNELS", help="Channels of the first stage.", help_behavior_hint=PRESETS),
+    ] = None
+    batch_size: Annotated[
+        int | None, arg(metavar="N", help="Images per step.", help_behavior_hint=PRESETS)
+    ] = None
+
+    def instead(self) -> dict[str, Any]:
+        """What is asked for instead of the preset's values."""
+        names = ("jump_every", "model", "width", "batch_size")
+        asked = {name: getattr(self, name) for name in names}
+        return {**super().instead(), **{name: value for name, value in asked.items() if value is not None}}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -76,7 +102,11 @@ def run(arguments: Sequence[str]) -> int:
     rows = recorded(jobs, path, options.data_name)
     if rows:
         found = summaries(rows)
-        notes = (report.integer_standing(found), report.known_to(rows))
+        notes = (
+            report.integer_standing(found),
+            report.one_by_one_words(found),
+            report.known_to(rows),
+        )
         report.show_table(report.integer_table(found), *notes)
         if not options.dry_run:
             stem, means = path.with_suffix(""), report.integer_means(found)
@@ -86,11 +116,15 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _told(row: dict[str, Any]) -> str:
-    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}"
+    every = row.get("jump_every", 1)
+    waits = f", a jump in {every} batches" if every > 1 else ""
+    return f"{row['method']} W{row['weight_bits']}A{row['activation_bits']}, {row['regime']}{waits}"
 
 
 def _protocol(options: IntegerStudyOptions) -> IntegerProtocol:
     """The preset with what was asked for instead. Raises InputError for what cannot be."""
-    check_names(("--preset", (options.preset,), PROTOCOLS), ("regime", options.regimes, REGIMES))
-    check_values({"--regimes": options.regimes, "--seeds": options.seeds})
+    check_names(("--preset", (options.preset,), PROTOCOLS), ("regime", options.regimes or (), REGIMES))
+    check_names(("model", (options.model,) if options.model else (), models.CATALOGUE))
+    flags_of_several = {"--regimes": options.regimes, "--jump-every": options.jump_every}
+    check_values({**flags_of_several, "--seeds": options.seeds})
     return replace(PROTOCOLS[options.preset], **options.instead())

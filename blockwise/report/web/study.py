@@ -73,7 +73,8 @@ def qat_means(summaries: Sequence[Summary]) -> Grid:
 def integer_means(summaries: Sequence[Summary]) -> Grid:
     """The same of the study of integers."""
     head, rows = integers.HEADINGS, integers.integer_rows(summaries)
-    return _means(head, rows, head.index("bits stored"), integers.integer_standing(summaries))
+    notes = (integers.integer_standing(summaries), integers.one_by_one_words(summaries))
+    return _means(head, rows, head.index("bits stored"), *notes)
 
 
 def recipe_means(rows: Sequence[RecipeRow], base: Recipe) -> Grid:

@@ -1,6 +1,7 @@
 """The study of integer training, as a user runs it, and its table by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from command_lines import changed
@@ -15,12 +16,14 @@ from blockwise.experiment.settings import (
     TrainingSettings,
     ZerothOrderSettings,
 )
-from blockwise.report.integers import integer_rows
+from blockwise.report.integers import integer_rows, one_by_one_words
 from blockwise.studies import integers, jobs, records
+from blockwise.studies.commands import command
 from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES
 from devices.program.regimes import find
 
+RECORD = Path(__file__).parents[3] / "results" / "studies" / "integer_short.jsonl"
 ARGUMENTS = ["study", "integer", "--data", "digits", "--epochs", "1", "--out", "runs.jsonl"]
 
 
@@ -63,8 +66,8 @@ def row(method: str, regime: str, seed: int, error: float, seconds: float = 1) -
     return {
         "method": method, "activation_method": method, "weight_bits": 8, "activation_bits": 8,
         "regime": regime, "head": "pred-pooled" if local else None, "blocks": "layers" if local else None,
-        "residual": "codes", "revision": 1, "precision": "float32", "seed": seed, "test_error": error,
-        "stored_bytes": 100, "weights": 100, "peak_kib": 7.0 + local,
+        "residual": "codes", "revision": 1, "precision": "float32", "jump_every": 1, "seed": seed,
+        "test_error": error, "stored_bytes": 100, "weights": 100, "peak_kib": 7.0 + local,
         "peak_kib_of_one": 3.0 + local, "host_tensor_bytes": 0, "seconds": seconds,
     }  # fmt: skip
 
@@ -75,6 +78,60 @@ def test_a_row_is_what_global_and_local_training_reach():
     first, second = integer_rows(summaries(rows))
     assert first == ("niti", "W8A8", "8.00", "2", "30.0 ± 7.1%", "50.0 ± 0.0%", "7", "8", "3", "4")
     assert second == ("fp32", "W8A8", "8.00", "1", "50.0%", "-", "7", "-", "3", "-")
+
+
+def test_runs_that_wait_otherwise_and_blocks_in_turn_have_rows_of_their_own():
+    rows = [
+        row("niti4-jump", name, 0, error) | {"jump_every": every, "test_error_one_by_one": alone}
+        for name, every, error, alone in (
+            ("niti4-jump", 1, 0.5, 0.52), ("niti4-jump", 8, 0.25, 0.24), ("niti4-jump-local", 8, 0.3, None),
+        )
+    ]  # fmt: skip
+    rows.append({**row("niti4-jump", "niti4-jump-resident", 0, 0.4), "jump_every": 8, "head": "gap"})
+    found = summaries(rows)
+    assert [(r[0], r[4], r[5]) for r in integer_rows(found)] == [
+        ("niti4-jump, a jump in 8", "25.0%", "30.0%"),
+        ("niti4-jump, a jump in 8, a block at a time", "-", "40.0%"),
+        ("niti4-jump", "50.0%", "-"),
+    ]
+    assert one_by_one_words(found) == (
+        "Test error image by image, as a board predicts: niti4-jump niti4-jump, a jump in 8 24.0%; "
+        "niti4-jump niti4-jump 52.0%."
+    )
+
+
+def test_regimes_whose_weights_jump_are_trained_for_each_number_of_batches_and_others_once():
+    protocol = replace(integers.PROTOCOLS["jumps"], image_size=None, jump_every=(1, 8), seeds=(0, 1))
+    space = integers.IntegerSpace(("niti4", "niti4-jump"), source="digits")
+    found = integers.jobs(space, protocol)
+    asked = [(j.regime, j.config.training.jump_every, j.config.training.seed) for j in found]
+    assert asked[:3] == [("niti4", 1, 0), ("niti4-jump", 1, 0), ("niti4-jump", 8, 0)]
+    assert len({job.key for job in found}) == 6 == len(asked)
+    assert [job.regime for job in integers.jobs(replace(space, regimes=None), protocol)[:2]] == [
+        "niti4", "niti4-local",
+    ]  # fmt: skip
+
+
+def test_keys_of_runs_that_do_not_wait_are_what_they_were():
+    (job,) = integers.jobs(integers.IntegerSpace(("niti4-jump",), "digits"), integers.PROTOCOLS["short"])
+    earlier = {n: v for n, v in job.conditions.items() if (n, v) not in records.FORMERLY.items()}
+    assert job.conditions["jump_every"] == 1 and "jump_every" not in earlier
+    recorded = next(r for r in records.read(RECORD) if r["regime"] == "niti4-jump" and r["seed"] == 0)
+    conditions = {name: recorded[name] for name in job.conditions}
+    assert conditions == job.conditions
+
+
+@pytest.mark.slow
+def test_a_run_is_told_by_the_command_that_trains_it_again(here, capsys):
+    asked = ["--regimes", "niti4-jump", "--jump-every", "3", "--model", "plain4", "--width", "4"]
+    assert run(*asked, "--batch-size", "32") == 0
+    (found,) = records.read(here / "runs.jsonl")
+    assert (found["jump_every"], found["width"], found["batch_size"]) == (3, 4, 32)
+    assert " ".join(command(found)) == (
+        "study integer --preset short --data digits --regimes niti4-jump --jump-every 3 --width 4 "
+        "--batch-size 32 --epochs 1 --seeds 0"
+    )
+    assert "a jump in 3" in capsys.readouterr().out
 
 
 def test_times_are_against_float32_of_the_same_kind():
@@ -129,6 +186,10 @@ def test_the_preset_of_niti_fits_its_accumulators():
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
         (["--seeds"], "--seeds: got no value"),
         (["--regimes"], "--regimes: got no value"),
+        (["--jump-every", "2", "2"], "--jump-every: got 2 2"),
+        (["--jump-every", "0"], "--jump-every: got 0"),
+        (["--model", "nowhere"], "model: got 'nowhere'"),
+        (["--regimes", "niti4-jump", "--jump-every", "99999"], "--jump-every: got 99999 batches of 64"),
         (["--data", "nowhere/at/all"], "nowhere"),
     ],
 )
