@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Loaded = TypeVar("Loaded")
 
-SELDOM = (50_000, 20, 100)
+SELDOM = (300_000, 20, 100)
 """Allocations before a look at the youngest objects, and looks before one at older ones."""
 
 

@@ -65,10 +65,15 @@ def lowest(costs: Costs) -> Choice:
     return min(found, key=lambda choice: choice.peak)
 
 
-def cheapest(costs: Costs, limit: int) -> Choice | None:
-    """The choice within ``limit`` bytes that computes the least again; None if there is none."""
-    choice = _cheapest(costs, limit)
-    while choice and (lower := _cheapest(costs, choice.peak - 1)) and lower.macs == choice.macs:
+def cheapest(costs: Costs, limit: int | None) -> Choice:
+    """The choice within ``limit`` bytes that computes the least again.
+
+    Where there is no limit, or no choice within it, that one of those with the lowest peak.
+    """
+    least = lowest(costs).peak
+    choice = _cheapest(costs, least if limit is None else max(limit, least))
+    assert choice is not None  # the lowest peak can be reached
+    while choice.peak > least and (lower := _cheapest(costs, choice.peak - 1)) and lower.macs == choice.macs:
         choice = lower  # of those that compute as little, the one with the lowest peak
     return choice
 

@@ -14,7 +14,7 @@ from devices.program.ledger import Ledger
 from devices.program.operation import tensors_of
 from devices.program.regimes.ahead import behind_frozen, entrance
 from devices.program.regimes.builder import Builder, Step
-from devices.program.regimes.recompute import Costs, Input, Stretch, cheapest, lowest
+from devices.program.regimes.recompute import Costs, Input, Stretch, cheapest
 from devices.program.regimes.segments import Segment, backpropagate, boundaries
 from devices.program.schedule import Schedule
 
@@ -28,11 +28,7 @@ def best_segments(network: Network, layers: Sequence[Layer], step: Step, batch: 
     ``step.limit_bytes``; if there are none, or no limit, the lowest peak.
     """
     costs = measure(network, layers, step, batch)
-    choice = None if step.limit_bytes is None else cheapest(costs, step.limit_bytes)
-    if choice is None:
-        choice = cheapest(costs, lowest(costs).peak)
-    assert choice is not None  # the lowest peak can be reached
-    cuts = costs.cuts
+    cuts, choice = costs.cuts, cheapest(costs, step.limit_bytes)
     return [Segment(tuple(layers[cuts[i] : cuts[j]]), again) for i, j, again in choice.segments]
 
 
