@@ -1,5 +1,6 @@
 """Options shared by all tests."""
 
+import atexit
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -51,8 +52,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """All goes with the process: pytest would look through it five times more, and Python once."""
+    """All goes with the process: pytest would look through it five times more.
+
+    Python does once at its end, lest libraries such as Triton complain about what is left over of theirs.
+    """
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -233,7 +233,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     (twin / "result.json").unlink()
     assert "got a run that is not finished" in refusal(str(twin))
     assert not (twin / "bp.safetensors").exists()
-    assert "got nothing, wanted a value" in refusal()
+    assert "PATH: got nothing, wanted the folder of the run; see --help" in refusal()
     (tmp_path / "torn").write_bytes(b"123")
     with pytest.raises(Exception, match="wanted a safetensors file"):
         exported.read(tmp_path / "torn")

@@ -56,7 +56,7 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
     return {
         "method": method, "activation_method": method, "weight_bits": 3, "activation_bits": 3,
-        "residual": "codes", "revision": records.REVISION, "precision": "float32",
+        "residual": "codes", "revision": records.REVISION, "precision": "float32", "jump_every": 1,
         "regime": regime, "head": None, "blocks": None, "seed": seed, "test_error": error,
         "stored_bytes": 300, "weights": 800, "peak_kib": 7.0, "peak_kib_of_one": 3.0,
         "host_tensor_bytes": 2**20 * (1 + seed), "seconds": seconds,
