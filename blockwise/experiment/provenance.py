@@ -10,6 +10,9 @@ import torch
 
 import blockwise
 
+GIT_SECONDS = 30
+"""Git is waited for so long: it looks at every file, and a disk may be busy."""
+
 
 def environment(accelerator: str) -> dict[str, str]:
     """Versions and hardware behind the accuracies and timings of trainings on ``accelerator``."""
@@ -40,7 +43,7 @@ def git_commit() -> str:
     root = Path(__file__).parents[2]
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return found.stdout.strip()

@@ -1,5 +1,6 @@
 """Python's collector of garbage in cycles."""
 
+import atexit
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,8 +48,8 @@ def leaving_alone(load: Callable[[], Loaded]) -> Iterator[Loaded]:
 
 
 def looking_no_more() -> None:
-    """At the end of a process: what there is goes with it, but Python would look at all of it once more.
+    """From the process's end on: what there is goes with it, but Python would look at all of it once more.
 
     It is not frozen: where anything of theirs is left over, libraries such as Triton complain on stderr.
     """
-    gc.disable()
+    atexit.register(gc.disable)

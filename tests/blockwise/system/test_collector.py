@@ -1,11 +1,13 @@
 """The collector of cycles is as it was when imports and plans are behind, however they end."""
 
 import gc
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
-from blockwise.system.collector import SELDOM, leaving_alone, looking_no_more, looking_seldom
+from blockwise.system.collector import SELDOM, leaving_alone, looking_seldom
 
 
 def test_python_looks_for_cycles_seldom_inside_and_as_before_behind() -> None:
@@ -41,9 +43,11 @@ def test_who_has_turned_the_collector_off_finds_it_off() -> None:
 
 
 def test_at_the_end_python_looks_no_more_but_takes_apart_what_libraries_ask_it_to() -> None:
-    looking_no_more()
-    try:
-        assert not gc.isenabled()
-        assert gc.get_freeze_count() == 0
-    finally:
-        gc.enable()
+    code = (
+        "import atexit, gc; from blockwise.system.collector import looking_no_more;"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count()));"  # the last is called first
+        "looking_no_more();"
+        "atexit.register(lambda: print(gc.isenabled()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["True", "False", "0"]
