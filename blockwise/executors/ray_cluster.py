@@ -32,6 +32,12 @@ STORE_BYTES = 100_000_000
 """Of Ray's store of objects: hardly more than tasks and records pass through it. Ray wants 75 MiB."""
 LONGEST = 30
 """Characters of a folder in which Ray may make its own, with sockets."""
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+"""Unless a user sets them otherwise: Ray tells nobody that it is used, and sends nothing to workers.
+
+Under ``uv run`` it would send them the folder that the command is given in, without its history, and make an
+environment of it there. They run what is installed, which is checked.
+"""
 TRY = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
 START = "ray start --head"
 
@@ -46,9 +52,14 @@ def check_installed() -> None:
 
 
 def import_ray() -> Any:
-    """The package, which tells nobody that it is used."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    """The package, set as :data:`SETTINGS` say."""
+    _set_up()
     return import_module("ray")
+
+
+def _set_up() -> None:
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager
@@ -153,6 +164,7 @@ def _check_answers(address: str) -> None:
         raise _refused(address, f"no answer ({getattr(error, 'strerror', None) or error})") from error
     if address.startswith("ray://"):
         return  # a client's server, of which there is nothing to ask
+    _set_up()
     command = (sys.executable, "-c", TRY, address)
     try:
         done = subprocess.run(command, capture_output=True, timeout=SLOWEST_S, check=False)

@@ -53,6 +53,14 @@ def test_one_who_answers_but_is_no_ray_is_refused_in_seconds(monkeypatch):
             connect(address)
 
 
+@WITH_RAY
+@pytest.mark.slow
+def test_workers_run_what_is_installed_under_uv_run_too():
+    """And where Ray's own settings are renamed, this is how we hear of it."""
+    constants = ray_cluster.import_ray()._private.ray_constants
+    assert constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is False
+
+
 def test_a_ray_that_is_not_installed_is_told_how_to_install(monkeypatch):
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"got ray, which is not installed.*pip install 'blockwise\[ray\]'"):
