@@ -3,7 +3,7 @@
 from typing import Any
 
 from blockwise.report.integers import HEADINGS as INTEGER_HEADINGS
-from blockwise.report.integers import integer_rows, integer_standing, numbers_of, one_by_one_words
+from blockwise.report.integers import contestant_of, integer_rows, integer_standing, one_by_one_words
 from blockwise.report.spreads import lost_words, mean_words
 from blockwise.report.uncertainty import known_to
 from blockwise.statistics.shares import at_chance, half_width
@@ -114,10 +114,10 @@ def _distance(runs: list[dict[str, Any]]) -> str:
         return ""
     best, others = jumping[0], [s for s in found if not find(s.regime).jumps]
     alone = f", {_percent(best.one_by_one.mean)} image by image" if best.one_by_one else ""
-    beside = [f"; beside it {s.method} {s.regime} {_percent(s.error)}" for s in others[:1]]
+    beside = [f"; beside it {contestant_of(s)} {_percent(s.error)}" for s in others[:1]]
     shape = "x".join(map(str, first["in_shape"]))
     return (
-        f"{_percent(best.error)}{alone} ({numbers_of(best)}, {best.regime}, n = {len(best.errors)}): "
+        f"{_percent(best.error)}{alone} ({contestant_of(best)}, n = {len(best.errors)}): "
         f"{100 * (GOAL - 1 + best.error):.1f} points away, with {first['model']} at width {first['width']}, "
         f"{shape}, {first['epochs']} epochs of batch {first['batch_size']}{''.join(beside)}"
     )

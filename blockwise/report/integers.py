@@ -74,17 +74,19 @@ def _cells(name: str, pair: dict[bool, Summary]) -> tuple[str, ...]:
 
 def integer_standing(summaries: Iterable[Summary]) -> str:
     """Which numbers and regime have the lowest error, and which tie with them."""
-    return standing_words(standing([s.over_seeds.contestant(_contestant(s)) for s in summaries]))
+    return standing_words(standing([s.over_seeds.contestant(contestant_of(s)) for s in summaries]))
 
 
-def _contestant(summary: Summary) -> str:
+def contestant_of(summary: Summary) -> str:
+    """The numbers and the regime; of regimes on integers the latter says both."""
     every = f", a jump in {summary.jump_every}" if summary.jump_every > 1 else ""
-    return f"{summary.method} {summary.regime}{every}"
+    names = [summary.regime] if find(summary.regime).is_integer else [summary.method, summary.regime]
+    return " ".join(names) + every
 
 
 def one_by_one_words(summaries: Iterable[Summary]) -> str:
     """The errors of images that are batches of their own; empty where records have none."""
-    told = [f"{_contestant(s)} {mean_words(s.one_by_one)}" for s in summaries if s.one_by_one]
+    told = [f"{contestant_of(s)} {mean_words(s.one_by_one)}" for s in summaries if s.one_by_one]
     return f"Test error image by image, as a board predicts: {'; '.join(told)}." if told else ""
 
 

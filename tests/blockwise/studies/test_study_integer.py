@@ -95,8 +95,7 @@ def test_runs_that_wait_otherwise_and_blocks_in_turn_have_rows_of_their_own():
         ("niti4-jump", "50.0%", "-"),
     ]
     assert one_by_one_words(found) == (
-        "Test error image by image, as a board predicts: niti4-jump niti4-jump, a jump in 8 24.0%; "
-        "niti4-jump niti4-jump 52.0%."
+        "Test error image by image, as a board predicts: niti4-jump, a jump in 8 24.0%; niti4-jump 52.0%."
     )
 
 
