@@ -8,7 +8,7 @@ from blockwise.statistics.paired import Paired
 from blockwise.statistics.spread import Spread
 from devices.boards.profile import KIB
 from sections.markdown import table
-from sections.recorded import load
+from sections.recorded import load, threads
 
 HEADINGS = [
     "way", "trained", "before", "after", "gain", "p", "beside `bp`", "others after", "peak KiB", "MMAC/step",
@@ -39,7 +39,7 @@ def _section(name: str) -> str:
         f"others: not trained on, not held out, {_percent(first['others_before'])} before; samples: passed "
         f"until the accuracy stays within {100 * said['margin']:g} points of the last; s: the whole "
         "adaptation on the board, estimated of the instructions of the firmware's kernels or, *, of "
-        f"multiply-accumulates. {_fits(result)} torch {host['torch']}, {host['threads']} thread of "
+        f"multiply-accumulates. {_fits(result)} torch {host['torch']}, {threads(host)} of "
         f"{host['processor']}."
     )
     return f"{intro}\n\n{table(HEADINGS, [_cells(row) for row in result['rows']])}"

@@ -6,7 +6,7 @@ from typing import Any
 from blockwise.statistics.shares import wilson
 from devices.program.regimes import find
 from sections.markdown import kib, table
-from sections.recorded import load
+from sections.recorded import load, threads
 
 FRONT_BATCHES = ("1", "128")
 
@@ -125,6 +125,6 @@ def _conditions(result: dict[str, Any]) -> str:
         f"{data['train']:,} training, {data['validation']:,} validation, {data['test']:,} test images; "
         f"{data['augmentation']}. Seed {result['seed']}, n = 1; the epoch is chosen on the validation "
         f"images, of equal ones the latest; the interval is that of the test images alone (Wilson), another "
-        f"seed may lie outside. torch {host['torch']}, {host['threads']} threads of {host['processor']}, "
+        f"seed may lie outside. torch {host['torch']}, {threads(host)} of {host['processor']}, "
         f"{host['accelerator']}."
     )

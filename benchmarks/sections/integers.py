@@ -12,7 +12,7 @@ from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import RESULTS, load, runs_of
+from sections.recorded import RESULTS, load, runs_of, threads
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
@@ -49,7 +49,7 @@ def integer() -> str:
         f"test images (one accuracy is known to ±{100 * known:.1f} points by these, 95%); peak on the "
         "STM32F746. "
         "Step: its time over that of the float32 step (`bp` or `local`) of plain6 at width 16, batch 64, "
-        f"3x32x32, medians of {result['rounds']} rounds. {host['threads']} thread of {host['processor']}, "
+        f"3x32x32, medians of {result['rounds']} rounds. {threads(host)} of {host['processor']}, "
         f"torch {host['torch']}."
     )
     learnt_as = [words for key, words in ACCURACIES.items() if key in result["rows"][0]]
@@ -79,7 +79,7 @@ def integer_study() -> str:
         f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
         f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
         "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
-        f"usable) at the training's batch and at batch 1. {host['threads']} thread of {host['processor']}, "
+        f"usable) at the training's batch and at batch 1. {threads(host)} of {host['processor']}, "
         f"torch {host['torch']}. {known_to(runs)}"
     )
     found = summaries(runs)

@@ -13,7 +13,7 @@ from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
 from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import load, runs_of
+from sections.recorded import load, runs_of, threads
 
 
 def methods() -> str:
@@ -48,7 +48,7 @@ def precision() -> str:
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
         f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
-        f"images; seeds {', '.join(map(str, seeds))}; {first['environment']['threads']} thread of "
+        f"images; seeds {', '.join(map(str, seeds))}; {threads(first['environment'])} of "
         f"{first['environment']['processor']}. {means.caption}. {MEANS} So short a training does not rank "
         f"precisions for good; it shows the method. {known_to(runs)}"
     )
@@ -162,6 +162,6 @@ def conditions(runs: list[dict[str, Any]]) -> str:
 
 def _machine(environment: dict[str, Any]) -> str:
     accelerator = environment.get("accelerator", "cpu")
-    processor = f"{environment['threads']} thread of {environment['processor']}"
+    processor = f"{threads(environment)} of {environment['processor']}"
     where = processor if accelerator == "cpu" else accelerator
     return f"{where}, torch {environment['torch']}"

@@ -19,3 +19,9 @@ def load(name: str, folder: str = "benchmarks") -> dict[str, Any]:
 def runs_of(study: str) -> list[dict[str, Any]]:
     """The recorded runs of a study."""
     return records.read(RESULTS / "studies" / f"{study}.jsonl")
+
+
+def threads(environment: dict[str, Any]) -> str:
+    """How many a record was made on."""
+    count = int(environment["threads"])
+    return f"{count} thread{'s' if count > 1 else ''}"

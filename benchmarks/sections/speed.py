@@ -3,7 +3,7 @@
 from typing import Any
 
 from sections.markdown import table
-from sections.recorded import load
+from sections.recorded import load, threads
 
 
 def speed() -> str:
@@ -12,7 +12,7 @@ def speed() -> str:
     conditions = result["conditions"]
     intro = (
         f"`uv run benchmarks/step_time.py --compile`: ResNet-20 at width 16, batch {conditions['batch']}, "
-        f"{'x'.join(map(str, conditions['shape']))}, 10 blocks, {conditions['threads']} threads of "
+        f"{'x'.join(map(str, conditions['shape']))}, 10 blocks, {threads(conditions)} of "
         f"{conditions['processor']}, torch {conditions['torch']}; medians of {conditions['rounds']} "
         "interleaved rounds, ratios within a round. The plain loop uses PyTorch's default layout, ours "
         "channels last."

@@ -9,7 +9,7 @@ from blockwise.statistics.spread import Spread
 from blockwise.studies import records
 from devices.program.regimes import find
 from sections.markdown import table
-from sections.recorded import RESULTS
+from sections.recorded import RESULTS, threads
 
 HEADINGS = [
     "regime", "numbers", "settings", "test accuracy", "last training loss", "n", "peak KiB", "of one image",
@@ -31,7 +31,7 @@ def zeroth_order() -> str:
         f"images; mean ± standard deviation over n seeds on {test:,} test images (one accuracy is known to "
         f"±{100 * known:.1f} points by these, 95%). Blocks are layers; hybrids train the last one by "
         "backpropagation. Peaks of a step on the STM32F746 at the training's batch and at batch 1. "
-        f"{host['threads']} thread of {host['processor']}, torch {host['torch']}."
+        f"{threads(host)} of {host['processor']}, torch {host['torch']}."
     )
     rows = [
         [
