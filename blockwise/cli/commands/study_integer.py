@@ -9,6 +9,7 @@ from tyro.conf import arg
 from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
+    OF_PRESET,
     EpochsStudy,
     check_names,
     check_values,
@@ -37,7 +38,6 @@ DESCRIPTION = (
 )
 
 REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
-PRESETS = "(default: the preset's)"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class IntegerStudyOptions(EpochsStudy):
         arg(
             metavar="REGIME ...",
             help=f"Of {', '.join(REGIMES)}; bp and local are trained as {' and '.join(FLOAT_METHODS)}.",
-            help_behavior_hint="(default: the preset's)",
+            help_behavior_hint=OF_PRESET,
         ),
     ] = None
     preset: Annotated[
@@ -61,19 +61,19 @@ class IntegerStudyOptions(EpochsStudy):
             metavar="BATCHES ...",
             help="For how many batches 4-bit weights wait before they jump by the sum of their gradients: "
             "a run for each of niti4-jump and its kin.",
-            help_behavior_hint=PRESETS,
+            help_behavior_hint=OF_PRESET,
         ),
     ] = None
     model: Annotated[
         str | None,
-        arg(help=f"One of {', '.join(models.CATALOGUE)}.", metavar="NAME", help_behavior_hint=PRESETS),
+        arg(help=f"One of {', '.join(models.CATALOGUE)}.", metavar="NAME", help_behavior_hint=OF_PRESET),
     ] = None
     width: Annotated[
         int | None,
-        arg(metavar="CHANNELS", help="Channels of the first stage.", help_behavior_hint=PRESETS),
+        arg(metavar="CHANNELS", help="Channels of the first stage.", help_behavior_hint=OF_PRESET),
     ] = None
     batch_size: Annotated[
-        int | None, arg(metavar="N", help="Images per step.", help_behavior_hint=PRESETS)
+        int | None, arg(metavar="N", help="Images per step.", help_behavior_hint=OF_PRESET)
     ] = None
 
     def instead(self) -> dict[str, Any]:

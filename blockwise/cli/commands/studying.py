@@ -18,6 +18,8 @@ from blockwise.system.files import make_folder
 from blockwise.system.streams import as_text
 from devices.errors import InputError
 
+OF_PRESET = "(default: the preset's)"
+"""The hint of flags whose value is otherwise the preset's."""
 TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
 
 Model = Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")]
@@ -46,7 +48,7 @@ class TrainingStudy:
     data_name: Annotated[str, arg(help="What to call the data in the record and the figure.")] = ""
     seeds: Annotated[
         tuple[int, ...] | None,
-        arg(metavar="SEED ...", help="Seeds.", help_behavior_hint="(default: the preset's)"),
+        arg(metavar="SEED ...", help="Seeds.", help_behavior_hint=OF_PRESET),
     ] = None
     accelerator: Annotated[str, arg(help="Where to train: auto, cpu or cuda.")] = "auto"
     out: Annotated[
@@ -74,9 +76,7 @@ class TrainingStudy:
 class EpochsStudy(TrainingStudy):
     """The flags of those whose presets may be shortened."""
 
-    epochs: Annotated[
-        int | None, arg(metavar="N", help="Epochs.", help_behavior_hint="(default: the preset's)")
-    ] = None
+    epochs: Annotated[int | None, arg(metavar="N", help="Epochs.", help_behavior_hint=OF_PRESET)] = None
 
     def instead(self) -> dict[str, Any]:
         """What is asked for instead of the preset's values."""

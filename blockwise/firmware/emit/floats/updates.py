@@ -62,19 +62,8 @@ def loss(site: Site) -> Lines:
         return lines
     images, to = number(site.facts.images), site.floats(output)
     if answer:
-        return [
-            call(
-                "distilled_cross_entropy",
-                rows,
-                classes,
-                images,
-                at,
-                "held",
-                *told,
-                *_answer(site, answer),
-                to,
-            )
-        ]
+        taught = (*told, *_answer(site, answer), to)
+        return [call("distilled_cross_entropy", rows, classes, images, at, "held", *taught)]
     return [*lines, call("cross_entropy", rows, classes, images, at, "held", *told, to)]
 
 
