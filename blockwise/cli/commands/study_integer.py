@@ -76,12 +76,6 @@ class IntegerStudyOptions(EpochsStudy):
         int | None, arg(metavar="N", help="Images per step.", help_behavior_hint=OF_PRESET)
     ] = None
 
-    def instead(self) -> dict[str, Any]:
-        """What is asked for instead of the preset's values."""
-        names = ("jump_every", "model", "width", "batch_size")
-        asked = {name: getattr(self, name) for name in names}
-        return {**super().instead(), **{name: value for name, value in asked.items() if value is not None}}
-
 
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
@@ -127,4 +121,4 @@ def _protocol(options: IntegerStudyOptions) -> IntegerProtocol:
     check_names(("model", (options.model,) if options.model else (), models.CATALOGUE))
     flags_of_several = {"--regimes": options.regimes, "--jump-every": options.jump_every}
     check_values({**flags_of_several, "--seeds": options.seeds})
-    return replace(PROTOCOLS[options.preset], **options.instead())
+    return replace(PROTOCOLS[options.preset], **options.instead("jump_every", "model", "width", "batch_size"))

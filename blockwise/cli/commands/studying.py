@@ -78,9 +78,9 @@ class EpochsStudy(TrainingStudy):
 
     epochs: Annotated[int | None, arg(metavar="N", help="Epochs.", help_behavior_hint=OF_PRESET)] = None
 
-    def instead(self) -> dict[str, Any]:
-        """What is asked for instead of the preset's values."""
-        asked = {"seeds": self.seeds, "epochs": self.epochs}
+    def instead(self, *others: str) -> dict[str, Any]:
+        """What is asked for instead of the preset's values, of ``others`` as well."""
+        asked = {name: getattr(self, name) for name in ("seeds", "epochs", *others)}
         return {name: value for name, value in asked.items() if value is not None}
 
 
