@@ -163,5 +163,8 @@ def conditions(runs: list[dict[str, Any]]) -> str:
 def _machine(environment: dict[str, Any]) -> str:
     accelerator = environment.get("accelerator", "cpu")
     processor = f"{threads(environment)} of {environment['processor']}"
-    where = processor if accelerator == "cpu" else accelerator
+    first, moved, _ = accelerator.partition(" to epoch ")
+    where = processor if accelerator == "cpu" else first
+    if moved:  # the record says when
+        where = f"begun on {first} and ended on {processor}"
     return f"{where}, torch {environment['torch']}"
