@@ -134,4 +134,12 @@ def _study_table(runs: list[dict[str, Any]]) -> str:
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
     told = f"{first['data']}; {known_to(runs)}"
     intro = f"`run.py study integer --preset {first['protocol']} --data PATH` ({told})"
-    return "\n\n".join(filter(None, (intro, shown, one_by_one_words(found), integer_standing(found))))
+    figure = _figure(f"integer_{first['protocol']}")
+    told_of_all = (intro, shown, one_by_one_words(found), integer_standing(found), figure)
+    return "\n\n".join(filter(None, told_of_all))
+
+
+def _figure(study: str) -> str:
+    """Empty if it is not recorded."""
+    drawn = (RESULTS / "studies" / f"{study}.svg").exists()
+    return picture(study, "error against memory") if drawn else ""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from blockwise.report.error_bars import BARS, beside, draw_bars, told
-from blockwise.report.figures import save_figure
+from blockwise.report.figures import LEGEND, save_figure
 from blockwise.report.labels import Named, label_both
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words, mean_words, standing_words
@@ -118,7 +118,7 @@ def _figure(rows: Sequence[dict[str, Any]], summaries: Sequence[Summary]) -> Fig
     axes.set_xlabel("peak memory of a training step on one image, KiB")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(**LEGEND)
     axes.set_title(f"{_conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
     label_both(axes, named[False], named[True])
     return figure

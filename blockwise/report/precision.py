@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.text import Text
 
 from blockwise.report.error_bars import BARS, draw_bars
-from blockwise.report.figures import save_figure
+from blockwise.report.figures import LEGEND, save_figure
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words
 from blockwise.report.text import ABSENT, shape
@@ -72,7 +72,7 @@ def _figure(rows: Rows) -> Figure:
     axes.set_xlabel("bits of a weight")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
-    axes.legend(title="budget", frameon=False)
+    axes.legend(title="budget", **LEGEND)
     counts = [len(values) for values in errors.values()]
     axes.set_title(f"{_conditions(rows, counts)}\n{BARS}", fontsize="small", loc="left")
     return figure

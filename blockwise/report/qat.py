@@ -12,7 +12,7 @@ from rich.text import Text
 
 from blockwise.quant.precision import FLOAT32
 from blockwise.report.error_bars import BARS, beside, conditions, draw_bars, told
-from blockwise.report.figures import save_figure
+from blockwise.report.figures import LEGEND, save_figure
 from blockwise.report.labels import Named, label_both
 from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words, interval_words, standing_words
@@ -137,7 +137,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     axes.set_xlabel("bits stored per weight, scales and codebooks included")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
-    axes.legend(title="regime", frameon=False)
+    axes.legend(title="regime", **LEGEND)
     axes.set_title(f"{conditions(rows)}, {told(counts)}\n{BARS}", fontsize="small", loc="left")
     label_both(axes, named[True], named[False])
     return figure
