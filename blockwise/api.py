@@ -1,8 +1,8 @@
 """The front door: plan a network on a board, train it, or bring a module of one's own.
 
 ``blockwise.plan``, ``blockwise.train``, ``blockwise.write_firmware`` and ``blockwise.from_module`` are these
-functions. Every flag of the command line is a setting by its name, with the same default: ``weight_bits=4``
-is ``--weight-bits 4``.
+functions. Every flag that says what is planned and trained is a setting by its name, with the same default:
+``weight_bits=4`` is ``--weight-bits 4``.
 """
 
 from collections.abc import Sequence

@@ -94,9 +94,9 @@ def integer_goal() -> str:
     distances = [f"- {found}" for name, runs in recorded if (found := _distance(runs))]
     tables = [_study_table(runs) for name, runs in recorded if name != GOAL_STUDIES[-1]]
     intro = (
-        f"The goal for weights of 4 bits without latent ones is {100 * GOAL:.0f} % on CIFAR-10. Published "
-        f"beside it, with other conditions: {PUBLISHED}. The best of `niti4-jump` and its kin in each "
-        "recorded study:"
+        f"This project wants {100 * GOAL:.0f} % on CIFAR-10 of weights of 4 bits without latent ones, near "
+        f"what is published with more bits, under other conditions: {PUBLISHED}. The best of `niti4-jump` "
+        "and its kin in each recorded study:"
     )
     return "\n\n".join([intro, "\n".join(distances), *tables])
 

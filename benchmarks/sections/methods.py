@@ -44,7 +44,7 @@ def precision() -> str:
     seeds = sorted({r["seed"] for r in runs})
     train, validation, test = first["images"]
     intro = (
-        f"`--preset {first['protocol']}`: {first['model']} on {first['data']} at "
+        f"{_command(first)}: {first['model']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
         f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
@@ -152,12 +152,16 @@ def conditions(runs: list[dict[str, Any]]) -> str:
     seeds = sorted({r["seed"] for r in runs})
     machines = " or ".join(dict.fromkeys(_machine(r["environment"]) for r in runs))
     return (
-        f"`--preset {first['protocol']}`: {first['model']} at width {first['width']} on {first['data']} at "
+        f"{_command(first)}: {first['model']} at width {first['width']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
         f"{', '.join(map(str, seeds))}; {machines}. {known_to(runs)}"
     )
+
+
+def _command(run: dict[str, Any]) -> str:
+    return f"`run.py study {run['study']} --preset {run['protocol']}`"
 
 
 def _machine(environment: dict[str, Any]) -> str:

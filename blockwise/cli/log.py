@@ -73,7 +73,7 @@ def check_log(name: str | None) -> None:
     if name is not None and find_spec(name) is None:
         raise InputError(
             "--log", got=f"{name}, which is not installed", wanted=f"the package {name}",
-            do=f"pip install 'blockwise[{name}]', or leave the flag out",
+            do=f"pip install '.[{name}]', or leave the flag out",
         )  # fmt: skip
 
 

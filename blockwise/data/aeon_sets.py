@@ -26,9 +26,7 @@ def load_aeon(name: str, cache_dir: Path | None, *, download: bool) -> RawSet:
     unequal lengths or with values missing.
     """
     if find_spec("aeon") is None:
-        raise _error(
-            name, "no package aeon", "what reads the archives", "pip install 'blockwise[timeseries]'"
-        )
+        raise _error(name, "no package aeon", "what reads the archives", "pip install '.[timeseries]'")
     place = _place(name, cache_dir, download=download)
     found: dict[str, Array] = {}
     for part in ("train", "test"):

@@ -94,7 +94,7 @@ def _check_packages(path: Path) -> None:
         except PackageNotFoundError as error:
             raise InputError(
                 f"data {path}", got=f"no package {package}", wanted="what reads and transforms sound",
-                do="pip install 'blockwise[audio]'",
+                do="pip install '.[audio]'",
             ) from error  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _recordings() -> dict[str, Any]:
     if not places:
         raise InputError(
             "data set watch", got=f"no package {PACKAGE}", wanted="the recordings that it ships",
-            do="pip install 'blockwise[signals]'",
+            do="pip install '.[signals]'",
         )  # fmt: skip
     path = Path(places[0]) / "data" / "watch_dataset.npy"
     try:

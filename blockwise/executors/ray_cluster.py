@@ -47,7 +47,7 @@ def check_installed() -> None:
     if find_spec("ray") is None:
         raise InputError(
             "--executor", got="ray, which is not installed", wanted="the package ray",
-            do="pip install 'blockwise[ray]', or use --executor processes",
+            do="pip install '.[ray]', or use --executor processes",
         )  # fmt: skip
 
 

@@ -16,8 +16,10 @@ class _Setting:
     hint: Any
 
 
-ASKED_OF_THE_COMMAND = ("json", "quiet", "resume", "preset", "list_devices", "version")
-"""Flags that say what to print, or where the others come from."""
+ASKED_OF_THE_COMMAND = (
+    "json", "quiet", "full", "arena_csv", "log", "seeds", "resume", "preset", "list_devices", "version",
+)  # fmt: skip
+"""Flags that say what to print and write, how many runs there are, or where the others come from."""
 SETTINGS: dict[str, _Setting] = {
     name: _Setting(group, hint)
     for group, kind in get_type_hints(Config).items()

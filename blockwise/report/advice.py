@@ -20,12 +20,13 @@ def advice(result: Result) -> list[str]:
     out = [regime for regime in result.regimes if not regime.fits]
     if not out:
         return []
-    enough = [_change(change) for change in result.changes if change.fits][:MOST_CHANGES]
+    trains = result.config.get("in_shape") is None  # of a shape alone there is nothing to train on
+    enough = [_change(change, trains) for change in result.changes if change.fits][:MOST_CHANGES]
     return enough or [sentence for sentence in (_batches(out, result), _search(result)) if sentence]
 
 
-def _change(change: Change) -> str:
-    words = shlex.join(("run.py", *(word for word in change.command if word != DRY_RUN)))
+def _change(change: Change, trains: bool) -> str:
+    words = shlex.join(("run.py", *(word for word in change.command if not trains or word != DRY_RUN)))
     command = f"; {words}" if change.command else ""
     return (
         f"{change.regime} fits with {change.what}: {size(change.peak_bytes)}, {size(change.saved_bytes)} less"

@@ -73,4 +73,4 @@ def test_every_preset_that_is_recorded_has_a_table_of_its_own(section):
     section("short", [{"seed": 0, "test_error": 0.3}])
     text = section("long", [{"seed": 0, "test_error": 0.1, "epochs": 60}])
     assert text.count("## Recipes") == 1 and text.count("| the base |") == 2
-    assert "`--preset long`" in text and "60 epochs" in text
+    assert "`run.py study recipe --preset long`" in text and "60 epochs" in text

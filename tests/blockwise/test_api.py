@@ -144,6 +144,7 @@ def test_a_chain_is_called_what_it_was_made_of():
     [
         (lambda: blockwise.plan(own.row()), "Sequential: got no in_shape, wanted (channels, height, width)"),
         (lambda: blockwise.plan("cnn", heads="gap"), "setting: got 'heads'; did you mean 'head'"),
+        (lambda: blockwise.train("cnn", seeds=(0, 1)), "setting: got 'seeds'"),  # of the command line alone
         (lambda: blockwise.plan("cnn", batch_size="8"), "batch_size: got '8', wanted int"),
         (lambda: blockwise.plan("cnn", batch_size=True), "batch_size: got True, wanted int"),
         (lambda: blockwise.plan("cnn", regimes=("bp",)), "setting regimes: got ('bp',), wanted what the"),

@@ -36,7 +36,7 @@ def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
     except ImportError as error:
         raise InputError(
             f"--model {path}", got="no package onnx", wanted="the extra onnx",
-            do="pip install 'blockwise[onnx]'",
+            do="pip install '.[onnx]'",
         ) from error  # fmt: skip
     try:
         model = onnx.load(path)

@@ -96,4 +96,4 @@ def test_a_log_that_there_is_not_is_refused_before_any_work(capsys, monkeypatch)
     assert "--log: got 'wandb', wanted one of tensorboard, trackio" in refusal(capsys, "--log", "wandb")
     monkeypatch.setattr(log, "find_spec", lambda _: None)
     line = refusal(capsys, "--log", "trackio")
-    assert "got trackio, which is not installed" in line and "pip install 'blockwise[trackio]'" in line
+    assert "got trackio, which is not installed" in line and "pip install '.[trackio]'" in line

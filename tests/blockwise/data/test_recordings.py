@@ -179,4 +179,4 @@ def test_without_a_package_one_line_says_what_to_install(
 
     monkeypatch.setattr(recordings, "version", version)
     text = refusal(read, write(tmp_path / "tones"))
-    assert f"got no package {package}" in text and "pip install 'blockwise[audio]'" in text
+    assert f"got no package {package}" in text and "pip install '.[audio]'" in text

@@ -112,6 +112,10 @@ def test_what_was_planned_to_be_enough_is_told_with_its_command(four: Result) ->
         "local fits with fused updates, batch of 4: 300 KiB, 50 KiB less",
     ]
     assert advice(dataclasses.replace(four, changes=(small,))) == advice(four)
+    of_a_shape = dataclasses.replace(
+        four, changes=(enough,), config=four.config | {"in_shape": [3, 8, 8]}
+    )  # nothing to train on: without the flag the command would be refused
+    assert advice(of_a_shape)[0].endswith(" --batch-size 4 --dry-run")
 
 
 def test_what_fits_needs_no_advice(four: Result) -> None:
