@@ -1,14 +1,17 @@
 """Weights by which the instructions of a step are estimated, and how far such estimates are from counts.
 
     python benchmarks/board_time.py [--only CORE ...] [--keep FOLDER] [--record]
+    python benchmarks/board_time.py --compare [--record]
 
 Steps of small networks are built by zig for a board of each core, with more RAM than it has, and emulated;
 instructions are counted operation by operation (kept in FOLDER, so that nothing is counted twice). For every
 kind of operation weights are fitted. With --record they are written to devices/pace/kernels.json, where the
 estimates of plans take them from. Then the steps that benchmarks/firmware.py recorded, of other networks and
-boards, are estimated and compared with what was counted there.
+boards, are estimated and compared with what was counted there; with --compare that alone, by the weights that
+are there, as when those steps were counted anew.
 """
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -108,11 +111,31 @@ def recorded_row(row: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Count, fit, compare and write."""
+    """Count and fit, or not; compare and write."""
     parser = output.parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="CORE", default=list(BOARDS), help="cores to count on")
     parser.add_argument("--keep", type=Path, default=Path("runs/pacing"), help="folder of counts")
+    parser.add_argument(
+        "--compare", action="store_true", help="count nothing; compare by the weights there are"
+    )
     arguments = parser.parse_args()
+    rows = recorded_steps() if arguments.compare else fit(arguments)
+    firmware = json.loads(output.file_of("firmware", record=True).read_text("utf-8"))
+    recorded = [found for row in firmware["rows"] if (found := recorded_row(row)) is not None]
+    figures = {"environment": environment("cpu"), "steps": rows, "recorded": recorded}
+    output.keep("board_time", figures, record=arguments.record)
+
+
+def recorded_steps() -> list[dict[str, Any]]:
+    """Those that the weights were fitted to."""
+    rows: list[dict[str, Any]] = json.loads(output.file_of("board_time", record=True).read_text("utf-8"))[
+        "steps"
+    ]
+    return rows
+
+
+def fit(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Count steps on every core and fit weights to them, which are kept where they are recorded."""
     arguments.keep.mkdir(parents=True, exist_ok=True)
     cores, rows = {}, []
     for core in arguments.only:
@@ -122,10 +145,7 @@ def main() -> None:
         rows += [step_row(core, step, cores[core]["kinds"]) for step in steps]
     if arguments.record:
         keep_weights({"source": "benchmarks/board_time.py --record", "counts": COUNTS, "cores": cores})
-    firmware = json.loads(output.file_of("firmware", record=True).read_text("utf-8"))
-    recorded = [found for row in firmware["rows"] if (found := recorded_row(row)) is not None]
-    figures = {"environment": environment("cpu"), "steps": rows, "recorded": recorded}
-    output.keep("board_time", figures, record=arguments.record)
+    return rows
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def board_time() -> str:
     intro = (
         f"`uv run --extra firmware benchmarks/board_time.py`: weights are fitted to {len(fitted)} steps, "
         f"counted operation by operation on {cores}; here are the steps of `benchmarks/firmware.py`, "
-        "of other networks, shapes and boards (of one with several phases one step of each together). "
+        "of other networks, shapes and boards (of one with several phases one step of each together; a step "
+        "with a kernel that none of the fitted ones has is left out). "
         f"Median error {100 * errors[len(errors) // 2]:.1f} %, the largest {100 * errors[-1]:.1f} %."
     )
     header = ["regime", "network", "board", "counted", "estimated", "error"]
