@@ -144,7 +144,7 @@ def plan(
     which a block before it does not learn, in regimes whose blocks learn together.
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
-    _check(model, batch_size, micro_batch, update, requantize, jump_every)
+    _check(model, batch_size, micro_batch, update, requantize, jump_every, skip_heads)
     device = device if isinstance(device, Device) else load(device)
     update = update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
@@ -213,7 +213,7 @@ def check_place(device: Device, frozen: str) -> None:
 
 def _check(
     model: Describable | Network, batch_size: int, micro_batch: int, update: str | None, requantize: str,
-    jump_every: int,
+    jump_every: int, skip_heads: float,
 ) -> None:  # fmt: skip
     """Raise InputError for the first that is unknown or out of range."""
     if type(batch_size) is not int or batch_size < 1:
@@ -222,6 +222,10 @@ def _check(
         raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
     if type(jump_every) is not int or jump_every < 1:
         raise InputError("jump every", got=jump_every, wanted="at least 1", do="choose a larger one")
+    if not 0 <= skip_heads < 1:
+        raise InputError(
+            "skip heads", got=skip_heads, wanted="0 or more, below 1", do="try 0.5, or leave it out"
+        )
     if update is not None and update not in UPDATES:
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     if requantize not in REQUANTIZE:

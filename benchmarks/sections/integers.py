@@ -12,7 +12,7 @@ from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import RESULTS, load, runs_of, threads
+from sections.recorded import RESULTS, groups, load, recorded_runs, runs_of, threads
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
@@ -64,7 +64,7 @@ def _accuracy(found: list[float], images: int) -> str:
 
 def integer_study() -> str:
     """results/studies/integer_short.jsonl: integers beside float32 and QAT on CIFAR-10."""
-    runs = runs_of("integer_short")
+    runs = groups(runs_of("integer_short"))[0]
     first = runs[0]
     train, validation, test = first["images"]
     floats = next(r for r in runs if r["optimizer"])
@@ -90,7 +90,7 @@ def integer_study() -> str:
 
 def integer_goal() -> str:
     """How far weights of 4 bits without latent ones are from the goal, by the studies that are recorded."""
-    recorded = [(name, runs) for name in GOAL_STUDIES if (runs := recorded_runs(name))]
+    recorded = [(name, runs) for name in GOAL_STUDIES for runs in groups(recorded_runs(name))]
     distances = [f"- {found}" for name, runs in recorded if (found := _distance(runs))]
     tables = [_study_table(runs) for name, runs in recorded if name != GOAL_STUDIES[-1]]
     intro = (
@@ -99,11 +99,6 @@ def integer_goal() -> str:
         "and its kin in each recorded study:"
     )
     return "\n\n".join([intro, "\n".join(distances), *tables])
-
-
-def recorded_runs(study: str) -> list[dict[str, Any]]:
-    """Of a study that may not have been run."""
-    return runs_of(study) if (RESULTS / "studies" / f"{study}.jsonl").exists() else []
 
 
 def _distance(runs: list[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """The catalogue of quantization methods and the studies of them."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from blockwise import quant
@@ -8,12 +9,15 @@ from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
 from blockwise.report.precision_front import precision_means, precision_standings
 from blockwise.report.qat import DISTANCE, HEADINGS, INTERVAL, cells, distance_notes, qat_standing
+from blockwise.report.recipe import additions
 from blockwise.report.spreads import MEANS
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
-from devices.program.regimes import find
+from blockwise.studies.recipe import recipe_of
+from blockwise.studies.summary import Summary
+from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
-from sections.recorded import load, runs_of, threads
+from sections.recorded import load, recorded_runs, runs_of, threads
 
 
 def methods() -> str:
@@ -74,14 +78,26 @@ def qat() -> str:
 
 def qat_full() -> str:
     """results/studies/qat_full.jsonl: 24 epochs at full size, globally and block by block."""
-    runs, epochs = runs_of("qat_full"), qat_study.PROTOCOLS["full"].epochs
-    return _qat_table([r for r in runs if r["epochs"] == epochs], {"time", "host MiB"}, runs)
+    runs = [*_of_full(runs_of("qat_full")), *_plain_recipes()]
+    return _qat_table(runs, {"time", "host MiB"}, [*runs_of("qat_full"), *_plain_recipes()])
+
+
+def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that were trained for as long as the preset says."""
+    return [run for run in runs if run["epochs"] == qat_study.PROTOCOLS["full"].epochs]
+
+
+def _plain_recipes() -> list[dict[str, Any]]:
+    """Recipes of no more than a regime, a cut, a head and bits: the other study trains them alike."""
+    return _of_full(run for run in recorded_runs("recipe_full") if not additions(recipe_of(run)))
 
 
 FRONT_METHODS = ("fp32", "lsq")
 """Of the front page: float32, and the method whose three bits come closest to it."""
 FRONT_HEAD = "lookahead:64"
 """The one head on it: what heads are worth stands in the documents."""
+FRONT_BITS, PAGED = 3, "local-paged"
+RECIPES = "[recipes](docs/results.md#recipes-of-local-learning)"
 FRONT_COLUMNS = {
     "method": "method", "bits": "bits", "regime": "regime", "head, cut": "head, blocks",
     "test error": "test error", "n": "seeds", "peak KiB": "peak at batch {batch}, KiB",
@@ -91,12 +107,30 @@ FRONT_COLUMNS = {
 
 def front() -> str:
     """What three bits and local losses cost at full size: the rows of one network that compare."""
-    runs = [r for r in runs_of("qat_full") if r["epochs"] == qat_study.PROTOCOLS["full"].epochs]
+    runs = _of_full(runs_of("qat_full"))
     runs = [r for r in runs if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
     runs = [r for r in runs if r["head"] in (None, FRONT_HEAD)]
+    paged = [_paged(run) for run in _plain_recipes() if run["paged_kib"] and run["weight_bits"] == FRONT_BITS]
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
-    rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in qat_study.summaries(runs)]
-    return "\n\n".join((conditions(runs), table([*named.values()], rows)))
+    shown = qat_study.summaries([*runs, *paged])
+    rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in shown]
+    told = " ".join([conditions([*runs, *paged]), *_share(shown)])
+    return "\n\n".join((told, table([*named.values()], rows)))
+
+
+def _paged(run: dict[str, Any]) -> dict[str, Any]:
+    """The same weights, as the regime ends with that keeps other blocks in flash."""
+    batch, one = run["paged_kib"]
+    return run | {"regime": PAGED, "peak_kib": batch, "peak_kib_of_one": one}
+
+
+def _share(shown: Iterable[Summary]) -> list[str]:
+    """Of plain backpropagation's peak, what paged blocks need."""
+    peaks = {s.regime: s.peak_kib for s in shown if s.weight_bits == FRONT_BITS}
+    if not {PAGED, PLAIN} <= {*peaks}:
+        return []
+    share = peaks[PAGED] / peaks[PLAIN]
+    return [f"`{PAGED}` ends with the weights of `local`, with {share:.0%} of `{PLAIN}`'s peak ({RECIPES})."]
 
 
 def qat_local() -> str:

@@ -38,7 +38,7 @@ def _section(name: str) -> Iterator[str]:
     runs = _alike(runs_of(f"{STUDY}_{name}"))
     if not runs:
         return
-    base = recipe_of(runs[0])
+    base = _base(runs)
     rows = recipe_rows(runs, _space(runs[0], base), replace(PROTOCOLS[name], seeds=(runs[0]["seed"],)))
     yield conditions(runs)
     tested = any(row.beside and row.beside.p is not None for row in rows)
@@ -47,6 +47,12 @@ def _section(name: str) -> Iterator[str]:
     yield " ".join(recipe_notes(rows, base))
     if (RESULTS / "studies" / f"{STUDY}_{name}.svg").exists():
         yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
+
+
+def _base(runs: Runs) -> Recipe:
+    """The recipe from which the others differ least, in whatever order they are recorded."""
+    found = [*dict.fromkeys(map(recipe_of, runs))]
+    return min(found, key=lambda base: sum(len(recipe.changes(base)) for recipe in found))
 
 
 def _alike(runs: Runs) -> Runs:

@@ -23,6 +23,8 @@ from devices.program.regimes import find
 
 REVISION = 1
 """Raised whenever the same conditions end otherwise."""
+FORMERLY = {"jump_every": 1, "distill": None, "skip_heads": 0.0}
+"""Settings that have come since, and what they were before: trials that have them so are those of then."""
 RECORDS, DEPLOYED = "records.jsonl", "deployed"
 
 
@@ -57,7 +59,7 @@ class Campaign:
 
     def key(self, way: Way, person: str, regime: str | None = None) -> str:
         """Of a trial: of all that its outcome hangs on; by ``regime`` instead of the way's own, if given."""
-        kinds = self.config(way, person).learning(), self.config(way, person, base=True).learning()
+        kinds = _learning(self.config(way, person)), _learning(self.config(way, person, base=True))
         about = [
             REVISION, self.parts(person).others.fingerprint, self.split, *kinds,
             way.regime if regime is None else regime,
@@ -69,10 +71,16 @@ class Campaign:
         """Of the network that is deployed."""
         target = self.config(way, person)
         about = [
-            REVISION, self.parts(person).others.fingerprint, self.config(way, person, base=True).learning(),
+            REVISION, self.parts(person).others.fingerprint, _learning(self.config(way, person, base=True)),
             asdict(target.network), asdict(target.quantization),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _learning(config: Config) -> dict[str, Any]:
+    """The settings that decide what is learnt, but for those that have come since and are as they were."""
+    found = config.learning().items()
+    return {name: value for name, value in found if name not in FORMERLY or value != FORMERLY[name]}
 
 
 @cache

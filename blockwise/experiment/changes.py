@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from blockwise.experiment.alone import alone
 from blockwise.experiment.choice import Chosen
 from blockwise.experiment.command import command
 from blockwise.experiment.config import Config
@@ -58,10 +59,9 @@ def _other_regimes(prepared: Prepared, rows: Iterable[RegimeResult], lowest: int
 
 def _alone(prepared: Prepared, regime: str) -> Config:
     """The configuration with this regime only, under the head as it was chosen."""
-    config = prepared.config
-    training = replace(config.training, regimes=(regime,))
+    config = alone(prepared.config, regime)
     network = replace(config.network, head=prepared.head) if find(regime).heads else config.network
-    return replace(config, training=training, network=network)
+    return replace(config, network=network)
 
 
 class _Search:

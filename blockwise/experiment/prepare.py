@@ -45,6 +45,7 @@ def prepare(
         check_place(one, config.training.frozen)
     if config.images.in_shape is None:
         data.check_batch_size(config.training.batch_size, prepared.dataset)
+        config.training.check_wait(len(prepared.dataset.train))
     check_shares(prepared.network, prepared.step(PLAIN).bits)
     _ = prepared.accelerator
     if prepared.initial_taken is not None and initial is None:  # who gives weights knows them

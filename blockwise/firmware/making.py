@@ -44,7 +44,7 @@ def _made(prepared: Prepared, regime: str, weights: Weights | None) -> Firmware:
     if find(regime).is_integer:
         return _of_integers(prepared, regime, weights)
     if prepared.step(regime).skip_heads:
-        raise without_form("--skip-heads", "a step that skips blocks by chance", "0", "leave it out")
+        raise without_form("--skip-heads", "a step that skips blocks by chance", "0", "say --skip-heads 0")
     if not len(prepared.dataset.train):
         raise InputError(
             "--in-shape", got=f"no images, under {regime}",

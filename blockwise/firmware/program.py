@@ -82,6 +82,11 @@ class Firmware:
         """Whether the program knows how many steps are behind: to save them, or to draw by them."""
         return bool(self.save_every) or getattr(self.arithmetic, "directions", None) is not None
 
+    @property
+    def jump_every(self) -> int:
+        """Steps behind which weights jump that wait: then a step does all that there is to do."""
+        return self.arithmetic.jump_every if isinstance(self.arithmetic, IntegerFacts) else 1
+
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """What is trained one behind the other; of a regime that trains all at once one phase."""

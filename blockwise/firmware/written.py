@@ -50,7 +50,8 @@ class Written:
         started = time.perf_counter()
         subject = subject_of(self.firmware, self.folder)
         reference = reference_of(self.prepared, self.firmware, self.folder, self.weights)
-        found = check(subject, reference, steps, toolchain, emulator, trace=trace, tell=tell)
+        every = self.firmware.jump_every
+        found = check(subject, reference, steps, toolchain, emulator, trace=trace, every=every, tell=tell)
         if not find(self.firmware.regime).is_integer:
             tell(COMPARING, 0)
             found = replace(found, agreement=agreement_of(self.prepared, self.firmware, self.weights))

@@ -51,10 +51,15 @@ def integer_rows(summaries: Iterable[Summary]) -> list[tuple[str, ...]]:
 
 
 def numbers_of(summary: Summary) -> str:
-    """What sets a row apart: its numbers, how often they jump, and whether a block is trained at a time."""
+    """What sets a row apart: its numbers, how often they jump, and how, if not by errors that go back.
+
+    Whether a block is trained at a time is told as well.
+    """
+    found = find(summary.regime)
     every = [f"a jump in {summary.jump_every}"] if summary.jump_every > 1 else []
-    in_turn = ["a block at a time"] if find(summary.regime).one_by_one else []
-    return ", ".join((summary.method, *every, *in_turn))
+    in_turn = ["a block at a time"] if found.one_by_one else []
+    numbers = summary.regime if found.perturbs else summary.method
+    return ", ".join((numbers, *every, *in_turn))
 
 
 def _cells(name: str, pair: dict[bool, Summary]) -> tuple[str, ...]:

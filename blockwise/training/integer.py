@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from blockwise.integer.jumps import Jumps, Waiting
-from blockwise.integer.layers import weighted
+from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.tensor import IntTensor
 from blockwise.integer.update import NITI_SCHEDULE, BitSchedule
@@ -96,11 +96,11 @@ class IntegerUpdater:
     ) -> None:
         self.net, self.schedule = net, schedule
         self.jumps = net.jumps = Jumps(jump_every) if jump_every > 1 else None
-        self._waiting: list[Waiting] = []
+        self._waiting: list[tuple[Weighted, Waiting]] = []
         for layer in weighted(net):
             if self.jumps and layer.trained and layer.arithmetic.jumps(layer.place):
                 layer.waiting = Waiting(self.jumps)
-                self._waiting.append(layer.waiting)
+                self._waiting.append((layer, layer.waiting))
 
     @property
     def mu(self) -> int:
@@ -127,19 +127,19 @@ class IntegerUpdater:
 
     def tensors(self) -> list[Tensor]:
         """What waits."""
-        return [waiting.sums for waiting in self._waiting if waiting.sums is not None]
+        return [waiting.sums for _, waiting in self._waiting if waiting.sums is not None]
 
     def state_dict(self) -> list[dict[str, Any]]:
         """What waits, and how many batches have; the schedule follows from the step."""
         if self.jumps is None:
             return []
-        return [{"waiting": self.jumps.waiting, "sums": [waiting.sums for waiting in self._waiting]}]
+        return [{"waiting": self.jumps.waiting, "sums": [waiting.sums for _, waiting in self._waiting]}]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Restore what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` gave, wherever it lies, beside the weights."""
         if self.jumps is None:
             return
         (state,) = states
         self.jumps.waiting = state["waiting"]
-        for waiting, sums in zip(self._waiting, state["sums"], strict=True):
-            waiting.sums = sums
+        for (layer, waiting), sums in zip(self._waiting, state["sums"], strict=True):
+            waiting.sums = None if sums is None else sums.to(layer.weight.device)

@@ -6,16 +6,31 @@ others, by the softened targets of Hinton et al. 2015 (arXiv 1503.02531).
 
 from dataclasses import dataclass, replace
 
+from devices.errors import InputError
 from devices.network import ANSWER, Block, Layer, Network
 from devices.network.ops import CrossEntropy, DistilledCrossEntropy
+
+HIGHEST_TEMPERATURE = 1000.0
+"""There all classes are as likely, and their differences are rounding."""
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """The temperature by which logits are divided, and the share of the teacher in the loss of a head."""
+    """The temperature by which logits are divided, and the share of the teacher in the loss of a head.
+
+    Raises InputError for what is neither.
+    """
 
     temperature: float
     weight: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.temperature <= HIGHEST_TEMPERATURE and 0 < self.weight <= 1):
+            raise InputError(
+                "distillation", got=f"temperature {self.temperature:g} and weight {self.weight:g}",
+                wanted=f"a temperature above 0 up to {HIGHEST_TEMPERATURE:g}, a weight above 0 up to 1",
+                do="try 3 and 0.3",
+            )  # fmt: skip
 
 
 def distilled(network: Network, told: Distillation) -> Network:

@@ -140,6 +140,7 @@ class IntegerLowering(Lowering):
     scaled = False
     twice: bool | frozenset[str] = False  # all sums, or those of these names
     waits: frozenset[str] = frozenset()  # layers whose weights jump once in several batches
+    jump_every = 1  # so many
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -268,7 +269,7 @@ class IntegerLowering(Lowering):
         given, made = update_roles(parameter, sums)
         self.program.emit(
             "jump", "update", owner, subject=parameter.latent, operands=[*given, ("count", Stored(COUNT))],
-            results=[*made, ("gradient", sums)],
+            results=[*made, ("gradient", sums)], share=1 / self.jump_every,
         )  # fmt: skip
 
     def count_batch(self, owner: str) -> None:

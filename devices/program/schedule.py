@@ -159,6 +159,7 @@ class Program:
         operands: Iterable[tuple[str, Operand]] = (), results: Iterable[tuple[str, str]] = (),
         reads: Iterable[str] = (), writes: Iterable[str] = (), scratch: Iterable[str] = (),
         adds: Iterable[str] = (), macs: int = 0, at_rest: bool = False, trains: bool = True, draw: int = 0,
+        share: float = 1.0,
     ) -> None:  # fmt: skip
         """Append an operation; ``reads`` and ``writes`` are operands and results without a role."""
         given = (*operands, *(("", Stored(name)) for name in reads))
@@ -178,6 +179,7 @@ class Program:
                 at_rest,
                 trains,
                 draw,
+                share,
             )
         )
 

@@ -74,3 +74,11 @@ def test_every_preset_that_is_recorded_has_a_table_of_its_own(section):
     text = section("long", [{"seed": 0, "test_error": 0.1, "epochs": 60}])
     assert text.count("## Recipes") == 1 and text.count("| the base |") == 2
     assert "`run.py study recipe --preset long`" in text and "60 epochs" in text
+
+
+def test_the_base_is_what_the_others_change_whatever_was_recorded_first(section):
+    """With several workers any run may be the first that ends."""
+    lines = [{"distill": "3:0.3"}, {"test_error": 0.25}, {"skip_heads": 0.5}]
+    text = section("short", [{"seed": 0, "test_error": 0.3, **line} for line in lines])
+    (base,) = (line for line in text.splitlines() if line.startswith("| the base |"))
+    assert "25.0%" in base

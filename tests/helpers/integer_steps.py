@@ -40,6 +40,7 @@ class IntegerSteps:
     train: str = "all"
     frozen: str = "ram"
     jump_every: int = 1
+    due: bool = False  # of blocks one by one: whether the batches before each step had no gradients
     limit_bytes: int | None = None  # sums are made twice where this is passed, if it is given
 
     def __post_init__(self) -> None:
@@ -88,6 +89,8 @@ class IntegerSteps:
         for phase in self.procedure.phases(self.net):
             if find(self.regime).one_by_one:
                 self.begin()
+            if self.due and self.updater.jumps:
+                self.updater.jumps.waiting = self.jump_every - 1
             self.procedure.step(self.net, phase, self.before(phase, images), labels)
             self.updater.finish_step()
 

@@ -105,6 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     if asked.template:
         print(profile.TEMPLATE.read_text("utf-8"), end="")
         return FITS
+    options.training.check_jumps()
     names = asked.device or profile.catalogue()
     devices = list(dict.fromkeys(board.load(name, asked.reserve_kib) for name in names))
     result = on_boards(named(options.config, device=devices[0]), devices)

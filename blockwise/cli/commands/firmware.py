@@ -10,6 +10,7 @@ from blockwise import report
 from blockwise.cli.commands.firmware_options import FirmwareOptions, parse
 from blockwise.cli.progress import CheckProgress
 from blockwise.experiment import run_folder
+from blockwise.experiment.alone import alone
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.firmware.check.checking import check_steps
@@ -88,7 +89,8 @@ def _prepared(options: FirmwareOptions) -> tuple[Prepared, str, Weights | None]:
     if options.project.run is None:
         return prepare(options.config(options.regime)), options.regime, None
     weights = weights_of(options.project.run, options.training.regime)
-    return prepared_with(weights, options.config(weights.regime)), weights.regime, weights
+    config = alone(options.config(weights.regime), weights.regime)  # the run may have had other regimes
+    return prepared_with(weights, config), weights.regime, weights
 
 
 def _default_out(options: FirmwareOptions, regime: str) -> Path:

@@ -17,6 +17,7 @@ from blockwise.cli.commands.studying import (
     tell_recorded,
     train_missing,
 )
+from blockwise.experiment.settings import TrainingSettings
 from blockwise.studies import integers, records
 from blockwise.studies.integers import (
     CUT,
@@ -121,4 +122,7 @@ def _protocol(options: IntegerStudyOptions) -> IntegerProtocol:
     check_names(("model", (options.model,) if options.model else (), models.CATALOGUE))
     flags_of_several = {"--regimes": options.regimes, "--jump-every": options.jump_every}
     check_values({**flags_of_several, "--seeds": options.seeds})
+    for every in options.jump_every or ():
+        regimes = options.regimes or PROTOCOLS[options.preset].regimes
+        TrainingSettings(regimes=regimes, jump_every=every).check_jumps()
     return replace(PROTOCOLS[options.preset], **options.instead("jump_every", "model", "width", "batch_size"))

@@ -7,10 +7,7 @@ from tyro.conf import arg
 
 from blockwise.training.options import ZHANG
 from devices.errors import InputError
-from devices.program.distillation import Distillation
-
-HIGHEST = 1000.0
-"""Of temperatures: there all classes are as likely, and their differences are rounding."""
+from devices.program.distillation import HIGHEST_TEMPERATURE, Distillation
 
 
 def distillation(given: str, flag: str = "--distill") -> Distillation:
@@ -18,13 +15,11 @@ def distillation(given: str, flag: str = "--distill") -> Distillation:
     temperature, colon, weight = given.partition(":")
     try:
         found = Distillation(float(temperature), float(weight) if colon else ZHANG.weight)
-    except ValueError:
-        found = None
-    if found is None or not (0 < found.temperature <= HIGHEST and 0 < found.weight <= 1):
+    except (ValueError, InputError) as error:
         raise InputError(
             flag, got=repr(given), do=f"try {words(ZHANG)}",
-            wanted=f"T or T:WEIGHT, T above 0 up to {HIGHEST:g}, WEIGHT above 0 up to 1",
-        )  # fmt: skip
+            wanted=f"T or T:WEIGHT, T above 0 up to {HIGHEST_TEMPERATURE:g}, WEIGHT above 0 up to 1",
+        ) from error  # fmt: skip
     return found
 
 

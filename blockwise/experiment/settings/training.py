@@ -158,6 +158,18 @@ class TrainingSettings:
                 wanted="a regime whose weights jump", do=f"leave it out, or choose of {names}",
             )  # fmt: skip
 
+    def check_wait(self, images: int) -> None:
+        """Raise InputError where so many training images make fewer steps than jumps are to wait for."""
+        jumping = [find(regime) for regime in self.regimes if find(regime).jumps]
+        last = self.last_epochs if any(regime.one_by_one for regime in jumping) else None
+        steps = images // self.batch_size * min(self.epochs, last or self.epochs)
+        if jumping and self.jump_every > steps:
+            raise InputError(
+                "--jump-every", got=f"{self.jump_every} batches, of which a training has {steps}",
+                wanted=f"at most {steps}, for else no weight of 4 bits moves",
+                do="let weights jump more often, or train longer",
+            )  # fmt: skip
+
     def _check_rates(self) -> None:
         if not LEAST_MU <= self.mu <= LARGEST_MU:
             raise InputError(

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate, groupby
 from pathlib import Path
 
 from blockwise.firmware.arenas import MemoryMap
@@ -29,18 +30,19 @@ SIMULATED, BUILT, EMULATED = "simulating", "building", "emulating"
 
 def check(
     subject: Subject, reference: Reference, steps: int, toolchain: Toolchain, emulator: Emulator,
-    *, trace: bool = False, watched: frozenset[int] | None = None, tell: Tell = silent,
+    *, trace: bool = False, every: int = 1, watched: frozenset[int] | None = None, tell: Tell = silent,
 ) -> Checked:  # fmt: skip
     """Train ``steps`` steps on the emulated board and compare after each.
 
-    Of ``watched`` steps, by default each phase's first, the instructions are counted, and with ``trace`` the
-    live bytes measured. The project is left as it is. Raises InputError for no steps, and where a tool is
-    missing or has no form of the board's core; BuildError where the project does not come out as planned.
+    Of ``watched`` steps the instructions are counted, and with ``trace`` the live bytes measured: by default
+    of each phase's ``every``-th, the first that does all that there is to do. The project is left as it is.
+    Raises InputError for no steps, and where a tool is missing or has no form of the board's core; BuildError
+    where the project does not come out as planned.
     """
     check_steps(steps)
     memory = emulator.memory(subject.device, subject.memory)
     exchanges = _simulated(reference, steps, tell)
-    watch = _first_steps(exchanges) if watched is None else watched
+    watch = _whole_steps(exchanges, every) if watched is None else watched
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tell(BUILT, 0)
@@ -75,14 +77,11 @@ def _simulated(reference: Reference, steps: int, tell: Tell) -> list[Exchange]:
     return exchanges
 
 
-def _first_steps(exchanges: Sequence[Exchange]) -> frozenset[int]:
-    """The numbers of steps that something else comes before."""
-    number, first, found = 0, True, set()
-    for exchange in exchanges:
-        if exchange.step and first:
-            found.add(number)
-        first, number = not exchange.step, number + exchange.step
-    return frozenset(found)
+def _whole_steps(exchanges: Sequence[Exchange], every: int) -> frozenset[int]:
+    """Of each run of steps the number of the ``every``-th, or of its last where it is shorter."""
+    runs = [len([*steps]) for is_step, steps in groupby(exchanges, lambda exchange: exchange.step) if is_step]
+    firsts = accumulate(runs, initial=0)
+    return frozenset(first + min(every, length) - 1 for first, length in zip(firsts, runs, strict=False))
 
 
 def _fault_name(run: Run, subject: Subject) -> str:

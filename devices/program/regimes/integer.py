@@ -92,7 +92,7 @@ class IntegerBuilder(Builder):
         )
         lowering.gradient_bits = self.form.error_bits
         lowering.scaled = self.form.scaled
-        lowering.twice = self.twice
+        lowering.twice, lowering.jump_every = self.twice, step.jump_every
         return lowering
 
 

@@ -14,6 +14,7 @@ from blockwise.adapt.asked import Asked, campaign
 from blockwise.adapt.pretraining import WithHeads, deployed
 from blockwise.cli import main as cli
 from blockwise.data import load
+from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.training import Run
@@ -38,6 +39,21 @@ def asked(*ways: str, **settings: object) -> Asked:
         folder=Path("out"),
     )  # fmt: skip
     return replace(usual, **settings)  # type: ignore[arg-type]
+
+
+def test_trials_of_an_earlier_version_are_found_though_settings_have_come_since(own, monkeypatch):
+    made = campaign(asked("bp"))
+    (way,), learning = made.ways, Config.learning
+    now = made.key(way, "bo"), made.base_key(way, "bo")
+
+    def then(config: Config) -> dict[str, object]:
+        return {name: value for name, value in learning(config).items() if name not in trials.FORMERLY}
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Config, "learning", then)
+        assert (made.key(way, "bo"), made.base_key(way, "bo")) == now
+    waits = replace(way, settings={**way.settings, "jump_every": 2})
+    assert made.key(waits, "bo") != now[0]
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ LATER = (
     "zo_mu",
     "distill",
     "skip_heads",
+    "jump_every",
 )
 
 

@@ -101,6 +101,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         ("--model plain4 --bias --train bias --regimes niti", "wanted weights to train, for integer"),
         ("--mu 8", "--mu: got 8, wanted 5 to 7"),
         ("--jump-every 0", "--jump-every: got 0"),
+        ("--model plain4 --regimes niti4-jump --jump-every 426", "--jump-every: got 426 batches, of which a"),
         ("--jump-every 2 --regimes niti", "--jump-every: got 2 with niti, wanted a regime whose weights"),
         ("--requantize often", "--requantize: got 'often'"),
         ("--method bnn --weight-bits 3", "--weight-bits: got 3, wanted 1 with bnn"),

@@ -28,6 +28,17 @@ def planned(words: str) -> tuple[list[RegimeResult], tuple[Change, ...]]:
     return rows, changes(prepared, rows)
 
 
+def test_a_command_has_no_setting_that_its_regime_takes_no_notice_of() -> None:
+    """It would be refused: of two regimes one has weights that jump."""
+    words = "plain4 --width 16 --reserve-kib 200 --blocks layers --head pred-pooled --jump-every 8"
+    rows, found = planned(f"{SMALL} {words} --regimes niti niti4-jump-local")
+    assert not any(row.fits for row in rows)
+    waits = {change.regime: "--jump-every" in change.command for change in found}
+    assert waits["niti"] is False and waits["niti4-jump-local"] is True
+    for change in found:
+        prepare(parse(change.command))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_command_needs_and_saves_what_was_told(name: str) -> None:

@@ -9,10 +9,12 @@ from blockwise.integer.arithmetic import Place
 from blockwise.integer.jumps import Jumps, Waiting
 from blockwise.integer.layers import Weighted, weighted
 from blockwise.integer.niti import NITI4_JUMP
+from blockwise.integer.on_board import weights
+from blockwise.integer.on_board.machine import OTHERS
 from blockwise.integer.rounding import stochastic
 from blockwise.integer.update import update
 from devices.errors import InputError
-from devices.program.integer import waiting_of
+from devices.program.integer import COUNT, waiting_of
 from devices.program.ledger import Ledger
 
 FIRST_OUTPUTS = [270369, 67634689]
@@ -84,6 +86,25 @@ def test_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, every, train
     steps = IntegerSteps(regime, batch=2, jump_every=every, train=train)
     with integers_only():
         assert steps.run(2 * every) == []
+
+
+@pytest.mark.floats
+def test_so_do_jumps_of_one_block_after_the_other(integers_only, monkeypatch):
+    """A program of all blocks begins each anew: here behind a batch without gradients, so that they jump."""
+
+    def behind_one(machine, frame):
+        weights.begin(machine, frame)
+        frame.store(COUNT, torch.tensor([machine.every - 1], dtype=torch.int32))
+
+    monkeypatch.setitem(OTHERS, "begins", behind_one)
+    steps = IntegerSteps("niti4-jump-resident", batch=2, jump_every=2, due=True)
+    layers = [layer for layer in weighted(steps.net.bodies) if layer.arithmetic.jumps(layer.place)]
+    before = [(layer.weight.clone(), int(layer.random_state)) for layer in layers]
+    with integers_only():
+        assert steps.run(2) == []
+    assert len(layers) == 3
+    for layer, (weight, state) in zip(layers, before, strict=True):
+        assert int(layer.random_state) != state and not torch.equal(layer.weight, weight)
 
 
 @pytest.mark.floats

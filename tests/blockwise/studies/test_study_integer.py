@@ -80,6 +80,17 @@ def test_a_row_is_what_global_and_local_training_reach():
     assert second == ("fp32", "W8A8", "8.00", "1", "50.0%", "-", "7", "-", "3", "-")
 
 
+def test_a_regime_of_zeroth_order_does_not_stand_in_the_cell_of_another():
+    rows = [
+        row("niti", "niti", 0, 0.3),
+        row("niti", "niti-zo", 0, 0.7),
+        row("niti", "niti-zo-hybrid", 0, 0.5),
+    ]
+    assert [r[:1] + r[4:6] for r in integer_rows(summaries(rows))] == [
+        ("niti", "30.0%", "-"), ("niti-zo-hybrid", "50.0%", "-"), ("niti-zo", "70.0%", "-"),
+    ]  # fmt: skip
+
+
 def test_runs_that_wait_otherwise_and_blocks_in_turn_have_rows_of_their_own():
     rows = [
         row("niti4-jump", name, 0, error) | {"jump_every": every, "test_error_one_by_one": alone}
@@ -187,8 +198,9 @@ def test_the_preset_of_niti_fits_its_accumulators():
         (["--regimes"], "--regimes: got no value"),
         (["--jump-every", "2", "2"], "--jump-every: got 2 2"),
         (["--jump-every", "0"], "--jump-every: got 0"),
+        (["--regimes", "niti", "--jump-every", "8"], "--jump-every: got 8 with niti, wanted a regime whose"),
         (["--model", "nowhere"], "model: got 'nowhere'"),
-        (["--regimes", "niti4-jump", "--jump-every", "99999"], "--jump-every: got 99999 batches of 64"),
+        (["--regimes", "niti4-jump", "--jump-every", "99999"], "--jump-every: got 99999 batches, of wh"),
         (["--data", "nowhere/at/all"], "nowhere"),
     ],
 )

@@ -235,6 +235,23 @@ def test_a_resumed_run_ends_with_the_same_digests_at_every_step(few, tmp_path, r
     assert log.count("\n") == 4 * (len(few.train) // 32)
 
 
+def test_what_waits_is_restored_beside_the_weights_wherever_it_was_kept():
+    """Checkpoints are read into the memory of the processor; weights may be on an accelerator."""
+    net = build("niti4-jump-local")
+    told = replace(OPTIONS, jump_every=4)
+    made = IntegerNumerics().updater(net, told, "niti4-jump-local")
+    images, labels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1])
+    step = INTEGER_REGIMES["niti4-jump-local"]
+    step.step(net.train(), step.phases(net)[0], images, labels)
+    made.finish_step()
+    kept = made.state_dict()
+    elsewhere = IntegerNumerics().updater(net.to("meta"), told, "niti4-jump-local")
+    elsewhere.load_state_dict(kept)
+    assert elsewhere.state_dict()[0]["waiting"] == 1
+    assert {sums.device.type for sums in elsewhere.tensors()} == {"meta"}
+    assert {sums.device.type for sums in kept[0]["sums"]} == {"cpu"}
+
+
 class InTheSecondBlock(Silent):
     """Ctrl-C there, after its first epoch."""
 

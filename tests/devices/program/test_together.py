@@ -102,3 +102,17 @@ def test_what_cannot_teach_is_refused():
         assert obstacle(network(), regime, BATCH, distillation=TOLD, skip_heads=0.5) is None
     with pytest.raises(InputError, match="the pytorch accounting"):
         schedule("local", network(), Step(BATCH, table=PYTORCH, distillation=TOLD))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "weight"), [(-1.0, 0.3), (0.0, 0.3), (1e9, 0.3), (3.0, 0.0), (3.0, 7.0)]
+)
+def test_a_teaching_that_is_none_is_refused(temperature, weight):
+    with pytest.raises(InputError, match="distillation: got temperature"):
+        Distillation(temperature, weight)
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.0, 1.5, float("nan")])
+def test_a_share_of_steps_that_is_none_or_all_of_them_is_refused(share):
+    with pytest.raises(InputError, match="skip heads: got"):
+        devices.plan(network(), "stm32", regime="local", batch_size=BATCH, skip_heads=share)
