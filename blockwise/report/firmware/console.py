@@ -17,6 +17,7 @@ from blockwise.report.firmware.agreement import agreement_note, agreement_table,
 from blockwise.report.firmware.instructions import instruction_table, pace_note
 from blockwise.report.firmware.memory import memory_table, trace_line
 from blockwise.report.text import shape
+from devices.program.regimes import find
 
 MOST_FAULTS = 8
 """Lines of what is wrong that are shown; the first is the cause of most others."""
@@ -54,10 +55,19 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
         parts += [title("One step beside PyTorch's"), agreement_table(checked.agreement)]
         parts.append(footnote(agreement_note(checked.agreement)))
     if checked.cost:
-        note = "the first" if result.phases == 1 else f"the first of each of {result.phases} phases, together"
+        note = _which_step(result, checked)
         parts += [title("Instructions of one step", note), instruction_table(checked.cost, result.phases)]
         parts.append(footnote(pace_note(checked.cost)))
     return Group(*parts, Padding(labelled(ends(result, folder)), (1, 0, 0, 0)))
+
+
+def _which_step(result: FirmwareResult, checked: Checked) -> str:
+    """In words, of which step instructions are told: the first that does all that there is to do."""
+    waits = result.config.get("jump_every", 1) if find(result.regime).jumps else 1
+    first = "the first" if waits == 1 else "the first in which weights jump"
+    if checked.compared.steps < waits * result.phases:
+        first = "the last"
+    return first if result.phases == 1 else f"{first} of each of {result.phases} phases, together"
 
 
 def facts(result: FirmwareResult, checked: Checked) -> dict[str, str]:

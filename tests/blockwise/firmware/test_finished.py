@@ -121,6 +121,18 @@ def test_other_settings_than_those_of_its_weights_are_refused(runs, capsys):
         assert f"got another {flags[0]} than the run has" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_regime_that_does_not_jump_is_taken_out_of_a_run_in_which_another_waits(capsys, tmp_path):
+    run = ["--model", "plain4", "--width", "2", "--regimes", "niti", "niti4-jump", "--jump-every", "8"]
+    more = ["--epochs", "1", "--batch-size", "64", "--quiet", "--out", str(tmp_path / "run")]
+    assert cli.main([*run, *more]) == 0
+    for regime, every in (("niti", 1), ("niti4-jump", 8)):
+        asked = ["firmware", "--from", str(tmp_path / "run"), "--regime", regime, "--json"]
+        capsys.readouterr()
+        assert cli.main([*asked, "--out", str(tmp_path / regime)]) == 0
+        assert json.loads(capsys.readouterr().out)["config"]["jump_every"] == every
+
+
 def test_the_settings_of_a_run_are_the_defaults(runs, capsys, tmp_path):
     out = tmp_path / "project"
     asked = ["firmware", "--from", str(runs / "integers"), "--regime", "niti", "--batch-size", "2"]

@@ -6,7 +6,8 @@ from tiers import shown
 from tools import HAS_GCC, needs_qemu
 from toy_board import BOARDS
 
-from blockwise.firmware.check.checking import check
+from blockwise.firmware.check.checking import _whole_steps, check
+from blockwise.firmware.check.reference import Exchange
 from blockwise.firmware.emulators import QEMU, UNICORN
 from blockwise.firmware.toolchains import GCC, ZIG
 from devices.boards.profile import load
@@ -36,6 +37,14 @@ def test_a_program_that_is_right_is_equal_in_everything(tmp_path):
     expected = found.cost.instructions * (1e6 / 5.01 / 285_509) / 216e6  # a Cortex-M7 at 216 MHz
     assert found.cost.seconds == pytest.approx(expected) and "5.01" in found.cost.rests_on
     assert found.trace.peak_bytes == 100
+
+
+def test_the_step_that_is_counted_is_the_first_of_each_phase_that_does_all_there_is_to_do():
+    """Two phases of four steps and of two; every third step does more than others."""
+    begun, step = Exchange(b"", None, step=False), Exchange(b"", None)
+    told = [begun, *[step] * 4, begun, begun, *[step] * 2]
+    assert _whole_steps(told, 1) == {0, 4}
+    assert _whole_steps(told, 3) == {2, 5}
 
 
 @pytest.mark.skipif(not HAS_GCC, reason="no arm-none-eabi-gcc")
