@@ -138,7 +138,14 @@ def _most(numbers: Iterable[int]) -> int:
 
 
 def _check_length(root: Path, sounds: Sounds, bands: int | None) -> None:
-    if bands is not None and sounds.length < LogMel(sounds.rate, bands).window:
+    if bands is None:
+        return
+    if LogMel(sounds.rate, bands).step < 1:
+        raise InputError(
+            f"data {root}", got=f"recordings of {sounds.rate} values a second",
+            wanted=f"at least one value in {STEP_MS} ms", do="use --features waveform",
+        )  # fmt: skip
+    if sounds.length < LogMel(sounds.rate, bands).window:
         raise InputError(
             f"data {root}", got=f"recordings of {1000 * sounds.length / sounds.rate:g} ms",
             wanted=f"at least one window of {WINDOW_MS} ms", do="use --features waveform",

@@ -38,21 +38,26 @@ class ReadConv(nn.Module):
         if torch.compiler.is_compiling():  # in one piece the compiler finds another gradient of x
             torch._dynamo.graph_break()
         source: Any = self.source
-        out: Tensor = source._conv_forward(x, weight, None)
+        # what reads the source's own inputs as codes knows nothing of these
+        out: Tensor = type(source)._conv_forward(source, x, weight, None)
         return out
 
     def _weight(self) -> Tensor:
-        """As the source would multiply them now; what follows its weights stays as it is."""
+        """As the source would multiply them now; what follows its weights stays as it is.
+
+        Where levels follow, those that its next pass begins with, which checkpoints have.
+        """
         source: Any = self.source
         quantizer = getattr(source, "weight_quantizer", None)
         if quantizer is None:
             latent: Tensor = source.weight
             return latent.detach()
-        tracked, quantizer.tracks = quantizer.tracks, False
+        before = quantizer.tracks, quantizer.training
+        quantizer.tracks, quantizer.training = False, quantizer.training and not quantizer.follows
         try:
             weight: Tensor = quantizer(source.weight)
         finally:
-            quantizer.tracks = tracked
+            quantizer.tracks, quantizer.training = before
         return weight.detach()
 
 

@@ -103,6 +103,7 @@ class Signed(nn.Module):
     def __init__(self, magnitude: Quantizer) -> None:
         super().__init__()
         self.magnitude = magnitude
+        magnitude.sign_bits = 1
 
     @property
     def bits(self) -> int:

@@ -40,6 +40,12 @@ class QuantizerOnBoard:
         self._set(trained, after)
         return Weights(quantizer.board_codes(x), floats.flatten(), after)
 
+    def weights_ahead(self, latent: Tensor, trained: Tensor | None, kept: Tensor | None) -> Weights:
+        """As another layer reads them: where levels follow, by those that the next pass begins with."""
+        if kept is not None and self.quantizer.follows:
+            kept = kept[: len(kept) // 2].repeat(2)
+        return self.weights(latent, trained, kept, moves=False)
+
     def weight_gradient(
         self, gradient: Tensor, latent: Tensor, trained: Tensor | None, kept: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:

@@ -65,6 +65,7 @@ class Quantizer(nn.Module, ABC):
         super().__init__()
         self.role, self.shape = role, tuple(shape)
         self.target_bits = bits
+        self.sign_bits = 0  # of the codes, beside those that are its own
         self.tracks = True  # False in a repeated forward pass: what follows the data stays as it is
         if self.needs_data:
             self.register_buffer("ready", torch.zeros((), dtype=torch.bool))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from blockwise.quant.quantizer import Quantizer
+from blockwise.quant.quantizer import FLOAT_BITS, Quantizer
 from devices.errors import InputError
 
 
@@ -55,8 +55,13 @@ class Stages:
         for quantizer in model.modules():
             if isinstance(quantizer, Quantizer):
                 if self.bits and not quantizer.after_training:
-                    quantizer.set_bits(max(quantizer.target_bits, self.bits[stage]))
+                    quantizer.set_bits(max(quantizer.target_bits, _own(self.bits[stage], quantizer)))
                 quantizer.enter(stage, len(self.starts))
+
+
+def _own(bits: int, quantizer: Quantizer) -> int:
+    """Of so many bits those that are the quantizer's own; 32 are floats."""
+    return bits if bits == FLOAT_BITS else bits - quantizer.sign_bits
 
 
 ONE_STAGE = Stages()

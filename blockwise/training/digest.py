@@ -26,6 +26,11 @@ class StepLog:
 
     def __init__(self, path: Path, kept: int) -> None:
         lines = _read(path) if kept else []
+        if len(lines) < kept:
+            raise InputError(
+                f"digests {path}", got=f"{len(lines)} lines", wanted=f"those of {kept} steps so far",
+                do="restore the file, or start over",
+            )  # fmt: skip
         self._path, self._lines = path, lines[:kept]
 
     def add(self, weights: Iterable[Tensor]) -> None:

@@ -128,8 +128,10 @@ class Run(Generic[Net]):
             return
         x = first_images(x for x, _ in self._inputs(phase, cache))
         self._mode(phase)
+        # where a part is trained, validation looks at the network's own output
+        last = phase.last if self.net.part is None else len(self.net)
         with torch.no_grad(), frozen_statistics(self.net):
-            self.net.run(x, phase.first, phase.last)
+            self.net.run(x, phase.first, last)
 
     # ---------------------------------------------------------------- epochs
 

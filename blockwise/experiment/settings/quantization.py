@@ -92,6 +92,12 @@ class QuantizationSettings:
             if bits < quant.FLOAT_BITS:
                 widths = (max(bits, self.trained_weight_bits), max(bits, self.trained_activation_bits))
                 self.scheme.check(*widths, "--bit-chain", "--bit-chain")
+        least = min(self.trained_weight_bits, self.trained_activation_bits)
+        if chain[-1] > least:
+            raise InputError(
+                "--bit-chain", got=f"{' '.join(map(str, chain))}, whose end is more than {least} bits",
+                wanted="an end at the bits that are trained, or below", do=f"let it end with {least}",
+            )  # fmt: skip
 
     @property
     def scheme(self) -> quant.Scheme:

@@ -31,6 +31,10 @@ class OnBoard(Protocol):
         """Quantize weights (flat); ``moves`` if what follows them is to follow."""
         ...
 
+    def weights_ahead(self, latent: Tensor, trained: Tensor | None, kept: Tensor | None) -> Weights:
+        """As the head of the block before reads them; nothing follows."""
+        ...
+
     def weight_gradient(
         self, gradient: Tensor, latent: Tensor, trained: Tensor | None, kept: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:

@@ -163,7 +163,10 @@ def _from_latent(
     if not frame.operation.trains:
         codes, constants = quantizer.packed(latent, trained, kept)
         return _deployed(machine, frame, layer, codes, constants), None
-    found = quantizer.weights(latent, trained, kept, moves=moves)
+    if layer.weights_of:
+        found = quantizer.weights_ahead(latent, trained, kept)
+    else:
+        found = quantizer.weights(latent, trained, kept, moves=moves)
     if found.codes is not None:
         _through_scratch(frame, layer, found.codes)
     return found.floats.view(shares.shape_of(layer)), found.kept

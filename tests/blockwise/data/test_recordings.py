@@ -164,6 +164,14 @@ def test_sounds_too_short_for_a_window_are_refused(tmp_path: Path, read: Load) -
     assert "got recordings of 20 ms, wanted at least one window of 40 ms" in refusal(read, tmp_path / "short")
 
 
+def test_so_are_rates_with_less_than_a_value_from_window_to_window(tmp_path: Path, read: Load) -> None:
+    for name in TONES:
+        (tmp_path / "slow" / "train" / name).mkdir(parents=True)
+        for i in range(4):
+            soundfile.write(tmp_path / "slow" / "train" / name / f"{i}.wav", np.zeros(100), 40)
+    assert "got recordings of 40 values a second, wanted at least one" in refusal(read, tmp_path / "slow")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_without_a_package_one_line_says_what_to_install(
     package: str, tmp_path: Path, read: Load, monkeypatch: pytest.MonkeyPatch

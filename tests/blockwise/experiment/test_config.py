@@ -96,7 +96,8 @@ def test_in_float_all_bits_are_32_and_no_others_can_be_asked_for():
     [
         ("apot", (32, 8), "wanted 2 to 5 with apot"),
         ("bnn", (32, 2), "wanted 1 with bnn"),
-        ("inq", (32, 4), "wanted a method of one stage"),
+        ("inq", (32, 4, 3), "wanted a method of one stage"),
+        ("lsq", (32, 4), "whose end is more than 3 bits, wanted an end at the bits"),
     ],
 )
 def test_a_chain_has_only_widths_of_its_method(method, chain, wanted):
@@ -105,7 +106,7 @@ def test_a_chain_has_only_widths_of_its_method(method, chain, wanted):
 
 
 def test_a_chain_of_widths_that_the_method_has_is_valid():
-    Config(quantization=QuantizationSettings("apot", weight_bits=2, activation_bits=2, bit_chain=(32, 4, 3)))
+    Config(quantization=QuantizationSettings("apot", weight_bits=2, activation_bits=2, bit_chain=(32, 4, 2)))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

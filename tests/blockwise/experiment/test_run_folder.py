@@ -25,7 +25,7 @@ EVERYTHING = Config(
     BoardSettings("rp2040", 4),
     NetworkSettings("cnn", 4, blocks="2", head="gap", norm="group"),
     ImageSettings("digits", 16, (3, 8, 8), 5),
-    QuantizationSettings("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 4)),
+    QuantizationSettings("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 2)),
     TrainingSettings(
         ("local", "bp"), epochs=2, batch_size=8, optimizer="adam", lr=0.5, weight_decay=0.25, update="end",
         micro_batch=2, seed=7, accelerator="cpu", compile=True,

@@ -60,13 +60,13 @@ def test_it_multiplies_by_the_weights_as_the_next_block_does_and_moves_nothing_o
     x = torch.rand(4, 4, 8, 8)
     net.run(torch.rand(4, 3, 8, 8), 0, len(net))  # quantizers choose their constants
     before = {name: t.clone() for name, t in net.bodies[1].state_dict().items()}
-    out = reader(x)
-    with torch.no_grad():
-        weight = source.weight_quantizer(source.weight) if isinstance(source, QuantConv2d) else source.weight
-    if method != "lq-net":  # whose levels follow each forward pass of its own
-        torch.testing.assert_close(out, F.conv2d(x, weight, None, source.stride, source.padding))
-        assert all(t.equal(before[name]) for name, t in net.bodies[1].state_dict().items())
-    changed = reader(x)
+    out = changed = reader(x)
+    with torch.no_grad():  # at rest nothing follows, and levels are those with which the next pass begins
+        quantizer = source.weight_quantizer.eval() if isinstance(source, QuantConv2d) else nn.Identity()
+        weight = quantizer(source.weight)
+    torch.testing.assert_close(out, F.conv2d(x, weight, None, source.stride, source.padding))
+    assert all(t.equal(before[name]) for name, t in net.bodies[1].state_dict().items())
+    quantizer.train()
     with torch.no_grad():
         source.weight.neg_()
     assert not torch.equal(reader(x), changed)

@@ -16,12 +16,12 @@ NEEDS_BYTES = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no 
 X, Y = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(4)
 
 
-def network(method: str = "lsq", residual: str = "codes") -> BlockNet:
+def network(method: str = "lsq", residual: str = "codes", head: str = "gap") -> BlockNet:
     torch.manual_seed(0)
     chain = models.build("resnet8", (1, 8, 8), 10, 4)
-    groups = Anatomy(chain, "gap").cut("stages", Step())
+    groups = Anatomy(chain, head).cut("stages", Step())
     quant.quantize(chain, method, residual=residual)  # type: ignore[arg-type]
-    net = BlockNet(chain, groups, "gap").to(memory_format=torch.channels_last).train()
+    net = BlockNet(chain, groups, head).to(memory_format=torch.channels_last).train()
     with torch.no_grad():
         net(X)
     return net
@@ -54,6 +54,17 @@ def test_all_that_reads_codes_convolves_them_and_comes_to_the_same_loss_and_grad
         torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
         flat, theirs = (torch.cat([g.flatten() for g in many]) for many in (own, gradients))
         assert (flat - theirs).norm() < near * theirs.norm()
+
+
+@NEEDS_BYTES
+def test_a_head_that_reads_a_convolution_of_codes_has_floats_of_its_own():
+    """The map of its block is none of the codes that the convolution reads."""
+    eager, codes = (network(residual="float", head="lookahead-shared:4") for _ in range(2))
+    lower([codes], "codes")
+    for index in range(len(eager) - 1):
+        with torch.no_grad():
+            x = eager.run(X, 0, index + 1)
+            torch.testing.assert_close(codes.heads[index](x, Y), eager.heads[index](x, Y), rtol=0, atol=0)
 
 
 @NEEDS_BYTES

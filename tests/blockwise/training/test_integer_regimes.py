@@ -18,7 +18,7 @@ from blockwise.integer.xorshift import Xorshift32
 from blockwise.nets.anatomy import Anatomy, describe
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import INTEGER_REGIMES, Run, TrainOptions
-from blockwise.training.digest import digest
+from blockwise.training.digest import StepLog, digest
 from blockwise.training.numerics import IntegerNumerics
 from blockwise.training.options import Silent
 from blockwise.training.outcome import Epoch, Training
@@ -233,6 +233,12 @@ def test_a_resumed_run_ends_with_the_same_digests_at_every_step(few, tmp_path, r
     log = (tmp_path / "whole.digests").read_text()
     assert (tmp_path / "parts.digests").read_text() == log
     assert log.count("\n") == 4 * (len(few.train) // 32)
+
+
+def test_digests_that_end_before_the_checkpoint_are_refused(tmp_path):
+    (tmp_path / "digests").write_text("1 00000000\n2 11111111\n")
+    with pytest.raises(InputError, match="got 2 lines, wanted those of 3 steps so far"):
+        StepLog(tmp_path / "digests", 3)
 
 
 def test_what_waits_is_restored_beside_the_weights_wherever_it_was_kept():

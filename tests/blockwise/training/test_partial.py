@@ -16,6 +16,7 @@ from blockwise.integer.partial import restrict_integers
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.partial import restrict
+from blockwise.quant import Quantizer
 from blockwise.training import Run, make_regime
 from blockwise.training.phase import Phase
 from devices.network.partial import choice
@@ -197,3 +198,23 @@ def test_backward_of_the_simulation_stops_where_nothing_before_is_trained(digits
     assert not x.requires_grad
     twin = copy.deepcopy(net)
     assert twin.part == net.part
+
+
+@pytest.mark.parametrize("regime", ["local", "local-resident"])
+def test_levels_of_blocks_behind_are_chosen_by_training_images(digits, regime, monkeypatch):
+    """The whole network is validated where a part is trained: no image of that may set a level."""
+    net = build("blocks:1", regime)
+    seen: list[bool] = []
+    monkeypatch.setattr(Quantizer, "set_up", _noting(Quantizer.set_up, net, seen))
+    Run(net, digits, make_regime(regime, 1), replace(OPTIONS, epochs=1)).train()
+    assert len(seen) > 3 and all(seen)
+
+
+def _noting(set_up, net, seen):
+    """Whether the first block is in training: it is at rest whenever a split is judged."""
+
+    def noting(self, x):
+        seen.append(any(module.training for module in net.bodies[0].modules()))
+        set_up(self, x)
+
+    return noting

@@ -58,14 +58,15 @@ def options(regime: str, path: Path, optimizer: str) -> TrainOptions:
 
 
 def train(
-    data: Dataset, regime: str, told: TrainOptions, stops: tuple[int, ...] = (), method: str = "lsq"
-) -> Training:
+    data: Dataset, regime: str, told: TrainOptions, stops: tuple[int, ...] = (), method: str = "lsq",
+    head: str = "lookahead:4",
+) -> Training:  # fmt: skip
     """Train to the end, interrupted and resumed after each of ``stops`` further epochs."""
     for after in stops:
-        watcher, net = Interrupting(after), build(method=method)
+        watcher, net = Interrupting(after), build(head, method)
         with pytest.raises(KeyboardInterrupt):
             Run(net, data, REGIMES[regime], replace(told, watcher=lambda w=watcher: w)).train()
-    return Run(build(method=method), data, REGIMES[regime], told).train()[0]
+    return Run(build(head, method), data, REGIMES[regime], told).train()[0]
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,17 @@ def test_every_method_goes_on_from_where_it_was(digits, uninterrupted, tmp_path,
     train(digits, regime, options(regime, tmp_path / "parts.pt", "sgd"), (1, 1), method=method)
     ours = state(tmp_path / "parts.pt")
     assert all(ours["net"][name].equal(tensor) for name, tensor in reference["net"].items())
+
+
+@pytest.mark.parametrize("method", ["lsq", "lq-net"])
+def test_so_it_does_under_heads_that_read_weights_whose_levels_follow(digits, tmp_path, method):
+    ends = []
+    for name, stops in (("whole.pt", ()), ("parts.pt", (1, 1))):
+        told = options("local", tmp_path / name, "sgd")
+        train(digits, "local", told, stops, method, "lookahead-shared:4")
+        ends.append(state(tmp_path / name)["net"])
+    whole, parts = ends
+    assert all(parts[name].equal(tensor) for name, tensor in whole.items())
 
 
 def test_a_finished_run_is_not_trained_again(digits, tmp_path):

@@ -6,13 +6,14 @@ import pytest
 import torch
 from tiers import quick
 
-from blockwise import quant
+from blockwise import models, quant
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.settings import NetworkSettings, QuantizationSettings, TrainingSettings
 from blockwise.experiment.trainer import options_of
 from blockwise.quant import Quantizer, Stages
+from blockwise.quant.layers import Signed
 from blockwise.training import REGIMES, Run, TrainOptions
 from blockwise.training.updater import Updater
 from devices.errors import InputError
@@ -145,3 +146,15 @@ def test_at_32_bits_weights_pass_as_they_are_and_activations_through_a_relu():
 def test_a_chain_that_does_not_fall_is_refused(chain, message):
     with pytest.raises(InputError, match=message):
         config(chain, 4)
+
+
+def test_the_sign_is_one_of_the_bits_of_a_chain():
+    """Of mobile blocks, whose last convolutions have no activation behind them, and are read with a sign."""
+    net = quant.quantize(models.build("mcunet-5fps", (3, 32, 32), 10, None), "lsq", 3, 3)
+    stages = Stages.chain((32, 4, 3))
+    signed = [module for module in net.modules() if isinstance(module, Signed)]
+    assert signed
+    for stage, bits in enumerate((32, 4, 3)):
+        stages.enter(net, stage)
+        found = {module.bits for module in signed}
+        assert bits in found <= {bits, max(bits, 8)}  # what the classifier reads has 8 bits at the least
