@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from blockwise.experiment.config import Config
+from blockwise.experiment.settings import BoardSettings
 from blockwise.nets.usual import OWN
 
 
@@ -15,9 +16,19 @@ def command(config: Config) -> tuple[str, ...]:
     if config.network.model.startswith(OWN):
         return ()
     usual = Config()
-    groups = [field.name for field in dataclasses.fields(config) if field.name != "output"]
+    groups = [field.name for field in dataclasses.fields(config) if field.name not in ("output", "board")]
     words = [word for name in groups for word in _flags(getattr(config, name), getattr(usual, name))]
+    words = [*_boards(config.board, usual.board), *words]
     return (*words, "--dry-run") if config.output.dry_run else tuple(words)
+
+
+def _boards(board: BoardSettings, usual: BoardSettings) -> Iterator[str]:
+    """All boards stand behind one flag."""
+    others = board.other_devices
+    if others:
+        yield from ("--device", board.device, *others)
+        board = dataclasses.replace(board, device=usual.device, other_devices=usual.other_devices)
+    yield from _flags(board, usual)
 
 
 def _flags(group: object, usual: object) -> Iterator[str]:

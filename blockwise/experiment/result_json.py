@@ -56,7 +56,13 @@ def write(result: Result, path: str | os.PathLike[str]) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON form of a result. Raises InputError if there is none that this version reads."""
+    """The JSON form of a result. Raises InputError if this version reads none there, or it is damaged."""
+    data = _versioned(path)
+    _result(data, path)
+    return data
+
+
+def _versioned(path: str | os.PathLike[str]) -> dict[str, Any]:
     subject = f"result {os.fspath(path)}"
     data = _parsed(Path(path), subject)
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -72,11 +78,14 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike[str]) -> Result:
-    """The result that :func:`write` wrote. Raises InputError as :func:`read` does, and if it is damaged.
+    """The result that :func:`write` wrote. Raises InputError as :func:`read` does.
 
     What was added since it was written has its default; what this version does not know is left out.
     """
-    data = read(path)
+    return _result(_versioned(path), path)
+
+
+def _result(data: dict[str, Any], path: str | os.PathLike[str]) -> Result:
     try:
         result: Result = _made(Result, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -9,6 +9,7 @@ from blockwise.statistics.paired import Paired, compared
 from blockwise.statistics.shares import at_chance
 from blockwise.statistics.spread import Spread
 from blockwise.statistics.standing import Contestant, Standing, standing
+from devices.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,28 @@ class Seeds:
 
 
 def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
-    """Put together results of one configuration that differ in their seeds."""
+    """Put together results of one configuration that differ in their seeds.
+
+    Raises InputError for results of several networks, which have no mean.
+    """
+    other = next((name for name, found in zip(runs, results, strict=True) if _differs(found, results[0])), "")
+    if other:
+        raise InputError(
+            f"runs {runs[0]} and {other}", got="networks or trained weights that are not the same",
+            wanted="those of one configuration", do="train one of them again in a folder of its own",
+        )  # fmt: skip
     first, columns = results[0], list(zip(*(result.regimes for result in results), strict=True))
     rows = tuple(_row(same, columns[0], first) for same in columns)
     seeds = tuple(result.seed for result in results)
     anew = [row for row in rows if not row.trained_as]
     contestants = [_contestant(row, seeds, first.data.test) for row in anew]
     return Seeds(seeds, tuple(runs), rows, standing(contestants))
+
+
+def _differs(found: Result, first: Result) -> bool:
+    """Whether a run has another network than the first, or began with other trained weights."""
+    digests = {run.initial.digest if run.initial else "" for run in (found, first)}
+    return found.model != first.model or len(digests) > 1
 
 
 def _row(same: Sequence[RegimeResult], reference: Sequence[RegimeResult], first: Result) -> OverSeeds:

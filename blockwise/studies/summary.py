@@ -78,7 +78,7 @@ def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
     rows = tuple(rows)
     for row in rows:
         groups[tuple(row[name] for name in SUMMARISED)].append(row)
-    found = (_summary(key, group, _float_seconds(rows, key)) for key, group in groups.items())
+    found = (_summary(key, group, _float_seconds(rows, group[0])) for key, group in groups.items())
     return tuple(sorted(found, key=lambda summary: summary.error))
 
 
@@ -111,12 +111,20 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
     )
 
 
-def _float_seconds(rows: Sequence[dict[str, Any]], key: tuple[Any, ...]) -> float | None:
-    """Mean training time of float32 under the same regime or its twin, head and cut."""
-    regime, *rest = key[-len(PLACE) :]
+def _float_seconds(rows: Sequence[dict[str, Any]], run: dict[str, Any]) -> float | None:
+    """Mean training time of float32 under the same regime or its twin, head and cut, on such a machine."""
+    regime, *rest = _place(run)
     twin = (float_twin(regime), *rest)
-    same = [row["seconds"] for row in ended(rows) if row["method"] == "fp32" and _place(row) == twin]
+    floats = (row for row in ended(rows) if row["method"] == "fp32" and _place(row) == twin)
+    same = [row["seconds"] for row in floats if _trained_by(row) == _trained_by(run)]
     return mean(same) if same else None
+
+
+def _trained_by(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a time hangs on beside what is trained."""
+    machine = row.get("environment", {})
+    precision = FLOAT32 if find(row["regime"]).is_integer else row["precision"]
+    return precision, *(machine.get(name) for name in ("accelerator", "processor", "threads"))
 
 
 def float_twin(regime: str) -> str:

@@ -14,6 +14,7 @@ from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import Result
 from blockwise.experiment.seeds import over_seeds
+from blockwise.models import INITS, is_own
 from blockwise.report.drawing import Drawing
 from blockwise.system import exit_codes
 from blockwise.system.collector import looking_seldom
@@ -47,6 +48,8 @@ def _name(seed: int) -> str:
 
 def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
     left = [seed for seed, folder in folders.items() if not (folder / RESULT_FILE).exists()]
+    if is_own(config.network.model) or config.network.init not in INITS:
+        _keep_all(config, {seed: folders[seed] for seed in left})
     stderr = report.make_console(stderr=True)
     with ConsoleWatcher(stderr, config.training.epochs, rounds=len(left)) as watcher:
         for number, seed in enumerate(left):
@@ -59,6 +62,15 @@ def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
             result = trained(prepared, out, stderr, watcher, drawing, plan=not number)
             report.write_all(report.named(result, arenas=config.output.arena_csv), out, drawing)
     return [finished_run(folder) for folder in folders.values()]
+
+
+def _keep_all(config: Config, folders: dict[int, Path]) -> None:
+    """Begin all runs: what a file or a folder gives them may be another one before the last is trained."""
+    for seed, folder in folders.items():
+        of_seed = _of_seed(config, seed, folder)
+        if of_seed.output.resume is None:
+            prepared = prepare(of_seed)
+            outfolder.prepare(of_seed, prepared.own, prepared.initial)
 
 
 def _of_seed(config: Config, seed: int, folder: Path) -> Config:

@@ -102,6 +102,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
+        for job in {(job.regime, job.config.network): job for job in jobs}.values():
+            job.prepare()  # what cannot be trained is refused before hours of work
         train_missing(jobs, path, options, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:

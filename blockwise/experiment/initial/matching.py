@@ -29,18 +29,29 @@ class Match:
     by_order: bool = False
 
 
-def matched(subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Match:
+def in_order(source: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """``source`` as the network has it, whose tensors are called ``names``; what it has not stands behind."""
+    names = [*names]
+    found = _by_name(source, names)
+    order = dict.fromkeys([*(found[name] for name in names if name in found), *source])
+    return {name: source[name] for name in order}
+
+
+def matched(
+    subject: str, source: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, told_in_order: bool = True
+) -> Match:
     """The tensors of ``source`` for those ``wanted``, in the order of the network's layers.
 
-    Raises InputError for a layer whose weights are missing, or have another shape: but the classifier's,
-    the last weights, whose classes may be others.
+    Where no name is known they are taken by their order, if ``source`` has that. Raises InputError for a
+    layer whose weights are missing, or have another shape: but the classifier's, the last weights, whose
+    classes may be others.
     """
     wanted = {name: tensor for name, tensor in wanted.items() if tensor.ndim or name.endswith(READY)}
     weights = [name for name, tensor in wanted.items() if tensor.ndim > 1]
     names = _by_name(source, wanted)
     by_order = not any(name in names for name in weights)
     if by_order:
-        names = _by_order(source, wanted, weights)
+        names = _by_order(source, wanted, weights) if told_in_order else {}
     classifier = weights[-1].rpartition(".")[0]
     found, left, other = {}, [], ""
     for name, tensor in wanted.items():
@@ -83,7 +94,7 @@ def _as_wanted(given: Tensor, wanted: Tensor) -> Tensor:
     return given.reshape(wanted.shape) if next(sides) == next(sides) else given
 
 
-def _by_name(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
+def _by_name(source: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, str]:
     """Name in the network -> name in the source: the same, or the longest that it ends with.
 
     A chain puts the name of the unit before that of the layer.

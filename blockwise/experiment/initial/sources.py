@@ -14,6 +14,7 @@ from blockwise.experiment.initial.weights import Weights
 from blockwise.system.files import reason
 from devices.errors import InputError
 
+SAFETENSORS = ".safetensors"
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 """Under which a checkpoint keeps the tensors of its network."""
 
@@ -35,7 +36,7 @@ def read(given: str) -> Weights:
     floats = {name: t.float() for name, t in found.items() if t.ndim == 0 or t.is_floating_point()}
     if not any(t.ndim > 1 for t in floats.values()):
         raise InputError(f"--init {given}", got="no weights", wanted=WANTED, do="check the file")
-    return Weights(given, "", floats)
+    return Weights(given, "", floats, in_order=path.suffix != SAFETENSORS)
 
 
 def _safetensors(path: Path, subject: str) -> dict[str, Tensor]:
@@ -64,7 +65,7 @@ def _state_dict(path: Path, subject: str) -> dict[str, Tensor]:
 
 
 READERS: dict[str, Callable[[Path, str], dict[str, Tensor]]] = {
-    ".safetensors": _safetensors, ".pt": _state_dict, ".pth": _state_dict,
+    SAFETENSORS: _safetensors, ".pt": _state_dict, ".pth": _state_dict,
 }  # fmt: skip
 WANTED = f"he, pytorch, or trained weights: the folder of a run or a file {', '.join(READERS)}"
 

@@ -18,6 +18,8 @@ KEPT = "initial.safetensors"
 HEADS = "heads."
 """Before the names of tensors of local heads."""
 FACTS = ("source", "regime", "quantizers", "blocks")
+ORDER = "order"
+"""The names of tensors as they stand in the network, where that is known: the file has its own order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Weights:
     heads: Mapping[str, Tensor] = field(default_factory=dict)
     quantizers: str = ""
     blocks: str = ""
+    in_order: bool = True  # whether tensors stand as in the network; safetensors files list names otherwise
 
     @property
     def digest(self) -> str:
@@ -49,6 +52,7 @@ class Weights:
     def keep(self, path: Path) -> None:
         """Write them to ``path``, so that what goes on from there needs their source no more."""
         facts = {name: json.dumps(getattr(self, name)) for name in FACTS}
+        facts[ORDER] = json.dumps([*self.tensors] if self.in_order else None)
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._all().items()}
         atomic_write(path, save(tensors, metadata=facts))
 
@@ -63,6 +67,7 @@ def kept(path: Path) -> Weights | None:
     try:
         with safe_open(path, "pt") as file:
             facts = {name: json.loads(file.metadata()[name]) for name in FACTS}
+            order = json.loads(file.metadata().get(ORDER, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise InputError(
@@ -71,4 +76,6 @@ def kept(path: Path) -> Weights | None:
         ) from error  # fmt: skip
     heads = {name.removeprefix(HEADS): t for name, t in tensors.items() if name.startswith(HEADS)}
     floats = {name: t for name, t in tensors.items() if not name.startswith(HEADS)}
-    return Weights(tensors=floats, heads=heads, **facts)
+    if order is not None:
+        floats = {name: floats[name] for name in order}
+    return Weights(tensors=floats, heads=heads, in_order=order is not None, **facts)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from command_runs import TINY, refusal
 
 from blockwise.cli import main as cli
@@ -45,6 +46,42 @@ def test_each_seed_is_a_run_of_its_own_and_all_are_put_together(capsys, monkeypa
         assert "got the runs of several seeds, wanted one of them; name a" in refusal(capsys, *words)
     assert "got the runs of several seeds" in refusal(capsys, "--init", "all", "--out", "new")
     check_shown(found, capsys)
+
+
+NETWORK = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(1, WIDE, 3), nn.ReLU(), nn.Flatten(), nn.Linear(WIDE * 36, 10))
+"""
+
+
+@pytest.mark.slow
+def test_seeds_that_are_left_have_the_network_as_it_was_when_they_were_asked_for(capsys, monkeypatch):
+    """A mean of two networks is none of either."""
+    Path("net.py").write_text(NETWORK.replace("WIDE", "4"), "utf-8")
+    write = compare_seeds.report.write_all
+
+    def stopped(result, out, drawing):
+        if result.seed == 1:
+            raise KeyboardInterrupt
+        write(result, out, drawing)
+
+    monkeypatch.setattr(compare_seeds.report, "write_all", stopped)
+    asked = ["--model", "net.py:Net", "--regimes", "bp", "--method", "fp32", "--epochs", "1", "--head", "gap"]
+    assert cli.main([*asked, "--seeds", "0", "1", "2", "--out", "all", "--quiet"]) == 130
+    Path("net.py").write_text(NETWORK.replace("WIDE", "2"), "utf-8")
+    monkeypatch.setattr(compare_seeds.report, "write_all", write)
+    assert cli.main(["--resume", "all", "--quiet"]) in (0, 3)
+    found = [json.loads(Path(f"all/seed-{n}/result.json").read_text("utf-8"))["model"] for n in range(3)]
+    assert found[0]["parameters"] == 4 * 9 + 4 + 4 * 36 * 10 + 10 and found[0] == found[1] == found[2]
+    starts = [torch.load(f"all/seed-{n}/checkpoints/bp.pt", weights_only=True)["best"] for n in (1, 2)]
+    assert not any(a.equal(b) for a, b in zip(*(s.values() for s in starts), strict=True) if a.ndim > 1)
+    other = Path("all/seed-2/result.json")
+    told = json.loads(other.read_text("utf-8"))
+    told["model"]["parameters"] = 7
+    other.write_text(json.dumps(told), "utf-8")
+    assert "runs seed-0 and seed-2: got networks or trained weights" in refusal(capsys, "show", "all")
 
 
 def check_shown(found, capsys):

@@ -13,6 +13,7 @@ from blockwise.nets.usual import OWN
 COMMANDS = (
     "",
     "--device stm32f405 --regimes local niti --dry-run",
+    "--device stm32 nrf52840 --regimes local --dry-run",
     "--in-shape 3 32 32 --classes 7 --dry-run",
     "--model plain4 --width 24 --bias --dropout 0.1 --lr 0.05 --batch-size 4",
     "--method dorefa --weight-bits 2 --activation-bits 4 --bit-chain 32 4 2 --residual float",

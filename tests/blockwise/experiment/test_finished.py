@@ -10,7 +10,7 @@ from hand_made import SCENARIOS
 
 from blockwise.experiment.finished import finished_run
 from blockwise.experiment.result import Result
-from blockwise.experiment.result_json import dumps, load
+from blockwise.experiment.result_json import dumps, load, read
 from blockwise.experiment.step_rows import Change
 from blockwise.training.outcome import Divergence
 from devices.errors import InputError
@@ -67,3 +67,11 @@ def test_what_is_no_finished_run_is_refused_with_what_to_do(tmp_path: Path) -> N
     (tmp_path / "empty" / "result.json").write_text('{"schema_version": 2, "regimes": 3}')
     with pytest.raises(InputError, match="got another structure"):
         finished_run(tmp_path / "empty")
+
+
+def test_its_json_is_held_against_the_structure_too(tmp_path: Path) -> None:
+    """What export and --init read is refused as show refuses it."""
+    (tmp_path / "result.json").write_text('{"schema_version": 2}', "utf-8")
+    for reader in (load, read):
+        with pytest.raises(InputError, match="got another structure"):
+            reader(tmp_path / "result.json")

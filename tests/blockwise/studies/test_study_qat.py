@@ -121,6 +121,11 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
         (["--weight-bits", "9"], "--weight-bits: got 9, wanted 1 to 8, 16 or 32"),
         (["--epochs", "0"], "--epochs: got 0"),
         (["--data", "nowhere/at/all", "--methods", "lsq"], "nowhere"),
+        (["--methods", "lsq", "--regimes", "bp", "local", "--blocks", "nosuch"], "--blocks: got 'nosuch'"),
+        (
+            ["--methods", "lsq", "--regimes", "bp", "local", "--heads", "lookahead:0"],
+            "lookahead: got width 0",
+        ),
         (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the method trains in 5 stages"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
     ],
@@ -182,3 +187,15 @@ def test_the_references_errors_stand_beside_its_own_network_and_images_in_colour
     assert [s.reference for s in qat.summaries(alike)] == [0.085]
     for other in ({"model": "cnn"}, {"in_shape": [1, 8, 8]}, {"in_shape": [6, 100]}):
         assert [s.reference for s in qat.summaries([alike[0] | other])] == [None]
+
+
+def test_a_time_is_held_against_float32_by_the_same_precision_on_the_same_machine():
+    slow = [row("fp32", 0, 0.1, 100), row("lsq", 0, 0.2, 150)]
+    fast = [r | {"precision": "bf16"} for r in (row("fp32", 0, 0.1, 20), row("lsq", 0, 0.2, 40))]
+    elsewhere = row("dorefa", 0, 0.3, 10) | {"environment": {"accelerator": "cuda"}}
+    found = qat.summaries([*slow, *fast, elsewhere])
+    ratios = {(s.method, s.precision): s.time_ratio for s in found}
+    assert ratios == {
+        ("fp32", "float32"): 1, ("lsq", "float32"): 1.5, ("fp32", "bf16"): 1, ("lsq", "bf16"): 2,
+        ("dorefa", "float32"): None,
+    }  # fmt: skip

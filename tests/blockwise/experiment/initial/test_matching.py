@@ -48,6 +48,12 @@ def test_every_tensor_finds_its_place_whatever_it_is_called(names, by_order):
     assert (found.by_order, found.left, found.classifier, found.unused) == (bool(by_order), (), "", ())
 
 
+def test_names_that_say_nothing_are_refused_where_tensors_have_no_order_either():
+    source = like(["features.0.weight", "features.1.weight", "fc.weight", "fc.bias"])
+    with pytest.raises(InputError, match=r"conv1\.conv\.weight"):
+        matched("file", source, OURS, told_in_order=False)
+
+
 def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_told():
     source = numbered({
         "conv1.conv.weight": (4, 3, 3, 3), "classifier.linear.weight": (7, 4), "classifier.linear.bias": (7,),
