@@ -22,6 +22,8 @@ CHECKPOINTS = "checkpoints"
 UNPORTABLE = re.compile(r"[^A-Za-z0-9._-]")
 """Outside POSIX's portable file name characters: the colon of torchvision:NAME, for one."""
 LONGEST_NAME = 100
+GOES_ON = ("dry_run", "digest", "seeds")
+"""Settings of the output that a run keeps when it is resumed; the rest is asked for each time."""
 
 
 def default_out(config: Config) -> Path:
@@ -94,5 +96,4 @@ def _groups(config: Config) -> dict[str, dict[str, object]]:
 
 
 def _kept(output: OutputSettings) -> OutputSettings:
-    """What goes on when a run is resumed; the rest is asked for each time."""
-    return OutputSettings(dry_run=output.dry_run, digest=output.digest, seeds=output.seeds)
+    return OutputSettings(**{name: getattr(output, name) for name in GOES_ON})

@@ -120,8 +120,7 @@ def _asked_for(arguments: Sequence[str]) -> Config:
             do="leave --out out: results go to the folder that is resumed",
         )  # fmt: skip
     changed = [key for key, value in config.learning().items() if value != saved.learning()[key]]
-    ways = ("dry_run", "seeds")
-    changed += [key for key in ways if getattr(config.output, key) != getattr(saved.output, key)]
+    changed += [key for key in outfolder.GOES_ON if getattr(config.output, key) != getattr(saved.output, key)]
     if changed:
         flag = "--" + changed[0].replace("_", "-")
         raise InputError(

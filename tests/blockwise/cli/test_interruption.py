@@ -115,6 +115,25 @@ def test_a_run_is_not_resumed_under_another_configuration(capsys, monkeypatch):
     assert "got --out new beside it" in refusal(capsys, "--resume", "run", "--out", "new")
 
 
+def test_a_run_is_resumed_with_or_without_digests_as_it_began(capsys, monkeypatch):
+    """A log of digests that begins in the middle would number its steps from 1."""
+    for flags, other in (((), "--digest"), (("--digest",), "--no-digest")):
+        interrupt(monkeypatch, after=1)
+        out = f"run{len(flags)}"
+        assert cli.main([*TINY, "--epochs", "2", *flags, "--out", out]) == 130
+        config = Path(out, "config.json").read_text("utf-8")
+        capsys.readouterr()
+        assert "another --digest than the run has" in refusal(capsys, "--resume", out, other)
+        assert Path(out, "config.json").read_text("utf-8") == config
+        assert cli.main(["--resume", out, *flags, "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["regimes"]
+        log = Path(out, "checkpoints", "bp.digests")
+        assert log.exists() == (row["training"]["digest"] is not None) == bool(flags)
+        if flags:
+            numbers = [int(line.split()[0]) for line in log.read_text("ascii").splitlines()]
+            assert numbers == [*range(1, row["training"]["steps"] + 1)]
+
+
 def test_damaged_files_of_a_run_are_named(capsys, monkeypatch):
     interrupt(monkeypatch, after=1)
     assert cli.main([*TINY, "--epochs", "2", "--out", "run"]) == 130
