@@ -2,7 +2,7 @@
 
 import copy
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -130,6 +130,9 @@ class Rewriting(Editing):
             self.put(node, module, self.path_of(node, called), whole)
 
     def _module(self, node: fx.Node) -> nn.Module | None:
+        source = node.all_input_nodes[0]
+        if source.meta.get("shapes") is not None and not source.meta.get("parts"):
+            raise self.refused(source, f"several results of {name_of(source) or source.target!r}")
         called, order = name_of(node), order_of(node)
         if order is not None:
             return permuted(self, node, order)
@@ -145,6 +148,9 @@ class Rewriting(Editing):
             dim = argument(node, "dim", 1, node.kwargs.get("axis", 0))
             if dim not in (1, -len(node.meta["shape"])):
                 raise self.refused(node, f"a concatenation along dimension {dim}")
+            maps = argument(node, "tensors", 0)
+            if not isinstance(maps, fx.Node):  # all parts of a map are refused behind
+                node.args, node.kwargs = (self._each_once(node, maps),), {"dim": dim}
         else:
             maps = [x for x in (argument(node, "input", 0), argument(node, "other", 1)) if x is not None]
             sources = [source.meta["shape"] for source in node.all_input_nodes]
@@ -159,6 +165,14 @@ class Rewriting(Editing):
                 raise self.refused(node, f"{called!r} with a factor")
             node.args, node.kwargs = tuple(maps), {}
         node.op, node.target = "call_function", BETWEEN[called]
+
+    def _each_once(self, node: fx.Node, maps: Sequence[fx.Node]) -> list[fx.Node]:
+        """A map that stands there again is read through a view of it: layers read nothing twice."""
+        path, same = self.path_of(node, "again"), nn.Identity
+        return [
+            self.insert(node, same(), path, x, x.meta["shape"]) if x in maps[:index] else x
+            for index, x in enumerate(maps)
+        ]
 
     def _turned(self, node: fx.Node, maps: list[fx.Node]) -> list[fx.Node]:
         """What is taken away is added with the other sign."""

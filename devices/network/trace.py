@@ -181,8 +181,7 @@ def links(module: nn.Module, name: str) -> tuple[Layer, ...]:
         path = str(node.target) if node.op == "call_module" else node.name
         names[node] = node.name if path in names.values() else path  # a module that is called twice
         if node.op not in ("placeholder", "output"):
-            sources = tuple(names[source] for source in node.all_input_nodes)
-            layers.append(Layer(names[node], _op(node, module), sources, ()))
+            layers.append(Layer(names[node], _op(node, module), _sources(node, names), ()))
     return tuple(layers)
 
 
@@ -217,7 +216,24 @@ def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Laye
             f"layer {names[node]}", got=f"the operation {op.called!r}", wanted="one with a cost row",
             do="add it to devices/network/ops",
         )  # fmt: skip
-    return Layer(names[node], op, tuple(names[source] for source in node.all_input_nodes), _shape(node))
+    return Layer(names[node], op, _sources(node, names), _shape(node))
+
+
+def _sources(node: fx.Node, names: Mapping[fx.Node, str]) -> tuple[str, ...]:
+    """What a layer reads. Raises InputError for a map that it reads twice: nothing below counts it so."""
+    if _repeats(node):
+        raise InputError(
+            f"layer {names[node]}", got="the same map twice", wanted="each input once",
+            do="read it the second time through a torch.nn.Identity",
+        )  # fmt: skip
+    return tuple(names[source] for source in node.all_input_nodes)
+
+
+def _repeats(node: fx.Node) -> bool:
+    """Whether a node has another one several times among its arguments, of which fx's inputs tell once."""
+    read: list[fx.Node] = []
+    fx.map_arg((node.args, node.kwargs), read.append)
+    return len(read) > len(node.all_input_nodes)
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

@@ -84,6 +84,20 @@ class Parts(nn.Module):
         return self.head(F.relu(self.behind(one + 0.5 * other)).mean((2, 3)))
 
 
+class Again(nn.Module):
+    """A map that stands twice among those side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.other = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 1)
+        self.behind, self.head = nn.Conv2d(11, 4, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.stem(x))
+        x = F.relu(self.behind(torch.cat([x, F.relu(self.other(x)), x], 1))).mean((2, 3))
+        return self.head(torch.cat([x, x], 1))
+
+
 class Flattened(nn.Module):
     """Flattened maps side by side: on a board their features do not lie as those of one map."""
 
@@ -103,6 +117,10 @@ CASES: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "mask": (Mask, {"regime": "bp", "method": "lsq"}),
     "border": (Bordered, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
     "parts": (Parts, {"regime": "bp", "method": "lsq"}),
+    "a map again": (Again, {"regime": "bp", "method": "lsq"}),
+    "a map again, not quantized": (Again, {"regime": "bp", "method": "fp32"}),
+    "a map again in blocks": (Again, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
+    "a map again along directions": (Again, {"regime": "zo", "method": "fp32", "before": 0}),
     "parts along directions": (Parts, {"regime": "zo", "method": "fp32", "before": 0}),
     "mask of pixels": (lambda: Mask(1), {"regime": "bp", "method": "fp32"}),
     "branches in blocks": (Branches, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
@@ -119,7 +137,7 @@ def compared(folder: Path, case: str) -> Compared:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(CASES, "branches", "gate", "mask", "border", "parts"))
+@pytest.mark.parametrize("case", shown(CASES, "branches", "gate", "mask", "border", "parts", "a map again"))
 def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
     found = compared(tmp_path, case)
     assert found.error < TOLERANCE, found.worst

@@ -185,6 +185,8 @@ FORMS = {
     "shuffled by a function": lambda m, x: F.channel_shuffle(x, 2),
     "places to channels and back": lambda m, x: F.pixel_shuffle(F.pixel_unshuffle(x, 2), 2),
     "channels to places": lambda m, x: torch.cat([F.pixel_shuffle(x, 2)] * 4, 1),
+    "a map beside itself": lambda m, x: torch.cat([x[:, :2]] * 2, 1),
+    "a map on both sides of another": lambda m, x: torch.cat([y := x[:, :1], x[:, 2:], y], 1),
     "gated": lambda m, x: F.glu(torch.cat([x, x + 1], 1), 1),
 }
 
@@ -346,6 +348,20 @@ REFUSED = {
     "a constant by a map": (classified(lambda m, x: 1 / x), "got 'truediv' of a constant by a map"),
     "a parameter that is taken away": (TAKING, "got 'sub' of a trained constant the other way round"),
     "a square": (classified(lambda m, x: x * x), "got 'mul' of a map with itself"),
+    "places of maxima": (
+        classified(lambda m, x: F.max_pool2d(x, 2, return_indices=True)[0]),
+        "got several results of 'max_pool2d_with_indices'",
+    ),
+    "places of maxima by a module": (
+        classified(lambda m, x: m.pool(x)[0], pool=nn.MaxPool2d(2, return_indices=True)),
+        "layer pool of Wrapped: got several results of 'pool'",
+    ),
+    "maxima of rows by index": (
+        classified(lambda m, x: x.max(3)[0].unsqueeze(3)), "got several results of 'max'",
+    ),
+    "maxima of rows by name": (
+        classified(lambda m, x: torch.max(x, 3).values.unsqueeze(3)), "got several results of 'max'",
+    ),
     "an error function by itself": (classified(lambda m, x: torch.erf(x)), "got the operation 'erf'"),
     "a gate of places": (classified(lambda m, x: F.glu(x), 4), "got a gated linear unit along dimension -1"),
     "a layer norm without shift": (

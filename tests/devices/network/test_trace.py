@@ -6,8 +6,9 @@ from torch import nn
 
 from blockwise import models, quant
 from blockwise.nets.anatomy import Anatomy
+from devices.errors import InputError
 from devices.network import trace as tracing
-from devices.network.trace import symbolic, trace
+from devices.network.trace import links, symbolic, trace
 
 
 def nodes(graph):
@@ -85,3 +86,15 @@ def test_heads_are_traced_once_and_draw_as_ever():
     (first, drawn), (second, again) = described(), described()
     assert first == second and torch.equal(drawn, again)
     assert len({head[0].inputs for head in first}) == len(first)  # each reads its own block
+
+
+@pytest.mark.parametrize("function", [lambda x: torch.cat([x, x], 1), lambda x: x + x, lambda x: x * x])
+def test_a_map_that_a_layer_reads_twice_is_refused_where_it_would_be_read_once(function):
+    class Twice(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    with pytest.raises(InputError, match="got the same map twice, wanted each input once"):
+        trace(Twice(), {"images": (4, 8, 8)}, "net")
+    with pytest.raises(InputError, match="got the same map twice, wanted each input once"):
+        links(Twice(), "net")
