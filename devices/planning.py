@@ -58,7 +58,8 @@ class Plan:
     @cached_property
     def arena(self) -> Arena:
         """Offsets for all tensors in one stretch of memory, as low as a quick search gets."""
-        return pack(buffers_of(self.schedule), self.device.alignment_bytes)
+        alignment = self.device.alignment_bytes
+        return pack(buffers_of(self.schedule, alignment), alignment)
 
     @cached_property
     def placement(self) -> Placement:
@@ -93,9 +94,15 @@ class Plan:
 
     @property
     def flash_missing_bytes(self) -> int:
-        """By which the flash is too short for what is read in place and paged; 0 where its size is open."""
-        ring, size = 0 if self.paging is None else self.paging.ring_bytes, self.device.flash_bytes
-        return max(0, self.schedule.mapped_bytes + ring - size) if size else 0
+        """By which the flash is too short for what is read in place and paged; 0 where its size is open.
+
+        What is read in place lies where the core reads programs, too: of an external chip as much as is
+        mapped, and of any behind the boot stage.
+        """
+        device, mapped = self.device, self.schedule.mapped_bytes
+        room = device.flash.program_room if device.flash else 0
+        ring = 0 if self.paging is None else self.paging.ring_bytes
+        return max(0, _over(mapped, room), _over(mapped + ring, device.flash_bytes))
 
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:
@@ -193,6 +200,11 @@ def check_shares(network: Network, bits: Bits) -> None:
                 f"--train: layer {read.name}", got="a share of weights that the head before reads as a whole",
                 wanted="all of them, or none", do="use --head lookahead",
             )  # fmt: skip
+
+
+def _over(count: int, room: int) -> int:
+    """Bytes that are too many for a room; 0 where its size is open."""
+    return count - room if room else 0
 
 
 def _maps_flash(device: Device) -> bool:

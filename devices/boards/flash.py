@@ -55,7 +55,12 @@ class Flash:
     @property
     def program_room(self) -> int:
         """Bytes for a program that the core runs where it lies, without the boot stage; 0 where unknown."""
-        return 0 if self.start is None else max(0, (self.size_bytes or self.mapped_bytes) - self.boot_bytes)
+        return 0 if self.start is None else max(0, self._mapped_room - self.boot_bytes)
+
+    @property
+    def _mapped_room(self) -> int:
+        """What the core reads from its start: what is mapped of an external chip, else all; 0 if open."""
+        return min(filter(None, (self.size_bytes, self.mapped_bytes)), default=0)
 
     def erase_units(self, n: int) -> int:
         """Erase units that ``n`` bytes take, the last one perhaps in part.
@@ -143,7 +148,7 @@ class Flash:
                 wanted="no such key where the flash is on the chip: all of it is mapped",
                 do="drop the key or set flash_external = true",
             )
-        size = self.size_bytes or self.mapped_bytes
+        size = self._mapped_room
         if self.start is not None and size and not self.boot_bytes < size <= 2**32 - self.start:
             raise InputError(
                 "flash: start",

@@ -183,6 +183,7 @@ def test_a_program_has_what_the_boot_stage_leaves_of_a_mapped_flash():
     external = replace(PAGES, size_bytes=0, external=True, part="chip", start=0x1000_0000)
     assert external.program_room == 0  # nothing says how much of it is mapped
     assert replace(external, mapped_bytes=2 * KIB, boot_bytes=256).program_room == 2 * KIB - 256
+    assert replace(external, size_bytes=64 * KIB, mapped_bytes=2 * KIB).program_room == 2 * KIB
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from tiny import NETWORK
 
 import devices
+from devices.boards.profile import load
 from devices.errors import InputError
 from devices.network import Layer
 from devices.network.bits import FIXED_LEVELS, ONE_STEP, Bits
@@ -63,6 +64,8 @@ TRAINED_SPARSE = 2 * 75 * 4
 SHARE = (TRAINED_SPARSE + 75 * 4, 16 + 256)
 # When relu2 has made its codes: those 16, its sums 256, mask 8 and codes 64, the label.
 RELU2_SPARSE = (TRAINED_SPARSE, 16 + 256 + 8 + 64 + 1)
+
+LIKE_BITS = {"weight_bits": 4, "activation_bits": 4, "weights": FIXED_LEVELS, "activations": FIXED_LEVELS}
 
 
 def _plain(layer: Layer) -> Layer:
@@ -220,3 +223,33 @@ def test_the_plan_of_a_part_is_asked_for_by_two_words():
     assert mapped.fits
     with pytest.raises(InputError, match="--frozen"):
         devices.plan(NETWORK, "gap8", train="head", frozen="flash")
+
+
+@pytest.mark.parametrize("short", [1, 0])
+def test_weights_that_are_read_in_place_lie_in_what_the_core_maps_of_an_external_flash(short):
+    """Of the Pico's chip, whose size the profile leaves open, behind the boot stage of 256 bytes."""
+    board = load("rp2040")
+    assert (board.flash_bytes, board.flash.boot_bytes) == (0, 256)
+    flash = replace(board.flash, mapped_bytes=256 + FROZEN_BODY - short)
+    for device in (replace(board, flash=flash), of_known_size(board, flash)):
+        found = devices.plan(NETWORK, device, train="head", frozen="flash", **LIKE_BITS)
+        assert found.flash_missing_bytes == short
+        assert found.fits == (not short)
+
+
+def of_known_size(board, flash):
+    """The same chip where the profile tells that more of it is not mapped."""
+    size = 1 << 20
+    return replace(board, flash_bytes=size, flash=replace(flash, size_bytes=size))
+
+
+def test_weights_that_are_read_in_place_and_state_that_is_paged_share_a_flash():
+    board = load("stm32")
+    options = {"regime": "local-paged", "train": "head", "frozen": "flash", **LIKE_BITS}
+    paged = devices.plan(NETWORK, board, **options)
+    both = FROZEN_BODY + paged.paging.ring_bytes
+    for short in (0, 1):
+        size = both - short
+        flash = replace(board.flash, size_bytes=size)
+        found = devices.plan(NETWORK, replace(board, flash_bytes=size, flash=flash), **options)
+        assert (found.flash_missing_bytes, found.fits) == (short, not short)

@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tiers import quick, shown
 
 import devices
 from blockwise import models
+from devices.boards.profile import load
 from devices.errors import InputError
 from devices.memory.arena import Arena, Buffer, buffers_of, pack, peak_of, planner, rules, solver, violations
 from devices.memory.arena.items import items_of
@@ -256,6 +258,15 @@ def test_every_model_and_regime_needs_no_more_than_its_peak(plans):
         resident = sum(t.aligned_bytes(8) for t in plan.schedule.tensors.values() if t.resident)
         assert resident < arena.height
         assert arena.offsets.keys() == plan.schedule.tensors.keys()
+
+
+@pytest.mark.parametrize("alignment", [1, 4, 16])
+def test_the_bound_of_an_arena_is_the_peak_whatever_the_board_aligns_to(alignment):
+    board = replace(load("stm32"), alignment_bytes=alignment)
+    chain = models.build("resnet20", (1, 8, 8), 10, 8)
+    plan = devices.plan(chain, board, regime="local-resident", batch_size=1)
+    assert plan.arena.bound == plan.peak_bytes
+    assert all(offset % alignment == 0 for offset in plan.arena.offsets.values())
 
 
 @pytest.mark.slow
