@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from blockwise.experiment import board, result_json, run_folder
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import result_path
+from blockwise.experiment.initial.weights import KEPT, kept
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
 from blockwise.firmware.form import REGIMES
+from blockwise.models.files import keeping
 from blockwise.training import checkpoint
 from devices.errors import InputError
 
@@ -62,8 +64,14 @@ def settings_of(folder: Path) -> Config:
 
 
 def prepared_with(weights: Weights, config: Config) -> Prepared:
-    """``config`` with head and cut of the run that the weights are of, whatever its own settings choose."""
-    saved, prepared = settings_of(weights.folder), prepare(config)
+    """``config`` with head and cut of the run that the weights are of, whatever its own settings choose.
+
+    A network of one's own and the weights that the run started from are those that it kept: their files may
+    have changed since, or be gone.
+    """
+    folder = weights.folder
+    own, initial = keeping.load(folder, config.network.model), kept(folder / KEPT)
+    saved, prepared = settings_of(folder), prepare(config, own=own, initial=initial)
     device = board.load(saved.board.device, saved.board.reserve_kib)
     return replace(prepared, taken=Prepared(saved, device, prepared.dataset, prepared.own).chosen)
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+import blockwise
 from blockwise.cli import main as cli
 from blockwise.experiment.settings import BoardSettings
 from blockwise.firmware.emit.project import project
 from blockwise.firmware.finished import prepared_with, settings_of, weights_of
 from blockwise.firmware.making import firmware_of
 from blockwise.firmware.toolchains import host
+from blockwise.models.files import source
 from blockwise.training.digest import digest
 from devices.errors import InputError
 
@@ -119,6 +121,46 @@ def test_other_settings_than_those_of_its_weights_are_refused(runs, capsys):
     for flags in (["--width", "8"], ["--model", "plain6"], ["--data", "cifar10"], ["--weight-bits", "4"]):
         assert cli.main(["firmware", "--from", run, *flags]) == 2
         assert f"got another {flags[0]} than the run has" in capsys.readouterr().err
+
+
+NET = """from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10)
+        super().__init__(*layers)
+"""
+OVERLAPPING = NET.replace("nn.MaxPool2d(2)", "nn.MaxPool2d(3, 2, 1)")
+
+
+def test_a_network_and_first_weights_of_ones_own_are_those_that_the_run_kept(capsys, tmp_path):
+    """Whatever became of their files: the emitted C is that of the network that was trained."""
+    file, first = tmp_path / "net.py", tmp_path / "first.pt"
+    file.write_text(NET)
+    torch.save(source.load(file, "Net", (1, 8, 8), 10).state_dict(), first)
+    named = ["--model", f"{file}:Net", "--init", str(first), "--data", "digits", "--regimes", "bp"]
+    more = ["--epochs", "1", "--batch-size", "64", "--quiet", "--out", str(tmp_path / "run")]
+    assert cli.main([*named, *more]) == 0
+    asked = ["firmware", "--from", str(tmp_path / "run"), "--json", "--out"]
+    assert cli.main([*asked, str(tmp_path / "before")]) == 0
+    first.unlink()
+    file.write_text(OVERLAPPING)
+    assert cli.main([*asked, str(tmp_path / "edited")]) == 0
+    file.unlink()
+    assert cli.main([*asked, str(tmp_path / "gone")]) == 0
+    before, edited, gone = (
+        {path.name: path.read_text() for path in sorted((tmp_path / name).glob("*.[ch]"))}
+        for name in ("before", "edited", "gone")
+    )
+    assert before == edited == gone and "step.c" in before
+
+
+def test_so_is_a_module_that_was_given_from_python(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    module = source.load(tmp_path / "net.py", "Net", (1, 8, 8), 10)
+    blockwise.train(module, regimes=("bp",), epochs=1, batch_size=64, method="fp32", out=tmp_path / "run")
+    found = [value.flatten() for value in made(tmp_path / "run", "bp").arithmetic.first.values()]
+    (wanted,) = [w.flatten() for w in checkpoint(tmp_path / "run", "bp").values() if w.shape == (10, 64)]
+    assert any((row.unfold(0, 640, 1) == wanted).all(1).any() for row in found if len(row) >= 640)
 
 
 @pytest.mark.slow
