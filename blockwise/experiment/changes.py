@@ -78,10 +78,14 @@ class _Search:
         """The most effective ones, those that fit first; or what it takes together."""
         trials = [trial for milder in MILDER if (trial := self._step(self._start, milder))]
         rows = [row for trial in self._worth(trials) if (row := self._change(trial))]
-        rows = [row for row in rows if row.fits or row.saved_bytes > LEAST_SHARE * self._missing]
+        rows = [row for row in rows if row.fits or self._helps(row)]
         yield from sorted(rows, key=lambda row: (not row.fits, 0 if row.fits else -row.saved_bytes))
         if not any(row.fits for row in rows) and (row := self._together()):
             yield row
+
+    def _helps(self, row: Change) -> bool:
+        """Of what is not enough by itself: bytes of RAM are no help where the flash is too small."""
+        return not self._row.lacking_flash_bytes and row.saved_bytes > LEAST_SHARE * self._missing
 
     def _step(self, trial: Trial, milder: Milder) -> Trial | None:
         """The trial with one more setting changed; of batches the largest that is enough, or the smallest."""

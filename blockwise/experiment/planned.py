@@ -41,6 +41,8 @@ def planned_row(prepared: Prepared, regime: str) -> RegimeResult:
         time=time_info(prepared.planner, plan, len(prepared.dataset.train)),
         tensors=tensors,
         layers=layer_rows(plan, tensors, None if find(regime).is_integer else prepared.step(regime).bits),
+        mapped_bytes=plan.schedule.mapped_bytes,
+        flash_missing_bytes=plan.flash_missing_bytes,
     )
 
 
@@ -67,7 +69,10 @@ def baselines(prepared: Prepared) -> tuple[Baseline, ...]:
     if lowest.peak_bytes < min(row.peak_bytes for row in rows if not row.obstacle):
         note = f"{BEST} without regard to the operations it repeats"
         macs = lowest.schedule.macs
-        rows.append(Baseline(f"{BEST}, lowest", lowest.peak_bytes, lowest.fits, macs, note))
+        flash = lowest.flash_missing_bytes
+        rows.append(
+            Baseline(f"{BEST}, lowest", lowest.peak_bytes, lowest.fits, macs, note, flash_missing_bytes=flash)
+        )
     return tuple(rows)
 
 
@@ -94,7 +99,8 @@ def _baseline(prepared: Prepared, regime: str) -> Baseline:
     peak, macs = plan.peak_bytes, plan.schedule.macs
     if found:
         return Baseline(regime, peak, False, macs, f"cannot run: {found.reason}", found.reason)
-    return Baseline(regime, peak, plan.fits, macs, _baseline_note(prepared, regime))
+    note = _baseline_note(prepared, regime)
+    return Baseline(regime, peak, plan.fits, macs, note, flash_missing_bytes=plan.flash_missing_bytes)
 
 
 def _baseline_note(prepared: Prepared, regime: str) -> str:

@@ -86,6 +86,7 @@ class Baseline:
     macs_per_step: int
     note: str
     obstacle: str = ""  # why it cannot be trained, if so; its figures are then of a program nobody can run
+    flash_missing_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,15 @@ class RegimeResult:
     host: Host | None = None
     tensors: tuple[PlacedTensor, ...] = ()  # all of the step, with addresses and lifetimes
     layers: tuple[LayerRow, ...] = ()
+    mapped_bytes: int = 0  # weights that are read in place from flash
+    flash_missing_bytes: int = 0  # for what is read in place and paged
+
+    @property
+    def lacking_flash_bytes(self) -> int:
+        """By which the flash is too short, at any batch; runs of earlier versions tell it of paging alone."""
+        paging = self.paging
+        paged = paging.ring_bytes - paging.flash_bytes if paging and not paging.fits else 0
+        return max(self.flash_missing_bytes, paged)
 
     @property
     def test_accuracy(self) -> float | None:

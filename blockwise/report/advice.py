@@ -37,7 +37,7 @@ def _change(change: Change, trains: bool) -> str:
 def _batches(regimes: list[RegimeResult], result: Result) -> str:
     """The largest batch with which each would fit, or the least that it takes."""
     short = [r for r in regimes if r.peak_bytes > result.device.usable_bytes and r.peak_by_batch]
-    short = [r for r in short if not (r.paging and not r.paging.fits)]
+    short = [r for r in short if not r.lacking_flash_bytes]
     if not short:
         return ""
     found = {r.regime: _largest(r, result) for r in short}

@@ -42,4 +42,6 @@ def baseline_cells(baseline: Baseline, device: DeviceInfo, best: Baseline) -> tu
 def _verdict(baseline: Baseline, device: DeviceInfo) -> str:
     if baseline.fits:
         return "fits"
-    return "over" if baseline.peak_bytes > device.usable_bytes else "unplaced"
+    if baseline.peak_bytes > device.usable_bytes:
+        return "over"
+    return "flash" if baseline.flash_missing_bytes else "unplaced"

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from blockwise.experiment.result import PagingInfo, Result
+from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.backpropagation import baseline_table, best_line
 from blockwise.report.boards import BESIDE, LEGEND, boards_table, obstacle_notes
 from blockwise.report.facts import facts, paper_lines, run_line
@@ -98,7 +98,7 @@ def render(result: Result, folder: Path | None = None) -> RenderableType:
     if has_times(result):
         parts += [title("Time", NOTE), time_table(result), *map(footnote, time_notes(result))]
     for regime in result.regimes:
-        parts += _paging(regime.regime, regime.paging, result)
+        parts += _paging(regime, result)
     if any(regime.training for regime in result.regimes):
         parts += [title("Accuracy", _training_note(result)), accuracy_table(result)]
         notes = filter(None, (one_by_one_note(result), same_bits_note(result)))
@@ -136,11 +136,12 @@ def footnote(text: str) -> Text:
     return Text(text, style="dim")
 
 
-def _paging(regime: str, paging: PagingInfo | None, result: Result) -> list[RenderableType]:
+def _paging(regime: RegimeResult, result: Result) -> list[RenderableType]:
     """The section of a regime that pages."""
-    if paging is None:
+    if regime.paging is None:
         return []
-    return [title("Paging to flash", regime), labelled(paging_lines(paging, result))]
+    lines = paging_lines(regime.paging, result, regime.mapped_bytes)
+    return [title("Paging to flash", regime.regime), labelled(lines)]
 
 
 def _training_note(result: Result) -> str:

@@ -6,13 +6,16 @@ from blockwise.report.text import duration, kib, size
 UNKNOWN = "unknown"
 
 
-def paging_lines(paging: PagingInfo, result: Result) -> dict[str, str]:
-    """Label -> line: traffic and time of a step, the flash's life, and whether the state fits."""
+def paging_lines(paging: PagingInfo, result: Result, mapped_bytes: int = 0) -> dict[str, str]:
+    """Label -> line: traffic and time of a step, the flash's life, and whether the state fits.
+
+    ``mapped_bytes`` of weights are read in place from the same flash.
+    """
     return {
         "traffic": f"{kib(paging.read_bytes)} KiB read and {kib(paging.written_bytes)} KiB written a step",
         "time": f"read {_time(paging.read_seconds)}, erase and program {_time(paging.write_seconds)} a step",
         "flash life": _life(paging, result),
-        "room": _room(paging),
+        "room": _room(paging, mapped_bytes),
     }
 
 
@@ -42,11 +45,12 @@ def _epochs(images: int, train: int) -> str:
     return f"{epochs:,.{0 if epochs >= 100 else 1}f} epochs of {train:,} training images"
 
 
-def _room(paging: PagingInfo) -> str:
+def _room(paging: PagingInfo, mapped: int) -> str:
     """What a step writes is the state that lies in flash."""
     state = f"its state, {size(paging.written_bytes)} ({size(paging.ring_bytes)} as a ring of erase units),"
     if not paging.flash_bytes:
         return f"{state} goes to external flash, whose size is open"
     verdict = "fits" if paging.fits else "does not fit"
-    program = "; the program comes on top" if paging.fits else ""
-    return f"{state} {verdict} the board's {size(paging.flash_bytes)} of flash{program}"
+    program = f"program and {size(mapped)} that are read in place come" if mapped else "program comes"
+    top = f"; the {program} on top" if paging.fits else ""
+    return f"{state} {verdict} the board's {size(paging.flash_bytes)} of flash{top}"

@@ -51,7 +51,7 @@ def batch_note(result: Result) -> str:
     note = (
         f"fits, over: live bytes against {size(device.usable_bytes)} of {ram_words(device)}, not yet placed"
     )
-    lacking = [r.regime for r in result.regimes if r.paging and not r.paging.fits]
+    lacking = [r.regime for r in result.regimes if r.lacking_flash_bytes]
     flash = [f"the flash is too small for {join(lacking)} at any batch"] if lacking else []
     return "; ".join([note, *flash, *_obstacles_by_batch(result)])
 
@@ -209,13 +209,15 @@ def _moment_rows(result: Result) -> list[TableRow]:
 
 
 def _batch_rows(result: Result) -> list[TableRow]:
-    """Peak per batch size, with the verdict beside it."""
+    """Peak per batch size, with the verdict beside it; what lies in flash is the same at each."""
     batches = sorted({b for r in result.regimes for b in (*r.peak_by_batch, *r.obstacle_by_batch)})
     ram = result.device.usable_bytes
 
     def cell(regime: RegimeResult, batch: int) -> str:
         peak = regime.peak_by_batch.get(batch)
-        return ABSENT if peak is None else f"{kib(peak)} {'fits' if peak <= ram else 'over'}"
+        if peak is None:
+            return ABSENT
+        return f"{kib(peak)} {'over' if peak > ram else 'flash' if regime.lacking_flash_bytes else 'fits'}"
 
     return [
         TableRow(f"at batch {batch}", tuple(cell(regime, batch) for regime in result.regimes))

@@ -1,6 +1,6 @@
 """What keeps a regime from fitting, in words: its bytes, the reserve, its addresses, or the flash."""
 
-from blockwise.experiment.result import DeviceInfo, PagingInfo, RegimeResult, Result
+from blockwise.experiment.result import DeviceInfo, RegimeResult, Result
 from blockwise.report.cause import cause_words
 from blockwise.report.text import size
 
@@ -12,8 +12,8 @@ def obstacles(result: Result, *, whole: bool = True) -> dict[str, str]:
 
 def _obstacle(regime: RegimeResult, device: DeviceInfo, whole: bool) -> str:
     parts = [_of_ram(regime, device, whole)]
-    if regime.paging and not regime.paging.fits:
-        parts.append(f"the {_flash(regime.paging)}")
+    if regime.lacking_flash_bytes:
+        parts.append(_flash(regime))
     return ". Besides, ".join(filter(None, parts)) + "."
 
 
@@ -46,8 +46,15 @@ def _unplaced(regime: RegimeResult, device: DeviceInfo) -> str:
     )
 
 
-def _flash(paging: PagingInfo) -> str:
-    """What a step writes is the state that has to lie in flash."""
-    state, ring = size(paging.written_bytes), size(paging.ring_bytes)
-    flash = size(paging.flash_bytes)
-    return f"state that it pages ({state}, {ring} in whole erase units) exceeds the board's {flash} of flash"
+def _flash(regime: RegimeResult) -> str:
+    """What has to lie there: weights that are read in place, and the state, which a step writes whole."""
+    paging, missing = regime.paging, size(regime.lacking_flash_bytes)
+    state = ""
+    if paging:
+        paged, ring = size(paging.written_bytes), size(paging.ring_bytes)
+        state = f"the state that it pages ({paged}, {ring} in whole erase units)"
+        if not paging.fits:
+            return f"{state} exceeds the board's {size(paging.flash_bytes)} of flash"
+    read = f"the weights that are read in place ({size(regime.mapped_bytes)})"
+    held = f"{read} and {state}" if state else read
+    return f"{held} exceed by {missing} what the flash holds"

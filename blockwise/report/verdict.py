@@ -121,12 +121,31 @@ def _named(regime: RegimeResult, chosen: RegimeResult) -> str:
 
 def _none_fits(result: Result, board: str) -> str:
     regimes = result.regimes
+    if all(_lacks_flash_alone(regime, result) for regime in regimes):
+        return _flash_is_short(regimes, board)
     if len(regimes) == 1:
         return f"{regimes[0].regime} does not fit {board}."
     lowest = min(regimes, key=lambda regime: regime.peak_bytes)
     return (
         f"None of the {len(regimes)} regimes fits {board}. "
         f"{lowest.regime} has the lowest peak, {size(lowest.peak_bytes)}."
+    )
+
+
+def _lacks_flash_alone(regime: RegimeResult, result: Result) -> bool:
+    in_ram = regime.peak_bytes <= result.device.usable_bytes and regime.arena.placed
+    return in_ram and regime.lacking_flash_bytes > 0
+
+
+def _flash_is_short(regimes: tuple[RegimeResult, ...], board: str) -> str:
+    """Where the RAM would do for all of them."""
+    least = min(regimes, key=lambda regime: regime.lacking_flash_bytes)
+    missing = size(least.lacking_flash_bytes)
+    if len(regimes) == 1:
+        return f"{least.regime} fits the RAM of {board}, but not its flash: {missing} are missing."
+    return (
+        f"All {len(regimes)} regimes fit the RAM of {board}, but not its flash: "
+        f"{least.regime} lacks the least, {missing}."
     )
 
 

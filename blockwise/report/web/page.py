@@ -67,13 +67,18 @@ def to_html(result: Result) -> str:
         boards=grids.boards(result) if result.everywhere else None,
         memory=_memory(result) if result.regimes else None,
         times=_times(result), baselines=grids.baselines(result), best=best_line(result),
-        paging=[(r.regime, paging_lines(r.paging, result)) for r in result.regimes if r.paging],
+        paging=_paging(result),
         host=_host(result),
         facts=facts(result), paper=paper_lines(result), run=run_line(result),
         colours=Markup(palette.css()), style=asset("style.css"),
         library=asset(LIBRARY), script=Markup("\n".join(map(asset, SCRIPTS))),
         data=packed(payload(result)),
     )  # fmt: skip
+
+
+def _paging(result: Result) -> list[tuple[str, dict[str, str]]]:
+    """What it costs of each regime that pages."""
+    return [(r.regime, paging_lines(r.paging, result, r.mapped_bytes)) for r in result.regimes if r.paging]
 
 
 def _steps(result: Result) -> list[Step]:

@@ -39,6 +39,14 @@ def test_a_command_has_no_setting_that_its_regime_takes_no_notice_of() -> None:
         prepare(parse(change.command))
 
 
+def test_where_weights_in_flash_are_too_large_nothing_is_told_that_only_saves_ram() -> None:
+    words = "resnet20 --width 32 --device max78000 --train head --frozen flash --head gap"
+    (row,), found = planned(f"{SMALL} {words} --weight-bits 8 --activation-bits 8 --regimes bp")
+    assert row.arena.placed and not row.fits
+    assert row.lacking_flash_bytes == row.flash_missing_bytes == row.mapped_bytes - 512 * 1024 > 0
+    assert all(change.fits for change in found)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_command_needs_and_saves_what_was_told(name: str) -> None:

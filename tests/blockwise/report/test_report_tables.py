@@ -58,6 +58,9 @@ def test_a_baseline_without_a_place_is_neither_over_nor_fits(default: Result) ->
     small = dataclasses.replace(default.baselines[0], peak_bytes=1024)
     (line,) = [x for x in baselines(dataclasses.replace(default, baselines=(small,))) if "bp *" in x]
     assert "unplaced" in line
+    short = dataclasses.replace(small, flash_missing_bytes=8)
+    (line,) = [x for x in baselines(dataclasses.replace(default, baselines=(short,))) if "bp *" in x]
+    assert "flash" in line
 
 
 def test_an_arena_without_gaps_is_shown_in_three_rows(default: Result) -> None:
@@ -79,6 +82,8 @@ def test_what_the_flash_cannot_hold_is_not_said_to_fit_at_another_batch(obstruct
     assert "312 KiB of usable RAM, not yet placed; the flash is too small for local-paged" in batch_note(
         obstructed
     )
+    rows = cells(memory_table(obstructed))
+    assert [row[3].split()[1] for name, row in rows.items() if name.startswith("at batch")] == ["flash"] * 3
 
 
 def test_training_that_was_not_repeated_is_marked_and_explained(default: Result) -> None:

@@ -8,8 +8,10 @@ from blockwise.experiment.result import Result
 from blockwise.experiment.step_rows import Change
 from blockwise.report.advice import advice
 from blockwise.report.cause import Cause, cause_of, cause_words
+from blockwise.report.paging import paging_lines
 from blockwise.report.text import KIB
 from blockwise.report.trainability import obstacles
+from blockwise.report.verdict import headline
 from devices.program.categories import LATENT_WEIGHTS, OPTIMIZER_STATE, SAVED_ACTIVATIONS
 
 WEIGHTS = (LATENT_WEIGHTS, OPTIMIZER_STATE)
@@ -131,6 +133,55 @@ def test_each_reason_within_the_ram_is_told_apart(obstructed: Result) -> None:
     assert "takes 322 KiB, 10 KiB too many (none is lower)" in lowest
     state = "the state that it pages (3,182.1 KiB, 3,200 KiB in whole erase units)"
     assert flash == f"{state} exceeds the board's 2,048 KiB of flash."
+
+
+def in_place(four: Result, **changed: object) -> Result:
+    """The regime with the highest peak, in RAM that would do, with more weights in flash than it holds."""
+    arena = dataclasses.replace(four.regimes[0].arena, placed=True, missing_bytes=0)
+    settings = {"peak_bytes": 100 * KIB, "peak_by_batch": {1: 90 * KIB, 8: 100 * KIB, 32: 999 * KIB}}
+    flash = {"mapped_bytes": 1080 * KIB, "flash_missing_bytes": 56 * KIB}
+    given = settings | flash | {"arena": arena, "fits": False} | changed
+    first = dataclasses.replace(four.regimes[0], **given)
+    return dataclasses.replace(four, regimes=(first,), changes=())
+
+
+def test_weights_that_are_read_in_place_may_be_too_large_for_the_flash(four: Result) -> None:
+    found = in_place(four)
+    assert obstacles(found) == {
+        "bp": "the weights that are read in place (1,080 KiB) exceed by 56 KiB what the flash holds."
+    }
+    assert headline(found) == (
+        "bp fits the RAM of the board (312 KiB of usable RAM), but not its flash: 56 KiB are missing."
+    )
+    less = dataclasses.replace(found.regimes[0], regime="local", flash_missing_bytes=8)
+    assert headline(dataclasses.replace(found, regimes=(*found.regimes, less))).endswith(
+        "but not its flash: local lacks the least, 8 bytes."
+    )
+    over = in_place(four, peak_bytes=999 * KIB)
+    assert headline(over) == "bp does not fit the board (312 KiB of usable RAM)."
+    assert obstacles(over)["bp"].endswith("Besides, the weights that are read in place (1,080 KiB) exceed by "
+                                          "56 KiB what the flash holds.")  # fmt: skip
+    assert not any("batch" in told for found in (found, over) for told in advice(found))
+
+
+def test_state_that_is_paged_and_weights_that_are_read_share_the_flash(obstructed: Result) -> None:
+    flash = obstructed.regimes[3]
+    paging = dataclasses.replace(flash.paging, ring_bytes=2000 * KIB, fits=True)
+    both = dataclasses.replace(flash, paging=paging, mapped_bytes=100 * KIB, flash_missing_bytes=52 * KIB)
+    assert obstacles(dataclasses.replace(obstructed, regimes=(both,)))["local-paged"] == (
+        "the weights that are read in place (100 KiB) and the state that it pages (3,182.1 KiB, 2,000 KiB in "
+        "whole erase units) exceed by 52 KiB what the flash holds."
+    )
+    assert paging_lines(paging, obstructed, 100 * KIB)["room"].endswith(
+        "; the program and 100 KiB that are read in place come on top"
+    )
+
+
+def test_runs_of_earlier_versions_tell_of_paging_that_the_flash_is_too_small(obstructed: Result) -> None:
+    assert [regime.lacking_flash_bytes for regime in obstructed.regimes] == [0, 0, 0, 1152 * KIB]
+    assert headline(dataclasses.replace(obstructed, regimes=obstructed.regimes[3:])).endswith(
+        "but not its flash: 1,152 KiB are missing."
+    )
 
 
 def test_ram_and_flash_may_both_be_too_small(obstructed: Result) -> None:
