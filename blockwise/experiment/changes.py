@@ -80,7 +80,8 @@ class _Search:
         rows = [row for trial in self._worth(trials) if (row := self._change(trial))]
         rows = [row for row in rows if row.fits or self._helps(row)]
         yield from sorted(rows, key=lambda row: (not row.fits, 0 if row.fits else -row.saved_bytes))
-        if not any(row.fits for row in rows) and (row := self._together()):
+        enough = any(row.fits for row in rows)
+        if not enough and (row := self._together()) and (row.fits or self._helps(row)):
             yield row
 
     def _helps(self, row: Change) -> bool:
