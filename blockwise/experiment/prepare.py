@@ -54,6 +54,8 @@ def prepare(
         found = prepared.obstacle(regime)
         if found is not None:
             raise found.error
+    if prepared.initial_taken is None and prepared.leaves_biases_out:
+        note(f"model {config.network.model}: integer regimes leave biases out")
     if not config.output.dry_run:
         _check_room(prepared)
         _check_compiler(prepared)

@@ -10,7 +10,7 @@ from blockwise.experiment import board
 from blockwise.experiment.choice import INTEGER_HEADS, Chosen, Heads
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial import taking
-from blockwise.experiment.initial.integers import quantize_into
+from blockwise.experiment.initial.integers import biased, quantize_into
 from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.networks import float_chain, quantize, width_of
@@ -158,16 +158,25 @@ class Prepared:
         found = find(regime)
         if not found.is_integer:
             net = self.build_parts()[1]
-            if found.heads and self.initial is None and self.network.blocks[-1].learns:
+            if self.zeroes_output(regime):
                 net.zero_output()
             return net
         _, blocks = self.integer_parts(regime)
         integers = IntegerNet(blocks, arithmetic_of(regime), self.config.training.seed)
-        if self.initial is not None:
+        if self.is_given:
             quantize_into(integers, blocks, heads=found.heads and self.takes_heads)
         return restrict_integers(integers, self.network)
 
     # -------------------------------------------------------- trained weights
+
+    @property
+    def is_given(self) -> bool:
+        """Whether first weights are not drawn here: a network of one's own has its own."""
+        return self.own is not None or self.initial is not None
+
+    def zeroes_output(self, regime: str) -> bool:
+        """Whether ``regime`` may start an output layer that learns alone at zero: never one that is given."""
+        return find(regime).heads and not self.is_given and self.network.blocks[-1].learns
 
     def quantization_of(self, regime: str) -> str:
         """To which the values of quantizers trained by ``regime`` belong; empty if they are not handed on.
@@ -212,6 +221,11 @@ class Prepared:
             quantizers=self.takes_quantizers and any(not find(regime).is_integer for regime in regimes),
             integers=bool(self.integer_regimes),
         )  # fmt: skip
+
+    @property
+    def leaves_biases_out(self) -> bool:
+        """Whether integer regimes train a network of one's own without biases that it has."""
+        return self.own is not None and bool(self.integer_regimes) and biased(self.chain(trained=False))
 
     @property
     def integer_regimes(self) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def start_of(prepared: Prepared, regime: str, load: Load | None = None) -> tuple
         prepared.config.stages.enter(net.bodies, prepared.config.stages.last)
         load(net)
     else:
-        if find(regime).heads and prepared.network.blocks[-1].learns:
+        if prepared.zeroes_output(regime):
             net.zero_output()
         _set_up(prepared, net)
     net.hold()

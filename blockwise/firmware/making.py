@@ -91,8 +91,8 @@ def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Fi
     told = prepared.config.zeroth_order.perturbation if find(regime).perturbs else None
     every = prepared.config.training.jump_every if find(regime).jumps else 1
     made = of_plan(prepared.plan(regime), network, net, seed, told, every)
-    drawn = weights is None and prepared.initial is None
-    return made if drawn else replace(made, given=_state(made, net))
+    given = weights is not None or prepared.is_given
+    return replace(made, given=_state(made, net)) if given else made
 
 
 def _net(prepared: Prepared, regime: str, weights: Weights | None) -> IntegerNet:

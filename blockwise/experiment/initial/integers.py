@@ -33,6 +33,11 @@ def floats_of(net: IntegerNet, chain: Chain, blocks: BlockNet) -> tuple[dict[str
     return bodies, heads
 
 
+def biased(chain: Chain) -> bool:
+    """Whether its layers have biases, which integers leave out."""
+    return any(isinstance(m, Weighted) and m.bias is not None for m in chain.modules())
+
+
 def _pairs(integers: nn.Module, floats: nn.Module) -> Iterator[tuple[IntegerWeighted, nn.Conv2d | nn.Linear]]:
     modules = [m for m in floats.modules() if isinstance(m, Weighted)]
     yield from zip(weighted(integers), modules, strict=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import torch
 
 from blockwise.experiment.initial.deployed import deployed
+from blockwise.experiment.initial.integers import biased
 from blockwise.experiment.initial.matching import Match, in_order, layers_of, matched, renamed
 from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.initial.weights import Weights
-from blockwise.layers.weighted import Weighted
 from blockwise.models import CATALOGUE, Chain, build
 from blockwise.nets.blocks import BlockNet
 
@@ -45,12 +45,11 @@ def take_heads(weights: Weights, net: BlockNet) -> None:
 def told(weights: Weights, chain: Chain, *, heads: bool, quantizers: bool, integers: bool) -> Taken:
     """What is taken into the float network ``chain``."""
     found = take(weights, chain)
-    biased = any(isinstance(m, Weighted) and m.bias is not None for m in chain.modules())
     return Taken(
         weights.source, weights.regime, weights.digest, len(found.found),
         sum(tensor.numel() for tensor in found.found.values()), layers_of(found.left), found.classifier,
         layers_of(name for name in found.unused if QUANTIZER not in name), found.by_order, heads, quantizers,
-        integers and biased,
+        integers and biased(chain),
     )  # fmt: skip
 
 
