@@ -12,7 +12,7 @@ from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import RESULTS, groups, load, recorded_runs, runs_of, threads
+from sections.recorded import RESULTS, groups, load, machines, recorded_runs, runs_of, threads
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
@@ -69,7 +69,6 @@ def integer_study() -> str:
     train, validation, test = first["images"]
     floats = next(r for r in runs if r["optimizer"])
     mu = next(r["mu"] for r in runs if "mu" in r)
-    host = first["environment"]
     shape, rate = "x".join(map(str, first["in_shape"])), floats["learning_rate"]
     intro = (
         f"`run.py study integer --data PATH`: {first['model']} at width {first['width']} "
@@ -79,8 +78,7 @@ def integer_study() -> str:
         f"float32 and LSQ by {floats['optimizer']}, peak learning rate {rate}, integers at "
         f"mu = {mu}; epoch chosen on {validation:,} validation images, error on {test:,} "
         "test images, mean ± standard deviation over n seeds. Peaks of a step on the STM32F746 (312 KiB "
-        f"usable) at the training's batch and at batch 1. {threads(host)} of {host['processor']}, "
-        f"torch {host['torch']}. {known_to(runs)}"
+        f"usable) at the training's batch and at batch 1. {machines(runs)}. {known_to(runs)}"
     )
     found = summaries(runs)
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])

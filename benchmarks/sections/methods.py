@@ -17,7 +17,7 @@ from blockwise.studies.recipe import recipe_of
 from blockwise.studies.summary import Summary
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
-from sections.recorded import load, recorded_runs, runs_of, threads
+from sections.recorded import load, machines, recorded_runs, runs_of, threads
 
 
 def methods() -> str:
@@ -184,25 +184,14 @@ def conditions(runs: list[dict[str, Any]]) -> str:
     first = runs[0]
     train, validation, test = first["images"]
     seeds = sorted({r["seed"] for r in runs})
-    machines = " or ".join(dict.fromkeys(_machine(r["environment"]) for r in runs))
     return (
         f"{_command(first)}: {first['model']} at width {first['width']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
-        f"{', '.join(map(str, seeds))}; {machines}. {known_to(runs)}"
+        f"{', '.join(map(str, seeds))}; {machines(runs)}. {known_to(runs)}"
     )
 
 
 def _command(run: dict[str, Any]) -> str:
     return f"`run.py study {run['study']} --preset {run['protocol']}`"
-
-
-def _machine(environment: dict[str, Any]) -> str:
-    accelerator = environment.get("accelerator", "cpu")
-    processor = f"{threads(environment)} of {environment['processor']}"
-    first, moved, _ = accelerator.partition(" to epoch ")
-    where = processor if accelerator == "cpu" else first
-    if moved:  # the record says when
-        where = f"begun on {first} and ended on {processor}"
-    return f"{where}, torch {environment['torch']}"

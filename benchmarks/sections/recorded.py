@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from blockwise.studies import records
+from blockwise.training.places import Circumstances
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -40,3 +42,29 @@ def threads(environment: dict[str, Any]) -> str:
     """How many a record was made on."""
     count = int(environment["threads"])
     return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def machines(runs: Iterable[dict[str, Any]]) -> str:
+    """What trained recorded runs: of one that was moved, where it began and where it ended."""
+    return " or ".join(dict.fromkeys(map(_machine, runs)))
+
+
+def _machine(run: dict[str, Any]) -> str:
+    found = [Circumstances(**place["circumstances"]) for place in run.get("places", ())]
+    if not found:
+        return _told_by_environment(run["environment"])
+    trained = [name for name, _ in groupby(circumstances.trains for circumstances in found)]
+    between = "".join(f", continued on {name}" for name in trained[1:-1])
+    where = f"begun on {trained[0]}{between} and ended on {trained[-1]}" if trained[1:] else trained[0]
+    return f"{where}, torch {' and '.join(dict.fromkeys(circumstances.torch for circumstances in found))}"
+
+
+def _told_by_environment(environment: dict[str, Any]) -> str:
+    """Of a line without places; of those that were moved the accelerator was told by hand, and up to when."""
+    accelerator = environment.get("accelerator", "cpu")
+    processor = f"{threads(environment)} of {environment['processor']}"
+    first, moved, _ = accelerator.partition(" to epoch ")
+    where = processor if accelerator == "cpu" else first
+    if moved:
+        where = f"begun on {first} and ended on {processor}"
+    return f"{where}, torch {environment['torch']}"

@@ -42,7 +42,7 @@ def compare(
     as the step of every regime is known.
     """
     begun = [checkpoints / f"{name}.pt" for name in prepared.config.training.regimes] if checkpoints else []
-    with as_begun(begun):
+    with as_begun(begun, prepared.accelerator):
         return _compared(prepared, checkpoints, watcher or Silent(), planned or _nobody, steps or _nobody)
 
 

@@ -235,10 +235,15 @@ class Prepared:
     @cached_property
     def accelerator(self) -> str:
         """The torch device to train on. Raises InputError if CUDA is asked for and absent."""
-        asked, available = self.config.training.accelerator, torch.cuda.is_available()
-        if asked == "cuda" and not available:
-            raise InputError(
-                "--accelerator", got="cuda, which this computer does not offer",
-                wanted="a device that PyTorch sees", do="use --accelerator cpu",
-            )  # fmt: skip
-        return "cuda" if available and asked != "cpu" else "cpu"
+        return accelerator_of(self.config)
+
+
+def accelerator_of(config: Config) -> str:
+    """The torch device to train on. Raises InputError if CUDA is asked for and absent."""
+    asked, available = config.training.accelerator, torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise InputError(
+            "--accelerator", got="cuda, which this computer does not offer",
+            wanted="a device that PyTorch sees", do="use --accelerator cpu",
+        )  # fmt: skip
+    return "cuda" if available and asked != "cpu" else "cpu"

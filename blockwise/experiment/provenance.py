@@ -1,6 +1,5 @@
 """What a result came from: versions, hardware and the commit of the source tree."""
 
-import contextlib
 import platform
 import subprocess
 from pathlib import Path
@@ -9,6 +8,7 @@ import psutil
 import torch
 
 import blockwise
+from blockwise.system.processor import processor as processor
 
 GIT_SECONDS = 30
 """Git is waited for so long: it looks at every file, and a disk may be busy."""
@@ -26,16 +26,6 @@ def environment(accelerator: str) -> dict[str, str]:
         "accelerator": torch.cuda.get_device_name() if accelerator == "cuda" else accelerator,
         "git_commit": git_commit(),
     }
-
-
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if names:
-            return f"{names[0]} ({platform.machine()})"
-    return platform.processor() or platform.machine()
 
 
 def git_commit() -> str:

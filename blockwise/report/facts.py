@@ -6,6 +6,7 @@ from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.result import Baseline, DeviceInfo, ModelInfo, Result
 from blockwise.report.text import kib, ram_figures, shape, size
 from blockwise.system.lists import first_few
+from blockwise.training.places import moves
 from devices.network.partial import ALL
 from devices.program.regimes import INTEGER_REGIMES, PLAIN, find
 from devices.program.regimes.builder import FLASH
@@ -199,6 +200,8 @@ def _both(count: int) -> str:
 
 
 def run_line(result: Result) -> str:
-    """When, how long, and with which versions."""
+    """When, and with which versions; where a training was moved, from where and when."""
     versions = [f"{name} {value}" for name, value in result.environment.items() if value]
-    return ", ".join([result.created, f"seed {result.seed}", *versions])
+    own = [(r.regime, r.training.places) for r in result.regimes if r.training and not r.trained_as]
+    moved = [f"{regime} {told}" for regime, places in own if (told := moves(places))]
+    return "; ".join([", ".join([result.created, f"seed {result.seed}", *versions]), *moved])

@@ -15,7 +15,7 @@ from blockwise.executors.storage import Storage
 from blockwise.executors.task import Executor, Task, TaskWatcher, Told
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
-from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.prepared import Prepared, accelerator_of
 from blockwise.experiment.provenance import environment
 from blockwise.experiment.settings.local import words
 from blockwise.experiment.trainer import options_of, run_of
@@ -174,7 +174,7 @@ class JobWork:
                 wanted="the same on all", do="bring the set up to date there",
             )  # fmt: skip
         checkpoint = place / self.kept
-        with as_begun([checkpoint]):
+        with as_begun([checkpoint], accelerator_of(self.job.config)):
             return train(self.job, checkpoint, watcher, self.data_name)
 
 
@@ -242,6 +242,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "trained_in": options.precision,
         "seconds": round(training.seconds, 1),
         "environment": environment(prepared.accelerator),
+        "places": [asdict(place) for place in training.places],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

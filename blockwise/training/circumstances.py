@@ -6,75 +6,81 @@ processor decide how each part is summed.
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from blockwise.training import checkpoint
-
-NAMES = {"torch": "PyTorch", "instructions": "a processor with", "accelerator": "accelerator"}
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """Of one process."""
-
-    threads: int
-    torch: str
-    instructions: str  # the widest vector instructions in use, as AVX2
-    accelerator: str  # its model, empty without one
-
-    @classmethod
-    def now(cls) -> "Circumstances":
-        """Of this one."""
-        accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-        version, instructions = str(torch.__version__), torch.backends.cpu.get_cpu_capability()
-        return cls(torch.get_num_threads(), version, instructions, accelerator)
+from blockwise.training.places import NAMES, Circumstances, Place, count
 
 
-def kept(path: Path) -> Circumstances | None:
-    """Those in which the checkpoint at ``path`` was written; None if there is none or it cannot be read."""
+def state_of(places: Sequence[Place]) -> dict[str, Any]:
+    """What a checkpoint holds: how its training was begun, and each change since."""
+    return {
+        "circumstances": asdict(places[0].circumstances) if places else None,
+        "changes": [asdict(place) for place in places[1:]],
+    }
+
+
+def places_in(state: Mapping[str, Any], first: str) -> tuple[Place, ...]:
+    """Where the training of a checkpoint was done; ``first`` is the block whose training was its first.
+
+    Earlier versions kept the last place alone.
+    """
+    if state["circumstances"] is None:
+        return ()
+    changes = [
+        Place(change["block"], change["epoch"], Circumstances(**change["circumstances"]))
+        for change in state.get("changes", ())
+    ]
+    return (Place(first, 1, Circumstances(**state["circumstances"])), *changes)
+
+
+def kept(path: Path) -> tuple[Circumstances, ...]:
+    """Those in which the training of the checkpoint at ``path`` was done, in order.
+
+    Empty if there is no checkpoint, or it cannot be read.
+    """
     with contextlib.suppress(Exception):  # what is wrong with it is told when it is resumed
-        state = checkpoint.load(path, None) or {}
-        return Circumstances(**state["circumstances"])
-    return None
+        state = checkpoint.load(path, None)
+        return () if state is None else tuple(place.circumstances for place in places_in(state, ""))
+    return ()
 
 
 @contextlib.contextmanager
-def as_begun(paths: Iterable[Path]) -> Iterator[None]:
+def as_begun(paths: Iterable[Path], accelerator: str = "cpu") -> Iterator[None]:
     """Go on as the first of the checkpoints at ``paths`` was begun, on as many threads.
 
-    What is then otherwise, and cannot be helped, is told in one line on stderr.
+    ``accelerator`` is the torch device that trains. What is then otherwise than in any part of the training
+    before, and cannot be helped, is told in one line on stderr.
     """
-    begun, now = next(filter(None, map(kept, paths)), None), Circumstances.now()
-    if begun is None or begun == now:
+    before, now = [found for path in paths for found in kept(path)], Circumstances.now(accelerator)
+    told = _told(before, now)
+    if not told:
         yield
         return
-    print(f"blockwise: {_told(begun, now)}", file=sys.stderr)
-    torch.set_num_threads(begun.threads)
+    print(f"blockwise: {told}", file=sys.stderr)
+    torch.set_num_threads(before[0].threads)
     try:
         yield
     finally:
         torch.set_num_threads(now.threads)
 
 
-def _told(begun: Circumstances, now: Circumstances) -> str:
+def _told(before: Sequence[Circumstances], now: Circumstances) -> str:
     parts = []
-    if begun.threads != now.threads:
+    if before and before[0].threads != now.threads:
         parts.append(
-            f"goes on with {_threads(begun.threads)}, as the run began, not with {now.threads}, "
+            f"goes on with {count(before[0].threads)}, as the run began, not with {now.threads}, "
             "on which its weights would depend"
         )
-    changed = [name for name in NAMES if getattr(begun, name) != getattr(now, name)]
-    if changed:
-        old, new = (", ".join(f"{NAMES[n]} {getattr(c, n) or 'none'}" for n in changed) for c in (begun, now))
-        parts.append(
-            f"the run began with {old}, not {new}: its weights may differ from an uninterrupted run's"
-        )
+    other = next((found for found in before if found.differs_in(now)), None)
+    if other is not None:
+        changed = other.differs_in(now)
+        old, new = (", ".join(f"{NAMES[n]} {getattr(c, n) or 'none'}" for n in changed) for c in (other, now))
+        began = "the run began" if other == before[0] else "a part of the run was trained"
+        parts.append(f"{began} with {old}, not {new}: its weights may differ from an uninterrupted run's")
     return "; ".join(parts)
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"

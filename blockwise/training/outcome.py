@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from blockwise.training.places import Place
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -48,6 +50,7 @@ class Training:
     last_epochs: int | None = None  # of the last of several phases; None: as many as of the others
     divergence: Divergence | None = None
     test_accuracy_one_by_one: float | None = None  # of integer regimes, whose batches share exponents
+    places: tuple[Place, ...] = ()  # where it was trained, in order; () where earlier versions do not tell
 
     @property
     def last_steps(self) -> int:

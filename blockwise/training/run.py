@@ -91,6 +91,7 @@ class Run(Generic[Net]):
         self.watcher.phase(self.regime.name, phase.block, self._steps * epochs, epochs)
         net = self.numerics.compiled(self.net) if self.options.compile else self.net
         while self.progress.epoch < epochs:
+            self.session.begin_epoch(phase)
             if self.session.enter_stage(phase) or self.progress.epoch == 0:
                 updater.forget_resized()
                 self._prepare(phase, cache)
@@ -260,6 +261,7 @@ class Run(Generic[Net]):
             phases=len(self.phases),
             steps=self._steps * self.options.epochs,
             last_epochs=self.options.last_epochs if len(self.phases) > 1 else None,
+            places=self.session.places,
             images_per_second=progress.images / len(self.phases) / max(progress.training_seconds, 1e-9),
         )
 

@@ -15,13 +15,14 @@ from torch import Tensor
 from blockwise.data import generator
 from blockwise.nets.trainable import TrainableNet
 from blockwise.training import calibration, checkpoint
-from blockwise.training.circumstances import Circumstances
+from blockwise.training.circumstances import places_in, state_of
 from blockwise.training.digest import StepLog
 from blockwise.training.draws import random_state, set_random_state
 from blockwise.training.host import PeakRSS
 from blockwise.training.numerics import WeightUpdater
 from blockwise.training.options import TrainOptions
 from blockwise.training.phase import Phase
+from blockwise.training.places import Circumstances, Place
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Session:
         self.net, self.phases, self.options = net, phases, options
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}  # the weights of the phase's best epoch
+        self.places: tuple[Place, ...] = ()  # where it was trained
         self._log: StepLog | None = None
 
     def begin(self) -> list[dict[str, Any]] | None:
@@ -78,6 +80,7 @@ class Session:
             calibration.take_up(self.net)
         self.net.load_state_dict(state["net"])
         self.best = state["best"]
+        self.places = places_in(state, self.phases[0].block)
         set_random_state(state["rng"])
         updater: list[dict[str, Any]] | None = state["updater"]
         return updater
@@ -100,9 +103,15 @@ class Session:
             "best": self.best,
             "updater": updater.state_dict() if updater else None,
             "rng": random_state(),
-            "circumstances": asdict(Circumstances.now()),
+            **state_of(self.places),
         }
         checkpoint.save(self.options.checkpoint, state, self.options.fingerprint)
+
+    def begin_epoch(self, phase: Phase) -> None:
+        """An epoch of ``phase`` is trained here, which may be elsewhere than the ones before."""
+        now = Circumstances.now(self.options.accelerator)
+        if not self.places or not self.places[-1].circumstances.like(now):
+            self.places += (Place(phase.block, self.progress.epoch + 1, now),)
 
     def log(self, weights: Callable[[], Sequence[Tensor]]) -> None:
         """After a step."""
