@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from devices.network import Layer
 from devices.network.ops import Conv, Linear
 from devices.program.operation import Operand, Operation, tensors_of
-from devices.program.schedule import Schedule
+from devices.program.schedule import Loop, Schedule
 
 COUNTS = ("products", "products / inputs", "products / outputs", "elements", "calls")
 """Products; the same by the channels that a filter reads, and by the filters, since sums run over one or the
@@ -40,13 +40,10 @@ class Workload:
 
 def workloads(schedule: Schedule, *, integer: bool) -> Iterator[tuple[int, Workload]]:
     """The operations of a step by number: those of :data:`ONCE` and :data:`FLASH` are none."""
-    turns = [1] * len(schedule.operations)
-    for loop in schedule.loops:
-        for index in range(loop.first, loop.last + 1):
-            turns[index] *= loop.passes
+    loops = {index: loop for loop in schedule.loops for index in range(loop.first, loop.last + 1)}
     for index, operation in enumerate(schedule.operations):
         if operation.action not in ONCE | FLASH:
-            yield index, _workload(operation, schedule, turns[index], integer)
+            yield index, _workload(operation, schedule, loops.get(index), integer)
 
 
 class Workloads:
@@ -63,15 +60,21 @@ class Workloads:
         return self._made[id(schedule)][1]
 
 
-def _workload(operation: Operation, schedule: Schedule, turns: float, integer: bool) -> Workload:
+def _workload(operation: Operation, schedule: Schedule, loop: Loop | None, integer: bool) -> Workload:
     layer = _multiplying(operation, schedule)
-    turns *= operation.share
+    turns = (loop.passes if loop else 1) * operation.share
     products = operation.macs * operation.share * (share_made(layer, schedule) if layer else 1.0)
     inputs, outputs = _channels(layer)
     names = {*operation.reads, *operation.writes}
-    elements = turns * sum(schedule.tensors[name].elements for name in names)
+    elements = turns * sum(_touched(name, schedule, loop) for name in names)
     counts = (products, products / inputs, products / outputs, float(elements), float(turns))
     return Workload(_kind(operation, schedule, integer), counts)
+
+
+def _touched(name: str, schedule: Schedule, loop: Loop | None) -> int:
+    """Elements of a tensor that one pass reads or writes: of a batch that outlives the loop one image."""
+    elements = schedule.tensors[name].elements
+    return elements // loop.passes if loop and schedule.is_row(name, loop) else elements
 
 
 def _multiplying(operation: Operation, schedule: Schedule) -> Layer | None:

@@ -18,6 +18,8 @@ from devices.program.operation import LOAD, Operand, Operation, Phase, Stored
 ACTIVATION = "activation"
 """Stands for a category until the whole program is known: saved activation or working tensor."""
 
+ACTIVATIONS = (SAVED_ACTIVATIONS, WORKING_TENSORS)
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -89,6 +91,13 @@ class Schedule:
         return {
             name: whole if t.resident else spans[name] for name, t in self.tensors.items() if not t.mapped
         }
+
+    def is_row(self, name: str, loop: Loop | None) -> bool:
+        """Whether each pass of ``loop`` takes one image of a tensor that outlives the passes."""
+        tensor = self.tensors[name]
+        if loop is None or tensor.category not in ACTIVATIONS:
+            return False
+        return self.lifetimes[name][0] < loop.first and tensor.shape[:1] == (loop.passes,)
 
     @property
     def mapped_bytes(self) -> int:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from devices.network import Layer
-from devices.program.categories import SAVED_ACTIVATIONS, WORKING_TENSORS
 from devices.program.execute.memory import Memory, Misread
 from devices.program.operation import Operand, Operation, Stored
 from devices.program.schedule import Loop, Schedule
@@ -18,7 +17,6 @@ from devices.program.values import with_roles
 Found = TypeVar("Found")
 AnyMachine = TypeVar("AnyMachine")
 Parameters = Mapping[str, Tensor]
-ACTIVATIONS = (SAVED_ACTIVATIONS, WORKING_TENSORS)
 
 
 class Machine(Protocol):
@@ -168,11 +166,7 @@ class Frame:
         return found[self.turn : self.turn + 1] if self._is_row(name) else found
 
     def _is_row(self, name: str) -> bool:
-        """Whether each pass of the loop takes one image of a tensor that outlives the passes."""
-        tensor = self.schedule.tensors[name]
-        if self.loop is None or tensor.category not in ACTIVATIONS:
-            return False
-        return self.schedule.lifetimes[name][0] < self.loop.first and tensor.shape[:1] == (self.loop.passes,)
+        return self.schedule.is_row(name, self.loop)
 
 
 Kernel = Callable[[Frame], None]

@@ -5,8 +5,11 @@ import torch
 from small_networks import build
 from torch.nn.functional import conv2d
 
+from devices.boards.profile import load
 from devices.network import IMAGES, Block, Layer, Network
 from devices.network.ops import Conv, CrossEntropy
+from devices.network.partial import choice
+from devices.pace.step import step_time
 from devices.pace.workload import ONCE, share_made, workloads
 from devices.program.regimes import Step, schedule
 
@@ -53,6 +56,29 @@ def test_packing_and_unpacking_a_block_is_no_part_of_a_step():
     numbers = {number for number, _ in workloads(step, integer=False)}
     left_out = {o.action for number, o in enumerate(step.operations) if number not in numbers}
     assert left_out and left_out <= ONCE
+
+
+@pytest.mark.parametrize(("regime", "train"), [("local-resident", "all"), ("bp", "last:1")])
+def test_what_passes_one_by_one_touches_of_a_batch_one_image_a_turn(regime, train):
+    net = choice(train).of(build("cnn", (1, 8, 8)).describe(blocks="each", head="gap"))
+    few, many = (schedule(regime, net, Step(batch)) for batch in (2, 8))
+    (less, more) = (dict(workloads(step, integer=False)) for step in (few, many))
+    inside = [i for loop in many.loops for i in range(loop.first, loop.last + 1)]
+    assert inside and [loop.first for loop in few.loops] == [loop.first for loop in many.loops]
+    for index in inside:
+        assert more[index].counts == pytest.approx([4 * count for count in less[index].counts])
+
+
+@pytest.mark.parametrize(("regime", "train"), [("local-resident", "all"), ("bp", "last:1")])
+def test_the_instructions_of_an_image_are_the_same_in_every_batch(regime, train):
+    board = load("stm32")
+    net = choice(train).of(build("cnn", (3, 32, 32)).describe(blocks="each", head="gap"))
+
+    def an_image(batch):
+        step = schedule(regime, net, Step(batch))
+        return step_time(step, board, integer=False, kernels=True).instructions / batch
+
+    assert an_image(128) == pytest.approx(an_image(16), rel=0.02)
 
 
 def with_loss(net):

@@ -13,7 +13,6 @@ from blockwise.integer.niti import Niti
 from blockwise.integer.nitro import Nitro
 from devices.network import Layer
 from devices.network.ops import AvgPool, Conv, MaxPool, ReLU, View
-from devices.program.execute.frame import ACTIVATIONS
 from devices.program.execute.memory import WORD_BITS
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
 from devices.program.schedule import Loop, Tensor
@@ -74,14 +73,9 @@ class Context:
         if not name:
             return "0"
         found, schedule = address(self.firmware, name), self.firmware.schedule
-        if self.loop is None or name in self.firmware.in_flash:
+        if self.loop is None or not schedule.is_row(name, self.loop):
             return found
-        if schedule.lifetimes[name][0] >= self.loop.first:
-            return found
-        tensor = schedule.tensors[name]
-        if tensor.resident or tensor.shape[:1] != (self.loop.passes,) or tensor.category not in ACTIVATIONS:
-            return found
-        return f"{found} + turn * {tensor.bytes // self.loop.passes}"
+        return f"{found} + turn * {schedule.tensors[name].bytes // self.loop.passes}"
 
     def words(self, name: str) -> str:
         """Integers of 32 bits."""
