@@ -79,7 +79,12 @@ class Plan:
     @property
     def flash_fits(self) -> bool:
         """Whether the board's flash holds what is read in place and what is paged; an open size does."""
-        return not self.flash_missing_bytes and (not self.schedule.mapped_bytes or _maps_flash(self.device))
+        return not self.flash_missing_bytes and self.flash_is_read
+
+    @property
+    def flash_is_read(self) -> bool:
+        """Whether the core reads the board's flash in place, if weights are to be read so."""
+        return not self.schedule.mapped_bytes or _maps_flash(self.device)
 
     @cached_property
     def fits(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OnBoard:
-    """A regime on a board, in bytes. Where it ``fits`` nothing is missing."""
+    """A regime on a board, in bytes. Where it ``fits`` nothing is missing, and ``flash_is_read``."""
 
     regime: str
     peak_bytes: int
@@ -17,6 +17,7 @@ class OnBoard:
     step_seconds: float | None = None  # where it fits, estimated; None where no figure has a source
     basis: str = ""  # of the time: "instructions" of the firmware's kernels, or "products"
     obstacle: str = ""  # why it cannot be trained anywhere, if so
+    flash_is_read: bool = True  # False: weights are to be read in place, and the core does not map its flash
 
 
 @dataclass(frozen=True)

@@ -113,5 +113,5 @@ def on_board(planner: Planner, chosen: Chosen, regime: str) -> OnBoard:
     time = time_of(planner, plan) if plan.fits else None
     return OnBoard(
         regime, plan.peak_bytes, plan.fits, plan.missing_bytes, plan.flash_missing_bytes, plan.schedule.macs,
-        head, time.seconds if time else None, time.basis if time else "",
+        head, time.seconds if time else None, time.basis if time else "", flash_is_read=plan.flash_is_read,
     )  # fmt: skip

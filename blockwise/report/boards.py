@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 LEGEND = "KiB of usable RAM that are left where a regime fits, or else missing."
 NO_PRICES = "By size, not by price: profiles of boards have no prices. --json tells the local heads."
+UNREAD = "unread flash"
+UNREAD_NOTE = (
+    f"{UNREAD}: no address is known at which the core would read the weights of --frozen flash in place; "
+    "--frozen ram keeps them in RAM."
+)
 UNKNOWN, BY_PRODUCTS = "?", "*"
 TIMES = (
     "Estimates, of the instructions of the firmware's kernels; * of multiply-accumulates alone; ? no figure "
@@ -75,6 +80,8 @@ def _cell(found: OnBoard, usable: int) -> str:
         return ABSENT
     if found.fits:
         return f"fits, {kib(usable - found.peak_bytes)}"
+    if not found.flash_is_read:
+        return UNREAD
     if found.missing_bytes:
         return f"lacks {kib(found.missing_bytes)}"
     return f"lacks {kib(found.flash_missing_bytes)} flash"
@@ -97,10 +104,12 @@ def _time(found: OnBoard) -> str:
 
 
 def obstacle_notes(rows: tuple[BoardRow, ...]) -> list[str]:
-    """Why cells have a dash, each reason once."""
+    """Why cells have a dash, or tell of flash that is not read, each reason once."""
     where: dict[str, dict[str, None]] = {}
     for row in rows:
         for cell in row.regimes:
             if cell.obstacle:
                 where.setdefault(cell.obstacle, {})[cell.regime] = None
-    return [f"{ABSENT} {join([*names])} cannot run: {reason}" for reason, names in where.items()]
+    notes = [f"{ABSENT} {join([*names])} cannot run: {reason}" for reason, names in where.items()]
+    unread = any(not cell.flash_is_read for row in rows for cell in row.regimes)
+    return [*notes, UNREAD_NOTE] if unread else notes

@@ -37,6 +37,25 @@ def test_the_figures_are_json_with_boards_by_their_ram(capsys):
     assert {"regime", "peak_bytes", "fits", "missing_bytes", "head"} <= set(found["rows"][0]["regimes"][0])
 
 
+def test_a_board_whose_flash_its_core_does_not_read_in_place_says_so_where_weights_are_to_lie_there(capsys):
+    """``--device`` with such a board is refused."""
+    part = [*SMALL, "--regimes", "bp", "--train", "last:1", "--head", "gap", "--frozen", "flash"]
+    boards = ["--device", "esp32-c3", "stm32"]
+    assert cli.main(["boards", *part, *boards]) == 0
+    out, _ = capsys.readouterr()
+    (row,) = [line for line in out.splitlines() if line.startswith("esp32-c3 ")]
+    assert row.endswith(" unread flash") and "lacks" not in row
+    assert "unread flash: no address is known at which the core would read" in out
+    assert cli.main(["boards", *part, *boards, "--json"]) == 0
+    cells = {row["name"]: row["regimes"][0] for row in json.loads(capsys.readouterr().out)["rows"]}
+    unread, read = cells["esp32-c3"], cells["stm32f746-disco"]
+    assert (unread["flash_is_read"], unread["fits"], unread["flash_missing_bytes"]) == (False, False, 0)
+    assert (read["flash_is_read"], read["fits"]) == (True, True)
+    kept = ["ram" if word == "flash" else word for word in part]
+    assert cli.main(["boards", *kept, *boards]) == 0
+    assert "unread" not in capsys.readouterr().out
+
+
 def test_where_no_board_trains_it_the_exit_code_is_3(capsys):
     assert cli.main(["boards", *SMALL, "--regimes", "bp", "--device", "stm32f103"]) == 3
     assert "none of 1" in capsys.readouterr().out
