@@ -46,7 +46,7 @@ def finished_seeds(run: Path) -> tuple[Result, Seeds] | None:
         return None
     try:
         names = tuple(map(str, json.loads(path.read_text("utf-8"))["runs"]))
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
         raise InputError(
             str(path), got=" ".join(f"{type(error).__name__}: {error}".split())[:100],
             wanted="the file as the command wrote it", do=f"write it again with --resume {run}",

@@ -123,7 +123,7 @@ def _parsed(path: Path, subject: str) -> object:
         return data
     except OSError as error:
         raise InputError(subject, got=error.strerror, wanted=wanted, do=do) from error
-    except ValueError as error:  # neither UTF-8 nor JSON
+    except (ValueError, RecursionError) as error:  # neither UTF-8 nor JSON, or nested without end
         raise InputError(subject, got=f"not JSON ({error})", wanted=wanted, do=do) from error
 
 

@@ -71,7 +71,7 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
         got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
         raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         told = f": {error}" if isinstance(error, Unreadable) else ""
         raise InputError(
             str(path), got=f"no valid configuration{told}", wanted="the file as the run wrote it",

@@ -95,7 +95,7 @@ def read(path: str) -> Sparse:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         data = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise InputError(
             f"--train sparse:{path}",

@@ -27,8 +27,8 @@ def inference(network: Network, step: Step) -> Schedule:
 
     Of ``step`` only the batch, the bits and the cost table count. The blocks' bodies run one after
     the other; local heads and the loss do not exist on the board. How ``network`` is cut changes
-    nothing. A layer still writes its 32-bit accumulators as a whole map, as the packed blocks of
-    ``local-resident`` do, before its norm and ReLU turn them into codes.
+    nothing. A sum is requantized as soon as it is complete, as in the packed blocks of ``local-resident``:
+    no map of 32-bit accumulators is stored, but before a group norm and a layer that needs floats.
     """
     layers = network.layers
     if step.table.packs:

@@ -57,7 +57,7 @@ def _names(out: Path) -> Iterator[str]:
 def _written(out: Path) -> dict[str, str] | None:
     try:
         found = json.loads((out / MANIFEST).read_text("utf-8"))["files"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
     return found if isinstance(found, dict) else None
 

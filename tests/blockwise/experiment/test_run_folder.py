@@ -103,7 +103,7 @@ def damaged(change: dict[str, object]) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "[]", "null", "7", '"text"', "{}", '{"board": 1}', "\x00",
+        "", "{", "[]", "null", "7", '"text"', "{}", "[" * 100_000, '{"board": 1}', "\x00",
         damaged({"board": {"device": 5}}), damaged({"board": {"devise": "stm32"}}),
         damaged({"training": {"regimes": [1]}}), damaged({"network": []}),
     ],

@@ -116,6 +116,14 @@ def test_what_no_file_may_say_is_refused_in_one_line(tmp_path, text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ending", ["json", "toml"])
+def test_a_file_that_is_nested_without_end_is_refused_in_one_line(tmp_path, ending):
+    (path := tmp_path / f"deep.{ending}").write_text("a = " * (ending == "toml") + "[" * 100_000)
+    with pytest.raises(InputError, match=r"--train sparse:.*: got maximum recursion depth") as caught:
+        choice(f"sparse:{path}")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"--train sparse:nowhere\.toml: got No such file"):
         choice("sparse:nowhere.toml")
