@@ -5,13 +5,25 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from devices.errors import InputError
+
 
 class Assembly:
-    """A graph of one input, whose calls are added in order."""
+    """A graph of one input, whose calls are added in order; ``subject`` names the file in errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str) -> None:
+        self.subject, self.owned = subject, set[str]()
         self.root, self.graph = nn.Module(), fx.Graph()
         self.input = self.graph.placeholder("x")
+
+    def own(self, weights: str) -> None:
+        """Note that a layer has them. Raises InputError if another one has them already."""
+        if weights in self.owned:
+            raise InputError(
+                f"{self.subject}: {weights}", got="weights that two layers share", wanted="each layer's own",
+                do="give every layer its own weights and export it again",
+            )  # fmt: skip
+        self.owned.add(weights)
 
     def layer(self, path: str, module: nn.Module, source: fx.Node) -> fx.Node:
         """A call of ``module``, which stands at ``path``, or beside it if that is taken."""
@@ -30,11 +42,12 @@ class Assembly:
         """What stands in the file beside layers: a parameter, or a constant that is kept with the module."""
         name = "".join(c if c.isalnum() else "_" for c in path).strip("_")
         name = f"tensor_{name}" if not name.isidentifier() else name
-        if not hasattr(self.root, name):
-            if trained:
-                self.root.register_parameter(name, nn.Parameter(value.detach().float().clone()))
-            else:
-                self.root.register_buffer(name, value.detach().clone())
+        while hasattr(self.root, name):
+            name = f"{name}_"
+        if trained:
+            self.root.register_parameter(name, nn.Parameter(value.detach().float().clone()))
+        else:
+            self.root.register_buffer(name, value.detach().clone())
         return self.graph.get_attr(name)
 
     def function(self, called: Callable[..., Any], *args: Any, **options: Any) -> fx.Node:

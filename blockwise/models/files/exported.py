@@ -4,9 +4,10 @@ It may have been exported for one size of batch and at rest: it is trained like 
 """
 
 import operator
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,13 +15,12 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from blockwise.models.files.assembly import Assembly
+from blockwise.models.files.exported_layers import LAYERS, Given
 from blockwise.models.reshaping import Reshape
 from devices.errors import InputError
 
-Given = Mapping[str, Any]
-
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view", "unflatten")
-SAME = ("clone", "contiguous", "alias", "detach", "_to_copy", "to", "lift_fresh_copy")
+SAME = ("clone", "contiguous", "alias", "_to_copy", "to", "lift_fresh_copy")
 SAME_NAME = (
     "relu", "relu6", "leaky_relu", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "dropout", "pad",
     "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
@@ -63,8 +63,10 @@ def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
 
 
 class _Conversion:
+    """Maps have nodes; what does not depend on the input has values."""
+
     def __init__(self, program: ExportedProgram, path: Path, in_shape: tuple[int, ...]) -> None:
-        self.program, self.path, self.made = program, path, Assembly()
+        self.program, self.path, self.made = program, path, Assembly(f"--model {path}")
         signature = program.graph_signature
         names = {
             **signature.inputs_to_parameters, **signature.inputs_to_buffers,
@@ -72,57 +74,102 @@ class _Conversion:
         }  # fmt: skip
         values = {**program.state_dict, **program.constants}
         self.tensors: dict[str, tuple[str, Tensor]] = {
-            placeholder: (name, values[name]) for placeholder, name in names.items()
+            placeholder: (name, values[name].detach()) for placeholder, name in names.items()
         }
-        self.known: dict[fx.Node, fx.Node] = {}
-        inputs = [n for n in program.graph.nodes if n.op == "placeholder" and n.name not in self.tensors]
-        shapes = [tuple(n.meta["val"].shape) for n in inputs]
-        if len(inputs) != 1 or tuple(shapes[0][1:]) != in_shape:
+        self.parameters = set(signature.inputs_to_parameters)
+        self.input = self._only_input(in_shape)
+        self.known: dict[fx.Node, fx.Node] = {self.input: self.made.input}
+
+    def _only_input(self, in_shape: tuple[int, ...]) -> fx.Node:
+        """Beside numbers and flags that nothing reads, as the program was exported for their values."""
+        given = [n for n in self.program.graph.nodes if n.op == "placeholder" and n.name not in self.tensors]
+        inputs = [n for n in given if n.users or isinstance(n.meta.get("val"), Tensor)]
+        shapes = [tuple(getattr(n.meta.get("val"), "shape", ()))[1:] for n in inputs]
+        if shapes != [in_shape]:
             raise InputError(
-                f"--model {path}", got=f"inputs of {' and '.join(str(s[1:]) for s in shapes)}",
+                f"--model {self.path}", got=f"inputs of {' and '.join(map(str, shapes))}",
                 wanted=f"one of {in_shape}, as the data has them", do="use other data or export it for these",
             )  # fmt: skip
-        self.known[inputs[0]] = self.made.input
+        (source,) = inputs
+        return cast(fx.Node, source)
 
     def run(self) -> nn.Module:
         """Node by node; what only counts batches, or asserts, is left out."""
         for node in self.program.graph.nodes:
-            reads = any(source in self.known for source in node.all_input_nodes)
-            if (
-                node.op == "call_function"
-                and reads
-                and isinstance(node.meta.get("val"), Tensor | list | tuple)
-            ):
-                self.known[node] = self._converted(node)
-        output = next(node for node in self.program.graph.nodes if node.op == "output")
-        results = [self.known[node] for node in output.all_input_nodes if node in self.known]
-        return self.made.finish(results[-1], self.path.stem)
+            if node.op != "call_function" or not isinstance(node.meta.get("val"), Tensor | list | tuple):
+                continue
+            try:
+                if any(source in self.known for source in node.all_input_nodes):
+                    self.known[node] = self._converted(node)
+                else:
+                    self._constant(node)
+            except InputError:
+                raise
+            except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                raise self._refused(node, f"the operation {node.target} with other arguments") from error
+        return self.made.finish(self._only_output(), self.path.stem)
+
+    def _only_output(self) -> fx.Node:
+        names = self.program.graph_signature.user_outputs
+        made = {node.name: known for node, known in self.known.items()}
+        if len(names) != 1 or names[0] not in made:
+            of_input = sum(name in made for name in names)
+            raise InputError(
+                f"--model {self.path}", got=f"{len(names)} outputs, {of_input} of its input",
+                wanted="one, the logits", do="export it with one output",
+            )  # fmt: skip
+        return made[str(names[0])]
+
+    def _constant(self, node: fx.Node) -> None:
+        """A view of a parameter is the parameter; what is computed of buffers is constant."""
+        sources, target = node.all_input_nodes, cast(Any, node.target)
+        trained = next((x.name for x in sources if x.name in self.parameters), None)
+        if trained is not None and _name(node) not in (*RESHAPES, *SAME):
+            path, _ = self.tensors[trained]
+            raise self._refused(node, f"the operation {target} of the parameter {path}")
+        if target._schema.is_mutable or any(x.name not in self.tensors for x in sources):
+            return
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda x: self.tensors[x.name][1])
+        value = target(*args, **kwargs)
+        if trained is None:
+            self.tensors[node.name] = node.name, value
+            return
+        self._check_floating(node)
+        self.tensors[node.name] = self.tensors[trained][0], value
+        self.parameters.add(node.name)
 
     def _converted(self, node: fx.Node) -> fx.Node:
         target: Any = node.target
         if target is operator.getitem:
             return self.made.function(target, self.known[node.args[0]], node.args[1])  # type: ignore[index]
-        name = target._schema.name.removeprefix("aten::").removesuffix("_")
+        name = _name(node)
         given = dict(zip((a.name for a in target._schema.arguments), node.args, strict=False)) | node.kwargs
         source = next(x for x in node.all_input_nodes if x in self.known)
         if name in LAYERS:
-            path, module = self._layer(name, given, len(node.meta["val"].shape))
+            path, module = self._layer(node, name, given)
             return self.made.layer(path, module, self.known[source])
-        if name in SAME:
+        if name in SAME or (name == "slice" and _is_whole(given)):
+            self._check_floating(node)
             return self.known[source]
         if name in RESHAPES and source.meta["val"].shape[0] == node.meta["val"].shape[0]:
             after = tuple(map(int, node.meta["val"].shape[1:]))
             return self.made.layer(node.name, Reshape(after), self.known[source])
         if name == "slice":
             part = slice(given.get("start"), given.get("end"), given.get("step"))
-            index = (*[slice(None)] * given.get("dim", 0), part)
+            index = (*[slice(None)] * (given.get("dim", 0) % source.meta["val"].ndim), part)
             return self.made.function(operator.getitem, self.known[source], index)
         if name not in FUNCTIONS:
-            raise self._refused(node, target.name())
-        return self._function(name, given)
+            raise self._refused(node, f"the operation {target.name()}")
+        return self._function(node, name, given)
 
-    def _function(self, name: str, given: Given) -> fx.Node:
-        first, *others = (fx.map_arg(x, self._operand) for x in given.values())
+    def _check_floating(self, node: fx.Node) -> None:
+        """Raise InputError for a cast that rounds: there is no such layer."""
+        dtype = node.meta["val"].dtype
+        if not dtype.is_floating_point:
+            raise self._refused(node, f"a cast to {str(dtype).removeprefix('torch.')}")
+
+    def _function(self, node: fx.Node, name: str, given: Given) -> fx.Node:
+        first, *others = (fx.map_arg(x, lambda n: self._operand(node, n)) for x in given.values())
         options = {
             key: value for key, value in zip(list(given)[1:], others, strict=True)
             if key not in DROPPED and value not in ([], None)
@@ -135,74 +182,55 @@ class _Conversion:
             return self.made.function(FUNCTIONS[name], first, *options.values())
         return self.made.function(FUNCTIONS[name], first, **options)
 
-    def _operand(self, node: fx.Node) -> fx.Node:
+    def _operand(self, node: fx.Node, operand: fx.Node) -> fx.Node:
         """A map, or what stands in the program beside layers."""
-        if node in self.known or node.name not in self.tensors:
-            return self.known.get(node, node)
-        path, value = self.tensors[node.name]
-        trained = node.name in self.program.graph_signature.inputs_to_parameters
+        if operand in self.known:
+            return self.known[operand]
+        if operand.name not in self.tensors:
+            raise self._refused(node, f"the operation {node.target} with {operand.name}, which is computed")
+        path, value = self.tensors[operand.name]
+        trained = operand.name in self.parameters
+        if trained:
+            self.made.own(path)
         return self.made.tensor(path, value, trained=trained)
 
-    def _layer(self, name: str, given: Given, rank: int) -> tuple[str, nn.Module]:
+    def _layer(self, node: fx.Node, name: str, given: Given) -> tuple[str, nn.Module]:
         """The path in the user's module, and a module of torch.nn with the weights."""
-        tensors = {
-            key: self.tensors[value.name]
-            for key, value in given.items() if isinstance(value, fx.Node) and value.name in self.tensors
-        }  # fmt: skip
+        others = {key: x for key, x in given.items() if isinstance(x, fx.Node) and key != "input"}
+        for key, x in others.items():
+            if x.name not in self.tensors or (key in ("weight", "bias") and x.name not in self.parameters):
+                raise self._refused(node, f"the operation {node.target} whose {key} is no parameter")
+        tensors = {key: self.tensors[x.name] for key, x in others.items()}
         options = {key: value for key, value in given.items() if not isinstance(value, fx.Node)}
-        module = LAYERS[name](options, {key: value for key, (_, value) in tensors.items()}, rank)
+        shape = tuple(node.meta["val"].shape)
+        module = LAYERS[name](options, {key: value for key, (_, value) in tensors.items()}, shape)
+        if dict(module.named_parameters()).keys() - tensors.keys():
+            raise self._refused(node, f"the operation {node.target} with a scale and no shift")
         with torch.no_grad():
-            for key, (_, value) in tensors.items():
+            for key, (path, value) in tensors.items():
                 getattr(module, key).copy_(value)
-        where, _ = next(iter(tensors.values()), (name, None))
+                if others[key].name in self.parameters:
+                    self.made.own(path)
+        where, _ = next(iter(tensors.values()), (f"{node.name}.", None))
         return where.rpartition(".")[0], module
 
-    def _refused(self, node: fx.Node, called: str) -> InputError:
+    def _refused(self, node: fx.Node, got: str) -> InputError:
         place = next(iter(node.meta.get("nn_module_stack", {}).values()), (node.name, None))
         stack = [*node.meta.get("nn_module_stack", {}).values()]
         where = (stack[-1] if stack else place)[0] or node.name
         return InputError(
-            f"--model {self.path}: {where}", got=f"the operation {called}",
+            f"--model {self.path}: {where}", got=got,
             wanted=f"one of {', '.join((*LAYERS, *FUNCTIONS, *RESHAPES))}", do="replace it and export again",
         )  # fmt: skip
 
 
-def _convolution(options: Given, tensors: Mapping[str, Tensor], rank: int) -> nn.Module:
-    weight = tensors["weight"]
-    kind: Any = (nn.Conv1d, nn.Conv2d)[rank - 3]
-    groups = options.get("groups", 1)
-    made: nn.Module = kind(
-        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), options.get("stride", 1),
-        options.get("padding", 0), options.get("dilation", 1), groups, "bias" in tensors,
-    )  # fmt: skip
-    return made
+def _name(node: fx.Node) -> str:
+    """Of an operation in ATen, in place or not."""
+    target: Any = node.target
+    return str(target._schema.name).removeprefix("aten::").removesuffix("_")
 
 
-def _linear(options: Given, tensors: Mapping[str, Tensor], rank: int) -> nn.Module:
-    features, in_features = tensors["weight"].shape
-    return nn.Linear(in_features, features, "bias" in tensors)
-
-
-def _batch_norm(options: Given, tensors: Mapping[str, Tensor], rank: int) -> nn.Module:
-    kind = nn.BatchNorm2d if rank == 4 else nn.BatchNorm1d
-    statistics = "running_mean" in tensors
-    channels = len(next(iter(tensors.values())))
-    return kind(
-        channels, options.get("eps", 1e-5), options.get("momentum", 0.1), "weight" in tensors, statistics
-    )
-
-
-def _layer_norm(options: Given, tensors: Mapping[str, Tensor], rank: int) -> nn.Module:
-    return nn.LayerNorm(options["normalized_shape"], options.get("eps", 1e-5), "weight" in tensors)
-
-
-def _group_norm(options: Given, tensors: Mapping[str, Tensor], rank: int) -> nn.Module:
-    channels = len(tensors["weight"])
-    return nn.GroupNorm(options["num_groups"], channels, options.get("eps", 1e-5))
-
-
-LAYERS: dict[str, Callable[[Given, Mapping[str, Tensor], int], nn.Module]] = {
-    "conv1d": _convolution, "conv2d": _convolution, "linear": _linear, "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm, "group_norm": _group_norm,
-}  # fmt: skip
-"""Operation of ATen with weights -> the layer, of its options, its tensors and the rank of its output."""
+def _is_whole(given: Given) -> bool:
+    """Whether a slice is all of a dimension: ``x[:, 1:3]`` begins with one of the batch."""
+    start, end, step = given.get("start"), given.get("end"), given.get("step", 1)
+    return not start and end in (None, sys.maxsize) and step == 1

@@ -5,6 +5,7 @@ shapes is constant.
 """
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
-from blockwise.models.files.onnx_layers import LAYERS, SHAPES, Constants, Options, Unsuitable, parts
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS, Constants, Options, Unsuitable
+from blockwise.models.files.onnx_parts import parts
 from devices.errors import InputError
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -21,6 +23,9 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Neg": torch.neg, "Erf": torch.erf,
 }  # fmt: skip
 """Of maps, and of maps and constants."""
+
+VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+"""Of an initializer, they are the initializer."""
 
 REARRANGES = ("Concat", "Gather", "Slice", "Split", "Transpose")
 
@@ -51,16 +56,28 @@ class _Reading:
     """Values by name: of the example as it passes, and of the graph; constants have no node."""
 
     def __init__(self, onnx: Any, model: Any, path: Path, in_shape: tuple[int, ...]) -> None:
-        self.onnx, self.model, self.path, self.made = onnx, model, path, Assembly()
-        self.values: dict[str, Tensor] = {
-            x.name: torch.from_numpy(onnx.numpy_helper.to_array(x).copy()) for x in model.graph.initializer
-        }
+        self.onnx, self.model, self.path, self.made = onnx, model, path, Assembly(f"--model {path}")
+        self.values = {x.name: self._initializer(x) for x in model.graph.initializer}
         self.own = frozenset(self.values)  # initializers, not constants of the code
+        self.origins: dict[str, str] = {}
         self.nodes: dict[str, fx.Node] = {}
+        self.passed: dict[fx.Node, Tensor] = {}
         self.makers: dict[str, Any] = {}
+        self.readers = Counter(name for node in model.graph.node for name in node.input)
+        self.readers.update(x.name for x in model.graph.output)
         (source, batch) = self._input(in_shape)
         self.values[source] = torch.randn(batch, *in_shape, generator=torch.Generator().manual_seed(0))
         self.nodes[source] = self.made.input
+        self.passed[self.made.input] = self.values[source]
+
+    def _initializer(self, given: Any) -> Tensor:
+        try:
+            return torch.from_numpy(self.onnx.numpy_helper.to_array(given).copy())
+        except TypeError as error:  # of numbers that NumPy does not know itself
+            raise InputError(
+                f"--model {self.path}: {given.name}", got="numbers of a type without a torch.dtype",
+                wanted="float32", do="export it again",
+            ) from error  # fmt: skip
 
     def _input(self, in_shape: tuple[int, ...]) -> tuple[str, int]:
         """The name of the only input, and the batch for which it was exported."""
@@ -88,34 +105,58 @@ class _Reading:
         return self.made.finish(outputs[0], self.path.stem)
 
     def _read(self, node: Any) -> None:
-        names = [name for name in node.input if name]
-        maps = [name for name in names if name in self.nodes]
-        if not maps or node.op_type in SHAPES:
-            self._constant(node)
-            return
-        options = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
-        self.makers[node.output[0]] = node
-        constants = {i: self.values[n] for i, n in enumerate(node.input) if n and n not in self.nodes}
         try:
-            if node.op_type in ARITHMETIC:
-                if not self._adds_bias(node, maps[0], constants):
-                    self._arithmetic(node)
-            elif node.op_type == "Concat":
-                self._concatenation(node, options["axis"])
-            elif node.op_type in ("Slice", "Split", "Gather"):
-                self._parts(node, maps[0], constants, options)
-            elif node.op_type == "Transpose":
-                order = options.get("perm", tuple(reversed(range(self.values[maps[0]].ndim))))
-                self._call(node, torch.permute, self.nodes[maps[0]], tuple(order))
+            names = [name for name in node.input if name]
+            maps = [name for name in names if name in self.nodes]
+            if not maps or node.op_type in SHAPES:
+                self._constant(node)
             else:
-                module = self._layer(node, self.values[maps[0]], constants, options)
-                made = self.made.layer(self._path(node, names), module, self.nodes[maps[0]])
-                self._put(node, made, module.eval()(self.values[maps[0]]))
+                self.makers[node.output[0]] = node
+                self._map(node, names, maps)
         except Unsuitable as error:
             raise self._refused(node, f"{node.op_type} with {error}") from error
+        except InputError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise self._refused(node, f"{node.op_type} with other inputs or attributes") from error
+
+    def _map(self, node: Any, names: list[str], maps: list[str]) -> None:
+        """What depends on the input's values."""
+        options = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        constants = {i: self.values[n] for i, n in enumerate(node.input) if n and n not in self.nodes}
+        if node.op_type in ARITHMETIC:
+            if not self._adds_bias(node, maps[0], constants):
+                self._arithmetic(node)
+        elif node.op_type == "Concat":
+            self._concatenation(node, options["axis"])
+        elif node.op_type not in (*LAYERS, *REARRANGES) or node.domain not in ("", "ai.onnx"):
+            raise self._refused(node, f"the operator {node.op_type}")
+        elif maps != [node.input[0]]:
+            raise Unsuitable("maps in the place of constants")
+        elif node.op_type in ("Slice", "Split", "Gather"):
+            self._parts(node, maps[0], constants, options)
+        elif node.op_type == "Transpose":
+            order = options.get("perm", tuple(reversed(range(self.values[maps[0]].ndim))))
+            self._call(node, torch.permute, self.nodes[maps[0]], tuple(order))
+        else:
+            module = LAYERS[node.op_type](self.values[maps[0]], constants, options)
+            for index in WEIGHTS.get(node.op_type, ()):
+                self._own(*node.input[index : index + 1])
+            made = self.made.layer(self._path(node, names), module, self.nodes[maps[0]])
+            self._put(node, made, module.eval()(self.values[maps[0]]))
+
+    def _own(self, name: str = "") -> None:
+        """Note whose weights they are.
+
+        Exporters keep what is equal once, as the ones and zeros with which norms and biases begin: a row of
+        one number is each layer's own.
+        """
+        value = self.values.get(name)
+        if value is not None and value.min() != value.max():
+            self.made.own(self.origins.get(name, name))
 
     def _put(self, node: Any, made: fx.Node, value: Tensor) -> None:
-        self.nodes[node.output[0]], self.values[node.output[0]] = made, value
+        self.nodes[node.output[0]], self.values[node.output[0]], self.passed[made] = made, value, value
 
     def _constant(self, node: Any) -> None:
         """What does not depend on the input's values."""
@@ -125,14 +166,15 @@ class _Reading:
         found = ReferenceEvaluator(node).run(None, given)
         for name, value in zip(node.output, found, strict=True):
             self.values[name] = torch.as_tensor(value)
+            if node.op_type in VIEWS:
+                self.origins[name] = self.origins.get(node.input[0], node.input[0])
 
     def _call(self, node: Any, called: Callable[..., Any], *args: Any, output: int = 0) -> None:
         """A function of maps, constants and numbers, which the example passes as well."""
-        names = {made: name for name, made in self.nodes.items()}
-        values = fx.map_arg(args, lambda x: self.values[names[x]])
-        made = self.made.function(called, *args)
-        self.nodes[node.output[output]], self.values[node.output[output]] = made, called(*values)
-        self.makers[node.output[output]] = node
+        made, values = self.made.function(called, *args), fx.map_arg(args, self.passed.__getitem__)
+        name = node.output[output]
+        self.nodes[name], self.values[name], self.makers[name] = made, called(*values), node
+        self.passed[made] = self.values[name]
 
     def _concatenation(self, node: Any, axis: int) -> None:
         missing = [name for name in node.input if name not in self.nodes]
@@ -142,16 +184,26 @@ class _Reading:
 
     def _arithmetic(self, node: Any) -> None:
         """What one cannot tell from a buffer in a file is a parameter: factors and summands of channels."""
-        self._call(node, ARITHMETIC[node.op_type], *(self._operand(name) for name in node.input))
+        operands = [self._operand(name) for name in node.input]
+        if node.op_type != "Sum":
+            self._call(node, ARITHMETIC[node.op_type], *operands)
+            return
+        made, *others = sorted(operands, key=lambda x: isinstance(x, float))
+        self._put(node, made, self.passed[made])
+        for other in others:
+            self._call(node, torch.add, self.nodes[node.output[0]], other)
 
     def _operand(self, name: str) -> Any:
         if name in self.nodes:
             return self.nodes[name]
-        value = self.values[name]
+        value, origin = self.values[name], self.origins.get(name, name)
         if value.numel() == 1:
             return float(value)
-        made = self.made.tensor(name, value, trained=name in self.own)
-        self.nodes[name] = made
+        trained = origin in self.own
+        if trained:
+            self._own(name)
+        made = self.made.tensor(origin, value, trained=trained)
+        self.passed[made] = value
         return made
 
     def _parts(self, node: Any, source: str, constants: Constants, options: Options) -> None:
@@ -160,24 +212,19 @@ class _Reading:
             self._call(node, operator.getitem, self.nodes[source], index, output=output)
 
     def _adds_bias(self, node: Any, source: str, constants: Mapping[int, Tensor]) -> bool:
-        """A constant behind a product of matrices is its bias."""
+        """A constant behind a product of matrices that nothing else reads is its bias."""
         before = self.makers.get(source)
         if node.op_type != "Add" or not constants or before is None or before.op_type != "MatMul":
             return False
         layer = self.made.root.get_submodule(str(self.nodes[source].target))
-        (bias,) = constants.values()
-        if not isinstance(layer, nn.Linear) or bias.numel() != layer.out_features or layer.bias is not None:
+        ((index, bias),) = constants.items()
+        fits = isinstance(layer, nn.Linear) and bias.shape[-1:] == (bias.numel(),) == (layer.out_features,)
+        if not fits or layer.bias is not None or self.readers[source] > 1:
             return False
+        self._own(node.input[index])
         layer.bias = nn.Parameter(bias.flatten().float().clone())
         self._put(node, self.nodes[source], self.values[source] + bias)
         return True
-
-    def _layer(
-        self, node: Any, x: Tensor, constants: Mapping[int, Tensor], options: Mapping[str, Any]
-    ) -> nn.Module:
-        if node.op_type not in LAYERS or node.domain not in ("", "ai.onnx"):
-            raise self._refused(node, f"the operator {node.op_type}")
-        return LAYERS[node.op_type](x, constants, options)
 
     def _refused(self, node: Any, got: str) -> InputError:
         return InputError(

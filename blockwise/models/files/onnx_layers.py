@@ -16,6 +16,16 @@ SHAPES = ("Shape", "Size")
 """Operators that read only the shape of a map."""
 
 
+WEIGHTS = {
+    "Conv": (1, 2), "Gemm": (1, 2), "MatMul": (1,), "BatchNormalization": (1, 2),
+    "LayerNormalization": (1, 2), "GroupNormalization": (1, 2),
+}  # fmt: skip
+"""Operator -> which of its inputs are trained."""
+
+FLOATING = (1, 10, 11, 16)
+"""float32, float16, float64 and bfloat16, as onnx.TensorProto numbers them."""
+
+
 class Unsuitable(Exception):
     """An attribute that no layer has."""
 
@@ -64,7 +74,10 @@ def _gemm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     if 1 not in constants or options.get("transA", 0) or factors != (1.0, 1.0):
         raise Unsuitable("computed weights, a transposed input or factors")
     weight = constants[1] if options.get("transB", 0) else constants[1].T
-    return _linear(weight, constants.get(2))
+    bias = constants.get(2)
+    return _linear(
+        weight, bias.flatten().expand(len(weight)) if bias is not None and bias.numel() == 1 else bias
+    )
 
 
 def _matmul(x: Tensor, constants: Constants, options: Options) -> nn.Module:
@@ -97,7 +110,8 @@ def _batch_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
 
 
 def _layer_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
-    norm = nn.LayerNorm(list(x.shape[options.get("axis", -1) :]), options.get("epsilon", 1e-5))
+    shape, eps = list(x.shape[options.get("axis", -1) :]), options.get("epsilon", 1e-5)
+    norm = nn.LayerNorm(shape, eps, bias=2 in constants)
     _fill(norm, constants[1], constants.get(2))
     return norm
 
@@ -208,33 +222,14 @@ def _pad(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     return Padding(tuple(map(int, amounts)), mode)
 
 
+def _cast(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    if options["to"] not in FLOATING:
+        raise Unsuitable("a type that is not floating")
+    return nn.Identity()
+
+
 def _dropout(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     return nn.Dropout(float(constants[1]) if 1 in constants else options.get("ratio", 0.5))
-
-
-def parts(node: Any, x: Tensor, constants: Constants, options: Options) -> list[tuple[Any, ...]]:
-    """The index of each output of a Slice, a Split or a Gather of one place."""
-
-    def along(axis: int, part: Any) -> tuple[Any, ...]:
-        return (*[slice(None)] * (axis % x.ndim), part)
-
-    if node.op_type == "Gather":
-        if 1 not in constants or constants[1].ndim:
-            raise Unsuitable("several places")
-        return [along(options.get("axis", 0), int(constants[1]))]
-    if node.op_type == "Slice":
-        starts, ends = (constants[i].tolist() for i in (1, 2))
-        axes = constants[3].tolist() if 3 in constants else list(range(len(starts)))
-        steps = constants[4].tolist() if 4 in constants else [1] * len(starts)
-        whole = [slice(None)] * x.ndim
-        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-            whole[axis % x.ndim] = slice(start, end, step)
-        return [tuple(whole)]
-    axis, count = options.get("axis", 0), len(node.output)
-    size = x.shape[axis]
-    given = constants[1].tolist() if 1 in constants else options.get("split", [-(-size // count)] * count)
-    starts = [sum(given[:i]) for i in range(count)]
-    return [along(axis, slice(start, start + n)) for start, n in zip(starts, given, strict=True)]
 
 
 LAYERS: dict[str, Maker] = {
@@ -266,5 +261,5 @@ LAYERS: dict[str, Maker] = {
     "Pad": _pad,
     "Dropout": _dropout,
     "Identity": lambda x, constants, options: nn.Identity(),
-    "Cast": lambda x, constants, options: nn.Identity(),
+    "Cast": _cast,
 }

@@ -7,6 +7,7 @@ import numpy as np
 import own_modules as own
 import pytest
 import torch
+from onnx_graphs import graph, needs_onnx
 from tiers import shown
 from torch import nn
 
@@ -202,31 +203,11 @@ def test_networks_with_rearranged_maps_and_factors_are_trained_and_exported(kind
     assert all(row.test_accuracy > 0.15 for row in result.regimes)
 
 
-needs_onnx = pytest.mark.skipif(
-    importlib.util.find_spec("onnx") is None, reason="the extra onnx is not installed"
-)
-
-
 @pytest.mark.skipif(importlib.util.find_spec("onnx") is not None, reason="the extra onnx is installed")
 def test_without_the_extra_an_onnx_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"")
     with pytest.raises(InputError, match=r"got no package onnx, wanted the extra onnx; pip install"):
         models.build(f"{tmp_path}/net.onnx", SHAPE)
-
-
-def graph(path: Path, nodes: list[tuple], weights: dict[str, np.ndarray], opset: int = 18) -> str:  # type: ignore[type-arg]
-    """Nodes are (operator, inputs, output, attributes); from x (1, 1, 8, 8) to y."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
-    made = [
-        helper.make_node(kind, list(inputs), [output], **options) for kind, inputs, output, options in nodes
-    ]
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *SHAPE])]
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "classes"])]
-    values = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    whole = helper.make_graph(made, "net", inputs, outputs, values)
-    save(helper.make_model(whole, opset_imports=[helper.make_opsetid("", opset)]), path)
-    return str(path)
 
 
 @needs_onnx
@@ -260,10 +241,10 @@ def test_an_onnx_graph_is_what_the_reference_evaluates(tmp_path):
         ("Add", ("fc.bias", "m"), "l1", {}),
         ("GlobalAveragePool", ("f",), "g", {}),
         ("Flatten", ("g",), "h", {}),
-        ("Gemm", ("h", "w3", "fc.bias"), "l2", {"transB": 1}),
+        ("Gemm", ("h", "w3", "b3"), "l2", {"transB": 1}),
         ("Add", ("l1", "l2"), "y", {}),
     ]
-    weights["w3"] = normal(10, 6)
+    weights |= {"w3": normal(10, 6), "b3": normal(10)}
     path = graph(tmp_path / "net.onnx", nodes, weights)
     chain, x = models.build(path, SHAPE), normal(3, *SHAPE)
     (expected,) = ReferenceEvaluator(path).run(None, {"x": x})
