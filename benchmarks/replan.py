@@ -1,9 +1,10 @@
 """Plan recorded trainings anew: their peaks are those that the same step has today.
 
-    python benchmarks/replan.py [--record]
+    python benchmarks/replan.py [--only NAME ...] [--record]
 
 What was trained stays as it was recorded. Each line of a study, and each regime of a recorded run, whose
-peaks differ is told, with the old and the new ones; ``--record`` writes them. Fails where a network has
+peaks differ is told, with the old and the new ones, and each way to adapt whose peak or estimated time
+does; ``--record`` writes them, ``--only`` those of some files. Fails where a network has
 other parameters or blocks than the one that was trained.
 """
 
@@ -14,6 +15,9 @@ from typing import Any
 
 import output
 
+from blockwise.adapt.campaign import Campaign
+from blockwise.adapt.trial import memory
+from blockwise.adapt.ways import WAYS
 from blockwise.experiment.keywords import config_of
 from blockwise.experiment.planned import planned_row
 from blockwise.experiment.prepare import prepare
@@ -33,6 +37,8 @@ RUNS = ("cifar10_jpeg", "cifar10_jpeg_batch1")
 """Recorded runs whose trainings take hours; of others the command is run again."""
 RUN_SETTINGS = ("model", "width", "blocks", "head", "method", "weight_bits", "activation_bits", "batch_size")
 TRAINED = ("training", "host", "test_accuracy", "trained_as")
+ADAPTED = ("adapt_recording", "adapt_time")
+"""Recorded ways to adapt."""
 
 
 def settings_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -89,15 +95,47 @@ def replanned_run(path: Path) -> tuple[dict[str, Any], int]:
     return result, changed
 
 
+def replanned_ways(path: Path) -> tuple[dict[str, Any], int]:
+    """The recorded adaptation with what a step of each way takes today, and how many ways differ."""
+    result, changed = json.loads(path.read_text("utf-8")), 0
+    campaign = campaign_of(result)
+    for row, way in zip(result["rows"], campaign.ways, strict=True):
+        person = campaign.people[0]
+        prepared = prepare(campaign.config(way, person), campaign.parts(person).person)
+        now, steps = memory(prepared, way.regime), row["macs"] / row["macs_per_step"]
+        seconds = now.pop("step_seconds")
+        if now != {name: row[name] for name in now}:
+            changed += 1
+            told = ", ".join(f"{name} {row[name]} -> {now[name]}" for name in now if now[name] != row[name])
+            print(f"{path.name} {way.name}: {told}")
+            row.update(now, macs=round(now["macs_per_step"] * steps), seconds=seconds and seconds * steps)
+    return result, changed
+
+
+def campaign_of(result: dict[str, Any]) -> Campaign:
+    """What was asked for: every way, adapted to everybody held out."""
+    said, ways = result["conditions"], tuple(WAYS[row["way"]] for row in result["rows"])
+    asked = said["settings"]
+    return Campaign(
+        said["data"], tuple(result["people"]), ways, said["split_by"], asked["network"],
+        asked["integer_network"], asked["base"], asked["adapting"], asked["seed"],
+    )  # fmt: skip
+
+
 def main() -> None:
     """Plan, tell, write."""
-    arguments = output.parser(__doc__).parse_args()
-    for name in RUNS:
-        path = output.file_of(name, record=True)
-        result, changed = replanned_run(path)
-        if changed and arguments.record:
-            atomic_write(path, json.dumps(result, indent=1) + "\n")
+    parser = output.parser(__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="records by their names, without ending")
+    arguments = parser.parse_args()
+    only = arguments.only
+    for names, again in ((RUNS, replanned_run), (ADAPTED, replanned_ways)):
+        for path in (output.file_of(name, record=True) for name in names if not only or name in only):
+            result, changed = again(path)
+            if changed and arguments.record:
+                atomic_write(path, json.dumps(result, indent=1) + "\n")
     for path in sorted((output.ROOT / "results").rglob("*.jsonl")):
+        if only and path.stem not in only:
+            continue
         rows, changed = replanned(path)
         print(f"{path.name}: {changed} of {len(rows)} lines have other peaks")
         if changed and arguments.record:

@@ -21,6 +21,7 @@ def replan(monkeypatch, tmp_path):
 
     monkeypatch.setattr(output, "ROOT", tmp_path)
     monkeypatch.setattr(replan, "RUNS", ())
+    monkeypatch.setattr(replan, "ADAPTED", ())
     return replan
 
 
@@ -43,3 +44,24 @@ def test_peaks_alone_become_those_of_today_and_only_if_that_is_asked_for(
 def test_another_network_than_was_trained_is_no_plan_of_it(replan):
     with pytest.raises(SystemExit, match="3 trained"):
         replan.peaks(LINES[0] | {"parameters": 3})
+
+
+def test_ways_to_adapt_take_the_time_of_today_for_as_many_steps_as_they_were_trained(
+    replan, monkeypatch, tmp_path
+):
+    import output
+
+    name = "adapt_time"
+    recorded = json.loads((ROOT / "results" / "benchmarks" / f"{name}.json").read_text("utf-8"))
+    recorded["rows"] = [row for row in recorded["rows"] if row["way"] in ("local-resident", "niti")]
+    slow, kept = recorded["rows"]
+    stale = {**recorded, "rows": [{**slow, "instructions": 1, "seconds": 1.0}, kept]}
+    path = tmp_path / output.RECORDS / f"{name}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(stale), "utf-8")
+    monkeypatch.setattr(replan, "ADAPTED", (name,))
+    monkeypatch.setattr(sys, "argv", ["replan.py", "--record", "--only", name])
+    replan.main()
+    found = json.loads(path.read_text("utf-8"))
+    assert found["rows"][0] == {**slow, "seconds": pytest.approx(slow["seconds"])}
+    assert found["rows"][1] == kept
