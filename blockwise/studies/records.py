@@ -42,7 +42,7 @@ def read(
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = {**formerly, **json.loads(line)}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise _refused(path, number, repr(line[:40])) from error
         if row.get("schema", 1) != SCHEMA:
             raise InputError(

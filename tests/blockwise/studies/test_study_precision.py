@@ -109,7 +109,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, tmp
 
 def test_a_damaged_record_is_refused_before_any_work(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for text, number in (('{"torn', 1), ('{"key": "a", "bits": 3}\n', 1)):
+    for text, number in (('{"torn', 1), ("[" * 100_000, 1), ('{"key": "a", "bits": 3}\n', 1)):
         (tmp_path / "runs.jsonl").write_text(text, encoding="utf-8")
         assert run() == 2
         assert f"runs.jsonl, line {number}" in capsys.readouterr().err
