@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from blockwise.models.files.assembly import Assembly
 from blockwise.models.files.exported_layers import LAYERS, Given
+from blockwise.models.files.exported_values import compare
 from blockwise.models.reshaping import Reshape
 from devices.errors import InputError
 
@@ -107,7 +108,9 @@ class _Conversion:
                 raise
             except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
                 raise self._refused(node, f"the operation {node.target} with other arguments") from error
-        return self.made.finish(self._only_output(), self.path.stem)
+        made = self.made.finish(self._only_output(), self.path.stem)
+        compare(made, self.program, self.input, f"--model {self.path}")
+        return made
 
     def _only_output(self) -> fx.Node:
         names = self.program.graph_signature.user_outputs

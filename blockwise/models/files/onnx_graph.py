@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from blockwise.models.files.assembly import Assembly
 from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS, Constants, Options, Unsuitable
 from blockwise.models.files.onnx_parts import parts
+from blockwise.models.files.onnx_values import compare
 from devices.errors import InputError
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -65,10 +66,10 @@ class _Reading:
         self.makers: dict[str, Any] = {}
         self.readers = Counter(name for node in model.graph.node for name in node.input)
         self.readers.update(x.name for x in model.graph.output)
-        (source, batch) = self._input(in_shape)
-        self.values[source] = torch.randn(batch, *in_shape, generator=torch.Generator().manual_seed(0))
-        self.nodes[source] = self.made.input
-        self.passed[self.made.input] = self.values[source]
+        self.source, batch = self._input(in_shape)
+        images = torch.randn(batch, *in_shape, generator=torch.Generator().manual_seed(0))
+        self.nodes[self.source], self.values[self.source] = self.made.input, images
+        self.passed[self.made.input] = images
 
     def _initializer(self, given: Any) -> Tensor:
         try:
@@ -96,13 +97,15 @@ class _Reading:
         with torch.no_grad():
             for node in self.model.graph.node:
                 self._read(node)
-        outputs = [self.nodes[x.name] for x in self.model.graph.output if x.name in self.nodes]
+        outputs = [x.name for x in self.model.graph.output if x.name in self.nodes]
         if len(outputs) != 1:
             raise InputError(
                 f"--model {self.path}", got=f"{len(outputs)} outputs of its input", wanted="one, the logits",
                 do="export it with one output",
             )  # fmt: skip
-        return self.made.finish(outputs[0], self.path.stem)
+        made = self.made.finish(self.nodes[outputs[0]], self.path.stem)
+        compare(made, self.model, (self.source, outputs[0]), self.values, f"--model {self.path}")
+        return made
 
     def _read(self, node: Any) -> None:
         try:

@@ -1,5 +1,6 @@
 """Programs of torch.export: what they compute of parameters, share and cast, and their outputs."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blockwise import models
+from blockwise.models.files.exported import FUNCTIONS
+from blockwise.system.notes import Note
 from devices.errors import InputError
 
 SHAPE = (2, 8, 8)
@@ -146,3 +149,35 @@ def test_a_second_tensor_is_refused(tmp_path):
     path = written(tmp_path, Masked(lambda m, x: x), torch.ones(4, *SHAPE))
     with pytest.raises(InputError, match=r"got inputs of \(2, 8, 8\) and \(2, 8, 8\), wanted one of"):
         models.build(path, SHAPE)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_what_was_read_is_compared_with_the_program_at_rest(tmp_path, monkeypatch, train):
+    norms = {"norm": nn.BatchNorm2d(4), "alone": nn.BatchNorm2d(4, affine=False, track_running_stats=False)}
+    module = Net(lambda m, x: F.dropout(F.relu(m.alone(m.norm(x))), 0.5, m.training), **norms)
+    module.norm.running_var.fill_(9.0)
+    path = written(tmp_path, module, train=train)
+    with warnings.catch_warnings(action="error", category=Note):
+        models.build(path, SHAPE)
+    monkeypatch.setitem(FUNCTIONS, "relu", F.silu)
+    with pytest.raises(InputError, match=r"net.pt2: got other values from its layers than from the file"):
+        models.build(path, SHAPE)
+
+
+def test_a_program_that_does_not_run_here_is_read_and_told(tmp_path, monkeypatch):
+    path = written(tmp_path, Net(lambda m, x: F.relu(x)))
+
+    def fail(self: Any) -> None:
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(torch.export.ExportedProgram, "module", fail)
+    with pytest.warns(Note, match="not compared with its own values: RuntimeError: no such device"):
+        models.build(path, SHAPE)
+
+
+def test_programs_of_lower_precision_are_compared_by_what_it_rounds(tmp_path):
+    def halved(m: Net, x: Tensor) -> Tensor:
+        return F.relu(x.to(torch.bfloat16)).to(torch.float32)
+
+    with warnings.catch_warnings(action="error", category=Note):
+        assert models.build(written(tmp_path, Net(halved)), SHAPE).num_classes == 5
