@@ -42,6 +42,12 @@ class Deployed:
     steps: tuple[Step, ...]
     tensors: dict[str, Tensor]
 
+    @property
+    def epsilons(self) -> dict[str, float]:
+        """What batch norms add to variances, by the names of their tensors up to the last dot."""
+        norms = [step for step in self.steps if "running_var" in step.tensors]
+        return {step.tensors["running_var"].rpartition(".")[0]: step.options["eps"] for step in norms}
+
     def weights(self) -> dict[str, Tensor]:
         """Those of the layers in float32 and in the shapes of training, weights as what their codes mean."""
         found = self._unpacked()

@@ -26,6 +26,10 @@ CONSTANT = 1e-6
 """A channel whose deviation is within this share of its mean is constant, up to rounding."""
 
 
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+"""Those that another norm may take the place of."""
+
+
 class RecomputedBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose input a device computes again. In PyTorch it is batch norm."""
 
@@ -75,17 +79,23 @@ class ConstantNorm(nn.Module):
         return torch.addcmul(self.shift.view(shape), x, self.scale.view(shape))
 
 
-def _recomputed(norm: nn.Module, channels: int) -> nn.Module:
+def _recomputed(norm: BatchNorm, channels: int) -> nn.Module:
     kind = RecomputedBatchNorm1d if isinstance(norm, nn.BatchNorm1d) else RecomputedBatchNorm2d
-    return kind(channels)
+    made = kind(channels, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    made.load_state_dict(norm.state_dict())
+    return made
 
 
-def _group(norm: nn.Module, channels: int) -> nn.Module:
+def _group(norm: BatchNorm, channels: int) -> nn.Module:
+    """With the norm's factors, if any; groups have statistics of their own."""
     size = gcd(channels, CHANNELS_PER_GROUP)
-    return nn.GroupNorm(channels // size if size > 1 else 1, channels)
+    made = nn.GroupNorm(channels // size if size > 1 else 1, channels)
+    if norm.affine:
+        made.load_state_dict({"weight": norm.weight, "bias": norm.bias})
+    return made
 
 
-NORMS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
+NORMS: dict[str, Callable[[BatchNorm, int], nn.Module]] = {
     "batch": lambda norm, channels: norm,
     "batch-recompute": _recomputed,
     "group": _group,

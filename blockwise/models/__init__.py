@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from blockwise.layers.norms import replace_norms
 from blockwise.models import files
 from blockwise.models.cnn import cnn
 from blockwise.models.cnn1d import cnn1d
@@ -12,6 +11,7 @@ from blockwise.models.imported import as_chain, from_module, replica
 from blockwise.models.inverted import mcunet
 from blockwise.models.mlp import mlp
 from blockwise.models.plain import plain
+from blockwise.models.renorming import renorm
 from blockwise.models.resnet import resnet
 from blockwise.models.resnet8 import resnet8
 from blockwise.models.separable import ds_cnn, mobilenet
@@ -124,9 +124,8 @@ def build(
                 do="leave out --activation, --dropout, --bias and --init",
             )  # fmt: skip
         restyle(chain, style)
-    replace_norms(chain, norm)
     chain.norm = norm
-    return chain
+    return renorm(chain, norm, trained=False)
 
 
 def check_name(name: str) -> None:

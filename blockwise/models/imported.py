@@ -6,8 +6,9 @@ from itertools import pairwise, takewhile
 
 from torch import fx, nn
 
-from blockwise.layers.norms import BATCH_NORMS, replace_norms
+from blockwise.layers.norms import BATCH_NORMS
 from blockwise.models.calls import in_modules
+from blockwise.models.renorming import renorm
 from blockwise.models.style import PLAIN, Style
 from blockwise.models.units import begins_classifier, unit_module, unit_name
 from blockwise.nets.chain import Chain, Unit
@@ -16,9 +17,6 @@ from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.trace import symbolic, trace
 from devices.program.regimes.segments import boundaries
-
-DEFAULT_NORM = "batch"
-"""Leaves the norms of a network as they are."""
 
 Atom = tuple[int, int]  # layers start .. end - 1 between two possible cuts
 
@@ -70,18 +68,15 @@ def as_chain(network: nn.Module, in_shape: tuple[int, ...]) -> Chain:
 def replica(chain: Chain, norm: str, style: Style, width: float | None) -> Chain:
     """``chain`` with the weights that it has and other norms, if any, for a training of its own.
 
-    Raises InputError for a style or a width, of which it has its own.
+    Constants in place of norms compute what these did. Raises InputError for a style or a width, of which it
+    has its own, and for a trained norm that can go into no layer.
     """
     if style != PLAIN or width is not None:
         raise InputError(
             chain.name, got="a width, activation, dropout, biases or first weights",
             wanted="the network as it is", do="leave them out, or change the module",
         )  # fmt: skip
-    twin = copy.deepcopy(chain)
-    replace_norms(twin, norm)
-    if norm != DEFAULT_NORM:
-        twin.norm = norm
-    return twin
+    return renorm(copy.deepcopy(chain), norm, trained=True)
 
 
 def _check_shape(name: str, in_shape: Sequence[int]) -> None:

@@ -32,14 +32,24 @@ class Unit:
     stage: int  # which run of equal resolution it belongs to, from 0
 
 
+@dataclass(frozen=True)
+class ReplacedNorm:
+    """A batch norm in whose place a network has a constant one, or none."""
+
+    layer: str  # where there is none: that whose output it alone would read; empty if there is no such layer
+    eps: float
+
+
 class Chain(nn.Module):
     """Units applied one after the other; the last one ends in the classifier.
 
     Input (B, *in_shape), output logits (B, num_classes). ``paths`` says of layers of units, as
     "features_0.conv", where they stood in the module that the chain was made of, if it was made of one.
+    ``replaced`` has the batch norms that it goes without, by where they would stand.
     """
 
     paths: Mapping[str, str] = MappingProxyType({})
+    replaced: Mapping[str, ReplacedNorm] = MappingProxyType({})
 
     def __init__(
         self, name: str, units: Iterable[Unit], in_shape: tuple[int, ...], num_classes: int,

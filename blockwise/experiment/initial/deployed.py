@@ -1,60 +1,40 @@
-"""Batch norms as constants: where a network has frozen norms, or none, what a trained norm came to.
+"""Batch norms of trained weights as constants, where the network has frozen norms, or none."""
 
-A trained norm computes scale x + shift, where scale = weight / sqrt(variance + eps) and
-shift = bias - scale mean. Frozen norms take these, and where there is none they go into the weights and the
-bias of the layer before.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from blockwise.layers.norms import SMALLEST_VARIANCE
+from blockwise.layers.norm_constants import PARTS, constants, folded
+from blockwise.nets.chain import ReplacedNorm
 
-PARTS = ("weight", "bias", "running_mean", "running_var")
+BESIDE = "num_batches_tracked"
 
 
-def deployed(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``source`` with those of its batch norms that ``wanted`` lacks as constants, by the same names."""
+def deployed(
+    source: Mapping[str, Tensor], wanted: Mapping[str, Tensor], replaced: Mapping[str, ReplacedNorm],
+    eps: Mapping[str, float],
+) -> dict[str, Tensor]:  # fmt: skip
+    """``source`` with those of its batch norms that ``wanted`` lacks as constants, by the same names.
+
+    ``replaced`` are the batch norms that the network goes without. ``eps`` has what the norms of the source
+    add to variances where that is known; else it is what the network's own would add.
+    """
     found = dict(source)
-    for layer, norm in _norms(source):
-        if f"{norm}.running_mean" in wanted:
+    for norm, told in replaced.items():
+        weight, bias, mean, variance = (source.get(f"{norm}.{part}") for part in PARTS)
+        if mean is None or variance is None:
             continue
-        scale, shift = _constants([source.get(f"{norm}.{part}") for part in PARTS])
+        scale, shift = constants(weight, bias, mean, variance, eps.get(norm, told.eps))
+        layer = told.layer
         if f"{norm}.scale" in wanted:
             made = {f"{norm}.scale": scale, f"{norm}.shift": shift, f"{norm}.ready": torch.ones(())}
-        elif f"{layer}.bias" in wanted:
-            weight, bias = source[f"{layer}.weight"], source.get(f"{layer}.bias")
-            folded = weight * scale.view(-1, *[1] * (weight.ndim - 1))
-            made = {
-                f"{layer}.weight": folded,
-                f"{layer}.bias": shift if bias is None else shift + scale * bias,
-            }
+        elif f"{layer}.bias" in wanted and f"{layer}.weight" in source:
+            parts = folded(source[f"{layer}.weight"], source.get(f"{layer}.bias"), scale, shift)
+            made = dict(zip((f"{layer}.weight", f"{layer}.bias"), parts, strict=True))
         else:
             continue
-        for part in (*PARTS, "num_batches_tracked"):
+        for part in (*PARTS, BESIDE):
             found.pop(f"{norm}.{part}", None)
         found |= made
     return found
-
-
-def _norms(source: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
-    """The layer with weights before each batch norm, and the norm."""
-    layer = ""
-    for name, tensor in source.items():
-        path, _, part = name.rpartition(".")
-        if part == "weight" and tensor.ndim > 1:
-            layer = path
-        elif part == "running_mean" and layer:
-            yield layer, path
-
-
-def _constants(parts: list[Tensor | None]) -> tuple[Tensor, Tensor]:
-    weight, bias, mean, variance = parts
-    assert mean is not None
-    assert variance is not None
-    scale = (variance + SMALLEST_VARIANCE).rsqrt()
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return scale, shift if bias is None else shift + bias

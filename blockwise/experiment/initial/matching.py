@@ -29,12 +29,17 @@ class Match:
     by_order: bool = False
 
 
-def in_order(source: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
-    """``source`` as the network has it, whose tensors are called ``names``; what it has not stands behind."""
-    names = [*names]
+def as_named(source: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """``source`` by the ``names`` that the network has for its tensors, in their order; others stand behind.
+
+    Where no weights are known by name all stays as it is: then order tells which they are.
+    """
     found = _by_name(source, names)
-    order = dict.fromkeys([*(found[name] for name in names if name in found), *source])
-    return {name: source[name] for name in order}
+    if not any(source[theirs].ndim > 1 for theirs in found.values()):
+        return dict(source)
+    taken = {*found.values()}
+    others = {name: tensor for name, tensor in source.items() if name not in taken}
+    return {ours: source[theirs] for ours, theirs in found.items()} | others
 
 
 def matched(

@@ -14,6 +14,7 @@ from blockwise.experiment.initial.weights import Weights
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
 from blockwise.integer.net import IntegerNet
+from blockwise.layers.norm_constants import epsilons
 from blockwise.models import as_chain
 from blockwise.models.files import keeping
 from blockwise.training import checkpoint
@@ -44,8 +45,9 @@ def of_run(folder: Path, given: str) -> Weights:
             wanted="the run's own checkpoints", do="restore them, or export the run where it is whole",
         ) from error  # fmt: skip
     return Weights(
-        given, regime, tensors, heads, prepared.quantization_of(regime), prepared.blocks_of(regime)
-    )
+        given, regime, tensors, heads, prepared.quantization_of(regime), prepared.blocks_of(regime),
+        epsilons(prepared.chain(trained=False).units),
+    )  # fmt: skip
 
 
 def _row(folder: Path, subject: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from blockwise.deployed.file import read as file_of
 from blockwise.experiment import exported
 from blockwise.experiment.initial.run import of_run
 from blockwise.experiment.initial.weights import Weights
@@ -15,6 +16,8 @@ from blockwise.system.files import reason
 from devices.errors import InputError
 
 SAFETENSORS = ".safetensors"
+Found = tuple[dict[str, Tensor], dict[str, float]]
+"""Tensors by name, and what batch norms add to variances where the file tells."""
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 """Under which a checkpoint keeps the tensors of its network."""
 
@@ -32,25 +35,26 @@ def read(given: str) -> Weights:
     if path.suffix not in READERS:
         raise InputError(f"--init {given}", got=f"a file {path.suffix or 'without a suffix'}", wanted=WANTED,
                          do="save model.state_dict() by torch.save as FILE.pt")  # fmt: skip
-    found = READERS[path.suffix](path, f"--init {given}")
+    found, eps = READERS[path.suffix](path, f"--init {given}")
     floats = {name: t.float() for name, t in found.items() if t.ndim == 0 or t.is_floating_point()}
     if not any(t.ndim > 1 for t in floats.values()):
         raise InputError(f"--init {given}", got="no weights", wanted=WANTED, do="check the file")
-    return Weights(given, "", floats, in_order=path.suffix != SAFETENSORS)
+    return Weights(given, "", floats, eps=eps, in_order=path.suffix != SAFETENSORS)
 
 
-def _safetensors(path: Path, subject: str) -> dict[str, Tensor]:
-    """Of an export the weights that its codes mean."""
+def _safetensors(path: Path, subject: str) -> Found:
+    """Of an export the weights that its codes mean, and what its norms are."""
     try:
         with safe_open(path, "pt") as file:
             if not (file.metadata() or {}).get("format", "").startswith(exported.FAMILY):
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return {name: file.get_tensor(name) for name in file.keys()}, {}  # noqa: SIM118
     except Exception as error:  # of the library, and of the system
         raise _unreadable(subject, error, "a safetensors file") from error
-    return exported.read(path)[0]
+    whole = file_of(path)
+    return whole.weights(), whole.epsilons
 
 
-def _state_dict(path: Path, subject: str) -> dict[str, Tensor]:
+def _state_dict(path: Path, subject: str) -> Found:
     """Tensors by name; nothing else is unpickled."""
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -61,10 +65,10 @@ def _state_dict(path: Path, subject: str) -> dict[str, Tensor]:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     tensors = found if isinstance(found, Mapping) else {}
-    return {name: t for name, t in tensors.items() if isinstance(name, str) and isinstance(t, Tensor)}
+    return {name: t for name, t in tensors.items() if isinstance(name, str) and isinstance(t, Tensor)}, {}
 
 
-READERS: dict[str, Callable[[Path, str], dict[str, Tensor]]] = {
+READERS: dict[str, Callable[[Path, str], Found]] = {
     SAFETENSORS: _safetensors, ".pt": _state_dict, ".pth": _state_dict,
 }  # fmt: skip
 WANTED = f"he, pytorch, or trained weights: the folder of a run or a file {', '.join(READERS)}"

@@ -1,15 +1,14 @@
 """Weights put into a network before its training."""
 
-from collections.abc import Iterable
-
 import torch
 
 from blockwise.experiment.initial.deployed import deployed
 from blockwise.experiment.initial.integers import biased
-from blockwise.experiment.initial.matching import Match, in_order, layers_of, matched, renamed
+from blockwise.experiment.initial.matching import Match, as_named, layers_of, matched, renamed
 from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.initial.weights import Weights
-from blockwise.models import CATALOGUE, Chain, build
+from blockwise.layers.norm_constants import PARTS
+from blockwise.models import Chain
 from blockwise.nets.blocks import BlockNet
 
 QUANTIZER = "quantizer"
@@ -60,15 +59,7 @@ def _classes(weights: Weights, chain: Chain) -> bool:
 
 def _matched(weights: Weights, chain: Chain) -> Match:
     state = chain.units.state_dict()
-    source = renamed(weights.tensors, chain.paths, state)
-    if not weights.in_order:
-        source = in_order(source, _with_norms(chain))
-    return matched(f"--init {weights.source}", deployed(source, state), state, told_in_order=weights.in_order)
-
-
-def _with_norms(chain: Chain) -> Iterable[str]:
-    """The names of tensors of ``chain``, and of the batch norms that it may have gone without."""
-    if chain.name not in CATALOGUE:
-        return chain.units.state_dict()
-    with torch.device("meta"):
-        return build(chain.name, chain.in_shape, chain.num_classes, chain.width).units.state_dict()
+    norms = [f"{norm}.{part}" for norm in chain.replaced for part in PARTS]
+    source = as_named(renamed(weights.tensors, chain.paths, state), [*state, *norms])
+    source = deployed(source, state, chain.replaced, weights.eps)
+    return matched(f"--init {weights.source}", source, state, told_in_order=weights.in_order)

@@ -18,6 +18,7 @@ KEPT = "initial.safetensors"
 HEADS = "heads."
 """Before the names of tensors of local heads."""
 FACTS = ("source", "regime", "quantizers", "blocks")
+EPS = "eps"
 ORDER = "order"
 """The names of tensors as they stand in the network, where that is known: the file has its own order."""
 
@@ -37,6 +38,7 @@ class Weights:
     heads: Mapping[str, Tensor] = field(default_factory=dict)
     quantizers: str = ""
     blocks: str = ""
+    eps: Mapping[str, float] = field(default_factory=dict)  # that norms add to variances, where it is known
     in_order: bool = True  # whether tensors stand as in the network; safetensors files list names otherwise
 
     @property
@@ -52,6 +54,7 @@ class Weights:
     def keep(self, path: Path) -> None:
         """Write them to ``path``, so that what goes on from there needs their source no more."""
         facts = {name: json.dumps(getattr(self, name)) for name in FACTS}
+        facts[EPS] = json.dumps(dict(self.eps))
         facts[ORDER] = json.dumps([*self.tensors] if self.in_order else None)
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._all().items()}
         atomic_write(path, save(tensors, metadata=facts))
@@ -67,6 +70,7 @@ def kept(path: Path) -> Weights | None:
     try:
         with safe_open(path, "pt") as file:
             facts = {name: json.loads(file.metadata()[name]) for name in FACTS}
+            eps = json.loads(file.metadata().get(EPS, "{}"))
             order = json.loads(file.metadata().get(ORDER, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:
@@ -78,4 +82,4 @@ def kept(path: Path) -> Weights | None:
     floats = {name: t for name, t in tensors.items() if not name.startswith(HEADS)}
     if order is not None:
         floats = {name: floats[name] for name in order}
-    return Weights(tensors=floats, heads=heads, in_order=order is not None, **facts)
+    return Weights(tensors=floats, heads=heads, eps=eps, in_order=order is not None, **facts)

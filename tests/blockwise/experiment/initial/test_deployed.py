@@ -5,10 +5,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import blockwise
+from blockwise.experiment.export import export
 from blockwise.experiment.initial.sources import read
 from blockwise.experiment.initial.taking import take
 from blockwise.experiment.initial.weights import KEPT, Weights, kept
-from blockwise.models import build
+from blockwise.layers.norm_constants import epsilons
+from blockwise.models import build, from_module, replica
+from blockwise.models.style import PLAIN
 
 
 @pytest.mark.parametrize("norm", ["batch", "frozen", "none"])
@@ -52,3 +56,60 @@ def test_a_network_with_constants_gives_the_logits_of_the_trained_one(norm, mode
     x = torch.randn(4, *shape)
     torch.testing.assert_close(deployed.eval()(x), trained.eval()(x), rtol=1e-4, atol=1e-4)
     assert (found.left, found.classifier, found.unused) == ((), "", ())
+
+
+@pytest.mark.parametrize("norm", ["frozen", "none"])
+def test_norms_add_to_variances_what_theirs_add_where_that_is_known_else_what_the_networks_own_would(norm):
+    def module(eps: float) -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, eps=eps), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Linear(4, 5),
+        )  # fmt: skip
+
+    def started(eps: float, weights: Weights) -> torch.Tensor:
+        deployed = replica(from_module(module(eps), (1, 8, 8)), norm, PLAIN, None)
+        take(weights, deployed)
+        return deployed.eval()(x)
+
+    trained, x = module(1e-2), torch.randn(4, 1, 8, 8)
+    trained[1].running_var.uniform_(0.001, 0.01)
+    trained[1].running_mean.normal_()
+    wanted = trained.eval()(x)
+    chain = from_module(trained, (1, 8, 8))
+    told = Weights("a run", "bp", chain.units.state_dict(), eps=epsilons(chain.units))
+    torch.testing.assert_close(started(1e-5, told), wanted, rtol=1e-5, atol=1e-5)
+    file = Weights("a file", "", trained.state_dict())
+    torch.testing.assert_close(started(1e-2, file), wanted, rtol=1e-5, atol=1e-5)
+    other = started(1e-5, file)  # the usual, of which the file does not say that it was another
+    trained[1].eps = 1e-5
+    torch.testing.assert_close(other, trained(x), rtol=1e-5, atol=1e-5)
+
+
+def test_what_norms_add_is_kept_with_the_weights(tmp_path):
+    Weights("run", "bp", {"a": torch.ones(2, 2)}, eps={"conv.norm": 1e-3}).keep(tmp_path / KEPT)
+    assert kept(tmp_path / KEPT).eps == {"conv.norm": 1e-3}
+
+
+@pytest.mark.slow
+def test_runs_and_exported_files_tell_it(tmp_path):
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, eps=1e-3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
+    )
+    blockwise.train(module, regimes=("bp",), method="fp32", epochs=1, batch_size=256, out=tmp_path / "run")
+    export(tmp_path / "run", "bp", tmp_path / "bp.safetensors")
+    for source in ("run", "bp.safetensors"):
+        (eps,) = read(str(tmp_path / source)).eps.values()
+        assert eps == 1e-3
+
+
+@pytest.mark.parametrize("norm", ["frozen", "none"])
+@pytest.mark.parametrize("before", ["module.", "model.units."])
+def test_whatever_a_program_has_put_before_names_norms_are_found(norm, before):
+    trained = statistics_drawn(build("cnn", (1, 8, 8), 5, 4))
+    deployed = build("cnn", (1, 8, 8), 5, 4, norm)
+    state = {f"{before}{name}": tensor for name, tensor in trained.units.state_dict().items()}
+    found = take(Weights("trained", "", state), deployed)
+    x = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(deployed.eval()(x), trained.eval()(x), rtol=1e-4, atol=1e-4)
+    assert (found.left, found.unused) == ((), ())
