@@ -9,8 +9,8 @@ from torch import Tensor, fx
 from blockwise.system.notes import note
 from devices.errors import InputError
 
-DRAWS = 2
-"""Batches that are compared."""
+INPUTS = 2
+"""As many are compared at the least: in one batch, or one by one where the file takes no other."""
 
 
 def check_same(
@@ -26,16 +26,15 @@ def check_same(
     generator = torch.Generator().manual_seed(0)
     trained = made.training
     made.eval()
-    for _ in range(DRAWS):
+    for _ in range(-(-INPUTS // images[0])):
         x = (torch.randn(images, generator=generator) * (1 if given.is_floating_point else 99)).to(given)
         with torch.no_grad():
             try:
                 expected = values(x).float()
             except Exception as error:  # of whatever stands in the file
-                words = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-                note(f"{subject} is not compared with its own values: {words}")
+                note(f"{subject} is not compared with its own values: {_words(error)}")
                 break
-            found = _AtRest(made).run(x.float())
+            found = _found(made, x.float(), subject)
         if found.shape != expected.shape or not _close(found, expected, torch.finfo(precision).eps):
             raise InputError(
                 subject, got="other values from its layers than from the file",
@@ -43,6 +42,22 @@ def check_same(
                 do="replace what is unusual in it and export it again",
             )  # fmt: skip
     made.train(trained)
+
+
+def _found(made: fx.GraphModule, x: Tensor, subject: str) -> Tensor:
+    try:
+        found = _AtRest(made).run(x)
+    except Exception as error:  # of functions with arguments that they do not take
+        raise InputError(
+            subject, got=_words(error), wanted="operations of numbers and of maps that fit",
+            do="replace what is unusual in it and export it again",
+        ) from error  # fmt: skip
+    assert isinstance(found, Tensor)
+    return found
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:120]
 
 
 def _close(found: Tensor, expected: Tensor, eps: float) -> bool:

@@ -102,7 +102,8 @@ def _fill(layer: nn.Module, weight: Tensor | None, bias: Tensor | None) -> None:
 
 def _batch_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     kind = nn.BatchNorm2d if x.ndim == 4 else nn.BatchNorm1d
-    norm = kind(x.shape[1], options.get("epsilon", 1e-5), 1 - options.get("momentum", 0.9))
+    momentum = 1 - options.get("momentum", 0.9) or None  # a cumulative mean is exported as 1
+    norm = kind(x.shape[1], options.get("epsilon", 1e-5), momentum)
     _fill(norm, constants[1], constants[2])
     for name, index in (("running_mean", 3), ("running_var", 4)):
         getattr(norm, name).copy_(constants[index])

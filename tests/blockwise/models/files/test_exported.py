@@ -164,6 +164,14 @@ def test_what_was_read_is_compared_with_the_program_at_rest(tmp_path, monkeypatc
         models.build(path, SHAPE)
 
 
+def test_functions_that_do_not_take_what_they_are_given_are_refused_in_one_line(tmp_path, monkeypatch):
+    path = written(tmp_path, Net(lambda m, x: F.relu(x)))
+    monkeypatch.setitem(FUNCTIONS, "relu", F.pad)
+    with pytest.raises(InputError, match=r"net.pt2: got TypeError: .*export it again") as refusal:
+        models.build(path, SHAPE)
+    assert "\n" not in str(refusal.value)
+
+
 def test_a_program_that_does_not_run_here_is_read_and_told(tmp_path, monkeypatch):
     path = written(tmp_path, Net(lambda m, x: F.relu(x)))
 

@@ -58,6 +58,15 @@ def test_graphs_that_take_long_are_not_compared_and_that_is_told(tmp_path, monke
 
 @needs_onnx
 @pytest.mark.filterwarnings("ignore")
+def test_the_cumulative_mean_of_a_norm_stays_one(tmp_path):
+    module = nn.Sequential(nn.BatchNorm2d(1, momentum=None), nn.Flatten(), nn.Linear(64, 5)).eval()
+    torch.onnx.export(module, (torch.randn(2, *SHAPE),), tmp_path / "net.onnx", dynamo=False)
+    chain = models.build(str(tmp_path / "net.onnx"), SHAPE)
+    assert [m.momentum for m in chain.modules() if isinstance(m, nn.BatchNorm2d)] == [None]
+
+
+@needs_onnx
+@pytest.mark.filterwarnings("ignore")
 def test_a_graph_that_was_exported_while_it_trained_is_compared_at_rest(tmp_path):
     torch.manual_seed(0)
     module = nn.Sequential(
