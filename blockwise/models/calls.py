@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 
 from blockwise.models.rewriting import rewrite
 from devices.errors import InputError
@@ -40,7 +41,8 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     result = fx.GraphModule(root, graph)
     images = torch.randn(IMAGES, *in_shape, generator=torch.Generator().manual_seed(0))
     images = images.to(next(root.parameters(), images).device)
-    before = _outcome(result, name, images)
+    _outcome(result, name, images)
+    before = _own_outcome(root, name, images)
     with images.device:  # modules in the place of functions
         rewrite(result, name)
     for node in graph.nodes:  # arguments with defaults that nothing reads
@@ -61,14 +63,20 @@ def _copied(module: nn.Module) -> nn.Module:
     return root if any(p.is_meta for p in root.parameters()) else root.cpu().float()
 
 
-def _check_same(before: Tensor, after: Tensor, name: str) -> None:
+def _check_same(own: Any, after: Tensor, name: str) -> None:
     """Whatever was taken for something else shows in the values."""
-    if not before.is_meta and not torch.allclose(before, after, rtol=1e-3, atol=1e-4, equal_nan=True):
+    if not _same(own, after):
         raise InputError(
             name, got="other values from its layers than from its own code",
             wanted="operations that do what the layer of their name does",
             do="use modules of torch.nn in place of functions",
         )  # fmt: skip
+
+
+def _same(own: Any, after: Tensor) -> bool:
+    if not isinstance(own, Tensor) or own.shape != after.shape:
+        return False
+    return after.is_meta or torch.allclose(own.float(), after, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _check_own_weights(root: nn.Module, name: str) -> None:
@@ -96,6 +104,35 @@ def _symbolic(root: nn.Module, name: str) -> fx.Graph:
         if "'len' is not supported" in f"{error.got}":
             do = "write x.size(0) in place of len(x)"
         raise InputError(error.subject, got=error.got, wanted=error.wanted, do=do) from error
+
+
+def _own_outcome(root: nn.Module, name: str, images: Tensor) -> Any:
+    """What the module's own code makes of images at rest; its graph may already be something else.
+
+    Tracing does not see that an operation in place changes what other names stand for.
+    """
+    twin = copy.deepcopy(root).eval()
+    try:
+        with torch.no_grad(), _NoDropout():
+            return twin(images.clone())
+    except Exception as error:  # whatever it raises, though its graph did not
+        raise InputError(
+            name, got=f"{type(error).__name__}: {' '.join(f'{error}'.split())[:120]}",
+            wanted="code that runs in evaluation mode", do="try model.eval()(images)",
+        ) from error  # fmt: skip
+
+
+class _NoDropout(TorchFunctionMode):
+    """At rest a dropout does nothing, whatever it is told."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if _is_dropout(func):
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs or {})
+
+
+def _is_dropout(function: Any) -> bool:
+    return getattr(function, "__name__", "").startswith("dropout")
 
 
 def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
@@ -140,6 +177,6 @@ class _Shapes(Shapes):
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """At rest a dropout does nothing, whatever it was told when it was traced."""
-        if getattr(target, "__name__", "").startswith("dropout"):
+        if _is_dropout(target):
             return args[0] if args else kwargs["input"]
         return super().call_function(target, args, kwargs)

@@ -447,6 +447,33 @@ def test_values_show_what_was_taken_for_something_else(monkeypatch):
         from_module(module, SHAPE)
 
 
+def test_an_operation_in_place_on_a_map_that_has_two_names_is_refused():
+    """Its graph has the sum beside the map, which the code has overwritten."""
+
+    def twice(m, y):
+        z = y
+        y += 1.0
+        return F.relu(y) + z
+
+    module = classified(twice)
+    with pytest.raises(InputError, match="got other values from its layers than from its own code") as raised:
+        from_module(module, SHAPE)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("drop", [F.dropout, F.dropout2d])
+def test_a_dropout_that_is_never_told_to_rest_makes_no_other_values(drop):
+    from_module(classified(lambda m, x: drop(F.relu(x))), SHAPE)
+
+
+def test_code_that_does_something_else_at_rest_is_refused():
+    def other(m, x):
+        return F.relu(x) if m.training else F.relu6(4 * x)
+
+    with pytest.raises(InputError, match="other values from its layers than from its own code"):
+        from_module(classified(other), SHAPE)
+
+
 def test_norms_that_take_their_constants_from_the_first_images_wait_for_real_ones():
     frozen = models.build("cnn", SHAPE, 10, 4, norm="frozen")
     chain = from_module(nn.Sequential(*frozen.units.values()), SHAPE)
