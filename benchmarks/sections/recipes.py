@@ -58,7 +58,7 @@ def _base(runs: Runs) -> Recipe:
 def _alike(runs: Runs) -> Runs:
     """Those of this revision that are trained as the first of them was."""
     runs = [run for run in runs if run["revision"] == revision_of(run["regime"])]
-    return [run for run in runs if all(run[name] == runs[0][name] for name in (*ALIKE, "data"))]
+    return [run for run in runs if all(run[name] == runs[0][name] for name in (*ALIKE, "data", "augment"))]
 
 
 def _space(run: dict[str, Any], base: Recipe) -> RecipeSpace:

@@ -33,7 +33,7 @@ def groups(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Those of one network, trained on the same images for as long: a table has no others beside them."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for run in runs:
-        conditions = (*(run[name] for name in records.SAME), run["data"], *run["in_shape"])
+        conditions = (*(run[name] for name in records.SAME), run["data"], run["augment"], *run["in_shape"])
         found.setdefault(conditions, []).append(run)
     return [*found.values()]
 

@@ -1,5 +1,7 @@
 """The augmentation that suits a set of which nothing is known but its samples."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,19 +24,26 @@ JITTER = 2.0
 
 def own_augment(samples: Samples) -> Augmentation:
     """The default for an unknown set: of images, signals or spectra; none of features and other maps."""
-    images = samples.images
-    if images.ndim == 3:
-        return SignalAugment(images.shape[2] // MOVED, SCALED, JITTER)
-    if images.ndim == 4 and images.dtype == torch.uint8:
-        return folder_augment(images)
-    if images.ndim == 4 and images.shape[1] == 1:
-        return SignalAugment(images.shape[2] // MOVED)  # of spectra the second axis is time
+    return augment_of(samples.images.shape[1:], pixels=samples.images.dtype == torch.uint8)
+
+
+def augment_of(shape: Sequence[int], *, pixels: bool) -> Augmentation:
+    """The same of samples of ``shape``; ``pixels``: they came as bytes."""
+    if len(shape) == 2:
+        return SignalAugment(shape[1] // MOVED, SCALED, JITTER)
+    if len(shape) == 3 and pixels:
+        return _image_augment(shape[0], min(shape[1:]))
+    if len(shape) == 3 and shape[0] == 1:
+        return SignalAugment(shape[1] // MOVED)  # of spectra the second axis is time
     return Augment()
 
 
 def folder_augment(images: Tensor) -> Augment:
     """The default for an unknown set (N, C, H, W): grey ones may hold writing, so no mirroring."""
-    channels, shorter = images.shape[1], min(images.shape[2:])
+    return _image_augment(images.shape[1], min(images.shape[2:]))
+
+
+def _image_augment(channels: int, shorter: int) -> Augment:
     if channels == 1:
         return Augment(crop_padding=2)
     return Augment(crop_padding=4 if shorter >= FULL_PADDING_FROM else 2, flip=True)

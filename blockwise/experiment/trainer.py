@@ -30,7 +30,7 @@ def options_of(prepared: Prepared, regime: str) -> TrainOptions:
         jump_every=training.jump_every,
         stages=ONE_STAGE if found.is_integer else config.stages,  # integers have no quantizers
         accelerator=prepared.accelerator,
-        compile=training.compile,
+        compile=training.compile and not found.is_integer,  # integers run as they are
         precision=available(training.precision, prepared.accelerator),
         digest=config.output.digest,
     )

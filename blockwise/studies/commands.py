@@ -25,7 +25,7 @@ def _qat(row: Row) -> list[str]:
     if row["activation_method"] != row["method"]:
         words += ["--activation-method", row["activation_method"]]
     bits = ["--weight-bits", row["weight_bits"], "--activation-bits", row["activation_bits"]]
-    words += [*bits, "--residual", row["residual"], "--model", row["model"]]
+    words += [*bits, "--residual", row["residual"], "--model", row["model"], *_compiled(row)]
     if row["precision"] != FLOAT32:
         words += ["--precision", row["precision"]]
     return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
@@ -60,9 +60,14 @@ def _recipe(row: Row) -> list[str]:
     words += ["--distill", own.distill] if own.distill else []
     words += ["--skip-heads", f"{own.skip_heads:g}"] if own.skip_heads else []
     words += [] if row["method"] == "fp32" else ["--method", row["method"]]
+    words += _compiled(row)
     if row["precision"] != FLOAT32:
         words += ["--precision", row["precision"]]
     return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
+
+
+def _compiled(row: Row) -> list[str]:
+    return ["--compile"] if row.get("compiled") else []
 
 
 COMMANDS: dict[str, Callable[[Row], list[str]]] = {

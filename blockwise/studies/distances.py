@@ -18,7 +18,7 @@ LIMIT = 0.03
 
 TRAINING = (
     "model", "width", "norm", "epochs", "batch_size", "optimizer", "learning_rate", "data", "in_shape",
-    "revision", "precision", "regime", "head", "blocks",
+    "revision", "precision", "regime", "head", "blocks", "augment",
 )  # fmt: skip
 """Conditions that a method shares with the float32 network beside it."""
 NUMBERS = ("weight_bits", "activations", "residual", "bit_chain")

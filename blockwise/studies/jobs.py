@@ -21,7 +21,7 @@ from blockwise.experiment.settings.local import words
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.models import INITS
 from blockwise.quant.precision import FLOAT32
-from blockwise.studies import records
+from blockwise.studies import augmentation, records
 from blockwise.studies.starts import Start, start_of
 from blockwise.training.circumstances import as_begun
 from devices.boards.profile import KIB
@@ -129,6 +129,11 @@ class Job:
         config = self.config
         return dataset(config.images.data, config.images.image_size, config.training.seed)
 
+    @property
+    def augment(self) -> str | None:
+        """How they are changed at random: None, or words where it is not as usual for such images."""
+        return augmentation.told(self.images)
+
     def prepare(self) -> Prepared:
         """Its board, images and network. Raises InputError for what cannot be trained."""
         return prepare(self.config, self.images, initial=self.start.weights if self.start else None)
@@ -140,10 +145,24 @@ class Job:
         Conditions that are as they were before they could be chosen are left out: the keys of runs
         recorded then stay theirs.
         """
+        return self._key({"augment": self.augment})
+
+    @property
+    def lines(self) -> frozenset[tuple[str, str | None]]:
+        """Keys and augmentations of its lines: earlier versions left the augmentation out of the key."""
+        return frozenset((key, self.augment) for key in (self.key, self._key({})))
+
+    def _key(self, of_images: dict[str, Any]) -> str:
         formerly = records.FORMERLY.items()
-        chosen = {name: v for name, v in self.conditions.items() if (name, v) not in formerly}
+        conditions = self.conditions | of_images
+        chosen = {name: v for name, v in conditions.items() if (name, v) not in formerly}
         text = json.dumps([self.images.fingerprint, chosen], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its steps are: a circumstance, for no condition of what is learnt is another."""
+        return self.config.training.compile and not find(self.regime).is_integer
 
 
 def revision_of(regime: str) -> int:
@@ -153,8 +172,14 @@ def revision_of(regime: str) -> int:
 
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
     """The jobs that ``path`` holds no line of."""
-    done = {row["key"] for row in records.read(path)}
-    return tuple(job for job in jobs if job.key not in done)
+    done = {(row["key"], row["augment"]) for row in records.read(path)}
+    return tuple(job for job in jobs if job.lines.isdisjoint(done))
+
+
+def lines_of(jobs: Iterable[Job], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of ``rows`` that are of ``jobs``."""
+    known = frozenset().union(*(job.lines for job in jobs))
+    return [row for row in rows if (row["key"], row["augment"]) in known]
 
 
 @dataclass(frozen=True)
@@ -174,7 +199,7 @@ class JobWork:
                 wanted="the same on all", do="bring the set up to date there",
             )  # fmt: skip
         checkpoint = place / self.kept
-        with as_begun([checkpoint], accelerator_of(self.job.config)):
+        with as_begun([checkpoint], accelerator_of(self.job.config), self.job.compiled):
             return train(self.job, checkpoint, watcher, self.data_name)
 
 
@@ -216,6 +241,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "key": job.key,
         "schema": records.SCHEMA,
         **job.conditions,
+        "augment": job.augment,
         "test_error": _error(training.test_accuracy),
         "test_error_one_by_one": _error(training.test_accuracy_one_by_one),
         "validation_error": _error(training.validation_accuracy),
@@ -240,6 +266,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "images": [len(images.train), len(images.validation), len(images.test)],
         "classes": len(images.classes),
         "trained_in": options.precision,
+        "compiled": job.compiled,
         "seconds": round(training.seconds, 1),
         "environment": environment(prepared.accelerator),
         "places": [asdict(place) for place in training.places],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from blockwise.quant.precision import FLOAT32
+from blockwise.studies.augmentation import told_by_name
 from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
@@ -25,9 +26,10 @@ SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 FORMERLY = {
     "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
     "distill": None, "skip_heads": None,
-    "jump_every": 1,
+    "jump_every": 1, "augment": None,
 }  # fmt: skip
-"""Conditions that older lines do not name: what they were when there was no choice."""
+"""Conditions that older lines do not name: what they were when there was no choice. Of sets known by a name
+the augmentation is theirs."""
 
 
 def read(
@@ -41,7 +43,8 @@ def read(
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
-            row = {**formerly, **json.loads(line)}
+            told = json.loads(line)
+            row = {**formerly, **told}
         except (ValueError, TypeError, RecursionError) as error:
             raise _refused(path, number, repr(line[:40])) from error
         if row.get("schema", 1) != SCHEMA:
@@ -50,6 +53,8 @@ def read(
                 wanted=f"schema {SCHEMA}, the one of this version",
                 do="go on with the version that wrote it, or name another file by --out",
             )  # fmt: skip
+        if "augment" in formerly and "augment" not in told:
+            row["augment"] = told_by_name(row)
         lacking = [key for key in keys if key not in row]
         if lacking:
             raise _refused(path, number, f"{line[:40]!r} without {lacking[0]!r}")

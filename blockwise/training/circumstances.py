@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from blockwise.training import checkpoint
-from blockwise.training.places import NAMES, Circumstances, Place, count
+from blockwise.training.places import Circumstances, Place, count
 
 
 def state_of(places: Sequence[Place]) -> dict[str, Any]:
@@ -51,13 +51,14 @@ def kept(path: Path) -> tuple[Circumstances, ...]:
 
 
 @contextlib.contextmanager
-def as_begun(paths: Iterable[Path], accelerator: str = "cpu") -> Iterator[None]:
+def as_begun(paths: Iterable[Path], accelerator: str = "cpu", compiled: bool | None = None) -> Iterator[None]:
     """Go on as the first of the checkpoints at ``paths`` was begun, on as many threads.
 
-    ``accelerator`` is the torch device that trains. What is then otherwise than in any part of the training
-    before, and cannot be helped, is told in one line on stderr.
+    ``accelerator`` is the torch device that trains, ``compiled`` says whether steps are, where that is open.
+    What is then otherwise than in any part of the training before, and cannot be helped, is told in one line
+    on stderr.
     """
-    before, now = [found for path in paths for found in kept(path)], Circumstances.now(accelerator)
+    before, now = [found for path in paths for found in kept(path)], Circumstances.now(accelerator, compiled)
     told = _told(before, now)
     if not told:
         yield
@@ -80,7 +81,7 @@ def _told(before: Sequence[Circumstances], now: Circumstances) -> str:
     other = next((found for found in before if found.differs_in(now)), None)
     if other is not None:
         changed = other.differs_in(now)
-        old, new = (", ".join(f"{NAMES[n]} {getattr(c, n) or 'none'}" for n in changed) for c in (other, now))
+        old, new = (", ".join(map(c.said, changed)) for c in (other, now))
         began = "the run began" if other == before[0] else "a part of the run was trained"
         parts.append(f"{began} with {old}, not {new}: its weights may differ from an uninterrupted run's")
     return "; ".join(parts)

@@ -6,8 +6,10 @@ from blockwise.system.processor import processor
 
 NAMES = {
     "torch": "PyTorch", "processor": "the processor", "instructions": "a processor with",
-    "accelerator": "accelerator",
+    "accelerator": "accelerator", "compiled": "steps",
 }  # fmt: skip
+UNKNOWN = {"processor": "", "compiled": None}
+"""What earlier versions did not keep."""
 
 
 @dataclass(frozen=True)
@@ -18,22 +20,29 @@ class Circumstances:
     torch: str
     instructions: str  # the widest vector instructions in use, as AVX2
     accelerator: str  # its model, empty where the processor trains
-    processor: str = ""  # its model, empty where an earlier version did not keep it
+    processor: str = ""  # its model
+    compiled: bool | None = None  # whether steps are
 
     @classmethod
-    def now(cls, accelerator: str = "cpu") -> "Circumstances":
-        """Of this one, whose trainings are on the torch device ``accelerator``."""
+    def now(cls, accelerator: str = "cpu", compiled: bool | None = None) -> "Circumstances":
+        """Of this one, whose trainings are on the torch device ``accelerator``, their steps ``compiled``."""
         import torch  # who only reads a result does not wait for it
 
         model = "" if accelerator == "cpu" else torch.cuda.get_device_name(accelerator)
         version, instructions = str(torch.__version__), torch.backends.cpu.get_cpu_capability()
-        return cls(torch.get_num_threads(), version, instructions, model, processor())
+        return cls(torch.get_num_threads(), version, instructions, model, processor(), compiled)
 
     def differs_in(self, other: "Circumstances") -> tuple[str, ...]:
         """What is known of both, threads aside, and not the same."""
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in NAMES}
-        unknown = "" in pairs["processor"]
-        return tuple(n for n, (a, b) in pairs.items() if a != b and not (n == "processor" and unknown))
+        known = {n: pair for n, pair in pairs.items() if n not in UNKNOWN or UNKNOWN[n] not in pair}
+        return tuple(name for name, (own, others) in known.items() if own != others)
+
+    def said(self, name: str) -> str:
+        """One of them in words."""
+        if name == "compiled":
+            return "compiled steps" if self.compiled else "eager steps"
+        return f"{NAMES[name]} {getattr(self, name) or 'none'}"
 
     def like(self, other: "Circumstances") -> bool:
         """Whether the same weights come of the same training there, as far as that is known."""
@@ -42,7 +51,7 @@ class Circumstances:
     @property
     def trains(self) -> str:
         """What trains, in words."""
-        model = self.processor or f"{NAMES['instructions']} {self.instructions}"
+        model = self.processor or self.said("instructions")
         return self.accelerator or f"{count(self.threads)} of {model}"
 
 
@@ -70,4 +79,4 @@ def moves(places: tuple[Place, ...]) -> str:
 
 def _words(place: Place) -> str:
     found = place.circumstances
-    return f"{found.trains} (torch {found.torch})"
+    return f"{found.trains} (torch {found.torch}{', compiled' if found.compiled else ''})"

@@ -109,7 +109,7 @@ class Session:
 
     def begin_epoch(self, phase: Phase) -> None:
         """An epoch of ``phase`` is trained here, which may be elsewhere than the ones before."""
-        now = Circumstances.now(self.options.accelerator)
+        now = Circumstances.now(self.options.accelerator, compiled=self.options.compile)
         if not self.places or not self.places[-1].circumstances.like(now):
             self.places += (Place(phase.block, self.progress.epoch + 1, now),)
 

@@ -10,6 +10,7 @@ from blockwise import models, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import Model, TrainingStudy, check_names, recorded, train_missing
 from blockwise.studies import precision, precision_runs, records
+from blockwise.studies.jobs import lines_of
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
 from blockwise.studies.records import SAME
 from blockwise.system.exit_codes import FITS
@@ -58,8 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
     if not options.dry_run:
         train_missing(jobs, path, options, protocol.epochs, _told)
-    keys = {job.key for job in jobs}
-    rows = [row for row in records.read(path) if row["key"] in keys]
+    rows = lines_of(jobs, records.read(path))
     notes = (*report.precision_standings(rows), report.known_to(rows))
     report.show_table(report.precision_table(points, rows), *notes)
     if rows and not options.dry_run:

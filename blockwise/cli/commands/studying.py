@@ -12,7 +12,7 @@ from blockwise.cli.executing import Executing
 from blockwise.cli.task_table import TaskTable
 from blockwise.experiment.settings.words import check_name
 from blockwise.quant.precision import PRECISIONS
-from blockwise.studies.jobs import Job, missing, revision_of, run_all, task_of
+from blockwise.studies.jobs import Job, lines_of, missing, revision_of, run_all, task_of
 from blockwise.studies.records import SAME, read
 from blockwise.system.files import make_folder
 from blockwise.system.streams import as_text
@@ -132,9 +132,9 @@ def recorded(
     """
     if not jobs:
         return []
-    rows, first, keys = read(path), jobs[0], {job.key for job in jobs}
-    same = {name: first.conditions[name] for name in alike}
-    names = {row["data"] for row in rows if row["key"] in keys} or {data_name or first.images.name}
+    rows, first = read(path), jobs[0]
+    same = {name: first.conditions[name] for name in alike} | {"augment": first.augment}
+    names = {row["data"] for row in lines_of(jobs, rows)} or {data_name or first.images.name}
     return [
         row
         for row in rows

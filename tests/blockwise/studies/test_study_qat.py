@@ -164,8 +164,9 @@ def test_runs_with_float_and_coded_skip_paths_are_told_apart_and_older_lines_are
     later = ("residual", "precision", "last_epochs", "init", "distill", "skip_heads")
     before = {n: value for n, value in codes.conditions.items() if n not in later}
     text = json.dumps([codes.images.fingerprint, before], sort_keys=True)
-    assert codes.key == hashlib.sha256(text.encode()).hexdigest()[:16]
-    old = row("lsq", 0, 0.3, 30) | {"key": codes.key}
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert (key, codes.augment) in codes.lines
+    old = row("lsq", 0, 0.3, 30) | {"key": key, "data": codes.images.name, "in_shape": codes.images.in_shape}
     del old["residual"]
     records.append(here / "runs.jsonl", old)
     assert jobs.missing((codes, floats), here / "runs.jsonl") == (floats,)

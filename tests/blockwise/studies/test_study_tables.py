@@ -102,7 +102,8 @@ def test_an_older_line_is_read_with_the_only_choice_that_there_was(run, tmp_path
     (own,) = records.read(tmp_path / "runs.jsonl")
     older = {key: value for key, value in own.items() if key not in records.FORMERLY}
     (tmp_path / "runs.jsonl").write_text(json.dumps(older) + "\n")
-    assert records.read(tmp_path / "runs.jsonl") == [own | records.FORMERLY]
+    assert records.read(tmp_path / "runs.jsonl") == [own | records.FORMERLY | {"augment": own["augment"]}]
+    assert own["augment"] == "no augmentation"  # the set has it by its name
     capsys.readouterr()
     assert run("--dry-run") == 0
     assert "1 of 1 runs are recorded" in capsys.readouterr().out

@@ -66,6 +66,22 @@ def test_what_cannot_be_helped_is_told_in_one_line(tmp_path, capsys, changed, to
     assert err.count("\n") == 1
 
 
+def test_a_change_between_compiled_and_eager_steps_is_told_where_both_are_known(tmp_path, capsys):
+    begun(tmp_path / "a.pt", compiled=True)
+    begun(tmp_path / "b.pt")  # of an earlier version
+    for path, compiled, told in (
+        ("a", False, True),
+        ("a", True, False),
+        ("a", None, False),
+        ("b", True, False),
+    ):
+        with as_begun([tmp_path / f"{path}.pt"], compiled=compiled):
+            pass
+        err = capsys.readouterr().err
+        assert ("the run began with compiled steps, not eager steps: its weights may differ" in err) == told
+        assert bool(err) == told
+
+
 def test_a_run_that_goes_on_as_it_began_is_told_nothing(tmp_path, capsys):
     assert (begun(tmp_path / "a.pt"),) == kept(tmp_path / "a.pt") == (Circumstances.now(),)
     with as_begun([tmp_path / "a.pt"]):
@@ -133,7 +149,7 @@ def on(monkeypatch):
 
     def on(model: str) -> Circumstances:
         found = replace(here, accelerator=model)
-        monkeypatch.setattr(Circumstances, "now", classmethod(lambda *_: found))
+        monkeypatch.setattr(Circumstances, "now", classmethod(lambda *_, **__: found))
         return found
 
     return on
@@ -156,6 +172,7 @@ def test_the_record_of_a_training_that_is_moved_tells_where_it_was_begun_and_fro
             work(tmp_path, Stopping(1))
         assert "the run began with accelerator H1, not accelerator none" in capsys.readouterr().err
     row = work(tmp_path, Stopping(99))
+    assert row["compiled"] is False and row["augment"] == "no augmentation"
     assert len(blocks) > 2 and len(row["losses"]) == 2 * len(blocks)
     assert row["places"] == [
         {"block": blocks[0], "epoch": 1, "circumstances": asdict(there)},
