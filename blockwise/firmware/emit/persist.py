@@ -39,7 +39,7 @@ int blockwise_save(void);
  * -1 if nothing is kept: begin with blockwise_init. The next step needs the batch that it would have had. */
 int blockwise_restore(void);
 
-/* Erase what is kept, to begin anew. Returns 0 or -1. */
+/* Erase what is kept, to begin anew. 0; -1 where flash cannot be erased: what was kept last may still be. */
 int blockwise_forget(void);
 
 /* Steps that are behind, those before a power cut too. */

@@ -162,11 +162,18 @@ int blockwise_save(void)
     return 0;
 }
 
+/* The older slot first: cut between the two, or where the newer cannot be erased, the newer one still counts, and not
+ * a training before it. What is left is looked up by the next save, which counts on from there. */
 int blockwise_forget(void)
 {
-    const int failed = erase(0) | erase(1);
+    struct header header;
+    if (!newest.known) look(&header);
+    const int older = newest.slot == 0;
+    newest.known = 0;
+    if (erase(older)) return -1;
+    if (erase(!older)) return -1;
     newest.slot = NONE;
     newest.generation = 0;
     newest.known = 1;
-    return failed ? -1 : 0;
+    return 0;
 }

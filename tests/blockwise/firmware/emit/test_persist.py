@@ -119,6 +119,68 @@ def test_what_is_kept_counts_until_something_newer_is_whole_or_all_is_forgotten(
     assert [*told] == [0, -1, 0, 0, 1]  # forgotten, and begun anew
 
 
+FORGETTING = """\
+#include "blockwise.h"
+#include <stdio.h>
+int worn_slot = -1, erases_left = -1;
+static void tell(int value) { printf("%d ", value); }
+static void steps(int count) { while (count--) blockwise_step(); }
+static void saved(int times)
+{
+    worn_slot = erases_left = -1;
+    if (blockwise_forget()) tell(-99);
+    for (blockwise_init(1); times--;) {
+        steps(5);
+        if (blockwise_save()) tell(-99);
+    }
+}
+int main(void)
+{
+    const int slot = BLOCKWISE_SLOT_BYTES / BLOCKWISE_SECTOR_BYTES;
+    for (int times = 2; times < 4; times++) { /* the newest in slot 1, then in slot 0 */
+        saved(times);
+        erases_left = slot;
+        blockwise_forget();
+        erases_left = -1;
+        tell(blockwise_restore());
+        saved(times);
+        worn_slot = times == 2; /* the newest cannot be erased */
+        tell(blockwise_forget());
+        blockwise_init(2);
+        steps(3);
+        tell(blockwise_save());
+        uint32_t third = blockwise_checksum();
+        steps(1);
+        tell(blockwise_restore());
+        tell(blockwise_checksum() == third);
+        saved(times);
+        worn_slot = times == 3; /* the one before it cannot */
+        tell(blockwise_forget());
+        tell(blockwise_restore());
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.slow
+def test_an_older_training_never_comes_back_where_forgetting_fails_or_is_cut(firmware, tmp_path):
+    """Cut between its slots the newest counts; a save behind one that failed is newer than what is left."""
+    project(firmware, tmp_path / "project")
+    (tmp_path / "project" / "main.c").write_text(FORGETTING)
+    flash = tmp_path / "project" / "port_flash_host.c"
+    text, first = flash.read_text(), "    static uint8_t ones[BLOCKWISE_SECTOR_BYTES];"
+    assert text.count(first) == 1
+    worn = "    if (worn_slot >= 0 && at / BLOCKWISE_SLOT_BYTES == (uint32_t)worn_slot) return -1;\n"
+    cut = "    if (erases_left >= 0 && erases_left-- == 0) return erases_left = 0;\n"
+    flash.write_text("extern int worn_slot, erases_left;\n" + text.replace(first, f"{worn}{cut}{first}"))
+    host.build(tmp_path / "project", "main", tmp_path / "main")
+    done = subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    told = [*map(int, done.stdout.split())]
+    assert told[:7] == [10, -1, 0, 3, 1, -1, 10]
+    assert told[7:] == [15, -1, 0, 3, 1, -1, 15]
+
+
 ALONG_DIRECTIONS = """\
 #include "blockwise.h"
 #include <stdio.h>
