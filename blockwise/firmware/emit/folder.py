@@ -23,8 +23,11 @@ PRODUCTS = frozenset(
 
 
 def check_folder(out: Path) -> None:
-    """Raise InputError unless ``out`` is free, empty, or a project without anything of its user's own."""
-    found = _stranger(out)
+    """Raise InputError unless ``out`` is free, empty, or a project without anything of its user's own.
+
+    Nor may it be the working directory, or around it: a folder in its place would be another one.
+    """
+    found = _stranger(out) or _around(out)
     if found:
         raise InputError(
             f"--out {out}", got=found, wanted="a new or empty folder, or a project as this command wrote it",
@@ -50,6 +53,12 @@ def _stranger(out: Path) -> str:
     return ""
 
 
+def _around(out: Path) -> str:
+    if not Path.cwd().is_relative_to(out.resolve()):
+        return ""
+    return "the working directory" if out.resolve() == Path.cwd() else "a folder around the working directory"
+
+
 def _names(out: Path) -> Iterator[str]:
     return (path.relative_to(out).as_posix() for path in sorted(out.rglob("*")) if not path.is_dir())
 
@@ -67,7 +76,11 @@ def _digest(content: bytes) -> str:
 
 
 def write_folder(out: Path, content: Mapping[str, str]) -> None:
-    """Put a folder of ``content``, text by path, in the place of ``out``. Raises WriteError."""
+    """Put a folder of ``content``, text by path, in the place of ``out``. Raises WriteError.
+
+    A link to a folder is followed, as of files.
+    """
+    out = out.resolve()
     made, old = (out.parent / f".{out.name}.{uuid4().hex}.{end}" for end in ("tmp", "old"))
     told = {name: _digest(text.encode()) for name, text in content.items()}
     try:

@@ -1,5 +1,7 @@
 """A project's folder: replaced only where nothing in it is anyone else's, and whole at any moment."""
 
+from pathlib import Path
+
 import pytest
 
 from blockwise.firmware.emit.folder import MANIFEST, check_folder, write_folder
@@ -56,3 +58,33 @@ def test_a_disk_that_is_full_leaves_the_old_project(tmp_path, monkeypatch):
     with pytest.raises(WriteError, match="room for"):
         write_folder(tmp_path / "p", CONTENT)
     assert held(tmp_path / "p") == before and [p.name for p in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    write_folder(tmp_path / "there" / "p", CONTENT)
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "p")
+    check_folder(tmp_path / "link")
+    write_folder(tmp_path / "link", {"main.c": "int other;"})
+    assert (tmp_path / "link").is_symlink() and set(held(tmp_path / "there" / "p")) == {"main.c", MANIFEST}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "there"]
+    assert [p.name for p in (tmp_path / "there").iterdir()] == ["p"]
+
+
+@pytest.mark.parametrize(
+    ("within", "out", "message"),
+    [
+        ("p", ".", "got the working directory, "),
+        ("p", "../link", "got the working directory, "),
+        ("p/kernels", "..", "got a folder around the working directory, "),
+        ("empty", ".", "got the working directory, "),
+    ],
+)
+def test_the_working_directory_is_not_replaced(within, out, message, tmp_path, monkeypatch):
+    write_folder(tmp_path / "p", CONTENT)
+    (tmp_path / "link").symlink_to(tmp_path / "p")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / within)
+    with pytest.raises(InputError, match=message) as raised:
+        check_folder(Path(out))
+    assert raised.value.exit_code == 2 and "\n" not in str(raised.value)
