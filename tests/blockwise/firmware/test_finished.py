@@ -158,6 +158,9 @@ def test_so_is_a_module_that_was_given_from_python(tmp_path):
     (tmp_path / "net.py").write_text(NET)
     module = source.load(tmp_path / "net.py", "Net", (1, 8, 8), 10)
     blockwise.train(module, regimes=("bp",), epochs=1, batch_size=64, method="fp32", out=tmp_path / "run")
+    assert (
+        cli.main(["firmware", "--from", str(tmp_path / "run"), "--quiet", "--out", str(tmp_path / "c")]) == 0
+    )
     found = [value.flatten() for value in made(tmp_path / "run", "bp").arithmetic.first.values()]
     (wanted,) = [w.flatten() for w in checkpoint(tmp_path / "run", "bp").values() if w.shape == (10, 64)]
     assert any((row.unfold(0, 640, 1) == wanted).all(1).any() for row in found if len(row) >= 640)
