@@ -63,7 +63,7 @@ def test_workers_run_what_is_installed_under_uv_run_too():
 
 def test_a_ray_that_is_not_installed_is_told_how_to_install(monkeypatch):
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"got ray, which is not installed.*pip install 'blockwise\[ray\]'"):
+    with pytest.raises(InputError, match=r"got ray, which is not installed.*pip install '\.\[ray\]'"):
         ray_cluster.check_installed()
 
 

@@ -40,7 +40,7 @@ def refused(capsys, *arguments):
         ("--model resnet20", "regime niti-local: got a network with batch norm; use --model plain6"),
         ("--regime bp --method dorefa --batch-size 2", "--method: got a quantizer DoReFaActivation"),
         ("--regime bp --optimizer adam --batch-size 2", "--optimizer: got adam, which has no C form"),
-        ("--regime bp --bit-chain 32 4 --batch-size 2", "--bit-chain: got a training in stages"),
+        ("--regime bp --bit-chain 32 3 --batch-size 2", "--bit-chain: got a training in stages"),
         ("--device esp32-c3", "firmware for esp32-c3: got a RV32IMC core, wanted one of Cortex-M0+"),
         ("--device stm32n657 --check 1", "--emulator unicorn: got a Cortex-M55; --toolchain gcc"),
         ("--check 0", "--check: got 0, wanted 1 step or more"),
