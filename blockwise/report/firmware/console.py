@@ -64,9 +64,10 @@ def render(result: FirmwareResult, folder: Path | None = None) -> RenderableType
 def _which_step(result: FirmwareResult, checked: Checked) -> str:
     """In words, of which step instructions are told: the first that does all that there is to do."""
     waits = result.config.get("jump_every", 1) if find(result.regime).jumps else 1
-    first = "the first" if waits == 1 else "the first in which weights jump"
-    if checked.compared.steps < waits * result.phases:
-        first = "the last"
+    first = "the first"
+    if waits > 1:
+        all_wait = checked.compared.steps < waits * result.phases
+        first = "the last" if all_wait else "the first in which weights jump"
     return first if result.phases == 1 else f"{first} of each of {result.phases} phases, together"
 
 

@@ -75,6 +75,15 @@ def test_the_time_of_several_phases_is_told_as_that_of_a_step_of_each(result):
     assert "a step of each of 8 phases, about 0.177 ms" in text(replace(result, phases=8))
 
 
+def test_it_says_of_which_step_instructions_are_told(result):
+    """Without jumps that wait it is the first, however few steps are checked; else the one that does all."""
+    few = replace(CHECKED, compared=replace(CHECKED.compared, steps=3))
+    assert "the first of each of 8 phases" in text(replace(result, phases=8, checked=few))
+    waiting = replace(result, regime="niti4-jump-local", config=result.config | {"jump_every": 4})
+    assert "the first in which weights jump" in text(waiting)
+    assert "Instructions of one step  the last" in text(replace(waiting, checked=few))
+
+
 def test_an_emulator_that_counts_nothing_shows_no_instructions(result, tmp_path):
     bare = replace(result, checked=replace(CHECKED, cost=None))
     assert "Instructions" not in text(bare)
