@@ -88,6 +88,7 @@ def test_the_command_of_every_recorded_run_finds_its_line(path, monkeypatch):
 @pytest.fixture
 def same_images(tmp_path) -> tuple[jobs.Job, jobs.Job]:
     """A training of the digits by their name, without augmentation, and of the same as arrays, with crops."""
+    jobs.dataset.cache_clear()  # images that another test has read know their fingerprint
     named = data.load("digits", seed=0)
     learnt = [np.concatenate([getattr(s, part).numpy() for s in (named.train, named.validation)])
               for part in ("images", "labels")]  # fmt: skip
