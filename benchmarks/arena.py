@@ -22,7 +22,7 @@ import output
 
 import devices
 from blockwise import models
-from blockwise.experiment.provenance import processor
+from blockwise.system.processor import processor
 from devices.memory.arena import Arena, Buffer, buffers_of, csv_form, pack, solver, violations
 from devices.program.regimes import REGIMES
 from devices.program.schedule import Program, Schedule

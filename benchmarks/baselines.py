@@ -16,9 +16,9 @@ from rich.table import Table
 
 import devices
 from blockwise import models
-from blockwise.experiment.provenance import processor
 from blockwise.report import make_console
 from blockwise.studies.real_step import compare
+from blockwise.system.processor import processor
 from devices.program.regimes import REGIMES
 
 EAGER = [name for name, regime in REGIMES.items() if not regime.perturbs]

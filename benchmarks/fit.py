@@ -16,8 +16,8 @@ from typing import Any
 
 import output
 
-from blockwise.experiment.provenance import processor
 from blockwise.fit import Model, Space, search
+from blockwise.system.processor import processor
 from devices import load
 
 DEVICE, MODEL = "stm32", Model("resnet20", 8)

@@ -14,10 +14,10 @@ from typing import Any
 
 import output
 
-from blockwise.experiment.provenance import processor
 from blockwise.fit import Model, Space, search
 from blockwise.fit.networks import bodies
 from blockwise.fit.result import FitResult
+from blockwise.system.processor import processor
 from devices import load
 
 NETWORKS: dict[str, tuple[Model, str]] = {

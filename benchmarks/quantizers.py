@@ -22,12 +22,12 @@ import torch
 from torch import nn
 
 from blockwise import models, quant
-from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.compiling import compiled
 from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
+from blockwise.system.processor import processor
 from blockwise.training import REGIMES, calibration
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import output
 
-from blockwise.experiment.provenance import environment, processor
+from blockwise.experiment.provenance import environment
+from blockwise.system.processor import processor
 
 PLAN_SECONDS, DRY_RUN_SECONDS = 3.0, 4.0
 """What is wanted at most, on two quiet cores."""

@@ -20,11 +20,11 @@ from torch.nn import functional as F
 
 from blockwise import models, quant
 from blockwise.data import Augment, Normalize, Split, batches
-from blockwise.experiment.provenance import processor
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.compiling import compiled
 from blockwise.quant.precision import BF16, CODES, FLOAT32, PRECISIONS, available, fallback, lower
+from blockwise.system.processor import processor
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT
 from blockwise.training.updater import Updater

@@ -16,6 +16,7 @@ from devices.program.distillation import Distillation
 from devices.program.ledger import Ledger, Moment
 from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
 from devices.program.regimes.builder import FLASH, PLACES, RAM
+from devices.program.regimes.skipping import check_share
 from devices.program.schedule import Schedule, Tensor
 from devices.trainability import obstacle
 
@@ -239,10 +240,7 @@ def _check(
         raise InputError("micro-batch", got=micro_batch, wanted="at least 1", do="choose a larger one")
     if type(jump_every) is not int or jump_every < 1:
         raise InputError("jump every", got=jump_every, wanted="at least 1", do="choose a larger one")
-    if not 0 <= skip_heads < 1:
-        raise InputError(
-            "skip heads", got=skip_heads, wanted="0 or more, below 1", do="try 0.5, or leave it out"
-        )
+    check_share("skip heads", skip_heads)
     if update is not None and update not in UPDATES:
         raise InputError("update", got=repr(update), wanted="end or fused", do="choose one of them")
     if requantize not in REQUANTIZE:

@@ -12,7 +12,7 @@ from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from devices.program.regimes import find
 from sections.markdown import picture, table
-from sections.recorded import RESULTS, groups, load, machines, recorded_runs, runs_of, threads
+from sections.recorded import groups, is_drawn, load, machines, runs_of, threads
 
 ACCURACIES = {"test_accuracy": "test accuracy", "test_accuracy_one_by_one": "images one by one"}
 """What records have, those of before only the first."""
@@ -88,7 +88,7 @@ def integer_study() -> str:
 
 def integer_goal() -> str:
     """How far weights of 4 bits without latent ones are from the goal, by the studies that are recorded."""
-    recorded = [(name, runs) for name in GOAL_STUDIES for runs in groups(recorded_runs(name))]
+    recorded = [(name, runs) for name in GOAL_STUDIES for runs in groups(runs_of(name))]
     distances = [f"- {found}" for name, runs in recorded if (found := _distance(runs))]
     tables = [_study_table(runs) for name, runs in recorded if name != GOAL_STUDIES[-1]]
     intro = (
@@ -127,12 +127,7 @@ def _study_table(runs: list[dict[str, Any]]) -> str:
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
     told = f"{first['data']}; {known_to(runs)}"
     intro = f"`run.py study integer --preset {first['protocol']} --data PATH` ({told})"
-    figure = _figure(f"integer_{first['protocol']}")
+    study = f"integer_{first['protocol']}"
+    figure = picture(study, "error against memory") if is_drawn(study) else ""
     told_of_all = (intro, shown, one_by_one_words(found), integer_standing(found), figure)
     return "\n\n".join(filter(None, told_of_all))
-
-
-def _figure(study: str) -> str:
-    """Empty if it is not recorded."""
-    drawn = (RESULTS / "studies" / f"{study}.svg").exists()
-    return picture(study, "error against memory") if drawn else ""

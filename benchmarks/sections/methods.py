@@ -17,7 +17,7 @@ from blockwise.studies.recipe import recipe_of
 from blockwise.studies.summary import Summary
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
-from sections.recorded import load, machines, recorded_runs, runs_of, threads
+from sections.recorded import load, machines, runs_of, threads
 
 
 def methods() -> str:
@@ -78,8 +78,8 @@ def qat() -> str:
 
 def qat_full() -> str:
     """results/studies/qat_full.jsonl: 24 epochs at full size, globally and block by block."""
-    runs = [*_of_full(runs_of("qat_full")), *_plain_recipes()]
-    return _qat_table(runs, {"time", "host MiB"}, [*runs_of("qat_full"), *_plain_recipes()])
+    runs = [*runs_of("qat_full"), *_plain_recipes()]
+    return _qat_table(_of_full(runs), {"time", "host MiB"}, runs)
 
 
 def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _plain_recipes() -> list[dict[str, Any]]:
     """Recipes of no more than a regime, a cut, a head and bits: the other study trains them alike."""
-    return _of_full(run for run in recorded_runs("recipe_full") if not additions(recipe_of(run)))
+    return _of_full(run for run in runs_of("recipe_full") if not additions(recipe_of(run)))
 
 
 FRONT_METHODS = ("fp32", "lsq")

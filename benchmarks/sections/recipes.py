@@ -13,7 +13,7 @@ from blockwise.studies.recipe import ALIKE, PROTOCOLS, STUDY, Recipe, RecipeSpac
 from blockwise.studies.recipe_rows import RecipeRow, recipe_rows
 from sections.markdown import picture, table
 from sections.methods import conditions
-from sections.recorded import RESULTS, runs_of
+from sections.recorded import is_drawn, runs_of
 
 Runs = list[dict[str, Any]]
 
@@ -45,7 +45,7 @@ def _section(name: str) -> Iterator[str]:
     shown = [heading for heading in SHOWN if tested or heading != "p"]
     yield table(shown, [[_cells(row, runs)[heading] for heading in shown] for row in rows])
     yield " ".join(recipe_notes(rows, base))
-    if (RESULTS / "studies" / f"{STUDY}_{name}.svg").exists():
+    if is_drawn(f"{STUDY}_{name}"):
         yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
 
 

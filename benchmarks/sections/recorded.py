@@ -20,13 +20,13 @@ def load(name: str, folder: str = "benchmarks") -> dict[str, Any]:
 
 
 def runs_of(study: str) -> list[dict[str, Any]]:
-    """The recorded runs of a study."""
+    """The recorded runs of a study; none if it was not recorded."""
     return records.read(RESULTS / "studies" / f"{study}.jsonl")
 
 
-def recorded_runs(study: str) -> list[dict[str, Any]]:
-    """Of a study that may not have been run."""
-    return runs_of(study) if (RESULTS / "studies" / f"{study}.jsonl").exists() else []
+def is_drawn(study: str) -> bool:
+    """Whether a study has a figure."""
+    return (RESULTS / "studies" / f"{study}.svg").exists()
 
 
 def groups(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

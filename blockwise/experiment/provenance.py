@@ -8,7 +8,7 @@ import psutil
 import torch
 
 import blockwise
-from blockwise.system.processor import processor as processor
+from blockwise.system.processor import processor
 
 GIT_SECONDS = 30
 """Git is waited for so long: it looks at every file, and a disk may be busy."""

@@ -124,7 +124,6 @@ def build(
                 do="leave out --activation, --dropout, --bias and --init",
             )  # fmt: skip
         restyle(chain, style)
-    chain.norm = norm
     return renorm(chain, norm, trained=False)
 
 

@@ -161,7 +161,17 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
     return made
 
 
-class _Shapes(Shapes):
+class AtRest(fx.Interpreter):
+    """Dropouts do nothing, whatever they were told when they were traced."""
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """But for those as they are."""
+        if _is_dropout(target):
+            return args[0] if args else kwargs["input"]
+        return super().call_function(target, args, kwargs)
+
+
+class _Shapes(AtRest, Shapes):
     """Of a network at rest; what does not depend on the input, and sizes, are noted as values."""
 
     def run_node(self, n: fx.Node) -> Any:
@@ -174,9 +184,3 @@ class _Shapes(Shapes):
             n.meta.update(shape=None, value=result)
         n.meta["shapes"] = [tuple(x.shape[1:]) for x in result] if several and not constant else None
         return result
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """At rest a dropout does nothing, whatever it was told when it was traced."""
-        if _is_dropout(target):
-            return args[0] if args else kwargs["input"]
-        return super().call_function(target, args, kwargs)

@@ -20,9 +20,7 @@ def integers(monkeypatch):
 def test_a_run_of_another_width_is_no_seed_of_the_same_row(integers, monkeypatch):
     runs = [run for run in integers.runs_of("integer_jumps") if run["regime"] == "niti4-jump"]
     wide = runs[0] | {"width": 64, "test_error": 0.1, "key": "another"}
-    monkeypatch.setattr(
-        integers, "recorded_runs", lambda name: [*runs, wide] if name == "integer_jumps" else []
-    )
+    monkeypatch.setattr(integers, "runs_of", lambda name: [*runs, wide] if name == "integer_jumps" else [])
     text = integers.integer_goal()
     assert text.count("with plain4 at width 16") == text.count("with plain4 at width 64") == 1
     assert text.count("| numbers |") == 2 and "n = 2" not in text

@@ -32,8 +32,7 @@ def section(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     from sections import recipes, recorded
 
-    for module in (recipes, recorded):
-        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(recorded, "RESULTS", tmp_path)
 
     def made(preset: str = "", lines: list[dict[str, Any]] | None = None) -> str:
         if preset:

@@ -12,6 +12,7 @@ from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
 from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
 from blockwise.experiment.seeds import over_seeds
 from blockwise.models import INITS, is_own
@@ -55,9 +56,7 @@ def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
         for number, seed in enumerate(left):
             if not config.output.quiet:
                 stderr.print(f"seed {seed}: {number + 1} of {len(left)}")
-            of_seed = _of_seed(config, seed, folders[seed])
-            prepared = prepare(of_seed)
-            out = outfolder.prepare(of_seed, prepared.own, prepared.initial)
+            prepared, out = _begun(_of_seed(config, seed, folders[seed]))
             drawing = Drawing()
             result = trained(prepared, out, stderr, watcher, drawing, plan=not number)
             report.write_all(report.named(result, arenas=config.output.arena_csv), out, drawing)
@@ -69,8 +68,13 @@ def _keep_all(config: Config, folders: dict[int, Path]) -> None:
     for seed, folder in folders.items():
         of_seed = _of_seed(config, seed, folder)
         if of_seed.output.resume is None:
-            prepared = prepare(of_seed)
-            outfolder.prepare(of_seed, prepared.own, prepared.initial)
+            _begun(of_seed)
+
+
+def _begun(of_seed: Config) -> tuple[Prepared, Path]:
+    """What a run trains, and its folder, which keeps what no name builds."""
+    prepared = prepare(of_seed)
+    return prepared, outfolder.prepare(of_seed, prepared.own, prepared.initial)
 
 
 def _of_seed(config: Config, seed: int, folder: Path) -> Config:

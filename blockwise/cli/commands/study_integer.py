@@ -12,6 +12,7 @@ from blockwise.cli.commands.studying import (
     OF_PRESET,
     EpochsStudy,
     check_names,
+    check_trainable,
     check_values,
     recorded,
     tell_recorded,
@@ -88,8 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     space = IntegerSpace(options.regimes, options.data, options.accelerator)
     jobs = integers.jobs(space, protocol)
-    for job in jobs[: len(jobs) // len(protocol.seeds)]:
-        job.prepare()  # what cannot be trained is refused before hours of work
+    check_trainable(jobs)
     if options.dry_run:
         tell_recorded(jobs, path)
     else:

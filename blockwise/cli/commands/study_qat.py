@@ -14,6 +14,7 @@ from blockwise.cli.commands.studying import (
     Model,
     Precision,
     check_names,
+    check_trainable,
     check_values,
     recorded,
     tell_recorded,
@@ -102,8 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
-        for job in {(job.regime, job.config.network): job for job in jobs}.values():
-            job.prepare()  # what cannot be trained is refused before hours of work
+        check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name)
     if rows:

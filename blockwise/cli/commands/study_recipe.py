@@ -14,13 +14,14 @@ from blockwise.cli.commands.studying import (
     Model,
     Precision,
     check_names,
+    check_trainable,
     check_values,
     recorded,
     tell_recorded,
     train_missing,
 )
 from blockwise.experiment.settings import NetworkSettings
-from blockwise.experiment.settings.local import check_share, distillation, words
+from blockwise.experiment.settings.local import distillation, words
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import recipe, records
 from blockwise.studies.qat import QatProtocol
@@ -30,6 +31,7 @@ from blockwise.system.exit_codes import FITS
 from blockwise.system.sizes import check_size
 from blockwise.training import REGIMES
 from devices.errors import InputError
+from devices.program.regimes.skipping import check_share
 
 DESCRIPTION = (
     "Trains a base recipe of block-local learning, and the same with one ingredient changed at a time: of "
@@ -109,8 +111,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
-        for job in jobs[: len(space.recipes)]:
-            job.prepare()  # what cannot be trained is refused before hours of work
+        check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
     methods = (space.method, "fp32")
     rows = [row for row in recorded(jobs, path, options.data_name, ALIKE) if row["method"] in methods]

@@ -84,6 +84,13 @@ class EpochsStudy(TrainingStudy):
         return {name: value for name, value in asked.items() if value is not None}
 
 
+def check_trainable(jobs: Sequence[Job]) -> None:
+    """Refuse what cannot be trained before hours of work; seeds make no difference. Raises InputError."""
+    for job in jobs:
+        if job.config.training.seed == jobs[0].config.training.seed:
+            job.prepare()
+
+
 def train_missing(
     jobs: Sequence[Job],
     path: Path,

@@ -8,6 +8,7 @@ from tyro.conf import arg
 from blockwise.training.options import ZHANG
 from devices.errors import InputError
 from devices.program.distillation import HIGHEST_TEMPERATURE, Distillation
+from devices.program.regimes.skipping import check_share
 
 
 def distillation(given: str, flag: str = "--distill") -> Distillation:
@@ -26,12 +27,6 @@ def distillation(given: str, flag: str = "--distill") -> Distillation:
 def words(told: Distillation) -> str:
     """As the flag takes it."""
     return f"{told.temperature:g}:{told.weight:g}"
-
-
-def check_share(flag: str, share: float) -> None:
-    """Raise InputError for a chance by which nothing would be learnt, or that is none."""
-    if not 0 <= share < 1:
-        raise InputError(flag, got=share, wanted="0 or more, below 1", do="try 0.5, or leave it out")
 
 
 @dataclass(frozen=True)

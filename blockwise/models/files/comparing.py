@@ -1,11 +1,11 @@
 """What was read from a file beside what the file itself computes at rest."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from blockwise.models.calls import AtRest
 from blockwise.system.notes import note
 from devices.errors import InputError
 
@@ -46,7 +46,7 @@ def check_same(
 
 def _found(made: fx.GraphModule, x: Tensor, subject: str) -> Tensor:
     try:
-        found = _AtRest(made).run(x)
+        found = AtRest(made).run(x)
     except Exception as error:  # of functions with arguments that they do not take
         raise InputError(
             subject, got=_words(error), wanted="operations of numbers and of maps that fit",
@@ -65,12 +65,3 @@ def _close(found: Tensor, expected: Tensor, eps: float) -> bool:
     share = max(1e-3, 16 * eps)
     largest = float(expected.nan_to_num(0, 0, 0).abs().max()) if expected.numel() else 0.0
     return torch.allclose(found, expected, rtol=share, atol=share * largest, equal_nan=True)
-
-
-class _AtRest(fx.Interpreter):
-    """A function drops nothing either, whatever it was told."""
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target.__name__.startswith("dropout"):
-            return args[0]
-        return super().call_function(target, args, kwargs)

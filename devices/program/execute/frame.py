@@ -114,7 +114,7 @@ class Frame:
         if name in self.operation.adds:
             there = self.memory.load(name)
             value = there + value.reshape(there.shape).to(there.dtype)
-        if self._is_row(name):
+        if self.schedule.is_row(name, self.loop):
             whole = self.memory.load(name)
             whole[self.turn : self.turn + 1] = value.reshape(whole[:1].shape)
             value = whole
@@ -163,10 +163,7 @@ class Frame:
 
     def _load(self, name: str) -> Tensor:
         found = self.memory.load(name)
-        return found[self.turn : self.turn + 1] if self._is_row(name) else found
-
-    def _is_row(self, name: str) -> bool:
-        return self.schedule.is_row(name, self.loop)
+        return found[self.turn : self.turn + 1] if self.schedule.is_row(name, self.loop) else found
 
 
 Kernel = Callable[[Frame], None]

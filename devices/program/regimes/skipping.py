@@ -7,6 +7,7 @@ skipped says in which share of the steps it is done.
 
 from dataclasses import replace
 
+from devices.errors import InputError
 from devices.program.operation import Operation
 from devices.program.regimes.builder import Builder
 from devices.program.schedule import Schedule
@@ -14,6 +15,12 @@ from devices.program.schedule import Schedule
 HEAD = ".head"
 """Behind the name of a block whose head an operation is of."""
 GOES_BACK = ("backward", "update")
+
+
+def check_share(subject: str, share: float) -> None:
+    """Raise InputError, about ``subject``, for a chance by which nothing would be learnt, or that is none."""
+    if not 0 <= share < 1:
+        raise InputError(subject, got=share, wanted="0 or more, below 1", do="try 0.5, or leave it out")
 
 
 def sometimes(schedule: Schedule, build: Builder) -> Schedule:

@@ -13,23 +13,28 @@ from blockwise.cli.commands import compare_seeds
 ARGUMENTS = (*TINY, "--epochs", "1")
 
 
+def stop_at(seed, patch):
+    """Ctrl-C before the result of this seed is written."""
+    write = compare_seeds.report.write_all
+
+    def stopped(result, out, drawing):
+        if result.seed == seed:
+            raise KeyboardInterrupt
+        write(result, out, drawing)
+
+    patch.setattr(compare_seeds.report, "write_all", stopped)
+
+
 @pytest.mark.slow
 def test_each_seed_is_a_run_of_its_own_and_all_are_put_together(capsys, monkeypatch):
     assert cli.main([*ARGUMENTS, "--seed", "3", "--out", "alone", "--json"]) == 0
     alone = json.loads(capsys.readouterr().out)["regimes"][0]["test_accuracy"]
-    write = compare_seeds.report.write_all
-
-    def stopped(result, out, drawing):
-        if result.seed == 3:
-            raise KeyboardInterrupt
-        write(result, out, drawing)
-
-    monkeypatch.setattr(compare_seeds.report, "write_all", stopped)
-    assert cli.main([*ARGUMENTS, "--seeds", "1", "3", "--out", "all", "--json"]) == 130
+    with monkeypatch.context() as stopped:
+        stop_at(3, stopped)
+        assert cli.main([*ARGUMENTS, "--seeds", "1", "3", "--out", "all", "--json"]) == 130
     err = capsys.readouterr().err
     assert err.endswith("blockwise: interrupted; go on with --resume all\n")
     assert "seed 1: 1 of 2" in err and err.count("Verdict") == 1
-    monkeypatch.setattr(compare_seeds.report, "write_all", write)
     assert "another --seeds than the run has" in refusal(capsys, "--resume", "all", "--seeds", "1", "2")
     assert cli.main(["--resume", "all", "--json"]) == 0
     out, err = capsys.readouterr()
@@ -60,18 +65,11 @@ class Net(nn.Sequential):
 def test_seeds_that_are_left_have_the_network_as_it_was_when_they_were_asked_for(capsys, monkeypatch):
     """A mean of two networks is none of either."""
     Path("net.py").write_text(NETWORK.replace("WIDE", "4"), "utf-8")
-    write = compare_seeds.report.write_all
-
-    def stopped(result, out, drawing):
-        if result.seed == 1:
-            raise KeyboardInterrupt
-        write(result, out, drawing)
-
-    monkeypatch.setattr(compare_seeds.report, "write_all", stopped)
     asked = ["--model", "net.py:Net", "--regimes", "bp", "--method", "fp32", "--epochs", "1", "--head", "gap"]
-    assert cli.main([*asked, "--seeds", "0", "1", "2", "--out", "all", "--quiet"]) == 130
+    with monkeypatch.context() as stopped:
+        stop_at(1, stopped)
+        assert cli.main([*asked, "--seeds", "0", "1", "2", "--out", "all", "--quiet"]) == 130
     Path("net.py").write_text(NETWORK.replace("WIDE", "2"), "utf-8")
-    monkeypatch.setattr(compare_seeds.report, "write_all", write)
     assert cli.main(["--resume", "all", "--quiet"]) in (0, 3)
     found = [json.loads(Path(f"all/seed-{n}/result.json").read_text("utf-8"))["model"] for n in range(3)]
     assert found[0]["parameters"] == 4 * 9 + 4 + 4 * 36 * 10 + 10 and found[0] == found[1] == found[2]

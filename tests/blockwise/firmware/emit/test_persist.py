@@ -100,19 +100,24 @@ int main(void)
 """
 
 
+def said_on_flash(firmware, folder, program, faults, line, before):
+    """The numbers that ``program`` prints on a flash whose code has ``before`` in front of a line of it."""
+    project(firmware, folder / "project")
+    (folder / "project" / "main.c").write_text(program)
+    flash = folder / "project" / "port_flash_host.c"
+    text = flash.read_text()
+    assert text.count(line) == 1
+    flash.write_text(f"extern int {faults};\n" + text.replace(line, f"{before}{line}"))
+    host.build(folder / "project", "main", folder / "main")
+    done = subprocess.run([folder / "main"], cwd=folder, check=True, capture_output=True, text=True)
+    return [*map(int, done.stdout.split())]
+
+
 @pytest.mark.slow
 def test_what_is_kept_counts_until_something_newer_is_whole_or_all_is_forgotten(firmware, tmp_path):
     """Where a unit does not hold what was programmed, the save says so and the one before it counts."""
-    project(firmware, tmp_path / "project")
-    (tmp_path / "project" / "main.c").write_text(PROGRAM)
-    flash = tmp_path / "project" / "port_flash_host.c"
-    text, last = flash.read_text(), "    return stored(at, bits, sizeof bits);"
-    assert text.count(last) == 1
-    worn = "extern int worn;\n" + text.replace(last, f"    if (worn) bits[0] &= 0xFE;\n{last}")
-    flash.write_text(worn)
-    host.build(tmp_path / "project", "main", tmp_path / "main")
-    done = subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    told = iter(map(int, done.stdout.split()))
+    last, worn = "    return stored(at, bits, sizeof bits);", "    if (worn) bits[0] &= 0xFE;\n"
+    told = iter(said_on_flash(firmware, tmp_path, PROGRAM, "worn", last, worn))
     assert [next(told) for _ in range(3)] == [-1, 0, 0]  # nothing is kept; the start, and step 3
     assert [next(told) for _ in range(2)] == [3, 1]
     assert [next(told) for _ in range(3)] == [-1, 3, 1]  # worn flash
@@ -166,17 +171,10 @@ int main(void)
 @pytest.mark.slow
 def test_an_older_training_never_comes_back_where_forgetting_fails_or_is_cut(firmware, tmp_path):
     """Cut between its slots the newest counts; a save behind one that failed is newer than what is left."""
-    project(firmware, tmp_path / "project")
-    (tmp_path / "project" / "main.c").write_text(FORGETTING)
-    flash = tmp_path / "project" / "port_flash_host.c"
-    text, first = flash.read_text(), "    static uint8_t ones[BLOCKWISE_SECTOR_BYTES];"
-    assert text.count(first) == 1
+    first = "    static uint8_t ones[BLOCKWISE_SECTOR_BYTES];"
     worn = "    if (worn_slot >= 0 && at / BLOCKWISE_SLOT_BYTES == (uint32_t)worn_slot) return -1;\n"
     cut = "    if (erases_left >= 0 && erases_left-- == 0) return erases_left = 0;\n"
-    flash.write_text("extern int worn_slot, erases_left;\n" + text.replace(first, f"{worn}{cut}{first}"))
-    host.build(tmp_path / "project", "main", tmp_path / "main")
-    done = subprocess.run([tmp_path / "main"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    told = [*map(int, done.stdout.split())]
+    told = said_on_flash(firmware, tmp_path, FORGETTING, "worn_slot, erases_left", first, worn + cut)
     assert told[:7] == [10, -1, 0, 3, 1, -1, 10]
     assert told[7:] == [15, -1, 0, 3, 1, -1, 15]
 
