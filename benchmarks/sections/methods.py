@@ -15,6 +15,7 @@ from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
 from blockwise.studies.recipe import recipe_of
 from blockwise.studies.summary import Summary
+from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
 from sections.recorded import load, machines, runs_of, threads
@@ -66,7 +67,7 @@ def precision() -> str:
 
 def qat_runs() -> list[dict[str, Any]]:
     """results/studies/qat_short.jsonl."""
-    return runs_of("qat_short")
+    return _as_preset("short", runs_of("qat_short"))
 
 
 def qat() -> str:
@@ -83,8 +84,15 @@ def qat_full() -> str:
 
 
 def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that were trained for as long as the preset says."""
-    return [run for run in runs if run["epochs"] == qat_study.PROTOCOLS["full"].epochs]
+    return _as_preset("full", runs)
+
+
+def _as_preset(name: str, runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that were trained as the preset says; others are experiments."""
+    preset = qat_study.PROTOCOLS[name]
+    rate = DEFAULT_LEARNING_RATE[preset.optimizer] if preset.lr is None else preset.lr
+    wanted = (preset.width, preset.epochs, preset.optimizer, rate)
+    return [r for r in runs if (r["width"], r["epochs"], r["optimizer"], r["learning_rate"]) == wanted]
 
 
 def _plain_recipes() -> list[dict[str, Any]]:

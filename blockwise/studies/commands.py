@@ -5,8 +5,9 @@ from typing import Any
 
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
-from blockwise.studies.integers import PROTOCOLS
+from blockwise.studies import integers, qat
 from blockwise.studies.recipe import recipe_of
+from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.regimes import find
 
 Row = Mapping[str, Any]
@@ -25,24 +26,33 @@ def _qat(row: Row) -> list[str]:
     if row["activation_method"] != row["method"]:
         words += ["--activation-method", row["activation_method"]]
     bits = ["--weight-bits", row["weight_bits"], "--activation-bits", row["activation_bits"]]
-    words += [*bits, "--residual", row["residual"], "--model", row["model"], *_compiled(row)]
+    words += [*bits, "--residual", row["residual"], "--model", row["model"], *_other(row), *_compiled(row)]
     if row["precision"] != FLOAT32:
         words += ["--precision", row["precision"]]
     return [str(word) for word in (*words, "--epochs", row["epochs"], "--seeds", row["seed"])]
 
 
+def _other(row: Row) -> list[object]:
+    """Width and updates other than the preset's."""
+    preset = qat.PROTOCOLS[row["protocol"]]
+    updates = row if row["optimizer"] else {**row, "optimizer": preset.optimizer}  # where a regime has none
+    words, rate = _changed(updates, preset, "width", "optimizer"), row["learning_rate"]
+    usual = DEFAULT_LEARNING_RATE[updates["optimizer"]]
+    return words if rate in (usual, None) else [*words, "--lr", rate]
+
+
 def _integer(row: Row) -> list[str]:
     words = ["--regimes", row["regime"]]
     words += ["--jump-every", row["jump_every"]] if find(row["regime"]).jumps else []
-    return [str(word) for word in (*words, *_changed(row), "--epochs", row["epochs"], "--seeds", row["seed"])]
+    changed = _changed(row, integers.PROTOCOLS[row["protocol"]], "model", "width", "batch_size")
+    return [str(word) for word in (*words, *changed, "--epochs", row["epochs"], "--seeds", row["seed"])]
 
 
-def _changed(row: Row) -> list[object]:
-    """What may be asked for instead of what the preset has."""
-    preset = PROTOCOLS[row["protocol"]]
-    names = {"model": "--model", "width": "--width", "batch_size": "--batch-size"}
+def _changed(row: Row, preset: object, *names: str) -> list[object]:
+    """What was asked for instead of what the preset has."""
+    flags = {name: f"--{name.replace('_', '-')}" for name in names}
     return [
-        x for name, flag in names.items() if row[name] != getattr(preset, name) for x in (flag, row[name])
+        x for name, flag in flags.items() if row[name] != getattr(preset, name) for x in (flag, row[name])
     ]
 
 

@@ -53,7 +53,8 @@ class QatProtocol:
     image_size: int | None  # None: as the images are
     width: int
     seeds: tuple[int, ...]
-    lr: float = 0.1  # peak of the one-cycle schedule
+    optimizer: str = "sgd-momentum"
+    lr: float | None = None  # peak of the one-cycle schedule; None: the optimizer's
     recipe: bool = False  # whether a training starts in float and goes down in bits
 
 
@@ -128,9 +129,9 @@ def _config(
             bit_chain=_chain(scheme, weight) if protocol.recipe else (), residual=space.residual,
         ),
         training=TrainingSettings(
-            regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size, lr=protocol.lr,
-            seed=seed, accelerator=space.accelerator, compile=space.compile,
-            precision=space.precision,
+            regimes=(regime,), epochs=protocol.epochs, batch_size=protocol.batch_size,
+            optimizer=protocol.optimizer, lr=protocol.lr, seed=seed,
+            accelerator=space.accelerator, compile=space.compile, precision=space.precision,
         ),
         output=OutputSettings(quiet=True),
     )  # fmt: skip

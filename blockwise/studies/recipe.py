@@ -152,8 +152,9 @@ def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: i
         training=TrainingSettings(
             regimes=(recipe.regime,), epochs=protocol.epochs,
             last_epochs=None if recipe.last_epochs == 1 else recipe.last_epochs * protocol.epochs,
-            batch_size=protocol.batch_size, lr=protocol.lr,
-            seed=seed, accelerator=space.accelerator, compile=space.compile, precision=space.precision,
+            batch_size=protocol.batch_size,
+            optimizer=protocol.optimizer, lr=protocol.lr, seed=seed,
+            accelerator=space.accelerator, compile=space.compile, precision=space.precision,
         ),
         output=OutputSettings(quiet=True),
         local=LocalSettings(recipe.distill or None, recipe.skip_heads),

@@ -11,6 +11,7 @@ from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
     OF_PRESET,
     EpochsStudy,
+    Width,
     check_names,
     check_trainable,
     check_values,
@@ -70,10 +71,7 @@ class IntegerStudyOptions(EpochsStudy):
         str | None,
         arg(help=f"One of {', '.join(models.CATALOGUE)}.", metavar="NAME", help_behavior_hint=OF_PRESET),
     ] = None
-    width: Annotated[
-        int | None,
-        arg(metavar="CHANNELS", help="Channels of the first stage.", help_behavior_hint=OF_PRESET),
-    ] = None
+    width: Width = None
     batch_size: Annotated[
         int | None, arg(metavar="N", help="Images per step.", help_behavior_hint=OF_PRESET)
     ] = None

@@ -9,10 +9,12 @@ from tyro.conf import arg
 from blockwise import models, quant, report
 from blockwise.cli import flags
 from blockwise.cli.commands.studying import (
+    OF_PRESET,
     Compile,
     EpochsStudy,
     Model,
     Precision,
+    Width,
     check_names,
     check_trainable,
     check_values,
@@ -21,14 +23,19 @@ from blockwise.cli.commands.studying import (
     train_missing,
 )
 from blockwise.experiment.settings import PAPER
+from blockwise.experiment.settings.words import listed
 from blockwise.quant.precision import FLOAT32, PRECISIONS
 from blockwise.studies import qat, records
 from blockwise.studies.qat import PROTOCOLS, QatProtocol, QatSpace
+from blockwise.studies.records import SAME
 from blockwise.studies.summary import NEEDED
 from blockwise.system.exit_codes import FITS
-from blockwise.training import REGIMES
+from blockwise.training import OPTIMIZERS, REGIMES
 from devices.errors import InputError
 from devices.network.bits import RESIDUALS
+
+ALIKE = (*SAME, "optimizer", "learning_rate")
+"""Conditions that all lines of the table share, beside the data."""
 
 DESCRIPTION = (
     "Trains every quantization method under the same protocol, records each run as one JSON line, and prints "
@@ -88,6 +95,19 @@ class QatStudyOptions(EpochsStudy):
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Model = "resnet20"
+    width: Width = None
+    optimizer: Annotated[
+        str | None,
+        arg(metavar="NAME", help=f"One of {listed(OPTIMIZERS)}.", help_behavior_hint=OF_PRESET),
+    ] = None
+    lr: Annotated[
+        float | None,
+        arg(
+            metavar="RATE",
+            help="Highest learning rate of the schedule.",
+            help_behavior_hint="(default: the optimizer's)",
+        ),
+    ] = None
     precision: Precision = FLOAT32
     compile: Compile = False
 
@@ -105,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     else:
         check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
-    rows = recorded(jobs, path, options.data_name)
+    rows = recorded(jobs, path, options.data_name, ALIKE)
     if rows:
         found = qat.summaries(rows, records.read(path))
         notes = (report.qat_standing(found), *report.distance_notes(found), report.known_to(rows))
@@ -151,4 +171,4 @@ def _protocol(options: QatStudyOptions) -> QatProtocol:
         "--methods": options.methods or None, "--regimes": options.regimes, "--heads": options.heads,
         "--blocks": options.blocks, "--seeds": options.seeds,
     })  # fmt: skip
-    return replace(PROTOCOLS[options.preset], **options.instead())
+    return replace(PROTOCOLS[options.preset], **options.instead("width", "optimizer", "lr"))

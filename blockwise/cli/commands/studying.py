@@ -23,6 +23,9 @@ OF_PRESET = "(default: the preset's)"
 TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
 
 Model = Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")]
+Width = Annotated[
+    int | None, arg(metavar="CHANNELS", help="Channels of the first stage.", help_behavior_hint=OF_PRESET)
+]
 Precision = Annotated[str, arg(help=f"Of the simulation's convolutions: {', '.join(PRECISIONS)}.")]
 Compile = Annotated[bool, arg(help="Compile steps with torch.compile, which takes minutes.")]
 Record = Annotated[bool, arg(help=f"Keep what is found in {RECORDS}/, from where documents show it.")]
@@ -134,20 +137,22 @@ def recorded(
 ) -> list[dict[str, Any]]:
     """The lines of ``path`` that stand beside ``jobs`` in a table: of the same network, images and epochs.
 
-    The conditions ``alike`` are those of the first job. Which data that are is known from the lines of
-    ``jobs`` themselves, else by name. Runs of an earlier revision of the training stand in none.
+    The conditions ``alike`` are those of ``jobs``; regimes may have none such. Which data that are is known
+    from the lines of ``jobs`` themselves, else by name. Runs of an earlier revision of the training stand
+    in none.
     """
     if not jobs:
         return []
     rows, first = read(path), jobs[0]
-    same = {name: first.conditions[name] for name in alike} | {"augment": first.augment}
+    same = {name: {None, *(job.conditions[name] for job in jobs)} for name in alike}
+    same["augment"] = {first.augment}
     names = {row["data"] for row in lines_of(jobs, rows)} or {data_name or first.images.name}
     return [
         row
         for row in rows
         if row["data"] in names
         and row["revision"] == revision_of(row["regime"])
-        and all(row[name] == value for name, value in same.items())
+        and all(row[name] in values for name, values in same.items())
     ]
 
 

@@ -10,6 +10,7 @@ from blockwise import quant
 from blockwise.cli import main as cli
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import jobs, qat, records
+from blockwise.studies.commands import command
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,29 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     assert run(*chosen) == 0
     out = capsys.readouterr().out
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows)
+
+
+def test_a_table_holds_runs_of_the_same_width_and_updates_and_each_is_told_by_its_command(here, capsys):
+    asked = {
+        "--optimizer": ("adam", ["adam", 2e-3]), "--lr": ("0.01", ["sgd-momentum", 0.01]),
+        "--width": ("8", ["sgd-momentum", 0.1]),
+    }  # fmt: skip
+    assert run("--methods", "fp32", "lsq") == 0
+    for flag, (value, _) in asked.items():
+        assert run("--methods", "lsq", flag, value) == 0
+    rows = records.read(here / "runs.jsonl")
+    told = [[r["optimizer"], r["learning_rate"]] for r in rows]
+    assert told == [["sgd-momentum", 0.1]] * 2 + [updates for _, updates in asked.values()]
+    assert [r["width"] for r in rows[-2:]] == [16, 8]
+    flags = [list(command(r))[-4 - 2 * n : -4] for r, n in zip(rows, (0, 0, 1, 1, 1), strict=True)]
+    assert flags == [[], [], *([flag, value] for flag, (value, _) in asked.items())]
+    capsys.readouterr()
+    assert run("--methods", "lsq", "--dry-run") == 0
+    out = capsys.readouterr().out
+    shown = {f"{100 * r['test_error']:.1f}%" for r in rows[:2]}
+    assert all(error in out for error in shown)
+    others = {f"{100 * r['test_error']:.1f}%" for r in rows[2:]} - shown
+    assert not any(error in out for error in others)
 
 
 def row(method: str, seed: int, error: float, seconds: float, regime: str = "bp") -> dict[str, object]:
@@ -128,6 +152,9 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
         ),
         (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the method trains in 5 stages"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
+        (["--optimizer", "adma"], "optimizer: got 'adma'"),
+        (["--lr", "0"], "--lr: got 0.0, wanted a number above 0"),
+        (["--width", "0"], "--width: got 0"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, message, here, capsys):
