@@ -91,14 +91,17 @@ def vgg_with_norms_of(eps: float) -> nn.Sequential:
 
 
 def test_where_two_images_are_left_over_a_norm_of_features_magnifies_the_rounding_of_both():
-    """1/std of two values that lie near each other: PyTorch's own float32 is then as far from float64."""
+    """1/std of two values that lie near each other: PyTorch's own float32 is then as far from float64.
+
+    Which of both is farther hangs on the order in which a processor's kernels add.
+    """
     sizes = {"method": "fp32", "batch": 11, "micro_batch": 3}
     step = InDouble("bp-micro", "vgg8b", **sizes)
     apart = step.run()
     simulated, board = step.errors()
     assert TOLERANCE < apart < simulated + board + TOLERANCE / 10
     assert simulated > TOLERANCE
-    assert board < simulated
+    assert board < 3 * simulated
     for settings in ({**sizes, "batch": 9}, {**sizes, "norm": "group"}):  # nothing is left over; no batch
         assert OneStep("bp-micro", "vgg8b", **settings).run() < TOLERANCE
     damped = InDouble("bp-micro", vgg_with_norms_of(0.1), **sizes)

@@ -30,7 +30,7 @@ def test_a_product_of_matrices_that_others_read_does_not_get_the_bias_behind_it(
     ]  # fmt: skip
     given = {"a.weight": normal(64, 6), "a.bias": normal(6), "b.weight": normal(6, 5), "b.bias": normal(5)}
     path = graph(tmp_path / "net.onnx", nodes, given)
-    assert error(path) < 1e-4
+    assert error(path) < 1e-5
     biases = [m.bias is not None for m in models.build(path, SHAPE).modules() if isinstance(m, nn.Linear)]
     assert biases == [False, True]
 
@@ -53,7 +53,7 @@ def test_weights_of_two_layers_are_refused_and_rows_of_one_number_are_each_layer
         }  # fmt: skip
         return graph(tmp_path / "net.onnx", [*first, *twice, ("Relu", ("b",), "z", {}), *HEAD], given)
 
-    assert error(net("ones")) < 1e-4
+    assert error(net("ones")) < 1e-5
     with pytest.raises(InputError, match=r"net.onnx: own: got weights that two layers share, wanted each"):
         models.build(net("own"), SHAPE)
 
@@ -96,7 +96,7 @@ def test_operators_are_what_the_reference_computes(tmp_path, name):
     given = weights(
         half=np.float32(0.5), part=normal(5, 56), single=normal(1), turned=normal(64, 5), first=np.array([0])
     )
-    assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-4
+    assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-5
 
 
 REFUSED: dict[str, tuple[list[Node], str]] = {
