@@ -21,7 +21,7 @@ def renorm(chain: Chain, norm: str, *, trained: bool) -> Chain:
 
     Of a ``trained`` network norms that have learnt become constants: frozen norms take scale and shift, and
     where there is none they go into the layer before. Raises InputError for an unknown norm, and where a
-    trained norm would go without a layer that can take its constants.
+    trained norm would go without a layer that can take its constants, or has no statistics to be constants.
     """
     if norm in CONSTANT:
         norms = {path: part for path, part in chain.named_modules() if isinstance(part, BATCH_NORMS)}
@@ -32,6 +32,7 @@ def renorm(chain: Chain, norm: str, *, trained: bool) -> Chain:
         }
         if trained:
             for path, part in norms.items():
+                _check_statistics(chain, norm, path, part)
                 _freeze(chain, path, part) if norm == "frozen" else _fold(chain, path, part, layers.get(path))
     replace_norms(chain, norm)
     if norm != DEFAULT:
@@ -90,9 +91,24 @@ def _constants(norm: BatchNorm) -> tuple[Tensor, Tensor]:
         return constants(norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps)
 
 
+def _check_statistics(chain: Chain, asked: str, path: str, norm: BatchNorm) -> None:
+    """Refuse factors that were trained with the statistics of each batch. Raises InputError."""
+    if norm.running_mean is None and _other((norm.weight, 1), (norm.bias, 0)):
+        raise InputError(
+            f"{chain.name}: --norm {asked}", got=f"{path.removeprefix('units.')}, a trained norm without "
+            "running statistics", wanted="norms whose mean and variance are known", do="choose --norm batch "
+            "or group, or train the module with track_running_stats",
+        )  # fmt: skip
+
+
 def _has_learnt(norm: BatchNorm) -> bool:
     """Whether it has statistics, and anything in it is other than where norms begin."""
-    if norm.running_mean is None or norm.running_var is None or norm.running_mean.is_meta:
+    if norm.running_mean is None or norm.running_var is None:
         return False
-    begun = ((norm.running_mean, 0), (norm.running_var, 1), (norm.weight, 1), (norm.bias, 0))
-    return any(part is not None and bool((part != start).any()) for part, start in begun)
+    return _other((norm.running_mean, 0), (norm.running_var, 1), (norm.weight, 1), (norm.bias, 0))
+
+
+def _other(*parts: tuple[Tensor | None, int]) -> bool:
+    """Whether any value that is there is another than it begins with."""
+    held = [(part, start) for part, start in parts if part is not None and not part.is_meta]
+    return any(bool((part != start).any()) for part, start in held)

@@ -103,6 +103,36 @@ def test_a_trained_norm_that_can_go_into_no_layer_is_refused_but_as_constants(ma
     assert not any(isinstance(part, nn.BatchNorm2d) for part in fresh.modules())
 
 
+class NoStatistics(nn.Module):
+    """A norm that knows each batch alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(2, 4, 3), nn.Linear(4, 3)
+        self.norm = nn.BatchNorm2d(4, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(torch.relu(self.norm(self.conv(x))).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("norm", ["frozen", "none"])
+@pytest.mark.parametrize("factor", ["weight", "bias"])
+def test_factors_that_were_trained_without_running_statistics_are_not_lost(norm, factor):
+    module = NoStatistics()
+    replica(from_module(module, SHAPE), norm, PLAIN, None)  # it has learnt nothing
+    with torch.no_grad():
+        getattr(module.norm, factor)[1] = 0.5
+    chain = from_module(module, SHAPE)
+    with pytest.raises(
+        InputError, match=rf"--norm {norm}: got conv.norm, a trained norm without running statis"
+    ):
+        replica(chain, norm, PLAIN, None)
+    kept = replica(chain, "batch", PLAIN, None).train()
+    x = torch.randn(8, *SHAPE)
+    torch.testing.assert_close(kept(x), module(x), rtol=1e-5, atol=1e-5)
+
+
 def test_norms_that_have_learnt_nothing_become_constants_on_the_first_images():
     frozen = replica(from_module(Branches(), SHAPE), "frozen", PLAIN, None)
     assert not any(part.ready for part in frozen.modules() if isinstance(part, ConstantNorm))
