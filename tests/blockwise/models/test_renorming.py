@@ -125,7 +125,7 @@ def test_factors_that_were_trained_without_running_statistics_are_not_lost(norm,
         getattr(module.norm, factor)[1] = 0.5
     chain = from_module(module, SHAPE)
     with pytest.raises(
-        InputError, match=rf"--norm {norm}: got conv.norm, a trained norm without running statis"
+        InputError, match=rf"--norm {norm}: got conv.norm, a trained norm without running"
     ):
         replica(chain, norm, PLAIN, None)
     kept = replica(chain, "batch", PLAIN, None).train()
