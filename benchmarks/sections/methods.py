@@ -80,7 +80,8 @@ def qat() -> str:
 def qat_full() -> str:
     """results/studies/qat_full.jsonl: 24 epochs at full size, globally and block by block."""
     runs = [*runs_of("qat_full"), *_plain_recipes()]
-    return _qat_table(_of_full(runs), {"time", "host MiB"}, runs)
+    shown = _qat_table(_of_full(runs), {"time", "host MiB"}, runs)
+    return f"{shown}\n\n{picture('qat_full', 'error against stored bits')}"
 
 
 def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -86,17 +86,22 @@ def label(axes: Axes, points: Iterable[Named], *, left: bool = False) -> None:
     gap = (high - low) * LABEL_POINTS / (72 * axes.bbox.height / axes.figure.dpi)
     placed = [(column, _edge(column, left=left)) for column in columns(points)]
     _make_room(axes, placed, left=left)
+    heights = []
     for column, x in placed:
         column = sorted(column, key=lambda point: point.y)
         there = _drawn(axes)
         spans = [_span(axes, x, p.name, left=left) for p in column]
         beside = [[y for y, low, high in there if low < end and start < high] for start, end in spans]
-        for point, y in zip(column, clear(spread([p.y for p in column], gap), beside, gap), strict=True):
+        own = clear(spread([p.y for p in column], gap), beside, gap)
+        heights += own
+        for point, y in zip(column, own, strict=True):
             axes.add_artist(Line2D([point.x, x], [point.y, y], **LEADER))
             axes.annotate(
                 point.name, (point.x, point.y), xytext=(x, y), ha="right" if left else "left",
                 va="center", fontsize="x-small", bbox=BACKGROUND,
             )  # fmt: skip
+    if heights:  # none lies on the frame
+        axes.set_ylim(min(low, min(heights) - gap), max(high, max(heights) + gap))
 
 
 def _edge(column: Sequence[Named], *, left: bool) -> float:

@@ -124,9 +124,7 @@ def test_factors_that_were_trained_without_running_statistics_are_not_lost(norm,
     with torch.no_grad():
         getattr(module.norm, factor)[1] = 0.5
     chain = from_module(module, SHAPE)
-    with pytest.raises(
-        InputError, match=rf"--norm {norm}: got conv.norm, a trained norm without running"
-    ):
+    with pytest.raises(InputError, match=rf"--norm {norm}: got conv.norm, a trained norm without running"):
         replica(chain, norm, PLAIN, None)
     kept = replica(chain, "batch", PLAIN, None).train()
     x = torch.randn(8, *SHAPE)

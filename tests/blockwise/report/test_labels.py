@@ -87,6 +87,7 @@ def test_no_label_of_a_recorded_figure_lies_over_a_marker_another_label_or_the_a
     for label_of, box in boxes:
         assert not [place for place in markers if box.contains(*place)], label_of
         assert axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1, label_of
+        assert axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1, label_of
     for (one, box), (other, beside) in combinations(boxes, 2):
         assert not box.overlaps(beside), (one, other)
 
