@@ -125,7 +125,7 @@ def _study_table(runs: list[dict[str, Any]]) -> str:
     """With its command."""
     found, first = summaries(runs), runs[0]
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
-    told = f"{first['data']}; {known_to(runs)}"
+    told = f"{first['data']}; {machines(runs)}; {known_to(runs)}"
     intro = f"`run.py study integer --preset {first['protocol']} --data PATH` ({told})"
     study = f"integer_{first['protocol']}"
     figure = picture(study, "error against memory") if is_drawn(study) else ""

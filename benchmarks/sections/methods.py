@@ -18,7 +18,7 @@ from blockwise.studies.summary import Summary
 from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
-from sections.recorded import load, machines, runs_of, threads
+from sections.recorded import load, machines, runs_of
 
 
 def methods() -> str:
@@ -53,9 +53,8 @@ def precision() -> str:
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}, LSQ "
         f"(float32 at 32 bits); epoch chosen on {validation:,} validation images, error on {test:,} test "
-        f"images; seeds {', '.join(map(str, seeds))}; {threads(first['environment'])} of "
-        f"{first['environment']['processor']}. {means.caption}. {MEANS} So short a training does not rank "
-        f"precisions for good; it shows the method. {known_to(runs)}"
+        f"images; seeds {', '.join(map(str, seeds))}; {machines(runs)}. {means.caption}. {MEANS} So short a "
+        f"training does not rank precisions for good; it shows the method. {known_to(runs)}"
     )
     tables = (table([*grid.head], [list(row) for row in grid.rows]) for grid in (means, beside))
     shown, differences = tables

@@ -9,7 +9,7 @@ from blockwise.statistics.spread import Spread
 from blockwise.studies import records
 from devices.program.regimes import find
 from sections.markdown import table
-from sections.recorded import RESULTS, threads
+from sections.recorded import RESULTS, machines
 
 HEADINGS = [
     "regime", "numbers", "settings", "test accuracy", "last training loss", "n", "peak KiB", "of one image",
@@ -23,7 +23,7 @@ def zeroth_order() -> str:
     for run in runs:
         kinds[run["regime"], _numbers(run), _settings(run)].append(run)
     train, validation, test = first["images"]
-    host, known = first["environment"], max(half_width(1 - run["test_error"], test) for run in runs)
+    known = max(half_width(1 - run["test_error"], test) for run in runs)
     intro = (
         f"`python benchmarks/zeroth_order.py`: {first['model']} at width {first['width']} on the bundled "
         f"digits, with batch norm in float and without norms on integers; {first['epochs']} epochs of "
@@ -31,7 +31,7 @@ def zeroth_order() -> str:
         f"images; mean ± standard deviation over n seeds on {test:,} test images (one accuracy is known to "
         f"±{100 * known:.1f} points by these, 95%). Blocks are layers; hybrids train the last one by "
         "backpropagation. Peaks of a step on the STM32F746 at the training's batch and at batch 1. "
-        f"{threads(host)} of {host['processor']}, torch {host['torch']}."
+        f"{machines(runs)}."
     )
     rows = [
         [
