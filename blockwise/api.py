@@ -5,10 +5,12 @@ functions. Every flag that says what is planned and trained is a setting by its 
 ``weight_bits=4`` is ``--weight-bits 4``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch import nn
 
 from blockwise import report
@@ -36,11 +38,26 @@ from devices.program.regimes import LEANEST
 
 __all__ = ["from_module", "plan", "train", "write_firmware"]
 
+Args = ParamSpec("Args")
+Answer = TypeVar("Answer")
 Board = str | Path | Device
 IN_SHAPE = (3, 32, 32)
 """Of the images that a network by name is planned for, unless told."""
 
 
+def _leaving_torch_alone(work: Callable[Args, Answer]) -> Callable[Args, Answer]:
+    """Gradients are made whatever the caller's mode, whose random numbers go on where they were."""
+
+    @wraps(work)
+    def done(*args: Args.args, **named: Args.kwargs) -> Answer:
+        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+            return work(*args, **named)
+
+    return done
+
+
+@_leaving_torch_alone
 def plan(
     network: str | nn.Module,
     board: Board = "stm32",
@@ -70,12 +87,13 @@ def plan(
     return _prepared(network, board, asked, settings).plan(regime)
 
 
+@_leaving_torch_alone
 def train(
     network: str | nn.Module,
     board: Board = "stm32",
     *,
     data: str | Path = "digits",
-    regimes: Sequence[str] = DEFAULT_REGIMES,
+    regimes: str | Sequence[str] = DEFAULT_REGIMES,
     out: str | Path | None = None,
     **settings: Any,
 ) -> Result:
@@ -93,7 +111,8 @@ def train(
             _name(network), got="weights without values", wanted="weights to start from",
             do="make it on a device, or models.build(..., trained=True)",
         )  # fmt: skip
-    asked = {"data": str(data), "regimes": tuple(regimes), "out": out}
+    named = (regimes,) if isinstance(regimes, str) else tuple(regimes)
+    asked = {"data": str(data), "regimes": named, "out": out}
     prepared = _prepared(network, board, asked, settings)
     if out is None:
         return compare(prepared)
@@ -102,6 +121,7 @@ def train(
     return report.write_all(result, folder)
 
 
+@_leaving_torch_alone
 def write_firmware(
     network: str | nn.Module,
     board: Board = "stm32",

@@ -16,6 +16,7 @@ import torch
 from blockwise.data.dataset import RawSet
 from blockwise.data.marks import Array, Source, coded, grouped, wrong
 from blockwise.data.samples import RANKS, Samples
+from blockwise.data.scaling import LEVELS
 from blockwise.system.files import reason
 from blockwise.system.lists import first_few
 from devices.errors import InputError
@@ -117,4 +118,19 @@ def _numbers(source: Source, name: str, x: Array) -> npt.NDArray[np.float32]:
         where = f"sample {sample}, " + (f"channel {channel} at {place}" if place else f"feature {channel}")
         got = f"{x[(sample, channel, *place)]} in {where}"
         raise wrong(source, name, got, "finite numbers of 32 bits", "leave out or fill what was not measured")
+    wider = x.dtype.itemsize >= values.dtype.itemsize and x.dtype != values.dtype
+    if wider and name == NAMES[0]:  # the ranges are those of training
+        _check_resolution(source, name, x, values)
     return values
+
+
+def _check_resolution(source: Source, name: str, x: Array, values: npt.NDArray[np.float32]) -> None:
+    """Refuse channels that are rounded to 32 bits by more than half a level, as times in seconds are."""
+    axes = (0, *range(2, x.ndim))
+    low, high = (end(axis=axes).astype(np.float64) for end in (x.min, x.max))
+    lost = np.abs(x - values.astype(np.float64)).max(axis=axes) > (high - low) / (2 * LEVELS)
+    if lost.any():
+        channel = int(lost.argmax())
+        got = f"{'channel' if x.ndim > 2 else 'feature'} {channel} from {low[channel]} to {high[channel]}"
+        wanted = f"{LEVELS} levels that floats of 32 bits tell apart"
+        raise wrong(source, name, got, wanted, "subtract the lowest value")

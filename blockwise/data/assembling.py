@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from blockwise.data.dataset import Dataset, RawSet
 from blockwise.data.partition import VALIDATION, divide
@@ -38,10 +39,26 @@ def assemble(name: str, raw: RawSet, augment: Augmentation, parting: Parting) ->
         _tell(name, raw, learnt, test)
     else:
         learnt, test = raw.train, raw.test
+    if not len(test):
+        raise InputError(
+            f"data {name}", got="one sample of each class",
+            wanted="samples to learn from, and others to test on", do="add samples",
+        )  # fmt: skip
     train, validation = divide(learnt, parting.validation, seed=parting.seed)
-    scaling = None if train.images.dtype == torch.uint8 else Scaling.of(train.images)
+    scaling = None if train.images.dtype == torch.uint8 else _scaling(name, train.images)
     first, second, third = (_split(samples, scaling) for samples in (train, validation, test))
     return Dataset(name, raw.classes, first, second, third, augment, scaling, raw.groups)
+
+
+def _scaling(name: str, values: Tensor) -> Scaling:
+    """Of training values; notes channels that tell nothing."""
+    scaling = Scaling.of(values)
+    low, high = values.transpose(0, 1).flatten(1).aminmax(dim=1)
+    flat = [str(channel) for channel in (low == high).nonzero().flatten().tolist()]
+    if flat:
+        what = "channels" if len(flat) > 1 else "channel"
+        note(f"data {name}: {what} {first_few(flat)} of {values.shape[1]} (from 0) have one value alone")
+    return scaling
 
 
 def _split(samples: Samples, scaling: Scaling | None) -> Split:

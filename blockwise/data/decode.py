@@ -120,7 +120,7 @@ def _decode_to(target: Target, paths: Sequence[str], progress: ProgressCallback)
         notes.append(f"{transparent:,} of {done:,} images are transparent in places; they are laid on black")
     if target.span is not None:
         low, high = target.span
-        notes.append(f"values from {low:g} to {high:g}, the range of the training images, become 0 to 255")
+        notes.append(f"values from {low:g} to {high:g}, the range of all images in train/, become 0 to 255")
     return DecodedImages(images, grey, tuple(notes))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blockwise.system.files import reason
+from blockwise.system.notes import note
 from devices.errors import InputError
 
 
@@ -51,11 +52,12 @@ class Listing:
         lines = (f"{file.path[start:]}\0{file.state}\n" for file in self.train + self.test)
         return hashlib.blake2b(os.fsencode("".join(lines)), digest_size=16).hexdigest()
 
-    def groups(self, name_of: Callable[[str], str] = lambda file: "") -> list[str]:
+    def groups(self, name_of: Callable[[str], str] | None = None) -> list[str]:
         """Of every file, training files first, the group: the folder of its class's folder that it lies in.
 
         Folders of the same name are one group, whatever their class. A file that lies in none has the group
-        ``name_of`` its name. Empty unless every file has a group and every class two in training.
+        ``name_of`` its name, and is its own where that is empty. Empty where no file has a group, or a file
+        has none and there is no ``name_of``, and unless every class has two in training: notes if some have.
         """
         starts = {
             part: [len(str(self.root / part / name)) + 1 for name in self.classes]
@@ -65,11 +67,26 @@ class Listing:
         for part, files in (("train", self.train), ("test", self.test)):
             for file in files:
                 folder, _, rest = file.path[starts[part][file.label] :].partition(os.sep)
-                found.append(folder if rest else name_of(folder))
+                found.append(folder if rest else name_of(folder) if name_of else "")
+        if not any(found) or (name_of is None and not all(found)):
+            return []
+        files = self.train + self.test
+        found = [group or self._within(file) for file, group in zip(files, found, strict=True)]
         of_class: defaultdict[int, set[str]] = defaultdict(set)
         for file, group in zip(self.train, found, strict=False):
             of_class[file.label].add(group)
-        return found if all(found) and min(map(len, of_class.values())) > 1 else []
+        alone = [label for label, groups in of_class.items() if len(groups) == 1]
+        if alone and len(alone) < len(of_class):
+            label = alone[0]
+            note(
+                f"data {self.root}: groups are left aside, for class {self.classes[label]} has one alone, "
+                f"{min(of_class[label])}"
+            )
+        return [] if alone else found
+
+    def _within(self, file: File) -> str:
+        """Its path in the set."""
+        return file.path[len(str(self.root)) + 1 :]
 
 
 def list_folder(path: Path, kind: Kind) -> Listing:

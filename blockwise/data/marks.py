@@ -1,6 +1,6 @@
 """What arrays say of samples: the class of each, and whose it is, by number or name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,16 @@ def grouped(source: Source, found: Mapping[str, Array]) -> tuple[tuple[str, ...]
     if not given:
         return (), {}
     known = np.unique(np.concatenate(list(given.values())))
-    if len(given) == len(PARTS) and len(shared := np.intersect1d(given["train"], given["test"])):
-        names = first_few(_names(shared))
-        note(f"data {source}: {len(shared)} groups stand in both training and test: {names}")
+    if len(given) == len(PARTS):
+        tell_shared(source, _names(np.intersect1d(given["train"], given["test"])))
     return _names(known), _numbers(known, given)
+
+
+def tell_shared(source: Source, names: Sequence[str]) -> None:
+    """Note groups in both parts, if there are any."""
+    if names:
+        groups = f"{len(names)} groups stand" if len(names) > 1 else "1 group stands"
+        note(f"data {source}: {groups} in both training and test: {first_few(names)}")
 
 
 def wrong(source: Source, name: str, got: str, wanted: str, do: str) -> InputError:
@@ -71,7 +77,15 @@ def _marks(source: Source, kind: str, found: Mapping[str, Array], do: str) -> di
             )
         if marks.dtype.kind == "f" and not (marks % 1 == 0).all():
             raise wrong(source, name, "fractions", "whole numbers or names", do)
+        first = given.get(PARTS[0], marks)
+        if _kind(marks) != _kind(first):
+            do = "store both alike"
+            raise wrong(source, name, _kind(marks), f"{_kind(first)}, as {kind}_{PARTS[0]} has", do)
     return given
+
+
+def _kind(marks: Array) -> str:
+    return {"U": "names", "S": "names as bytes"}.get(marks.dtype.kind, "numbers")
 
 
 def _names(marks: Array) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def read_own(
     if os.path.isdir(path) and not holds_arrays(path) and holds_recordings(path):
         bands = bands_of(features or LOG_MEL)
         raw = load_recordings(path, bands=bands, cache_dir=cache_dir, progress=progress)
+        _check_differences(f"recording folder {path / 'train'}", "values", raw.train.images)
         return name, resized(raw, image_size)
     if features is not None:
         raise no_recordings(str(path))

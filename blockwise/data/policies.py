@@ -14,6 +14,8 @@ AUGMENTS = (DEFAULT_AUGMENT, "none")
 """What suits a set, or none."""
 FULL_PADDING_FROM = 24
 """Shorter side in pixels from which the 4 pixel padding of the CIFAR recipe is used."""
+MOST_PADDING = 4
+"""Of the shorter side at most this part, lest all be cropped away."""
 MOVED = 20
 """A signal is shifted by up to this part of its length."""
 SCALED = 0.1
@@ -44,6 +46,5 @@ def folder_augment(images: Tensor) -> Augment:
 
 
 def _image_augment(channels: int, shorter: int) -> Augment:
-    if channels == 1:
-        return Augment(crop_padding=2)
-    return Augment(crop_padding=4 if shorter >= FULL_PADDING_FROM else 2, flip=True)
+    padding = 4 if channels > 1 and shorter >= FULL_PADDING_FROM else 2
+    return Augment(crop_padding=min(padding, shorter // MOST_PADDING), flip=channels > 1)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from blockwise.data import cache
 from blockwise.data.dataset import RawSet
 from blockwise.data.folder import labels_of, numbered
 from blockwise.data.listing import Kind, Listing, list_folder
 from blockwise.data.log_mel import STEP_MS, WINDOW_MS, LogMel, Sound
+from blockwise.data.marks import tell_shared
 from blockwise.data.progress import ProgressCallback, reporting
 from blockwise.data.samples import Samples
 from blockwise.system.notes import note
@@ -52,9 +54,9 @@ class Heading:
 
 
 def holds_recordings(folder: Path) -> bool:
-    """Whether there is a .wav file in a class's folder, or one level below it."""
-    train = folder / "train"
-    return any(next(train.glob(f"{deep}*.[wW][aA][vV]"), None) is not None for deep in ("*/", "*/*/"))
+    """Whether there is a .wav file in a class's folder, or in a folder within it."""
+    train, deep = folder / "train", ("*", "*/*", "*/**")
+    return any(next(train.glob(f"{within}/*.[wW][aA][vV]"), None) is not None for within in deep)
 
 
 def load_recordings(
@@ -79,12 +81,26 @@ def load_recordings(
             cache.write(cache.cache_file(cache_dir, path, bands), fingerprint, stored)
     for text in stored["notes"]:
         note(f"data {path}: {text}")
-    names, numbers = numbered(listing.groups(_speaker))
     count, values = len(listing.train), torch.from_numpy(stored["values"])
+    _check_finite(listing, values)
+    groups_of = listing.groups(_speaker)
+    tell_shared(path, sorted({*groups_of[:count]} & {*groups_of[count:]}))
+    names, numbers = numbered(groups_of)
     groups = (None, None) if numbers is None else (numbers[:count], numbers[count:])
     train = Samples(values[:count], labels_of(listing.train), groups[0])
     test = Samples(values[count:], labels_of(listing.test), groups[1]) if listing.test else None
     return RawSet(tuple(map(as_text, listing.classes)), train, test, names)
+
+
+def _check_finite(listing: Listing, values: Tensor) -> None:
+    """Refuse sounds whose energy is no number of 32 bits. Raises InputError."""
+    wrong = (~values.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
+    if wrong:
+        path = (listing.train + listing.test)[wrong[0]].path
+        raise InputError(
+            f"recording {path}", got="values too large or none", wanted="numbers whose squares 32 bits hold",
+            do="scale it to -1 to 1, or remove it",
+        )  # fmt: skip
 
 
 def _check_packages(path: Path) -> None:

@@ -15,8 +15,15 @@ COVERED = 0.999
 A few extremes would otherwise set the step of all: in the recordings of ``watch`` one rotation is five times
 as fast as all but a thousandth. Of a small set nothing is left out.
 """
+FLOAT32_STEP = 2.0**-20
+"""Of a value: eight times what floats of 32 bits tell apart."""
 PIECE = 4096
 """Samples at a time: their values are held in 64 bits."""
+
+
+def _above(low: float, high: float) -> float:
+    """The end of a range; floats of 32 bits tell it from its beginning."""
+    return high if high > low else low + max(1.0, abs(low) * FLOAT32_STEP)
 
 
 @dataclass(frozen=True)
@@ -31,12 +38,13 @@ class Scaling:
 
     @classmethod
     def of(cls, values: Tensor) -> Self:
-        """For training values float32 (N, C, ...)."""
+        """For training values float32 (N, C, ...). A channel of one value has a range as well, lest a board
+        divide by zero: that value becomes level 0."""
         flat = values.transpose(0, 1).reshape(values.shape[1], -1).numpy()
         rest = (1 - COVERED) / 2
         low = np.quantile(flat, rest, axis=1, method="lower")
         high = np.quantile(flat, 1 - rest, axis=1, method="higher")
-        return cls(tuple(low.tolist()), tuple(high.tolist()))
+        return cls(tuple(low.tolist()), tuple(map(_above, low.tolist(), high.tolist())))
 
     @classmethod
     def of_bytes(cls, channels: int) -> Self:

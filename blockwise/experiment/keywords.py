@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -68,5 +69,7 @@ def _as(value: Any, kind: Any) -> Any:
         return Path(value)
     if kind is float and type(value) is int:
         return float(value)
+    if kind in (int, float) and isinstance(value, Number) and hasattr(value, "item"):
+        value = value.item()  # of NumPy or PyTorch
     exact = kind in (bool, int)  # a bool is an int
     return value if (type(value) is kind if exact else isinstance(value, kind)) else None

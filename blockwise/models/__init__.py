@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 from blockwise.models import files
 from blockwise.models.cnn import cnn
@@ -178,7 +179,7 @@ def check_width(name: str, width: float) -> None:
         if not 0 < width <= WIDEST:
             raise InputError("--width", got=width, wanted=f"a multiplier up to {WIDEST}", do="try 0.35")
         return
-    if width != int(width):
+    if not isfinite(width) or width != int(width):
         raise InputError("--width", got=width, wanted="a whole number of channels", do="round it")
     check_size("--width", int(width))
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
+from numbers import Integral
 
 from torch import fx, nn
 
@@ -32,11 +33,11 @@ def from_module(module: nn.Module, in_shape: tuple[int, ...]) -> Chain:
     between layers, images that it does not take, and an output that is not logits.
     """
     name = type(module).__name__
-    _check_shape(name, in_shape)
-    whole = in_modules(module, name, tuple(in_shape))
-    layers = trace(whole, {IMAGES: tuple(in_shape)}, name)
+    in_shape = _checked(name, in_shape)
+    whole = in_modules(module, name, in_shape)
+    layers = trace(whole, {IMAGES: in_shape}, name)
     classes = _classes(name, layers)
-    chain = Chain(f"{OWN}{name}", _units(whole, layers), tuple(in_shape), classes, None).made_of(whole)
+    chain = Chain(f"{OWN}{name}", _units(whole, layers), in_shape, classes, None).made_of(whole)
     if not any(isinstance(found, BATCH_NORMS) for found in chain.modules()):
         chain.norm = "none"
     return chain
@@ -79,12 +80,15 @@ def replica(chain: Chain, norm: str, style: Style, width: float | None) -> Chain
     return renorm(copy.deepcopy(chain), norm, trained=True)
 
 
-def _check_shape(name: str, in_shape: Sequence[int]) -> None:
-    if not 1 <= len(in_shape) <= 3 or not all(type(size) is int and size > 0 for size in in_shape):
+def _checked(name: str, in_shape: Sequence[int]) -> tuple[int, ...]:
+    sizes = in_shape if isinstance(in_shape, Sequence) else ()
+    whole = all(isinstance(size, Integral) and type(size) is not bool and size > 0 for size in sizes)
+    if not 1 <= len(sizes) <= 3 or not whole:
         raise InputError(
             f"{name}: in_shape", got=in_shape, wanted="(channels, height, width) of its images, "
             "(channels, length) of its signals, or (features,)", do="name them, as in_shape=(3, 32, 32)",
         )  # fmt: skip
+    return tuple(map(int, sizes))
 
 
 def _classes(name: str, layers: Sequence[Layer]) -> int:

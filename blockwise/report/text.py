@@ -56,9 +56,9 @@ def gap(fraction: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: 0.97 ms, 8.4 s, 12 min 05 s, 3 h 04 min."""
-    if seconds < 1:
+    if seconds < 0.9995:  # what rounds to 1,000 ms is a second, and what rounds to 60 s a minute
         return f"{1000 * seconds:.3g} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

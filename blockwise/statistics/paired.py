@@ -10,7 +10,8 @@ LEAST = 3
 """Pairs for a test: the deviation of two differences is known by one degree of freedom."""
 LEAST_RANKED = 6
 """Differences for ranks: with five even equal signs have p = 2 / 2**5, above 0.05."""
-NOTHING = 1e-12
+DIGITS = 12
+NOTHING = 10**-DIGITS
 """Deviations up to this are those of rounding: accuracies are whole numbers of images over their count."""
 
 
@@ -35,6 +36,7 @@ def compared(pairs: Sequence[tuple[float, float]]) -> Paired:
         return Paired(found, None)
     from scipy.stats import ttest_rel, wilcoxon  # type: ignore[import-untyped]  # slow to import
 
-    moved = [d for d in differences if abs(d) > NOTHING]
+    # Equal ones share a rank; by the rounding of each they would not.
+    moved = [round(d, DIGITS) for d in differences if abs(d) > NOTHING]
     ranks = float(wilcoxon(moved).pvalue) if len(moved) >= LEAST_RANKED else None
     return Paired(found, float(ttest_rel(*zip(*pairs, strict=True)).pvalue), ranks)

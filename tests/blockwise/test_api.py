@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import own_modules as own
 import pytest
 import torch
@@ -151,6 +152,8 @@ def test_a_chain_is_called_what_it_was_made_of():
         (lambda: blockwise.plan("cnn", batch_size=True), "batch_size: got True, wanted int"),
         (lambda: blockwise.plan("cnn", regimes=("bp",)), "setting regimes: got ('bp',), wanted what the"),
         (lambda: blockwise.plan("cnn", regime="loca"), "regime: got 'loca'; did you mean 'local'"),
+        (lambda: blockwise.train("cnn", regimes="loca"), "regime: got 'loca'; did you mean 'local'"),
+        (lambda: blockwise.plan(own.row(), in_shape=4), "Sequential: in_shape: got 4, wanted (channels"),
         (lambda: blockwise.plan("cnn", "stm3"), "device: got 'stm3'; did you mean 'stm32'"),
         (lambda: blockwise.plan("module:row"), "model module:row: got a name alone"),
         (lambda: blockwise.plan(own.row(), in_shape=SHAPE, width=8), "module:Sequential: got a width"),
@@ -174,6 +177,36 @@ def test_what_cannot_be_is_told_in_one_line(call, words):
     text = str(refusal.value)
     assert all(part in text for part in words.split("; "))
     assert "\n" not in text
+
+
+def test_the_callers_random_numbers_go_on_where_they_were(tmp_path):
+    """Networks that are drawn one after the other are others, whatever happens in between."""
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        first = own.Residuals()
+        if drawn:
+            blockwise.plan(first, in_shape=SHAPE)
+            blockwise.train(first, regimes="bp", epochs=1, batch_size=256, seed=3)
+            blockwise.write_firmware("plain4", "rp2040", out=tmp_path / "fw", norm="none", **SMALL)
+        drawn.append([p.clone() for p in own.Residuals().parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
+
+
+def test_a_training_needs_no_gradients_of_the_callers():
+    with torch.no_grad():
+        result = blockwise.train("cnn", regimes=["bp"], epochs=1, batch_size=256, width=4)
+        assert not torch.is_grad_enabled()
+    assert result.regimes[0].test_accuracy > 0.1
+
+
+def test_numbers_of_numpy_are_numbers():
+    plain = blockwise.plan("cnn", in_shape=SHAPE, batch_size=8, width=4)
+    shape = tuple(np.int64(size) for size in SHAPE)
+    assert blockwise.plan("cnn", in_shape=shape, batch_size=np.int64(8), width=np.float32(4)) == plain
+    module = own.Residuals()
+    theirs = blockwise.plan(module, in_shape=shape, batch_size=8)
+    assert theirs.peak_bytes == blockwise.plan(module, in_shape=SHAPE, batch_size=8).peak_bytes
 
 
 def test_the_command_line_refuses_a_module_by_name(capsys):

@@ -159,10 +159,47 @@ def test_files_that_are_none_get_one_line(tmp_path: Path) -> None:
 def test_a_group_on_both_sides_is_told(tmp_path: Path) -> None:
     arrays = waves()
     arrays["group_test"] = arrays["group_test"] - 1
-    with pytest.warns(Note, match="1 groups stand in both training and test: 7"):
+    with pytest.warns(Note, match="1 group stands in both training and test: 7"):
         load(str(save(tmp_path / "a.npz", arrays)))
 
 
 def test_signals_are_not_resized(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--image-size: got samples of 2x24, wanted square images"):
         load(str(save(tmp_path / "a.npz", waves())), image_size=16)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load(str(path))
+    return message(caught)
+
+
+def test_channels_of_one_value_are_told(tmp_path: Path) -> None:
+    arrays = waves()
+    arrays["x_train"][:, 1] = arrays["x_test"][:, 1] = 3.0
+    with pytest.warns(Note, match=r"data flat: channel 1 of 2 \(from 0\) have one value alone"):
+        load(str(save(tmp_path / "flat.npz", arrays)))
+
+
+def test_values_that_are_one_in_32_bits_are_refused_and_such_as_are_not_are_taken(tmp_path: Path) -> None:
+    """Seconds since 1970: floats of 32 bits are 128 s apart there."""
+    arrays = waves()
+    seconds = np.arange(96.0).reshape(-1, 1, 1) + np.zeros((96, 2, 24))
+    late = {**arrays, "x_train": 1.7e9 + seconds, "x_test": seconds[:24]}
+    told = refused(save(tmp_path / "late.npz", late))
+    assert "x_train: got channel 0 from 1700000000.0 to 1700000095.0, wanted 256 levels" in told
+    for shifted in (seconds, 1e6 + seconds, 1.7e9 + 1000.0 * seconds, (1_000_000 + seconds).astype(np.int64)):
+        load(str(save(tmp_path / "kept.npz", {**arrays, "x_train": shifted, "x_test": shifted[:24]})))
+
+
+def test_labels_by_number_and_by_name_do_not_go_together(tmp_path: Path) -> None:
+    arrays = waves()
+    named = {**arrays, "y_test": arrays["y_test"].astype(np.str_)}
+    told = refused(save(tmp_path / "named.npz", named))
+    assert "y_test: got names, wanted numbers, as y_train has; store both alike" in told
+
+
+def test_one_sample_of_each_class_leaves_none_to_test_on(tmp_path: Path) -> None:
+    few = {"x_train": waves()["x_train"][:2], "y_train": np.array([0, 1])}
+    told = refused(save(tmp_path / "few.npz", few))
+    assert "got one sample of each class, wanted samples to learn from, and others to test on" in told

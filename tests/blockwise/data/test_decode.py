@@ -194,7 +194,7 @@ def test_wide_values_are_scaled_by_the_range_of_the_training_images(
     kind: type, tmp_path: Path, read: Load
 ) -> None:
     folder = wide(tmp_path / "set", lambda n: np.array([-1000 + 500 * n, 0], kind))  # -1000 to 1500
-    with pytest.warns(Note, match="values from -1000 to 1500, the range of the training images, become 0 to"):
+    with pytest.warns(Note, match="from -1000 to 1500, the range of all images in train/, become 0 to"):
         dataset = read(folder)
     assert dataset.in_shape == (1, 1, 2)
     assert dataset.test.images[:, 0, 0].tolist() == [[255, 102], [255, 102]]  # 2000, 2500; 0 is at 0.4

@@ -1,5 +1,6 @@
 """Folders of sounds: spectra by hand, what is resampled and said, speakers apart, and what cannot be read."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from blockwise.data import SignalAugment
 from blockwise.data.log_mel import LogMel
 from blockwise.data.recordings import PACKAGES
 from blockwise.system.notes import Note
+from devices.errors import InputError
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("librosa")
@@ -132,6 +134,70 @@ def test_sounds_of_folders_within_the_classes_are_groups_of_those_without_test(
     with pytest.warns(Note, match="no test samples: 4 of 20 samples are held out for test, by group"):
         found = read(tmp_path / "rooms")
     assert len(found.groups_in(found.train)) == 3
+
+
+def test_a_recording_of_nobody_is_a_group_of_its_own_and_speakers_stay_apart(
+    tmp_path: Path, read: Load
+) -> None:
+    root = write(tmp_path / "tones")
+    shutil.rmtree(root / "test")
+    silence = root / "train" / "silence" / "deep" / "down"
+    silence.mkdir(parents=True)
+    for i in range(6):
+        soundfile.write(silence.parent.parent / f"{i}.wav", 0.01 * tone(20, seed=i), RATE)
+    silence.rmdir()
+    with pytest.warns(Note, match="samples are held out for test, by group"):
+        found = read(root)
+    apart = [set(found.groups_in(split)) for split in (found.train, found.test)]
+    assert not apart[0] & apart[1] and {"s0", "s1", "s2", "s3"} <= set.union(
+        *apart, found.groups_in(found.validation)
+    )
+
+
+def test_groups_are_left_aside_where_a_class_has_one_alone_and_it_says_so(tmp_path: Path, read: Load) -> None:
+    root = write(tmp_path / "tones")
+    shutil.rmtree(root / "test")
+    for i in range(6):
+        soundfile.write(root / "train" / "low" / f"s0_nohash_{9 + i}.wav", tone(300, seed=i), RATE)
+    for file in (root / "train" / "low").glob("s[1-9]_*"):
+        file.unlink()
+    with pytest.warns(Note, match="groups are left aside, for class low has one alone, s0") as told:
+        found = read(root)
+    assert found.groups_in(found.test) == ()
+    assert any("class by class" in str(w.message) for w in told)
+
+
+def test_speakers_in_both_parts_are_told(tmp_path: Path, read: Load) -> None:
+    root = write(tmp_path / "tones")
+    soundfile.write(root / "test" / "low" / "s1_nohash_7.wav", tone(300), RATE)
+    with pytest.warns(Note, match="1 group stands in both training and test: s1"):
+        read(root)
+
+
+def test_sounds_are_found_however_deep_they_lie(tmp_path: Path, read: Load) -> None:
+    for name, hertz in TONES.items():
+        for room in ("bath", "hall", "yard"):
+            folder = tmp_path / "deep" / "train" / name / room / "monday"
+            folder.mkdir(parents=True)
+            for i in range(2):
+                soundfile.write(folder / f"{i}.wav", tone(hertz, seed=i), RATE)
+    found = read(tmp_path / "deep")
+    assert found.in_shape[0] == 1 and len(found.groups_in(found.train)) == 1
+
+
+@pytest.mark.parametrize(
+    ("loudness", "got"), [(0.0, "values that all have one value"), (1e25, "values too large or none")]
+)
+def test_silence_and_what_is_louder_than_numbers_go_is_refused(
+    loudness: float, got: str, tmp_path: Path, read: Load
+) -> None:
+    for name in TONES:
+        (tmp_path / "odd" / "train" / name).mkdir(parents=True)
+        for i in range(4):
+            path = tmp_path / "odd" / "train" / name / f"{i}.wav"
+            soundfile.write(path, loudness * tone(300, seed=i).astype(np.float64), RATE, subtype="FLOAT")
+    with pytest.raises(InputError, match=got):
+        read(tmp_path / "odd")
 
 
 def test_what_cannot_be_read_gets_one_line(tmp_path: Path, read: Load) -> None:

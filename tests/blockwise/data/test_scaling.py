@@ -42,3 +42,10 @@ def test_a_channel_that_never_varies_becomes_0() -> None:
     values = torch.full((4, 2), 7.5)
     values[:, 1] = torch.arange(4)
     assert Scaling.of(values)(values)[:, 0].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5, -3e-9, 1.7e9, -2.5e30])
+def test_a_board_divides_by_no_zero_where_a_channel_has_one_value(value: float) -> None:
+    scaling = Scaling.of(torch.full((4, 1), value))
+    low, high = np.float32(scaling.low[0]), np.float32(scaling.high[0])
+    assert high > low and np.round((np.float32(value) - low) / (high - low) * 255) == 0

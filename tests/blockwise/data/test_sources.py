@@ -138,6 +138,8 @@ def test_default_augmentation_of_folders_follows_colour_and_size() -> None:
     assert folder_augment(pixels(1, 3, 24, 30)) == Augment(crop_padding=4, flip=True)
     assert folder_augment(pixels(1, 3, 16, 30)) == Augment(crop_padding=2, flip=True)
     assert folder_augment(pixels(1, 1, 28, 28)) == Augment(crop_padding=2)
+    assert folder_augment(pixels(1, 3, 5, 30)) == Augment(crop_padding=1, flip=True)
+    assert folder_augment(pixels(1, 1, 32, 1)) == Augment()  # a column of pixels has no border to lose
 
 
 def test_the_cache_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

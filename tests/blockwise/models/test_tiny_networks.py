@@ -4,6 +4,8 @@ MLPerf Tiny's reference models (github.com/mlcommons/tiny, benchmark/training) h
 and Keras counts running statistics among the parameters.
 """
 
+import math
+
 import pytest
 import torch
 from one_step import OneStep
@@ -117,6 +119,8 @@ def test_a_multiplier_scales_a_mobilenet_of_torchvision_as_published():
         ),
         ("torchvision:mobilenet_v2", 0.0, "--width: got 0.0, wanted a multiplier up to 16"),
         ("cnn", 0.35, "--width: got 0.35, wanted a whole number of channels; round it"),
+        ("cnn", math.inf, "--width: got inf, wanted a whole number of channels; round it"),
+        ("cnn", math.nan, "--width: got nan, wanted a whole number of channels; round it"),
     ],
 )
 def test_a_width_that_a_network_cannot_have_is_refused(name, width, words):

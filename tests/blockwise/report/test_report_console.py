@@ -253,6 +253,7 @@ def test_figures_are_spelled_with_care() -> None:
     assert (size(40), size(2048), size(2049)) == ("40 bytes", "2 KiB", "2.0 KiB")
     assert (times(6, 7), times(136, 10), times(1, 0)) == ("0.86x", "13.6x", "-")
     assert (gap(0.0), gap(0.0123), gap(0.00002)) == ("0 %", "1.23 %", "<0.01 %")
+    assert (duration(0.9996), duration(59.97)) == ("1.0 s", "1 min 00 s")
     assert (duration(0.00097), duration(0.25), duration(0)) == ("0.97 ms", "250 ms", "0 ms")
     assert (duration(8.44), duration(725), duration(11_040)) == (
         "8.4 s",

@@ -3,6 +3,9 @@
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import wilcoxon
 
 from blockwise.statistics.paired import compared
 
@@ -30,6 +33,17 @@ def test_the_ranks_of_six_have_the_chance_that_counting_all_signs_gives():
     ways = [lower(signs) <= own for signs in product((1, -1), repeat=6)]
     found = compared([(d, 0.0) for d in differences])
     assert found.p_ranks == pytest.approx(sum(ways) / len(ways)) == pytest.approx(4 / 64)
+
+
+@given(st.lists(st.tuples(st.integers(300, 359), st.integers(300, 359)), min_size=6, max_size=10))
+def test_equal_differences_of_shares_share_a_rank(images):
+    """As whole numbers of images have it."""
+    moved = [a - b for a, b in images if a != b]
+    found = compared([(a / 359, b / 359) for a, b in images])
+    if len(moved) < 6 or len({a - b for a, b in images}) == 1:
+        assert found.p_ranks is None
+    else:
+        assert found.p_ranks == pytest.approx(float(wilcoxon(moved).pvalue), abs=1e-12)
 
 
 @pytest.mark.parametrize(
