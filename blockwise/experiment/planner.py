@@ -1,5 +1,6 @@
 """How a configuration plans any network on its board."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from blockwise.experiment.config import Config
@@ -22,10 +23,14 @@ class Planner:
     schedules: Schedules = field(default_factory=Schedules, repr=False, compare=False)
     workloads: Workloads = field(default_factory=Workloads, repr=False, compare=False)
 
-    def step(self, regime: str, batch: int | None = None) -> Step:
-        """What a training step of ``regime`` is made of, at the run's batch size or another."""
+    def step(self, regime: str, batch: int | None = None, least_bits: int = 0) -> Step:
+        """What a training step of ``regime`` is made of, at the run's batch size or another.
+
+        That of the last stage, which is deployed, or of one whose numbers have at least ``least_bits``.
+        """
         config, training, together = self.config, self.config.training, find(regime).learns_together
-        bits = config.scheme.bits(config.weight_bits, config.activation_bits, config.residual)
+        weights, activations = (max(least_bits, b) for b in (config.weight_bits, config.activation_bits))
+        bits = config.scheme.bits(weights, activations, config.residual)
         return Step(
             training.batch_size if batch is None else batch, training.optimizer, bits,
             self.update(regime) == "fused", DEVICE, micro_batch=training.micro_batch,
@@ -50,12 +55,16 @@ class Planner:
         return update_of(regime, self.config.training.asked_update)
 
     def plan(self, network: Network, regime: str, batch: int | None = None) -> Plan:
-        """The memory plan of ``regime``."""
+        """The memory plan of ``regime``, in that stage of the training which needs the most."""
+        return self._most(network, regime, self._steps(regime, batch))
+
+    def of_last_stage(self, network: Network, regime: str, batch: int | None = None) -> Plan:
+        """The same of the last stage."""
         return self._plan(network, regime, self.step(regime, batch))
 
     def lowest(self, network: Network) -> Plan:
         """The best-engineered backpropagation as low as it gets, even if one that repeats less would fit."""
-        return self._plan(network, BEST, replace(self.step(BEST), limit_bytes=None))
+        return self._most(network, BEST, [replace(s, limit_bytes=None) for s in self._steps(BEST, None)])
 
     def obstacle(self, network: Network, regime: str, batch: int | None = None) -> Obstacle | None:
         """Why ``regime`` cannot be trained; None if it can."""
@@ -70,6 +79,14 @@ class Planner:
             self.config.local.distillation,
             self.config.local.skip_heads,
         )
+
+    def _steps(self, regime: str, batch: int | None) -> list[Step]:
+        """Those of all stages that differ, the last first."""
+        chain = () if find(regime).is_integer else self.config.quantization.bit_chain
+        return list(dict.fromkeys(self.step(regime, batch, bits) for bits in (0, *reversed(chain))))
+
+    def _most(self, network: Network, regime: str, steps: Iterable[Step]) -> Plan:
+        return max((self._plan(network, regime, s) for s in steps), key=lambda plan: plan.peak_bytes)
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:
         program = self.schedules.of(regime, network, step)

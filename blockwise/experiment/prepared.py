@@ -104,6 +104,10 @@ class Prepared:
         """The memory plan of ``regime`` at the run's batch size, or another."""
         return self.planner.plan(self.network, regime, batch)
 
+    def plan_of_last_stage(self, regime: str, batch: int | None = None) -> Plan:
+        """That of the last stage of a training: what firmware does."""
+        return self.planner.of_last_stage(self.network, regime, batch)
+
     def lowest_backpropagation(self) -> Plan:
         """The best-engineered with the lowest peak, whether or not one that repeats less would fit."""
         return self.planner.lowest(self.network)
@@ -185,10 +189,7 @@ class Prepared:
         """
         config = self.config
         handed_on = not (
-            find(regime).is_integer
-            or config.is_float
-            or config.stages.last
-            or config.scheme.weight.after_training
+            find(regime).is_integer or config.is_float or config.stages.last or config.scheme.after_training
         )
         widths = f"W{config.weight_bits}A{config.activation_bits}, skips {config.residual}"
         return f"{config.scheme.name} {widths}" if handed_on else ""

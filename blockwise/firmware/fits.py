@@ -17,7 +17,7 @@ from devices.program.regimes import find
 def check_fits(prepared: Prepared, regime: str) -> None:
     """Raise InputError where the plan of ``regime`` does not fit, has no C form, or its core no build."""
     core_of(prepared.device)
-    plan = prepared.plan(regime)
+    plan = prepared.plan_of_last_stage(regime)
     if plan.fits:
         return
     device, missing = plan.device, plan.missing_bytes
@@ -45,7 +45,7 @@ def _largest_batch(prepared: Prepared, regime: str) -> int | None:
     size = prepared.config.training.batch_size
     while size > 1:
         size //= 2
-        if prepared.obstacle(regime, size) is None and prepared.plan(regime, size).fits:
+        if prepared.obstacle(regime, size) is None and prepared.plan_of_last_stage(regime, size).fits:
             return size
     return None
 
@@ -54,7 +54,7 @@ def _fits_twice(prepared: Prepared, regime: str) -> bool:
     config = prepared.config
     training = replace(config.training, requantize="twice")
     planner = Planner(replace(config, training=training), prepared.device)
-    return planner.plan(prepared.network, regime).fits
+    return planner.of_last_stage(prepared.network, regime).fits
 
 
 def smallest_board(prepared: Prepared, regime: str) -> Device | None:

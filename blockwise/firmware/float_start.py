@@ -41,7 +41,7 @@ def float_firmware(prepared: Prepared, regime: str, load: Load | None = None) ->
 
     Raises InputError for a plan that does not fit the board, and for what has no C form.
     """
-    plan = fitting(prepared.plan(regime))
+    plan = fitting(prepared.plan_of_last_stage(regime))
     stretches, spots = placed(plan.placement)
     step = prepared.step(regime)
     network = quantized(prepared.network, step)

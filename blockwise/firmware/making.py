@@ -90,7 +90,7 @@ def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Fi
     network, seed = integer_network(prepared.network), prepared.config.training.seed
     told = prepared.config.zeroth_order.perturbation if find(regime).perturbs else None
     every = prepared.config.training.jump_every if find(regime).jumps else 1
-    made = of_plan(prepared.plan(regime), network, net, seed, told, every)
+    made = of_plan(prepared.plan_of_last_stage(regime), network, net, seed, told, every)
     given = weights is not None or prepared.is_given
     return replace(made, given=_state(made, net)) if given else made
 

@@ -80,7 +80,7 @@ def _result(
     prepared: Prepared, firmware: Firmware, memory: MemoryMap, weights: Weights | None,
     files: Mapping[str, str], started: float,
 ) -> FirmwareResult:  # fmt: skip
-    plan = prepared.plan(firmware.regime)
+    plan = prepared.plan_of_last_stage(firmware.regime)
     return FirmwareResult(
         device=device_of(prepared),
         model=model_of(prepared),

@@ -138,8 +138,11 @@ class _Conversion:
 def _quantizer_behind(
     layer: Layer | None, layers: Mapping[str, Layer], modules: Mapping[str, nn.Module | None]
 ) -> tuple[nn.Module, ...]:
-    """What makes the codes that ``layer`` hands on unchanged; nothing where it hands on others."""
-    while layer is not None and layer.op.passes_codes and len(layer.inputs) == 1:
+    """What makes the codes that ``layer`` hands on unchanged; nothing where it hands on others.
+
+    What a dropout leaves is magnified, and so no whole number of steps.
+    """
+    while layer is not None and layer.op.passes_codes and not layer.op.drops and len(layer.inputs) == 1:
         layer = layers.get(layer.inputs[0])
     module = None if layer is None else modules.get(layer.name)
     return (module.quantizer,) if isinstance(module, QuantReLU) else ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from blockwise.layers.weighted import Weighted
 from blockwise.quant.layers import QuantWeighted
 from blockwise.quant.quantizer import ParameterRule, Quantizer
 
@@ -21,7 +22,7 @@ class ParameterRules:
 
     @classmethod
     def of(cls, model: nn.Module) -> "ParameterRules":
-        """What the quantizers of ``model`` ask for."""
+        """What the quantizers of ``model`` ask for; factors of norms are no weights, whatever their shape."""
         rules: dict[Tensor, ParameterRule] = {}
         constraints: dict[Tensor, Constraint] = {}
         for module in model.modules():
@@ -34,6 +35,8 @@ class ParameterRules:
             elif isinstance(module, Quantizer):
                 for name, parameter in module.named_parameters(recurse=False):
                     rules[parameter] = module.rules.get(name, ParameterRule())
+            elif not isinstance(module, Weighted):
+                rules |= {p: ParameterRule() for p in module.parameters(recurse=False) if p.ndim > 1}
         return cls(rules, constraints)
 
     def constrain(self, parameters: Iterable[Tensor]) -> None:

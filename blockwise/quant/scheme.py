@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blockwise.quant.layers import Signed
-from blockwise.quant.methods import bnn, lsq
+from blockwise.quant.methods import bnn, lsq, lsq_plus
 from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
 from blockwise.quant.stages import Stages
 from devices.errors import InputError, unknown_name
@@ -58,6 +58,16 @@ class Scheme:
         """The method of activations at a width; LSQ where it has none, as at the edge of a binary network."""
         return self.activation if bits in self.activation.activation_bits else lsq.METHOD
 
+    def magnitude_at(self, bits: int) -> Method:
+        """The method of magnitudes. They have no offset: with a sign before it zero would be a level more."""
+        chosen = self.activation_at(bits)
+        return lsq.METHOD if chosen is lsq_plus.METHOD else chosen
+
+    @property
+    def after_training(self) -> bool:
+        """Whether anything is in float until the training has ended."""
+        return self.weight.after_training or self.activation.after_training
+
     def activations(self, bits: int) -> Quantizer:
         """A quantizer of activations."""
         return made(self.activation_at(bits), "activation", bits)
@@ -66,7 +76,15 @@ class Scheme:
         """One of floats that no activation made; of ``signed`` ones a bit is the sign."""
         if not signed:
             return self.activations(bits)
-        return made(bnn.METHOD, "activation", bits) if bits == 1 else Signed(self.activations(bits - 1))
+        if bits == 1:
+            return made(bnn.METHOD, "activation", bits)
+        chosen = self.magnitude_at(bits - 1)
+        if self.activation.after_training and not chosen.after_training:
+            raise InputError(
+                "--activation-bits", got=f"{bits} for values of both signs",
+                wanted=f"at least {bits + 1} with {self.activation.name}", do="choose more bits",
+            )  # fmt: skip
+        return Signed(made(chosen, "activation", bits - 1))
 
     def weights(self, bits: int, shape: tuple[int, ...], *, edge: bool) -> Quantizer:
         """A quantizer of weights of this shape."""
@@ -85,8 +103,10 @@ class Scheme:
 
         What is quantized after the training is in float until then.
         """
-        if self.weight.after_training:
+        if self.weight.after_training and self.activation.after_training:
             return Bits(FLOAT_BITS, FLOAT_BITS, FLOAT_BITS)
+        weight_bits = FLOAT_BITS if self.weight.after_training else weight_bits
+        activation_bits = FLOAT_BITS if self.activation.after_training else activation_bits
         edge = max(weight_bits, self.edge_bits)
         return Bits(
             weight_bits,
@@ -98,15 +118,16 @@ class Scheme:
             residual,
             self._edge_activations(max(activation_bits, self.edge_bits)),
             self._signed_activations(activation_bits),
+            self._signed_activations(max(activation_bits, self.edge_bits)),
         )
 
     def _signed_activations(self, bits: int) -> QuantizerMemory | None:
         """Of a magnitude, which has a bit less, if that holds something else."""
         if bits == FLOAT_BITS:
             return None
-        chosen = bnn.METHOD if bits == 1 else self.activation_at(bits - 1)
+        chosen = bnn.METHOD if bits == 1 else self.magnitude_at(bits - 1)
         found = memory(chosen, "activation", max(bits - 1, 1))
-        return None if found == memory(self.activation, "activation", bits) else found
+        return None if found == memory(self.activation_at(bits), "activation", bits) else found
 
     def _edge_activations(self, bits: int) -> QuantizerMemory | None:
         """Where the first and last layer's activations have another quantizer."""

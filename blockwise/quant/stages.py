@@ -47,7 +47,7 @@ class Stages:
         """Refuse so few epochs that the last stage has none."""
         if self.at(epochs - 1, epochs) < self.last:
             least = next(n for n in range(epochs, 10_000) if self.at(n - 1, n) == self.last)
-            wanted = f"at least {least}, for the method trains in {len(self.starts)} stages"
+            wanted = f"at least {least}, for the training has {len(self.starts)} stages"
             raise InputError(flag, got=epochs, wanted=wanted, do="choose a larger number")
 
     def enter(self, model: nn.Module, stage: int) -> None:

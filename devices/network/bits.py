@@ -52,6 +52,7 @@ class Bits:
     residual: Residual = "codes"  # what skip paths hold, where activations are codes
     edge_activations: QuantizerMemory | None = None  # as edge_weights
     signed_activations: QuantizerMemory | None = None  # where floats of both signs have another quantizer
+    signed_edge: QuantizerMemory | None = None  # as signed_activations, at the edge
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
@@ -74,9 +75,9 @@ class Bits:
         bits = self.activation_of(layer)
         if not layer.op.makes_codes or bits == FLOAT_BITS:
             return FIXED_LEVELS
-        if bits != self.activation:  # at the edge
-            return self.edge_activations or self.activations
         signed = isinstance(layer.op, Quantize) and layer.op.signed
+        if bits != self.activation:  # at the edge
+            return (self.signed_edge if signed else None) or self.edge_activations or self.activations
         return (self.signed_activations if signed else None) or self.activations
 
     def weight_of(self, layer: Layer) -> int:

@@ -14,6 +14,7 @@ from blockwise.cli import flags
 from blockwise.system import exit_codes
 from blockwise.system.files import atomic_write, check_file
 from devices.boards.profile import KIB
+from devices.errors import InputError
 
 if TYPE_CHECKING:
     from blockwise.experiment.export import Export
@@ -22,6 +23,9 @@ DESCRIPTION = (
     "Write a trained network of a finished run in one safetensors file that holds all that a program needs "
     "to predict: packed weights, constants of the input, every step with its geometry, quantizers, classes."
 )
+
+
+EXPORTED = (".safetensors", ".npz")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     for flag, path in (("--out", options.out), ("--test-samples", options.test_samples)):
         if path is not None:
             check_file(path, flag)
+            _check_own(path, flag, options)
     from blockwise.experiment.export import export, test_samples  # the training code: only when needed
 
     samples = None if options.test_samples is None else test_samples(options.run)
@@ -72,6 +77,22 @@ def run(arguments: Sequence[str]) -> int:
         atomic_write(options.test_samples, samples.payload)
         print(f"{options.test_samples}: {samples.count:,} test samples as bytes, with their classes")
     return exit_codes.FITS
+
+
+def _check_own(path: Path, flag: str, options: ExportOptions) -> None:
+    """Refuse files that the run holds, but for what was exported before, and one file for both."""
+    from blockwise.experiment.initial.weights import KEPT  # beside training code
+
+    place = path.resolve()
+    within = place.is_relative_to(options.run.resolve())
+    if within and place.exists() and (place.suffix not in EXPORTED or place.name == KEPT):
+        raise InputError(
+            f"{flag} {path}", got="a file of the run itself", wanted="one of its own", do="name another file"
+        )
+    if flag == "--test-samples" and options.out is not None and place == options.out.resolve():
+        raise InputError(
+            f"{flag} {path}", got="the file of --out", wanted="two files", do="name another file"
+        )
 
 
 def _tell(written: Export, *, asked: bool) -> None:

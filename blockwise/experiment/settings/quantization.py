@@ -83,6 +83,11 @@ class QuantizationSettings:
                 "--bit-chain", got=" ".join(map(str, chain)), wanted="widths of 1 to 32 bits that fall",
                 do="try 32 4 1",
             )  # fmt: skip
+        if self.scheme.after_training:
+            raise InputError(
+                "--bit-chain", got=f"{self.scheme.name}, which quantizes after the training",
+                wanted="methods that quantize in training", do="leave it out",
+            )  # fmt: skip
         if self.scheme.stages.last:
             raise InputError(
                 "--bit-chain", got=f"{self.scheme.name}, which trains in stages of its own",
@@ -92,10 +97,14 @@ class QuantizationSettings:
             if bits < quant.FLOAT_BITS:
                 widths = (max(bits, self.trained_weight_bits), max(bits, self.trained_activation_bits))
                 self.scheme.check(*widths, "--bit-chain", "--bit-chain")
-        least = min(self.trained_weight_bits, self.trained_activation_bits)
+        weights, activations = self.trained_weight_bits, self.trained_activation_bits
+        least = min(weights, activations)
         if chain[-1] > least:
+            whose = (
+                "" if weights == activations else f" of {'weights' if weights == least else 'activations'}"
+            )
             raise InputError(
-                "--bit-chain", got=f"{' '.join(map(str, chain))}, whose end is more than {least} bits",
+                "--bit-chain", got=f"{' '.join(map(str, chain))}, whose end is more than {least} bits{whose}",
                 wanted="an end at the bits that are trained, or below", do=f"let it end with {least}",
             )  # fmt: skip
 

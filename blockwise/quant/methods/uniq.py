@@ -39,7 +39,7 @@ class UNIQ(Noisy):
         """Codes 0 .. 2^bits - 1, in equal shares of the normal distribution."""
         count = 1 << self.bits
         share: Tensor = torch.special.ndtr(_standard(x, *_moments(x)))
-        return (share * count).floor().clamp(0, count - 1).long()
+        return (share * count).floor().clamp(0, count - 1).nan_to_num(0).long()
 
     def constants(self, x: Tensor) -> dict[str, Tensor]:
         """The mean and the deviation."""

@@ -27,8 +27,9 @@ class LevelSet:
         self._tables: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def nearest(self, x: Tensor) -> Tensor:
-        """The nearest level to ``x`` where the largest is 1; halfway the lower one."""
-        return _look_up(self._table(x), self._cell(x))
+        """The nearest level to ``x`` where the largest is 1; halfway the lower one. NaN stays NaN."""
+        found = _look_up(self._table(x), self._cell(x))
+        return torch.where(x.isnan(), x, found)
 
     def _table(self, x: Tensor) -> Tensor:
         """The level of every cell, sent to an accelerator once; a compiler keeps constants by itself."""
@@ -45,7 +46,7 @@ class LevelSet:
 
     def _cell(self, x: Tensor) -> Tensor:
         """How many half units from the lowest the cell of ``x`` ends; cells include their upper end."""
-        halves = (x * (2 * self.top)).clamp_(self._first, 2 * self.top).ceil_()
+        halves = (x * (2 * self.top)).clamp_(self._first, 2 * self.top).ceil_().nan_to_num_(self._first)
         return halves.sub_(self._first).to(torch.int32)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 
 import pytest
 import torch
@@ -217,6 +218,15 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     assert "--test-samples missing/w: got no folder missing" in refusal(
         str(run), "--test-samples", "missing/w"
     )
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    files, flags = ("result.json", "config.json", "checkpoints/bp.pt"), ("--out", "--test-samples")
+    for kept, flag in product(files, flags):
+        told = refusal(str(run), flag, str(run / kept))
+        assert "got a file of the run itself, wanted one of its own" in told
+    both = str(tmp_path / "both.npz")
+    told = refusal(str(run), "--out", both, "--test-samples", both)
+    assert "got the file of --out, wanted two files" in told
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert "--regime: got the flag twice" in refusal(str(run), "--regime", "bp", "--regime", "local")
     assert "export" in (nowhere := refusal(str(tmp_path / "nowhere")))
     assert "no such folder" in nowhere

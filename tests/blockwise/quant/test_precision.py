@@ -122,3 +122,28 @@ def test_what_the_processor_lacks_is_told_in_a_line(
     assert asked in PRECISIONS and available(asked, device) == found
     line = fallback(asked, device)
     assert told in line and bool(line) == bool(told)
+
+
+def test_what_a_dropout_leaves_is_no_code_and_is_convolved_as_floats():
+    """Values are divided by 1 - p: no whole number of steps, and beyond the largest code."""
+    torch.manual_seed(0)
+    layers = (
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.Dropout2d(0.3),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+    )
+    usual = quant.quantize(nn.Sequential(*layers, nn.ReLU(), nn.Flatten(), nn.Linear(32, 10)), "lsq", 3, 3)
+    x = torch.randn(4, 3, 8, 8)
+    usual(x)
+    for precision in ("codes", "bf16"):
+        other = copy.deepcopy(usual)
+        lower([other], precision)
+        found = []
+        for net in (usual, other):
+            torch.manual_seed(1)
+            found.append(net.train()[:4](x))
+        near = {"codes": 1e-5, "bf16": 2e-2}[precision]
+        torch.testing.assert_close(found[1], found[0], rtol=near, atol=near)

@@ -233,6 +233,35 @@ def test_what_is_quantized_after_the_training_is_planned_in_float():
     assert quant.scheme("lsq").bits(3, 3).weight == 3
 
 
+@pytest.mark.parametrize(("after", "kept"), [("weight", "activation"), ("activation", "weight")])
+def test_so_is_the_one_role_that_is(after, kept):
+    roles = {f"{after}_method": "ptq-mse", f"{kept}_method": "lsq"}
+    bits = quant.scheme("lsq", **roles).bits(3, 3)
+    usual = quant.scheme("lsq").bits(3, 3)
+    assert (getattr(bits, after), getattr(bits, kept)) == (32, 3)
+    memory = "activations" if kept == "activation" else "weights"
+    assert getattr(bits, memory) == getattr(usual, memory)
+    floats = quant.scheme("ptq-mse", weight_bits=32).bits(32, 3)
+    assert (floats.weight, floats.activation) == (32, 32)
+
+
+def test_magnitudes_have_no_offset_so_that_values_of_both_signs_keep_their_bits():
+    """Behind a sign LSQ+ would have 0 and plus and minus its offset: a level too many."""
+    found = quant.scheme("lsq-plus").floats(3, signed=True)
+    x = torch.randn(4000)
+    found(x)
+    with torch.no_grad():
+        for parameter in found.parameters():
+            parameter.add_(0.05)
+    levels = found(x).unique()
+    assert len(levels) <= 7 and torch.equal(levels, -levels.flip(0))
+
+
+def test_what_quantizes_after_the_training_needs_a_bit_beside_the_sign():
+    with pytest.raises(InputError, match="got 2 for values of both signs, wanted at least 3"):
+        quant.scheme("ptq-mse").floats(2, signed=True)
+
+
 def test_float_weights_can_stand_beside_activations_that_are_codes():
     """The convolution's input is quantized though its weight is not."""
     plan = quant.scheme("lsq", weight_method="fp32")

@@ -27,6 +27,17 @@ def test_shape_and_type_stay(name, bits, role):
             assert y.isfinite().all()
 
 
+@every
+def test_a_training_that_has_lost_its_way_is_told_by_its_loss_and_no_quantizer_fails(name, bits, role):
+    x = values(0, (7, 20))
+    quantizer = new(name, bits, role, x)
+    quantizer(x)
+    lost = x.clone()
+    lost[2, 3] = torch.nan
+    for mode in (True, False):
+        assert quantizer.train(mode)(lost).shape == x.shape
+
+
 @every_quantizing
 def test_there_are_at_most_two_to_the_bits_values(name, bits, role):
     x = 3 * values(1, (50, 100))
