@@ -103,7 +103,8 @@ def _plain_recipes() -> list[dict[str, Any]]:
 FRONT_METHODS = ("fp32", "lsq")
 """Of the front page: float32, and the method whose three bits come closest to it."""
 FRONT_HEAD = "lookahead:64"
-"""The one head on it: what heads are worth stands in the documents."""
+FRONT_BLOCKS = "4"
+"""The one head on it, and the one cut beside the recipe's: what others are worth stands in the documents."""
 FRONT_BITS, PAGED = 3, "local-paged"
 RECIPES = "[recipes](docs/results.md#recipes-of-local-learning)"
 FRONT_COLUMNS = {
@@ -117,7 +118,7 @@ def front() -> str:
     """What three bits and local losses cost at full size: the rows of one network that compare."""
     runs = _of_full(runs_of("qat_full"))
     runs = [r for r in runs if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
-    runs = [r for r in runs if r["head"] in (None, FRONT_HEAD)]
+    runs = [r for r in runs if (r["head"], r["blocks"]) in ((None, None), (FRONT_HEAD, FRONT_BLOCKS))]
     paged = [_paged(run) for run in _plain_recipes() if run["paged_kib"] and run["weight_bits"] == FRONT_BITS]
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     shown = qat_study.summaries([*runs, *paged])

@@ -16,6 +16,7 @@ from blockwise.adapt.ways import Way
 from blockwise.experiment.config import Config
 from blockwise.experiment.initial.weights import Weights, kept
 from blockwise.experiment.keywords import config_of
+from blockwise.experiment.named_files import digests
 from blockwise.experiment.prepare import prepare
 from blockwise.studies import records
 from blockwise.system.files import make_folder
@@ -62,7 +63,7 @@ class Campaign:
         kinds = _learning(self.config(way, person)), _learning(self.config(way, person, base=True))
         about = [
             REVISION, self.parts(person).others.fingerprint, self.split, *kinds,
-            way.regime if regime is None else regime,
+            way.regime if regime is None else regime, *digests(self.config(way, person)),
         ]  # fmt: skip
         del kinds[0]["regimes"]
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -72,7 +73,7 @@ class Campaign:
         target = self.config(way, person)
         about = [
             REVISION, self.parts(person).others.fingerprint, _learning(self.config(way, person, base=True)),
-            asdict(target.network), asdict(target.quantization),
+            asdict(target.network), asdict(target.quantization), *digests(target),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

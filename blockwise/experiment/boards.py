@@ -14,6 +14,7 @@ from blockwise.experiment.planner import Planner
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.step_times import time_of
 from devices.boards.profile import Device
+from devices.errors import InputError
 from devices.program.regimes import find
 
 SCHEMA_VERSION = 1
@@ -84,8 +85,16 @@ def _row(prepared: Prepared, device: Device) -> BoardRow:
     cells = []
     for name in config.training.regimes:
         alone = replace(planner, config=replace(config, training=replace(config.training, regimes=(name,))))
-        cells.append(on_board(alone, _chosen(prepared.heads, alone, name), name))
+        cells.append(_cell(prepared.heads, alone, name))
     return row_of(device, cells)
+
+
+def _cell(heads: Heads, planner: Planner, regime: str) -> OnBoard:
+    """What cannot be on one board is no reason to say nothing of the others."""
+    try:
+        return on_board(planner, _chosen(heads, planner, regime), regime)
+    except InputError as error:
+        return OnBoard(regime, 0, False, 0, 0, 0, "", obstacle=f"{error.subject}: {error.wanted}")
 
 
 def row_of(device: Device, cells: Sequence[OnBoard]) -> BoardRow:

@@ -17,6 +17,9 @@ LONG_LISTS = ("timeline", "tensors", "layers")
 MARK = "\0list "
 """Stands for a list until it is put in; no name has such a letter."""
 
+LEAVES: dict[Any, tuple[type, ...]] = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}
+"""What JSON has for each."""
+
 _row = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 SUPPORTED_VERSIONS = (SCHEMA_VERSION,)
@@ -113,6 +116,8 @@ def _made(hint: Any, value: Any) -> Any:
         return {keys(key): _made(items, item) for key, item in value.items()}
     if value is None and hint is float:
         return math.nan  # a loss that diverged: see _finite
+    if hint in LEAVES and type(value) not in LEAVES[hint]:
+        raise TypeError(f"{value!r} where {hint.__name__} is wanted")
     return tuple(value) if isinstance(value, list) else value  # of a configuration
 
 

@@ -84,15 +84,36 @@ def search(
     return FitResult(
         conditions(model, device, space), space, limits.usable_bytes, len(possible), len(looked.measured),
         len(looked.fitting), dropped, time.perf_counter() - started, front, nearest, board,
-        closed=looked.knows_all_next_to(choice.confirmed.candidate for choice in front),
+        closed=looked.knows_all_next_to(
+            [choice.confirmed.candidate for choice in front] or [m.candidate for m in looked.leanest]
+        ),
     )  # fmt: skip
+
+
+BITS = "--bits"
 
 
 def check_bits(space: Space, model: Model) -> None:
     """Raise InputError for an unknown method, or bits that it does not have; 32 are float32 in each."""
-    for weight, activation in space.bits:
-        scheme = quant.scheme(model.method, weight_bits=weight, activation_bits=activation)
-        scheme.check(weight, activation, "--bits", "--bits")
+    for pair in space.bits:
+        _check_pair(pair, model)
+
+
+def has_bits(pair: tuple[int, int], model: Model) -> bool:
+    """Whether the method has these of weights and of activations. Raises InputError for an unknown one."""
+    try:
+        _check_pair(pair, model)
+    except InputError as error:
+        if error.subject != BITS:
+            raise
+        return False
+    return True
+
+
+def _check_pair(pair: tuple[int, int], model: Model) -> None:
+    weight, activation = pair
+    scheme = quant.scheme(model.method, weight_bits=weight, activation_bits=activation)
+    scheme.check(weight, activation, BITS, BITS)
 
 
 def _survey(space: Space, model: Model, run: Workers) -> Atlas:

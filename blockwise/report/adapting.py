@@ -95,8 +95,15 @@ def verdict(result: AdaptResult) -> str:
     best = max(able, key=lambda row: row.after.mean if row.after else 0.0)
     assert best.gain is not None
     gain = 100 * best.gain.difference.mean
-    if gain <= 0:
+    most = max(able, key=lambda row: row.gain.difference.mean if row.gain else 0.0)
+    assert most.gain is not None
+    if most.gain.difference.mean <= 0:
         return f"adapting does not help: the best way that fits, {best.way}, changes {gain:+.1f} points"
+    if gain <= 0:
+        return (
+            f"{best.way} is the most accurate of those that fit, and adapting changes it by {gain:+.1f} "
+            f"points; {most.way}, which begins lower, gains most, {points_words(most.gain)}"
+        )
     sure = best.gain.p is not None and best.gain.p < ALPHA
     chance = "" if sure else f", which {len(result.people)} people do not tell from chance"
     forgot = best.forgetting.difference.mean if best.forgetting else 0.0
@@ -104,7 +111,8 @@ def verdict(result: AdaptResult) -> str:
     helping = [row for row in able if row.gain is not None and row.gain.difference.mean > 0]
     least = min(helping, key=lambda row: row.peak_bytes)
     lean = "" if least is best else f"; with the least RAM that helps {least.way}, {points_words(least.gain)}"
-    return f"{best.way} gains most of those that fit: {gain:+.1f} points{chance}{_ties(result)}{others}{lean}"
+    does = "gains most of those that fit" if best is most else "is the most accurate of those that fit"
+    return f"{best.way} {does}: {gain:+.1f} points{chance}{_ties(result)}{others}{lean}"
 
 
 def _ties(result: AdaptResult) -> str:

@@ -55,6 +55,10 @@ def _largest(regime: RegimeResult, result: Result) -> tuple[int, int]:
     return (max(fitting), regime.peak_by_batch[max(fitting)]) if fitting else (0, 0)
 
 
+FIT_METHODS = ("lsq", "fp32")
+"""That which the search takes unless told, at 32 bits the other."""
+
+
 def _search(result: Result) -> str:
     """The command that finds settings which fit this network on this board; none names a module."""
     config, model = result.config, result.model
@@ -62,6 +66,9 @@ def _search(result: Result) -> str:
         return ""
     flags: dict[str, tuple[object, ...]]
     flags = {"device": (config.get("device"),), "model": (config["model"],), "width": (config.get("width"),)}
+    flags["reserve-kib"] = (config.get("reserve_kib"),)
+    if config.get("method") not in (None, *FIT_METHODS):
+        flags["method"] = (config["method"],)
     if model.in_shape != IN_SHAPE:
         flags["in-shape"] = model.in_shape
     if model.num_classes != CLASSES:

@@ -37,8 +37,15 @@ def differing(first: Result, second: Result) -> dict[str, tuple[Any, Any]]:
 
 def _settings_of(result: Result) -> dict[str, Any]:
     """What a run was told and what it ran with."""
-    data = {"test images": result.data.test, "training images": result.data.train}
-    return {**result.config, **data, **result.environment}
+    data, board, model = result.data, result.device, result.model
+    behind = {
+        "test images": data.test, "training images": data.train, "classes of the data": data.classes,
+        "values that became 0": data.low, "values that became 255": data.high,
+        "usable RAM": board.usable_bytes, "longest run of RAM": board.largest_contiguous_bytes,
+        "flash": board.flash_bytes, "clock in MHz": board.clock_mhz, "core": board.core,
+        "parameters": model.parameters, "input": model.in_shape, "parameters of blocks": model.blocks,
+    }  # fmt: skip
+    return {**result.config, **behind, **result.environment}
 
 
 def _settings(first: Result, second: Result) -> RenderableType:

@@ -34,9 +34,13 @@ def parse(text: str, file: str = "<profile>") -> Device:
         raise InputError(subject, got=error.got, wanted=error.wanted, do=error.do) from error
 
 
+MOST_KIB = 2**32 // KIB
+"""What addresses of 32 bits reach."""
+
+
 @dataclass(frozen=True)
 class _Key:
-    """What a key of the file may hold: its type, what to call that, the least number allowed.
+    """What a key of the file may hold: its type, what to call that, the least and the largest number.
 
     The type float takes whole numbers too; its values are above 0 and finite.
     """
@@ -46,20 +50,21 @@ class _Key:
     least: int | None = None
     default: Any = None
     required: bool = True
+    most: int = 2**64
 
 
 _DEVICE_KEYS = {
     "name": _Key(str, "a name such as 'my-board'"),
     "title": _Key(str, "the board's name in words"),
     "core": _Key(str, "the core's name"),
-    "clock_mhz": _Key(int, "a whole number of MHz, 1 or more", 1),
-    "ram_kib": _Key(int, "a whole number of KiB, 1 or more", 1),
-    "flash_kib": _Key(int, "a whole number of KiB, 0 or more", 0),
+    "clock_mhz": _Key(int, "a whole number of MHz, 1 to 100,000", 1, most=100_000),
+    "ram_kib": _Key(int, f"a whole number of KiB, 1 to {MOST_KIB:,}", 1, most=MOST_KIB),
+    "flash_kib": _Key(int, f"a whole number of KiB, 0 to {MOST_KIB:,}", 0, most=MOST_KIB),
     "flash_external": _Key(bool, "true or false"),
     "fpu": _Key(bool, "true or false"),
     "dsp": _Key(bool, "true or false"),
     "vector": _Key(str, "the vector unit's name or ''", default="", required=False),
-    "alignment_bytes": _Key(int, "a power of two", 1, default=8, required=False),
+    "alignment_bytes": _Key(int, "a power of two, up to 4,096", 1, default=8, required=False, most=4096),
     "reserve_kib": _Key(
         int, "a whole number of KiB, 0 or more", 0, default=RESERVE_BYTES // KIB, required=False
     ),
@@ -72,7 +77,7 @@ _REGION_KEYS = {
     "name": _Key(str, "the region's name"),
     "kind": _Key(str, "'data' or 'code'"),
     "start": _Key(int, "an address such as 0x2000_0000", 0, required=False),
-    "size_kib": _Key(int, "a whole number of KiB, 1 or more", 1),
+    "size_kib": _Key(int, f"a whole number of KiB, 1 to {MOST_KIB:,}", 1, most=MOST_KIB),
 }
 _FLASH_KEYS = {
     "erase_bytes": _Key(int, "the bytes of one erase unit, 1 or more", 1),
@@ -178,9 +183,9 @@ def _check_value(subject: str, value: object, key: _Key, *, empty: bool) -> None
     types = (float, int) if key.type is float else (key.type,)
     if type(value) not in types:  # not isinstance: true would pass for the integer 1
         raise InputError(subject, got=repr(value), wanted=key.wanted, do=_HOW[key.type])
-    too_small = isinstance(value, int) and key.least is not None and value < key.least
+    beyond = isinstance(value, int) and key.least is not None and not key.least <= value <= key.most
     not_a_time = key.type is float and isinstance(value, int | float) and not 0 < value < math.inf
-    if too_small or not_a_time:
+    if beyond or not_a_time:
         raise InputError(subject, got=value, wanted=key.wanted, do="correct the figure")
     if isinstance(value, str) and not value.strip() and not empty:
         raise InputError(subject, got="an empty text", wanted=key.wanted, do="fill it in")

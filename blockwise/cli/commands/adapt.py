@@ -19,7 +19,7 @@ from blockwise.adapt.ways import WAYS
 from blockwise.cli import flags
 from blockwise.experiment.settings.network import Width, model_flag
 from blockwise.report import adapting as adapt_report
-from blockwise.system.exit_codes import FITS, NONE_FITS
+from blockwise.system import exit_codes
 from blockwise.system.files import WriteError, atomic_write
 from blockwise.system.sizes import check_size
 from blockwise.system.streams import print_json, tell_then_write
@@ -111,7 +111,7 @@ def run(arguments: Sequence[str]) -> int:
         raise type(stop)("the same command goes on") from stop
     except WriteError as error:
         raise error.before("call it again") from error
-    return FITS if result.fits else NONE_FITS
+    return exit_codes.of(fits=result.fits, diverged=all(row.after is None for row in result.rows))
 
 
 def _check(options: AdaptOptions) -> None:

@@ -24,8 +24,11 @@ from blockwise.experiment.settings import (
 from blockwise.report import boards as boards_report
 from blockwise.report.console import make_console, show
 from blockwise.system.exit_codes import FITS, NONE_FITS
+from blockwise.system.notes import note
 from blockwise.system.streams import print_json
 from devices.boards import profile
+from devices.boards.profile import Device
+from devices.errors import InputError
 
 DESCRIPTION = (
     "Which boards can train this network, by which regimes, and what do the others lack? Plans every regime "
@@ -98,6 +101,25 @@ class BoardsOptions:
         return Config(BoardSettings(), *groups, OutputSettings(dry_run=True), local=self.local)
 
 
+def _devices(asked: WhichBoards) -> list[Device]:
+    """Of all built-in ones those whose RAM is more than the reserve; the rest is noted. Raises InputError."""
+    if asked.device or asked.reserve_kib is None:
+        names = asked.device or profile.catalogue()
+        return list(dict.fromkeys(board.load(name, asked.reserve_kib) for name in names))
+    found, left_out = [], []
+    for name in profile.catalogue():
+        try:
+            found.append(board.load(name, asked.reserve_kib))
+        except InputError as error:
+            left_out.append(name)
+            last = error
+    if not found:
+        raise last
+    if left_out:
+        note(f"left out, whose longest run of RAM is no more than the reserve: {', '.join(left_out)}")
+    return found
+
+
 def run(arguments: Sequence[str]) -> int:
     """Plan and print; returns the exit code."""
     options = flags.parse(BoardsOptions(), arguments, prog="run.py boards", description=DESCRIPTION)
@@ -106,8 +128,7 @@ def run(arguments: Sequence[str]) -> int:
         print(profile.TEMPLATE.read_text("utf-8"), end="")
         return FITS
     options.training.check_jumps()
-    names = asked.device or profile.catalogue()
-    devices = list(dict.fromkeys(board.load(name, asked.reserve_kib) for name in names))
+    devices = _devices(asked)
     result = on_boards(named(options.config, device=devices[0]), devices)
     if asked.json:
         print_json(json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False))

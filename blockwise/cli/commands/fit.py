@@ -24,7 +24,7 @@ from blockwise.fit.looked import SMALL
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model, bodies
 from blockwise.fit.result import FitResult
-from blockwise.fit.search import search
+from blockwise.fit.search import has_bits, search
 from blockwise.fit.space import Space
 from blockwise.heads import CATALOGUE
 from blockwise.layers.norms import NORMS
@@ -230,9 +230,12 @@ def _space(options: FitOptions, model: Model) -> Space:
     if blocks is None:
         most = bodies(model)
         blocks = tuple(name for name in SPACE.blocks if not name.isdecimal() or int(name) <= most)
+    bits = tuple(map(_widths, options.bits))
+    if options.bits == FitOptions.bits:  # nobody asked for those that the method lacks
+        bits = tuple(pair for pair in bits if has_bits(pair, model)) or bits
     return Space(
         options.regimes, blocks, options.head, options.norm, options.batch_size, options.optimizer,
-        tuple(map(_widths, options.bits)), options.update, options.micro_batch,
+        bits, options.update, options.micro_batch,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from blockwise.cli.executing import Executing
 from blockwise.cli.expected import shares
 from blockwise.cli.task_table import TaskTable
 from blockwise.executors.task import Task, TaskWatcher
-from blockwise.experiment import result_json, run_folder
+from blockwise.experiment import named_files, result_json, run_folder
 from blockwise.experiment.compare import compare
 from blockwise.experiment.finished import RESULT_FILE
 from blockwise.experiment.prepare import prepare
@@ -60,8 +60,9 @@ class ToTrain:
     @cached_property
     def name(self) -> str:
         """Of the folder within ``folder``."""
-        config = comparison.parse(self.command)
-        return f"{self.row.confirmed.candidate.regime}-{config.fingerprint()}"
+        config = comparison.parse([*self.command, "--quiet"])
+        behind = (*named_files.digests(config), *named_files.of_images(config))
+        return f"{self.row.confirmed.candidate.regime}-{config.fingerprint(*behind)}"
 
     @property
     def run(self) -> Path:
@@ -90,8 +91,8 @@ class ToTrain:
 def trained(result: FitResult, count: int, epochs: int, folder: Path, executing: Executing) -> FitResult:
     """``result`` with the accuracies of ``count`` rows, spread evenly over the front.
 
-    A run stands in ``folder`` under its regime and the fingerprint of its settings: one that is finished is
-    read, one that was interrupted goes on. Commands of rows train as long.
+    A run stands in ``folder`` under its regime and the fingerprint of its settings and of what files of one's
+    own hold: one that is finished is read, one that was interrupted goes on. Commands of rows train as long.
     """
     rows, chosen = list(result.front), evenly(len(result.front), count)
     asked = {number: _to_train(result, rows[number], epochs, folder) for number in chosen}

@@ -136,6 +136,13 @@ def test_the_command_tells_all_ways_in_one_table_and_writes_it(own, capsys):
     assert progress == ""  # nothing was done again
 
 
+def test_where_every_training_diverged_it_has_failed(own, capsys):
+    flags = ["--model", "cnn1d", "--width", "2", "--blocks", "2", "--base-epochs", "1", "--epochs", "1"]
+    lost = ["adapt", "--data", "own.npz", "--hold-out", "bo", "--ways", "bp", "--lr", "1e30", *flags]
+    assert cli.main([*lost, "--out", "out"]) == 1
+    assert "no way that fits the board was trained to the end" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -69,6 +69,21 @@ def test_the_most_accurate_way_is_the_best_only_where_people_tell_it_from_all_ot
     assert "tie" not in verdict(clear) and "bp is the best of 2" in facts(clear)["Ranking"]
 
 
+@pytest.mark.parametrize(
+    ("bp", "says"),
+    [
+        (0.94, "bp is the most accurate of those that fit, and adapting changes it by -0.9 points; niti, "),
+        (0.96, "bp is the most accurate of those that fit: +1.1 points"),
+    ],
+)
+def test_a_way_that_begins_higher_may_be_the_most_accurate_and_gain_less(bp, says):
+    records = [record("bp", person, 0.95, bp + i / 1000) for i, person in enumerate("abc")]
+    records += [record("niti", person, 0.7, 0.9 + i / 1000) for i, person in enumerate("abc")]
+    said = {"board": "", "precision": "", "split": "", "adapting": "", "margin": 0.02}
+    found = verdict(AdaptResult(rows_of(records), ("a", "b", "c"), said))
+    assert found.startswith(says)
+
+
 def test_the_page_has_the_verdict_and_a_row_for_each_way(tmp_path):
     result = told(bp=(0.9, 0.91, 0.92), local=(0.7, 0.72, 0.71))
     write_page(result, tmp_path / "report.html")

@@ -40,6 +40,21 @@ def test_settings_data_and_versions_that_differ_are_listed(four: Result) -> None
     assert "regimes - bp local" in told(four, other)
 
 
+def test_another_board_network_or_scaling_behind_the_same_names_is_told(four: Result) -> None:
+    device, model = four.device, four.model
+    other = dataclasses.replace(
+        four, device=dataclasses.replace(device, reserve_bytes=device.reserve_bytes + 1024),
+        model=dataclasses.replace(model, parameters=model.parameters + 1),
+        data=dataclasses.replace(four.data, low=(0.5,), high=(2.5,)),
+    )  # fmt: skip
+    assert differing(four, other) == {
+        "usable RAM": (device.usable_bytes, device.usable_bytes - 1024),
+        "parameters": (model.parameters, model.parameters + 1),
+        "values that became 0": (four.data.low, (0.5,)), "values that became 255": (four.data.high, (2.5,)),
+    }  # fmt: skip
+    assert "the same settings" not in told(four, other)
+
+
 def test_peaks_are_compared_by_the_categories_that_changed(four: Result) -> None:
     bp = four.regimes[0]
     fewer = bp.by_category | {"saved activations": bp.by_category["saved activations"] - 10_240}

@@ -1,5 +1,6 @@
 """Profiles as files: what is read, and every way that one can be wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,21 @@ def test_a_syntax_error_is_told_with_its_line() -> None:
 def test_words_for_a_boot_rom_are_words(word: str) -> None:
     told = error_of(edited_flash("erase_bytes", f"boot_words = [{word}]\nerase_bytes"))
     assert told.startswith("toy.toml: flash: boot_words: got")
+
+
+@pytest.mark.parametrize(
+    ("line", "figure", "wanted"),
+    [
+        ("clock_mhz", 10**400, "a whole number of MHz, 1 to 100,000"),
+        ("size_kib", 99_999_999_999_999_999, "a whole number of KiB, 1 to 4,194,304"),
+        ("flash_kib", 2**23, "a whole number of KiB, 0 to 4,194,304"),
+    ],
+)
+def test_a_figure_that_no_board_has_is_refused(line: str, figure: int, wanted: str) -> None:
+    text = re.sub(rf"^{line} = .*$", f"{line} = {figure}", GOOD, count=1, flags=re.MULTILINE)
+    assert f"wanted {wanted}" in error_of(text)
+
+
+def test_so_is_an_alignment_beyond_all_caches() -> None:
+    message = error_of(edited("fpu = true", "alignment_bytes = 1099511627776\nfpu = true"))
+    assert "wanted a power of two, up to 4,096" in message

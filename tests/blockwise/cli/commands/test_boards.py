@@ -29,6 +29,25 @@ def test_every_built_in_board_has_a_row_with_a_verdict_for_every_regime(capsys):
         assert row.count("fits") + row.count("lacks") == 3
 
 
+def test_boards_that_a_reserve_fills_are_left_out_of_all_and_it_says_so(capsys):
+    assert cli.main(["boards", *SMALL, "--regimes", "bp", "--reserve-kib", "20"]) == 0
+    out, err = capsys.readouterr()
+    assert "stm32f103 " not in out and "rp2040 " in out
+    assert "whose longest run of RAM is no more than the reserve: stm32f103" in err
+    assert (
+        cli.main(["boards", *SMALL, "--regimes", "bp", "--reserve-kib", "20", "--device", "stm32f103"]) == 2
+    )
+    assert "got 20, wanted less than 20, the longest run of stm32f103" in capsys.readouterr().err
+
+
+def test_what_one_board_has_no_room_for_stands_in_its_cell(capsys):
+    shape = ["--model", "resnet8", "--in-shape", "3", "32", "32"]
+    part = ["--regimes", "bp-fused", "--train", "sparse:auto"]
+    assert cli.main(["boards", *shape, *part, "--device", "stm32f103", "stm32h743"]) == 0
+    out, _ = capsys.readouterr()
+    assert "stm32f103" in out and "stm32h743" in out and "fits" in out
+
+
 def test_the_figures_are_json_with_boards_by_their_ram(capsys):
     assert cli.main(["boards", *SMALL, *REGIMES, "--device", "stm32", "rp2040", "pico", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

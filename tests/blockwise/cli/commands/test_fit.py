@@ -185,6 +185,20 @@ def test_only_of_all_candidates_it_is_said_that_no_other_is_better(capsys):
     )
 
 
+def test_bits_that_a_method_lacks_are_left_out_of_the_defaults_only(capsys):
+    flags = [*TINY, "--regimes", "bp", "--batch-size", "1", "--method", "apot"]
+    assert cli.main(flags) == 0
+    capsys.readouterr()
+    assert cli.main([*flags, "--bits", "8"]) == 2
+    assert "--bits: got 8, wanted 2 to 5 with apot" in capsys.readouterr().err
+
+
+def test_a_search_that_was_cut_off_where_nothing_fits_does_not_say_that_it_was_whole(capsys):
+    cut = ["fit", "--device", "stm32f103", "--model", "resnet8", "--in-shape", "3", "32", "32", "--jobs", "1"]
+    assert cli.main([*cut, "--max-candidates", "10", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["candidates"]["closed"] is False
+
+
 def test_cuts_that_a_network_lacks_are_left_out_of_the_defaults_only(capsys):
     assert cli.main([*TINY, "--regimes", "bp", "--batch-size", "1", "--bits", "3"]) == 0
     assert cli.main(changed([*SMALL, "--blocks", "4"])) == 2
