@@ -145,7 +145,7 @@ def _available(scheme: quant.Scheme, role: quant.Role, asked: int | None) -> int
 
 def _chain(scheme: quant.Scheme, bits: int) -> tuple[int, ...]:
     """From float over 4 bits, where the method has them, to the end."""
-    if scheme.is_float or scheme.stages.last:
+    if scheme.is_float or scheme.stages.last or scheme.after_training:
         return ()
     between = (4,) if bits < 4 and 4 in scheme.weight.weight_bits else ()
     return (quant.FLOAT_BITS, *between, 1)

@@ -150,7 +150,7 @@ def test_the_best_recipe_starts_in_float_where_the_method_has_one_stage():
             ["--methods", "lsq", "--regimes", "bp", "local", "--heads", "lookahead:0"],
             "lookahead: got width 0",
         ),
-        (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the method trains in 5 stages"),
+        (["--methods", "inq"], "--epochs: got 1, wanted at least 5, for the training has 5 stages"),
         (["--seeds", "1", "1"], "--seeds: got 1 1"),
         (["--optimizer", "adma"], "optimizer: got 'adma'"),
         (["--lr", "0"], "--lr: got 0.0, wanted a number above 0"),
