@@ -27,6 +27,8 @@ from blockwise.studies.commands import command
 RECORDS = Path(__file__).parents[3] / "results" / "studies"
 PHOTOS = {
     (16, 0): "075eeaa65c30bf70b7ad24b077928458",
+    (16, 1): "c1f322281a879178c8ab53881d2b116d",
+    (16, 2): "ae007ae572774d6ad0e71c94dbae6be0",
     (None, 0): "1a0964ad90c1c207379ee2b76da8f061",
     (None, 1): "1571a2dfe9fb7f30906939898b75390a",
     (None, 2): "89c8192db89c930bfc4061e9946b09a1",
