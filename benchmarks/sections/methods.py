@@ -15,7 +15,6 @@ from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
 from blockwise.studies.recipe import recipe_of
 from blockwise.studies.summary import Summary
-from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
 from sections.recorded import load, machines, runs_of
@@ -90,8 +89,7 @@ def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _as_preset(name: str, runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that were trained as the preset says; others are experiments."""
     preset = qat_study.PROTOCOLS[name]
-    rate = DEFAULT_LEARNING_RATE[preset.optimizer] if preset.lr is None else preset.lr
-    wanted = (preset.width, preset.epochs, preset.optimizer, rate)
+    wanted = (preset.width, preset.epochs, preset.optimizer, preset.learning_rate)
     return [r for r in runs if (r["width"], r["epochs"], r["optimizer"], r["learning_rate"]) == wanted]
 
 

@@ -60,10 +60,11 @@ class Campaign:
 
     def key(self, way: Way, person: str, regime: str | None = None) -> str:
         """Of a trial: of all that its outcome hangs on; by ``regime`` instead of the way's own, if given."""
-        kinds = _learning(self.config(way, person)), _learning(self.config(way, person, base=True))
+        target = self.config(way, person)
+        kinds = _learning(target), _learning(self.config(way, person, base=True))
         about = [
             REVISION, self.parts(person).others.fingerprint, self.split, *kinds,
-            way.regime if regime is None else regime, *digests(self.config(way, person)),
+            way.regime if regime is None else regime, *digests(target),
         ]  # fmt: skip
         del kinds[0]["regimes"]
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]

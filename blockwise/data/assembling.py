@@ -53,8 +53,9 @@ def assemble(name: str, raw: RawSet, augment: Augmentation, parting: Parting) ->
 def _scaling(name: str, values: Tensor) -> Scaling:
     """Of training values; notes channels that tell nothing."""
     scaling = Scaling.of(values)
-    low, high = values.transpose(0, 1).flatten(1).aminmax(dim=1)
-    flat = [str(channel) for channel in (low == high).nonzero().flatten().tolist()]
+    axes = (0, *range(2, values.ndim))
+    one_value = values.amin(axes) == values.amax(axes)
+    flat = [str(channel) for channel in one_value.nonzero().flatten().tolist()]
     if flat:
         what = "channels" if len(flat) > 1 else "channel"
         note(f"data {name}: {what} {first_few(flat)} of {values.shape[1]} (from 0) have one value alone")

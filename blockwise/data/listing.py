@@ -48,8 +48,7 @@ class Listing:
 
     def fingerprint(self) -> str:
         """A digest of every file's relative name and state."""
-        start = len(str(self.root / "train")) - len("train")  # however the root is spelt, "." for one
-        lines = (f"{file.path[start:]}\0{file.state}\n" for file in self.train + self.test)
+        lines = (f"{self._relative(file)}\0{file.state}\n" for file in self.train + self.test)
         return hashlib.blake2b(os.fsencode("".join(lines)), digest_size=16).hexdigest()
 
     def groups(self, name_of: Callable[[str], str] | None = None) -> list[str]:
@@ -71,7 +70,7 @@ class Listing:
         if not any(found) or (name_of is None and not all(found)):
             return []
         files = self.train + self.test
-        found = [group or self._within(file) for file, group in zip(files, found, strict=True)]
+        found = [group or self._relative(file) for file, group in zip(files, found, strict=True)]
         of_class: defaultdict[int, set[str]] = defaultdict(set)
         for file, group in zip(self.train, found, strict=False):
             of_class[file.label].add(group)
@@ -84,9 +83,9 @@ class Listing:
             )
         return [] if alone else found
 
-    def _within(self, file: File) -> str:
-        """Its path in the set."""
-        return file.path[len(str(self.root)) + 1 :]
+    def _relative(self, file: File) -> str:
+        """Its path in the set, however the root is spelt, "." for one."""
+        return file.path[len(str(self.root / "train")) - len("train") :]
 
 
 def list_folder(path: Path, kind: Kind) -> Listing:

@@ -1,13 +1,13 @@
 """The command that trains a recorded run again; images in a folder are named by whoever has them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies import integers, qat
 from blockwise.studies.recipe import recipe_of
-from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.regimes import find
 
 Row = Mapping[str, Any]
@@ -37,7 +37,7 @@ def _other(row: Row) -> list[object]:
     preset = qat.PROTOCOLS[row["protocol"]]
     updates = row if row["optimizer"] else {**row, "optimizer": preset.optimizer}  # where a regime has none
     words, rate = _changed(updates, preset, "width", "optimizer"), row["learning_rate"]
-    usual = DEFAULT_LEARNING_RATE[updates["optimizer"]]
+    usual = replace(preset, optimizer=updates["optimizer"]).learning_rate
     return words if rate in (usual, None) else [*words, "--lr", rate]
 
 

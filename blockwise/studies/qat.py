@@ -57,6 +57,11 @@ class QatProtocol:
     lr: float | None = None  # peak of the one-cycle schedule; None: the optimizer's
     recipe: bool = False  # whether a training starts in float and goes down in bits
 
+    @property
+    def learning_rate(self) -> float:
+        """The peak: as it is set, or the optimizer's."""
+        return TrainingSettings(optimizer=self.optimizer, lr=self.lr).learning_rate
+
 
 PROTOCOLS: dict[str, QatProtocol] = {
     "short": QatProtocol(
