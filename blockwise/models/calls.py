@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
+from blockwise.models.instance_norms import as_group_norms
 from blockwise.models.rewriting import rewrite
 from devices.errors import InputError
 from devices.network.trace import Shapes, symbolic
@@ -27,7 +28,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     Raises InputError for what cannot be traced, has other than one input and one output, does not take
     this shape, shares weights between layers, or computes what no layer does.
     """
-    root = _copied(module)
+    root = as_group_norms(_copied(module), name)
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
     _check_own_weights(root, name)

@@ -15,13 +15,16 @@ from torch.export import ExportedProgram
 from torch.nn import functional as F
 
 from blockwise.models.files.assembly import Assembly
+from blockwise.models.files.aten import arguments, aten_name
+from blockwise.models.files.core_aten import composed, is_decomposed
 from blockwise.models.files.exported_layers import LAYERS, Given
 from blockwise.models.files.exported_values import compare
 from blockwise.models.reshaping import Reshape
 from devices.errors import InputError
 
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view", "unflatten")
-SAME = ("clone", "contiguous", "alias", "_to_copy", "to", "lift_fresh_copy")
+SAME = ("clone", "contiguous", "_to_copy", "to", "lift_fresh_copy")
+"""An alias is none of them: a decomposed ``detach`` is one, before which nothing would learn."""
 SAME_NAME = (
     "relu", "relu6", "leaky_relu", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "dropout", "pad",
     "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
@@ -68,6 +71,7 @@ class _Conversion:
 
     def __init__(self, program: ExportedProgram, path: Path, in_shape: tuple[int, ...]) -> None:
         self.program, self.path, self.made = program, path, Assembly(f"--model {path}")
+        self.graph = composed(program)
         signature = program.graph_signature
         names = {
             **signature.inputs_to_parameters, **signature.inputs_to_buffers,
@@ -83,7 +87,7 @@ class _Conversion:
 
     def _only_input(self, in_shape: tuple[int, ...]) -> fx.Node:
         """Beside numbers and flags that nothing reads, as the program was exported for their values."""
-        given = [n for n in self.program.graph.nodes if n.op == "placeholder" and n.name not in self.tensors]
+        given = [n for n in self.graph.nodes if n.op == "placeholder" and n.name not in self.tensors]
         inputs = [n for n in given if n.users or isinstance(n.meta.get("val"), Tensor)]
         shapes = [tuple(getattr(n.meta.get("val"), "shape", ()))[1:] for n in inputs]
         if shapes != [in_shape]:
@@ -96,7 +100,7 @@ class _Conversion:
 
     def run(self) -> nn.Module:
         """Node by node; what only counts batches, or asserts, is left out."""
-        for node in self.program.graph.nodes:
+        for node in self.graph.nodes:
             if node.op != "call_function" or not isinstance(node.meta.get("val"), Tensor | list | tuple):
                 continue
             try:
@@ -113,24 +117,24 @@ class _Conversion:
         return made
 
     def _only_output(self) -> fx.Node:
-        names = self.program.graph_signature.user_outputs
-        made = {node.name: known for node, known in self.known.items()}
-        if len(names) != 1 or names[0] not in made:
-            of_input = sum(name in made for name in names)
+        (outputs,) = next(node for node in self.graph.nodes if node.op == "output").args
+        made = [self.known[node] for node in outputs if node in self.known]
+        if len(outputs) != 1 or not made:
             raise InputError(
-                f"--model {self.path}", got=f"{len(names)} outputs, {of_input} of its input",
+                f"--model {self.path}", got=f"{len(outputs)} outputs, {len(made)} of its input",
                 wanted="one, the logits", do="export it with one output",
             )  # fmt: skip
-        return made[str(names[0])]
+        return made[0]
 
     def _constant(self, node: fx.Node) -> None:
-        """A view of a parameter is the parameter; what is computed of buffers is constant."""
+        """A view of a parameter is the parameter; what is computed of buffers, and not drawn, is constant."""
         sources, target = node.all_input_nodes, cast(Any, node.target)
         trained = next((x.name for x in sources if x.name in self.parameters), None)
-        if trained is not None and _name(node) not in (*RESHAPES, *SAME):
+        if trained is not None and aten_name(node) not in (*RESHAPES, *SAME):
             path, _ = self.tensors[trained]
             raise self._refused(node, f"the operation {target} of the parameter {path}")
-        if target._schema.is_mutable or any(x.name not in self.tensors for x in sources):
+        drawn = torch.Tag.nondeterministic_seeded in target.tags
+        if drawn or target._schema.is_mutable or any(x.name not in self.tensors for x in sources):
             return
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda x: self.tensors[x.name][1])
         value = target(*args, **kwargs)
@@ -145,13 +149,13 @@ class _Conversion:
         target: Any = node.target
         if target is operator.getitem:
             return self.made.function(target, self.known[node.args[0]], node.args[1])  # type: ignore[index]
-        name = _name(node)
-        given = dict(zip((a.name for a in target._schema.arguments), node.args, strict=False)) | node.kwargs
+        name = aten_name(node)
+        given = arguments(node)
         source = next(x for x in node.all_input_nodes if x in self.known)
         if name in LAYERS:
             path, module = self._layer(node, name, given)
             return self.made.layer(path, module, self.known[source])
-        if name in SAME or (name == "slice" and _is_whole(given)):
+        if name in SAME or (name == "slice" and _is_whole(given)) or _only_strides(node, name, source):
             self._check_floating(node)
             return self.known[source]
         if name in RESHAPES and source.meta["val"].shape[0] == node.meta["val"].shape[0]:
@@ -199,7 +203,8 @@ class _Conversion:
 
     def _layer(self, node: fx.Node, name: str, given: Given) -> tuple[str, nn.Module]:
         """The path in the user's module, and a module of torch.nn with the weights."""
-        others = {key: x for key, x in given.items() if isinstance(x, fx.Node) and key != "input"}
+        weights = {key: x for key, x in given.items() if key not in ("input", "self")}
+        others = {key: x for key, x in weights.items() if isinstance(x, fx.Node)}
         for key, x in others.items():
             if x.name not in self.tensors or (key in ("weight", "bias") and x.name not in self.parameters):
                 raise self._refused(node, f"the operation {node.target} whose {key} is no parameter")
@@ -221,19 +226,20 @@ class _Conversion:
         place = next(iter(node.meta.get("nn_module_stack", {}).values()), (node.name, None))
         stack = [*node.meta.get("nn_module_stack", {}).values()]
         where = (stack[-1] if stack else place)[0] or node.name
+        names, decomposed = ", ".join((*LAYERS, *FUNCTIONS, *RESHAPES)), is_decomposed(self.program)
+        do = "save it as it was exported, without run_decompositions(), or" if decomposed else ""
         return InputError(
-            f"--model {self.path}: {where}", got=got,
-            wanted=f"one of {', '.join((*LAYERS, *FUNCTIONS, *RESHAPES))}", do="replace it and export again",
+            f"--model {self.path}: {where}", got=got, wanted=f"one of {names}",
+            do=f"{do} replace it and export again".strip(),
         )  # fmt: skip
-
-
-def _name(node: fx.Node) -> str:
-    """Of an operation in ATen, in place or not."""
-    target: Any = node.target
-    return str(target._schema.name).removeprefix("aten::").removesuffix("_")
 
 
 def _is_whole(given: Given) -> bool:
     """Whether a slice is all of a dimension: ``x[:, 1:3]`` begins with one of the batch."""
     start, end, step = given.get("start"), given.get("end"), given.get("step", 1)
     return not start and end in (None, sys.maxsize) and step == 1
+
+
+def _only_strides(node: fx.Node, name: str, source: fx.Node) -> bool:
+    """Whether all places of a map stay; those that would not stay where they are have other values."""
+    return name == "as_strided" and bool(node.meta["val"].shape == source.meta["val"].shape)

@@ -1,4 +1,4 @@
-"""Operations of ATen with weights as modules of torch.nn, whose values are filled in by the reader."""
+"""Operations of ATen as modules of torch.nn, whose weights are filled in by the reader."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,8 +42,20 @@ def _group_norm(options: Given, tensors: Mapping[str, Tensor], shape: Shape) -> 
     return nn.GroupNorm(options["num_groups"], shape[1], options.get("eps", 1e-5), "weight" in tensors)
 
 
+def _instance_norm(options: Given, tensors: Mapping[str, Tensor], shape: Shape) -> nn.Module:
+    """A group norm of one channel each; one that keeps statistics is none."""
+    if "running_mean" in tensors:
+        raise ValueError(tensors.keys())
+    return nn.GroupNorm(shape[1], shape[1], options.get("eps", 1e-5), "weight" in tensors)
+
+
+def _shuffle(options: Given, tensors: Mapping[str, Tensor], shape: Shape) -> nn.Module:
+    return nn.ChannelShuffle(options["groups"])
+
+
 LAYERS: dict[str, Callable[[Given, Mapping[str, Tensor], Shape], nn.Module]] = {
     "conv1d": _convolution, "conv2d": _convolution, "linear": _linear, "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm, "group_norm": _group_norm,
+    "layer_norm": _layer_norm, "group_norm": _group_norm, "instance_norm": _instance_norm,
+    "channel_shuffle": _shuffle,
 }  # fmt: skip
-"""Operation of ATen with weights -> the layer, of its options, its tensors and the shape of its output."""
+"""Operation of ATen -> the layer, of its options, its tensors and the shape of its output."""

@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
+from blockwise.models.files.aten import aten_name
 from blockwise.models.files.comparing import check_same
 
 BATCH = 2
@@ -56,10 +57,15 @@ def _at_rest(program: ExportedProgram) -> fx.GraphModule:
         for index, name in enumerate(names[: len(node.args)]):
             if name in ("train", "training") and _has_rest(node, names):
                 node.update_arg(index, False)
+        if aten_name(node) == "bernoulli":  # of a decomposed dropout: what it keeps is scaled behind
+            for scaled in (node, *(user for user in node.users if aten_name(user) == "div")):
+                scaled.update_arg(1, 1.0)
     module.recompile()
     return module
 
 
 def _has_rest(node: fx.Node, names: list[str]) -> bool:
     """A norm without statistics has none."""
-    return "running_mean" not in names or node.args[names.index("running_mean")] is not None
+    if "running_mean" not in names:
+        return "norm" not in aten_name(node)
+    return node.args[names.index("running_mean")] is not None

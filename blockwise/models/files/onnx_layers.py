@@ -19,6 +19,7 @@ SHAPES = ("Shape", "Size")
 WEIGHTS = {
     "Conv": (1, 2), "Gemm": (1, 2), "MatMul": (1,), "BatchNormalization": (1, 2),
     "LayerNormalization": (1, 2), "GroupNormalization": (1, 2),
+    "InstanceNormalization": (1, 2),
 }  # fmt: skip
 """Operator -> which of its inputs are trained."""
 
@@ -121,6 +122,11 @@ def _group_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     norm = nn.GroupNorm(options["num_groups"], x.shape[1], options.get("epsilon", 1e-5))
     _fill(norm, constants[1], constants[2])
     return norm
+
+
+def _instance_norm(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    """A group norm of one channel each."""
+    return _group_norm(x, constants, {"num_groups": x.shape[1], **options})
 
 
 def _clip(x: Tensor, constants: Constants, options: Options) -> nn.Module:
@@ -240,6 +246,7 @@ LAYERS: dict[str, Maker] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
     "Relu": lambda x, constants, options: nn.ReLU(),
     "LeakyRelu": lambda x, constants, options: nn.LeakyReLU(options.get("alpha", 0.01)),
     "Clip": _clip,
