@@ -247,6 +247,16 @@ def _widths(text: str) -> tuple[int, int]:
     return int(weight), int(activation)
 
 
+def _of_training(options: FitOptions) -> list[str]:
+    """The flags that were given of those that go with --train."""
+
+    def values(of: FitOptions) -> dict[str, Any]:
+        return {"epochs": of.epochs, "runs": of.runs, **vars(of.executing)}
+
+    usual = values(FitOptions())
+    return [f"--{name.replace('_', '-')}" for name, x in values(options).items() if x != usual[name]]
+
+
 def _check(options: FitOptions) -> None:
     """Refuse what cannot be, before any work. Raises InputError."""
     models.check_name(options.model)
@@ -261,7 +271,7 @@ def _check(options: FitOptions) -> None:
         if value is not None:
             check_size(flag, value, 2 if flag == "--classes" else 1, MOST_ROWS if flag in counts else MOST)
     check_shape("--in-shape", options.in_shape)
-    check(options.train, options.data)
+    check(options.train, options.data, _of_training(options))
     if options.all and options.max_candidates is not None:
         raise InputError(
             "--all", got=f"--max-candidates {options.max_candidates} beside it", wanted="one of the two",

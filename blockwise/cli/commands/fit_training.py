@@ -135,10 +135,18 @@ def evenly(length: int, count: int) -> list[int]:
     return [round(i * (length - 1) / (count - 1)) for i in range(count)]
 
 
-def check(count: int | None, data: str | None) -> None:
-    """Raise InputError where there is nothing to train on."""
+def check(count: int | None, data: str | None, others: Sequence[str]) -> None:
+    """Raise InputError where there is nothing to train on, or nothing to train.
+
+    ``others`` are the flags that were given of those that go with --train.
+    """
     if count is not None and data is None:
         raise InputError(
             "--train", got="no --data beside it", wanted="images to train on",
             do="name them: --data digits, or the path of your own",
+        )  # fmt: skip
+    if count is None and others:
+        raise InputError(
+            others[0], got="no --train beside it", wanted="rows of the front to train",
+            do="say how many: --train 3",
         )  # fmt: skip

@@ -123,6 +123,11 @@ def _record(header: list[str], row: list[str], where: str) -> _Record:
             where, got=f"{len(row)} fields", wanted=f"{len(header)}, as in the header", do="correct the line"
         )
     cells = dict(zip(header, row, strict=True))
+    if not cells["id"].isprintable():
+        raise InputError(
+            where, got=f"the id {cells['id'][:40]!r}", wanted="letters, digits and signs that can be printed",
+            do="rename it",
+        )  # fmt: skip
     if cells.get("gaps"):
         raise InputError(
             where, got=f"gaps {cells['gaps']!r}", wanted="buffers that live without a break",

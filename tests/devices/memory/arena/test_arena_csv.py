@@ -64,6 +64,7 @@ def test_the_columns_of_a_table_survive_beside_the_offsets():
         (HEADER + "a,0,1,\n", "size ''"),
         (HEADER + "a,0," + "9" * 5000 + ",4\n", "upper '999"),
         (HEADER + "a,0,1\n", "3 fields"),
+        (HEADER + "a,0,1,4\na\x07b,0,1,4\n", r"<csv>:3: got the id 'a\x07b', wanted letters"),
         ("id,lower,upper,size,gaps\na,0,9,4,3-5\n", "gaps '3-5'"),
         ("id,lower,upper,size,alignment\na,0,9,4,0\n", "alignment 0"),
         ("id,lower,upper,size,alignment\na,0,9,4,1\nb,0,9,4,8\n", "alignments 1 to 8"),
