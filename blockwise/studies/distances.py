@@ -11,6 +11,7 @@ from typing import Any
 
 from blockwise.statistics.paired import compared
 from blockwise.studies.errors import Errors, errors_of
+from blockwise.training import DEFAULT_LEARNING_RATE
 from devices.program.accountings import FLOAT_BITS
 
 LIMIT = 0.03
@@ -20,7 +21,10 @@ TRAINING = (
     "model", "width", "norm", "epochs", "batch_size", "optimizer", "learning_rate", "data", "in_shape",
     "revision", "precision", "regime", "head", "blocks", "augment",
 )  # fmt: skip
-"""Conditions that a method shares with the float32 network beside it."""
+"""Conditions that a method shares with the float32 network beside it.
+
+An optimizer comes with its learning rate: a rate is another condition only where it is not the usual one.
+"""
 NUMBERS = ("weight_bits", "activations", "residual", "bit_chain")
 """Conditions of its own."""
 FLOAT: tuple[Any, ...] = (FLOAT_BITS, "", "", ())
@@ -79,7 +83,9 @@ def trained(rows: Iterable[Row]) -> tuple[Trained, ...]:
 
 
 def _training(row: Row) -> tuple[Any, ...]:
-    return tuple(tuple(v) if isinstance(v := row.get(name), list) else v for name in TRAINING)
+    rate = row["learning_rate"]
+    own = row | {"learning_rate": None if rate == DEFAULT_LEARNING_RATE.get(row["optimizer"]) else rate}
+    return tuple(tuple(v) if isinstance(v := own.get(name), list) else v for name in TRAINING)
 
 
 def _numbers(row: Row) -> tuple[Any, ...]:

@@ -43,6 +43,15 @@ def test_an_experiment_that_changes_one_condition_explains_it() -> None:
     assert note.endswith("with epochs 200 it is +27.0 (n = 1).")
 
 
+def test_an_optimizer_comes_with_its_learning_rate() -> None:
+    adam = {"optimizer": "adam", "learning_rate": 0.002}
+    others = [line("fp32", 0.20, **adam), line("bnn", 0.46, **adam)]
+    (note,) = distance_notes(qat.summaries(ROWS, others))
+    assert note.endswith("with optimizer adam it is +26.0 (n = 1).")
+    (note,) = distance_notes(qat.summaries(ROWS, [row | {"learning_rate": 0.01} for row in others]))
+    assert "unexplained" in note
+
+
 @pytest.mark.parametrize(
     "others",
     [
