@@ -92,7 +92,7 @@ def _refuse_above(most: int, sum_: int) -> None:
     if sum_ > most:
         raise InputError(
             "sum of products", got=f"values that add up to {sum_}", wanted=f"at most {most}",
-            do="use smaller batches or a smaller --mu, or leave the regime out",
+            do="use smaller batches, or leave the regime out",
         )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Form(Protocol):
         """First weights as stored, Xavier uniform."""
         ...
 
-    def stored(self, weights: Tensor) -> Tensor:
+    def stored(self, weights: Tensor, groups: int = 1) -> Tensor:
         """Weights in float as stored: what they mean, up to one factor (:mod:`..conversion`)."""
         ...
 
@@ -66,9 +66,9 @@ class Plain8:
         """Mantissas -127 .. 127."""
         return xavier(shape, rng, self.format).mantissa
 
-    def stored(self, weights: Tensor) -> Tensor:
+    def stored(self, weights: Tensor, groups: int = 1) -> Tensor:
         """To nearest, ties to even."""
-        units = _units(weights, self.format)
+        units = _units(weights, self.format, groups)
         if not whole(units, self.format.low, self.format.high):
             units = units * best_factor(units, self.format.high)
         return units.round().clamp(self.format.low, self.format.high).to(torch.int8)
@@ -96,9 +96,9 @@ class Residue4:
         """Bytes -112 .. 127."""
         return xavier_residue(shape, rng).byte
 
-    def stored(self, weights: Tensor) -> Tensor:
+    def stored(self, weights: Tensor, groups: int = 1) -> Tensor:
         """The factor is the best of the states; what these leave is in the residues."""
-        units = _units(weights, INT4)
+        units = _units(weights, INT4, groups)
         if not whole(units * PARTS, residue.LOW - PARTS // 2, residue.HIGH - PARTS // 2):
             units = units * best_factor(units, INT4.high)
         byte = (units * PARTS).round() + PARTS // 2
@@ -132,6 +132,6 @@ class Jump4(Plain8):
         return update(self.operand(stored), gradient, mu - STATE_BITS, stochastic(rng)).mantissa
 
 
-def _units(weights: Tensor, form: Format) -> Tensor:
+def _units(weights: Tensor, form: Format, groups: int) -> Tensor:
     """In units of the mantissa, float64."""
-    return weights.detach().double() / 2.0 ** xavier_exponent(tuple(weights.shape), form)
+    return weights.detach().double() / 2.0 ** xavier_exponent(tuple(weights.shape), form, groups)

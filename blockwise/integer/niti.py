@@ -44,7 +44,7 @@ class Niti:
 
     def stored(self, weights: Tensor, place: Place) -> Tensor:
         """In the form of the layer."""
-        return self.form(place).stored(weights)
+        return self.form(place).stored(weights, place.steps.groups)
 
     def floats(self, stored: Tensor, place: Place) -> Tensor:
         """By the exponent that follows from their shape."""

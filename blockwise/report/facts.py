@@ -131,10 +131,13 @@ SUMS = {
 
 def integers(config: dict[str, Any]) -> str:
     """The settings of integer regimes; empty if there is none."""
-    if not any(regime in INTEGER_REGIMES for regime in config.get("regimes", ())):
-        return ""
-    sums = SUMS[config["requantize"]]
-    return f"mu {config['mu']}, {sums}"
+    found = [find(name) for name in config.get("regimes", ()) if name in INTEGER_REGIMES]
+    parts = [f"mu {config['mu']}"] if any(regime.goes_back for regime in found) else []
+    if any(not regime.form.scaled for regime in found if regime.form):
+        parts.append(SUMS[config["requantize"]])
+    if config.get("jump_every", 1) > 1 and any(regime.jumps for regime in found):
+        parts.append(f"a jump in {config['jump_every']} batches")
+    return ", ".join(parts)
 
 
 def zeroth_order(config: dict[str, Any]) -> str:

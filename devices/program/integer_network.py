@@ -62,20 +62,26 @@ def _requantized(layers: Sequence[Layer]) -> dict[str, Layer]:
 
 def _activations_at_sums(network: Network) -> Network:
     """Each block's activations right behind the sums that they make codes of."""
-    makers: dict[str, Layer] = {}
-    blocks = []
+    makers, moved, blocks = dict[str, Layer](), dict[str, str](), list[Block]()
     for block in network.blocks:
-        layers = list(block.layers)
-        for relu in [layer for layer in layers if isinstance(layer.op, ReLU)]:
+        layers = _reading(block.layers, moved)
+        for name in [layer.name for layer in layers if isinstance(layer.op, ReLU)]:
             makers |= {layer.name: layer for layer in layers}
+            relu = makers[name]
             path = _path_to(relu, makers)
+            pool = next((layer for layer in path if isinstance(layer.op, MaxPool)), None)
             if path and _positive(path[0], makers):
                 layers[layers.index(relu)] = replace(relu, op=View())
-            elif path and path[0].op.accumulates:
-                layers = _behind_sums(relu, path, layers)
+            elif pool in layers and path[0].op.accumulates:
+                layers, moved[name] = _before(pool, relu, path, layers), path[-1].name
         makers |= {layer.name: layer for layer in layers}
-        blocks.append(replace(block, layers=tuple(layers)))
+        blocks.append(replace(block, layers=tuple(layers), head=tuple(_reading(block.head, moved))))
     return replace(network, blocks=tuple(blocks))
+
+
+def _reading(layers: Sequence[Layer], moved: Mapping[str, str]) -> list[Layer]:
+    """The layers, which read what stands where those stood that have moved."""
+    return [replace(x, inputs=tuple(moved.get(name, name) for name in x.inputs)) for x in layers]
 
 
 def _path_to(layer: Layer, makers: Mapping[str, Layer]) -> list[Layer]:
@@ -96,20 +102,12 @@ def _positive(layer: Layer, makers: Mapping[str, Layer]) -> bool:
     return isinstance(layer.op, ReLU)
 
 
-def _behind_sums(relu: Layer, path: Sequence[Layer], layers: Sequence[Layer]) -> list[Layer]:
+def _before(pool: Layer, relu: Layer, path: Sequence[Layer], layers: Sequence[Layer]) -> list[Layer]:
     """The layers with the activation before the first max pool of the path that leads to it."""
-    pool = next((layer for layer in path if isinstance(layer.op, MaxPool)), None)
-    if pool is None:
-        return list(layers)
-    before = path[path.index(pool) - 1]
-    found = []
-    for layer in layers:
-        if layer == pool:
-            found += [
-                replace(relu, inputs=pool.inputs, shape=before.shape),
-                replace(pool, inputs=(relu.name,)),
-            ]
-        elif layer != relu:
-            inputs = (path[-1].name if name == relu.name else name for name in layer.inputs)
-            found.append(replace(layer, inputs=tuple(inputs)))
+    shape, found = path[path.index(pool) - 1].shape, []
+    for layer in _reading([x for x in layers if x != relu], {relu.name: path[-1].name}):
+        if layer.name == pool.name:
+            found += [replace(relu, inputs=pool.inputs, shape=shape), replace(pool, inputs=(relu.name,))]
+        else:
+            found.append(layer)
     return found

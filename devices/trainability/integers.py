@@ -15,6 +15,7 @@ from devices.program.regimes import Regime
 from devices.trainability.outcome import Obstacle
 
 INT32_MAX = (1 << 31) - 1
+MOST_PLACES = 256
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
 MOST_LOSSES = 6_700
@@ -156,6 +157,12 @@ def _pools(network: Network, layers: Sequence[Layer], form: IntegerForm) -> Iter
             )  # fmt: skip
         elif isinstance(op, AvgPool):
             yield from _shifts(layer, op.kernel, form)
+        elif math.prod(op.kernel) > MOST_PLACES:
+            yield Obstacle(
+                f"max pools of more than {MOST_PLACES} places on integers", f"max pool {layer.name}",
+                f"windows of {_sides(op.kernel)}", f"at most {MOST_PLACES} places, which a byte tells",
+                "pool in two steps, or use another --model",
+            )  # fmt: skip
 
 
 def _side_by_side(op: MaxPool | AvgPool, sides: Sequence[int], pooled: Sequence[int]) -> bool:

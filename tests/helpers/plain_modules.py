@@ -62,6 +62,13 @@ PLAIN: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "an activation behind a pool": ((1, 8, 8), lambda: row(
         first(), nn.MaxPool2d(2), nn.ReLU(), features=64,
     )),
+    "activations behind pools of several blocks": ((1, 8, 8), lambda: row(
+        first(), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 6, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
+        features=24,
+    )),
+    "two activations behind a flat pool": ((1, 8, 8), lambda: nn.Sequential(
+        first(), nn.MaxPool2d(2), nn.Flatten(), nn.ReLU(), nn.ReLU(), nn.Linear(64, 5), nn.Linear(5, 3),
+    )),
     "activations that find nothing below zero": ((1, 8, 8), lambda: row(
         first(), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), features=16,
     )),

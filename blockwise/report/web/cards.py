@@ -17,7 +17,7 @@ from blockwise.report.text import (
 )
 from blockwise.report.trainability import obstacles
 from blockwise.statistics.shares import wilson
-from devices.program.regimes import PLAIN, REGIMES
+from devices.program.regimes import ALL_REGIMES, PLAIN
 
 MOSTLY = 2
 """Categories that are named of a peak."""
@@ -79,7 +79,7 @@ def _card(regime: RegimeResult, result: Result, obstacle: str) -> Card:
 
 def _summary(name: str) -> str:
     """What sets the regime apart; empty for one that is not in the catalogue any more."""
-    return REGIMES[name].summary if name in REGIMES else ""
+    return ALL_REGIMES[name].summary if name in ALL_REGIMES else ""
 
 
 def _spare(regime: RegimeResult, result: Result) -> str:

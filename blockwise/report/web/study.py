@@ -133,6 +133,7 @@ def _name(row: dict[str, Any]) -> str:
         return f"M0/{row['compression']}, width {row['width']}"
     names = " / ".join(dict.fromkeys((row["method"], row["activation_method"])))
     chain = [f"bits {'-'.join(map(str, row['bit_chain']))}"] if row.get("bit_chain") else []
+    chain += [f"a jump in {row['jump_every']}"] if row.get("jump_every", 1) > 1 else []
     more = recipe.additions(recipe_of(row)) if row["study"] == STUDY else chain
     return ", ".join([names if row["precision"] == FLOAT32 else f"{names} ({row['precision']})", *more])
 

@@ -9,16 +9,20 @@ from blockwise.integer.arithmetics import ARITHMETICS
 from blockwise.integer.conversion import best_factor
 from blockwise.integer.net import IntegerNet
 from blockwise.integer.nitro import kaiming_bound
+from blockwise.integer.ops import Steps
 from blockwise.integer.xorshift import Xorshift32
 from blockwise.models import build
 from blockwise.nets.blocks import BlockNet
 
 pytestmark = pytest.mark.floats
-PLACES = (Place((8, 4, 3, 3)), Place((5, 16), edge=True))
+PLACES = (
+    Place((8, 4, 3, 3)), Place((5, 16), edge=True), Place((32, 1, 3, 3), steps=Steps(groups=32)),
+    Place((8, 1, 3, 3), edge=True, steps=Steps(groups=4)),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ARITHMETICS)
-@pytest.mark.parametrize("place", PLACES, ids=["inner", "edge"])
+@pytest.mark.parametrize("place", PLACES, ids=["inner", "edge", "depthwise", "grouped"])
 def test_integers_come_back_from_floats_to_the_bit(name, place):
     arithmetic = ARITHMETICS[name]
     first = arithmetic.initial(place, Xorshift32(3, 1))

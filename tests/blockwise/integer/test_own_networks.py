@@ -7,6 +7,7 @@ from plain_modules import PLAIN, first, row
 from tiers import quick
 from torch import nn
 
+import blockwise
 from blockwise import models
 from blockwise.integer.arithmetics import arithmetic_of
 from blockwise.integer.images import from_pixels
@@ -27,7 +28,16 @@ def module_of(name: str) -> tuple[tuple[int, ...], nn.Module]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", quick(PLAIN, "signals", "functions", "convolutions without an activation"))
+@pytest.mark.parametrize(
+    "name",
+    quick(
+        PLAIN,
+        "signals",
+        "functions",
+        "convolutions without an activation",
+        "activations behind pools of several blocks",
+    ),
+)
 def test_steps_on_bytes_end_with_the_bits_of_the_simulation(name, integers_only):
     shape, module = module_of(name)
     for regime, twice in (("niti-local", False), ("niti4-jump", True), ("nitro-local", False)):
@@ -76,6 +86,20 @@ def digest(module: nn.Module) -> list[list[int]]:
 def test_an_activation_behind_a_pool_is_that_before_it():
     pooled, before = nn.MaxPool2d(2), row(first(), nn.ReLU(), nn.MaxPool2d(2), features=64)
     assert digest(row(first(), pooled, nn.ReLU(), features=64)) == digest(before)
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti-local", "niti4", "niti4-jump-resident", "nitro-local"])
+def test_plans_do_not_know_on_which_side_of_its_pool_an_activation_stands(regime):
+    def network(*middle: nn.Module) -> nn.Sequential:
+        return row(first(), *middle, nn.Conv2d(4, 6, 3, padding=1), *middle, features=24)
+
+    orders = (nn.MaxPool2d(2), nn.ReLU()), (nn.ReLU(), nn.MaxPool2d(2))
+    options = {"in_shape": (1, 8, 8), "classes": 3, "batch_size": 16, "head": "gap", "blocks": "layers"}
+    behind, before = (blockwise.plan(network(*middle), regime=regime, **options) for middle in orders)
+    assert behind.peak_bytes == before.peak_bytes
+    assert sorted(t.bytes for t in behind.schedule.tensors.values()) == sorted(
+        t.bytes for t in before.schedule.tensors.values()
+    )
 
 
 def test_an_activation_of_what_is_not_below_zero_is_none():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from integer_steps import IntegerSteps
+from torch import nn
 
 from blockwise.integer.layers import weighted
 from blockwise.integer.shares import Share
@@ -72,6 +73,26 @@ def test_steps_on_bytes_end_with_the_bits_of_the_simulation(regime, spec):
     models = (("plain4", True), ("ds-cnn", False))  # whose means are not of powers of two, as NITRO-D's are
     for model, twice in models[: 1 if regime == "nitro-local" else 2]:
         assert IntegerSteps(regime, model, 2, twice, in_shape=(1, 16, 16), train=spec).run(2) == [], model
+
+
+@pytest.mark.parametrize("regime", ["niti", "niti-local", "niti4-jump-resident"])
+def test_blocks_of_which_biases_alone_are_chosen_do_not_learn(regime, tmp_path):
+    """Integer layers have none: their heads are neither planned nor trained."""
+    torch.manual_seed(0)
+    conv, act = nn.Conv2d, nn.ReLU
+    network = nn.Sequential(
+        conv(1, 4, 3, padding=1), act(), conv(4, 4, 3, padding=1), act(), nn.Flatten(), nn.Linear(256, 3)
+    )
+    (tmp_path / "part.toml").write_text('biases = "all"\n[weights]\n"classifier*" = 1.0\n')
+    train = f"sparse:{tmp_path}/part.toml"
+    steps = IntegerSteps(regime, network, 4, in_shape=(1, 8, 8), train=train)
+    before = {name: value.clone() for name, value in steps.net.state_dict().items()}
+    assert len(steps.net.part.blocks) == 1
+    assert steps.run(2) == []
+    moved = {name for name, value in steps.net.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and all(name.startswith("bodies.1") for name in moved)
+    planned = {name for name in steps.plan.tensors if name.endswith(".weight")}
+    assert not any(".head." in name for name in planned)
 
 
 def test_only_the_sums_of_a_share_wait(spec):

@@ -1,5 +1,7 @@
 """The lines that say what was compared."""
 
+from typing import Any
+
 import pytest
 
 from blockwise.experiment.config import Config
@@ -7,8 +9,8 @@ from blockwise.experiment.settings import TrainingSettings
 from blockwise.report.facts import integers, part, settings, together, zeroth_order
 
 
-def lines(*regimes: str, requantize: str = "buffered") -> tuple[str, str]:
-    config = Config(training=TrainingSettings(regimes=regimes, requantize=requantize)).learning()
+def lines(*regimes: str, **others: Any) -> tuple[str, str]:
+    config = Config(training=TrainingSettings(regimes=regimes, **others)).learning()
     config |= {"weight_bits": 3, "activation_bits": 3}
     return settings(config), integers(config)
 
@@ -20,6 +22,9 @@ def test_float_settings_are_shown_where_a_regime_is_float(regimes):
 
 def test_integer_regimes_show_their_own():
     assert lines("niti", "nitro-local") == ("batch 16, 5 epochs", "mu 5, sums buffered")
+    assert lines("nitro-local")[1] == "mu 5"
+    assert lines("niti-zo")[1] == "sums buffered"
+    assert lines("niti4", "niti4-jump", jump_every=8)[1] == "mu 5, sums buffered, a jump in 8 batches"
     assert lines("niti", requantize="twice")[1] == "mu 5, sums computed twice"
     assert (
         lines("niti", requantize="auto")[1] == "mu 5, sums computed twice where their buffers would not fit"

@@ -201,6 +201,17 @@ def test_integers_refuse_a_layer_whose_geometry_they_do_not_compute(module, reas
     assert (found.reason if found else "") == (f"{reason} on integers" if reason else "")
 
 
+def test_integers_note_the_place_of_a_largest_value_in_a_byte():
+    def network(window: int) -> Network:
+        layers = [nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool1d(window), nn.Flatten()]
+        module = nn.Sequential(*layers, nn.Linear(4 * 512 // window, 3))
+        return from_module(module, (1, 512)).describe(blocks="1", head="gap")
+
+    assert obstacle(network(256), "niti", 4) is None
+    found = obstacle(network(512), "niti", 4)
+    assert found is not None and "windows of 512, wanted at most 256 places" in str(found.error)
+
+
 @pytest.mark.parametrize("regime", ["niti4-jump", "niti4-jump-local", "niti4-jump-resident"])
 def test_batches_wait_for_a_jump_as_long_as_the_largest_sum_that_there_can_be_fits(regime):
     """On maps of 32x32: 8 batches of 128 have 1,024 images there, whose products are of 127 by 15 at most."""

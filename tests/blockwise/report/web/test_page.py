@@ -16,6 +16,7 @@ from blockwise.report import headline, to_html
 from blockwise.report.web import cards
 from blockwise.report.web.assets import LIBRARY, asset
 from blockwise.report.web.page import SCRIPTS
+from devices.program.regimes import ALL_REGIMES
 
 MOST_BYTES = 1_500_000
 VOID = {"meta", "input", "br", "link", "img", "rect", "path"}
@@ -87,6 +88,11 @@ def test_a_card_says_whether_it_fits_how_well_and_at_what_work(default: Result) 
     assert (bp.within, bp.limit) == (round(100 * usable / peak, 2),) * 2
     assert bp.spare == f"{(peak - usable) / 1024:,.1f} KiB more than the 312 KiB of usable RAM"
     assert bp.obstacle.startswith("91.5 KiB of latent weights of stage3 (164.2 in all) throughout; ")
+
+
+def test_every_regime_says_what_sets_it_apart() -> None:
+    assert all(cards._summary(name) for name in ALL_REGIMES)
+    assert cards._summary("of another version") == ""
 
 
 def test_what_fits_comes_first_by_accuracy_and_without_training_by_work() -> None:

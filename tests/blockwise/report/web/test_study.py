@@ -52,6 +52,13 @@ def test_the_command_of_each_recorded_run_trains_it(name: str) -> None:
         assert wanted in found
 
 
+def test_runs_that_jump_at_other_times_have_other_names() -> None:
+    rows = read(RECORDS / "integer_jumps.jsonl")
+    drawn = [(curve["regime"], curve["block"]) for curve in curves(rows)]
+    assert len(set(drawn)) == len(drawn) == len(rows)
+    assert len({row[0] for row in losses(rows).rows}) == len(rows)
+
+
 def test_the_command_of_a_point_of_precision_names_its_place() -> None:
     row = read(RECORDS / "precision_short.jsonl")[0]
     (job,) = jobs_of(command(row))
