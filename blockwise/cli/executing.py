@@ -99,7 +99,7 @@ class Executing:
                     do="leave one of the two out",
                 )  # fmt: skip
         gpus = self.gpus_per_run
-        if gpus is not None and not (0 <= gpus <= 1 or (gpus < MOST_WORKERS and gpus.is_integer())):
+        if gpus is not None and not (0 <= gpus <= 1 or (0 <= gpus < MOST_WORKERS and gpus.is_integer())):
             raise InputError(
                 "--gpus-per-run", got=f"{gpus:g}", wanted="a share from 0 to 1, or a whole number",
                 do="correct it",

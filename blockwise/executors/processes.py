@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -116,6 +117,12 @@ def _context(tasks: Sequence[Task]) -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*READY, *sorted({type(task.work).__module__ for task in tasks})])
+    resource_tracker.ensure_running()  # when it starts signals get through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # for ever, in what starts here
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from math import floor
 from typing import Any
 
 from blockwise.executors.attempts import Attempts
@@ -19,6 +20,9 @@ GRACE_S = 10.0
 """So long workers may take to remove what is half written before they are killed."""
 SLOWEST_S = 120.0
 """For a node to start a worker that tells what it has."""
+SMALL = 1e-6
+"""Of a task: ten tenths of a GPU are one, however they are rounded."""
+SOMEWHERE = "on the cluster"
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Flights:
         there = self.ray.cluster_resources()
         room = there.get("CPU", 0.0) // self.share.threads
         if self._gpus:
-            room = min(room, there.get("GPU", 0.0) // self._gpus)
+            room = min(room, _places(there.get("GPU", 0.0), self._gpus))
         return bool(len(self) < max(1, room))
 
     @property
@@ -111,9 +115,8 @@ class Flights:
         self._hear(attempts, told)
         for flight in (waiting[reference] for reference in ready):
             del self._flights[flight.name]
-            if not flight.where:
-                told.begun(flight.task, "")
-            yield flight.task, self._end_of(flight.reference, flight.where or "on the cluster")
+            _begin(flight, told)
+            yield flight.task, self._end_of(flight.reference, flight.where)
 
     def _hear(self, attempts: Attempts, told: Told) -> None:
         letters: list[tuple[str, Message | Began]] = []
@@ -124,9 +127,9 @@ class Flights:
             if flight is None:
                 continue  # of a worker that has died since
             if isinstance(message, Began):
-                flight.where = message.where
-                told.begun(flight.task, message.where)
+                _begin(flight, told, message.where)
             else:
+                _begin(flight, told)
                 attempts.heard(flight.task, message)
 
     def _end_of(self, reference: Any, where: str, timeout: float | None = None) -> Done | Failed | str:
@@ -172,3 +175,15 @@ def _of_ray(error: Exception, where: str) -> Exception:
         )  # fmt: skip
     lines = str(error).strip().splitlines()
     return RuntimeError(f"Ray, on {where}: {lines[-1] if lines else type(error).__name__}")
+
+
+def _places(gpus: float, share: float) -> float:
+    """For trainings that take a share of one, or several whole ones."""
+    return gpus * floor(1 / share + SMALL) if share < 1 else gpus // share
+
+
+def _begin(flight: Flight, told: Told, where: str = "") -> None:
+    """Once; what its worker told of the place may be lost with the mailbox."""
+    if not flight.where:
+        flight.where = where or SOMEWHERE
+        told.begun(flight.task, where)

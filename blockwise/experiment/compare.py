@@ -141,7 +141,7 @@ def _trained(
             prepared.head,
             prepared.cut,
             prepared.dataset.fingerprint,
-            prepared.accelerator,
+            "cpu",  # as always: on which accelerator it goes on makes no other training, and is told
             *([prepared.initial.digest] if prepared.initial else []),
             without=absent_settings(config),
         ),

@@ -16,7 +16,7 @@ LEGEND: dict[str, Any] = {"framealpha": 0.8, "edgecolor": "none"}
 def save_figure(make: Callable[[], Figure], stem: Path) -> tuple[Path, Path]:
     """Draw to ``stem``.svg and ``stem``.png; returns the two paths."""
     images = draw(make)
-    svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
+    svg, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))
     atomic_write(svg, images.svg)
     atomic_write(png, images.png)
     return svg, png

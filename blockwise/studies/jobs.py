@@ -171,9 +171,10 @@ def revision_of(regime: str) -> int:
 
 
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
-    """The jobs that ``path`` holds no line of."""
+    """The jobs that ``path`` holds no line of; of those that are one training under two names the first."""
     done = {(row["key"], row["augment"]) for row in records.read(path)}
-    return tuple(job for job in jobs if job.lines.isdisjoint(done))
+    left = [job for job in jobs if job.lines.isdisjoint(done)]
+    return tuple({job.key: job for job in reversed(left)}.values())[::-1]
 
 
 def lines_of(jobs: Iterable[Job], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -262,6 +263,7 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "host_tensor_bytes": host.peak_tensor_bytes,
         "images_per_second": round(training.images_per_second, 1),
         "data": data_name or images.name,
+        "contents": images.contents,
         "in_shape": images.in_shape,
         "images": [len(images.train), len(images.validation), len(images.test)],
         "classes": len(images.classes),

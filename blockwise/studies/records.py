@@ -26,10 +26,10 @@ SAME = ("study", "protocol", "model", "width", "norm", "epochs", "batch_size")
 FORMERLY = {
     "residual": "codes", "revision": FIRST_REVISION, "precision": FLOAT32, "last_epochs": None, "init": None,
     "distill": None, "skip_heads": None,
-    "jump_every": 1, "augment": None,
+    "jump_every": 1, "augment": None, "contents": None,
 }  # fmt: skip
 """Conditions that older lines do not name: what they were when there was no choice. Of sets known by a name
-the augmentation is theirs."""
+the augmentation is theirs; which samples a set had is not known of older lines."""
 
 
 def read(
@@ -53,6 +53,10 @@ def read(
                 wanted=f"schema {SCHEMA}, the one of this version",
                 do="go on with the version that wrote it, or name another file by --out",
             )  # fmt: skip
+        names = {name: row.get(name, "") for name in ("key", "data")}
+        wrong = [name for name, value in names.items() if not isinstance(value, str)]
+        if wrong:
+            raise _refused(path, number, f"{wrong[0]} {names[wrong[0]]!r}")
         if "augment" in formerly and "augment" not in told:
             row["augment"] = told_by_name(row)
         lacking = [key for key in keys if key not in row]

@@ -67,7 +67,7 @@ SUMMARISED = (
 NEEDED = (
     *SUMMARISED, "key", "study", "protocol", "model", "width", "norm", "epochs", "batch_size", "seed",
     "board", "data", "in_shape", "test_error", "stored_bytes", "weights", "peak_kib", "peak_kib_of_one",
-    "host_tensor_bytes", "seconds",
+    "host_tensor_bytes", "seconds", "optimizer", "learning_rate", "best_epoch",
 )  # fmt: skip
 """What tables and figures need of every line."""
 

@@ -15,11 +15,13 @@ from blockwise.quant.precision import PRECISIONS
 from blockwise.studies.jobs import Job, lines_of, missing, revision_of, run_all, task_of
 from blockwise.studies.records import SAME, read
 from blockwise.system.files import make_folder
+from blockwise.system.locks import only_writer
 from blockwise.system.streams import as_text
 from devices.errors import InputError
 
 OF_PRESET = "(default: the preset's)"
 """The hint of flags whose value is otherwise the preset's."""
+SUFFIX = ".jsonl"
 TRIALS, RECORDS = Path("runs/studies"), Path("results/studies")
 
 Model = Annotated[str, arg(help=f"One of {', '.join(models.CATALOGUE)}.")]
@@ -70,9 +72,16 @@ class TrainingStudy:
         object.__setattr__(self, "data_name", as_text(self.data_name))  # figures show it
 
     def file(self, study: str, preset: str) -> Path:
-        """The file of the finished runs. Raises InputError if two are asked for."""
+        """The file of the finished runs. Raises InputError if two are asked for, or another kind of file."""
         name = f"{study}_{preset}.jsonl"
-        return recorded_file(name, self.out) if self.record else self.out or TRIALS / name
+        if self.record:
+            return recorded_file(name, self.out)
+        if self.out is not None and self.out.suffix != SUFFIX:
+            raise InputError(
+                f"--out {self.out}", got="another kind of file", wanted=f"one of lines, NAME{SUFFIX}",
+                do=f"name it {self.out.stem}{SUFFIX}; figure and page have its name too",
+            )  # fmt: skip
+        return self.out or TRIALS / name
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,22 @@ def train_missing(
     epochs: int,
     told: Callable[[dict[str, Any]], str],
 ) -> None:
-    """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line."""
+    """Train what ``path`` holds no line of, and tell of each on stderr what ``told`` makes of its line.
+
+    Raises InputError while another command does so.
+    """
     make_folder(path.parent, "--out")
+    with only_writer(path, "--out", "wait for it, or name another file by --out"):
+        _train(jobs, path, options, epochs, told)
+
+
+def _train(
+    jobs: Sequence[Job],
+    path: Path,
+    options: TrainingStudy,
+    epochs: int,
+    told: Callable[[dict[str, Any]], str],
+) -> None:
     left = missing(jobs, path)
     if not left:
         report.make_console(stderr=True).print(
@@ -151,6 +174,7 @@ def recorded(
         row
         for row in rows
         if row["data"] in names
+        and row["contents"] in (None, first.images.contents)
         and row["revision"] == revision_of(row["regime"])
         and all(row[name] in values for name, values in same.items())
     ]

@@ -58,8 +58,8 @@ def study_page(title: str, rows: Rows, svg: str, *means: Grid) -> str:
 
 def write_study(title: str, rows: Rows, stem: Path, *means: Grid) -> Path:
     """Write the page beside the figure ``stem``.svg as ``stem``.html; returns it. Raises WriteError."""
-    path = stem.with_suffix(".html")
-    atomic_write(path, study_page(title, rows, stem.with_suffix(".svg").read_text("utf-8"), *means))
+    path, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("html", "svg"))
+    atomic_write(path, study_page(title, rows, svg.read_text("utf-8"), *means))
     return path
 
 

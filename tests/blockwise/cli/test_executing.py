@@ -48,7 +48,7 @@ def test_a_share_of_gpus_is_a_part_of_one_or_some(monkeypatch):
     for share in (0.0, 0.25, 1.0, 2.0):
         asked = Executing(executor="ray", gpus_per_run=share, workers=1, threads=1)
         assert asked.made() == Ray(Share(1, share), 1)
-    for share in (-0.5, 1.5, float("nan"), float("inf")):
+    for share in (-0.5, -1.0, -3.0, 1.5, float("nan"), float("inf")):
         with pytest.raises(InputError, match="--gpus-per-run: got "):
             Executing(executor="ray", gpus_per_run=share)
 

@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,30 @@ def test_an_answer_that_cannot_be_printed_is_told_in_one_line():
         "print it elsewhere\n"
     )
     assert found.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_what_starts_workers_leaves_the_answer_to_an_interruption_to_its_parent():
+    command = [sys.executable, ROOT / "run.py", "study", "qat", "--model", "cnn", "--methods", "fp32", "lsq"]
+    command += ["--data", "digits", "--epochs", "200", "--workers", "2", "--out", "runs.jsonl"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0) as study:
+        while study.poll() is None and not any("forkserver" in words for words in of_group(study.pid)):
+            time.sleep(0.05)
+        time.sleep(0.3)  # it loads PyTorch
+        os.killpg(study.pid, signal.SIGINT)
+        assert study.stderr is not None
+        assert study.stderr.read() == "blockwise: interrupted; the same command goes on\n"
+    assert study.returncode == 130
+
+
+def of_group(group: int) -> list[str]:
+    """The command lines of its processes."""
+    found = []
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if os.getpgid(int(process)) == group:
+                found.append(Path("/proc", process, "cmdline").read_text())
+    return found
 
 
 def interrupt(monkeypatch, after: int) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from sets import pixels
 
+from blockwise.data.dataset import Dataset, Split
 from blockwise.data.partition import divide, groups_held_out
 from blockwise.data.samples import Samples
 from devices.errors import InputError
@@ -12,6 +13,21 @@ from devices.errors import InputError
 def grouped(groups: list[int], labels: list[int]) -> Samples:
     images = torch.arange(len(groups), dtype=torch.float32).view(-1, 1)
     return Samples(images, torch.tensor(labels), torch.tensor(groups))
+
+
+def test_the_contents_of_a_set_are_the_same_however_it_is_split() -> None:
+    images = torch.randint(0, 256, (30, 1, 2, 2), dtype=torch.uint8)
+    labels = torch.randint(0, 3, (30,))
+
+    def dataset(order: torch.Tensor, labels: torch.Tensor) -> Dataset:
+        splits = (Split(images[part], labels[part]) for part in order.split([20, 5, 5]))
+        return Dataset("own", ("a", "b", "c"), *splits)
+
+    one, two = dataset(torch.arange(30), labels), dataset(torch.randperm(30), labels)
+    assert one.contents == two.contents and one.fingerprint != two.fingerprint
+    other = labels.clone()
+    other[0] = (other[0] + 1) % 3
+    assert dataset(torch.arange(30), other).contents != one.contents
 
 
 @pytest.mark.parametrize("seed", range(5))

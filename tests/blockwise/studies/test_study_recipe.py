@@ -110,7 +110,7 @@ def test_a_recipe_starts_from_a_run_of_its_seed_whose_peak_and_work_count_too(he
     warm = ["--model", "cnn", "--width", "2", "--blocks", "2", "--head", "gap", "--regimes", "bp"]
     warm += ["--epochs", "1", "--batch-size", "128", "--quiet", "--out", "warm"]
     assert cli.main([*warm, "--seeds", "3", "4"]) in (0, 3)
-    assert run("--regimes", "local", "--inits", "none", "warm") == 0
+    assert run("--regimes", "local", "--inits", "none", "warm", "warm/seed-3") == 0  # one under two names
     drawn, started = records.read(here / "runs.jsonl")
     source = finished_run(here / "warm" / "seed-3").regimes[0]
     assert (drawn["init"], drawn["init_name"], drawn["start_kib"]) == (None, None, None)

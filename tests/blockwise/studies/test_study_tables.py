@@ -67,6 +67,18 @@ def test_a_table_holds_one_set_of_images(run, tmp_path, capsys):
     assert f"{100 * own['test_error']:.1f}%" in out and "100.0%" not in out
 
 
+def test_sets_of_one_name_stand_in_no_table_together(run, tmp_path, capsys):
+    """The other one's conditions and seed are the same: only its images tell it apart."""
+    assert run() == 0
+    (own,) = records.read(tmp_path / "runs.jsonl")
+    other = own | {"key": "another", "contents": "of other images", "test_error": 0.9999}
+    records.append(tmp_path / "runs.jsonl", other)
+    capsys.readouterr()
+    assert run("--dry-run") == 0
+    out = capsys.readouterr().out
+    assert f"{100 * own['test_error']:.1f}%" in out and "100.0%" not in out
+
+
 def test_a_line_without_what_the_table_needs_is_one_line_of_error(run, tmp_path, capsys):
     assert run() == 0
     (own,) = records.read(tmp_path / "runs.jsonl")
@@ -84,6 +96,8 @@ def test_a_line_without_what_the_table_needs_is_one_line_of_error(run, tmp_path,
     [
         ('{"key": "a", "schema": 2}', "got a record of schema 2, wanted schema 1, the one of this version"),
         ('{"key": "a", "way": "bp"}', "without 'method', wanted the JSON line of a finished run"),
+        ('{"key": 3}', "got key 3, wanted the JSON line of a finished run"),
+        ('{"key": "a", "data": ["b"]}', "got data ['b'], wanted the JSON line of a finished run"),
         ("key,way", "got 'key,way', wanted the JSON line of a finished run"),
     ],
 )

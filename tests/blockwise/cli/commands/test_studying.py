@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from blockwise.cli import main as cli
+from blockwise.system.locks import only_writer
 
 TRAINED = ["--data", "digits", "--model", "mlp", "--epochs", "1", "--seeds", "0", "--methods", "fp32"]
 MADE = ["html", "jsonl", "png", "svg"]
@@ -27,11 +28,28 @@ def files(folder: Path) -> list[str]:
         ([], "runs/studies/qat_short"),
         (["--record"], "results/studies/qat_short"),
         (["--out", "own/mine.jsonl"], "own/mine"),
+        (["--out", "lr0.1.jsonl"], "lr0.1"),
     ],
 )
 def test_runs_and_their_figure_are_kept_where_that_is_asked_for(here, flags, stem):
     assert cli.main(["study", "qat", *TRAINED, *flags]) == 0
     assert files(here) == [f"{stem}.{kind}" for kind in MADE]
+
+
+@pytest.mark.parametrize("out", ["runs.html", "runs.svg", "runs.png", "runs.json", "runs"])
+def test_a_record_that_its_page_or_figure_would_replace_is_refused(here, out, capsys):
+    assert cli.main(["study", "qat", *TRAINED, "--out", out]) == 2
+    told = capsys.readouterr().err
+    assert f"--out {out}: got another kind of file, wanted one of lines, NAME.jsonl; name it runs" in told
+    assert files(here) == []
+
+
+def test_two_commands_do_not_write_one_record(here, capsys):
+    with only_writer(here / "runs.jsonl", "--out", ""):
+        assert cli.main(["study", "qat", *TRAINED, "--out", "runs.jsonl"]) == 2
+    told = capsys.readouterr().err
+    assert "--out runs.jsonl: got another command that writes it, wanted one; wait for it" in told
+    assert files(here) == []
 
 
 @pytest.mark.slow
