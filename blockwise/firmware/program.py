@@ -128,9 +128,9 @@ class Firmware:
         return tuple(t for t in self.schedule.tensors.values() if t.resident or t.name in made)
 
     def source_shape(self, layer: Layer) -> tuple[int, ...]:
-        """The shape of what a layer reads before views are laid over it: (C, H, W) of a map, or (F,)."""
+        """The shape of what a layer reads, (C, H, W), (C, L) or (F,); of what is flattened that before."""
         name = layer.inputs[0]
-        while name in self.layers and _stays(self.layers[name]):
+        while name in self.layers and _stays(self.layers[name]) and len(self.layers[name].shape) == 1:
             name = self.layers[name].inputs[0]
         return self.layers[name].shape if name in self.layers else self.network.in_shape
 

@@ -62,6 +62,14 @@ PLAIN: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     "an activation behind a pool": ((1, 8, 8), lambda: row(
         first(), nn.MaxPool2d(2), nn.ReLU(), features=64,
     )),
+    "a map as a signal": ((1, 8, 8), lambda: nn.Sequential(
+        first(), nn.ReLU(), nn.Flatten(2), nn.Conv1d(4, 4, 3, padding=1), nn.ReLU(), nn.AvgPool1d(4),
+        nn.Flatten(), nn.Linear(64, 3),
+    )),
+    "a signal as a map": ((4, 16), lambda: nn.Sequential(
+        nn.Unflatten(2, (4, 4)), nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(24, 3),
+    )),
     "activations behind pools of several blocks": ((1, 8, 8), lambda: row(
         first(), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 6, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
         features=24,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, cat, from_numpy
 
+from blockwise.firmware.emit.floats.order import map_behind
 from blockwise.firmware.emit.floats.text import dims_of
 from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.program import Firmware
@@ -48,7 +49,8 @@ def told_of(schedule: Schedule, steps: Iterable[range], path: Path) -> list[Told
 
     Raises ValueError where the file has more or less than that.
     """
-    values, at, found = np.fromfile(path, "<f4"), 0, []
+    values = np.fromfile(path, "<f4") if path.exists() else np.empty(0, "<f4")  # without any activation
+    at, found = 0, []
     for step in steps:
         pieces: dict[int, list[Tensor]] = {}
         for index in _order(schedule, step):
@@ -74,6 +76,10 @@ def _shape(schedule: Schedule, index: int) -> tuple[int, int, int, int]:
 def _told(schedule: Schedule, index: int, parts: list[Tensor]) -> Told:
     layer = schedule.layers[schedule.operations[index].layer]
     read, made = cat(parts, 2).transpose(1, 2).reshape(2, -1, *layer.shape)
+    if len(layer.shape) == 1:
+        channels, rows, columns = map_behind(schedule, layer.inputs[0], *layer.shape)
+        lies = read.shape[0], rows, columns, channels  # if it is a flattened map
+        read, made = (x.view(lies).permute(0, 3, 1, 2).flatten(1) for x in (read, made))
     return Told(layer.name, read, made, _limits(layer))
 
 

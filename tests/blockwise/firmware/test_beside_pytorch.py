@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tiers import shown
+from torch import nn
 
 from blockwise.experiment.keywords import config_of
 from blockwise.experiment.prepare import prepare
@@ -37,6 +38,30 @@ def test_so_are_all_blocks_at_once(regime, method):
     (phase,) = found.phases
     assert found.wrong == () and 0 < phase.share < 1e-5
     assert (phase.codes > 0) == (method == "lsq")
+
+
+class Flat(nn.Sequential):
+    """An activation that a flatten stands before, and one at all only if asked for."""
+
+    def __init__(self) -> None:
+        conv, pool = nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(2)
+        super().__init__(conv, pool, nn.Flatten(), nn.LeakyReLU(), nn.Linear(64, 10))
+
+
+class Linear(nn.Sequential):
+    """Without any activation."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(64, 10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "codes"), [(Flat, 4 * 64), (Linear, 0)])
+def test_so_are_flattened_activations_and_networks_without_any(network, codes):
+    own = {"model": f"{__file__}:{network.__name__}", "width": None, "norm": "none"}
+    method = "lsq" if codes else "fp32"
+    (phase,) = (found := agreement_of(*made("bp", method=method, **own))).phases
+    assert found.wrong == () and (phase.codes, phase.flips) == (codes, 0)
 
 
 @pytest.mark.slow

@@ -141,6 +141,18 @@ class Before(nn.Module):
         return self.head((x + F.silu(self.free(x))).mean((2, 3)))
 
 
+class Rounded(nn.Module):
+    """A pool whose last windows reach beyond the map, behind an activation without an upper limit."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(1, 4, 4, padding=1), nn.Linear(64, classes)
+        self.act, self.pool = nn.Hardtanh(0.0, float("inf")), nn.MaxPool2d(2, ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.pool(self.act(self.stem(x))).flatten(1))
+
+
 Case = tuple[Callable[[], nn.Module], str, str, dict[str, Any]]
 KEPT = {"norm": "batch"}
 CASES: dict[str, Case] = {
@@ -169,9 +181,21 @@ CASES: dict[str, Case] = {
     "next in blocks": (Next, "local-resident", "lsq", {"blocks": "layers"}),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),
+    "rounded": (Rounded, "bp", "lsq", {}),
+    "rounded in floats": (Rounded, "bp-fused", "fp32", {}),
 }
 WHOLE = {"norm": "none", "head": "gap", "blocks": "1"}
-QUICK = ("mobile", "shuffled", "pixels", "leaky", "smooth", "next", "before", "turned in blocks")
+QUICK = (
+    "mobile",
+    "shuffled",
+    "pixels",
+    "leaky",
+    "smooth",
+    "next",
+    "before",
+    "turned in blocks",
+    "rounded in floats",
+)
 BEHIND = ("mobile, frozen behind", "shuffled in blocks", "before, codes")
 
 
@@ -213,6 +237,61 @@ def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(made, tmp_path):
     found = checked(tmp_path / "out", "bp", 1, trace=True, method="lsq", blocks="1", **of(made))
     assert found.wrong == ()
     assert found.trace is not None and found.trace.equal
+
+
+@pytest.mark.slow
+def test_nothing_is_read_beyond_a_map_that_the_windows_of_a_pool_leave(tmp_path):
+    torch.manual_seed(0)
+    found = checked(tmp_path / "out", "bp-fused", 1, trace=True, method="fp32", blocks="1", **of(Rounded))
+    assert found.wrong == ()
+    assert found.trace is not None and found.trace.equal
+
+
+class Flat(nn.Module):
+    """Something behind a flattened map, and what may be beside it."""
+
+    def __init__(self, behind: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        self.stem, self.head, self.behind = nn.Conv2d(1, 4, 4, 2, padding=1), nn.Linear(64, 3), behind
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.behind(self, F.relu(self.stem(x)).flatten(1)))
+
+
+FLAT: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "a sum": (lambda: Flat(lambda m, x: x + m.fc(x), fc=nn.Linear(64, 64)), "a residual sum of a flattened"),
+    "a product": (
+        lambda: Flat(lambda m, x: x * torch.sigmoid(m.fc(x)), fc=nn.Linear(64, 64)), "mul of a flattened map",
+    ),
+    "groups": (lambda: Flat(lambda m, x: m.n(x), n=nn.GroupNorm(2, 64)), "group norm of a flattened map"),
+    "a batch norm": (lambda: Flat(lambda m, x: m.n(x), n=nn.BatchNorm1d(64)), "batch norm of a flattened"),
+    "a mean over batches": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 4, 2, padding=1), nn.BatchNorm2d(4, momentum=None), nn.ReLU(), nn.Flatten(),
+            nn.Linear(64, 3),
+        ),
+        "a mean over all batches of statistics",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_what_would_be_another_step_in_c_is_refused_in_one_line(name, tmp_path):
+    make, message = FLAT[name]
+    settings = WHOLE | {"norm": "batch", "regime": "bp", "method": "fp32"}
+    with pytest.raises(InputError, match=f"got {message}.* has no C form") as caught:
+        compare(tmp_path, model=make(), **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_norm_without_statistics_has_none_to_predict_by(tmp_path):
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    settings = WHOLE | {"norm": "batch", "regime": "bp", "method": "fp32"}
+    with pytest.raises(InputError, match="got a batch norm at rest without running statistics"):
+        predictions(tmp_path, 6, model=module, **settings)
 
 
 class Placed(nn.Module):

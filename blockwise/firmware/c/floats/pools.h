@@ -16,6 +16,14 @@ INLINE struct spot spot_in_map(struct pool p, int out_y, int out_x, int k) {
     return found;
 }
 
+/* The same, of a window that reaches beyond the map: of what is not there the nearest that is. */
+INLINE struct spot nearest_spot_in_map(struct pool p, int out_y, int out_x, int k) {
+    struct spot found = spot_in_map(p, out_y, out_x, k);
+    if (found.y >= p.in.height) found.y = p.in.height - 1;
+    if (found.x >= p.in.width) found.x = p.in.width - 1;
+    return found;
+}
+
 INLINE int in_map(struct map m, struct spot at) {
     return (unsigned)at.y < (unsigned)m.height && (unsigned)at.x < (unsigned)m.width;
 }

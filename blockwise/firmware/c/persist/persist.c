@@ -55,6 +55,14 @@ static int is_whole(int slot, struct header *header)
     return crc32_end(crc) == header->checksum;
 }
 
+/* Word by word: of a copy as a whole compilers make a call of memcpy, which is not there. */
+static void copy(struct header *to, const struct header *from)
+{
+    to->format = from->format, to->layout = from->layout, to->generation = from->generation;
+    to->steps = from->steps, to->phase = from->phase, to->rate = from->rate;
+    to->bytes = from->bytes, to->checksum = from->checksum;
+}
+
 static void look(struct header *found)
 {
     struct header header;
@@ -65,7 +73,7 @@ static void look(struct header *found)
         if (is_whole(slot, &header) && (newest.slot == NONE || header.generation > newest.generation)) {
             newest.slot = slot;
             newest.generation = header.generation;
-            *found = header;
+            copy(found, &header);
         }
 }
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.places import input_shapes
 from blockwise.firmware.emit.floats.pools import pool_of
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import dims_of, map_of
@@ -93,15 +94,23 @@ class Back:
             return cls(domain, 1, "own_spot", "only_place", at, target, operands)
         assert isinstance(operand, Derived)
         found = Windows.of(site, operands, operand, batch)
-        spot = site.function(
-            "spot", "struct spot", "int i, int j, int k", f"return spot_in_map({found.pool}, i, j, k);"
-        )
+        where = "spot_in_map" if _is_within(site, found.layer) else "nearest_spot_in_map"
+        body = f"return {where}({found.pool}, i, j, k);"
+        spot = site.function("spot", "struct spot", "int i, int j, int k", body)
         return cls(found.domain, found.layer.window, spot, found.place, found.gradient, target, operands)
 
     @property
     def windows(self) -> str:
         """The first arguments of kernels that go back."""
         return f"{self.domain}, {self.places}, {self.spot}, {self.place}"
+
+
+def _is_within(site: Site, layer: Layer) -> bool:
+    """Whether no window of a pool reaches beyond the map, as the last ones of a rounded up size may."""
+    op, (shape,) = layer.op, input_shapes(site, layer)
+    assert isinstance(op, MaxPool)
+    sides = zip(layer.shape[1:], shape[1:], op.kernel, op.stride, strict=True)
+    return all((out - 1) * step + side <= size for out, size, side, step in sides)
 
 
 def _stays_small(site: Site, operand: Operand, target: str | None) -> bool:

@@ -32,8 +32,13 @@ def forward(site: Site) -> Lines:
         return lines
     assert isinstance(op, BatchNorm)
     means, scales = _statistics(site, statistics)
-    running = site.floats(site.result("running"))
-    momentum = number(op.momentum or 0.0)
+    kept = site.result("running")
+    if kept is not None and op.momentum is None:
+        raise without_form(
+            f"layer {site.layer.name}", "a mean over all batches of statistics", "a moving mean",
+            "give its batch norm a momentum",
+        )  # fmt: skip
+    running, momentum = site.floats(kept), number(op.momentum or 0.0)
     return [call("batch_norm", shape, at, "held", number(op.eps), momentum, to, means, scales, running)]
 
 

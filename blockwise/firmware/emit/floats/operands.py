@@ -12,6 +12,7 @@ from blockwise.firmware.emit.floats.places import (
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
+from blockwise.firmware.float_facts import without_form
 from devices.network import IMAGES, Layer
 from devices.network.ops import (
     Add,
@@ -209,6 +210,11 @@ class Operands(Moved):
             running = self.site.floats(names["running"])
             variance = f"({running})[{layer.op.channels} + c] + {number(layer.op.eps)}"
             value = f"({value} - ({running})[c]) * inverse_root({variance})"
+        elif isinstance(layer.op, BatchNorm) and self.site.operation.at_rest:
+            raise without_form(
+                f"layer {layer.name}", "a batch norm at rest without running statistics",
+                "one that keeps them", "set track_running_stats=True, or use a group norm",
+            )  # fmt: skip
         return self._affine(value, names["bias"], layer) if "bias" in names else value
 
     def _affine(self, value: str, pair: str, layer: Layer) -> str:

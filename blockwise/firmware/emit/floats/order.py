@@ -7,7 +7,7 @@ from torch import Tensor
 from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.shapes import as_map
 from devices.network import Layer
-from devices.network.ops import Cat, Conv, Linear
+from devices.network.ops import Add, Affine, BatchNorm, Cat, Conv, FrozenNorm, GroupNorm, Linear, Mul
 from devices.program.execute.memory import packed
 from devices.program.kernels import shares
 from devices.program.schedule import Schedule
@@ -50,7 +50,7 @@ def filters_of(schedule: Schedule, layer: Layer) -> tuple[int, int, int, int]:
         rows, columns = (*layer.op.kernel, 1)[:2]
         return layer.op.channels, layer.op.in_channels // layer.op.groups, rows, columns
     assert isinstance(layer.op, Linear)
-    channels, rows, columns = _map_behind(schedule, layer.inputs[0], layer.op.in_features)
+    channels, rows, columns = map_behind(schedule, layer.inputs[0], layer.op.in_features)
     return layer.op.features, channels, rows, columns
 
 
@@ -59,7 +59,7 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
 
 
-def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int, int]:
+def map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int, int]:
     """The map that flat features are, if they are one: behind views and what works element by element."""
     while name in schedule.layers:
         layer = schedule.layers[name]
@@ -76,9 +76,28 @@ def _map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int,
     return features, 1, 1
 
 
+def check_features(schedule: Schedule) -> None:
+    """Raise InputError where flattened maps, which lie by place, meet what goes by feature.
+
+    Parameters and groups of norms go by feature, and so does what a linear layer makes.
+    """
+    for layer in (x for x in schedule.layers.values() if len(x.shape) == 1):
+        met = {map_behind(schedule, name, layer.shape[0]) for name in layer.inputs}
+        alone = met == {(layer.shape[0], 1, 1)}
+        by_feature = isinstance(layer.op, BY_FEATURE) and not alone
+        if by_feature or (isinstance(layer.op, Add | Mul) and len(met) > 1):
+            raise without_form(
+                f"layer {layer.name}", f"{layer.op.words} of a flattened map", "that of maps or features",
+                "put it before the flatten, or pool the map to one value",
+            )  # fmt: skip
+
+
+BY_FEATURE = (Affine, BatchNorm, FrozenNorm, GroupNorm)
+
+
 def is_flattened(schedule: Schedule, name: str) -> bool:
     """Whether flat features are a map of several pixels."""
-    _, rows, columns = _map_behind(schedule, name, 1)
+    _, rows, columns = map_behind(schedule, name, 1)
     return rows * columns > 1
 
 

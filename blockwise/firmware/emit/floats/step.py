@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blockwise.firmware.emit.floats.moves import FIRST, first_values
 from blockwise.firmware.emit.floats.operations import emitter
-from blockwise.firmware.emit.floats.order import to_board, words_of, words_of_codes
+from blockwise.firmware.emit.floats.order import check_features, to_board, words_of, words_of_codes
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import number
 from blockwise.firmware.emit.floats.updates import RATE
@@ -35,6 +35,7 @@ class FloatOperations:
         """``prefix`` begins the names of functions."""
         self.schedule, self.facts, self.address, self.prefix = schedule, facts, address, prefix
         self._sites: dict[int, tuple[Sequence[str], Sequence[str]]] = {}
+        check_features(schedule)
 
     @cached_property
     def flash(self) -> Mapping[str, int]:

@@ -1,5 +1,6 @@
 """Small pieces of C text of float operations."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,9 @@ def dims_of(shape: Sequence[int]) -> Dims:
 
 
 def number(value: float) -> str:
-    """A float literal that is read as these very bits."""
+    """A float literal that is read as these very bits; infinity as compilers have it built in."""
+    if math.isinf(value):
+        return f"{'-' * (value < 0)}__builtin_inff()"
     text = f"{float(np.float32(value)):.9g}"
     return f"{text}f" if any(mark in text for mark in ".en") else f"{text}.0f"
 

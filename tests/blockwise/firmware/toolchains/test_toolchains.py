@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from saving_firmware import saving
 from stand_in import StandIn
 from tools import HAS_GCC
 
+from blockwise.firmware.emit.project import project
 from blockwise.firmware.emulators.program import program_of
 from blockwise.firmware.toolchains import GCC, TOOLCHAINS, ZIG
 from blockwise.firmware.toolchains.stack import bound_of
@@ -48,6 +50,16 @@ def test_a_program_lies_where_it_was_planned_and_two_builds_are_the_same(toolcha
     assert found["blockwise_ram0"] == array.start
     assert found["blockwise_stack_end"] == tiny.memory.reserve.end
     assert found["reset"] & ~1 >= tiny.memory.flash.start
+
+
+@pytest.mark.parametrize("toolchain", FOUND, ids=lambda toolchain: toolchain.name)
+@pytest.mark.parametrize("board", ["stm32f103", pytest.param("rp2040", marks=pytest.mark.slow)])
+def test_a_program_that_saves_calls_no_library(toolchain, board, tmp_path):
+    """Of a copy of a structure a compiler may make a call of memcpy."""
+    firmware = saving(board, "niti")
+    project(firmware, tmp_path / "p")
+    built = toolchain.build(tmp_path / "p", firmware.device, "main", tmp_path / "main.elf")
+    assert "blockwise_save" in symbols(built.elf)
 
 
 @pytest.mark.parametrize("toolchain", FOUND, ids=lambda toolchain: toolchain.name)
