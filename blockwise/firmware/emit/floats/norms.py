@@ -33,7 +33,7 @@ def forward(site: Site) -> Lines:
     assert isinstance(op, BatchNorm)
     means, scales = _statistics(site, statistics)
     kept = site.result("running")
-    if kept is not None and op.momentum is None:
+    if op.tracks and op.momentum is None:
         raise without_form(
             f"layer {site.layer.name}", "a mean over all batches of statistics", "a moving mean",
             "give its batch norm a momentum",

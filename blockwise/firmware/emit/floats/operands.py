@@ -210,7 +210,7 @@ class Operands(Moved):
             running = self.site.floats(names["running"])
             variance = f"({running})[{layer.op.channels} + c] + {number(layer.op.eps)}"
             value = f"({value} - ({running})[c]) * inverse_root({variance})"
-        elif isinstance(layer.op, BatchNorm) and self.site.operation.at_rest:
+        elif isinstance(layer.op, BatchNorm) and not layer.op.tracks and self.site.operation.at_rest:
             raise without_form(
                 f"layer {layer.name}", "a batch norm at rest without running statistics",
                 "one that keeps them", "set track_running_stats=True, or use a group norm",
