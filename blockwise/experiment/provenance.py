@@ -29,8 +29,10 @@ def environment(accelerator: str) -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Commit of the source tree, "unknown" outside a checkout."""
+    """Commit of the source tree, "unknown" outside a checkout, as within that of somebody else."""
     root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return "unknown"
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)

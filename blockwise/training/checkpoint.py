@@ -34,10 +34,13 @@ def load(path: Path, fingerprint: str | None) -> dict[str, Any] | None:
         return None
     start_over = "use another --out, or delete the file to start over"
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         got = f"an unreadable file ({type(error).__name__})"
         raise InputError(f"checkpoint {path}", got=got, wanted="a checkpoint", do=start_over) from error
+    if not isinstance(state, dict):
+        kind = type(state).__name__
+        raise InputError(f"checkpoint {path}", got=f"a {kind}", wanted="a checkpoint", do=start_over)
     if fingerprint is None:
         return state
     other = "configuration" if state.get("version") == VERSION else "version of Blockwise"

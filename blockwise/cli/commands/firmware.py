@@ -51,7 +51,8 @@ def run(arguments: Sequence[str]) -> int:
 def _told(written: Written, options: FirmwareOptions, arguments: Sequence[str]) -> int:
     result, out = firmware_report.named(written.result), written.folder
     given = [*arguments] if options.project.out else [*arguments, "--out", str(out)]
-    again = shlex.join(["run.py", "firmware", *given, "--check", "20"])
+    without = options.images.in_shape is not None  # any images, on which a check would train
+    again = "" if without else shlex.join(["run.py", "firmware", *given, "--check", "20"])
 
     def tell() -> None:
         if options.project.json:

@@ -8,7 +8,7 @@ from blockwise.firmware.shapes import as_map
 TOP = """\
 /* Training on this board: {regime}, {batch} image(s) a step. Generated: do not edit.
  *
- *     blockwise_init(seed);                      or blockwise_state_write(weights)
+ *     blockwise_init(seed);                      then blockwise_state_write(weights), if there are any
  *     for each step:
  *         write the next images and labels to blockwise_images() and blockwise_labels()
  *         blockwise_step();

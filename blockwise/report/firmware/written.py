@@ -10,7 +10,7 @@ NAMED = ("blockwise.h", "step.c", "main.c", "check.c", "board.ld", "Makefile", "
 
 
 def written_lines(result: FirmwareResult, folder: Path, again: str) -> list[str]:
-    """``again`` is the command that checks the same project."""
+    """``again`` is the command that checks the same project; empty where there are no images for it."""
     device = result.device
     runs = [f"{run.bytes:,} bytes at {run.start:#010x} ({run.name})" for run in result.ram]
     others = len(result.project) - len(NAMED)
@@ -20,7 +20,7 @@ def written_lines(result: FirmwareResult, folder: Path, again: str) -> list[str]
         f"{result.operations} operations",
         f"Files: {', '.join(NAMED)} and {others} more in {folder}",
         *([] if result.predicts else ["Prediction: left out, no room for it between the weights"]),
-        f"Check it: {again}",
+        f"Check it: {again or 'name --data, and --check 20'}",
         f"Build it: make -C {folder} (arm-none-eabi-gcc), or make -C {folder} ZIG=1; make host for a PC",
         f"Use it: call blockwise.h from a program of your own; {folder / 'README.md'} tells how",
     ]  # fmt: skip

@@ -181,3 +181,9 @@ def test_a_damaged_checkpoint_is_refused(digits, tmp_path, content):
     (tmp_path / "bp.pt").write_bytes(content)
     with pytest.raises(InputError, match="unreadable file"):
         train(digits, "bp", options("bp", tmp_path / "bp.pt", "sgd"))
+
+
+def test_a_file_of_something_else_is_refused(digits, tmp_path):
+    torch.save([torch.zeros(2)], tmp_path / "bp.pt")
+    with pytest.raises(InputError, match=r"bp\.pt: got a list, wanted a checkpoint"):
+        train(digits, "bp", options("bp", tmp_path / "bp.pt", "sgd"))
