@@ -55,7 +55,7 @@ class ForwardLowering(SavingLowering):
         for layer in layers:
             row = self.table.row(layer)
             only_reader = heirs.get(layer.name)
-            rests = not training or not (layer.trained.anything or row.statistics)
+            rests = not training or self.is_at_rest(layer)
             idle = layer.op.drops and rests
             early = not training or (self.streams and not keep and not self._follows(layer))
             streams = only_reader is not None and leaves_to_reader(
@@ -84,6 +84,10 @@ class ForwardLowering(SavingLowering):
                 macs=sum(x.macs for x in evaluated) * self.images, at_rest=rests, trains=training,
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
+
+    def is_at_rest(self, layer: Layer) -> bool:
+        """Whether nothing of it is trained, so that a training passes it as it is deployed."""
+        return not (layer.trained.anything or self.table.row(layer).statistics)
 
     def _told(self, layer: Layer) -> tuple[tuple[str, str], ...]:
         """Where the value of a loss goes beside its gradient, by role."""

@@ -38,7 +38,7 @@ class Lowering(UpdateLowering):
         if row.gradient == "none":
             return
         gradient = self._incoming(layer)
-        if row.gradient == "share":
+        if row.gradient == "share" or (layer.op.drops and self.is_at_rest(layer)):
             for name in targets:
                 self._share(name, gradient, owner)
         elif self._scatters(layer, targets):

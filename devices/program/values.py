@@ -41,9 +41,17 @@ class Values:
     def take_over(self, other: "Values", name: str) -> None:
         """The output of ``name`` is where it is in ``other``."""
         self.outputs[name] = operand = other.now(other.outputs[name])
-        if isinstance(operand, Stored):
-            self.levels[operand.tensor], self.makers[operand.tensor] = operand.levels, operand.maker
-            self.at_rest.update([operand.tensor] if operand.at_rest else [])
+        self._read_as(operand)
+
+    def _read_as(self, operand: Operand) -> None:
+        """From now on an operand means what it means as it is told."""
+        if isinstance(operand, Derived):
+            self.applied[operand.layer] = operand.parameters
+            for source in operand.inputs:
+                self._read_as(source)
+            return
+        self.levels[operand.tensor], self.makers[operand.tensor] = operand.levels, operand.maker
+        self.at_rest.update([operand.tensor] if operand.at_rest else [])
 
     def hand_on(self, name: str, count: int | None, sizes: Mapping[str, int]) -> None:
         """The output of ``name`` will be read after what it is read by has changed.

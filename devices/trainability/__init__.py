@@ -1,9 +1,9 @@
 """What rules a training step out before it is begun, whatever the board: the one place that decides.
 
 Refusals, rows that are only listed, rows at other batch sizes and the candidates of a search all ask
-:func:`obstacle`. In float it is layers that compare images where one is alone; on integers also norms,
-residual sums, windows, classes, and sums of products that do not fit 32 bits. What is asked of blocks that
-learn together needs such a regime.
+:func:`obstacle`. In float it is layers that compare images where one is alone, or where they are at rest; on
+integers also norms, residual sums, windows, classes, and sums of products that do not fit 32 bits. What is
+asked of blocks that learn together needs such a regime.
 """
 
 from devices.network import Layer, Network
@@ -12,6 +12,7 @@ from devices.program.regimes import Regime, find
 from devices.trainability.images import one_alone
 from devices.trainability.integers import integer_obstacle
 from devices.trainability.outcome import Obstacle
+from devices.trainability.rest import without_statistics
 from devices.trainability.together import apart
 
 __all__ = ["Obstacle", "obstacle"]
@@ -34,7 +35,8 @@ def obstacle(
     layers = _trained_layers(network, found)
     if found.form:
         return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks, jump_every)
-    return one_alone(layers, batch, micro_batch if found.micro_batches else batch)
+    resting = without_statistics(network, layers, found, distillation)
+    return resting or one_alone(layers, batch, micro_batch if found.micro_batches else batch)
 
 
 def _trained_layers(network: Network, regime: Regime) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ from devices.network.ops import ChannelDropout, Dropout
 from devices.program.execute.frame import Frame
 from devices.program.execute.memory import Misread
 from devices.program.kernels import pools
-from devices.program.operation import Stored
+from devices.program.operation import Derived
 
 if TYPE_CHECKING:
     from devices.program.kernels.machine import FloatMachine
@@ -41,7 +41,8 @@ def scaled(op: object, x: Tensor) -> Tensor:
 def zero(machine: "FloatMachine", frame: Frame) -> int:
     """The code of zero of the only input; 0 of floats. Raises Misread where there is no such code."""
     operand = frame.operand("input")
-    assert isinstance(operand, Stored)
+    while isinstance(operand, Derived):  # a view of it
+        (operand,) = operand.inputs
     bits = frame.memory.tensors[operand.tensor].bits
     if not operand.maker:
         return 0
