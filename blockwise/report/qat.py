@@ -95,9 +95,12 @@ def distance_notes(summaries: Sequence[Summary]) -> list[str]:
 def _explained(found: Distance) -> str:
     experiment = found.experiment
     if experiment is None:
-        return "unexplained: no recorded experiment that changes one condition comes within them"
+        return (
+            "unexplained: no recorded experiment that changes one condition comes within them, or passes it"
+        )
     what = f"{experiment.condition.replace('_', ' ')} {experiment.value}"
-    return f"with {what} it is {100 * experiment.to_float:+.1f} (n = {experiment.runs})"
+    beyond = ", on the other side of the reference's" if experiment.beyond else ""
+    return f"with {what} it is {100 * experiment.to_float:+.1f} (n = {experiment.runs}){beyond}"
 
 
 def _named(summary: Summary) -> str:

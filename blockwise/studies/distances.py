@@ -2,7 +2,8 @@
 
 A row whose distance differs from the reference's by more than :data:`LIMIT` is flagged. An experiment
 explains it: a recorded training of the same method that differs in one condition alone, and whose distance to
-float32, trained under that condition too, is within the limit. Nothing else does.
+float32, trained under that condition too, is within the limit. Where there is none, one whose distance is on
+the other side of the reference's shows that the condition moves it by more than is to be explained.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ class Experiment:
     value: str
     to_float: float
     runs: int
+    beyond: bool = False  # the reference's distance lies between this one and the row's
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,14 @@ def to_float(group: Trained, everything: Iterable[Trained]) -> float | None:
 
 
 def _explanation(group: Trained, theirs: float, everything: Sequence[Trained]) -> Experiment | None:
-    """The nearest to the reference of those within the limit."""
-    found = []
+    """The nearest to the reference of those within the limit, else of those beyond it."""
+    ours, found = to_float(group, everything), []
     for other in everything:
         changed = other.differs_in(group) if other.method == group.method else []
         reached = to_float(other, everything) if len(changed) == 1 else None
-        if reached is not None and abs(reached - theirs) <= LIMIT:
-            ((condition, value),) = changed
-            found.append(Experiment(condition, str(value), reached, other.errors.runs))
+        if ours is None or reached is None:
+            continue
+        near, ((condition, value),) = abs(reached - theirs) <= LIMIT, changed
+        if near or (reached - theirs) * (ours - theirs) < 0:
+            found.append(Experiment(condition, str(value), reached, other.errors.runs, beyond=not near))
     return min(found, key=lambda experiment: abs(experiment.to_float - theirs), default=None)

@@ -52,6 +52,17 @@ def test_an_optimizer_comes_with_its_learning_rate() -> None:
     assert "unexplained" in note
 
 
+def test_an_experiment_beyond_the_reference_is_told_as_one() -> None:
+    """The row is at +34.0, the reference at +25.5."""
+    adam = {"optimizer": "adam", "learning_rate": 0.002}
+    others = [line("fp32", 0.16, **adam), line("bnn", 0.33, **adam)]
+    (note,) = distance_notes(qat.summaries(ROWS, others))
+    assert note.endswith("with optimizer adam it is +17.0 (n = 1), on the other side of the reference's.")
+    nearer = [line("fp32", 0.09, epochs=200), line("bnn", 0.36, epochs=200)]
+    (note,) = distance_notes(qat.summaries(ROWS, [*others, *nearer]))
+    assert note.endswith("with epochs 200 it is +27.0 (n = 1).")
+
+
 @pytest.mark.parametrize(
     "others",
     [
