@@ -71,7 +71,8 @@ def plan(
 
     ``network`` is a name (as ``--model``), a chain, or a module, which then needs ``in_shape``, (C, H, W)
     (or (C, L) of signals, (F,) of features);
-    for a name it is (3, 32, 32) and ``classes`` 10. ``settings`` are flags by name. Bytes are in
+    for a name it is (3, 32, 32) and ``classes`` 10, or as ``data`` has it where that is among the
+    ``settings``, which are flags by name. Bytes are in
     ``.peak_bytes``, ``.by_category`` and ``.timeline``; ``.fits`` says whether every tensor has a place.
 
     Raises InputError for what does not exist, and for what the regime cannot train.
@@ -80,10 +81,10 @@ def plan(
         network = _chain(network, in_shape)
         in_shape = in_shape or network.in_shape
         classes = network.num_classes if classes is None else classes
-    asked = {
-        "regimes": (regime,), "in_shape": in_shape or IN_SHAPE, "dry_run": True,
-        "classes": ImageSettings.classes if classes is None else classes,
-    }  # fmt: skip
+    asked: dict[str, Any] = {"regimes": (regime,), "dry_run": True}
+    if "data" not in settings:
+        asked["in_shape"] = in_shape or IN_SHAPE
+        asked["classes"] = ImageSettings.classes if classes is None else classes
     return _prepared(network, board, asked, settings).plan(regime)
 
 

@@ -5,7 +5,7 @@ import shlex
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.experiment.step_rows import Change
 from blockwise.nets.usual import CLASSES, IN_SHAPE, OWN
-from blockwise.report.text import join, size
+from blockwise.report.text import join, saved_words, size
 
 DRY_RUN = "--dry-run"
 MOST_CHANGES = 2
@@ -27,11 +27,8 @@ def advice(result: Result) -> list[str]:
 
 def _change(change: Change, trains: bool) -> str:
     words = shlex.join(("run.py", *(word for word in change.command if not trains or word != DRY_RUN)))
-    command = f"; {words}" if change.command else ""
-    return (
-        f"{change.regime} fits with {change.what}: {size(change.peak_bytes)}, {size(change.saved_bytes)} less"
-        f"{command}"
-    )
+    command, saved = f"; {words}" if change.command else "", saved_words(change.saved_bytes)
+    return f"{change.regime} fits with {change.what}: {size(change.peak_bytes)}, {saved}{command}"
 
 
 def _batches(regimes: list[RegimeResult], result: Result) -> str:
@@ -46,7 +43,10 @@ def _batches(regimes: list[RegimeResult], result: Result) -> str:
         return f"smaller batches: the bytes of {join(would)} would fit."
     lowest = min(short, key=lambda r: min(r.peak_by_batch.values()))
     batch, peak = min(lowest.peak_by_batch.items(), key=lambda item: item[1])
-    return f"no batch size lets them fit: the lowest is {lowest.regime} at batch {batch}, {size(peak)}."
+    looked = sorted({size for regime in short for size in regime.peak_by_batch})
+    whole = all(1 in regime.peak_by_batch for regime in short)
+    none = "no batch size" if whole else f"none of the batches of {join([*map(str, looked)])} images"
+    return f"{none} lets them fit: the lowest is {lowest.regime} at batch {batch}, {size(peak)}."
 
 
 def _largest(regime: RegimeResult, result: Result) -> tuple[int, int]:

@@ -72,7 +72,8 @@ def _figure(rows: Rows) -> Figure:
     axes.set_xlabel("bits of a weight")
     axes.set_ylabel("test error, %")
     axes.grid(alpha=0.3)
-    axes.legend(title="budget", **LEGEND)
+    if errors:
+        axes.legend(title="budget", **LEGEND)
     counts = [len(values) for values in errors.values()]
     axes.set_title(f"{_conditions(rows, counts)}\n{BARS}", fontsize="small", loc="left")
     return figure
@@ -95,8 +96,8 @@ def _curve(
 
 
 def _conditions(rows: Rows, counts: Sequence[int]) -> str:
-    row, fewest = rows[0], min(counts)
-    runs = f"n = {fewest}" + (f" to {max(counts)}" if max(counts) > fewest else "")
+    row, fewest = rows[0], min(counts, default=0)
+    runs = f"n = {fewest}" + (f" to {max(counts)}" if max(counts, default=0) > fewest else "")
     return (
         f"{row['model']} on {row['data']} at {shape(row['in_shape'])}, {row['epochs']} epochs, {runs}; "
         "widest network in each budget,\nring: the lowest of its budget"

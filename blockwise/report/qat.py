@@ -124,7 +124,7 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     named: dict[bool, list[Named]] = {True: [], False: []}
     shown = [summary for summary in summaries(rows) if summary.errors]
     counts, name_of = [len(summary.errors) for summary in shown], _names(shown)
-    for regime, marker in zip(dict.fromkeys(s.regime for s in shown), MARKERS, strict=False):
+    for regime, marker in zip(dict.fromkeys(s.regime for s in shown), MARKERS * len(shown), strict=False):
         own = [summary for summary in shown if summary.regime == regime]
         stored, errors = [s.stored_bits for s in own], [100 * s.error for s in own]
         drawn = axes.scatter(stored, errors, marker=marker, s=22, label=regime)

@@ -33,7 +33,8 @@ HEADINGS = (
 )  # fmt: skip
 SHARES = (
     f"Shares are those of the peak of plain {PLAIN} of the same network, bits and batch; paged are the two "
-    "of local-paged, which keeps all blocks but one in flash and ends with the same weights."
+    "of local-paged, which keeps all blocks but one in flash and ends with the same weights. What a recipe "
+    "starts from is trained on the board as well, so that its peak counts."
 )
 
 
@@ -91,18 +92,19 @@ def recipe_table(rows: Sequence[RecipeRow]) -> Ruled:
 
 def cells(row: RecipeRow) -> tuple[str, ...]:
     """In the order of the headings."""
-    own = row.peaks.beside(row.plain.peaks)
+    peaks = row.whole(row.peaks)
+    own = peaks.beside(row.plain.peaks)
     return (
         recipe_words(row.changes),
         error_words(row.over_seeds),
         str(row.over_seeds.runs),
         points_words(row.beside),
         p_words(row.beside),
-        f"{row.peaks.batch:,.0f}",
+        f"{peaks.batch:,.0f}",
         f"{own.batch:.2f}",
-        f"{row.peaks.one:,.0f}",
+        f"{peaks.one:,.0f}",
         f"{own.one:.2f}",
-        ABSENT if row.paged is None else _pair(row.paged.beside(row.plain.peaks)),
+        ABSENT if row.paged is None else _pair(row.whole(row.paged).beside(row.plain.peaks)),
         times(row.work, 1),
         f"{row.seconds / 60:.1f}",
     )
@@ -143,7 +145,7 @@ def _figure(lines: Sequence[dict[str, Any]], rows: Sequence[RecipeRow]) -> Figur
         _panel(axes, shown, name)
         axes.set_xlabel(f"peak, as a share of plain {PLAIN}'s, {words}")
     figure.axes[0].set_ylabel("test error, %")
-    counts = [row.over_seeds.runs for row in shown]
+    counts = [len(row.over_seeds.values) for row in shown]
     figure.suptitle(f"{conditions(lines)}, {told(counts)}\n{BARS}", fontsize="small", ha="left", x=0.01)
     return figure
 
@@ -158,7 +160,7 @@ def _panel(axes: Axes, rows: Sequence[RecipeRow], name: str) -> None:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(alpha=0.3)
-    counts = [row.over_seeds.runs for row in rows]
+    counts = [len(row.over_seeds.values) for row in rows]
     names = [
         beside(recipe_words(row.changes), count, counts) for row, count in zip(rows, counts, strict=True)
     ]

@@ -27,6 +27,11 @@ def size(count: int) -> str:
     return f"{count // KIB:,} KiB" if count % KIB == 0 else f"{kib(count)} KiB"
 
 
+def saved_words(count: int) -> str:
+    """Bytes that are saved, or that it takes more: 4 KiB less, 4 KiB more."""
+    return f"{size(count)} less" if count >= 0 else f"{size(-count)} more"
+
+
 def times(numerator: float, denominator: float) -> str:
     """A ratio with three digits or so: 0.86x, 3.86x, 13.6x, 1,204x."""
     if not denominator:

@@ -120,6 +120,6 @@ def _change_of_accuracy(
     a, b = (regime.test_accuracy if regime else None for regime in pair)
     if a is None or b is None:
         return ABSENT
-    images = min(result.data.test for result in results)
+    images, of_b = (result.data.test for result in results)
     points = percent(b - a).replace(" %", "")
-    return f"{'+' if b >= a else ''}{points} points" + ("" if apart(a, b, images) else ", a tie")
+    return f"{'+' if b >= a else ''}{points} points" + ("" if apart(a, b, images, of_b) else ", a tie")

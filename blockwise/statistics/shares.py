@@ -20,14 +20,15 @@ def wilson(accuracy: float, images: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def apart(a: float, b: float, images: int) -> bool:
-    """Whether the 95 % intervals of a and b, each a share of as many images, have no point in common.
+def apart(a: float, b: float, images: int, of_b: int | None = None) -> bool:
+    """Whether the 95 % intervals of a and b have no point in common: shares of as many images, or b ``of_b``.
 
     Shares of which this holds differ by Newcombe's interval of the difference (1998, Statistics in Medicine
     17, 873-890, method 10) as well; the converse does not hold. So it errs towards a tie, and what is called
     one can be seen from the intervals that are shown.
     """
-    return wilson(max(a, b), images)[0] > wilson(min(a, b), images)[1]
+    lower, higher = sorted((wilson(a, images), wilson(b, of_b or images)))
+    return higher[0] > lower[1]
 
 
 def half_width(share: float, images: int) -> float:

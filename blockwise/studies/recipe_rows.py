@@ -66,15 +66,15 @@ class RecipeRow:
 
     @property
     def share(self) -> Peaks:
-        """Of plain backpropagation's peaks: the lower of its own and those with paged blocks.
+        """Of plain backpropagation's peaks: the lower of its own and those with paged blocks."""
+        paged = self.paged or self.peaks
+        lower = Peaks(min(self.peaks.batch, paged.batch), min(self.peaks.one, paged.one))
+        return self.whole(lower).beside(self.plain.peaks)
 
-        No lower than that of the run that it starts from, which a board would have to train as well.
-        """
-        paged, start = self.paged or self.peaks, self.start or Peaks(0, 0)
-        return Peaks(
-            max(min(self.peaks.batch, paged.batch), start.batch),
-            max(min(self.peaks.one, paged.one), start.one),
-        ).beside(self.plain.peaks)
+    def whole(self, peaks: Peaks) -> Peaks:
+        """No lower than those of the run that it starts from, which a board would have to train as well."""
+        start = self.start or peaks
+        return Peaks(max(peaks.batch, start.batch), max(peaks.one, start.one))
 
 
 def recipe_rows(

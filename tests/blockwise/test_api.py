@@ -40,6 +40,13 @@ def test_a_plan_by_name_is_that_of_the_command_line(capsys, tmp_path):
         assert [moment.live_bytes for moment in plan.timeline] == [m["live_bytes"] for m in row["timeline"]]
 
 
+def test_a_plan_has_the_shape_and_classes_of_the_data_that_are_named():
+    named = blockwise.plan("cnn", data="digits", width=4, batch_size=4)
+    assert named.peak_bytes == blockwise.plan("cnn", in_shape=(1, 8, 8), width=4, batch_size=4).peak_bytes
+    with pytest.raises(InputError, match="/no/such"):
+        blockwise.plan("cnn", data="/no/such")
+
+
 def test_a_plan_of_a_module_is_that_of_devices_with_the_same_settings():
     chain = blockwise.from_module(own.Residuals(), SHAPE)
     for regime in REGIMES:

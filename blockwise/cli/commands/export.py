@@ -25,7 +25,8 @@ DESCRIPTION = (
 )
 
 
-EXPORTED = (".safetensors", ".npz")
+NETWORK = ".safetensors"
+EXPORTED = (NETWORK, ".npz")
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ def _check_own(path: Path, flag: str, options: ExportOptions) -> None:
         raise InputError(
             f"{flag} {path}", got="a file of the run itself", wanted="one of its own", do="name another file"
         )
-    if flag == "--test-samples" and options.out is not None and place == options.out.resolve():
-        raise InputError(
-            f"{flag} {path}", got="the file of --out", wanted="two files", do="name another file"
-        )
+    own = options.out is None and within and place.suffix == NETWORK  # as the network's file will be called
+    if flag == "--test-samples" and (own or (options.out is not None and place == options.out.resolve())):
+        got = "a name of the exported network" if own else "the file of --out"
+        raise InputError(f"{flag} {path}", got=got, wanted="two files", do="name another file")
 
 
 def _tell(written: Export, *, asked: bool) -> None:

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from blockwise.experiment.result import Result
-from blockwise.report.text import fits_words, size
+from blockwise.report.text import fits_words, saved_words, size
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def advice(result: Result) -> list[Advice]:
     compared = {regime.regime for regime in result.regimes}
     return [
         Advice(
-            c.regime, c.what, c.fits, fits_words(c.fits), size(c.peak_bytes), size(c.saved_bytes),
+            c.regime, c.what, c.fits, fits_words(c.fits), size(c.peak_bytes), saved_words(c.saved_bytes),
             "as compared" if c.regime in compared else "the lowest of those compared",
             shlex.join(("python", "run.py", *c.command)) if c.command else "",
         )

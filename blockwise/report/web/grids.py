@@ -95,7 +95,7 @@ def baselines(result: Result) -> Grid:
 
 def boards(result: Result) -> Grid:
     """What every board has left for each regime, or lacks."""
-    notes = (f"{LEGEND}.", *obstacle_notes(result.everywhere))
+    notes = (LEGEND, *obstacle_notes(result.everywhere))
     return side_by_side(boards_table(result.everywhere), "The same on other boards", *notes)
 
 

@@ -219,6 +219,9 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
         str(run), "--test-samples", "missing/w"
     )
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert "got a name of the exported network, wanted two files" in refusal(
+        str(run), "--test-samples", f"{run}/bp.safetensors"
+    )
     files, flags = ("result.json", "config.json", "checkpoints/bp.pt"), ("--out", "--test-samples")
     for kept, flag in product(files, flags):
         told = refusal(str(run), flag, str(run / kept))

@@ -38,6 +38,11 @@ def test_two_accuracies_are_apart_where_their_intervals_share_no_point(a, b, ima
     assert apart(a, b, images) == apart(b, a, images) == (below > above) == told
 
 
+def test_shares_of_other_numbers_of_images_have_intervals_of_their_own():
+    assert apart(0.8, 0.9, 100, 10_000) and apart(0.9, 0.8, 10_000, 100)
+    assert not apart(0.8, 0.9, 100) and not apart(0.85, 0.9, 100, 10_000)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.97])
 def test_equal_accuracies_are_told_apart_in_hardly_one_of_a_hundred_samples(share):
     """Counted over all pairs of outcomes, with their probabilities."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from blockwise import models
 from blockwise.cli import main as cli
+from blockwise.report.precision import _figure
 from blockwise.studies import jobs, precision, records
 from blockwise.studies.precision import ScalableModel, points
 from devices.errors import InputError
@@ -120,3 +121,12 @@ def test_an_appended_row_joins_those_before_it(tmp_path):
     for key in ("a", "b"):
         records.append(path, {"key": key})
     assert [json.loads(line)["key"] for line in path.read_text("utf-8").splitlines()] == ["a", "b"]
+
+
+def test_a_study_of_which_all_diverged_so_far_is_drawn(tmp_path):
+    row = {
+        "compression": 4, "bits": 1, "width": 8, "seed": 0, "test_error": None, "images": [10, 10, 100],
+        "classes": 10, "model": "resnet20", "data": "own", "in_shape": [3, 8, 8], "epochs": 1,
+    }  # fmt: skip
+    figure = _figure([row])
+    assert "n = 0;" in figure.axes[0].get_title(loc="left")

@@ -169,6 +169,8 @@ def test_a_row_stands_beside_the_base_seed_by_seed_and_beside_plain_backpropagat
     assert (told["recipe"], told["to the base"], told["p"]) == (
         "blocks layers, lookahead:4", "-10.0 ± 2.0", "0.013"
     )  # fmt: skip
+    started = replace(second, start=Peaks(2 * kib, 3 * of_one))  # what it starts from is trained there, too
+    assert [cells(started)[at] for at, name in enumerate(HEADINGS) if name == "share"] == ["2.00", "3.00"]
     notes = recipe_notes([best, second, third], SPACE.base)
     assert notes[0] == "The base: local, 2 blocks, gap, W3A3."
 

@@ -6,16 +6,17 @@ function sortBy(table, column, heading) {
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
   const isCommand = table.classList.contains("commands") && column === heading.parentNode.cells.length - 1;
   const isFigure = column >= Number(table.dataset.figures) && !isCommand;
-  const key = (row) => {
-    const text = row.cells[column].textContent;
-    return isFigure ? Number.parseFloat(text.replaceAll(",", "")) || 0 : text;
-  };
+  const text = (row) => row.cells[column].textContent;
+  const number = (row) => Number.parseFloat(text(row).replaceAll(",", ""));
+  const rows = [...table.tBodies[0].rows];
+  const isNumber = isFigure && rows.some((row) => !Number.isNaN(number(row)));
   const order = (a, b) => {
-    const x = key(a), y = key(b);
-    const way = isFigure ? x - y : x.localeCompare(y);
+    const way = isNumber ? number(a) - number(b) : text(a).localeCompare(text(b));
     return descending ? -way : way;
   };
-  table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
+  // What has no number, as a run that diverged, stands last either way.
+  const lacks = (row) => isNumber && Number.isNaN(number(row));
+  table.tBodies[0].append(...rows.filter((row) => !lacks(row)).sort(order), ...rows.filter(lacks));
 }
 
 function sortable() {
