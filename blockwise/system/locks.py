@@ -11,7 +11,7 @@ from devices.errors import InputError
 
 @contextmanager
 def only_writer(path: Path, subject: str, do: str) -> Iterator[None]:
-    """Hold ``.NAME.lock`` beside ``path``, which is gone behind it, whatever ends this process.
+    """Hold ``.NAME.lock`` beside ``path``, which is gone behind it; one that a killed process leaves is free.
 
     Raises InputError, which advises to ``do`` something else, while another process holds it.
     """
