@@ -173,8 +173,11 @@ def revision_of(regime: str) -> int:
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
     """The jobs that ``path`` holds no line of; of those that are one training under two names the first."""
     done = {(row["key"], row["augment"]) for row in records.read(path)}
-    left = [job for job in jobs if job.lines.isdisjoint(done)]
-    return tuple({job.key: job for job in reversed(left)}.values())[::-1]
+    left: dict[str, Job] = {}
+    for job in jobs:
+        if job.lines.isdisjoint(done):
+            left.setdefault(job.key, job)
+    return tuple(left.values())
 
 
 def lines_of(jobs: Iterable[Job], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -116,36 +116,25 @@ def train_missing(
     """
     make_folder(path.parent, "--out")
     with only_writer(path, "--out", "wait for it, or name another file by --out"):
-        _train(jobs, path, options, epochs, told)
-
-
-def _train(
-    jobs: Sequence[Job],
-    path: Path,
-    options: TrainingStudy,
-    epochs: int,
-    told: Callable[[dict[str, Any]], str],
-) -> None:
-    left = missing(jobs, path)
-    if not left:
-        report.make_console(stderr=True).print(
-            f"{len(jobs)} of {len(jobs)} runs are recorded in {path}: nothing is left to train",
-            soft_wrap=True,
-        )
-        return
-
-    def title(row: dict[str, Any]) -> str:
-        return f"{told(row)}, seed {row['seed']}"
-
-    tasks = [task_of(job, title(job.conditions), path, options.data_name) for job in left]
-    executor, storage = options.executing.made(), options.executing.kept_in(path.parent)
-    console, done = report.make_console(stderr=True), len(jobs) - len(left)
-    with TaskTable(console, epochs, len(left)) as table:
-        for row in run_all(tasks, path, executor, storage, table):
-            done += 1
-            console.print(
-                f"{done} of {len(jobs)}: {title(row)}: {_ended(row)}, {row['seconds']:.0f} s", soft_wrap=True
+        left = missing(jobs, path)
+        if not left:
+            report.make_console(stderr=True).print(
+                f"{len(jobs)} of {len(jobs)} runs are recorded in {path}: nothing is left to train",
+                soft_wrap=True,
             )
+            return
+
+        def title(row: dict[str, Any]) -> str:
+            return f"{told(row)}, seed {row['seed']}"
+
+        tasks = [task_of(job, title(job.conditions), path, options.data_name) for job in left]
+        executor, storage = options.executing.made(), options.executing.kept_in(path.parent)
+        console, done = report.make_console(stderr=True), len(jobs) - len(left)
+        with TaskTable(console, epochs, len(left)) as table:
+            for row in run_all(tasks, path, executor, storage, table):
+                done += 1
+                ended = f"{title(row)}: {_ended(row)}, {row['seconds']:.0f} s"
+                console.print(f"{done} of {len(jobs)}: {ended}", soft_wrap=True)
 
 
 def _ended(row: dict[str, Any]) -> str:
