@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sections import (
     adapting,
+    bf16,
     comparison,
     executors,
     exercises,
@@ -72,6 +73,7 @@ DOCUMENTS: dict[str, Sections] = {
         "precision": methods.precision,
         "watch": exercises.watch,
         "speed": speed.speed,
+        "bf16": bf16.bf16,
     },
 }
 
