@@ -8,6 +8,7 @@ from blockwise.report.spreads import lost_words, mean_words
 from blockwise.report.uncertainty import known_to
 from blockwise.statistics.shares import at_chance, half_width
 from blockwise.statistics.spread import Spread
+from blockwise.studies.integers import PROTOCOLS
 from blockwise.studies.summary import summaries
 from devices.boards.profile import KIB
 from devices.program.regimes import find
@@ -90,7 +91,11 @@ def integer_goal() -> str:
     """How far weights of 4 bits without latent ones are from the goal, by the studies that are recorded."""
     recorded = [(name, runs) for name in GOAL_STUDIES for runs in groups(runs_of(name))]
     distances = [f"- {found}" for name, runs in recorded if (found := _distance(runs))]
-    tables = [_study_table(runs) for name, runs in recorded if name != GOAL_STUDIES[-1]]
+    tables = [
+        told
+        for name in GOAL_STUDIES[:-1]
+        for told in (*map(_study_table, groups(runs_of(name))), *_figure(name))
+    ]
     intro = (
         f"This project wants {100 * GOAL:.0f} % on CIFAR-10 of weights of 4 bits without latent ones, near "
         f"what is published with more bits, under other conditions: {PUBLISHED}. The best of `niti4-jump` "
@@ -125,9 +130,16 @@ def _study_table(runs: list[dict[str, Any]]) -> str:
     """With its command."""
     found, first = summaries(runs), runs[0]
     shown = table([*INTEGER_HEADINGS], [list(row) for row in integer_rows(found)])
-    told = f"{first['data']}; {machines(runs)}; {known_to(runs)}"
-    intro = f"`run.py study integer --preset {first['protocol']} --data PATH` ({told})"
-    study = f"integer_{first['protocol']}"
-    figure = picture(study, "error against memory") if is_drawn(study) else ""
-    told_of_all = (intro, shown, one_by_one_words(found), integer_standing(found), figure)
-    return "\n\n".join(filter(None, told_of_all))
+    protocol, shape = first["protocol"], "x".join(map(str, first["in_shape"]))
+    wide = "" if first["width"] == PROTOCOLS[protocol].width else f" --width {first['width']}"
+    intro = (
+        f"`run.py study integer --preset {protocol}{wide} --data PATH`: {first['model']} at width "
+        f"{first['width']} ({first['parameters']:,} parameters), {shape}, {first['epochs']} epochs of "
+        f"{first['images'][0]:,} images, batch {first['batch_size']} ({first['data']}; {machines(runs)}; "
+        f"{known_to(runs)})"
+    )
+    return "\n\n".join(filter(None, (intro, shown, one_by_one_words(found), integer_standing(found))))
+
+
+def _figure(study: str) -> list[str]:
+    return [picture(study, "error against memory")] if is_drawn(study) else []
