@@ -42,7 +42,6 @@ def all_methods() -> str:
 def precision() -> str:
     """results/studies/precision_short.jsonl: width and error per budget and bits, and the figure."""
     runs = runs_of("precision_short")
-    runs = [r for r in runs if r["revision"] == max(other["revision"] for other in runs)]
     first = runs[0]
     means, beside = precision_means(runs)
     seeds = sorted({r["seed"] for r in runs})

@@ -7,7 +7,7 @@ from typing import Any
 from blockwise.report.recipe import HEADINGS, cells, recipe_notes
 from blockwise.report.text import ABSENT, interval
 from blockwise.statistics.shares import wilson
-from blockwise.studies.commands import command
+from blockwise.studies.commands import choices
 from blockwise.studies.jobs import revision_of
 from blockwise.studies.recipe import ALIKE, PROTOCOLS, STUDY, Recipe, RecipeSpace, recipe_of
 from blockwise.studies.recipe_rows import RecipeRow, recipe_rows
@@ -43,7 +43,7 @@ def _section(name: str) -> Iterator[str]:
     yield conditions(runs)
     tested = any(row.beside and row.beside.p is not None for row in rows)
     shown = [heading for heading in SHOWN if tested or heading != "p"]
-    yield table(shown, [[_cells(row, runs)[heading] for heading in shown] for row in rows])
+    yield table(shown, [[_cells(row)[heading] for heading in shown] for row in rows])
     yield " ".join(recipe_notes(rows, base))
     if is_drawn(f"{STUDY}_{name}"):
         yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
@@ -67,12 +67,12 @@ def _space(run: dict[str, Any], base: Recipe) -> RecipeSpace:
     return RecipeSpace(values, model=run["model"], method="lsq" if run["method"] == "fp32" else run["method"])
 
 
-def _cells(row: RecipeRow, runs: Runs) -> dict[str, str]:
+def _cells(row: RecipeRow) -> dict[str, str]:
     """By heading."""
     headings = [*HEADINGS]
     headings[len(headings) - headings[::-1].index("share") - 1] = "share of 1"
     own = dict(zip(headings, cells(row), strict=True))
-    return own | {"95 %": _interval(row), "flags": _flags(row, runs)}
+    return own | {"95 %": _interval(row), "flags": _flags(row)}
 
 
 def _interval(row: RecipeRow) -> str:
@@ -85,8 +85,7 @@ def _range(low: float, high: float) -> str:
     return interval(low, high).removesuffix(" %")
 
 
-def _flags(row: RecipeRow, runs: Runs) -> str:
+def _flags(row: RecipeRow) -> str:
     """Of all its seeds."""
-    own = [run for run in runs if recipe_of(run) == row.recipe]
-    words = command(own[0])[2:-1]
-    return f"`{' '.join((*words, *(str(run['seed']) for run in own)))}`"
+    words = choices(row.lines[0])[:-1]
+    return f"`{' '.join((*words, *(str(line['seed']) for line in row.lines)))}`"

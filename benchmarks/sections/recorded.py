@@ -8,6 +8,7 @@ from typing import Any
 
 from blockwise.studies import records
 from blockwise.training.places import Circumstances
+from devices.program.regimes import find
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -20,8 +21,17 @@ def load(name: str, folder: str = "benchmarks") -> dict[str, Any]:
 
 
 def runs_of(study: str) -> list[dict[str, Any]]:
-    """The recorded runs of a study; none if it was not recorded."""
-    return records.read(RESULTS / "studies" / f"{study}.jsonl")
+    """The recorded runs of a study that compare; none if it was not recorded.
+
+    They are those of the latest training: once a run is recorded anew, what earlier revisions ended with is
+    history. Integers have revisions of their own.
+    """
+    found = records.read(RESULTS / "studies" / f"{study}.jsonl")
+    latest: dict[bool, int] = {}
+    for run in found:
+        integers = find(run["regime"]).is_integer
+        latest[integers] = max(run["revision"], latest.get(integers, 0))
+    return [run for run in found if run["revision"] == latest[find(run["regime"]).is_integer]]
 
 
 def is_drawn(study: str) -> bool:

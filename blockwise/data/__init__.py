@@ -10,7 +10,7 @@ from blockwise.data.progress import ProgressCallback, silent
 from blockwise.data.samples import Samples, Split
 from blockwise.data.scaling import Scaling
 from blockwise.data.signal_augment import Augmentation, SignalAugment
-from blockwise.data.sources import SOURCES, Source, load
+from blockwise.data.sources import SOURCES, Source, is_named, load
 
 __all__ = [
     "AUGMENTS",
@@ -36,6 +36,7 @@ __all__ = [
     "channel_moments",
     "check_batch_size",
     "generator",
+    "is_named",
     "load",
     "load_folder",
     "permutation",

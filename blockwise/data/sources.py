@@ -94,6 +94,11 @@ SOURCES: dict[str, Source] = {
 """The sets known by name; anything else is the path of a set of one's own."""
 
 
+def is_named(name_or_path: str) -> bool:
+    """Whether it is a set that everybody finds by this name; else it is a path."""
+    return name_or_path in SOURCES or name_or_path.startswith(AEON)
+
+
 def load(
     name_or_path: str,
     *,

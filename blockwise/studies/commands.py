@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from blockwise.data.aeon_sets import PREFIX as AEON
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies import integers, qat
@@ -15,8 +16,25 @@ Row = Mapping[str, Any]
 
 def command(row: Row) -> tuple[str, ...]:
     """Words behind ``run.py``. Raises KeyError for a study that trains no runs of its own."""
-    images = ("--data", row["data"]) if row["data"] in SOURCES else ()
-    return ("study", row["study"], "--preset", row["protocol"], *images, *COMMANDS[row["study"]](row))
+    return ("study", row["study"], *_images(row), *choices(row))
+
+
+def choices(row: Row) -> tuple[str, ...]:
+    """Those of them that say what is trained, whatever the images. Raises KeyError as :func:`command`."""
+    return ("--preset", row["protocol"], *COMMANDS[row["study"]](row))
+
+
+PATH = "PATH"
+"""Of one's own files, whose place a record does not tell."""
+
+
+def _images(row: Row) -> list[str]:
+    """The set, and what it is called where that is not the set's own name."""
+    name = row.get("data", "")
+    known = name if name in SOURCES else PATH  # older lines tell no more
+    source = row.get("source", known) or PATH
+    called = ["--data-name", name] if name and name != source.removeprefix(AEON) else []
+    return ["--data", source, *called]
 
 
 def _qat(row: Row) -> list[str]:
@@ -68,7 +86,7 @@ def _recipe(row: Row) -> list[str]:
     words += ["--last-epochs", own.last_epochs] if own.last_epochs > 1 else []
     words += ["--inits", own.init] if own.init else []
     words += ["--distill", own.distill] if own.distill else []
-    words += ["--skip-heads", f"{own.skip_heads:g}"] if own.skip_heads else []
+    words += ["--skip-heads", own.skip_heads] if own.skip_heads else []
     words += [] if row["method"] == "fp32" else ["--method", row["method"]]
     words += _compiled(row)
     if row["precision"] != FLOAT32:

@@ -20,7 +20,7 @@ from blockwise.experiment.provenance import environment
 from blockwise.experiment.settings.local import words
 from blockwise.experiment.trainer import options_of, run_of
 from blockwise.models import INITS
-from blockwise.quant.precision import FLOAT32
+from blockwise.quant.precision import FLOAT32, available
 from blockwise.studies import augmentation, records
 from blockwise.studies.starts import Start, start_of
 from blockwise.training.circumstances import as_begun
@@ -66,7 +66,7 @@ class Job:
             "regime": self.regime,
             "blocks": network.blocks if local or (found.perturbs and found.cuts) else None,
             "head": network.head if local else None,
-            "precision": FLOAT32 if found.is_integer else training.precision,
+            "precision": self.precision,
             "epochs": training.epochs,
             "last_epochs": training.last_epochs if found.one_by_one else None,
             **self._together(),
@@ -76,6 +76,13 @@ class Job:
             "revision": revision_of(self.regime),
             **self.labels,
         }
+
+    @property
+    def precision(self) -> str:
+        """What its convolutions are simulated in here: what was asked for, or what there is of it."""
+        if find(self.regime).is_integer:
+            return FLOAT32
+        return available(self.config.training.precision, accelerator_of(self.config))
 
     def _numbers(self) -> dict[str, Any]:
         """What weights and activations are made of."""
@@ -192,11 +199,21 @@ class JobWork:
 
     job: Job
     key: str  # as it was found where the study was begun
+    precision: str  # so was this
     kept: str
     data_name: str
 
     def __call__(self, place: Path, watcher: TaskWatcher) -> dict[str, Any]:
-        """Its line for the record. Raises InputError for other images than where the study was begun."""
+        """Its line for the record.
+
+        Raises InputError for another precision or other images than where the study was begun.
+        """
+        if self.job.precision != self.precision:
+            raise InputError(
+                f"--precision {self.job.config.training.precision}",
+                got=f"{self.job.precision} on a worker and {self.precision} here", wanted="the same on all",
+                do=f"give --precision {FLOAT32}, or workers and a processor here that have it",
+            )  # fmt: skip
         if self.job.key != self.key:
             raise InputError(
                 f"--data {self.job.config.images.data}", got="other images on a worker than here",
@@ -211,7 +228,7 @@ def task_of(job: Job, title: str, path: Path, data_name: str) -> Task:
     """A job as a task of the study recorded in ``path``."""
     key = job.key
     kept = f"{path.stem}-{key}.pt"
-    return Task(key, title, kept, JobWork(job, key, kept, data_name))
+    return Task(key, title, kept, JobWork(job, key, job.precision, kept, data_name))
 
 
 def run_all(
@@ -266,17 +283,23 @@ def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> d
         "host_tensor_bytes": host.peak_tensor_bytes,
         "images_per_second": round(training.images_per_second, 1),
         "data": data_name or images.name,
+        "source": _source(job),
         "contents": images.contents,
         "in_shape": images.in_shape,
         "images": [len(images.train), len(images.validation), len(images.test)],
         "classes": len(images.classes),
-        "trained_in": options.precision,
         "compiled": job.compiled,
         "seconds": round(training.seconds, 1),
         "environment": environment(prepared.accelerator),
         "places": [asdict(place) for place in training.places],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _source(job: Job) -> str | None:
+    """The set's name for ``--data``; None of one's own files, whose place is nobody else's."""
+    given = job.config.images.data
+    return given if data.is_named(given) else None
 
 
 def _started(job: Job) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class RecipeRow:
     """All seeds of one recipe."""
 
     recipe: Recipe
+    lines: tuple[Mapping[str, Any], ...]  # of the record
     changes: Mapping[str, Any]  # what is other than in the base
     over_seeds: Errors
     beside: Paired | None  # its error minus the base's; None: it is the base, or they share no seed
@@ -82,9 +83,7 @@ def recipe_rows(
 ) -> tuple[RecipeRow, ...]:
     """The recorded runs of one protocol, best first; ``space`` says what the base is."""
     rows = tuple(rows)
-    groups: dict[Recipe, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(recipe_of(row), []).append(dict(row))
+    groups = _groups(rows)
     base = space.base.trained
     theirs = errors_of(groups[base]).by_seed if base in groups else {}
 
@@ -96,6 +95,25 @@ def recipe_rows(
     return tuple(sorted(found, key=lambda row: row.error))
 
 
+def _groups(rows: Iterable[Mapping[str, Any]]) -> dict[Recipe, list[dict[str, Any]]]:
+    """All seeds of each recipe."""
+    named: dict[Recipe, list[dict[str, Any]]] = {}
+    for row in rows:
+        named.setdefault(recipe_of(row), []).append(dict(row))
+    return {recipe: own for name, lines in named.items() for recipe, own in _by_start(name, lines).items()}
+
+
+def _by_start(recipe: Recipe, rows: list[dict[str, Any]]) -> dict[Recipe, list[dict[str, Any]]]:
+    """Parted by the weights under the name of the start, where a seed was trained from several of them."""
+    digests = [*dict.fromkeys(row.get("init") for row in rows)]
+    if len({row["seed"] for row in rows}) == len(rows) or len(digests) == 1:
+        return {recipe: rows}
+    return {
+        replace(recipe, init=f"{recipe.init}, weights {digest}"): [r for r in rows if r["init"] == digest]
+        for digest in digests
+    }
+
+
 def _row(
     recipe: Recipe, rows: Sequence[dict[str, Any]], base: Recipe, theirs: Mapping[int, float], plain: Plain
 ) -> RecipeRow:
@@ -105,7 +123,7 @@ def _row(
     macs = first["training_macs"] + (first.get("start_macs") or 0)
     steps = first["images"][0] // first["batch_size"] * first["epochs"]
     return RecipeRow(
-        recipe, changes, own, compared(pairs) if pairs and changes else None,
+        recipe, tuple(rows), changes, own, compared(pairs) if pairs and changes else None,
         Peaks(first["peak_kib"], first["peak_kib_of_one"]),
         Peaks(*first["paged_kib"]) if first["paged_kib"] else None,
         Peaks(*first["start_kib"]) if first.get("start_kib") else None, plain,

@@ -121,10 +121,13 @@ def _float_seconds(rows: Sequence[dict[str, Any]], run: dict[str, Any]) -> float
 
 
 def _trained_by(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What a time hangs on beside what is trained."""
+    """What a time hangs on beside what is trained; of a run that was moved it is that of no machine."""
+    if len(row.get("places", ())) > 1:
+        return (row["key"],)
     machine = row.get("environment", {})
     precision = FLOAT32 if find(row["regime"]).is_integer else row["precision"]
-    return precision, *(machine.get(name) for name in ("accelerator", "processor", "threads"))
+    told = (machine.get(name) for name in ("accelerator", "processor", "threads", "torch"))
+    return precision, bool(row.get("compiled")), *told
 
 
 def float_twin(regime: str) -> str:

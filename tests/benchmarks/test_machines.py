@@ -17,14 +17,31 @@ XEON = "1 thread of Intel(R) Xeon(R) Processor (x86_64)"
 
 
 @pytest.fixture
-def machines(monkeypatch):
-    """Of lines of a record."""
+def recorded(monkeypatch):
+    """The documents' view of records."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     for name in [name for name in sys.modules if name.partition(".")[0] == "sections"]:
         monkeypatch.delitem(sys.modules, name)
     from sections import recorded
 
+    return recorded
+
+
+@pytest.fixture
+def machines(recorded):
+    """Of lines of a record."""
     return recorded.machines
+
+
+def test_a_document_shows_the_latest_training_alone_of_floats_and_of_integers(
+    recorded, monkeypatch, tmp_path
+):
+    trained = [("bp", 1), ("niti", 1), ("local", 2), ("niti-local", 1), ("bp", 2)]
+    lines = [{"key": f"{n}", "regime": regime, "revision": r} for n, (regime, r) in enumerate(trained)]
+    monkeypatch.setattr(recorded, "RESULTS", tmp_path)
+    (tmp_path / "studies").mkdir()
+    records.write(tmp_path / "studies" / "qat_short.jsonl", lines)
+    assert [run["key"] for run in recorded.runs_of("qat_short")] == ["1", "2", "3", "4"]
 
 
 def line(*found: Circumstances) -> dict[str, Any]:

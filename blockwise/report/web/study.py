@@ -22,6 +22,7 @@ from blockwise.studies.recipe import STUDY, Recipe, recipe_of
 from blockwise.studies.recipe_rows import RecipeRow
 from blockwise.studies.summary import Summary
 from blockwise.system.files import atomic_write
+from devices.program.regimes import PLAIN, find
 
 Rows = Sequence[dict[str, Any]]
 SCRIPTS = ("base.js", "curves.js", "tables.js", "study.js")
@@ -149,7 +150,11 @@ def losses(rows: Rows) -> Grid | None:
     told = [row for row in rows if row.get("losses")]
     if not told:
         return None
-    cells = tuple((", ".join(_title(row)), *(f"{loss:.3f}" for loss in row["losses"])) for row in told)
+    cells = tuple(
+        (", ".join((*_title(row), *block)), *(f"{loss:.3f}" for loss in found))
+        for row in told
+        for block, found in _by_block(row)
+    )
     epochs = max(len(row) for row in cells) - 1
     filled = tuple((*row, *[ABSENT] * (epochs + 1 - len(row))) for row in cells)
     return Grid("Training losses by epoch", ("run", *map(str, range(1, epochs + 1))), filled, 1)
@@ -160,11 +165,27 @@ def curves(rows: Rows) -> list[dict[str, Any]]:
     return [
         {
             "regime": name,
-            "block": rest,
-            "epochs": list(range(1, len(row["losses"]) + 1)),
-            "loss": row["losses"],
+            "block": ", ".join((rest, *block)),
+            "epochs": list(range(1, len(found) + 1)),
+            "loss": found,
         }
         for row in rows
         if row.get("losses")
         for name, rest in [_title(row)]
+        for block, found in _by_block(row)
+    ]
+
+
+def _by_block(row: dict[str, Any]) -> list[tuple[list[str], list[float]]]:
+    """Losses under the block that was trained then; under none where all learn at once."""
+    told, each = row["losses"], row["epochs"]
+    if not find(row.get("regime", PLAIN)).one_by_one:
+        return [([], told)]
+    # Only the last block may be trained for longer, and is not there in a run that diverged before it.
+    before = len(told) - (row.get("last_epochs") or each)
+    ends = before + 1 if before >= 0 and before % each == 0 else len(told)
+    starts = [*range(0, ends, each)]
+    return [
+        ([f"block {number}"], told[start:end])
+        for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(told)], strict=True), start=1)
     ]

@@ -138,7 +138,7 @@ def test_a_run_is_told_by_the_command_that_trains_it_again(here, capsys):
     (found,) = records.read(here / "runs.jsonl")
     assert (found["jump_every"], found["width"], found["batch_size"]) == (3, 4, 32)
     assert " ".join(command(found)) == (
-        "study integer --preset short --data digits --regimes niti4-jump --jump-every 3 --width 4 "
+        "study integer --data digits --preset short --regimes niti4-jump --jump-every 3 --width 4 "
         "--batch-size 32 --epochs 1 --seeds 0"
     )
     assert "a jump in 3" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from command_lines import changed
@@ -11,6 +12,7 @@ from blockwise.cli import main as cli
 from blockwise.report.qat import HEADINGS, cells
 from blockwise.studies import jobs, qat, records
 from blockwise.studies.commands import command
+from devices.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -227,3 +229,22 @@ def test_a_time_is_held_against_float32_by_the_same_precision_on_the_same_machin
         ("fp32", "float32"): 1, ("lsq", "float32"): 1.5, ("fp32", "bf16"): 1, ("lsq", "bf16"): 2,
         ("dorefa", "float32"): None,
     }  # fmt: skip
+    compiled = row("twn", 0, 0.4, 10) | {"compiled": True}
+    moved = row("pact", 0, 0.5, 10) | {"key": "ab", "places": [{}, {}]}
+    assert [s.time_ratio for s in qat.summaries([*slow, compiled, moved])] == [1, 1.5, None, None]
+
+
+def test_a_precision_that_the_processor_lacks_is_no_other_training(monkeypatch):
+    def job(precision: str) -> jobs.Job:
+        space = qat.QatSpace(("lsq",), model="cnn", source="digits", precision=precision)
+        return qat.jobs(space, qat.PROTOCOLS["short"])[0]
+
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    has, plain = job("bf16"), job("float32")
+    there = jobs.task_of(has, "", Path("runs.jsonl"), "").work
+    assert has.conditions["precision"] == "bf16" and has.key != plain.key
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
+    assert job("bf16").conditions["precision"] == "float32" and job("bf16").key == plain.key
+    with pytest.raises(InputError, match="got float32 on a worker and bf16 here"):
+        there(Path(), None)

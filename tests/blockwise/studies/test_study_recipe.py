@@ -145,6 +145,19 @@ def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float
     }  # fmt: skip
 
 
+def test_starts_of_one_name_and_other_weights_are_rows_of_their_own():
+    base = SPACE.base
+    warm = {"init_name": "./warm"}
+    lines = [line(base, seed, 0.5, 8.0, None) | warm | {"init": f"{seed}"} for seed in (0, 1)]
+    (alone,) = recipe_rows(lines, SPACE, TINY)  # one folder with weights of each seed
+    assert alone.recipe.init == "./warm" and alone.over_seeds.runs == 2
+    lines += [line(base, 0, 0.4, 8.0, None) | warm | {"init": "a"}]
+    found = {row.recipe.init: row.over_seeds.by_seed for row in recipe_rows(lines, SPACE, TINY)}
+    assert found == {
+        "./warm, weights a": {0: 0.4}, "./warm, weights 0": {0: 0.5}, "./warm, weights 1": {1: 0.5}
+    }  # fmt: skip
+
+
 def test_a_row_stands_beside_the_base_seed_by_seed_and_beside_plain_backpropagation_of_its_bits():
     base, lean = SPACE.base, replace(SPACE.base, head="lookahead:4", blocks="layers")
     lines = [line(base, seed, error, 8.0, [4.0, 1.0]) for seed, error in enumerate((0.2, 0.3, 0.4))]

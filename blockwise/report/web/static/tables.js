@@ -7,7 +7,9 @@ function sortBy(table, column, heading) {
   const isCommand = table.classList.contains("commands") && column === heading.parentNode.cells.length - 1;
   const isFigure = column >= Number(table.dataset.figures) && !isCommand;
   const text = (row) => row.cells[column].textContent;
-  const number = (row) => Number.parseFloat(text(row).replaceAll(",", ""));
+  // "<0.001" is less than any 0.001 that a cell says.
+  const below = (row) => (text(row).startsWith("<") ? 1 - Number.EPSILON : 1);
+  const number = (row) => below(row) * Number.parseFloat(text(row).replace(/^</, "").replaceAll(",", ""));
   const rows = [...table.tBodies[0].rows];
   const isNumber = isFigure && rows.some((row) => !Number.isNaN(number(row)));
   const order = (a, b) => {

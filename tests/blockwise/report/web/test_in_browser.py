@@ -22,6 +22,7 @@ from blockwise.experiment.result import Result
 from blockwise.experiment.settings import NetworkSettings, TrainingSettings
 from blockwise.report import to_html
 from blockwise.report.firmware import write_all
+from blockwise.report.web.grids import Grid
 from blockwise.report.web.study import study_page
 from blockwise.studies.records import read
 
@@ -191,6 +192,21 @@ def test_a_table_is_sorted_by_the_column_whose_heading_is_pressed(desk):
         values = [int(text.replace(",", "")) for text in cells if text.strip("-")]
         assert values == sorted(values, reverse=direction == "descending") and len(set(values)) > 1
         assert not any(text.strip("-") for text in cells[len(values) :])  # what has no number stands last
+
+
+def test_a_value_known_to_be_less_is_sorted_before_the_bound(browser, tmp_path):
+    rows = read(RECORDS / "integer_short.jsonl")[:2]
+    shown = Grid(
+        "Means", ("run", "p"), (("a", "0.001"), ("b", "n < 3"), ("c", "<0.001"), ("d", "0.2")), 1, True
+    )
+    path = tmp_path / "study.html"
+    svg = (RECORDS / "integer_short.svg").read_text("utf-8")
+    path.write_text(study_page("A study", rows, svg, shown), "utf-8")
+    found = opened(browser, path, PHONE, "light")
+    table = found.page.locator("table.sortable").first
+    table.get_by_role("button", name="p", exact=True).click()
+    assert table.locator("tbody td:nth-child(2)").all_inner_texts() == ["<0.001", "0.001", "0.2", "n < 3"]
+    found.page.context.close()
 
 
 def test_without_scripts_everything_is_there_to_read(browser, file):

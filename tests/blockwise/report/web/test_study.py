@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,40 @@ def test_the_command_of_each_recorded_run_trains_it(name: str) -> None:
 def test_runs_that_jump_at_other_times_have_other_names() -> None:
     rows = read(RECORDS / "integer_jumps.jsonl")
     drawn = [(curve["regime"], curve["block"]) for curve in curves(rows)]
-    assert len(set(drawn)) == len(drawn) == len(rows)
-    assert len({row[0] for row in losses(rows).rows}) == len(rows)
+    blocks = [4 if row["regime"].endswith("resident") else 1 for row in rows]
+    assert len(set(drawn)) == len(drawn) == sum(blocks) > len(rows)
+    assert len({row[0] for row in losses(rows).rows}) == len(drawn)
+
+
+@pytest.mark.parametrize(
+    ("count", "last", "wanted"),
+    [(6, None, [2, 2, 2]), (9, 5, [2, 2, 5]), (3, None, [2, 1]), (1, 5, [1]), (4, 4, [4]), (2, None, [2])],
+)
+def test_losses_of_blocks_trained_in_turn_are_curves_of_their_own(count, last, wanted) -> None:
+    row = next(r for r in read(RECORDS / "qat_full.jsonl") if r["regime"] == "local-resident")
+    row |= {"losses": [1 / (1 + n) for n in range(count)], "epochs": 2, "last_epochs": last}
+    found = curves([row])
+    assert [len(curve["loss"]) for curve in found] == [curve["epochs"][-1] for curve in found] == wanted
+    assert [curve["block"][-7:] for curve in found] == [f"block {n + 1}" for n in range(len(wanted))]
+    assert [loss for curve in found for loss in curve["loss"]] == row["losses"]
+    (whole,) = curves([row | {"regime": "local"}])
+    assert whole["loss"] == row["losses"] and "block" not in whole["block"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"data": "digits"}, "--data digits"),
+        ({"data": "photos"}, "--data PATH --data-name photos"),
+        ({"data": "cifar10", "source": None}, "--data PATH --data-name cifar10"),
+        ({"data": "my digits", "source": "digits"}, "--data digits --data-name 'my digits'"),
+        ({"data": "Epilepsy", "source": "aeon:Epilepsy"}, "--data aeon:Epilepsy"),
+    ],
+)
+def test_a_command_names_the_images_of_its_run(line, words) -> None:
+    row = next(r for r in read(RECORDS / "qat_full.jsonl")) | line
+    told = shlex.join(command(row))
+    assert told.startswith(f"study qat {words} --preset full ")
 
 
 def test_the_command_of_a_point_of_precision_names_its_place() -> None:
@@ -73,7 +106,7 @@ def test_the_page_has_every_run_with_its_error_and_command_and_loads_nothing(nam
     bare = html.unescape(re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL))
     for row in rows:
         assert f"<td>{100 * row['test_error']:.2f} %</td>" in bare
-        assert " ".join(("python run.py", *command(row))) in bare
+        assert shlex.join(("python", "run.py", *command(row))) in bare
     assert "<metadata>" not in page and "xmlns" not in bare
     assert not re.search(r"(src|href)=|https?://", bare)
     assert page == study_page(name, rows, FIGURE)
