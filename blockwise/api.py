@@ -21,6 +21,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import ImageSettings
+from blockwise.experiment.settings.images import beside_shape
 from blockwise.firmware.check.checking import check_steps
 from blockwise.firmware.emulators import UNICORN
 from blockwise.firmware.fits import check_fits
@@ -85,6 +86,8 @@ def plan(
     if "data" not in settings:
         asked["in_shape"] = in_shape or IN_SHAPE
         asked["classes"] = ImageSettings.classes if classes is None else classes
+    elif isinstance(network, str) and (in_shape, classes) != (None, None):
+        raise beside_shape("data")
     return _prepared(network, board, asked, settings).plan(regime)
 
 

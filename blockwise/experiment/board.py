@@ -1,11 +1,21 @@
 """A board as the command line names it: a profile, and perhaps another reserve."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from devices.boards import profile
 from devices.boards.profile import Device
 from devices.errors import InputError
+
+
+def built_in(reserve_kib: int | None = None) -> list[Device]:
+    """All whose longest run of RAM is more than the reserve, the least usable RAM first."""
+    found = []
+    for name in profile.catalogue():
+        with suppress(InputError):
+            found.append(load(name, reserve_kib))
+    return sorted(found, key=lambda device: (device.usable_bytes, device.name))
 
 
 def load(board: str | Path | Device, reserve_kib: int | None = None) -> Device:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from blockwise.data import Dataset
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import DataInfo, DeviceInfo, ModelInfo, PaperAccounting
 from blockwise.experiment.step_rows import RunInfo
@@ -30,7 +31,11 @@ def model_of(prepared: Prepared) -> ModelInfo:
 
 
 def data_of(prepared: Prepared) -> DataInfo:
-    dataset = prepared.dataset
+    return described(prepared.dataset)
+
+
+def described(dataset: Dataset) -> DataInfo:
+    """A set in figures, by which it is known again."""
     sizes = (len(dataset.train), len(dataset.validation), len(dataset.test))
     moments = (dataset.mean, dataset.std) if len(dataset.train) else ((), ())
     ends = ((), ()) if dataset.scaling is None else (dataset.scaling.low, dataset.scaling.high)

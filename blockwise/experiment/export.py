@@ -25,6 +25,7 @@ from blockwise.experiment.export_choice import Choice, choose
 from blockwise.experiment.finished import RESULT_FILE, result_path
 from blockwise.experiment.prepare import images_of
 from blockwise.experiment.prepared import Prepared
+from blockwise.experiment.run_data import check_own
 from blockwise.integer.net import IntegerNet
 from blockwise.layers.weighted import Weighted
 from blockwise.models import as_chain
@@ -107,8 +108,10 @@ class Samples:
 
 
 def test_samples(folder: Path) -> Samples:
-    """Those that the run in ``folder`` was tested on. Raises InputError where its data are gone."""
-    split = images_of(outfolder.saved_config(folder, "export")).test
+    """Those that the run in ``folder`` was tested on. Raises InputError where its data are gone or others."""
+    images = images_of(outfolder.saved_config(folder, "export"))
+    check_own(images, json_report.read(result_path(folder, f"export {folder}")), f"export {folder}")
+    split = images.test
     buffer = io.BytesIO()
     np.savez_compressed(buffer, x_test=split.images.numpy(), y_test=split.labels.numpy())
     return Samples(len(split), buffer.getvalue())

@@ -10,9 +10,10 @@ from blockwise.experiment import board, result_json, run_folder
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import result_path
 from blockwise.experiment.initial.weights import KEPT, kept
-from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepare import images_of, prepare
 from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import best_of
+from blockwise.experiment.run_data import check_own
 from blockwise.firmware.form import REGIMES
 from blockwise.models.files import keeping
 from blockwise.training import checkpoint
@@ -71,6 +72,7 @@ def prepared_with(weights: Weights, config: Config) -> Prepared:
     """
     folder = weights.folder
     own, initial = keeping.load(folder, config.network.model), kept(folder / KEPT)
+    check_own(images_of(config), _result(folder), f"--from {folder}")
     saved, prepared = settings_of(folder), prepare(config, own=own, initial=initial)
     device = board.load(saved.board.device, saved.board.reserve_kib)
     return replace(prepared, taken=Prepared(saved, device, prepared.dataset, prepared.own).chosen)

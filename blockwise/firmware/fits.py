@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from blockwise.experiment.board import built_in
 from blockwise.experiment.planner import Planner
 from blockwise.experiment.prepared import Prepared
 from blockwise.firmware.arenas import heights_of, memory_map
 from blockwise.firmware.cores import core_of
-from devices.boards import profile
 from devices.boards.profile import Device
 from devices.errors import InputError
 from devices.program.regimes import find
@@ -58,8 +58,11 @@ def _fits_twice(prepared: Prepared, regime: str) -> bool:
 
 
 def smallest_board(prepared: Prepared, regime: str) -> Device | None:
-    """The built-in board with the least RAM for the plan whose core has a build and whose memory is known."""
-    for board in sorted(profile.catalogue().values(), key=lambda d: (d.usable_bytes, d.name)):
+    """The built-in board with the least RAM for the plan whose core has a build and whose memory is known.
+
+    Each keeps free what was asked for.
+    """
+    for board in built_in(prepared.config.board.reserve_kib):
         with suppress(InputError):
             core_of(board)
             plan = Planner(prepared.config, board).plan(prepared.network, regime)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from blockwise.experiment.board import built_in
 from blockwise.fit.confirm import Confirmed, confirm, limits_of, planned
 from blockwise.fit.measure import Measured
 from blockwise.fit.networks import Model
 from blockwise.fit.result import HeldTensor, Miss, SmallestBoard
-from devices.boards import profile
 from devices.boards.profile import Device
 
 TENSORS = 8
@@ -32,13 +32,16 @@ def _missing(confirmed: Confirmed, device: Device) -> tuple[int, int]:
     return max(ram, confirmed.missing_bytes), flash
 
 
-def smallest_board(measured: Sequence[Measured], model: Model) -> SmallestBoard | None:
+def smallest_board(
+    measured: Sequence[Measured], model: Model, reserve_kib: int | None = None
+) -> SmallestBoard | None:
     """The built-in board with the least usable RAM on which one of the leanest candidates has a place.
 
-    Every candidate is planned anew there; None if there is no such board.
+    Every candidate is planned anew there, with as much kept free if it was asked for; None if there is no
+    such board.
     """
     leanest = sorted(measured, key=lambda m: m.peak_bytes)
-    for board in sorted(profile.catalogue().values(), key=lambda d: (d.usable_bytes, d.name)):
+    for board in built_in(reserve_kib):
         limits = limits_of(board)
         for hopeful in [m for m in leanest if m.may_fit(limits)][:TRIES]:
             found = confirm(hopeful.candidate, model, board)

@@ -46,12 +46,13 @@ def unwatched(results: Iterable[list[Measured]], total: int) -> Iterable[list[Me
 
 def search(
     space: Space, model: Model, device: Device, *, most: int | None = None, jobs: int = 1,
-    watch: Watch = unwatched,
+    watch: Watch = unwatched, reserve_kib: int | None = None,
 ) -> FitResult:  # fmt: skip
     """What fits ``device``, in ``jobs`` processes.
 
     Looks at all candidates if there are few, else at a sample and at what is next to the front until that is
-    all known, but at no more than ``most`` if that is given.
+    all known, but at no more than ``most`` if that is given. ``reserve_kib`` is what other boards keep free
+    where none fits: their profiles' own unless given.
 
     Raises InputError for a model, a bit width, a head or a cut that cannot be, and for a space of which
     nothing can be trained.
@@ -80,7 +81,10 @@ def search(
             close = list(confirm_all(m.candidate for m in looked.leanest))
             front, _ = _front([c.measured for c in close if c.fits], confirm_all)
             if not front:
-                nearest, board = nearest_miss(close, model, device), smallest_board(looked.measured, model)
+                nearest, board = (
+                    nearest_miss(close, model, device),
+                    smallest_board(looked.measured, model, reserve_kib),
+                )
     return FitResult(
         conditions(model, device, space), space, limits.usable_bytes, len(possible), len(looked.measured),
         len(looked.fitting), dropped, time.perf_counter() - started, front, nearest, board,

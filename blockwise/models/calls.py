@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
 from blockwise.models.instance_norms import as_group_norms
@@ -28,7 +30,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     Raises InputError for what cannot be traced, has other than one input and one output, does not take
     this shape, shares weights between layers, or computes what no layer does.
     """
-    root = as_group_norms(_copied(module), name)
+    root = as_group_norms(_copied(module, name), name)
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
     _check_own_weights(root, name)
@@ -58,10 +60,34 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     return result
 
 
-def _copied(module: nn.Module) -> nn.Module:
+def _copied(module: nn.Module, name: str) -> nn.Module:
     """As it is trained: with dropout, in float32, and on the CPU unless it has no values."""
+    _check_plain_weights(module, name)
     root = copy.deepcopy(module).train()
     return root if any(p.is_meta for p in root.parameters()) else root.cpu().float()
+
+
+def _check_plain_weights(module: nn.Module, name: str) -> None:
+    """Raise InputError for weights without values, and for those that are made of others at every step."""
+    for path, part in module.named_modules():
+        subject = f"{name}.{path}" if path else name
+        if any(is_lazy(parameter) for parameter in part.parameters(recurse=False)):
+            raise InputError(
+                subject, got=f"{type(part).__name__}, whose weights have no shape yet",
+                wanted="weights with values", do="call the module once before, or name its sizes",
+            )  # fmt: skip
+        computed = [key for key in ("weight", "bias") if _is_computed(part, key)]
+        if is_parametrized(part) or computed:
+            raise InputError(
+                subject, got="weights computed of other parameters, as by weight_norm or spectral_norm",
+                wanted="each layer's weights as parameters of their own",
+                do="remove them before: remove_weight_norm, remove_spectral_norm or remove_parametrizations",
+            )  # fmt: skip
+
+
+def _is_computed(part: nn.Module, name: str) -> bool:
+    """Whether a tensor is an attribute of the module, but nothing that it registered."""
+    return isinstance(vars(part).get(name), Tensor)
 
 
 def _check_same(own: Any, after: Tensor, name: str) -> None:

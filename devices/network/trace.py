@@ -4,6 +4,7 @@ The module is traced symbolically (torch.fx) and its shapes are found on an empt
 """
 
 import copy
+import os
 import sys
 import traceback
 import warnings
@@ -25,6 +26,8 @@ PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
 NOT_OWN = ("/torch/", "/devices/network/")
 """In the names of files that are no user's code."""
+OURS = tuple(f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("blockwise", "devices"))
+"""Where these packages lie."""
 
 
 def op_class(module: nn.Module) -> type[Op] | None:
@@ -50,7 +53,7 @@ class _Tracer(fx.Tracer):
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and any(part in frame.f_code.co_filename for part in NOT_OWN):
             frame = frame.f_back
-        if frame is not None:
+        if frame is not None and not frame.f_code.co_filename.startswith(OURS):
             code = frame.f_code
             node.stack_trace = f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
         return node
@@ -164,7 +167,9 @@ def _graph_of(row: Iterable[str]) -> fx.Graph:
 
 def place_of(error: BaseException) -> str:
     """Where an error was raised in code that is neither PyTorch's nor of these packages; "" if nowhere."""
-    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" in {Path(error.filename).name}, line {error.lineno}"
+    ours = (str(Path(torch.__file__).parent), *OURS, "<frozen ")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     return f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 

@@ -223,7 +223,9 @@ class Lowering(UpdateLowering):
         existing = self.gradients.get(name)
         if existing is not None and self._sharers[existing] == 1:
             return existing, True
-        target = reuse if reuse is not None and self._sharers[reuse] == 1 else None
+        # A buffer that is read yet takes no copy of another gradient beside it.
+        free = existing is None and reuse is not None and self._sharers[reuse] == 1
+        target = reuse if free else None
         if target is None:
             shape = (self.batch, *self._shapes[name])
             target = self._declare(f"{name}.gradient", shape, self.gradient_bits, cat.WORKING_TENSORS, owner)

@@ -9,6 +9,7 @@ asked of blocks that learn together needs such a regime.
 from devices.network import Layer, Network
 from devices.program.distillation import Distillation
 from devices.program.regimes import Regime, find
+from devices.trainability.hybrids import nothing_behind
 from devices.trainability.images import one_alone
 from devices.trainability.integers import integer_obstacle
 from devices.trainability.outcome import Obstacle
@@ -35,8 +36,9 @@ def obstacle(
     layers = _trained_layers(network, found)
     if found.form:
         return integer_obstacle(network, layers, found, found.form, batch, backprop_blocks, jump_every)
-    resting = without_statistics(network, layers, found, distillation)
-    return resting or one_alone(layers, batch, micro_batch if found.micro_batches else batch)
+    alone = nothing_behind(network, found, backprop_blocks)
+    alone = alone or without_statistics(network, layers, found, distillation)
+    return alone or one_alone(layers, batch, micro_batch if found.micro_batches else batch)
 
 
 def _trained_layers(network: Network, regime: Regime) -> tuple[Layer, ...]:

@@ -153,3 +153,35 @@ def nested() -> nn.Sequential:
         nn.Sequential(nn.Sequential(Pair(8), nn.Conv2d(8, 8, 1)), Pair(8), nn.Conv2d(8, 8, 1)),
         nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)),
     )
+
+
+class SumOfThree(nn.Module):
+    """A sum of three maps, one of which an activation reads as well: its gradient comes from both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3, 2), nn.Conv2d(4, 4, 3, padding=1)
+        self.c, self.fc = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 10)
+        self.act, self.pool = nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of images (B, 1, 8, 8)."""
+        a = self.a(x)
+        b = self.b(a)
+        return self.fc(self.pool(self.c(self.act(b)) + a + b).flatten(1))
+
+
+class Scaled(nn.Module):
+    """Zeros of an activation, scaled by trained values before they are quantized with their sign."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.scale, self.fc = (
+            nn.Conv2d(1, 4, 3, 2),
+            nn.Parameter(torch.ones(4, 1, 1)),
+            nn.Linear(36, 10),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of images (B, 1, 8, 8)."""
+        return self.fc((self.conv(x).relu() * self.scale).flatten(1))

@@ -20,7 +20,9 @@ from blockwise.experiment.settings import (
     OutputSettings,
     QuantizationSettings,
     TrainingSettings,
+    ZerothOrderSettings,
 )
+from blockwise.experiment.settings.images import beside_shape
 from blockwise.report import boards as boards_report
 from blockwise.report.console import make_console, show
 from blockwise.system.exit_codes import FITS, NONE_FITS
@@ -74,11 +76,16 @@ class WhichImages(ImageSettings):
         ),
     ] = (3, 32, 32)
 
+    def _check_alone(self) -> None:
+        """A set comes in place of the usual shape."""
+
     @property
     def settings(self) -> ImageSettings:
         """Those of a comparison."""
         given = {f.name: getattr(self, f.name) for f in fields(ImageSettings)}
         if self.data:
+            if self.in_shape != type(self).in_shape or self.classes != ImageSettings.classes:
+                raise beside_shape("--data")
             return ImageSettings(**given | {"in_shape": None})
         return ImageSettings(**given | {"data": ImageSettings.data})
 
@@ -92,13 +99,17 @@ class BoardsOptions:
     images: WhichImages = field(default_factory=WhichImages)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    zeroth_order: ZerothOrderSettings = field(default_factory=ZerothOrderSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
 
     @property
     def config(self) -> Config:
         """The configuration of a comparison on any one board."""
         groups = self.network, self.images.settings, self.quantization, self.training
-        return Config(BoardSettings(), *groups, OutputSettings(dry_run=True), local=self.local)
+        return Config(
+            BoardSettings(), *groups, OutputSettings(dry_run=True), zeroth_order=self.zeroth_order,
+            local=self.local,
+        )  # fmt: skip
 
 
 def _devices(asked: WhichBoards) -> list[Device]:

@@ -19,6 +19,7 @@ from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import named
 from blockwise.experiment.settings import ImageSettings, TrainingSettings
+from blockwise.experiment.settings.images import beside_shape
 from blockwise.experiment.settings.network import Width, model_flag
 from blockwise.fit.looked import SMALL
 from blockwise.fit.measure import Measured
@@ -170,8 +171,9 @@ def run(arguments: Sequence[str]) -> int:
     model = Model(options.model, width, *_sizes(options), options.method)
     most = EVERY if options.all else options.max_candidates
     result = search(
-        _space(options, model), model, device, most=most, jobs=options.jobs or cores(), watch=_watched
-    )
+        _space(options, model), model, device, most=most, jobs=options.jobs or cores(), watch=_watched,
+        reserve_kib=options.reserve_kib,
+    )  # fmt: skip
     result = replace(result, flags=_flags(options, model))
     if result.sampled:
         print(f"blockwise: {_looked_at(result)}", file=sys.stderr)
@@ -202,6 +204,8 @@ def _sizes(options: FitOptions) -> tuple[tuple[int, ...], int]:
     """Shape and classes of the images."""
     if options.data is None:
         return options.in_shape, options.classes
+    if options.in_shape != FitOptions.in_shape or options.classes != FitOptions.classes:
+        raise beside_shape("--data")
     dataset = named(Config(images=ImageSettings(data=options.data))).dataset
     return dataset.in_shape, len(dataset.classes)
 

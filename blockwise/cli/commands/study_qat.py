@@ -120,10 +120,10 @@ def run(arguments: Sequence[str]) -> int:
     path = options.file("qat", options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     jobs = qat.jobs(_space(options), protocol)
+    check_trainable(jobs)
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
-        check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
     rows = recorded(jobs, path, options.data_name, ALIKE)
     if rows:

@@ -28,6 +28,7 @@ from blockwise.studies.qat import QatProtocol
 from blockwise.studies.recipe import ALIKE, INGREDIENTS, PROTOCOLS, STUDY, RecipeSpace, recipe_of
 from blockwise.studies.recipe_rows import NEEDED, recipe_rows
 from blockwise.system.exit_codes import FITS
+from blockwise.system.notes import note
 from blockwise.system.sizes import check_size
 from blockwise.training import REGIMES
 from devices.errors import InputError
@@ -100,18 +101,26 @@ class RecipeStudyOptions(EpochsStudy):
     compile: Compile = False
 
 
+def _tell_unused(space: RecipeSpace, usual: RecipeSpace) -> None:
+    """Note values that were asked for and that no training of the base's kind has."""
+    for name, values in space.values.items():
+        if name in space.base.idle and len(values) > 1 and values != usual.values[name]:
+            note(f"{name.replace('_', ' ')}: no use for it in {space.base.regime}, the base's; not tried")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Train what is missing, print the table, draw."""
     asked = RecipeStudyOptions()
     options = flags.parse(asked, arguments, prog="run.py study recipe", description=DESCRIPTION)
     protocol, space = _protocol(options), _space(options)
+    _tell_unused(space, _space(asked))
     path = options.file(STUDY, options.preset)
     records.read(path, NEEDED)  # an unreadable record is refused before hours of work
     jobs = recipe.jobs(space, protocol)
+    check_trainable(jobs)
     if options.dry_run:
         tell_recorded(jobs, path)
     else:
-        check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
     methods = (space.method, "fp32")
     rows = [row for row in recorded(jobs, path, options.data_name, ALIKE) if row["method"] in methods]

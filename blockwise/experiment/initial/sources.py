@@ -12,6 +12,7 @@ from blockwise.deployed.file import read as file_of
 from blockwise.experiment import exported
 from blockwise.experiment.initial.run import of_run
 from blockwise.experiment.initial.weights import Weights
+from blockwise.experiment.settings.network import WANTED
 from blockwise.system.files import reason
 from devices.errors import InputError
 
@@ -71,7 +72,6 @@ def _state_dict(path: Path, subject: str) -> Found:
 READERS: dict[str, Callable[[Path, str], Found]] = {
     SAFETENSORS: _safetensors, ".pt": _state_dict, ".pth": _state_dict,
 }  # fmt: skip
-WANTED = f"he, pytorch, or trained weights: the folder of a run or a file {', '.join(READERS)}"
 
 
 def _unreadable(subject: str, error: Exception, wanted: str, do: str = "check the file") -> InputError:

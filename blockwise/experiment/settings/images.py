@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from blockwise.data import AUGMENTS, DEFAULT_AUGMENT, VALIDATION
+from blockwise.data import AUGMENTS, DEFAULT_AUGMENT, VALIDATION, is_named
 from blockwise.data.own_sets import LOG_MEL, bands_of
 from blockwise.system.sizes import check_shape, check_size
 from devices.errors import InputError, unknown_name
@@ -85,3 +85,19 @@ class ImageSettings:
         if self.in_shape is not None:
             check_shape("--in-shape", self.in_shape)
             check_size("--classes", self.classes, 2)
+            self._check_alone()
+
+    def _check_alone(self) -> None:
+        """Refuse what would have no say beside a shape, which stands for images that are not there."""
+        own = "" if is_named(self.data) else self.data  # a named set may be a preset's
+        for flag, given in (("--data", own), ("--hold-out", self.hold_out), ("--features", self.features)):
+            if given:
+                raise beside_shape(flag)
+
+
+def beside_shape(flag: str) -> InputError:
+    """About a flag of images beside a shape without any."""
+    return InputError(
+        "--in-shape", got=f"{flag} beside it", wanted="a shape without images, or images, which have one",
+        do="leave one of the two out",
+    )  # fmt: skip

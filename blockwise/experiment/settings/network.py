@@ -9,9 +9,10 @@ from tyro.conf import arg
 from blockwise import heads, models
 from blockwise.experiment.settings.words import AUTO, check_name, listed
 from blockwise.layers import norms
-from devices.errors import InputError
+from devices.errors import InputError, unknown_name
 
 FILES = (".safetensors", ".pt", ".pth")
+WANTED = f"he, pytorch, or trained weights: the folder of a run or a file {', '.join(FILES)}"
 """Of trained weights."""
 
 
@@ -101,12 +102,19 @@ class NetworkSettings:
             raise InputError(
                 "--head", got=repr(self.head), wanted="a width behind the colon", do="try lookahead:32"
             )
+        if self.init not in models.INITS and not self._names_weights:
+            near = unknown_name("--init", self.init, models.INITS)
+            do = near.do if "did you mean" in near.do else "check the path: nothing of that name is here"
+            raise InputError("--init", got=repr(self.init), wanted=WANTED, do=do)
         _ = self.style
 
     @property
     def style(self) -> models.Style:
         """What stands around the weights. Raises InputError for what cannot be."""
-        named = not (self.init.endswith(FILES) or os.sep in self.init)
-        return models.Style(
-            self.activation, self.dropout, self.bias, self.init if named else models.PLAIN.init
-        )
+        init = models.PLAIN.init if self._names_weights else self.init
+        return models.Style(self.activation, self.dropout, self.bias, init)
+
+    @property
+    def _names_weights(self) -> bool:
+        """Whether ``init`` is a path of trained ones."""
+        return self.init.endswith(FILES) or os.sep in self.init

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from blockwise.system.files import WriteError, atomic_write
+from blockwise.system.files import WriteError, atomic_write, make_folder
 from devices.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -33,6 +33,7 @@ def check_folder(out: Path) -> None:
             f"--out {out}", got=found, wanted="a new or empty folder, or a project as this command wrote it",
             do="name another folder",
         )  # fmt: skip
+    make_folder(out.absolute().parent, "--out")
 
 
 def _stranger(out: Path) -> str:

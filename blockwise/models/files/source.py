@@ -5,6 +5,7 @@ import inspect
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,8 +55,9 @@ def run(path: Path) -> ModuleType:
     sys.modules[name] = code
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(code)
-    except Exception as error:  # whatever the user's code raises
+        with redirect_stdout(sys.stderr):  # stdout is the program's own
+            spec.loader.exec_module(code)
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise _failed(f"--model {path}", error, "code that runs") from error
     finally:
         sys.path.pop(0)
@@ -91,8 +93,9 @@ def _made(factory: Any, subject: str, in_shape: tuple[int, ...], classes: int) -
             do="name a function that makes the module",
         )  # fmt: skip
     try:
-        made = factory(**given)
-    except Exception as error:  # whatever the user's code raises
+        with redirect_stdout(sys.stderr):
+            made = factory(**given)
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise _failed(f"--model {subject}", error, f"a module of {_call(given)}") from error
     if given:
         note(f"{subject} is made of {_call(given)}")
@@ -103,7 +106,7 @@ def _call(given: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in given.items()) or "no arguments"
 
 
-def _failed(subject: str, error: Exception, wanted: str) -> InputError:
+def _failed(subject: str, error: BaseException, wanted: str) -> InputError:
     words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
     return InputError(f"{subject}{place_of(error)}", got=words, wanted=wanted, do="mend the file")
 

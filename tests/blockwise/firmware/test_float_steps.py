@@ -6,8 +6,9 @@ import pytest
 import torch
 from float_firmware import compare, predictions
 from one_step import MEAN, OneStep, normalize
+from own_modules import Scaled, SumOfThree
 from tiers import quick, shown
-from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, ReLU6, Sequential
+from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, ReLU6, Sequential
 from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
@@ -288,3 +289,38 @@ def test_phases_are_those_of_the_blocks():
         assert {operations[i].action for i in phase.end} <= {"deployed network", "pack"}
         assert operations[phase.step.start].action == "load batch"
     assert len(phases(OneStep("local", method="lsq").plan)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("regime", ["bp", "local"])
+def test_a_gradient_that_is_read_yet_is_not_written_over(regime, method, tmp_path):
+    check(tmp_path, model=SumOfThree(), regime=regime, method=method, norm="none", head="gap", blocks="1")
+
+
+@pytest.mark.slow
+def test_a_zero_that_is_quantized_with_its_sign_has_no_gradient(tmp_path):
+    check(tmp_path, model=Scaled(), method="lsq", norm="none", head="gap", blocks="1")
+
+
+FLAT = {
+    "conv": Sequential(Conv2d(1, 4, 3, 2), Flatten(), Linear(36, 10)),
+    "conv and norm": Sequential(Conv2d(1, 4, 3, 2), BatchNorm2d(4), Flatten(), Linear(36, 10)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", FLAT)
+def test_a_board_predicts_of_maps_that_are_flattened_as_they_are(network, tmp_path):
+    """No activation stands between: each code is made by the filter of its channel, not of its feature."""
+    given = {"model": FLAT[network], "norm": "batch", "head": "gap", "blocks": "1"}
+    classes, board, logits = predictions(tmp_path, 6, regime="bp", method="lsq", **given)
+    assert torch.equal(classes, logits.argmax(1))
+    assert torch.allclose(board, logits, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_step_along_directions_goes_through_maps_that_are_flattened_as_they_are(tmp_path):
+    check(
+        tmp_path, model=FLAT["conv"], regime="zo", method="lsq", norm="none", head="gap", blocks="1", before=0
+    )

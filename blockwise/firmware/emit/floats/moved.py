@@ -55,7 +55,10 @@ class Moved(ABC):
         _, width, channels = before  # a flattened map lies as the map does
         flat = f"(y * {dims[1]} + x) * {dims[2]} + c" if dims[:2] != (1, 1) else "c"
         y, x = f"({flat}) / {width * channels}", f"({flat}) / {channels} % {width}"
-        return f"{self.at(source, shape)}(held, b, {y}, {x}, ({flat}) % {channels})"
+        channel, ends = f"({flat}) % {channels}", len(self._begins)
+        inner = self.at(source, shape)
+        first = self._begin_at(channel, ends)  # of the map's channel, not of the feature
+        return f"({first}{inner}(held, b, {y}, {x}, {channel}))"
 
     def _stays(self, operand: Derived, layer: Layer) -> bool:
         """Whether a view leaves a map as it lies."""
