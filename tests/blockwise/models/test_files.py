@@ -190,6 +190,22 @@ def test_rearranged_maps_and_factors_come_back_from_files(kind, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "shuffle", [nn.PixelUnshuffle(2), nn.Sequential(nn.Conv2d(1, 4, 1), nn.PixelShuffle(2))]
+)
+def test_shuffles_of_pixels_come_back_from_a_program(shuffle, tmp_path):
+    channels = shuffle(torch.zeros(1, *SHAPE)).shape[1]
+    module = nn.Sequential(
+        shuffle, nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    module.append(nn.Linear(4, 10))
+    x = torch.randn(4, *SHAPE)
+    torch.export.save(torch.export.export(module, (torch.randn(2, *SHAPE),)), tmp_path / "net.pt2")
+    chain = models.build(f"{tmp_path}/net.pt2", SHAPE)
+    torch.testing.assert_close(chain(x), module(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", shown([own.NormsLast, own.Shuffled, own.Gated], own.Shuffled))
 def test_networks_with_rearranged_maps_and_factors_are_trained_and_exported(kind, tmp_path):
     out, quantized = tmp_path / "run", {"method": "lsq", "weight_bits": 8, "activation_bits": 8}
