@@ -91,11 +91,11 @@ def gate_backward(machine: "FloatMachine", frame: Frame) -> None:
 
 
 def leaky(machine: "FloatMachine", frame: Frame) -> None:
-    """x, or a slope times x; the sign of each element is kept."""
+    """x, or a slope times x; which of them each element is, zero being of the latter, is kept."""
     (x,), op = frame.values("input"), frame.layer.op
     assert isinstance(op, LeakyReLU)
     frame.put("output", F.leaky_relu(x, op.slope))
-    frame.put("sign", (x < 0).long())
+    frame.put("sign", (x <= 0).long())
 
 
 def leaky_backward(machine: "FloatMachine", frame: Frame) -> None:

@@ -8,7 +8,17 @@ from float_firmware import compare, predictions
 from one_step import MEAN, OneStep, normalize
 from own_modules import Scaled, SumOfThree
 from tiers import quick, shown
-from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, ReLU6, Sequential
+from torch.nn import (
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    ReLU6,
+    Sequential,
+)
 from torch.nn.functional import conv2d
 
 from blockwise.firmware.phases import BEGINNING, END, phases
@@ -324,3 +334,13 @@ def test_a_step_along_directions_goes_through_maps_that_are_flattened_as_they_ar
     check(
         tmp_path, model=FLAT["conv"], regime="zo", method="lsq", norm="none", head="gap", blocks="1", before=0
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_leaky_relu_has_its_slope_at_zero(method, tmp_path):
+    """Codes are zero where what they stand for lay near it, and passes its gradient."""
+    network = Sequential(
+        Conv2d(1, 4, 3), ReLU(), LeakyReLU(0.2), AdaptiveAvgPool2d(1), Flatten(), Linear(4, 3)
+    )
+    check(tmp_path, model=network, method=method, norm="none", head="gap", blocks="1")

@@ -50,7 +50,7 @@ INLINE int passes_within(struct limits l, float made) {
     return (made > l.low) & ((made < l.high) | (l.high < l.low));
 }
 
-/* One slope below zero: `sign`, which may be missing, tells where. */
+/* One slope up to zero, whose derivative is that slope: `sign`, which may be missing, tells where. */
 INLINE void activate_leaky(struct map m, float slope, float_at from, channel_begins begins, const float *held,
                            float *to, uint8_t *sign) {
     if (sign)
@@ -64,7 +64,7 @@ INLINE void activate_leaky(struct map m, float slope, float_at from, channel_beg
                     const float v = from(held, b, y, x, c);
                     to[i] = leaky(v, slope);
                     if (sign)
-                        put_code(sign, 1, i, v < 0.0f);
+                        put_code(sign, 1, i, v <= 0.0f);
                 }
     }
 }
