@@ -224,7 +224,8 @@ def _around(layer: Layer, op: Conv, sides: Sequence[int]) -> tuple[int, ...]:
     for axis in reversed(range(len(op.kernel))):
         reach = op.dilation[axis] * (op.kernel[axis] - 1) + 1
         behind = (layer.shape[1 + axis] - 1) * op.stride[axis] + reach - sides[axis] - op.padding[axis]
-        found += [op.padding[axis], max(behind, 0) if op.padding_mode == "zeros" else op.padding[axis]]
+        least = 0 if op.padding_mode == "zeros" else op.padding[axis]  # an even filter has more behind
+        found += [op.padding[axis], max(behind, least)]
     even = all(before >= behind for before, behind in zip(found[::2], found[1::2], strict=True))
     return () if op.padding_mode == "zeros" and even else tuple(found)
 

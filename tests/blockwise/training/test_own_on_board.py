@@ -100,6 +100,10 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     "even kernel of the same size": (
         lambda m, x: F.relu(m.g(F.relu(x))), {"g": nn.Conv2d(4, 4, (4, 2), padding="same")}, 4,
     ),
+    "uneven border of a convolution": (
+        lambda m, x: F.relu(m.g(F.relu(x))),
+        {"g": nn.Conv2d(4, 4, (2, 4), padding="same", padding_mode="circular")}, 4,
+    ),
     "reflected border of a convolution": (
         lambda m, x: F.relu(m.g(F.relu(x))),
         {"g": nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")}, 4,
