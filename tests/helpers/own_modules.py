@@ -164,8 +164,7 @@ class SumOfThree(nn.Module):
         self.c, self.fc = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 10)
         self.act, self.pool = nn.ReLU(), nn.AdaptiveAvgPool2d(1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of images (B, 1, 8, 8)."""
+    def forward(self, x: Tensor) -> Any:
         a = self.a(x)
         b = self.b(a)
         return self.fc(self.pool(self.c(self.act(b)) + a + b).flatten(1))
@@ -176,12 +175,8 @@ class Scaled(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.scale, self.fc = (
-            nn.Conv2d(1, 4, 3, 2),
-            nn.Parameter(torch.ones(4, 1, 1)),
-            nn.Linear(36, 10),
-        )
+        self.conv, self.fc = nn.Conv2d(1, 4, 3, 2), nn.Linear(36, 10)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of images (B, 1, 8, 8)."""
+    def forward(self, x: Tensor) -> Any:
         return self.fc((self.conv(x).relu() * self.scale).flatten(1))
