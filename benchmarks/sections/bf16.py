@@ -21,12 +21,9 @@ def bf16() -> str:
         "With `--compile --methods lsq fp32 --seeds 0 1 2`, and with `--precision bf16` beside that. "
         f"{MEANS} {TESTS}"
     )
-    rows = [_row([r for r in runs if r["method"] == method]) for method in dict.fromkeys(_methods(runs))]
+    methods = dict.fromkeys(run["method"] for run in runs)
+    rows = [_row([run for run in runs if run["method"] == method]) for method in methods]
     return "\n\n".join((f"{conditions(runs)} {told}", table(head, rows)))
-
-
-def _methods(runs: Runs) -> list[str]:
-    return [run["method"] for run in runs]
 
 
 def _row(runs: Runs) -> list[str]:

@@ -55,10 +55,7 @@ class Moved(ABC):
         _, width, channels = before  # a flattened map lies as the map does
         flat = f"(y * {dims[1]} + x) * {dims[2]} + c" if dims[:2] != (1, 1) else "c"
         y, x = f"({flat}) / {width * channels}", f"({flat}) / {channels} % {width}"
-        channel, ends = f"({flat}) % {channels}", len(self._begins)
-        inner = self.at(source, shape)
-        first = self._begin_at(channel, ends)  # of the map's channel, not of the feature
-        return f"({first}{inner}(held, b, {y}, {x}, {channel}))"
+        return self._element(source, shape, y, x, f"({flat}) % {channels}")
 
     def _stays(self, operand: Derived, layer: Layer) -> bool:
         """Whether a view leaves a map as it lies."""
@@ -67,7 +64,7 @@ class Moved(ABC):
 
     def _rearranged(self, operand: Operand, layer: Layer) -> str:
         """Behind views and permutations, of however many dimensions, an element that stands elsewhere."""
-        index, ends = indices.index_of(layer.shape), len(self._begins)
+        index = indices.index_of(layer.shape)
         shape: tuple[int, ...] = layer.shape
         while isinstance(operand, Derived) and (op := self._layer(operand).op).rearranges:
             if isinstance(op, Slice) and len(shape) <= MAP:
@@ -75,10 +72,14 @@ class Moved(ABC):
             (operand,) = operand.inputs
             shape = self._shape(operand)
             index = indices.before(op, index, shape)
-        y, x, c = indices.place(index)
+        return self._element(operand, shape, *indices.place(index))
+
+    def _element(self, operand: Operand, shape: tuple[int, ...], y: str, x: str, channel: str) -> str:
+        """One that stands elsewhere: what begins with a channel begins with its own, not the reader's."""
+        ends = len(self._begins)
         inner = self.at(operand, shape)
-        first = self._begin_at(c, ends)
-        return f"({first}{inner}(held, b, {y}, {x}, {c}))"
+        first = self._begin_at(channel, ends)
+        return f"({first}{inner}(held, b, {y}, {x}, {channel}))"
 
     def _begin_at(self, channel: str, first: int) -> str:
         """Filters from ``first`` on begin with a channel of theirs: each time, if that hangs on the place."""
