@@ -29,7 +29,6 @@ class Between(nn.Module):
         self, shape: tuple[int, ...], function: Function, out: int = 4, **modules: nn.Module
     ) -> None:
         super().__init__()
-        torch.manual_seed(1)
         self.function, rank = function, len(shape)
         conv = (nn.Linear, nn.Conv1d, nn.Conv2d)[rank - 1]
         self.stem = conv(shape[0], 4, *[3] * (rank > 1), **{"padding": 1} if rank > 1 else {})
@@ -44,6 +43,10 @@ class Between(nn.Module):
                 self.register_buffer(name, module + torch.arange(4).view(-1, *[1] * (rank - 1)) / 8)
             else:
                 self.add_module(name, module)
+        torch.manual_seed(2)
+        for module in self.modules():  # a case's were drawn on import, from what other files had left
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.function(self, self.norm(self.stem(x)))
