@@ -5,6 +5,8 @@ same, and a module that is called twice becomes two, so that each place can have
 """
 
 import copy
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -125,7 +127,8 @@ def _check_own_weights(root: nn.Module, name: str) -> None:
 
 def _symbolic(root: nn.Module, name: str) -> fx.Graph:
     try:
-        return symbolic(root, name)
+        with redirect_stdout(sys.stderr):  # what its code prints is no answer of this program's
+            return symbolic(root, name)
     except InputError as error:
         do = "leave out branches and loops that depend on the values of tensors"
         if "'len' is not supported" in f"{error.got}":
@@ -140,7 +143,7 @@ def _own_outcome(root: nn.Module, name: str, images: Tensor) -> Any:
     """
     twin = copy.deepcopy(root).eval()
     try:
-        with torch.no_grad(), _NoDropout():
+        with torch.no_grad(), _NoDropout(), redirect_stdout(sys.stderr):
             return twin(images.clone())
     except Exception as error:  # whatever it raises, though its graph did not
         raise InputError(

@@ -9,6 +9,7 @@ from rich.text import Text
 from blockwise.experiment.board_rows import BoardRow, OnBoard
 from blockwise.report.side_by_side import SideBySide, TableRow
 from blockwise.report.text import ABSENT, duration, join, kib, shape, size
+from devices.program.regimes import find
 
 if TYPE_CHECKING:
     from blockwise.experiment.boards import BoardsResult
@@ -59,9 +60,11 @@ def answer(result: "BoardsResult") -> str:
 def subject(result: "BoardsResult") -> str:
     """What is to be trained."""
     width = f" of width {result.width:g}" if result.width is not None else ""
+    integers = all(find(cell.regime).is_integer for row in result.rows for cell in row.regimes)
+    method = "" if integers else f"{result.method} {result.bits}, "
     return (
         f"{result.model}{width}, {shape(result.in_shape)}, {result.classes} classes, {result.parameters:,} "
-        f"parameters; {result.method} {result.bits}, batch {result.batch_size}."
+        f"parameters; {method}batch {result.batch_size}."
     )
 
 

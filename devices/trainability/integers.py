@@ -7,7 +7,20 @@ import math
 from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
-from devices.network.ops import AdaptiveAvgPool, AvgPool, Conv, MaxPool, ReLU, SimilarityLoss
+from devices.network.ops import (
+    AdaptiveAvgPool,
+    AvgPool,
+    BatchNorm,
+    ChannelDropout,
+    Conv,
+    Dropout,
+    GroupNorm,
+    LeakyReLU,
+    MaxPool,
+    Op,
+    ReLU,
+    SimilarityLoss,
+)
 from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm
 from devices.program.integer_network import integer_network, sums_behind
@@ -20,6 +33,12 @@ BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
 MOST_LOSSES = 6_700
 """So many losses of up to 78 x 2^12 add up within 31 bits."""
+FLAGS: dict[type[Op], str] = {
+    **dict.fromkeys((BatchNorm, GroupNorm), "--norm none"),
+    **dict.fromkeys((Dropout, ChannelDropout), "--dropout 0"),
+    LeakyReLU: "--activation relu",
+}
+"""Which flag builds a network without the operation, where one does."""
 
 
 def integer_obstacle(
@@ -73,14 +92,16 @@ def _obstacles(
 
 
 def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
-    for layer in network.layers:
-        spelt = _without_form(layer, network)
-        if spelt:
-            yield Obstacle(
-                f"{spelt} on integers", f"regime {regime}", f"a network with {spelt} ({layer.name})",
-                "layers in a row without norms, dropout and slopes below zero",
-                "use --model plain6, or --norm none, --dropout 0 and --activation relu",
-            )  # fmt: skip
+    """What has no integer form, first what no flag takes out of the network."""
+    spelt = {layer: words for layer in network.layers if (words := _without_form(layer, network))}
+    flags = list(dict.fromkeys(FLAGS[type(layer.op)] for layer in spelt if type(layer.op) in FLAGS))
+    for layer in sorted(spelt, key=lambda layer: type(layer.op) in FLAGS):
+        words = spelt[layer]
+        others = f", or {', '.join(flags)}" if type(layer.op) in FLAGS else ""
+        yield Obstacle(
+            f"{words} on integers", f"regime {regime}", f"a network with {words} ({layer.name})",
+            "layers in a row without norms, dropout and slopes below zero", f"use --model plain6{others}",
+        )  # fmt: skip
 
 
 def _without_form(layer: Layer, network: Network) -> str:

@@ -36,6 +36,15 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True)
+class OneBoard(BoardSettings):
+    """The microcontroller."""
+
+    device: Annotated[str, arg(metavar="NAME|PATH.toml", help="Board (see --list-devices) or a profile.")] = (
+        BoardSettings.device
+    )
+
+
+@dataclass(frozen=True)
 class OneRegime(TrainingSettings):
     """How to train."""
 
@@ -97,7 +106,7 @@ class FirmwareOptions:
     """All flags, in groups."""
 
     project: WhatToDo = field(default_factory=WhatToDo)
-    board: BoardSettings = field(default_factory=BoardSettings)
+    board: OneBoard = field(default_factory=OneBoard)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
@@ -116,7 +125,7 @@ class FirmwareOptions:
         training = TrainingSettings(**asked | {"regimes": (regime,)})
         output = OutputSettings(quiet=self.project.quiet, dry_run=self.images.in_shape is not None)
         return Config(
-            self.board,
+            BoardSettings(self.board.device, self.board.reserve_kib),
             self.network,
             self.images,
             self.quantization,
@@ -149,8 +158,9 @@ def _of_run(config: Config) -> FirmwareOptions:
     asked = {f.name: getattr(config.training, f.name) for f in fields(TrainingSettings)}
     training = OneRegime(**asked | {"regimes": TrainingSettings.regimes})
     return FirmwareOptions(
-        board=config.board, network=config.network, images=config.images, quantization=config.quantization,
-        training=training, zeroth_order=config.zeroth_order, local=config.local,
+        board=OneBoard(config.board.device, config.board.reserve_kib), network=config.network,
+        images=config.images, quantization=config.quantization, training=training,
+        zeroth_order=config.zeroth_order, local=config.local,
     )  # fmt: skip
 
 

@@ -89,11 +89,12 @@ def test_a_model_file_that_cannot_be_used_is_told_with_its_line_or_layer(here, c
 
 def test_what_a_model_file_prints_is_not_in_the_json(here, capsys):
     shouting = NET.replace("super().__init__()", "super().__init__(); print('made')")
+    shouting = shouting.replace("return ", "print('run'); return ")
     (here / "net.py").write_text(f"print('read')\n{shouting}", "utf-8")
     assert cli.main([*PLAN, "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["model"]["in_shape"] == [1, 8, 8]
-    assert "read" in err and "made" in err
+    assert all(word in err.splitlines() for word in ("read", "made", "run"))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ def test_every_built_in_board_has_a_row_with_a_verdict_for_every_regime(capsys):
         assert row.count("fits") + row.count("lacks") == 3
 
 
+@pytest.mark.parametrize(("regimes", "how"), [(REGIMES[1:], "lsq W3A3, batch 4."), (["niti"], "batch 4.")])
+def test_a_method_is_told_where_a_regime_quantizes_by_it(capsys, regimes, how):
+    assert cli.main(["boards", *SMALL, "--regimes", *regimes]) == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("plain4 of width 8"))
+    assert told.split("parameters; ")[1] == how
+
+
 def test_boards_that_a_reserve_fills_are_left_out_of_all_and_it_says_so(capsys):
     assert cli.main(["boards", *SMALL, "--regimes", "bp", "--reserve-kib", "20"]) == 0
     out, err = capsys.readouterr()
