@@ -42,6 +42,51 @@ def _shape_of_sums(
     return torch.empty_like(out, dtype=torch.float32, memory_format=torch.channels_last)
 
 
+@torch.library.custom_op("blockwise::low_sums", mutates_args=())
+def low_sums(x: Tensor, w: Tensor, stride: Sides, padding: Sides, dilation: Sides) -> Tensor:
+    """The convolution of (B, C, H, W) and (O, C, kH, kW) in bf16, as float32 in the layout of channels last.
+
+    To a compiler it is one operation: code that it fuses with conversions takes several times longer.
+    """
+    out: Tensor = F.conv2d(x.bfloat16(), w.bfloat16(), None, stride, padding, dilation).float()
+    return out.contiguous(memory_format=torch.channels_last)
+
+
+@low_sums.register_fake
+def _shape_of_low_sums(x: Tensor, w: Tensor, stride: Sides, padding: Sides, dilation: Sides) -> Tensor:
+    out: Tensor = _shape_of_sums(x, w, x, stride, padding, dilation)
+    return out
+
+
+@torch.library.custom_op("blockwise::conv_gradients", mutates_args=())
+def conv_gradients(
+    g: Tensor, x: Tensor, w: Tensor, stride: Sides, padding: Sides, dilation: Sides, wanted: list[bool],
+    low: bool,
+) -> list[Tensor]:  # fmt: skip
+    """Of input and weight, of codes or values, those that are ``wanted``: float32, channels last.
+
+    They are made in bf16 if ``low``. One operation to a compiler, as :func:`low_sums`.
+    """
+    return _gradients(g, x, w, (stride, padding, dilation), wanted, low=low)
+
+
+@conv_gradients.register_fake
+def _shape_of_gradients(
+    g: Tensor, x: Tensor, w: Tensor, stride: Sides, padding: Sides, dilation: Sides, wanted: list[bool],
+    low: bool,
+) -> list[Tensor]:  # fmt: skip
+    return _gradients(g, x, w, (stride, padding, dilation), wanted, low=low)
+
+
+def _gradients(
+    g: Tensor, x: Tensor, w: Tensor, where: tuple[Sides, Sides, Sides], wanted: list[bool], *, low: bool
+) -> list[Tensor]:
+    kind, none = torch.bfloat16 if low else torch.float32, [0, 0]
+    of = (t.to(kind) for t in (g, x, w))
+    found = torch.ops.aten.convolution_backward(*of, None, *where, False, none, 1, [*wanted, False])
+    return [t.float().contiguous(memory_format=torch.channels_last) for t in found if t is not None]
+
+
 class _ConvOfCodes(torch.autograd.Function):
     """Of values that are steps times codes. Steps get no gradient here: quantizers make theirs."""
 
@@ -59,10 +104,8 @@ class _ConvOfCodes(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         codes, weights, x_step, w_step = ctx.saved_tensors
-        kind = torch.bfloat16 if ctx.low else torch.float32
-        wanted = list(ctx.needs_input_grad[:2])
-        of_x, of_w = _gradients(grads[0].to(kind), codes.to(kind), weights.to(kind), ctx.where, wanted)
-        scaled = (None if g is None else g.float() * step for g, step in ((of_x, w_step), (of_w, x_step)))
+        of_x, of_w = _gradients_of(ctx, grads[0], codes, weights, low=ctx.low)
+        scaled = (None if g is None else g * step for g, step in ((of_x, w_step), (of_w, x_step)))
         return *scaled, None, None, None, None, None, None
 
 
@@ -73,26 +116,24 @@ class _LowConv(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, w: Tensor, stride: Sides, padding: Sides, dilation: Sides, rounded: bool
     ) -> Tensor:
-        low = x.bfloat16(), w.bfloat16()
-        ctx.save_for_backward(*low)
-        ctx.where = stride, padding, dilation
-        return F.conv2d(*(low if rounded else (x, w)), None, *ctx.where).float()
+        ctx.save_for_backward(x, w)
+        ctx.where = where = stride, padding, dilation
+        out: Tensor = low_sums(x, w, *where) if rounded else F.conv2d(x, w, None, *where)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = list(ctx.needs_input_grad[:2])
-        x, w = ctx.saved_tensors
-        found = _gradients(grads[0].bfloat16(), x, w, ctx.where, wanted)
-        return *(None if g is None else g.float() for g in found), None, None, None, None
+        return *_gradients_of(ctx, grads[0], *ctx.saved_tensors, low=True), None, None, None, None
 
 
-def _gradients(
-    g: Tensor, x: Tensor, w: Tensor, where: tuple[Sides, Sides, Sides], wanted: list[bool]
+def _gradients_of(
+    ctx: Any, g: Tensor, x: Tensor, w: Tensor, *, low: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Of input and weight of a convolution without bias."""
-    none = [0, 0]
-    found = torch.ops.aten.convolution_backward(g, x, w, None, *where, False, none, 1, [*wanted, False])
-    return found[0], found[1]
+    """Of input and weight, None where one is not wanted."""
+    wanted = list(ctx.needs_input_grad[:2])
+    found = iter(conv_gradients(g, x, w, *ctx.where, wanted, low))
+    of_x, of_w = (next(found) if one else None for one in wanted)
+    return of_x, of_w
 
 
 def conv_of_codes(

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blockwise.quant.codes_conv import conv_of_codes, low_conv
+from blockwise.quant.codes_conv import conv_gradients, conv_of_codes, low_conv, low_sums, sums_of_codes
 
 pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
 Where = tuple[list[int], list[int], list[int]]
@@ -77,3 +77,19 @@ def test_values_that_are_no_codes_are_rounded_in_the_forward_pass_only_where_the
     g = torch.randn_like(out)
     pairs = zip(torch.autograd.grad(out, (x, w), g), torch.autograd.grad(expected, (x, w), g), strict=True)
     assert all((own - theirs).norm() < 2**-7 * theirs.norm() for own, theirs in pairs)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("where", PLACES)
+def test_a_compiler_is_told_the_shapes_and_layouts_that_there_are(where, channels, layout):
+    x = torch.randint(0, 256, (3, channels, 9, 8), dtype=torch.uint8).contiguous(memory_format=layout)
+    w = torch.randint(-128, 128, (7, channels, 3, 3), dtype=torch.int8).contiguous(memory_format=layout)
+    g = F.conv2d(x.float(), w.float(), None, *where)
+    one = torch.tensor(1.0)
+    calls = [(sums_of_codes, (x, w, one, *where)), (low_sums, (x.float(), w.float(), *where))]
+    for low in (False, True):
+        calls += [(conv_gradients, (g, x, w, *where, [True, True], low)),
+                  (conv_gradients, (g, x.float(), w.float(), *where, [False, True], low))]  # fmt: skip
+    for operation, arguments in calls:
+        torch.library.opcheck(operation, arguments, test_utils=("test_schema", "test_faketensor"))
