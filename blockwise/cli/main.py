@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 
+from blockwise import __version__
 from blockwise.cli.commands import COMMANDS, COMPARE
 from blockwise.system import interrupts
 from blockwise.system.beside import own_process
 from blockwise.system.collector import looking_no_more
-from blockwise.system.exit_codes import FAILED
+from blockwise.system.exit_codes import FAILED, FITS
 from blockwise.system.files import NO_ROOM, reason
 from blockwise.system.notes import told_in_lines
 from blockwise.system.streams import abandon_stdout, accept_any_text, one_line
@@ -60,6 +61,9 @@ def _complain(text: str) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if [*arguments] == ["--version"]:  # which need not wait for PyTorch
+        print(f"blockwise {__version__}")
+        return FITS
     if not arguments or arguments[0].startswith("-"):
         return COMPARE(arguments)
     name, *rest = arguments

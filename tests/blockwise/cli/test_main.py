@@ -190,6 +190,14 @@ def test_the_help_names_every_flag_and_fits_a_pipe(capsys):
     assert max(map(len, text.splitlines())) <= 200
 
 
+def test_the_version_does_not_wait_for_pytorch():
+    code = (
+        "import sys; from blockwise.cli.main import main; main(['--version']); print('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["blockwise", __version__, "False"]
+
+
 @pytest.mark.slow
 def test_a_plan_is_shown_before_compilers_solvers_and_libraries_of_pictures_are_loaded():
     """Importing them takes longer than all of it."""
