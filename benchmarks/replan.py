@@ -24,7 +24,7 @@ from blockwise.experiment.prepare import prepare
 from blockwise.studies import records
 from blockwise.system.files import atomic_write
 from devices.boards.profile import KIB
-from devices.program.regimes import INTEGER_REGIMES
+from devices.program.regimes import INTEGER_REGIMES, find
 
 PEAKS = ("peak_kib", "peak_kib_of_one")
 PASSED_ON = ("model", "width", "norm", "in_shape", "batch_size", "residual")
@@ -44,7 +44,10 @@ ADAPTED = ("adapt_recording", "adapt_time")
 def settings_of(row: dict[str, Any]) -> dict[str, Any]:
     """The settings under which the training of a line is planned."""
     names = PASSED_ON if row["regime"] in INTEGER_REGIMES else PASSED_ON + QUANTIZED
-    found = {name: row[name] for name in (*names, "head", "blocks") if row.get(name) is not None}
+    names += ("jump_every",) if find(row["regime"]).jumps else ()
+    names += ("head", "blocks", "distill", "epochs")
+    found = {name: row[name] for name in names if row.get(name) is not None}
+    found["bit_chain"] = tuple(row.get("bit_chain") or ())
     if row["method"] == "fp32":
         found = {name: value for name, value in found.items() if name not in QUANTIZED} | {"method": "fp32"}
     classes = row.get("classes", 10)

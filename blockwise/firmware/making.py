@@ -92,7 +92,10 @@ def _of_integers(prepared: Prepared, regime: str, weights: Weights | None) -> Fi
     every = prepared.config.training.jump_every if find(regime).jumps else 1
     made = of_plan(prepared.plan_of_last_stage(regime), network, net, seed, told, every)
     given = weights is not None or prepared.is_given
-    return replace(made, given=_state(made, net)) if given else made
+    if not given:
+        return made
+    state = _state(made, net)
+    return replace(made, given=state, first={name: state[name] for name in sorted(made.brought)})
 
 
 def _net(prepared: Prepared, regime: str, weights: Weights | None) -> IntegerNet:

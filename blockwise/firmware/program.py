@@ -24,6 +24,7 @@ from devices.memory.arena import Placement, RamRun
 from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.planning import Plan
+from devices.program.integer import is_weight
 from devices.program.regimes import find
 from devices.program.schedule import Schedule
 from devices.program.schedule import Tensor as Planned
@@ -70,6 +71,7 @@ class Firmware:
     notes: Mapping[str, str] = field(default_factory=dict)  # told in the README, by their titles
     save_every: int = 0  # steps between saves in flash; 0 where nothing is saved
     in_flash: Mapping[str, Tensor] = field(default_factory=dict)  # on integers: what is read there in place
+    first: Mapping[str, Tensor] = field(default_factory=dict)  # of ``brought``, where they are not drawn
 
     @property
     def facts(self) -> IntegerFacts:
@@ -119,6 +121,12 @@ class Firmware:
         kept = {name for operation in ends for name in (*operation.reads, *operation.writes)}
         tensors = self.schedule.tensors.values()
         return tuple(t for t in tensors if t.resident or (t.name in kept and not t.mapped))
+
+    @cached_property
+    def brought(self) -> frozenset[str]:
+        """On integers the weights that are there in their block's turn alone."""
+        begins = (x for x in self.schedule.operations if x.action == "begins")
+        return frozenset(name for operation in begins for name in operation.writes if is_weight(name))
 
     @cached_property
     def left(self) -> tuple[Planned, ...]:

@@ -79,7 +79,7 @@ class IntegerNet(TrainableNet):
         Raises InputError for a layer that has no integer form.
         """
         super().__init__()
-        self.names, self.arithmetic, self.mu = float_net.names, arithmetic, FIRST_MU
+        self.names, self.arithmetic, self.mu, self.seed = float_net.names, arithmetic, FIRST_MU, seed
         build = _Builder(arithmetic, float_net, seed)
         bodies = [build.body(index) for index in range(len(float_net))]
         self.bodies = nn.ModuleList(Layers(layers) for layers in ([Pixels(), *bodies[0]], *bodies[1:]))

@@ -22,6 +22,7 @@ from blockwise.training.phase import Net, Phase, Procedure
 from blockwise.training.selection import Selection
 from blockwise.training.session import Progress, Session
 from blockwise.training.start import first_images
+from devices.program.regimes import find
 
 
 class Run(Generic[Net]):
@@ -238,8 +239,10 @@ class Run(Generic[Net]):
         return self.numerics.stored_bytes(self.net)
 
     def _weights(self) -> list[Tensor]:
-        """All that the regime trains: bodies, then the heads that give a loss."""
-        heads = sorted({index for phase in self.phases for index in phase.heads})
+        """Bodies, then the heads that give a loss, but of integer regimes those whose turn is over."""
+        regime = find(self.regime.name)
+        gone = regime.is_integer and regime.one_by_one
+        heads = sorted({index for phase in self.phases for index in phase.heads if not gone})
         modules = (*self.net.bodies, *(self.net.heads[index] for index in heads))
         return [weight for module in modules for weight in self.numerics.weights(module)]
 

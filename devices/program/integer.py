@@ -90,6 +90,14 @@ def waiting_of(layer: str) -> str:
 COUNT = "jumps.count"
 """How many batches have been added up since the last jump."""
 
+SEED = "heads.seed"
+"""Of first weights that are drawn where a block's turn comes."""
+
+
+def is_weight(tensor: str) -> bool:
+    """Whether a tensor of this name holds weights."""
+    return tensor.endswith(".weight")
+
 
 def is_buffer_of_sums(tensor: Tensor) -> bool:
     """Whether sums wait in it until the largest of them is known."""

@@ -65,3 +65,16 @@ def test_ways_to_adapt_take_the_time_of_today_for_as_many_steps_as_they_were_tra
     found = json.loads(path.read_text("utf-8"))
     assert found["rows"][0] == {**slow, "seconds": pytest.approx(slow["seconds"])}
     assert found["rows"][1] == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("study", "chosen"),
+    [("integer_jumps", lambda row: row["jump_every"] > 1), ("recipe_short", lambda row: row["bit_chain"])],
+)
+def test_lines_are_planned_with_the_jumps_and_the_stages_that_they_were_trained_with(replan, study, chosen):
+    rows = records.read(ROOT / "results" / "studies" / f"{study}.jsonl")
+    found = [row for row in rows if chosen(row)]
+    assert found
+    for row in found:
+        assert replan.peaks(row) == {name: row[name] for name in replan.PEAKS}

@@ -87,9 +87,11 @@ def _flash(firmware: Firmware) -> list[str]:
     if firmware.given is not None:
         size = sum(tensor.bytes for tensor in firmware.resident)
         rows.append(f"| of it the weights to start from, `weights.c` | | {size:,} |")
-    if firmware.in_flash:
-        size = flash_offsets(firmware)[""]
-        rows.append(f"| of it weights that are not trained, read in place, `{FROZEN}` | | {size:,} |")
+    if size := flash_offsets(firmware)[""]:
+        kinds = {"weights that are not trained, read in place": firmware.in_flash,
+                 "first weights of heads": firmware.first}  # fmt: skip
+        what = " and ".join(kind for kind, found in kinds.items() if found)
+        rows.append(f"| of it {what}, `{FROZEN}` | | {size:,} |")
     if memory.slots is not None:
         start, size = memory.slots.start, memory.slots.size_bytes
         rows.append(f"| two slots that keep the training | 0x{start:08X} | {size:,} |")

@@ -6,7 +6,7 @@ from blockwise.firmware.program import Firmware
 
 Value = int | str
 IN_FLASH = "blockwise_frozen"
-"""The array of what is read in place."""
+"""The array of weights that are read in place, or copied where a block's turn comes."""
 FLASH_ALIGNMENT = 8
 """As of tensors in RAM: kernels read whole words."""
 
@@ -31,9 +31,9 @@ def address(firmware: Firmware, tensor: str) -> str:
 
 
 def flash_offsets(firmware: Firmware) -> dict[str, int]:
-    """Where what is read in place begins in its array; the last name, "", is its end."""
+    """Where weights that lie in flash by name begin in their array; the last name, "", is its end."""
     found, end = {}, 0
-    for name in firmware.in_flash:
+    for name in (*firmware.in_flash, *firmware.first):
         found[name] = end
         end += firmware.schedule.tensors[name].aligned_bytes(FLASH_ALIGNMENT)
     return found | {"": end}

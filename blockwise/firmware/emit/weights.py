@@ -8,7 +8,7 @@ from blockwise.firmware.program import Firmware
 
 BYTES_A_LINE = 24
 FROZEN = "frozen.c"
-"""The file of what is read in place."""
+"""The file of all but those to start from at once."""
 
 
 def source(firmware: Firmware) -> str:
@@ -22,13 +22,13 @@ def source(firmware: Firmware) -> str:
 
 
 def frozen(firmware: Firmware) -> str:
-    """frozen.c: the weights of layers that are not trained, where they are read in place."""
+    """frozen.c: weights that are not trained, which are read in place, and those that a turn begins with."""
     offsets, payload = flash_offsets(firmware), bytearray()
-    for name, value in firmware.in_flash.items():
+    for name, value in {**firmware.in_flash, **firmware.first}.items():
         payload += bytes(offsets[name] - len(payload))
         payload += to_board(firmware, firmware.schedule.tensors[name], value)
     payload += bytes(offsets[""] - len(payload))
-    said = "/* Weights that no step moves, read where they lie. Generated: do not edit. */"
+    said = "/* Weights that no step moves here. Generated: do not edit. */"
     declared = f"#include <stdint.h>\n\n{declaration(firmware)}"
     array = f"const uint8_t {IN_FLASH}[{len(payload)}] = {{\n{_lines(payload)}\n}};"
     return f"{said}\n{declared}\n{array}\n"

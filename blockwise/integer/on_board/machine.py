@@ -14,12 +14,13 @@ from blockwise.integer.on_board import kernels, weights, zeroth_order
 from blockwise.integer.on_board.zeroth_order import Drawn
 from blockwise.integer.shares import trained
 from blockwise.integer.tensor import INT8, Accumulator, Format, IntTensor, shared
+from blockwise.integer.xorshift import WORD
 from devices.network import IMAGES, Layer, Network
 from devices.network.ops import MaxPool, ReLU
 from devices.program.execute import Frame
 from devices.program.execute.frame import Kernel, found_kernel
 from devices.program.execute.memory import WORD_BITS
-from devices.program.integer import COUNT, waiting_of
+from devices.program.integer import COUNT, SEED, waiting_of
 from devices.program.kernels import pools
 from devices.program.operation import Derived, Operand, Operation, Stored, tensors_of
 from devices.program.schedule import Schedule
@@ -208,11 +209,12 @@ def _drawn(net: IntegerNet, layers: Mapping[str, Weighted]) -> Drawn:
 def stored(layers: Mapping[str, Weighted], net: IntegerNet) -> dict[str, Tensor]:
     """Weights and generators of named layers as tensors of a schedule hold them: words, or codes (flat).
 
-    With them what waits for a jump: sums of gradients, and the count of batches.
+    With them what waits for a jump: sums of gradients, and the count of batches; and the seed.
     """
     arithmetic = net.arithmetic
     waiting = 0 if net.jumps is None else net.jumps.waiting
-    found = {COUNT: torch.tensor([waiting], dtype=torch.int32)}
+    words = {COUNT: waiting, SEED: net.seed & WORD}
+    found = {name: torch.tensor([value]).to(torch.int32) for name, value in words.items()}
     for name, layer in layers.items():
         bits = INT8.bits if layer.weight.dtype == torch.int8 else WORD_BITS
         weights = layer.weight.flatten().clone()

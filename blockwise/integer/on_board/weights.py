@@ -8,6 +8,7 @@ from blockwise.integer.shares import Share
 from blockwise.integer.tensor import Accumulator
 from blockwise.integer.xorshift import Xorshift32
 from devices.program.execute import Frame
+from devices.program.integer import is_weight
 
 if TYPE_CHECKING:
     from blockwise.integer.on_board.machine import IntegerMachine
@@ -51,9 +52,10 @@ def count_batch(machine: "IntegerMachine", frame: Frame) -> None:
 
 
 def begin(machine: "IntegerMachine", frame: Frame) -> None:
-    """Nothing is added up."""
+    """The head has its first weights; nothing is added up."""
     for name in frame.operation.writes:
-        frame.store(name, torch.zeros(frame.memory.tensors[name].shape, dtype=torch.int32))
+        nothing = torch.zeros(frame.memory.tensors[name].shape, dtype=torch.int32)
+        frame.store(name, machine.start[name] if is_weight(name) else nothing)
 
 
 def end(machine: "IntegerMachine", frame: Frame) -> None:

@@ -7,6 +7,8 @@ from devices.network import Block, Layer, Network
 from devices.program import categories as cat
 from devices.program.integer import (
     COUNT,
+    GENERATOR_BITS,
+    SEED,
     SUM_BITS,
     IntegerForm,
     IntegerLowering,
@@ -31,6 +33,7 @@ class IntegerBuilder(Builder):
 
     lowering: IntegerLowering
     alone = False  # a batch shares its exponents, unless each image has its own
+    draws_heads = False  # whether heads are drawn in their blocks' turns
 
     def __init__(
         self, network: Network, step: Step, form: IntegerForm, twice: Twice, *, in_turn: bool = False
@@ -78,6 +81,14 @@ class IntegerBuilder(Builder):
         if self.counts:
             self.lowering.count_batch(self.last.name)
 
+    def begin_head(self, block: Block) -> tuple[str, ...]:
+        """Declare the head that a block has in its turn, and once of what it is drawn; returns its names."""
+        names = tuple(name for layer in block.head for name in self._declare(layer, resident=False))
+        if names and not self.draws_heads:
+            owner, self.draws_heads = self.network.blocks[0].name, True
+            self.program.tensor(SEED, (1,), GENERATOR_BITS, cat.OPTIMIZER_STATE, owner, resident=True)
+        return names
+
     def finish(self) -> Schedule:
         """Count the batch, if that is not done."""
         if not self.in_turn:
@@ -119,10 +130,11 @@ def integer_local(network: Network, step: Step, form: IntegerForm) -> Schedule:
 
 
 def integer_resident(network: Network, step: Step, form: IntegerForm) -> Schedule:
-    """One block at a time is trained to the end, behind those that are finished; all weights are resident.
+    """One block at a time is trained to the end, behind those that are finished.
 
-    Weights have no form but that in which they are deployed, so that no block is packed. What belongs to the
-    block in training are the gradients of its states, where these wait for those of further batches.
+    Weights have no form but that in which they are deployed: those of all blocks are resident, and none is
+    packed. What belongs to the block in training are its head and, where they wait for those of further
+    batches, the gradients of its states.
     """
     return _by_choice(
         lambda twice: _blocks_in_turn(IntegerBuilder(network, step, form, twice, in_turn=True)), step, form
@@ -133,7 +145,7 @@ def _blocks_in_turn(build: IntegerBuilder) -> Schedule:
     """A step of every block that learns, with its own images."""
     finished: list[Layer] = []
     for block in build.network.blocks:
-        build.train(block, head=block.learns)
+        build.train(block, head=False)
     for block in build.network.blocks:
         if block.learns:
             _step_of(build, block, finished)
@@ -143,9 +155,11 @@ def _blocks_in_turn(build: IntegerBuilder) -> Schedule:
 
 def _step_of(build: IntegerBuilder, block: Block, finished: Sequence[Layer]) -> None:
     """Behind the finished layers, and frozen ones at the start of the block."""
-    emit, own = build.program.emit, (*build.wait(block, resident=False), *((COUNT,) if build.counts else ()))
+    emit, head = build.program.emit, build.begin_head(block)
+    own = (*head, *build.wait(block, resident=False), *((COUNT,) if build.counts else ()))
     if own:
-        emit("begins", "load", block.name, subject=block.name, writes=own)
+        seed = (SEED,) if head else ()
+        emit("begins", "load", block.name, subject=block.name, reads=seed, writes=own)
     build.lowering.load(build.network.in_shape, block.name)
     layers = without_frozen(build.network, (*block.layers, *block.head))
     ahead = block.layers[: len(block.layers) + len(block.head) - len(layers)]

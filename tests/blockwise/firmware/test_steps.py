@@ -2,10 +2,11 @@
 
 import itertools
 import subprocess
+from dataclasses import replace
 
 import pytest
 import torch
-from firmware_steps import batch_of, built, compare, firmware_of
+from firmware_steps import batch_of, built, compare, firmware_of, state_of
 from integer_steps import IntegerSteps
 from plain_modules import PLAIN
 from tiers import shown
@@ -13,6 +14,8 @@ from tiers import shown
 from blockwise.firmware.check import records
 from blockwise.firmware.check.compare import Compared, compared
 from blockwise.firmware.check.integers import IntegerTraining
+from blockwise.integer.layers import weighted
+from blockwise.training.digest import digest
 from blockwise.training.options import Perturbation
 from devices.program.regimes import INTEGER_REGIMES
 
@@ -139,16 +142,27 @@ def test_so_it_is_where_states_jump_once_in_several_batches(regime, every, netwo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [1, 2])
-def test_so_it_is_of_one_block_after_the_other_but_for_what_other_blocks_had_to_themselves(every, tmp_path):
+@pytest.mark.parametrize(("every", "given"), [(1, False), (2, False), (1, True)])
+def test_so_it_is_of_one_block_after_the_other_but_for_what_other_blocks_had_to_themselves(
+    every, given, tmp_path
+):
+    """Heads are drawn in their blocks' turns, or copied where their weights are given."""
     steps = IntegerSteps("niti4-jump-resident", batch=2, jump_every=every)
     firmware = firmware_of(steps)
+    if given:
+        for layer in weighted(steps.net):
+            layer.weight.neg_()
+        state = state_of(steps)
+        firmware = replace(firmware, given=state, first={name: state[name] for name in firmware.brought})
     program = built(firmware, tmp_path / "project")
     batches = [batch_of(steps, number) for number in range(4 * 3)]
     told = list(IntegerTraining(firmware, steps.net, steps.procedure, batches).exchanges(len(batches)))
-    (program.parent / records.INPUT).write_bytes(b"".join(exchange.sent for exchange in told))
+    sent = [*(exchange.sent for exchange in told), records.checksum()]
+    (program.parent / records.INPUT).write_bytes(b"".join(sent))
     subprocess.run([str(program)], cwd=program.parent, check=True)
     answer = (program.parent / records.OUTPUT).read_bytes()
+    answer, crc = answer[:-4], int.from_bytes(answer[-4:], "little")
+    assert f"{crc:08x}" == digest(layer.weight for layer in weighted(steps.net.bodies))
     assert compared(firmware.resident, told, answer) == Compared(len(batches), None, missing=False)
     assert len(firmware.phases) == 4
     assert {name for exchange in told for name in exchange.unknown} == {

@@ -101,8 +101,8 @@ class IntegerDialect:
                 "/* Exponents of activations on their way to a loss. */",
                 f"static int16_t exponents[{count}];",
             ]
-        if self.firmware.in_flash:
-            lines += ["/* Weights that no step moves, in flash. */", weights.declaration(self.firmware)]
+        if self.constant_bytes:
+            lines += ["/* Weights in flash. */", weights.declaration(self.firmware)]
         if self.firmware.facts.directions:
             lines += [
                 "/* Of which directions are drawn, with the number of the step. */",
@@ -134,7 +134,7 @@ class IntegerDialect:
 
     @property
     def constant_bytes(self) -> int:
-        """Of weights that are read in place; those that are trained are drawn."""
+        """Of weights that are read in place, or copied in a block's turn; others are drawn."""
         return flash_offsets(self.firmware)[""]
 
     @property
@@ -149,8 +149,8 @@ class IntegerDialect:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Weights that are read in place; those that are trained are drawn."""
-        return {weights.FROZEN: weights.frozen(self.firmware)} if self.firmware.in_flash else {}
+        """The file of weights in flash, if there are any."""
+        return {weights.FROZEN: weights.frozen(self.firmware)} if self.constant_bytes else {}
 
     @property
     def declarations(self) -> Sequence[str]:

@@ -11,7 +11,7 @@ from blockwise.integer.arithmetic import Place
 from blockwise.integer.nitro import kaiming_bound
 from blockwise.integer.residue import LEVELS, LOW
 from blockwise.integer.tensor import INT4, INT8
-from devices.program.integer import COUNT, waiting_of
+from devices.program.integer import COUNT, SEED, waiting_of
 
 DECLARATIONS = (
     "/* Draw the first weights from a seed, in the order of docs/integer-arithmetic.md. */",
@@ -47,17 +47,26 @@ def _function(head: str, lines: Sequence[str]) -> str:
 
 
 def _first(firmware: Firmware) -> list[str]:
-    lines = []
-    drawn = (x for x in firmware.facts.places.items() if f"{x[0]}.weight" not in firmware.in_flash)
-    for name, place in drawn:
-        low, levels = _range(firmware, name, place)
-        start = f"first_state(seed, {firmware.facts.streams[name]})"
-        made = f"first_weights({filters(firmware, name)}, {low}, {levels}, {start})"
-        generator = f"{name}.generator"
-        kept = generator in firmware.schedule.tensors
-        target = f"*(uint32_t *)({address(firmware, generator)}) = " if kept else ""
-        lines.append(f"{target}{made};")
+    """Of what is there throughout; for what a block's turn brings the seed is kept."""
+    tensors = firmware.schedule.tensors
+    lines = [f"*{_word(firmware, SEED)} = seed;"] if SEED in tensors else []
+    for name in firmware.facts.places:
+        if tensors[f"{name}.weight"].resident:
+            generator = f"{name}.generator"
+            target = f"*{_word(firmware, generator)} = " if generator in tensors else ""
+            lines.append(f"{target}{drawn(firmware, name, 'seed')};")
     return lines
+
+
+def drawn(firmware: Firmware, name: str, seed: str) -> str:
+    """Draws the first weights of a layer; the state of its generator behind them."""
+    low, levels = _range(firmware, name, firmware.facts.places[name])
+    start = f"first_state({seed}, {firmware.facts.streams[name]})"
+    return f"first_weights({filters(firmware, name)}, {low}, {levels}, {start})"
+
+
+def _word(firmware: Firmware, tensor: str) -> str:
+    return f"(uint32_t *)({address(firmware, tensor)})"
 
 
 def _nothing_waits(firmware: Firmware) -> list[str]:
@@ -92,5 +101,7 @@ def filters(firmware: Firmware, name: str) -> str:
 
 
 def _checksum(firmware: Firmware) -> list[str]:
-    lines = [f"crc = weights_crc({filters(firmware, name)}, crc);" for name in firmware.facts.places]
+    """Of the weights that outlive a block's turn."""
+    names = [name for name in firmware.facts.places if f"{name}.weight" not in firmware.brought]
+    lines = [f"crc = weights_crc({filters(firmware, name)}, crc);" for name in names]
     return ["uint32_t crc = CRC32_START;", *lines, "return crc32_end(crc);"]

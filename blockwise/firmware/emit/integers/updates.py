@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from blockwise.firmware.emit.integers.context import Context, coding
-from blockwise.firmware.emit.text import literal
+from blockwise.firmware.emit.integers.state import drawn
+from blockwise.firmware.emit.text import IN_FLASH, flash_offsets, literal
 from blockwise.integer.nitro import optimizer_of
 from blockwise.integer.update import FIRST_MU, STATE_BITS
 from devices.network import Layer
-from devices.program.integer import COUNT
+from devices.program.integer import COUNT, SEED, is_weight
 
 
 def weight_sums(c: Context) -> Sequence[str]:
@@ -50,8 +51,17 @@ def count_batch(c: Context) -> Sequence[str]:
 
 
 def begin(c: Context) -> Sequence[str]:
-    """Nothing is added up."""
-    return [f"clear_words({c.words(name)}, {c.planned(name).elements});" for name in c.operation.writes]
+    """The head has its first weights; nothing is added up."""
+    return [_begun(c, name) for name in c.operation.writes]
+
+
+def _begun(c: Context, name: str) -> str:
+    if not is_weight(name):
+        return f"clear_words({c.words(name)}, {c.planned(name).elements});"
+    if name in c.firmware.first:
+        given = f"{IN_FLASH} + {flash_offsets(c.firmware)[name]}"
+        return f"copy_bytes({c.at(name)}, {given}, {c.planned(name).bytes});"
+    return f"{drawn(c.firmware, name.removesuffix('.weight'), f'*(uint32_t *)({c.at(SEED)})')};"
 
 
 def _every(c: Context) -> int:
