@@ -43,7 +43,7 @@ ADAPTED = ("adapt_recording", "adapt_time")
 
 def settings_of(row: dict[str, Any]) -> dict[str, Any]:
     """The settings under which the training of a line is planned."""
-    names = PASSED_ON if row["regime"] in INTEGER_REGIMES else PASSED_ON + QUANTIZED
+    names: tuple[str, ...] = PASSED_ON if row["regime"] in INTEGER_REGIMES else PASSED_ON + QUANTIZED
     names += ("jump_every",) if find(row["regime"]).jumps else ()
     names += ("head", "blocks", "distill", "epochs")
     found = {name: row[name] for name in names if row.get(name) is not None}

@@ -150,7 +150,8 @@ def test_integer_codes_bring_their_exponents_and_no_weight_is_read_behind_its_up
     for operation in program.operations:
         if operation.action == LOAD:  # what a step has left is what the next one reads
             updated.clear()
-        assert not updated.intersection(operation.reads)
+        if operation.action != "ends":  # the end of a block's turn, which computes nothing
+            assert not updated.intersection(operation.reads)
         updated |= {n for n in operation.writes if n.endswith(".weight") and n in operation.reads}
     assert updated
 
