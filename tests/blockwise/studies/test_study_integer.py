@@ -170,7 +170,7 @@ def test_what_cannot_be_trained_on_integers_is_refused_before_anything_is_traine
     large = replace(integers.PROTOCOLS["short"], model="resnet20")
     monkeypatch.setitem(integers.PROTOCOLS, "short", large)
     assert run() == 2
-    assert "regime niti: got a network with batch norm" in capsys.readouterr().err
+    assert "regime niti: got a network with a residual sum" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
 
