@@ -16,6 +16,7 @@ from blockwise.firmware.integer_facts import (
     with_directions,
 )
 from blockwise.firmware.phases import Phase, phases
+from blockwise.firmware.shapes import MAP
 from blockwise.integer.net import IntegerNet
 from blockwise.training.options import Perturbation
 from devices.boards.profile import Device
@@ -138,9 +139,14 @@ class Firmware:
     def source_shape(self, layer: Layer) -> tuple[int, ...]:
         """The shape of what a layer reads, (C, H, W), (C, L) or (F,); of what is flattened that before."""
         name = layer.inputs[0]
-        while name in self.layers and _stays(self.layers[name]) and len(self.layers[name].shape) == 1:
+        while name in self.layers and _stays(self.layers[name]) and not _has_sides(self.layers[name]):
             name = self.layers[name].inputs[0]
         return self.layers[name].shape if name in self.layers else self.network.in_shape
+
+
+def _has_sides(layer: Layer) -> bool:
+    """Whether what it gives is a signal or a map: no features, and no view of more dimensions."""
+    return 1 < len(layer.shape) <= MAP
 
 
 def _stays(layer: Layer) -> bool:

@@ -54,7 +54,7 @@ class Lowering(UpdateLowering):
 
         Then no map of the size before the pool is held, of which all but one of each window are zero. That is
         where an activation stands before the pool, and sums or a constant norm before that: any other norm
-        wants a gradient of every element.
+        wants a gradient of every element. Of other sides, as behind a view, sums do not find the windows.
         """
         if not self.scatters or not isinstance(layer.op, MaxPool) or not layer.op.apart or len(targets) != 1:
             return False
@@ -64,7 +64,7 @@ class Lowering(UpdateLowering):
         activation = self.program.layers[name]
         before = self._behind_views(activation.inputs[0])
         alone = self.table.row(activation).gradient == "in_place" and activation.op.makes_codes
-        if not alone or before is None:
+        if not alone or before is None or before.shape != activation.shape:
             return False
         return before.op.accumulates or (before.op.normalises and not self.table.row(before).statistics)
 

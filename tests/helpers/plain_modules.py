@@ -85,6 +85,17 @@ PLAIN: dict[str, tuple[Shape, Callable[[], nn.Module]]] = {
     )),
     "a pool of the image": ((1, 8, 8), lambda: row(nn.MaxPool2d(2), first(), nn.ReLU(), features=64)),
     "a mean of the image": ((1, 8, 8), lambda: row(nn.AvgPool2d(2), first(), nn.ReLU(), features=64)),
+    "a pool of sums": ((1, 8, 8), lambda: row(first(), nn.MaxPool2d(2), features=64)),
+    "windows of a map that was a signal": ((1, 8, 8), lambda: nn.Sequential(
+        nn.Flatten(2), nn.Conv1d(1, 3, 1), nn.Unflatten(2, (8, 8)), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(48, 3),
+    )),
+    "windows of a signal that was a map": ((1, 8, 8), lambda: nn.Sequential(
+        first(), nn.Flatten(2), nn.MaxPool1d(3), nn.ReLU(), nn.Flatten(), nn.Linear(84, 3),
+    )),
+    "a map of four dimensions on its way": ((1, 8, 8), lambda: nn.Sequential(
+        first(), nn.ReLU(), nn.Unflatten(1, (1, 4)), nn.Flatten(), nn.Linear(256, 3),
+    )),
     "a mean of sums as logits": ((1, 8, 8), lambda: nn.Sequential(
         first(), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
     )),

@@ -176,8 +176,8 @@ def loss_backward(machine: "IntegerMachine", frame: Frame) -> None:
 
 def pass_back(machine: "IntegerMachine", frame: Frame) -> None:
     """The error of requantized sums is that of the sums; NITRO-D divides what means took off before."""
-    error = machine.arithmetic.activated(machine.error(frame), None, machine.places[_maker(frame)])
-    machine.put(frame, "input gradient", error)
+    found = machine.arithmetic.activated(machine.error(frame), None, machine.places[_maker(frame)])
+    machine.put(frame, "input gradient", replace(found, mantissa=pools.as_held(frame, found.mantissa)))
 
 
 def relu_backward(machine: "IntegerMachine", frame: Frame) -> None:

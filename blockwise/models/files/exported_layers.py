@@ -10,14 +10,23 @@ Shape = tuple[int, ...]
 
 
 def _convolution(options: Given, tensors: Mapping[str, Tensor], shape: Shape) -> nn.Module:
-    weight = tensors["weight"]
-    kind: Any = (nn.Conv1d, nn.Conv2d)[len(shape) - 3]
+    weight, sides = tensors["weight"], len(shape) - 2
+    kind: Any = (nn.Conv1d, nn.Conv2d)[sides - 1]
     groups = options.get("groups", 1)
+    stride, padding, dilation = (
+        _for_each(options.get(name, usual), sides)
+        for name, usual in (("stride", 1), ("padding", 0), ("dilation", 1))
+    )
     made: nn.Module = kind(
-        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), options.get("stride", 1),
-        options.get("padding", 0), options.get("dilation", 1), groups, "bias" in tensors,
+        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), stride, padding, dilation, groups,
+        "bias" in tensors,
     )  # fmt: skip
     return made
+
+
+def _for_each(given: Any, sides: int) -> Any:
+    """A decomposed program may have one number for all sides, in a list."""
+    return tuple(given) * sides if isinstance(given, list | tuple) and len(given) == 1 else given
 
 
 def _linear(options: Given, tensors: Mapping[str, Tensor], shape: Shape) -> nn.Module:

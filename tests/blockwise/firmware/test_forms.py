@@ -153,6 +153,35 @@ class Rounded(nn.Module):
         return self.head(self.pool(self.act(self.stem(x))).flatten(1))
 
 
+class Pooled(nn.Module):
+    """A max pool behind ``between``, which moves what an activation gives."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor], pool: nn.Module, features: int) -> None:
+        super().__init__()
+        self.stem, self.between, self.pool = nn.Conv2d(1, 4, 3, padding=1), between, pool
+        self.head = nn.Linear(features, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.pool(self.between(self.stem(x))).flatten(1))
+
+
+def signal() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(2), nn.Conv1d(1, 3, 1), nn.Unflatten(2, (8, 8)), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(48, 3),
+    )  # fmt: skip
+
+
+def of_ones() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(2), nn.Conv1d(1, 4, 3), nn.ReLU(), nn.MaxPool1d(1), nn.Flatten(), nn.Linear(248, 3)
+    )
+
+
+def pool_first() -> nn.Module:
+    return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+
+
 Case = tuple[Callable[[], nn.Module], str, str, dict[str, Any]]
 KEPT = {"norm": "batch"}
 CASES: dict[str, Case] = {
@@ -183,7 +212,24 @@ CASES: dict[str, Case] = {
     "before, codes": (Before, "bp", "lsq", KEPT),
     "rounded": (Rounded, "bp", "lsq", {}),
     "rounded in floats": (Rounded, "bp-fused", "fp32", {}),
-}
+    "pool of a row": (lambda: Pooled(lambda x: F.relu(x).flatten(2), nn.MaxPool1d(3), 84), "bp", "lsq", {}),
+    "pool of channels": (lambda: Pooled(lambda x: F.relu(x)[:, :2], nn.MaxPool2d(2), 32), "bp", "lsq", {}),
+    "pool of columns": (lambda: Pooled(lambda x: F.relu(x)[..., :4], nn.MaxPool2d(2), 32), "bp", "lsq", {}),
+    "pool of a shuffle": (
+        lambda: Pooled(lambda x: F.channel_shuffle(F.relu(x), 2), nn.MaxPool2d(2), 64), "bp", "lsq", {}
+    ),
+    "pool of a transpose": (
+        lambda: Pooled(lambda x: F.relu(x).transpose(2, 3), nn.MaxPool2d((2, 4)), 32), "bp", "lsq", {}
+    ),
+    "pool of a map that was a signal": (signal, "bp", "fp32", {}),
+    "pool of a map that was a signal, codes": (signal, "local", "lsq", {}),
+    "pool of two activations": (
+        lambda: Pooled(lambda x: torch.cat([F.relu(x), F.relu(x + 1)], 1), nn.MaxPool2d(2), 128),
+        "bp", "lsq", {},
+    ),
+    "windows of one": (of_ones, "bp", "fp32", {}),
+    "pool first": (pool_first, "bp", "fp32", {}),
+}  # fmt: skip
 WHOLE = {"norm": "none", "head": "gap", "blocks": "1"}
 QUICK = (
     "mobile",
@@ -267,6 +313,14 @@ FLAT: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "groups": (lambda: Flat(lambda m, x: m.n(x), n=nn.GroupNorm(2, 64)), "group norm of a flattened map"),
     "a batch norm": (lambda: Flat(lambda m, x: m.n(x), n=nn.BatchNorm1d(64)), "batch norm of a flattened"),
+    "a pool of codes side by side": (
+        lambda: Pooled(lambda x: torch.cat([F.relu(x)] * 2, 1), nn.MaxPool2d(2), 128),
+        "a max pool of codes behind cat",
+    ),
+    "four dimensions": (
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Unflatten(1, (1, 4)), nn.Flatten(), nn.Linear(144, 3)),
+        "4 dimensions that are flattened",
+    ),
     "a mean over batches": (
         lambda: nn.Sequential(
             nn.Conv2d(1, 4, 4, 2, padding=1), nn.BatchNorm2d(4, momentum=None), nn.ReLU(), nn.Flatten(),
@@ -280,7 +334,8 @@ FLAT: dict[str, tuple[Callable[[], nn.Module], str]] = {
 @pytest.mark.parametrize("name", FLAT)
 def test_what_would_be_another_step_in_c_is_refused_in_one_line(name, tmp_path):
     make, message = FLAT[name]
-    settings = WHOLE | {"norm": "batch", "regime": "bp", "method": "fp32"}
+    method = "lsq" if "codes" in name else "fp32"
+    settings = WHOLE | {"norm": "batch", "regime": "bp", "method": method}
     with pytest.raises(InputError, match=f"got {message}.* has no C form") as caught:
         compare(tmp_path, model=make(), **settings)
     assert "\n" not in str(caught.value)

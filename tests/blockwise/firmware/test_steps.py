@@ -8,8 +8,9 @@ import pytest
 import torch
 from firmware_steps import batch_of, built, compare, firmware_of, state_of
 from integer_steps import IntegerSteps
-from plain_modules import PLAIN
+from plain_modules import PLAIN, first, row
 from tiers import shown
+from torch import nn
 
 from blockwise.firmware.check import records
 from blockwise.firmware.check.compare import Compared, compared
@@ -139,6 +140,26 @@ def test_so_it_is_where_states_jump_once_in_several_batches(regime, every, netwo
     assert found.wrong == []
     assert found.checksum == found.digest
     assert found.predicted == found.classes
+
+
+NITRO = {
+    "a mean of sums": lambda: row(first(), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.AvgPool2d(2), features=64),
+    "logits that are a mean": lambda: nn.Sequential(
+        first(), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten()
+    ),
+    "logits that are a mean of one": lambda: nn.Sequential(
+        first(), nn.ReLU(), nn.MaxPool2d(8), nn.Conv2d(4, 3, 1), nn.AvgPool2d(1), nn.Flatten()
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NITRO)
+def test_means_whose_errors_are_divided_before_sums(name, tmp_path):
+    torch.manual_seed(0)
+    found = compare(IntegerSteps("nitro-local", NITRO[name](), 2), tmp_path / "project", 3, 2)
+    assert found.wrong == []
+    assert found.checksum == found.digest
 
 
 @pytest.mark.slow

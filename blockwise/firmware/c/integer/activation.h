@@ -52,6 +52,13 @@ INLINE void relu_backward(struct map m, struct errors e, const uint8_t *mask, ui
     }
 }
 
+/* NITRO-D: what average pools leave to divide; an error may stay where it is. */
+INLINE void nitro_divide(struct map m, struct errors e, int32_t divisor, enum coding coding, uint8_t *to)
+{
+    for (uint32_t i = 0; i < held_errors(e, m); i++)
+        put_error(to, coding, i, integer_at(e.values, i) / divisor);
+}
+
 /* NITRO-D: what average pools leave to divide, then the slope: 1/4 below 0, 1 within, 0 at the limit. */
 INLINE void nitro_relu_backward(
     struct map m, struct errors e, const uint8_t *ranges, int32_t divisor, uint8_t *to)

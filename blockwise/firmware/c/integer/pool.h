@@ -49,7 +49,7 @@ INLINE void max_pool(
 }
 
 /* The error to where the largest was, 0 to all others: the whole map. */
-INLINE void max_pool_backward(struct map in, struct errors e, uint8_t *to)
+INLINE void max_pool_backward(struct map in, struct errors e, enum coding coding, uint8_t *to)
 {
     const struct geometry g = {.rows = in.rows, .columns = in.columns, .filters = in.channels};
     uint32_t at = 0;
@@ -57,7 +57,7 @@ INLINE void max_pool_backward(struct map in, struct errors e, uint8_t *to)
         for (uint32_t i = 0; i < in.rows; i++)
             for (uint32_t j = 0; j < in.columns; j++)
                 for (uint32_t c = 0; c < in.channels; c++, at++)
-                    put_error(to, e.values.coding, at, error_at(g, e, b, i, j, c));
+                    put_error(to, coding, at, error_at(g, e, b, i, j, c));
 }
 
 /* sum 2^spare / count to the nearest, ties away from zero: of a power of two a shift. */
@@ -87,7 +87,7 @@ INLINE void avg_pool(struct map in, struct windows w, struct integers x, int32_t
 }
 
 /* Every input gets its window's error; what no whole window covers gets 0. */
-INLINE void avg_pool_backward(struct map in, struct windows w, struct errors e, uint8_t *to)
+INLINE void avg_pool_backward(struct map in, struct windows w, struct errors e, enum coding coding, uint8_t *to)
 {
     const struct map out = {in.images, in.rows / w.rows, in.columns / w.columns, in.channels};
     uint32_t at = 0;
@@ -97,7 +97,7 @@ INLINE void avg_pool_backward(struct map in, struct windows w, struct errors e, 
                 for (uint32_t c = 0; c < in.channels; c++, at++) {
                     uint32_t k = i / w.rows, l = j / w.columns;
                     int covered = k < out.rows && l < out.columns;
-                    put_error(to, e.values.coding, at, covered ? integer_at(e.values, in_map(out, b, k, l, c)) : 0);
+                    put_error(to, coding, at, covered ? integer_at(e.values, in_map(out, b, k, l, c)) : 0);
                 }
 }
 

@@ -13,6 +13,7 @@ from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of, map_of, number
 from blockwise.firmware.emit.floats.weights import Weights, convolution, weights_of
 from blockwise.firmware.float_facts import without_form
+from blockwise.firmware.shapes import as_sides
 from devices.network import IMAGES, Layer
 from devices.network.ops import (
     Add,
@@ -131,7 +132,7 @@ class Operands(Moved):
         """A gradient that stands where the largest of each window stood."""
         op = layer.op
         assert isinstance(op, MaxPool)
-        (ky, kx), (sy, sx) = op.kernel, op.stride
+        (ky, kx), (sy, sx) = as_sides(op.kernel), as_sides(op.stride)
         gradient, where = operand.inputs
         assert isinstance(where, Stored)
         rows, columns, _ = out = dims_of(layer.shape)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from blockwise.firmware.float_facts import without_form
-from blockwise.firmware.shapes import as_map
+from blockwise.firmware.shapes import MAP, as_map
 from devices.network import Layer
 from devices.network.ops import Add, Affine, BatchNorm, Cat, Conv, FrozenNorm, GroupNorm, Linear, Mul
 from devices.program.execute.memory import packed
@@ -63,6 +63,11 @@ def map_behind(schedule: Schedule, name: str, features: int) -> tuple[int, int, 
     """The map that flat features are, if they are one: behind views and what works element by element."""
     while name in schedule.layers:
         layer = schedule.layers[name]
+        if len(layer.shape) > MAP:
+            raise without_form(
+                f"layer {layer.name}", f"{len(layer.shape)} dimensions that are flattened",
+                "a map, or features", "flatten the map itself",
+            )  # fmt: skip
         if len(layer.shape) > 1:
             return as_map(layer.shape)
         if layer.weights:

@@ -39,7 +39,7 @@ def input_shapes(site: Site, layer: Layer) -> list[tuple[int, ...]]:
 
 
 def source_shape(site: Site, layer: Layer) -> tuple[int, ...]:
-    """The shape in which a layer with weights sees its input, without the batch."""
+    """The shape in which a layer sees its input, without the batch."""
     op = layer.op
     if layer.kind == "linear":
         return (op.in_features,)  # type: ignore[attr-defined]

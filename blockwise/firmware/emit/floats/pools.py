@@ -1,15 +1,18 @@
 """Pools, sums and shortcuts that are stored, and their gradients."""
 
 import math
+from dataclasses import replace
 
 from blockwise.firmware.emit.floats.operands import Operands
+from blockwise.firmware.emit.floats.places import source_shape
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of
 from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.shapes import as_sides
 from devices.network import Layer
-from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool, Shortcut
-from devices.program.operation import Derived, Stored
+from devices.network.ops import AdaptiveAvgPool, AvgPool, MaxPool, Shortcut, View
+from devices.program.execute.memory import WORD_BITS
+from devices.program.operation import Derived, Operand, Stored
 
 Lines = list[str]
 ADAPTIVE = 2
@@ -18,7 +21,7 @@ ADAPTIVE = 2
 
 def pool_of(site: Site, layer: Layer, batch: int) -> str:
     """``struct pool`` of a layer."""
-    op, inside = layer.op, dims_of(site.schedule.layers[layer.inputs[0]].shape)
+    op, inside = layer.op, dims_of(source_shape(site, layer))
     geometry = (0,) * 6
     if isinstance(op, MaxPool) and set(op.dilation) != {1}:
         raise without_form(
@@ -38,14 +41,26 @@ def max_forward(site: Site) -> Lines:
         Operands(site),
         site.tensor(output).bits,
     )
-    shape = site.schedule.layers[site.layer.inputs[0]].shape
-    in_codes = isinstance(source, Stored) and bits < 32
-    if isinstance(source, Stored) and in_codes:  # codes are in the order of what they stand for
-        source = Stored(source.tensor)
-    at = operands.at(source, shape)
+    in_codes = bits < WORD_BITS
+    if in_codes:  # which are in the order of what they stand for
+        source = _as_codes(site, source)
+    at = operands.at(source, source_shape(site, site.layer))
     to, codes = ("0", site.bytes(output)) if in_codes else (site.floats(output), "0")
     places = site.tensor(argmax).bits if argmax else 0
     return [call("max_pool", pool, at, "held", to, codes, bits, site.bytes(argmax), places)]
+
+
+def _as_codes(site: Site, source: Operand) -> Operand:
+    """An operand whose elements are codes themselves. Raises InputError where these are of several steps."""
+    if isinstance(source, Stored):
+        return Stored(source.tensor)
+    layer = site.schedule.layers[source.layer]
+    if len(source.inputs) > 1 or not (isinstance(layer.op, View) or layer.op.rearranges):
+        raise without_form(
+            f"layer {site.layer.name}", f"a max pool of codes behind {layer.op.words}",
+            "a pool of codes as they lie", "pool before it, or put an activation between",
+        )  # fmt: skip
+    return replace(source, inputs=tuple(_as_codes(site, x) for x in source.inputs))
 
 
 def max_backward(site: Site) -> Lines:
@@ -65,7 +80,7 @@ def mean_forward(site: Site) -> Lines:
     output = site.made("output")
     pool, shape = (
         pool_of(site, site.layer, site.batch(output)),
-        site.schedule.layers[site.layer.inputs[0]].shape,
+        source_shape(site, site.layer),
     )
     at = Operands(site).at(site.needed("input"), shape)
     return [call("mean_pool", pool, _kind(site.layer), at, "held", site.floats(output))]
@@ -100,7 +115,7 @@ def shortcut_backward(site: Site) -> Lines:
     """To every pixel that was taken."""
     target, op = site.made("input gradient"), site.layer.op
     assert isinstance(op, Shortcut)
-    batch, shape = site.batch(target), site.schedule.layers[site.layer.inputs[0]].shape
+    batch, shape = site.batch(target), source_shape(site, site.layer)
     inside, outside = (f"(struct map){map_of(batch, dims_of(s))}" for s in (shape, site.layer.shape))
     gradient = site.floats(site.stored("gradient"))
     return [

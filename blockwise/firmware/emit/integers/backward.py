@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from blockwise.firmware.emit.integers.context import Context
+from blockwise.firmware.emit.integers.context import Context, width
 from blockwise.firmware.emit.integers.forward import source, waiting, windows
 from blockwise.firmware.emit.text import literal
 from blockwise.integer.tensor import INT8
@@ -17,6 +17,14 @@ def stay(c: Context) -> Sequence[str]:
     if source == target:
         return []
     return [f"copy_bytes({c.at(target)}, {c.at(source)}, {c.planned(target).bytes});"]
+
+
+def requantized(c: Context) -> Sequence[str]:
+    """As :func:`stay`; in NITRO-D what means took off before is divided."""
+    divisor = _divisor(c) if c.scaled else 1
+    if divisor == 1:
+        return stay(c)
+    return [f"nitro_divide({c.map(c.layer.shape)}, {c.errors()}, {divisor}, {_target(c)});"]
 
 
 def relu(c: Context) -> Sequence[str]:
@@ -47,13 +55,18 @@ def _divisor(c: Context) -> int:
 def max_pool(c: Context) -> Sequence[str]:
     """To the largest of each window."""
     errors = c.held(c.tensor("gradient"), c.tensor("saved argmax").name, c.layer)
-    return [f"max_pool_backward({c.map(source(c))}, {errors}, {c.at(c.result('input gradient'))});"]
+    return [f"max_pool_backward({c.map(source(c))}, {errors}, {_target(c)});"]
 
 
 def avg_pool(c: Context) -> Sequence[str]:
     """To all of the window."""
-    target = c.at(c.result("input gradient"))
-    return [f"avg_pool_backward({c.map(source(c))}, {windows(c)}, {c.errors()}, {target});"]
+    return [f"avg_pool_backward({c.map(source(c))}, {windows(c)}, {c.errors()}, {_target(c)});"]
+
+
+def _target(c: Context) -> str:
+    """How the error that is made is stored, and where: that of a loss may be narrower."""
+    found = c.planned(c.result("input gradient"))
+    return f"{width(found)}, {c.at(found.name)}"
 
 
 def input_sums(c: Context) -> Sequence[str]:

@@ -156,8 +156,7 @@ class Context:
 
     def held(self, tensor: Tensor, positions: str, pool: Layer | None) -> str:
         """An error; with the positions in the windows of a max pool, through which it is read."""
-        width = "INT32" if tensor.bits == WORD_BITS else "INT8"
-        values = literal("integers", {"at": self.at(tensor.name), "coding": width})
+        values = literal("integers", {"at": self.at(tensor.name), "coding": width(tensor)})
         told: dict[str, int | str] = {"values": values, "positions": self.at(positions)}
         if pool is not None:
             rows, columns = self.windows(pool)
@@ -180,6 +179,11 @@ class Context:
             "front": f"(int32_t *)({self.at(front)})" if front else "0",
             "rest": f"(int32_t *)({self.at(rest)})", "in_front": words,
         })  # fmt: skip
+
+
+def width(error: Tensor) -> str:
+    """How an error is stored."""
+    return "INT32" if error.bits == WORD_BITS else "INT8"
 
 
 def coding(firmware: Firmware, name: str) -> str:

@@ -26,7 +26,7 @@ LAYERS: Mapping[tuple[str, str], Statements] = {
     ("relu", "forward"): forward.requantize,
     ("relu", "backward"): backward.relu,
     ("quantize", "forward"): forward.requantize,
-    ("quantize", "backward"): backward.stay,
+    ("quantize", "backward"): backward.requantized,
     ("max_pool", "forward"): forward.max_pool,
     ("max_pool", "backward"): backward.max_pool,
     ("avg_pool", "forward"): forward.avg_pool,

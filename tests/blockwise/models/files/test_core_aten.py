@@ -147,6 +147,13 @@ def test_what_is_lost_by_decomposing_is_refused_in_one_line(tmp_path, name):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_convolution_without_a_border_says_so_of_each_side(tmp_path):
+    module = Net(lambda m, x: m.inner(x), MAPS, inner=nn.Conv2d(4, 4, 3, padding="valid"))
+    chain = models.build(written(tmp_path, module, decomposed=True), MAPS)
+    convs = [x for x in chain.modules() if isinstance(x, nn.Conv2d)]
+    assert [(x.padding, x.stride, x.dilation) for x in convs] == [((p, p), (1, 1), (1, 1)) for p in (1, 0)]
+
+
 def test_noise_of_ones_own_is_no_constant(tmp_path):
     module = Net(lambda m, x: x * torch.rand(4, 1, 1), MAPS)
     with pytest.raises(InputError, match="with rand, which is computed"):
