@@ -123,6 +123,11 @@ class Firmware:
         tensors = self.schedule.tensors.values()
         return tuple(t for t in tensors if t.resident or (t.name in kept and not t.mapped))
 
+    @property
+    def constants(self) -> Mapping[str, Tensor]:
+        """On integers the weights that lie in flash by their names: read in place, then copied."""
+        return {**self.in_flash, **self.first}
+
     @cached_property
     def brought(self) -> frozenset[str]:
         """On integers the weights that are there in their block's turn alone."""

@@ -87,8 +87,7 @@ def layout_of(firmware: "Firmware") -> int:
 
 def _read_in_flash(firmware: "Firmware") -> Iterator[tuple[str, Tensor]]:
     """What steps read where it lies, and what a block that has its turn later begins with."""
-    yield from firmware.in_flash.items()
-    yield from firmware.first.items()
+    yield from firmware.constants.items()
     arithmetic, schedule = firmware.arithmetic, firmware.schedule
     if not isinstance(arithmetic, FloatFacts):
         return

@@ -59,7 +59,7 @@ def built(firmware: Firmware, folder: Path, optimize: str = "-O0") -> Path:
     project(firmware, folder)
     (folder / "poisoned.c").write_text(POISON.format(height=firmware.stretches[0].height))
     options = (optimize, *WARNINGS, "-DBLOCKWISE_POISON=poison")
-    sources = ("step.c", "poisoned.c", *(["frozen.c"] if firmware.in_flash or firmware.first else []))
+    sources = ("step.c", "poisoned.c", *(["frozen.c"] if firmware.constants else []))
     subprocess.run([*COMPILER, *options, *sources, "-o", "check_host"], cwd=folder, check=True)
     return folder / "check_host"
 

@@ -33,7 +33,7 @@ def address(firmware: Firmware, tensor: str) -> str:
 def flash_offsets(firmware: Firmware) -> dict[str, int]:
     """Where weights that lie in flash by name begin in their array; the last name, "", is its end."""
     found, end = {}, 0
-    for name in (*firmware.in_flash, *firmware.first):
+    for name in firmware.constants:
         found[name] = end
         end += firmware.schedule.tensors[name].aligned_bytes(FLASH_ALIGNMENT)
     return found | {"": end}

@@ -24,7 +24,7 @@ def source(firmware: Firmware) -> str:
 def frozen(firmware: Firmware) -> str:
     """frozen.c: weights that are not trained, which are read in place, and those that a turn begins with."""
     offsets, payload = flash_offsets(firmware), bytearray()
-    for name, value in {**firmware.in_flash, **firmware.first}.items():
+    for name, value in firmware.constants.items():
         payload += bytes(offsets[name] - len(payload))
         payload += to_board(firmware, firmware.schedule.tensors[name], value)
     payload += bytes(offsets[""] - len(payload))
