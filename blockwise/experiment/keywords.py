@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Number
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -63,13 +62,18 @@ def _as(value: Any, kind: Any) -> Any:
         items = [value] if isinstance(value, str) else value
         made = [_as(item, inner) for item in items] if isinstance(items, list | tuple) else [None]
         return None if None in made else tuple(made)
-    if kind is str and (isinstance(value, Path) or type(value) is int):  # a profile; so many blocks
+    if _is_scalar(value):
+        value = value.item()
+    if kind is str and (isinstance(value, Path) or type(value) in (int, float)):  # a profile; so many blocks
         return str(value)
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and type(value) is int:
         return float(value)
-    if kind in (int, float) and isinstance(value, Number) and hasattr(value, "item"):
-        value = value.item()  # of NumPy or PyTorch
     exact = kind in (bool, int)  # a bool is an int
     return value if (type(value) is kind if exact else isinstance(value, kind)) else None
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether it is one number of NumPy or PyTorch."""
+    return getattr(value, "shape", None) == () and hasattr(value, "item")

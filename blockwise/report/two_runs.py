@@ -38,12 +38,15 @@ def differing(first: Result, second: Result) -> dict[str, tuple[Any, Any]]:
 def _settings_of(result: Result) -> dict[str, Any]:
     """What a run was told and what it ran with."""
     data, board, model = result.data, result.device, result.model
+    initial = result.initial
     behind = {
         "test images": data.test, "training images": data.train, "classes of the data": data.classes,
         "values that became 0": data.low, "values that became 255": data.high,
         "usable RAM": board.usable_bytes, "longest run of RAM": board.largest_contiguous_bytes,
         "flash": board.flash_bytes, "clock in MHz": board.clock_mhz, "core": board.core,
         "parameters": model.parameters, "input": model.in_shape, "parameters of blocks": model.blocks,
+        "digest of the first weights": initial and initial.digest,
+        "taken of them": initial and initial.values,
     }  # fmt: skip
     return {**result.config, **behind, **result.environment}
 

@@ -213,9 +213,18 @@ def test_numbers_of_numpy_are_numbers():
     plain = blockwise.plan("cnn", in_shape=SHAPE, batch_size=8, width=4)
     shape = tuple(np.int64(size) for size in SHAPE)
     assert blockwise.plan("cnn", in_shape=shape, batch_size=np.int64(8), width=np.float32(4)) == plain
+    assert blockwise.plan("cnn", in_shape=shape, batch_size=torch.tensor(8), width=np.int64(4)) == plain
+    with pytest.raises(InputError, match="batch_size: got"):
+        blockwise.plan("cnn", in_shape=shape, batch_size=torch.tensor([8]), width=4)
     module = own.Residuals()
     theirs = blockwise.plan(module, in_shape=shape, batch_size=8)
     assert theirs.peak_bytes == blockwise.plan(module, in_shape=SHAPE, batch_size=8).peak_bytes
+
+
+def test_a_number_says_what_a_flag_of_words_says_by_a_number():
+    for blocks, distill in ((2, 3), (np.int64(2), 3.0)):
+        found = blockwise.plan("cnn", in_shape=SHAPE, regime="local", blocks=blocks, distill=distill)
+        assert found == blockwise.plan("cnn", in_shape=SHAPE, regime="local", blocks="2", distill="3")
 
 
 def test_the_command_line_refuses_a_module_by_name(capsys):

@@ -18,11 +18,16 @@ def gather(
 
     ``what`` they are to it is in their name.
 
-    The operations of one image stand for those of all; the multiply-accumulates are the batch's.
+    The operations of one image stand for those of all; the multiply-accumulates are the batch's. Where the
+    batch is one image, its output is all that there is to fill.
     """
     program, lowering, last = build.program, build.lowering, layers[-1]
     one = build.lower(1)
     one.values.take_over(lowering.values, layers[0].inputs[0])
+    if build.step.batch == 1:
+        run(one)
+        lowering.values.take_over(one.values, last.name)
+        return
     bits, shape = _bits(build, last.name), (build.step.batch, *last.shape)
     name = program.fresh(f"{owner}.{what}")
     inputs = program.tensor(name, shape, bits or FLOAT_BITS, ACTIVATION, owner)

@@ -39,6 +39,18 @@ def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(regime, method, tm
     assert found.trace is not None and found.trace.equal
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("regime", "settings"), [("local-resident", {"blocks": "2"}), ("local", {"distill": 3, "norm": "frozen"})]
+)
+def test_one_image_that_passes_blocks_at_rest_is_not_copied(regime, settings, tmp_path):
+    """Of more the outputs are gathered; a batch of one is what was made, in every phase."""
+    of = {"model": "plain4", "width": 2, "head": "gap", "method": "lsq", "batch_size": 1, **settings}
+    found = checked(tmp_path / "out", regime, 1, trace=True, **of)
+    assert found.wrong == ()
+    assert found.trace is not None and found.trace.equal
+
+
 def test_what_has_no_c_form_is_told_in_one_line(tmp_path):
     for settings in (
         {"optimizer": "adam"},

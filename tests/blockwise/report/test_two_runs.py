@@ -4,6 +4,7 @@ import dataclasses
 
 from rich.console import Console
 
+from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.two_runs import difference, differing
 
@@ -53,6 +54,15 @@ def test_another_board_network_or_scaling_behind_the_same_names_is_told(four: Re
         "values that became 0": (four.data.low, (0.5,)), "values that became 255": (four.data.high, (2.5,)),
     }  # fmt: skip
     assert "the same settings" not in told(four, other)
+
+
+def test_other_weights_to_start_from_behind_the_same_name_are_told(four: Result) -> None:
+    taken = Taken("w.pt", "", "0a", 3, 40, (), "", (), False, False, False, False)
+    first = dataclasses.replace(four, initial=taken)
+    second = dataclasses.replace(four, initial=dataclasses.replace(taken, digest="0b"))
+    digest = "digest of the first weights"
+    assert differing(first, second) == {digest: ("0a", "0b")}
+    assert differing(four, first) == {digest: (None, "0a"), "taken of them": (None, 40)}
 
 
 def test_peaks_are_compared_by_the_categories_that_changed(four: Result) -> None:
