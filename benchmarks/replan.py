@@ -29,8 +29,8 @@ from devices.program.regimes import INTEGER_REGIMES, find
 PEAKS = ("peak_kib", "peak_kib_of_one")
 PASSED_ON = ("model", "width", "norm", "in_shape", "batch_size", "residual")
 """Conditions that are settings by the same names."""
-QUANTIZED = ("method", "activation_method", "weight_bits", "activation_bits", "optimizer")
-"""Those of float regimes."""
+QUANTIZED = ("method", "activation_method", "weight_bits", "activation_bits")
+"""Those of float regimes with quantizers; of others the optimizer alone."""
 
 
 RUNS = ("cifar10_jpeg", "cifar10_jpeg_batch1")
@@ -43,7 +43,8 @@ ADAPTED = ("adapt_recording", "adapt_time")
 
 def settings_of(row: dict[str, Any]) -> dict[str, Any]:
     """The settings under which the training of a line is planned."""
-    names: tuple[str, ...] = PASSED_ON if row["regime"] in INTEGER_REGIMES else PASSED_ON + QUANTIZED
+    names: tuple[str, ...] = PASSED_ON
+    names += () if row["regime"] in INTEGER_REGIMES else (*QUANTIZED, "optimizer")
     names += ("jump_every",) if find(row["regime"]).jumps else ()
     names += ("head", "blocks", "distill", "epochs")
     found = {name: row[name] for name in names if row.get(name) is not None}

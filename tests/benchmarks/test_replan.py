@@ -9,6 +9,7 @@ import pytest
 from blockwise.studies import records
 
 ROOT = Path(__file__).parents[2]
+FULL = ROOT / "results" / "studies" / "qat_full.jsonl"
 LINES = records.read(ROOT / "results" / "benchmarks" / "zeroth_order.jsonl")
 
 
@@ -39,6 +40,13 @@ def test_peaks_alone_become_those_of_today_and_only_if_that_is_asked_for(
     assert found == (LINES[:2] if flags else stale)
     told = capsys.readouterr().out
     assert "{'peak_kib': 1.0, " in told and "lines.jsonl: 1 of 2 lines have other peaks" in told
+
+
+def test_a_network_in_floats_keeps_its_optimizer(replan):
+    row = next(row for row in records.read(FULL) if (row["method"], row["optimizer"]) == ("fp32", "adam"))
+    assert replan.settings_of(row)["optimizer"] == "adam"
+    assert "weight_bits" not in replan.settings_of(row)
+    assert replan.peaks(row) == {name: row[name] for name in replan.PEAKS}
 
 
 def test_another_network_than_was_trained_is_no_plan_of_it(replan):
