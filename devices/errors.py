@@ -25,7 +25,7 @@ class InputError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by its parts, so that it can leave a worker process."""
-        return partial(InputError, self.subject, got=self.got, wanted=self.wanted, do=self.do), ()
+        return partial(type(self), self.subject, got=self.got, wanted=self.wanted, do=self.do), ()
 
 
 def unknown_name(subject: str, got: str, known: Iterable[str], do: str = "") -> InputError:

@@ -52,6 +52,10 @@ class Contraction:
     groups: int = 1
 
 
+class SumTooLarge(InputError):
+    """A sum of products of these values passes what a board's 32 bits hold."""
+
+
 def require_int32(what: str, terms: int, largest_product: int, do: str) -> None:
     """InputError unless ``terms`` products of at most ``largest_product`` add up within 2^31 - 1."""
     most = INT32_MAX // largest_product
@@ -73,7 +77,7 @@ def _exact_float() -> Iterator[None]:
 def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) -> Tensor:
     """``compute(a, b)``, bilinear, of integer tensors of any width, as int32, exactly.
 
-    InputError where a sum passes 2^31 - 1, or might pass 2^53, by max|a| max_o sum|b_o|. A board may add
+    SumTooLarge where a sum passes 2^31 - 1, or might pass 2^53, by max|a| max_o sum|b_o|. A board may add
     up in any order: what wraps on the way is right again in the end.
     """
     largest = largest_magnitude(a)
@@ -90,7 +94,7 @@ def sum_of_products(compute: Bilinear, a: Tensor, b: Tensor, dims: Contraction) 
 
 def _refuse_above(most: int, sum_: int) -> None:
     if sum_ > most:
-        raise InputError(
+        raise SumTooLarge(
             "sum of products", got=f"values that add up to {sum_}", wanted=f"at most {most}",
             do="use smaller batches, or leave the regime out",
         )  # fmt: skip

@@ -4,7 +4,7 @@ from blockwise.experiment.result import RegimeResult, Result
 from blockwise.report.facts import plain_backpropagation
 from blockwise.report.text import interval, join, percent, ram_words, size, times
 from blockwise.statistics.shares import apart, wilson
-from blockwise.training.outcome import Divergence, Training
+from blockwise.training.outcome import LARGEST_SUM, Divergence, Training
 from devices.program.regimes import PLAIN
 
 
@@ -80,14 +80,15 @@ def divergence_sentences(result: Result) -> tuple[str, ...]:
 
 
 def divergence_words(found: Divergence, training: Training) -> str:
-    """What was not finite, and where: the loss of stage1 in step 3 of epoch 1, at learning rate 0.12."""
+    """What was no number, and where: the loss of stage1 in step 3 of epoch 1, at learning rate 0.12."""
+    none = "beyond 32 bits" if found.what.endswith(LARGEST_SUM) else "not finite"
     verb = "were" if found.what == "weights" else "was"
     whose = f" of {found.block}" if found.block else ""
     step = f"in step {found.step} of epoch" if found.step else "after epoch"
     peak = "" if training.learning_rate is None else f" (peak {training.learning_rate:g})"
     if found.learning_rate is not None:
         peak = f", at learning rate {found.learning_rate:.3g}{peak}"
-    return f"the {found.what}{whose} {verb} not finite {step} {found.epoch}{peak}"
+    return f"the {found.what}{whose} {verb} {none} {step} {found.epoch}{peak}"
 
 
 def work_sentence(result: Result) -> str:

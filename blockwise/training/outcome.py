@@ -16,11 +16,15 @@ class Epoch:
     seconds: float
 
 
+LARGEST_SUM = "largest sum"
+"""Of integers: what of a training passed 32 bits."""
+
+
 @dataclass(frozen=True)
 class Divergence:
-    """Where a training was stopped, since a number of it was not finite."""
+    """Where a training was stopped, since a number of it was not finite, or none of a board's integers."""
 
-    what: str  # "loss", "weights"; or "validation loss", "test loss": found by an evaluation
+    what: str  # "loss", "weights", LARGEST_SUM; or "validation loss", "test loss" and so on: of an evaluation
     block: str  # whose they are ("" when it is the loss of all blocks)
     epoch: int  # from 1
     step: int | None  # of the epoch, from 1; None for what an evaluation found

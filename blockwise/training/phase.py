@@ -46,7 +46,7 @@ class Procedure(Protocol[Given]):
     def step(self, net: Given, phase: Phase, x: Tensor, y: Tensor) -> Tensor:
         """Forward and backward passes for one batch; returns the losses of ``phase.heads``, detached.
 
-        (heads,), or a scalar where there is one. Integer regimes, which cannot diverge, return the last.
+        (heads,), or a scalar where there is one. Integer regimes, whose losses are numbers, return the last.
         ``x`` is the input of block ``phase.first``. Gradients end in ``.grad``, or in the hooks of a
         fused updater.
         """

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.data import Dataset, batch_count, batch_indices, batches
+from blockwise.integer.accumulate import SumTooLarge
 from blockwise.nets.blocks import frozen_statistics
 from blockwise.training import calibration
 from blockwise.training.digest import digest
@@ -17,7 +18,7 @@ from blockwise.training.features import LAYOUT, FeatureCache, cache_features, la
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import WeightUpdater, numerics_of
 from blockwise.training.options import TrainOptions
-from blockwise.training.outcome import Divergence, Epoch, Host, Training
+from blockwise.training.outcome import LARGEST_SUM, Divergence, Epoch, Host, Training
 from blockwise.training.phase import Net, Phase, Procedure
 from blockwise.training.selection import Selection
 from blockwise.training.session import Progress, Session
@@ -187,7 +188,10 @@ class Run(Generic[Net]):
             updater.set_progress(*self._behind(count))
             # By the second step the optimizer has its state: a step like all that follow.
             watched = self.progress.epoch == 0 and count == min(2, self._steps)
-            found = self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
+            try:
+                found = self._step(phase, net, updater, x, y, watched=watched and not self.options.compile)
+            except SumTooLarge as error:
+                raise self._diverged(LARGEST_SUM, phase.block, count) from error
             total = total + found[-1]
             self.session.log(self._weights)
             self.watcher.batch(done + count)

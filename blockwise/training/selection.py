@@ -4,11 +4,12 @@ import math
 from dataclasses import asdict
 
 from blockwise.data import Normalize, Split, ToInput
+from blockwise.integer.accumulate import SumTooLarge
 from blockwise.nets.trainable import TrainableNet
 from blockwise.training import calibration
 from blockwise.training.divergence import Diverged
 from blockwise.training.evaluate import Evaluation, evaluate
-from blockwise.training.outcome import Divergence, Epoch
+from blockwise.training.outcome import LARGEST_SUM, Divergence, Epoch
 from blockwise.training.phase import Phase
 from blockwise.training.session import Session
 
@@ -65,14 +66,21 @@ class Selection:
         self.session.progress.test_accuracy = self._evaluate("test", (last,)).accuracies[last]
 
     def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
-        """Raises Diverged where weights are finite and their loss is not."""
+        """Raises Diverged where weights are finite and their loss is not, or where a sum passes 32 bits."""
         device = self.session.options.accelerator
-        found = evaluate(self.net, self.splits[split], heads, self.inputs, device)
+        block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
+        try:
+            found = evaluate(self.net, self.splits[split], heads, self.inputs, device)
+        except SumTooLarge as error:
+            raise self._diverged(f"{split} {LARGEST_SUM}", "") from error
         if not math.isfinite(found.loss):
-            epoch = self.session.progress.epoch or self.session.progress.best_epoch
-            block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
-            raise Diverged(Divergence(f"{split} loss", block, epoch, None, None))
+            raise self._diverged(f"{split} loss", block)
         return found
+
+    def _diverged(self, what: str, block: str) -> Diverged:
+        """Found behind the last epoch."""
+        progress = self.session.progress
+        return Diverged(Divergence(what, block, progress.epoch or progress.best_epoch, None, None))
 
     def _accuracies(self, found: Evaluation) -> dict[str, float]:
         """By the name of the block, of the heads that predict something."""

@@ -17,11 +17,13 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
+from blockwise.integer.accumulate import SumTooLarge
+from blockwise.report.verdict import divergence_words
 from blockwise.studies import jobs, records
-from blockwise.training import Run
+from blockwise.training import Run, selection
 from blockwise.training.divergence import FirstBadLoss, Losses, first_broken
 from blockwise.training.evaluate import Evaluation
-from blockwise.training.outcome import Divergence
+from blockwise.training.outcome import Divergence, Training
 from blockwise.training.schedules import one_cycle
 
 pytestmark = pytest.mark.slow
@@ -111,6 +113,34 @@ def test_finite_weights_whose_evaluation_is_not_finite_give_no_accuracy(split, m
     assert (outcome.divergence.what, outcome.divergence.step) == (f"{split} loss", None)
     assert outcome.divergence.epoch == (1 if split == "validation" else outcome.best_epoch)
     assert outcome.test_accuracy is None
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_sums_beyond_32_bits_in_an_evaluation_give_no_accuracy(split, monkeypatch):
+    run = run_of("bp")
+    size, real = len(run.splits[split]), selection.evaluate
+
+    def evaluate(net, part, *others):
+        if len(part) == size:
+            raise SumTooLarge("sum", got=2**31, wanted="less", do="divide")
+        return real(net, part, *others)
+
+    monkeypatch.setattr(selection, "evaluate", evaluate)
+    found = run.train()[0].divergence
+    assert (found.what, found.block, found.step) == (f"{split} largest sum", "", None)
+
+
+def test_sums_beyond_32_bits_end_their_own_regime_alone(here, capsys):
+    """Of `nitro-local`, whose weights nothing clips; found in a step, and told so."""
+    flags = ["--regimes", "nitro-local", "niti-local", "--mu", "7", "--batch-size", "256", "--epochs", "1"]
+    assert cli.main(["--model", "plain4", "--width", "4", "--blocks", "layers", "--json", *flags]) == 0
+    wide, narrow = json.loads(capsys.readouterr().out)["regimes"]
+    found = wide["training"]["divergence"]
+    assert (found["what"], found["epoch"], found["learning_rate"]) == ("largest sum", 1, None)
+    assert 1 <= found["step"] <= 5  # of 1,368 images
+    assert narrow["training"]["divergence"] is None and narrow["training"]["test_accuracy"] > 0.1
+    words = divergence_words(Divergence(**found), Training(**wide["training"]))
+    assert words == f"the largest sum was beyond 32 bits in step {found['step']} of epoch 1"
 
 
 def test_a_resumed_run_has_diverged_as_before_and_is_not_trained_again(tmp_path):
