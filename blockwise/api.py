@@ -71,14 +71,14 @@ def plan(
     """What one training step of ``network`` under ``regime`` holds in the RAM of ``board``, and when.
 
     ``network`` is a name (as ``--model``), a chain, or a module, which then needs ``in_shape``, (C, H, W)
-    (or (C, L) of signals, (F,) of features);
+    (or (C, L) of signals, (F,) of features), or ``data``;
     for a name it is (3, 32, 32) and ``classes`` 10, or as ``data`` has it where that is among the
     ``settings``, which are flags by name. Bytes are in
     ``.peak_bytes``, ``.by_category`` and ``.timeline``; ``.fits`` says whether every tensor has a place.
 
     Raises InputError for what does not exist, and for what the regime cannot train.
     """
-    if isinstance(network, nn.Module):
+    if isinstance(network, nn.Module) and (in_shape or "data" not in settings):
         network = _chain(network, in_shape)
         in_shape = in_shape or network.in_shape
         classes = network.num_classes if classes is None else classes
@@ -162,7 +162,7 @@ def _chain(network: nn.Module, in_shape: tuple[int, ...] | None) -> Chain:
     if in_shape is None and not isinstance(network, Chain):
         raise InputError(
             type(network).__name__, got="no in_shape", wanted="(channels, height, width) of its images",
-            do="add it, as in_shape=(3, 32, 32)",
+            do="add it, as in_shape=(3, 32, 32), or data",
         )  # fmt: skip
     return as_chain(network, in_shape or IN_SHAPE)
 

@@ -209,6 +209,14 @@ def test_a_training_needs_no_gradients_of_the_callers():
             assert not torch.is_grad_enabled()
 
 
+def test_a_module_is_planned_for_the_images_of_a_set():
+    module = own.Residuals()
+    found = blockwise.plan(module, data="digits", regime="local")
+    assert found.peak_bytes == blockwise.plan(module, in_shape=(1, 8, 8), regime="local").peak_bytes
+    with pytest.raises(InputError, match="no in_shape"):
+        blockwise.plan(module, regime="local")
+
+
 def test_numbers_of_numpy_are_numbers():
     plain = blockwise.plan("cnn", in_shape=SHAPE, batch_size=8, width=4)
     shape = tuple(np.int64(size) for size in SHAPE)
