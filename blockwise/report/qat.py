@@ -18,7 +18,7 @@ from blockwise.report.side_by_side import Ruled, ruled_table
 from blockwise.report.spreads import error_words, interval_words, standing_words
 from blockwise.report.text import ABSENT, DIVERGED
 from blockwise.statistics.standing import standing
-from blockwise.studies.distances import LIMIT, Distance
+from blockwise.studies.distances import LIMIT, Change, Distance
 from blockwise.studies.summary import Summary, summaries
 from devices.program.accountings import FLOAT_BITS
 from devices.program.regimes import find
@@ -96,11 +96,16 @@ def _explained(found: Distance) -> str:
     experiment = found.experiment
     if experiment is None:
         return (
-            "unexplained: no recorded experiment that changes one condition comes within them, or passes it"
+            "unexplained: no recorded experiment that changes one condition, or one after the other, comes "
+            "within them, or passes it"
         )
-    what = f"{experiment.condition.replace('_', ' ')} {experiment.value}"
     beyond = ", on the other side of the reference's" if experiment.beyond else ""
-    return f"with {what} it is {100 * experiment.to_float:+.1f} (n = {experiment.runs}){beyond}"
+    return f"with {', and besides with '.join(map(_changed, experiment.changes))}{beyond}"
+
+
+def _changed(change: Change) -> str:
+    what = f"{change.condition.replace('_', ' ')} {change.value}"
+    return f"{what} it is {100 * change.to_float:+.1f} (n = {change.runs})"
 
 
 def _named(summary: Summary) -> str:

@@ -3,7 +3,8 @@
 A row whose distance differs from the reference's by more than :data:`LIMIT` is flagged. An experiment
 explains it: a recorded training of the same method that differs in one condition alone, and whose distance to
 float32, trained under that condition too, is within the limit. Where there is none, one whose distance is on
-the other side of the reference's shows that the condition moves it by more than is to be explained.
+the other side of the reference's shows that the condition moves it by more than is to be explained. Where one
+condition is not enough, one more is changed: each of the trainings on the way is recorded, and told.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,14 +36,26 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """What was different, and how far from float32 the method ended with it."""
+class Change:
+    """A condition that was another than before, and how far from float32 the method ended with it."""
 
     condition: str
     value: str
     to_float: float
     runs: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was different: most often one condition, else one after the other."""
+
+    changes: tuple[Change, ...]
     beyond: bool = False  # the reference's distance lies between this one and the row's
+
+    @property
+    def to_float(self) -> float:
+        """How far from float32 the method ended with all of them."""
+        return self.changes[-1].to_float
 
 
 @dataclass(frozen=True)
@@ -119,14 +132,36 @@ def to_float(group: Trained, everything: Iterable[Trained]) -> float | None:
 
 
 def _explanation(group: Trained, theirs: float, everything: Sequence[Trained]) -> Experiment | None:
-    """The nearest to the reference of those within the limit, else of those beyond it."""
-    ours, found = to_float(group, everything), []
-    for other in everything:
-        changed = other.differs_in(group) if other.method == group.method else []
-        reached = to_float(other, everything) if len(changed) == 1 else None
-        if ours is None or reached is None:
-            continue
-        near, ((condition, value),) = abs(reached - theirs) <= LIMIT, changed
-        if near or (reached - theirs) * (ours - theirs) < 0:
-            found.append(Experiment(condition, str(value), reached, other.errors.runs, beyond=not near))
-    return min(found, key=lambda experiment: abs(experiment.to_float - theirs), default=None)
+    """Of those that change fewest conditions the nearest to the reference, within the limit or beyond."""
+    ours = to_float(group, everything)
+    alike = [other for other in everything if other.method == group.method]
+    reached: list[tuple[Trained, tuple[Change, ...]]] = [(group, ())]
+    while ours is not None and reached:
+        reached = [
+            (other, (*changes, change))
+            for last, changes in reached
+            for other in alike
+            if len(other.differs_in(group)) > len(changes)
+            if (change := _change(last, other, everything))
+        ]
+        found = [_experiment(changes, ours, theirs) for _, changes in reached]
+        explaining = [experiment for experiment in found if experiment]
+        if explaining:
+            return min(explaining, key=lambda experiment: abs(experiment.to_float - theirs))
+    return None
+
+
+def _change(before: Trained, after: Trained, everything: Sequence[Trained]) -> Change | None:
+    """The condition that tells two trainings apart; None where that is not one, or no float32 is beside."""
+    changed, found = after.differs_in(before), to_float(after, everything)
+    if len(changed) != 1 or found is None:
+        return None
+    ((condition, value),) = changed
+    return Change(condition, str(value), found, after.errors.runs)
+
+
+def _experiment(changes: tuple[Change, ...], ours: float, theirs: float) -> Experiment | None:
+    """What ends within the limit of the reference's distance, or on the other side of it."""
+    reached = changes[-1].to_float
+    near, passed = abs(reached - theirs) <= LIMIT, (reached - theirs) * (ours - theirs) < 0
+    return Experiment(changes, beyond=not near) if near or passed else None

@@ -38,9 +38,26 @@ def test_a_distance_is_that_of_shared_seeds_and_flagged_beyond_three_points() ->
 
 def test_an_experiment_that_changes_one_condition_explains_it() -> None:
     longer = [line("fp32", 0.09, epochs=200), line("bnn", 0.36, epochs=200)]
-    two_changes = [line("bnn", 0.36, epochs=200, residual="codes")]
+    two_changes = [line("bnn", 0.34, epochs=200, residual="codes")]
     (note,) = distance_notes(qat.summaries(ROWS, [*longer, *two_changes]))
     assert note.endswith("with epochs 200 it is +27.0 (n = 1).")
+
+
+def test_where_one_condition_is_not_enough_one_more_is_changed_and_each_is_told() -> None:
+    """The row is at +34.0, the reference at +25.5: 200 epochs leave 3.5 points of that."""
+    longer = [line("fp32", 0.09, epochs=200), line("bnn", 0.38, epochs=200)]
+    both = [line("bnn", 0.35, epochs=200, residual="codes")]
+    (note,) = distance_notes(qat.summaries(ROWS, [*longer, *both]))
+    assert note.endswith("200 it is +29.0 (n = 1), and besides with residual codes it is +26.0 (n = 1).")
+    other_way = [line("bnn", 0.49, residual="codes")]  # which alone leads away
+    (note,) = distance_notes(qat.summaries(ROWS, [*other_way, *both, longer[0]]))
+    assert note.endswith("codes it is +35.0 (n = 1), and besides with epochs 200 it is +26.0 (n = 1).")
+    (note,) = distance_notes(qat.summaries(ROWS, [*both, longer[0]]))  # nothing is recorded on the way
+    assert "unexplained" in note
+    narrow = {"epochs": 200, "width": 8}  # with the codes two changes from the one that is recorded
+    three = [line("bnn", 0.35, residual="codes", **narrow), line("fp32", 0.09, **narrow)]
+    (note,) = distance_notes(qat.summaries(ROWS, [*longer, *three]))
+    assert "unexplained" in note
 
 
 def test_an_optimizer_comes_with_its_learning_rate() -> None:
