@@ -120,7 +120,7 @@ def front() -> str:
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     shown = qat_study.summaries([*runs, *paged])
     rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in shown]
-    told = " ".join([conditions([*runs, *paged]), *_share(shown)])
+    told = " ".join([conditions([*runs, *paged]), *_share(shown), *_longer(paged)])
     return "\n\n".join((told, table([*named.values()], rows)))
 
 
@@ -137,6 +137,21 @@ def _share(shown: Iterable[Summary]) -> list[str]:
         return []
     share = peaks[PAGED] / peaks[PLAIN]
     return [f"`{PAGED}` ends with the weights of `local`, with {share:.0%} of `{PLAIN}`'s peak ({RECIPES})."]
+
+
+def _longer(recipes: Iterable[dict[str, Any]]) -> list[str]:
+    """The same recipes in more epochs: results/studies/recipe_long.jsonl."""
+    wanted = {_as_recipe(run) for run in recipes}
+    runs = [run for run in runs_of("recipe_long") if _as_recipe(run) in wanted]
+    if not runs:
+        return []
+    own = dict(zip(HEADINGS, cells(qat_study.summaries(runs)[0]), strict=True))
+    return [f"In {runs[0]['epochs']} epochs it ends at {own['test error']} (n = {own['n']})."]
+
+
+def _as_recipe(run: dict[str, Any]) -> tuple[Any, ...]:
+    """But for the regime: what pages blocks ends with the same weights."""
+    return run["method"], run["weight_bits"], run["activation_bits"], run["blocks"], run["head"]
 
 
 def qat_local() -> str:
