@@ -137,11 +137,6 @@ class IntegerState(State):
         return (self.program.tensor(name, (1,), GENERATOR_BITS, category, owner, resident=resident),)
 
 
-def _in_front(front: str) -> Roles:
-    """The operand in which the first of the sums lie, if there is one."""
-    return [("front", Stored(front))] if front else []
-
-
 class IntegerLowering(Lowering):
     """Sums are buffered, or computed twice, or scaled as they are made."""
 
@@ -195,7 +190,7 @@ class IntegerLowering(Lowering):
             results = () if sums else (*made, *extras, *told)
             self.program.emit(
                 "largest sum" if sums else "forward", phase, self._owners[layer.name], layer=layer.name,
-                operands=(*inputs_of(sources), *_in_front(front), *self._held(again or layer)),
+                operands=(*inputs_of(sources), *self._in_front(front), *self._held(again or layer)),
                 results=results, adds=[name for _, name in told], macs=(again or layer).macs * self.images,
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
@@ -214,14 +209,22 @@ class IntegerLowering(Lowering):
         self.program.emit(
             "forward", phase, self._owners[layer.name], layer=layer.name,
             operands=(*inputs_of(sources), *self._held(layer)),
-            results=(*(("front", front) for _ in _in_front(front)), ("output", output)),
+            results=(*(("front", front) for _ in self._in_front(front)), ("output", output)),
             macs=layer.macs * self.images,
         )  # fmt: skip
 
     def _sums(self, name: str, shape: tuple[int, ...], front: str, owner: str) -> str:
         """Room for sums, but for those that lie in ``front``."""
-        size = (math.prod(shape) - self.program.declared(front).bytes * 8 // SUM_BITS,) if front else shape
+        size = (math.prod(shape) - self._sums_in(front),) if front else shape
         return self._declare(sums_of(name), size, SUM_BITS, cat.WORKING_TENSORS, owner)
+
+    def _sums_in(self, front: str) -> int:
+        """How many have their bytes in the codes that are made of them."""
+        return self.program.declared(front).bytes * 8 // SUM_BITS if front else 0
+
+    def _in_front(self, front: str) -> Roles:
+        """The operand in which the first of the sums lie, if a whole one does."""
+        return [("front", Stored(front))] if self._sums_in(front) else []
 
     def _backward_weighted(self, layer: Layer, targets: list[str], gradient: str, fused: bool) -> None:
         """The input's error first, from the old weights; then the gradient, which moves them at once."""
@@ -245,9 +248,10 @@ class IntegerLowering(Lowering):
         if self._unbuffered(sums):
             self._emit(layer, "backward (input)", arriving, made, macs)
             return
+        front = [("front", target) for _ in self._in_front(target)]
         sums = self._sums(f"{name}.gradient", (self.batch, *self._shapes[name]), target, owner)
-        self._emit(layer, "backward (input)", arriving, [("front", target), ("sums", sums)], macs)
-        self._emit(layer, "backward (requantize)", [("sums", Stored(sums)), *_in_front(target)], made)
+        self._emit(layer, "backward (input)", arriving, [*front, ("sums", sums)], macs)
+        self._emit(layer, "backward (requantize)", [("sums", Stored(sums)), *self._in_front(target)], made)
 
     def _step_weights(self, layer: Layer, gradient: str) -> None:
         saved, owner = self._saved(layer), self._owners[layer.name]

@@ -194,10 +194,11 @@ class Program:
 
     @contextlib.contextmanager
     def loop(self, passes: int, images: int = 1) -> Iterator[None]:
-        """What is emitted inside is run so many times, on so many images at a time."""
+        """What is emitted inside is run so many times, on so many images at a time. Once is no loop."""
         first = len(self._operations)
         yield
-        self._loops.append(Loop(first, len(self._operations) - 1, passes, images))
+        if passes > 1:
+            self._loops.append(Loop(first, len(self._operations) - 1, passes, images))
 
     def finish(self) -> Schedule:
         """The schedule. A tensor written going forward and read going backward was saved."""

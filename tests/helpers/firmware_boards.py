@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
-from blockwise.experiment.settings import BoardSettings, NetworkSettings, TrainingSettings
+from blockwise.experiment.settings import BoardSettings, ImageSettings, NetworkSettings, TrainingSettings
 from blockwise.firmware.check.integers import IntegerTraining
 from blockwise.firmware.program import Firmware, of_plan
 from blockwise.integer.net import IntegerNet
@@ -22,11 +22,17 @@ def firmware_on(
     width: int = 4,
     batch: int = 1,
     requantize: str = "buffered",
+    data: str = "digits",
 ) -> tuple[Firmware, IntegerTraining]:
-    """On the digits that come with scikit-learn."""
+    """On the digits that come with scikit-learn, or another set."""
     training = TrainingSettings((regime,), batch_size=batch, requantize=requantize)
     prepared = prepare(
-        Config(BoardSettings(board), NetworkSettings(model=model, width=width), training=training)
+        Config(
+            BoardSettings(board),
+            NetworkSettings(model=model, width=width),
+            ImageSettings(data),
+            training=training,
+        )
     )
     net = prepared.build(regime)
     assert isinstance(net, IntegerNet)

@@ -36,6 +36,15 @@ def test_the_peak_is_that_of_inference_of_one_image_and_of_what_both_passes_read
         assert max(moment.by_category[category] for moment in training.timeline) == most
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_images_are_held_to_the_end_of_the_last_pass_that_reads_them(batch):
+    """In a loop over several they all stay until the last has passed; one goes as soon as it is read."""
+    found = schedule("zo", network("plain4", "none"), Step(batch, "sgd", WIDTHS["4 bits"]))
+    last = max(i for i, operation in enumerate(found.operations) if "batch.images" in operation.reads)
+    assert found.lifetimes["batch.images"][1] == (last if batch == 1 else found.loops[-1].last) > 0
+    assert [loop.passes for loop in found.loops] == ([] if batch == 1 else [batch, batch])
+
+
 def test_a_norm_by_statistics_takes_the_batch_through_at_once():
     whole, alone = (
         [Ledger(schedule("zo", network("cnn", norm), Step(b)), 1).peak_bytes for b in (1, 2, 3)]

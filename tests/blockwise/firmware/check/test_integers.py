@@ -1,5 +1,6 @@
 """Integer firmware on emulated boards: RAM, live bytes and every bit of the state are those of the plan."""
 
+import numpy as np
 import pytest
 from firmware_boards import firmware_on
 from tiers import shown
@@ -47,6 +48,17 @@ def test_a_board_holds_and_learns_what_was_planned_and_simulated(
     assert found.compared.steps == 3
     assert found.reserve.statics + found.reserve.stack < 1024
     assert len(found.trace.live) == len(found.cost.operations)
+
+
+@slow
+@pytest.mark.parametrize("regime", shown(["niti", "niti4-jump-resident"], "niti"))
+def test_live_bytes_of_few_classes_one_image_at_a_time_are_those_of_the_plan(regime, tmp_path):
+    """Fewer codes than a sum has bytes hold no sum that waits."""
+    two = tmp_path / "two.npz"
+    draws = np.random.default_rng(1)
+    np.savez(two, x_train=draws.integers(0, 256, (40, 1, 8, 8), np.uint8), y_train=np.arange(40) % 2)
+    found = checked(tmp_path, "stm32f405", regime, "plain4", 4, 1, "buffered", str(two))
+    assert found.wrong == () and found.trace.equal
 
 
 @needs_qemu
