@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ ON_CUDA = torch.cuda.is_available()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--overwrite`` renews golden files instead of comparing with them."""
     parser.addoption("--overwrite", action="store_true", help="rewrite golden files")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is answered, by children too, where a shell has started pytest behind it and made it deaf."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -68,12 +68,12 @@ class Selection:
     def _evaluate(self, split: str, heads: tuple[int, ...]) -> Evaluation:
         """Raises Diverged where weights are finite and their loss is not, or where a sum passes 32 bits."""
         device = self.session.options.accelerator
-        block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
         try:
             found = evaluate(self.net, self.splits[split], heads, self.inputs, device)
         except SumTooLarge as error:
             raise self._diverged(f"{split} {LARGEST_SUM}", "") from error
         if not math.isfinite(found.loss):
+            block = self.net.names[heads[-1]] if heads[-1] < len(self.net) - 1 else ""
             raise self._diverged(f"{split} loss", block)
         return found
 
