@@ -36,7 +36,7 @@ def test_runs_of_other_updates_width_or_length_are_experiments_and_rows_of_no_ta
 
 def test_the_front_tells_what_more_epochs_of_its_recipe_end_at(methods, monkeypatch):
     recorded = records.read(ROOT / "results" / "studies" / "recipe_full.jsonl")
-    (recipe,) = (row for row in recorded if row["weight_bits"] == 3)
+    recipe = next(row for row in recorded if row["weight_bits"] == 3)
     longer = [recipe | {"epochs": 60, "seed": seed, "test_error": 0.15 + 0.01 * seed} for seed in (0, 1)]
     others = [recipe | {"epochs": 60, "blocks": "4"}, recipe | {"epochs": 60, "weight_bits": 8}]
     runs_of = sys.modules["sections.recorded"].runs_of
