@@ -30,7 +30,7 @@ def behind_frozen(build: Builder, layers: Sequence[Layer], *, at_once: bool = Fa
 
 def run_frozen(build: Builder, layers: Sequence[Layer]) -> None:
     """Run layers of which none is trained, between others."""
-    if not build.alone or build.lowering.batch == 1:
+    if not build.alone:
         build.lowering.forward(layers, keep=False, training=False)
     else:
         one_by_one(build, [layers], {}, build.network.owners[layers[0].name])
