@@ -86,11 +86,22 @@ class ImageSettings:
             check_shape("--in-shape", self.in_shape)
             check_size("--classes", self.classes, 2)
             self._check_alone()
+        elif self.classes != type(self).classes:
+            raise InputError(
+                "--classes", got=f"{self.classes} without --in-shape", wanted="the classes of the data",
+                do="leave it out, or add --in-shape to plan without data",
+            )  # fmt: skip
 
     def _check_alone(self) -> None:
         """Refuse what would have no say beside a shape, which stands for images that are not there."""
         own = "" if is_named(self.data) else self.data  # a named set may be a preset's
-        for flag, given in (("--data", own), ("--hold-out", self.hold_out), ("--features", self.features)):
+        without_say = {
+            "--data": own,
+            "--image-size": self.image_size,
+            "--hold-out": self.hold_out,
+            "--features": self.features,
+        }
+        for flag, given in without_say.items():
             if given:
                 raise beside_shape(flag)
 

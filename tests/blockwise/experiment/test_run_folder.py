@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from devices.errors import InputError
 EVERYTHING = Config(
     BoardSettings("rp2040", 4),
     NetworkSettings("cnn", 4, blocks="2", head="gap", norm="group"),
-    ImageSettings("digits", 16, (3, 8, 8), 5),
+    ImageSettings("digits", None, (3, 8, 8), 5),
     QuantizationSettings("dorefa", weight_bits=2, activation_bits=4, bit_chain=(32, 2)),
     TrainingSettings(
         ("local", "bp"), epochs=2, batch_size=8, optimizer="adam", lr=0.5, weight_decay=0.25, update="end",
@@ -39,10 +40,12 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_configuration_comes_back_as_it_was_written():
-    out = outfolder.prepare(EVERYTHING)
+@pytest.mark.parametrize("images", [EVERYTHING.images, ImageSettings("digits", 16, hold_out=("1",))])
+def test_a_configuration_comes_back_as_it_was_written(images):
+    config = replace(EVERYTHING, images=images)
+    out = outfolder.prepare(config)
     saved = outfolder.saved_config(out)
-    assert saved.learning() == EVERYTHING.learning()
+    assert saved.learning() == config.learning()
     assert saved.output == OutputSettings(resume=out, dry_run=True)
     assert (out / outfolder.CHECKPOINTS).is_dir()
 
