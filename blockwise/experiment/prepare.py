@@ -106,6 +106,11 @@ def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:
     """The chain of a network of one's own, for the images and classes of ``dataset``."""
     chain = models.as_chain(own, dataset.in_shape)
     takes, given = (chain.in_shape, chain.num_classes), (dataset.in_shape, len(dataset.classes))
+    if takes[0] == given[0] and takes != given and not len(dataset.train):  # a shape without images
+        raise InputError(
+            "--classes", got=f"{given[1]}", wanted=f"{takes[1]}, as {chain.name} has them",
+            do=f"add --classes {takes[1]}",
+        )  # fmt: skip
     if takes != given:
         raise InputError(
             f"data {dataset.name}", got=f"images of {given[0]} in {given[1]} classes",

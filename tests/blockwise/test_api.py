@@ -164,7 +164,7 @@ def test_a_chain_is_called_what_it_was_made_of():
         (lambda: blockwise.plan("cnn", "stm3"), "device: got 'stm3'; did you mean 'stm32'"),
         (lambda: blockwise.plan("module:row"), "model module:row: got a name alone"),
         (lambda: blockwise.plan(own.row(), in_shape=SHAPE, width=8), "module:Sequential: got a width"),
-        (lambda: blockwise.plan(own.row(), in_shape=SHAPE, classes=3), "images of (1, 8, 8) in 3 classes"),
+        (lambda: blockwise.plan(own.row(), in_shape=SHAPE, classes=3), "--classes: got 3, wanted 10, as"),
         (lambda: blockwise.train(own.row(), blocks="9", regimes=("local",)), "--blocks: got '9'"),
         (
             lambda: blockwise.train(nn.Sequential(nn.Flatten(), nn.Linear(64, 10, device="meta"))),

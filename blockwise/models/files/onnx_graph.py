@@ -28,6 +28,11 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
 VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 """Of an initializer, they are the initializer."""
 
+DRAWN = (
+    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+)  # fmt: skip
+"""What these make of a shape alone is no constant: a graph exported in training may write dropout so."""
+
 REARRANGES = ("Concat", "Gather", "Slice", "Split", "Transpose")
 
 
@@ -165,6 +170,11 @@ class _Reading:
         """What does not depend on the input's values."""
         from onnx.reference import ReferenceEvaluator  # type: ignore[import-not-found, unused-ignore]
 
+        if node.op_type in DRAWN:
+            raise InputError(
+                self._subject(node), got=f"{node.op_type}, which draws at random",
+                wanted="constants, and dropout that is a Dropout", do="export the network after its eval()",
+            )  # fmt: skip
         given = {name: self.values[name].numpy() for name in node.input if name}
         found = ReferenceEvaluator(node).run(None, given)
         for name, value in zip(node.output, found, strict=True):
@@ -231,10 +241,13 @@ class _Reading:
 
     def _refused(self, node: Any, got: str) -> InputError:
         return InputError(
-            f"--model {self.path}: node {node.name or node.output[0]}", got=got,
+            self._subject(node), got=got,
             wanted=f"one of {', '.join(sorted({*LAYERS, *ARITHMETIC, *REARRANGES}))}",
             do="replace it and export again",
         )  # fmt: skip
+
+    def _subject(self, node: Any) -> str:
+        return f"--model {self.path}: node {node.name or node.output[0]}"
 
     def _path(self, node: Any, names: list[str]) -> str:
         """Of a layer with weights that of its weights, else the name of what it makes."""

@@ -285,8 +285,11 @@ def test_unknown_operators_of_onnx_are_named_with_their_node(tmp_path):
 
 @needs_onnx
 @pytest.mark.filterwarnings("ignore")
-def test_what_pytorch_exports_to_onnx_comes_back(net, tmp_path):
+@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+def test_what_pytorch_exports_to_onnx_comes_back(net, tmp_path, dynamo):
+    if dynamo:
+        pytest.importorskip("onnxscript")
     module, path = network(net).eval(), tmp_path / "net.onnx"
-    torch.onnx.export(module, (torch.randn(1, *SHAPE),), path, dynamo=False)
+    torch.onnx.export(module, (torch.randn(2, *SHAPE),), path, dynamo=dynamo, verbose=False)
     x = torch.randn(4, *SHAPE)
     torch.testing.assert_close(models.build(str(path), SHAPE).eval()(x), module(x), rtol=1e-4, atol=1e-5)

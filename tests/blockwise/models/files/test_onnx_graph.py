@@ -117,6 +117,11 @@ REFUSED: dict[str, tuple[list[Node], str]] = {
         [("Slice", ("x", "last", "before", "axis", "back"), "z", {}), *HEAD],
         "node z: got Slice with steps back",
     ),
+    "what is drawn at random": (
+        [("RandomUniformLike", ("scale",), "a", {}), ("Flatten", ("x",), "e", {}),
+         ("Mul", ("e", "a"), "f", {}), HEAD[1]],
+        "node a: got RandomUniformLike, which draws at random, wanted constants.*; export the network after",
+    ),
     "a norm of other channels": (
         [("BatchNormalization", ("x", "fc.bias", "fc.bias", "fc.bias", "fc.bias"), "z", {}), *HEAD],
         "node z: got BatchNormalization with other inputs or attributes",
