@@ -137,7 +137,7 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
     if not isinstance(value, fx.Node):
         return Constant(torch.tensor(float(value)))
     found = torch.as_tensor(value.meta["value"]).detach()
-    parameter = _parameter_of(value)
+    parameter = parameter_of(value)
     trained = parameter is not None
     if found.numel() == 1 and not trained and not found.is_meta:
         return Constant(found.float().reshape(()))
@@ -150,24 +150,24 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
     if len(sides) != rank or math.prod(sides) != sides[channel] or sides[channel] != channels:
         what = f"the parameter {parameter} outside a layer" if trained else "a constant"
         raise editing.refused(node, f"{what} of {tuple(found.shape)}, which is none for each channel")
-    if trained and found.numel() != _count(value):
+    if trained and found.numel() != count_of(value):
         raise editing.refused(node, f"the parameter {parameter} outside a layer")
     return Constant(found.float().reshape(-1), trained, parameter or "")
 
 
-def _parameter_of(node: fx.Node) -> str | None:
+def parameter_of(node: fx.Node) -> str | None:
     """The parameter that a constant is made of; None if it is made of none."""
     if node.op == "get_attr":
         return str(node.target) if node.meta["trained"] else None
-    return next((found for x in node.all_input_nodes if (found := _parameter_of(x))), None)
+    return next((found for x in node.all_input_nodes if (found := parameter_of(x))), None)
 
 
 RESHAPES = ("view", "reshape", "unsqueeze", "squeeze", "flatten", "getitem", "view_as", "contiguous")
 """Of a parameter: the same values under another shape."""
 
 
-def _count(node: fx.Node) -> int:
+def count_of(node: fx.Node) -> int:
     """Elements of the parameter, if all that is done with it is another shape; else none."""
     if node.op == "get_attr":
         return int(node.meta["value"].numel())
-    return _count(node.all_input_nodes[0]) if name_of(node) in RESHAPES else 0
+    return count_of(node.all_input_nodes[0]) if name_of(node) in RESHAPES else 0

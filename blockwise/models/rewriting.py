@@ -13,6 +13,7 @@ from blockwise.models.channels_last import ChannelsLast
 from blockwise.models.constants import ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, name_of
 from blockwise.models.functions import module_of, windows
+from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
 from blockwise.models.norms_written_out import NormsWrittenOut
 from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted, shuffled
 from blockwise.models.reshaping import Padding, Reshape, Slice
@@ -35,7 +36,7 @@ def rewrite(root: fx.GraphModule, name: str) -> None:
 
     Raises InputError for what no layer does, with the line of the user's code.
     """
-    for step in (WrittenOut, NormsWrittenOut, ChannelsLast, Rewriting):
+    for step in (WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast, Rewriting):
         step(root, name).run()
 
 
