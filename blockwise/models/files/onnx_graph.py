@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
@@ -178,7 +179,7 @@ class _Reading:
         given = {name: self.values[name].numpy() for name in node.input if name}
         found = ReferenceEvaluator(node).run(None, given)
         for name, value in zip(node.output, found, strict=True):
-            self.values[name] = torch.as_tensor(value)
+            self.values[name] = torch.as_tensor(np.array(value, order="C"))  # of a slice back, too
             if node.op_type in VIEWS:
                 self.origins[name] = self.origins.get(node.input[0], node.input[0])
 
@@ -197,7 +198,8 @@ class _Reading:
 
     def _arithmetic(self, node: Any) -> None:
         """What one cannot tell from a buffer in a file is a parameter: factors and summands of channels."""
-        operands = [self._operand(name) for name in node.input]
+        parameters = node.op_type not in ("Sub", "Div")  # what images are normed by, where code does it
+        operands = [self._operand(name, trained=parameters) for name in node.input]
         if node.op_type != "Sum":
             self._call(node, ARITHMETIC[node.op_type], *operands)
             return
@@ -206,13 +208,13 @@ class _Reading:
         for other in others:
             self._call(node, torch.add, self.nodes[node.output[0]], other)
 
-    def _operand(self, name: str) -> Any:
+    def _operand(self, name: str, *, trained: bool) -> Any:
         if name in self.nodes:
             return self.nodes[name]
         value, origin = self.values[name], self.origins.get(name, name)
         if value.numel() == 1:
             return float(value)
-        trained = origin in self.own
+        trained = trained and origin in self.own
         if trained:
             self._own(name)
         made = self.made.tensor(origin, value, trained=trained)

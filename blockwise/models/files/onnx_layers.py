@@ -23,6 +23,9 @@ WEIGHTS = {
 }  # fmt: skip
 """Operator -> which of its inputs are trained."""
 
+PADS = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
+"""As torch.nn.functional.pad has them."""
+
 FLOATING = (1, 10, 11, 16)
 """float32, float16, float64 and bfloat16, as onnx.TensorProto numbers them."""
 
@@ -220,13 +223,27 @@ def _same_batch(x: Tensor, made: Tensor) -> nn.Module:
 
 def _pad(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     pads = options.get("pads") or constants[1].tolist()
-    mode = options.get("mode", b"constant").decode()
+    mode = PADS.get(options.get("mode", b"constant").decode())
     value = float(constants[2]) if 2 in constants and constants[2].numel() else options.get("value", 0.0)
     before, behind = pads[: x.ndim], pads[x.ndim :]
-    if value or mode not in ("constant", "reflect") or 3 in constants or any((*before[:2], *behind[:2])):
-        raise Unsuitable("other than zeros or a reflection around space")
+    if value or mode is None or 3 in constants or any((*before[:2], *behind[:2])):
+        raise Unsuitable("other than zeros, reflections or repetitions around space")
     amounts = (n for pair in zip(reversed(before[2:]), reversed(behind[2:]), strict=True) for n in pair)
     return Padding(tuple(map(int, amounts)), mode)
+
+
+def _depth_to_space(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    """The order of channels that pixels are made of is told, and makes no difference to one channel."""
+    size = options["blocksize"]
+    if options.get("mode", b"DCR") != b"CRD" and x.shape[1] != size * size:
+        raise Unsuitable("places before channels (mode DCR)")
+    return nn.PixelShuffle(size)
+
+
+def _space_to_depth(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    if x.shape[1] != 1:
+        raise Unsuitable("places before channels")
+    return nn.PixelUnshuffle(options["blocksize"])
 
 
 def _cast(x: Tensor, constants: Constants, options: Options) -> nn.Module:
@@ -267,6 +284,8 @@ LAYERS: dict[str, Maker] = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Pad": _pad,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
     "Dropout": _dropout,
     "Identity": lambda x, constants, options: nn.Identity(),
     "Cast": _cast,

@@ -86,7 +86,34 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
         [("Flatten", ("x",), "f", {}), ("MatMul", ("f", "turned"), "p", {}),
          ("Unsqueeze", ("fc.bias", "first"), "u", {}), ("Add", ("u", "p"), "y", {})], 18,
     ),
+    "pixels of one channel, and back": (
+        [("SpaceToDepth", ("x",), "a", {"blocksize": 2}), ("Relu", ("a",), "b", {}),
+         ("DepthToSpace", ("b",), "z", {"blocksize": 2}), *HEAD], 18,
+    ),
+    "pixels of two channels": (
+        [("Conv", ("x", "eight"), "a", CONV), ("DepthToSpace", ("a",), "z", {"blocksize": 2, "mode": "CRD"}),
+         ("Flatten", ("z",), "f", {}), ("Gemm", ("f", "wide", "fc.bias"), "y", {"transB": 1})], 18,
+    ),
+    "a border of what is beside it, computed": (
+        [("Slice", ("border", "last", "before", "first", "back"), "pads", {}),
+         ("Pad", ("x", "pads"), "z", {"mode": "edge"}), ("Flatten", ("z",), "f", {}),
+         ("Gemm", ("f", "nine", "fc.bias"), "y", {"transB": 1})], 18,
+    ),
 }  # fmt: skip
+
+
+@needs_onnx
+def test_what_is_taken_away_and_divided_by_is_not_trained(tmp_path):
+    nodes = [
+        ("Conv", ("x", "eight"), "a", CONV), ("Sub", ("a", "mean"), "b", {}), ("Div", ("b", "std"), "z", {}),
+        ("Flatten", ("z",), "f", {}), ("Gemm", ("f", "wide", "fc.bias"), "y", {"transB": 1}),
+    ]  # fmt: skip
+    given = weights(
+        eight=normal(8, 1, 3, 3), wide=normal(5, 512), mean=normal(8, 1, 1), std=abs(normal(8, 1, 1)) + 1
+    )
+    path = graph(tmp_path / "net.onnx", nodes, given)
+    assert error(path) < 1e-5
+    assert models.count_parameters(models.build(path, SHAPE)) == 8 * 9 + 5 * 512 + 5
 
 
 @needs_onnx
@@ -94,8 +121,10 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
 def test_operators_are_what_the_reference_computes(tmp_path, name):
     nodes, opset = TAKEN[name]
     given = weights(
-        half=np.float32(0.5), part=normal(5, 56), single=normal(1), turned=normal(64, 5), first=np.array([0])
-    )
+        half=np.float32(0.5), part=normal(5, 56), single=normal(1), turned=normal(64, 5), first=np.array([0]),
+        eight=normal(8, 1, 3, 3), wide=normal(5, 512), nine=normal(5, 81), last=np.array([-1]),
+        border=np.array([1, 0, 0, 0, 0, 1, 0, 0]), before=np.array([-9]), back=np.array([-1]),
+    )  # fmt: skip
     assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-5
 
 
@@ -117,6 +146,14 @@ REFUSED: dict[str, tuple[list[Node], str]] = {
         [("Slice", ("x", "last", "before", "axis", "back"), "z", {}), *HEAD],
         "node z: got Slice with steps back",
     ),
+    "pixels whose channels lie side by side": (
+        [("Conv", ("x", "eight"), "a", CONV), ("DepthToSpace", ("a",), "z", {"blocksize": 2}), *HEAD],
+        r"node z: got DepthToSpace with places before channels \(mode DCR\)",
+    ),
+    "pixels of several channels": (
+        [("Conv", ("x", "eight"), "a", CONV), ("SpaceToDepth", ("a",), "z", {"blocksize": 2}), *HEAD],
+        "node z: got SpaceToDepth with places before channels",
+    ),
     "what is drawn at random": (
         [("RandomUniformLike", ("scale",), "a", {}), ("Flatten", ("x",), "e", {}),
          ("Mul", ("e", "a"), "f", {}), HEAD[1]],
@@ -134,8 +171,9 @@ REFUSED: dict[str, tuple[list[Node], str]] = {
 def test_what_no_layer_computes_is_refused_in_one_line(tmp_path, name):
     nodes, message = REFUSED[name]
     given = weights(
-        scale=normal(64), last=np.array([7]), before=np.array([-9]), axis=np.array([3]), back=np.array([-1])
-    )
+        scale=normal(64), last=np.array([7]), before=np.array([-9]), axis=np.array([3]), back=np.array([-1]),
+        eight=normal(8, 1, 3, 3),
+    )  # fmt: skip
     with pytest.raises(InputError, match=message) as refusal:
         models.build(graph(tmp_path / "net.onnx", nodes, given), SHAPE)
     assert "\n" not in str(refusal.value)
