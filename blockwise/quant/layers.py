@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blockwise.quant.quantizer import FLOAT_BITS, Quantizer
+from blockwise.quant.quantizer import FLOAT_BITS, Quantizer, signs
 from devices.network.ops import Op
 
 GEOMETRY = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
@@ -111,8 +111,13 @@ class Signed(nn.Module):
         return min(self.magnitude.bits + 1, FLOAT_BITS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Quantized values, same shape; the straight-through estimator is that of the magnitude."""
-        return x.sign() * self.magnitude(x.abs())  # type: ignore[no-any-return]
+        """Quantized values, same shape; the straight-through estimator is that of the magnitude.
+
+        At zero, too, which is one of the levels: sums of codes are exactly zero on integers and seldom in
+        floats, and what lies around it passes its gradient.
+        """
+        side = signs(x.detach())
+        return side * self.magnitude(side * x)  # type: ignore[no-any-return]
 
 
 class Shared(nn.Module):

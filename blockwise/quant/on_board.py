@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.quant.layers import QuantActivation, Shared, Signed
-from blockwise.quant.quantizer import Quantizer
+from blockwise.quant.quantizer import Quantizer, signs
 from devices.program.kernels.quantization import Encoded, Weights
 
 
@@ -168,21 +168,21 @@ class SignedOnBoard(QuantizerOnBoard):
         self.negative = 1 << signed.magnitude.bits
 
     def encode(self, x: Tensor, trained: Tensor | None, kept: Tensor | None, *, moves: bool) -> Encoded:
-        """Zero has no sign, and no gradient."""
+        """Codes of magnitudes, and signs; zero lies above."""
         found = super().encode(x.abs(), trained, kept, moves=moves)
-        return Encoded(found.codes + self.negative * (x < 0), found.mask & (x != 0), found.kept)
+        return Encoded(found.codes + self.negative * (x < 0), found.mask, found.kept)
 
     def encode_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
         """Codes of magnitudes, and signs."""
         return super().encode_at_rest(x.abs(), levels) + self.negative * (x < 0)
 
     def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
-        """Zero has no sign, and no gradient."""
-        return super().passes_at_rest(x.abs(), levels) & (x != 0)
+        """Where that of the magnitude does."""
+        return super().passes_at_rest(x.abs(), levels)
 
     def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """The magnitude with its sign."""
-        return super().decode(codes % self.negative, levels) * self._signs(codes)
+        return super().decode(codes % self.negative, levels) * self._side(codes)
 
     def gradient(
         self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,
@@ -190,15 +190,15 @@ class SignedOnBoard(QuantizerOnBoard):
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """That of the magnitude, on the side on which the value lies."""
         if x is not None:
-            signs, x, codes = x.sign(), x.abs(), None
+            side, x, codes = signs(x), x.abs(), None
         elif codes is not None:
-            signs, codes = self._signs(codes), codes % self.negative
+            side, codes = self._side(codes), codes % self.negative
         else:  # the mask is all that is needed
             return super().gradient(gradient, mask, None, None, trained, kept)
-        found, step = super().gradient(gradient * signs, mask, codes, x, trained, kept)
-        return found * signs, step
+        found, step = super().gradient(gradient * side, mask, codes, x, trained, kept)
+        return found * side, step
 
-    def _signs(self, codes: Tensor) -> Tensor:
+    def _side(self, codes: Tensor) -> Tensor:
         return torch.where(codes >= self.negative, -1.0, 1.0)
 
 

@@ -16,11 +16,11 @@ from blockwise.firmware.emit.floats.text import dims_of
 from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.program import Firmware
 from devices.network import Layer
-from devices.network.ops import LeakyReLU, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops import ELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from devices.program.schedule import Schedule
 
 FILE = "told.out"
-ACTIVATIONS = ("relu", "leaky_relu", "swish", "gelu", "sigmoid", "tanh", "quantize")
+ACTIVATIONS = ("relu", "leaky_relu", "swish", "gelu", "sigmoid", "tanh", "elu", "quantize")
 HARD = -3.0, 3.0
 """Of a hard swish or sigmoid."""
 
@@ -92,6 +92,8 @@ def _limits(layer: Layer) -> tuple[float, float]:
         return 0.0, math.inf
     if isinstance(op, Tanh) and op.hard:
         return op.low, op.high
+    if isinstance(op, ELU) and op.alpha != 1:
+        return 0.0, math.inf
     return HARD if isinstance(op, Swish | Sigmoid) and op.hard else (-math.inf, math.inf)
 
 

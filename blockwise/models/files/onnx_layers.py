@@ -272,6 +272,7 @@ LAYERS: dict[str, Maker] = {
     "HardSwish": lambda x, constants, options: nn.Hardswish(),
     "Swish": lambda x, constants, options: nn.SiLU(),
     "Gelu": _gelu,
+    "Elu": lambda x, constants, options: nn.ELU(options.get("alpha", 1.0)),
     "Tanh": lambda x, constants, options: nn.Tanh(),
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,

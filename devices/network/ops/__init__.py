@@ -5,7 +5,7 @@ An operation is added by a file of its own and a line of :data:`OPS`, or from ou
 
 from collections.abc import Iterable, Iterator
 
-from devices.network.ops.activations import GELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from devices.network.ops.add import Add
 from devices.network.ops.call import Call
 from devices.network.ops.cat import Cat
@@ -34,6 +34,7 @@ from devices.network.ops.spread import SpatialStd
 from devices.network.ops.view import View
 
 __all__ = [
+    "ELU",
     "GELU",
     "OPS",
     "AdaptiveAvgPool",
@@ -99,6 +100,7 @@ OPS: list[type[Op]] = [
     GELU,
     Sigmoid,
     Tanh,
+    ELU,
     Quantize,
     MaxPool,
     AvgPool,

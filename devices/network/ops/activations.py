@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
+from devices.errors import InputError
 from devices.network.ops.call import Call
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
@@ -146,6 +147,27 @@ class Tanh(Op):
         if not call.called.lower().startswith("hard"):
             return cls()
         return cls(True, call.option("min_val", 1, cls.low), call.option("max_val", 2, cls.high))
+
+
+@dataclass(frozen=True)
+class ELU(Op):
+    """x, or ``alpha`` (exp(x) - 1) below zero. Clevert et al. 2016 (arXiv 1511.07289)."""
+
+    alpha: float = 1.0
+
+    kind = "elu"
+    modules = ("ELU",)
+    functions = ("elu",)
+    elementwise = True
+    costs = Tanh.costs
+
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """With its scale, above zero as in the paper: its output then tells where it lies."""
+        alpha = call.option("alpha", 1, cls.alpha)
+        if not alpha > 0:
+            raise InputError("ELU", got=f"alpha {alpha:g}", wanted="more than 0", do="set another alpha")
+        return cls(alpha)
 
 
 @dataclass(frozen=True)

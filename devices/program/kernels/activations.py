@@ -79,7 +79,7 @@ def _through(frame: Frame, g: Tensor) -> Tensor:
 
 
 def gate(machine: "FloatMachine", frame: Frame) -> None:
-    """A sigmoid or a hyperbolic tangent: floats."""
+    """A sigmoid, a hyperbolic tangent or an ELU: floats."""
     (x,) = frame.values("input")
     frame.put("output", forms.activated(frame.layer.op, x))
 

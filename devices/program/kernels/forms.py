@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from devices.network.ops import GELU, Op, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops import ELU, GELU, Op, ReLU, Sigmoid, Swish, Tanh
 
 
 def activated(op: Op, x: Tensor) -> Tensor:
@@ -17,6 +17,8 @@ def activated(op: Op, x: Tensor) -> Tensor:
         return F.gelu(x, approximate="tanh" if op.tanh else "none")
     if isinstance(op, Sigmoid):
         return F.hardsigmoid(x) if op.hard else torch.sigmoid(x)
+    if isinstance(op, ELU):
+        return F.elu(x, op.alpha)
     assert isinstance(op, Tanh)
     return x.clamp(op.low, op.high) if op.hard else torch.tanh(x)
 
@@ -36,8 +38,10 @@ def slope_at(op: Op, x: Tensor) -> Tensor:
 
 
 def slope_of(op: Op, out: Tensor) -> Tensor:
-    """The derivative of a sigmoid or a hyperbolic tangent, by its output."""
+    """The derivative of a sigmoid, a hyperbolic tangent or an ELU, by its output."""
     if isinstance(op, Sigmoid):
         return ((out > 0) & (out < 1)) / 6 if op.hard else out * (1 - out)
+    if isinstance(op, ELU):
+        return torch.where(out > 0, 1.0, out + op.alpha)
     assert isinstance(op, Tanh)
     return ((out > op.low) & (out < op.high)).float() if op.hard else 1 - out * out

@@ -77,6 +77,8 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("sigmoid", "backward"): activations.gate_backward,
     ("tanh", "forward"): activations.gate,
     ("tanh", "backward"): activations.gate_backward,
+    ("elu", "forward"): activations.gate,
+    ("elu", "backward"): activations.gate_backward,
     ("mul", "forward"): elementwise.forward,
     ("mul", "backward"): elementwise.mul_backward,
     ("cat", "backward"): elementwise.cat_backward,

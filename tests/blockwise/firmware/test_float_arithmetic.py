@@ -56,10 +56,12 @@ int main(int count, char **arguments) {
         const int n = (int)fread(x, sizeof *x, 1 << 20, stdin);
         for (int i = 0; i < n; i++) {
             const float s = sigmoid(x[i]), t = hyperbolic_tangent(x[i]), h = hard_sigmoid(x[i]);
+            const float e = elu(x[i], 0.5f);
             const float y[] = {
                 silu(x[i]), silu_slope(x[i]), hard_swish(x[i]), hard_swish_slope(x[i]), gelu(x[i]),
                 gelu_slope(x[i]), gelu_by_tanh(x[i]), gelu_by_tanh_slope(x[i]), leaky(x[i], 0.1f),
                 s, sigmoid_slope_of(s), t, hyperbolic_tangent_slope_of(t), h, hard_sigmoid_slope_of(h),
+                e, elu_slope_of(e, 0.5f),
             };
             fwrite(y, sizeof y, 1, stdout);
         }
@@ -153,13 +155,21 @@ def test_codes_are_packed_as_on_the_boards_of_the_simulation(bits, program):
 ACTIVATIONS = [
     F.silu, F.hardswish, F.gelu, partial(F.gelu, approximate="tanh"),
     partial(F.leaky_relu, negative_slope=0.1), torch.sigmoid, torch.tanh, F.hardsigmoid,
+    partial(F.elu, alpha=0.5),
 ]  # fmt: skip
 TOLD_BY_SIGN = 4
 """Its derivative is not computed here."""
 
 
 def test_activations_and_their_derivatives_are_those_of_pytorch_in_64_bits(program):
-    values = np.concatenate([np.linspace(-30, 30, 6001) + 1e-4, np.geomspace(1e-8, 1, 99), [-100, 100, 0.5]])
+    values = np.concatenate(
+        [
+            np.linspace(-30, 30, 6001) + 1e-4,
+            np.geomspace(1e-8, 1, 99),
+            -np.geomspace(1e-8, 1, 99),
+            [-100, 100, 0.5],
+        ]
+    )
     given = values.astype("<f4")
     done = subprocess.run([program, "forms", "all"], input=given.tobytes(), check=True, capture_output=True)
     found = iter(np.frombuffer(done.stdout, "<f4").reshape(len(values), -1).T.astype(float))

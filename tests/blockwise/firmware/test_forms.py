@@ -77,6 +77,20 @@ class Turned(nn.Module):
         return self.head(x.permute(0, 3, 1, 2).flatten(1))
 
 
+class Narrow(nn.Module):
+    """As MobileNetV2 without norms: layers without an activation between them, whose sums are often zero."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.stem, self.depth = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=8, bias=False)
+        self.narrow, self.wide = nn.Conv2d(8, 4, 1, bias=False), nn.Conv2d(4, 6, 1, bias=False)
+        self.head = nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.narrow(F.relu(self.depth(F.relu(self.stem(x)))))
+        return self.head(F.relu(self.wide(x)).mean((2, 3)))
+
+
 class Leaky(nn.Module):
     """As YOLO's: a leaky ReLU, whose largest values are pooled, and a convolution for a classifier."""
 
@@ -88,6 +102,22 @@ class Leaky(nn.Module):
     def forward(self, x: Tensor) -> Any:
         x = F.max_pool2d(F.leaky_relu(self.stem(x), 0.1), 2)
         return self.head(F.leaky_relu(self.behind(x), 0.2)).mean((2, 3))
+
+
+class Electrodes(nn.Module):
+    """As EEGNet: filters along time, one over electrodes for each of them, then depthwise ones; ELUs."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.time, self.norm = nn.Conv2d(1, 4, (1, 5), padding="same", bias=False), nn.BatchNorm2d(4)
+        self.space, self.norm2 = nn.Conv2d(4, 8, (8, 1), groups=4, bias=False), nn.BatchNorm2d(8)
+        self.depth = nn.Conv2d(8, 8, (1, 3), padding=(0, 1), groups=8, bias=False)
+        self.point, self.head = nn.Conv2d(8, 6, 1), nn.Linear(12, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.avg_pool2d(F.elu(self.norm2(self.space(self.norm(self.time(x))))), (1, 2))
+        x = F.avg_pool2d(F.elu(self.point(self.depth(x)), 0.5), (1, 2))
+        return self.head(x.flatten(1))
 
 
 class Smooth(nn.Module):
@@ -198,10 +228,16 @@ CASES: dict[str, Case] = {
     "pixels along directions": (Pixels, "zo", "lsq", {"before": 0}),
     "turned": (Turned, "bp", "lsq", {}),
     "turned in blocks": (Turned, "local-resident", "lsq", {"blocks": "layers"}),
+    "narrow": (Narrow, "bp", "lsq", {}),
+    "narrow, frozen behind": (Narrow, "bp", "lsq", {"train": "stem*"}),
+    "narrow in blocks": (Narrow, "local-resident", "lsq", {"blocks": "layers"}),
     "leaky": (Leaky, "bp", "lsq", {}),
     "leaky in floats": (Leaky, "bp", "fp32", {}),
     "leaky, frozen behind": (Leaky, "bp", "lsq", {"train": "stem*"}),
     "leaky in blocks": (Leaky, "local", "lsq", {"blocks": "layers"}),
+    "electrodes": (Electrodes, "bp", "lsq", KEPT),
+    "electrodes in floats": (Electrodes, "bp-fused", "fp32", KEPT),
+    "electrodes in blocks": (Electrodes, "local-resident", "lsq", KEPT | {"blocks": "layers"}),
     "smooth": (Smooth, "bp", "lsq", {}),
     "smooth in floats": (Smooth, "bp", "fp32", {}),
     "next": (Next, "bp", "lsq", {}),
@@ -236,6 +272,7 @@ QUICK = (
     "shuffled",
     "pixels",
     "leaky",
+    "electrodes",
     "smooth",
     "next",
     "before",
@@ -267,7 +304,9 @@ def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", shown([Mobile, Shuffled, Pixels, Leaky, Next, Turned], Pixels, Next))
+@pytest.mark.parametrize(
+    "made", shown([Mobile, Shuffled, Pixels, Leaky, Electrodes, Next, Turned], Pixels, Next)
+)
 def test_a_board_predicts_through_them(made, tmp_path):
     torch.manual_seed(0)
     settings = WHOLE | {"norm": "group", "regime": "local-resident", "method": "lsq", "blocks": "layers"}

@@ -7,6 +7,8 @@ import torch
 from inner import inner
 from quantizer_cases import EXTREMES, cases, every, every_usual, gradients, kind, new, over, values
 
+from blockwise.quant.layers import Signed
+
 every_activation = over(cases(roles=("activation",)))  # the ends of weights may follow the largest
 
 TYPES = [torch.float32, torch.bfloat16]
@@ -43,6 +45,20 @@ def test_extreme_tensors_give_finite_values_of_few_levels_and_finite_gradients(n
             if kind(name, role).elementwise and name != "fp32":
                 assert y.unique().numel() <= 2**bits
             assert all(g.isfinite().all() for g in gradients(quantizer, x))
+
+
+@every_activation
+def test_values_of_both_signs_have_the_gradients_of_their_magnitudes_as_has_zero(name, bits, role):
+    x = values(4)
+    x[:, 0] = 0
+    quantizer = new(name, bits, role, x.abs())
+    signed = Signed(copy.deepcopy(quantizer)).eval()
+    magnitudes, both = (t.clone().requires_grad_() for t in (x.abs(), x))
+    (expected,) = torch.autograd.grad(quantizer.eval()(magnitudes).sum(), magnitudes)
+    (found,) = torch.autograd.grad(signed(both).sum(), both)
+    assert torch.equal(found, expected)
+    if name == "lsq":
+        assert bool((found[:, 0] == 1).all())
 
 
 @every_activation

@@ -190,7 +190,7 @@ def test_values_of_both_signs_are_quantized_by_sign_and_magnitude():
     y = signed(x)
     assert y.tolist() == [-1.5, -1.5, 0, 0, 0, 0.5, 1.5, 1.5]  # 3 bits: -3 .. 3 steps
     y.sum().backward()
-    assert x.grad.tolist() == [0, 1, 1, 0, 1, 1, 1, 0]
+    assert x.grad.tolist() == [0, 1, 1, 1, 1, 1, 1, 0]
     assert signed.bits == 3
 
 

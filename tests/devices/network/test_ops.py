@@ -96,6 +96,9 @@ def test_limits_slopes_rates_and_constants_come_along():
     assert layer_of(nn.ReLU6(), shape).op == ops.ReLU(high=6.0)
     assert layer_of(nn.Hardtanh(), shape).op == ops.Tanh(hard=True)
     assert layer_of(nn.LeakyReLU(0.2), shape).op == ops.LeakyReLU(0.2)
+    assert layer_of(nn.ELU(0.5), shape).op == ops.ELU(0.5)
+    with pytest.raises(InputError, match=r"^ELU: got alpha -1, wanted more than 0"):
+        layer_of(nn.ELU(-1.0), shape)
     assert [layer_of(m, shape).op.hard for m in (nn.SiLU(), nn.Hardswish(), nn.Hardsigmoid())] == [
         False, True, True,
     ]  # fmt: skip

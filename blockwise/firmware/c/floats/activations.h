@@ -88,7 +88,7 @@ INLINE void activate_codes(struct map m, int bits, struct range r, float_at from
                     const float v = from(held, b, y, x, c);
                     write_code(&w, bits, code_of(r, level_of(r, v, step)));
                     if (mask)
-                        write_code(&passing, 1, passes_code(r, v, step) & (!slope || slope(held, b, y, x, c) != 0.0f));
+                        write_code(&passing, 1, inside(r, v, step) & (!slope || slope(held, b, y, x, c) != 0.0f));
                 }
     end_codes(&w);
     if (mask)
@@ -168,7 +168,7 @@ INLINE float quantizer_backward(struct map gradient, int places, spot_at spot, p
                         const struct spot at = spot(i, j, k);
                         const float v = input(held, b, at.y, at.x, c);
                         sum += step_share(r, masked(g, k == here), v, step);
-                        passes |= passes_code(r, v, step) & (k == here);
+                        passes |= inside(r, v, step) & (k == here);
                     }
                     float found = masked(g, passes);
                     if (slope)

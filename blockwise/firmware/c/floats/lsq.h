@@ -28,11 +28,6 @@ INLINE int inside(struct range r, float v, float step) {
     return (v >= (float)r.low * step) & (v <= (float)r.high * step);
 }
 
-/* The same of an activation. One of both signs is a magnitude with a sign, which zero does not have. */
-INLINE int passes_code(struct range r, float v, float step) {
-    return inside(r, v, step) & ((r.low >= 0) | (v != 0.0f));
-}
-
 /* What one value adds to the gradient of the step, but for a factor: g (s q - v) inside, g s q beyond. */
 INLINE float step_share(struct range r, float g, float v, float step) {
     const float quantized = (float)level_of(r, v, step) * step;

@@ -1,7 +1,7 @@
 """Which C computes an activation, and its derivative: at what it reads, or read off what it made."""
 
 from blockwise.firmware.emit.floats.text import number
-from devices.network.ops import GELU, Op, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops import ELU, GELU, Op, ReLU, Sigmoid, Swish, Tanh
 
 
 def form_of(op: Op, x: str) -> str | None:
@@ -10,6 +10,8 @@ def form_of(op: Op, x: str) -> str | None:
         return f"limited({limits_of(op)}, {x})"
     if isinstance(op, Tanh) and op.hard:
         return f"clamped({x}, {number(op.low)}, {number(op.high)})"
+    if isinstance(op, ELU):
+        return f"elu({x}, {number(op.alpha)})"
     name = _name(op)
     return f"{name}({x})" if name else None
 
@@ -25,6 +27,8 @@ def slope_of(op: Op, y: str) -> str | None:
     """The derivative where the activation made ``y``; None for one that is told by what it read."""
     if isinstance(op, Tanh) and op.hard:
         return f"(float)passes_within((struct limits){{{number(op.low)}, {number(op.high)}}}, {y})"
+    if isinstance(op, ELU):
+        return f"elu_slope_of({y}, {number(op.alpha)})"
     return f"{_name(op)}_slope_of({y})" if isinstance(op, Sigmoid | Tanh) else None
 
 

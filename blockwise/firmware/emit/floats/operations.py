@@ -61,6 +61,8 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("sigmoid", "backward"): activations.backward,
     ("tanh", "forward"): activations.forward,
     ("tanh", "backward"): activations.backward,
+    ("elu", "forward"): activations.forward,
+    ("elu", "backward"): activations.backward,
     ("quantize", "forward"): activations.forward,
     ("quantize", "backward"): activations.backward,
     ("max_pool", "forward"): pools.max_forward,

@@ -86,6 +86,9 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
         [("Flatten", ("x",), "f", {}), ("MatMul", ("f", "turned"), "p", {}),
          ("Unsqueeze", ("fc.bias", "first"), "u", {}), ("Add", ("u", "p"), "y", {})], 18,
     ),
+    "two ELUs": (
+        [("Elu", ("x",), "a", {}), ("Elu", ("a",), "z", {"alpha": 0.5}), *HEAD], 18,
+    ),
     "pixels of one channel, and back": (
         [("SpaceToDepth", ("x",), "a", {"blocksize": 2}), ("Relu", ("a",), "b", {}),
          ("DepthToSpace", ("b",), "z", {"blocksize": 2}), *HEAD], 18,
