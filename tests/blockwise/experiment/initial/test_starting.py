@@ -158,7 +158,7 @@ def test_a_state_dict_of_torchvision_gives_the_network_that_it_is_of(tmp_path):
     theirs = zoo.mobilenet_v2(width_mult=0.35, num_classes=10).eval()
     torch.save({"state_dict": theirs.state_dict()}, tmp_path / "theirs.pth")
     config = configured(
-        tmp_path / "theirs.pth", model="torchvision:mobilenet_v2", width=0.35, image_size=32, method="fp32",
+        tmp_path / "theirs.pth", model="torchvision:mobilenet_v2", width=0.35, method="fp32",
         in_shape=(3, 32, 32), dry_run=True,
     )  # fmt: skip
     ours, x = prepare(config).chain().eval(), torch.randn(2, 3, 32, 32)
