@@ -15,12 +15,18 @@ import output
 from blockwise.report.file_names import PNG_NAME
 from blockwise.system.files import atomic_write
 
+BULKY = ("timeline", "tensors_at_peak", "tensors", "layers")
+"""Of a regime."""
+ELSEWHERE = ("boards", "everywhere", "changes", "files")
+"""What other boards and settings would take, and where files lie: told with the run's own arguments."""
+
 
 def slim(result: dict[str, Any], data_name: str | None) -> dict[str, Any]:
     """The result without what can be computed again at any time."""
     for regime in result["regimes"]:
-        for bulky in ("timeline", "tensors_at_peak"):
-            del regime[bulky]
+        for bulky in BULKY:
+            regime.pop(bulky, None)
+    result = {name: value for name, value in result.items() if name not in ELSEWHERE}
     result["config"]["data"] = result["data"]["name"] = data_name or result["data"]["name"]
     return result
 
