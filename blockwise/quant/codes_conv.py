@@ -109,6 +109,30 @@ class _ConvOfCodes(torch.autograd.Function):
         return *scaled, None, None, None, None, None, None
 
 
+class _ConvInHalves(torch.autograd.Function):
+    """Of values that are steps times codes, kept in bf16: products are exact, sums are rounded once kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, stride: Sides, padding: Sides,
+        dilation: Sides,
+    ) -> Tensor:  # fmt: skip
+        codes, weights = ((t.float() / step).round_().bfloat16() for t, step in ((x, x_step), (w, w_step)))
+        ctx.save_for_backward(codes, weights, x_step, w_step)
+        ctx.where = where = stride, padding, dilation
+        return F.conv2d(codes, weights, None, *where) * (x_step * w_step)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        codes, weights, x_step, w_step = ctx.saved_tensors
+        wanted = [*ctx.needs_input_grad[:2], False]
+        of_x, of_w, _ = torch.ops.aten.convolution_backward(
+            grads[0], codes, weights, None, *ctx.where, False, [0, 0], 1, wanted
+        )
+        of_w = None if of_w is None else of_w.float() * x_step
+        return None if of_x is None else of_x * w_step, of_w, None, None, None, None, None
+
+
 class _LowConv(torch.autograd.Function):
     """Of values that are no codes: forward in float32, or of floats in bf16; gradients in bf16."""
 
@@ -144,6 +168,13 @@ def conv_of_codes(
     ``where`` is stride, padding and dilation; ``low`` makes gradients in bf16.
     """
     return _ConvOfCodes.apply(x, w, x_step, w_step, *where, low)  # type: ignore[no-any-return]
+
+
+def conv_in_halves(
+    x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, where: tuple[Sides, Sides, Sides]
+) -> Tensor:
+    """As :func:`conv_of_codes`, of ``x`` in bf16 or float32, with an output and gradients of x in bf16."""
+    return _ConvInHalves.apply(x, w, x_step, w_step, *where)  # type: ignore[no-any-return]
 
 
 def low_conv(x: Tensor, w: Tensor, where: tuple[Sides, Sides, Sides], *, rounded: bool) -> Tensor:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.conv import _ConvNd
 
+from blockwise.layers.norms import ConstantNorm, RecomputedBatchNorm2d
+from blockwise.layers.scaled import ChannelNorm
 from blockwise.quant.layers import QuantConv2d, Shared
 from blockwise.quant.quantizer import Quantizer
 
@@ -15,7 +18,7 @@ FLOAT32, CODES, BF16 = "float32", "codes", "bf16"
 PRECISIONS = {
     FLOAT32: "as PyTorch does",
     CODES: "convolutions of codes on bytes, summed exactly",
-    BF16: "so, too, with gradients in bf16, as are convolutions of floats",
+    BF16: "codes and floats multiplied in bf16, which maps and gradients between layers are kept in",
 }
 
 
@@ -38,11 +41,21 @@ def fallback(asked: str, device: str) -> str:
     return f"--precision {asked}: no products of {lacks} on {where}; trains with --precision {found}"
 
 
+FLOATS: tuple[type[nn.Module], ...] = (
+    _ConvNd, nn.Linear, nn.GroupNorm, nn.LayerNorm, nn.BatchNorm1d, RecomputedBatchNorm2d, ConstantNorm,
+    ChannelNorm,
+)  # fmt: skip
+"""Layers that read maps in bf16 as floats, and make floats."""
+FLOAT_KINDS = ("spatial_std", "cross_entropy")
+"""Layers of heads that do."""
+
+
 class Kernels(NamedTuple):
     """Those of :mod:`blockwise.quant.codes_conv`, which is imported where they are wanted."""
 
     of_codes: Callable[..., Tensor]
     low: Callable[..., Tensor]
+    in_halves: Callable[..., Tensor]
 
 
 def lower(pieces: Iterable[nn.Module], precision: str) -> None:
@@ -53,18 +66,64 @@ def lower(pieces: Iterable[nn.Module], precision: str) -> None:
     """
     if precision == FLOAT32:
         return
-    from blockwise.quant.codes_conv import conv_of_codes, low_conv
+    from blockwise.quant.codes_conv import conv_in_halves, conv_of_codes, low_conv
 
-    kernels, low = Kernels(conv_of_codes, low_conv), precision == BF16
+    pieces, kernels = list(pieces), Kernels(conv_of_codes, low_conv, conv_in_halves)
+    low = precision == BF16
+    halves = low and all(_counts(q) for piece in pieces for q in piece.modules())
     for piece in pieces:
         own = set(piece.modules())
         for conv in own:
-            if isinstance(conv, nn.Conv2d) and _is_plain(conv):
+            if halves:
+                _keep_halves(conv, own, kernels)
+            elif isinstance(conv, nn.Conv2d) and _is_plain(conv):
                 found = _byte_quantizers(conv, own)
                 if found is not None:
                     _replace(conv, partial(_of_codes, conv, *found, kernels, low=low))
                 elif low:
                     _replace(conv, partial(_of_values, conv, kernels))
+
+
+def _counts(module: nn.Module) -> bool:
+    """Whether bf16 holds the codes of a quantizer; the values of others would be rounded."""
+    return not isinstance(module, Quantizer) or module.counts_bytes
+
+
+def _keep_halves(module: nn.Module, own: set[nn.Module], kernels: Kernels) -> None:
+    """Let ``module`` make maps in bf16, or read them as floats; all others make what they read."""
+    if isinstance(module, nn.Conv2d) and _is_plain(module):
+        found = _byte_quantizers(module, own)
+        how = (
+            partial(_of_halves, module, kernels)
+            if found is None
+            else partial(_codes_of_halves, module, *found, kernels)
+        )
+        _replace(module, how)
+    elif isinstance(module, FLOATS) or getattr(module, "op_kind", "") in FLOAT_KINDS:
+        vars(module)["forward"] = partial(_of_floats, module)
+
+
+def _of_floats(module: nn.Module, x: Tensor, *others: Any) -> Tensor:
+    return type(module).forward(module, x.float(), *others)  # type: ignore[no-any-return]
+
+
+def _of_halves(conv: nn.Conv2d, kernels: Kernels, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+    """Of images the values are not rounded; of maps they have been."""
+    if isinstance(conv, QuantConv2d) and x.dtype == torch.float32:
+        out = kernels.low(x, w, _where(conv), rounded=False).bfloat16()
+    else:
+        out = F.conv2d(x.bfloat16(), w.bfloat16(), None, *_where(conv))
+    return out if bias is None else out + bias.view(-1, 1, 1).bfloat16()
+
+
+def _codes_of_halves(
+    conv: nn.Conv2d, inputs: Quantizer, weights: Quantizer, kernels: Kernels, x: Tensor, w: Tensor,
+    bias: Tensor | None,
+) -> Tensor:  # fmt: skip
+    if not (inputs.counts_bytes and weights.counts_bytes):  # wider for the time being
+        return _of_halves(conv, kernels, x, w, bias)
+    out = kernels.in_halves(x, w, inputs.unit, weights.unit, _where(conv))
+    return out if bias is None else out + bias.view(-1, 1, 1).bfloat16()
 
 
 def _replace(conv: nn.Conv2d, how: Callable[..., Tensor]) -> None:

@@ -33,7 +33,8 @@ def above_zero(p: Tensor) -> Tensor:
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of products. Of two dense tensors with equal strides the order of elements is the same."""
+    """Sum of products, of bf16 in float32. Of dense tensors with equal strides all elements are in order."""
+    a, b = (t.float() if t.dtype == torch.bfloat16 else t for t in (a, b))
     if torch.compiler.is_compiling():  # the compiler fuses this with what surrounds it
         return (a * b).sum()
     if a.stride() == b.stride() and _is_dense(a):
