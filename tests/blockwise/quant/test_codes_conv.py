@@ -5,7 +5,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blockwise.quant.codes_conv import conv_gradients, conv_of_codes, low_conv, low_sums, sums_of_codes
+from blockwise.quant.codes_conv import (
+    conv_gradients,
+    conv_in_halves,
+    conv_of_codes,
+    low_conv,
+    low_sums,
+    sums_of_codes,
+)
 
 pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
 Where = tuple[list[int], list[int], list[int]]
@@ -52,6 +59,24 @@ def test_gradients_are_those_of_autograd_and_in_bf16_as_near_as_8_digits_are(whe
     for theirs, own, rounded in zip(expected, whole, low, strict=True):
         torch.testing.assert_close(own, theirs, rtol=1e-4, atol=1e-5)
         assert 0 < (rounded - theirs).norm() < 2**-7 * theirs.norm()
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_in_halves_products_of_codes_are_exact_and_what_is_kept_is_rounded(where):
+    codes, weights, _, w, *steps = operands(3, 0.0371, 0.00213)
+    codes %= 129  # those of 7 bits can be told of values that are kept in 8 digits
+    x = (codes.float() * steps[0]).contiguous(memory_format=torch.channels_last).requires_grad_()
+    exact = F.conv2d(codes, weights, None, *where) * (steps[0] * steps[1]).double()
+    half = x.detach().bfloat16().requires_grad_()
+    out, same = conv_in_halves(half, w, *steps, where), conv_in_halves(x, w, *steps, where)
+    assert out.dtype == torch.bfloat16 and torch.equal(out, same)
+    assert ((out.double() - exact).abs() <= 2**-7 * exact.abs()).all()
+    g = torch.randn_like(out)
+    expected = torch.autograd.grad(F.conv2d(x, w, None, *where), (x, w), g.float())
+    own = torch.autograd.grad(out, (half, w), g)
+    assert [t.dtype for t in own] == [torch.bfloat16, torch.float32]
+    for theirs, found in zip(expected, own, strict=True):
+        assert (found - theirs).norm() < 2**-7 * theirs.norm()
 
 
 def test_gradients_in_bf16_of_errors_that_it_holds_are_exact_sums():

@@ -13,6 +13,7 @@ from blockwise.quant.precision import PRECISIONS, available, fallback, lower
 from devices.program.regimes import Step
 
 NEEDS_BYTES = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+NEEDS_HALVES = pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no products of halves")
 X, Y = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(4)
 
 
@@ -35,6 +36,12 @@ def lowered(net: nn.Module) -> list[str]:
     return [name for name, module in net.named_modules() if "_conv_forward" in vars(module)]
 
 
+def distance(own: list[Tensor], theirs: list[Tensor]) -> float:
+    """Between gradients, of the length of theirs."""
+    a, b = (torch.cat([g.flatten() for g in many]) for many in (own, theirs))
+    return float((a - b).norm() / b.norm())
+
+
 def stepped(net: BlockNet) -> tuple[Tensor, list[Tensor]]:
     loss = net.loss(X, Y)
     loss.backward()
@@ -44,16 +51,64 @@ def stepped(net: BlockNet) -> tuple[Tensor, list[Tensor]]:
 @NEEDS_BYTES
 @pytest.mark.parametrize("residual", ["codes", "float"])
 def test_all_that_reads_codes_convolves_them_and_comes_to_the_same_loss_and_gradients(residual):
-    eager, codes, low = network(residual=residual), network(residual=residual), network(residual=residual)
+    eager, codes = network(residual=residual), network(residual=residual)
     lower([codes], "codes")
-    lower([low], "bf16")
     assert set(convolutions(codes)) - set(lowered(codes)) == {"bodies.0.0.conv"}  # which reads images
-    loss, gradients = stepped(eager)
-    for net, near in ((codes, 1e-4), (low, 2e-2)):
-        found, own = stepped(net)
-        torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
-        flat, theirs = (torch.cat([g.flatten() for g in many]) for many in (own, gradients))
-        assert (flat - theirs).norm() < near * theirs.norm()
+    (loss, gradients), (found, own) = stepped(eager), stepped(codes)
+    torch.testing.assert_close(found, loss, rtol=1e-5, atol=1e-6)
+    assert distance(own, gradients) < 1e-4
+
+
+class Mixed(nn.Sequential):
+    """Norms that see maps as floats among those that see them as they are, and filters of single channels."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.GroupNorm(4, 16), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 24, 1),
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10),
+        )  # fmt: skip
+
+
+@NEEDS_HALVES
+@pytest.mark.parametrize("bits", [32, 8, 3])
+@pytest.mark.parametrize("made", [Mixed, lambda: models.build("resnet8", (3, 16, 16), 10, 8)])
+def test_in_bf16_a_step_is_as_near_to_that_in_floats_as_under_autocast(made, bits):
+    """Both keep maps in bf16: codes that fall the other way carry most of the distance."""
+    x = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    y = torch.arange(64) % 10
+    found = []
+    for how in ("floats", "autocast", "bf16"):
+        torch.manual_seed(0)
+        net = made()
+        net = quant.quantize(net, "lsq", bits, bits) if bits < 32 else net
+        net = net.to(memory_format=torch.channels_last).train()
+        with torch.no_grad():
+            net(x)
+        if how == "bf16":
+            lower([net], "bf16")
+        with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
+            loss = nn.functional.cross_entropy(net(x).float(), y)
+        loss.backward()
+        found.append((loss.detach(), [p.grad for p in net.parameters()]))
+        assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in net.parameters())
+    (floats, expected), (_, autocast), (own, halves) = found
+    torch.testing.assert_close(own, floats, rtol=1e-2, atol=0)
+    assert distance(halves, expected) < 1.2 * distance(autocast, expected) + 1e-2
+
+
+@NEEDS_HALVES
+@pytest.mark.parametrize("head", ["predsim-lean", "lookahead:4", "gap", "pred-pooled"])
+def test_heads_read_maps_in_bf16(head):
+    floats, halves = network(head=head), network(head=head)
+    lower([nn.ModuleList(halves.parts(i)) for i in range(len(halves))], "bf16")
+    x, theirs = X, X
+    for index in range(len(halves)):
+        with torch.no_grad():
+            theirs, expected = floats.taught(index, theirs, Y)
+            x, loss = halves.taught(index, x, Y)
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, expected, rtol=0.2, atol=0.1)
 
 
 @NEEDS_BYTES
@@ -145,5 +200,5 @@ def test_what_a_dropout_leaves_is_no_code_and_is_convolved_as_floats():
         for net in (usual, other):
             torch.manual_seed(1)
             found.append(net.train()[:4](x))
-        near = {"codes": 1e-5, "bf16": 2e-2}[precision]
-        torch.testing.assert_close(found[1].float(), found[0], rtol=near, atol=near)
+        near = {"codes": 1e-5, "bf16": 5e-2}[precision]  # some codes fall the other way
+        assert (found[1].float() - found[0]).norm() < near * found[0].norm()
