@@ -113,7 +113,7 @@ def _of_halves(conv: nn.Conv2d, kernels: Kernels, x: Tensor, w: Tensor, bias: Te
         out = kernels.low(x, w, _where(conv), rounded=False).bfloat16()
     else:
         out = F.conv2d(x.bfloat16(), w.bfloat16(), None, *_where(conv))
-    return out if bias is None else out + bias.view(-1, 1, 1).bfloat16()
+    return _biased(out, bias)
 
 
 def _codes_of_halves(
@@ -123,7 +123,7 @@ def _codes_of_halves(
     if not (inputs.counts_bytes and weights.counts_bytes):  # wider for the time being
         return _of_halves(conv, kernels, x, w, bias)
     out = kernels.in_halves(x, w, inputs.unit, weights.unit, _where(conv))
-    return out if bias is None else out + bias.view(-1, 1, 1).bfloat16()
+    return _biased(out, bias)
 
 
 def _replace(conv: nn.Conv2d, how: Callable[..., Tensor]) -> None:
@@ -158,13 +158,17 @@ def _of_codes(
         out = kernels.low(x, w, _where(conv), rounded=False)
     else:
         return F.conv2d(x, w, bias, *_where(conv))
-    return out if bias is None else out + bias.view(-1, 1, 1)
+    return _biased(out, bias)
 
 
 def _of_values(conv: nn.Conv2d, kernels: Kernels, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
     """Of levels that are not evenly spaced the values are not rounded; floats are."""
     out = kernels.low(x, w, _where(conv), rounded=not isinstance(conv, QuantConv2d))
-    return out if bias is None else out + bias.view(-1, 1, 1)
+    return _biased(out, bias)
+
+
+def _biased(out: Tensor, bias: Tensor | None) -> Tensor:
+    return out if bias is None else out + bias.view(-1, 1, 1).to(out.dtype)
 
 
 def _where(conv: nn.Conv2d) -> tuple[list[int], list[int], list[int]]:

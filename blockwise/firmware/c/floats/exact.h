@@ -69,6 +69,16 @@ static inline __attribute__((unused)) float square_root(float x) {
 
 INLINE float inverse_root(float x) { return 1.0f / square_root(x); }
 
+/* (exp(x) - 1 - x) / x^2 near zero, by its series up to x^5. */
+INLINE float beyond_linear(float x) {
+    float sum = 1.0f / 5040.0f;
+    sum = sum * x + 1.0f / 720.0f;
+    sum = sum * x + 1.0f / 120.0f;
+    sum = sum * x + 1.0f / 24.0f;
+    sum = sum * x + 1.0f / 6.0f;
+    return sum * x + 0.5f;
+}
+
 /* e^x: 2^n e^r with |r| <= ln(2) / 2, e^r by its series up to r^7, whose rest is below 2^-27. What would lie
  * below the normal numbers is zero. */
 static inline __attribute__((unused)) float exponential(float x) {
@@ -79,13 +89,7 @@ static inline __attribute__((unused)) float exponential(float x) {
         x = 88.0f;
     const float n = rounded(x * 1.44269504f);
     const float r = (x - n * whole_ln2) - n * rest_ln2;
-    float sum = 1.0f / 5040.0f;
-    sum = sum * r + 1.0f / 720.0f;
-    sum = sum * r + 1.0f / 120.0f;
-    sum = sum * r + 1.0f / 24.0f;
-    sum = sum * r + 1.0f / 6.0f;
-    sum = sum * r + 0.5f;
-    sum = sum * r * r + r + 1.0f;
+    const float sum = beyond_linear(r) * r * r + r + 1.0f;
     return from_bits(bits_of(sum) + ((uint32_t)(int32_t)n << 23));
 }
 

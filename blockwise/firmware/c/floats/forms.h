@@ -45,15 +45,9 @@ INLINE float hyperbolic_tangent_slope_of(float y) { return 1.0f - y * y; }
 
 /* exp(x) - 1 below zero; near it, where that cancels, the series, whose rest is below 2^-27. */
 INLINE float elu(float x, float alpha) {
-    float sum = 1.0f / 5040.0f;
-    sum = sum * x + 1.0f / 720.0f;
-    sum = sum * x + 1.0f / 120.0f;
-    sum = sum * x + 1.0f / 24.0f;
-    sum = sum * x + 1.0f / 6.0f;
-    sum = sum * x + 0.5f;
     if (x >= 0.0f)
         return x;
-    return alpha * (x > -0.25f ? x + x * (sum * x) : exponential(x) - 1.0f);
+    return alpha * (x > -0.25f ? x + x * (beyond_linear(x) * x) : exponential(x) - 1.0f);
 }
 
 INLINE float elu_slope_of(float y, float alpha) { return y > 0.0f ? 1.0f : y + alpha; }
