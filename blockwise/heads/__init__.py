@@ -33,6 +33,7 @@ class HeadKind:
     description: str
     has_width: bool = False
     has_depth: bool = False
+    has_side: bool = False
     reads_next: bool = False  # the next block's first convolution
     published: bool = False
     output_weight: float = 1.0  # of the output layer's loss, where blocks learn locally
@@ -51,15 +52,15 @@ CATALOGUE: dict[str, HeadKind] = {
     "sim-pooled": HeadKind(SimHead, "similarity matching loss of the block's output"),
     "predsim-pooled": HeadKind(PooledPredSimHead, "pred-pooled and sim-pooled together"),
     "predsim-lean": HeadKind(LeanPredSimHead, "both behind one pool to 4x4"),
-    "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True, True),
+    "lookahead": HeadKind(LookaheadHead, "two strided 3x3 convolutions, gap and linear", True, True, True),
     "lookahead-shared": HeadKind(
         SharedLookaheadHead, "as lookahead, by the next block's first convolution, which it does not train",
-        True, True, reads_next=True,
+        True, True, True, reads_next=True,
     ),
 }  # fmt: skip
 
 
-SIZES = {"width": (MOST, "32"), "depth": (32, "32x3")}
+SIZES = {"width": (MOST, "32"), "depth": (32, "32x3"), "side": (MOST, "32x3x16")}
 """What may stand behind the colon, in this order: the largest, and an example."""
 
 
@@ -75,12 +76,12 @@ def make(
     name: str, in_shape: Shape, num_classes: int = 10, width: int | None = None, *, norm: str = "batch",
     ahead: nn.Module | None = None,
 ) -> Head:  # fmt: skip
-    """The head ``name``, ``name:width`` or ``name:widthxdepth`` for maps or features of ``in_shape``.
+    """The head ``name``, ``name:width``, ``name:widthxdepth`` or ``name:widthxdepthxside``.
 
-    ``in_shape`` is without the batch. ``width`` is the number of channels of a lookahead head, whose depth is
-    that of its convolutions, or the most features that pred reads; ``norm`` is the network's, ``ahead`` the
-    first convolution of the next block, if it has one. Raises InputError for an unknown name, or a width or
-    depth where there is none.
+    It reads maps or features of ``in_shape``, without the batch. ``width`` is the number of channels of a
+    lookahead head, whose depth is that of its convolutions and whose side that of the map which they read, or
+    the most features that pred reads; ``norm`` is the network's, ``ahead`` the first convolution of the next
+    block, if it has one. Raises InputError for an unknown name, or a size where there is none.
     """
     found, (name, _, suffix) = kind(name), name.partition(":")
     sizes = _parse_sizes(suffix) if suffix else {}
@@ -107,8 +108,8 @@ def width_of(name: str) -> int:
 
 
 def _parse_sizes(text: str) -> dict[str, int]:
-    """Of 32 or 32x3."""
-    parts = text.split("x", 1) if text[:1].isdecimal() else [text]
+    """Of 32, 32x3 or 32x3x16."""
+    parts = text.split("x", len(SIZES) - 1) if text[:1].isdecimal() else [text]
     found = {}
     for (size, (most, example)), number in zip(SIZES.items(), parts, strict=False):
         if not number.isdecimal():

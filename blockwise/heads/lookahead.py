@@ -6,37 +6,38 @@ from torch import nn
 
 from blockwise.heads.head import ClassifierHead, Shape, pool_to
 
-SIZE = 8
-"""Side of the map that the head reads."""
-WIDTH, DEPTH = 64, 2
+WIDTH, DEPTH, SIDE = 64, 2, 8
 
 
 class LookaheadHead(ClassifierHead):
     """Pool to 8x8, 3x3 convolution of stride 2, further 3x3 ones (each with norm and ReLU), gap, linear.
 
     It stands in for the layers that follow the block, at a sixteenth of a 32x32 map and less. ``depth`` is
-    how many convolutions. Flat features pass as many linear layers instead, the classifier among them.
+    how many convolutions, ``side`` how many places a side of the pooled map has at most. Flat features pass
+    as many linear layers instead, the classifier among them.
     """
 
     def __init__(
-        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH,
+        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH, side: int = SIDE,
         first: nn.Module | None = None,
     ) -> None:  # fmt: skip
         """``first`` stands in place of the first convolution; it tells its channels and its stride."""
         flat = len(in_shape) == 1
-        layers = _flat(in_shape, width, depth) if flat else _convolutional(in_shape, width, depth, first)
+        layers = (
+            _flat(in_shape, width, depth) if flat else _convolutional(in_shape, width, depth, side, first)
+        )
         last = [m for m in layers.values() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
         layers["linear"] = nn.Linear(last[-1].num_features if last else in_shape[0], num_classes)
         super().__init__(nn.Sequential(layers))
 
 
 def _convolutional(
-    in_shape: Shape, width: int, depth: int, first: nn.Module | None
+    in_shape: Shape, width: int, depth: int, side: int, first: nn.Module | None
 ) -> OrderedDict[str, nn.Module]:
     signal = len(in_shape) == 2
     conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if signal else nn.Conv2d
     norm = nn.BatchNorm1d if signal else nn.BatchNorm2d
-    layers: OrderedDict[str, nn.Module] = OrderedDict(pool=pool_to(in_shape, SIZE))
+    layers: OrderedDict[str, nn.Module] = OrderedDict(pool=pool_to(in_shape, side))
     channels, strided = in_shape[0], False
     for number in range(1, depth + 1):
         made = first if number == 1 else None

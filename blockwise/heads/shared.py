@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.heads.head import Shape
-from blockwise.heads.lookahead import DEPTH, WIDTH, LookaheadHead
+from blockwise.heads.lookahead import DEPTH, SIDE, WIDTH, LookaheadHead
 from blockwise.quant.layers import GEOMETRY
 
 Conv = nn.Conv1d | nn.Conv2d
@@ -69,8 +69,9 @@ class SharedLookaheadHead(LookaheadHead):
     """
 
     def __init__(
-        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH,
+        self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH, side: int = SIDE,
         ahead: Conv | None = None,
     ) -> None:  # fmt: skip
         takes = ahead is not None and len(in_shape) > 1 and ahead.in_channels == in_shape[0]
-        super().__init__(in_shape, num_classes, width, depth, ReadConv(ahead) if takes and ahead else None)
+        first = ReadConv(ahead) if takes and ahead else None
+        super().__init__(in_shape, num_classes, width, depth, side, first)

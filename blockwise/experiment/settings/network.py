@@ -52,7 +52,8 @@ class NetworkSettings:
     head: Annotated[
         str,
         arg(
-            help=f"Local head: {listed(heads.CATALOGUE)}, lookahead:WIDTH or lookahead:WIDTHxDEPTH, "
+            help=f"Local head: {listed(heads.CATALOGUE)}, lookahead:WIDTH, :WIDTHxDEPTH or "
+            ":WIDTHxDEPTHxSIDE (of the map that it reads), "
             "pred:FEATURES, or auto: the widest lookahead head with which local-resident (or one of the "
             "local regimes asked for, if it is not among them) fits the board, else gap; if nothing fits, "
             "the head with the lowest peak. "

@@ -115,6 +115,15 @@ def test_a_lookahead_head_has_as_many_convolutions_as_stand_behind_the_width():
     )
 
 
+def test_a_lookahead_head_reads_a_map_of_as_many_places_a_side_as_stand_behind_the_depth():
+    x = torch.ones(1, 2, 32, 24)
+    made = {side: heads.make(f"lookahead:4x2x{side}", (2, 32, 24)).classify for side in (8, 16, 64)}
+    read = {side: tuple(layers.pool(x).shape[2:]) for side, layers in made.items()}
+    assert read == {8: (8, 8), 16: (16, 16), 64: (32, 24)}
+    assert tuple(made[16][:2](x).shape) == (1, 4, 8, 8)  # behind the stride of 2
+    assert count("lookahead:4x2x16", (20,)) == count("lookahead:4x2", (20,))
+
+
 def test_a_lookahead_head_of_flat_features_has_as_many_linear_layers():
     assert count("lookahead:32", (20,)) == 20 * 32 + 2 * 32 + 330
     assert count("lookahead:32x1", (20,)) == 210

@@ -158,7 +158,12 @@ def test_a_width_of_zero_is_refused():
     ("name", "message"),
     [
         ("lookahead:32x", "head depth: got '', wanted a whole number; try lookahead:32x3"),
-        ("lookahead:32x2x2", "head depth: got '2x2', wanted a whole number"),
+        ("lookahead:32x2x", "head side: got '', wanted a whole number; try lookahead:32x3x16"),
+        ("lookahead:32x2x8x2", "head side: got '8x2', wanted a whole number"),
+        (
+            "lookahead:32x2x0",
+            "head lookahead: got side 0, wanted a side of 1 or more, of lookahead, lo.*only",
+        ),
         (
             "lookahead:32x0",
             "head lookahead: got depth 0, wanted a depth of 1 or more, of lookahead, look.*only",

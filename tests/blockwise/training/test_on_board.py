@@ -146,7 +146,7 @@ def test_so_it_is_under_the_published_heads(regime, head):
         assert step.net.loss_weight(len(step.net) - 1) == pytest.approx(0.01 if alone else 1)
 
 
-AHEAD = ("lookahead:4x1", "lookahead:4x3", "lookahead-shared:4")
+AHEAD = ("lookahead:4x1", "lookahead:4x3", "lookahead:4x2x4", "lookahead-shared:4")
 LOCAL = ("local", "local-paged", "local-resident")
 IN_TURN = [
     (head, LOCAL[i], ("fp32", "lsq", "lq-net")[(i + j) % 3]) for i in range(3) for j, head in enumerate(AHEAD)
