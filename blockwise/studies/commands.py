@@ -7,8 +7,7 @@ from typing import Any
 from blockwise.data.aeon_sets import PREFIX as AEON
 from blockwise.data.sources import SOURCES
 from blockwise.quant.precision import FLOAT32
-from blockwise.studies import integers, qat
-from blockwise.studies.recipe import recipe_of
+from blockwise.studies import integers, qat, recipe
 from devices.program.regimes import find
 
 Row = Mapping[str, Any]
@@ -80,9 +79,10 @@ def _precision(row: Row) -> list[str]:
 
 
 def _recipe(row: Row) -> list[str]:
-    own = recipe_of(row)
+    own = recipe.recipe_of(row)
     words = ["--regimes", own.regime, "--blocks", own.blocks, "--heads", own.head, "--bits", own.bits]
     words += ["--bit-chains", "-".join(map(str, own.bit_chain)) or "none", "--model", row["model"]]
+    words += _changed(row, recipe.PROTOCOLS[row["protocol"]], "width")
     words += ["--last-epochs", own.last_epochs] if own.last_epochs > 1 else []
     words += ["--inits", own.init] if own.init else []
     words += ["--distill", own.distill] if own.distill else []

@@ -13,6 +13,7 @@ from blockwise.cli.commands.studying import (
     EpochsStudy,
     Model,
     Precision,
+    Width,
     check_names,
     check_trainable,
     check_values,
@@ -97,6 +98,7 @@ class RecipeStudyOptions(EpochsStudy):
         str, arg(help="; ".join(f"{p.name}: {p.description}" for p in PROTOCOLS.values()) + ".")
     ] = "short"
     model: Model = "resnet20"
+    width: Width = None
     precision: Precision = FLOAT32
     compile: Compile = False
 
@@ -188,4 +190,4 @@ def _protocol(options: RecipeStudyOptions) -> QatProtocol:
         check_size("--last-epochs", times)
     for share in options.skip_heads:
         check_share("--skip-heads", share)
-    return replace(PROTOCOLS[options.preset], **options.instead())
+    return replace(PROTOCOLS[options.preset], **options.instead("width"))
