@@ -149,9 +149,12 @@ def _longer(recipes: Iterable[dict[str, Any]]) -> list[str]:
     return [f"In {runs[0]['epochs']} epochs it ends at {own['test error']} (n = {own['n']})."]
 
 
+AS_RECIPE = ("width", "precision", "method", "weight_bits", "activation_bits", "blocks", "head")
+
+
 def _as_recipe(run: dict[str, Any]) -> tuple[Any, ...]:
     """But for the regime: what pages blocks ends with the same weights."""
-    return run["method"], run["weight_bits"], run["activation_bits"], run["blocks"], run["head"]
+    return tuple(run[name] for name in AS_RECIPE)
 
 
 def qat_local() -> str:
@@ -200,13 +203,13 @@ def _qat_table(
     return "\n\n".join(filter(None, (conditions(runs), shown, qat_standing(found), notes)))
 
 
-def conditions(runs: list[dict[str, Any]]) -> str:
-    """What recorded runs have in common."""
+def conditions(runs: list[dict[str, Any]], *flags: str) -> str:
+    """What recorded runs have in common, and the ``flags`` behind the command of their preset."""
     first = runs[0]
     train, validation, test = first["images"]
     seeds = sorted({r["seed"] for r in runs})
     return (
-        f"{_command(first)}: {first['model']} at width {first['width']} on {first['data']} at "
+        f"{_command(first, *flags)}: {first['model']} at width {first['width']} on {first['data']} at "
         f"{'x'.join(map(str, first['in_shape']))}, {first['epochs']} epochs of {train:,} images, batch "
         f"{first['batch_size']}, {first['optimizer']}, peak learning rate {first['learning_rate']}; epoch "
         f"chosen on {validation:,} validation images, error on {test:,} test images; seeds "
@@ -214,5 +217,5 @@ def conditions(runs: list[dict[str, Any]]) -> str:
     )
 
 
-def _command(run: dict[str, Any]) -> str:
-    return f"`run.py study {run['study']} --preset {run['protocol']}`"
+def _command(run: dict[str, Any], *flags: str) -> str:
+    return f"`{' '.join(('run.py study', run['study'], '--preset', run['protocol'], *flags))}`"

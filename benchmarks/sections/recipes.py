@@ -1,9 +1,10 @@
-"""Recipes of block-local training, each beside its base: one table for each preset that is recorded."""
+"""Recipes of block-local training, each beside its base: tables for each preset that is recorded."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
+from blockwise.quant.precision import FLOAT32
 from blockwise.report.recipe import HEADINGS, cells, recipe_notes
 from blockwise.report.text import ABSENT, interval
 from blockwise.statistics.shares import wilson
@@ -35,18 +36,34 @@ def recipes() -> str:
 
 
 def _section(name: str) -> Iterator[str]:
-    runs = _alike(runs_of(f"{STUDY}_{name}"))
-    if not runs:
-        return
-    base = _base(runs)
-    rows = recipe_rows(runs, _space(runs[0], base), replace(PROTOCOLS[name], seeds=(runs[0]["seed"],)))
-    yield conditions(runs)
+    """The preset's own network and arithmetic first, of which there is a figure; then what was changed."""
+    usual = PROTOCOLS[name].width, FLOAT32
+    tables = sorted(_alike(runs_of(f"{STUDY}_{name}")), key=lambda runs: _changed(runs[0]) != usual)
+    for place, runs in enumerate(tables):
+        yield from _table(name, runs)
+        if not place and is_drawn(f"{STUDY}_{name}"):
+            yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
+
+
+def _changed(run: dict[str, Any]) -> tuple[int, str]:
+    """What a flag of the study's may have changed for all of its trainings."""
+    return run["width"], run["precision"]
+
+
+def _table(name: str, runs: Runs) -> Iterator[str]:
+    base, first, preset = _base(runs), runs[0], PROTOCOLS[name]
+    width, precision = _changed(first)
+    protocol = replace(preset, width=width, seeds=(first["seed"],))
+    rows = recipe_rows(runs, _space(first, base), protocol)
+    yield conditions(
+        runs,
+        *([] if width == preset.width else ["--width", str(width)]),
+        *([] if precision == FLOAT32 else ["--precision", precision]),
+    )
     tested = any(row.beside and row.beside.p is not None for row in rows)
     shown = [heading for heading in SHOWN if tested or heading != "p"]
     yield table(shown, [[_cells(row)[heading] for heading in shown] for row in rows])
     yield " ".join(recipe_notes(rows, base))
-    if is_drawn(f"{STUDY}_{name}"):
-        yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
 
 
 def _base(runs: Runs) -> Recipe:
@@ -55,10 +72,13 @@ def _base(runs: Runs) -> Recipe:
     return min(found, key=lambda base: sum(len(recipe.changes(base)) for recipe in found))
 
 
-def _alike(runs: Runs) -> Runs:
-    """Those of this revision that are trained as the first of them was."""
-    runs = [run for run in runs if run["revision"] == revision_of(run["regime"])]
-    return [run for run in runs if all(run[name] == runs[0][name] for name in (*ALIKE, "data", "augment"))]
+def _alike(runs: Runs) -> list[Runs]:
+    """Those of this revision, by the conditions that all recipes of a table share."""
+    found: dict[tuple[Any, ...], Runs] = {}
+    for run in runs:
+        if run["revision"] == revision_of(run["regime"]):
+            found.setdefault(tuple(run[name] for name in (*ALIKE, "data", "augment")), []).append(run)
+    return [*found.values()]
 
 
 def _space(run: dict[str, Any], base: Recipe) -> RecipeSpace:

@@ -1,6 +1,7 @@
 """The section of recorded recipes: a row each, from the lines of the record alone."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,25 @@ def test_every_preset_that_is_recorded_has_a_table_of_its_own(section):
     text = section("long", [{"seed": 0, "test_error": 0.1, "epochs": 60}])
     assert text.count("## Recipes") == 1 and text.count("| the base |") == 2
     assert "`run.py study recipe --preset long`" in text and "60 epochs" in text
+
+
+def test_another_width_or_arithmetic_has_a_table_of_its_own_beside_plain_backpropagation_of_its_width(
+    section,
+):
+    wide = {"test_error": 0.1, "width": 32, "precision": "bf16"}
+    text = section("short", [{"seed": 0, **wide}, {"seed": 0, "test_error": 0.3}])
+    usual, other = text.split("`run.py study recipe --preset short --width 32 --precision bf16`")
+    assert "`run.py study recipe --preset short`" in usual and "at width 32" in other
+    space = RecipeSpace({"regime": ("local",), "blocks": ("2",), "head": ("gap",)}, model="cnn")
+    shares = []
+    for part, width in ((usual, 16), (other, 32)):
+        (told,) = (line for line in part.splitlines() if line.startswith("| the base |"))
+        row = told.strip("| ").split(" | ")
+        plain = plain_of(space, replace(PROTOCOLS["short"], width=width), 3, LINE)
+        shares.append(f"{50 / plain.peaks.batch:.2f}")
+        assert shares[-1] in row
+        assert ("--width 32" in row[-1] and "--precision bf16" in row[-1]) == (width == 32)
+    assert shares[0] != shares[1]
 
 
 def test_the_base_is_what_the_others_change_whatever_was_recorded_first(section):

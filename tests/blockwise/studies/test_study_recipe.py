@@ -211,6 +211,10 @@ def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, caps
         options = flags.parse(study_recipe.RecipeStudyOptions(), words, prog="", description="")
         (job,) = recipe.jobs(study_recipe._space(options), study_recipe._protocol(options))
         assert job.key == row["key"]
+    wide = command(rows[0] | {"width": 8})[2:]
+    options = flags.parse(study_recipe.RecipeStudyOptions(), wide, prog="", description="")
+    (job,) = recipe.jobs(study_recipe._space(options), study_recipe._protocol(options))
+    assert job.config.network.width == 8 and job.key != rows[0]["key"]
 
 
 @pytest.mark.parametrize(
