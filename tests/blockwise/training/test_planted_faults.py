@@ -1,4 +1,4 @@
-"""What a schedule could have wrong is found by executing it: five faults, each planted by hand."""
+"""What a schedule could have wrong is found by executing it: six kinds of faults, each planted by hand."""
 
 from dataclasses import replace
 
