@@ -20,7 +20,7 @@ from blockwise.cli.executing import Executing
 from blockwise.executors.task import Message, Progress, Task, Untold
 from blockwise.experiment.provenance import environment
 from blockwise.studies import qat, records
-from blockwise.studies.jobs import run_all, task_of
+from blockwise.studies.tasks import run_all, task_of
 
 METHODS = ("fp32", "lsq")
 PRESET = "short"

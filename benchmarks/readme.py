@@ -2,6 +2,8 @@
 
     python benchmarks/readme.py [--check]
 
+What tables show of a study is drawn beside its record as well, whatever its command drew there last.
+
 With ``--check`` nothing is written; the exit code tells whether the documents are up to date.
 """
 
@@ -16,6 +18,7 @@ from sections import (
     comparison,
     executors,
     exercises,
+    figures,
     firmware,
     firmware_boards,
     integers,
@@ -95,6 +98,8 @@ def fill(document: str, text: str, sections: Sections) -> str:
 def main() -> int:
     """Write or check."""
     stale = 0
+    if "--check" not in sys.argv:
+        figures.draw()
     for document, sections in DOCUMENTS.items():
         path: Path = ROOT / document
         text = path.read_text("utf-8")

@@ -4,7 +4,8 @@
 
 What was trained stays as it was recorded. Each line of a study, and each regime of a recorded run, whose
 peaks differ is told, with the old and the new ones, and each way to adapt whose peak or estimated time
-does; ``--record`` writes them, ``--only`` those of some files. Fails where a network has
+does; ``--record`` writes them, ``--only`` those of some files. What a training started from stays as it was
+planned then. Fails where a network has
 other parameters or blocks than the one that was trained.
 """
 
@@ -22,11 +23,13 @@ from blockwise.experiment.keywords import config_of
 from blockwise.experiment.planned import planned_row
 from blockwise.experiment.prepare import prepare
 from blockwise.studies import records
+from blockwise.studies.lines import peaks_kib
 from blockwise.system.files import atomic_write
-from devices.boards.profile import KIB
+from blockwise.system.locks import only_writer
 from devices.program.regimes import INTEGER_REGIMES, find
 
-PEAKS = ("peak_kib", "peak_kib_of_one")
+PEAKS = ("peak_kib", "peak_kib_of_one", "paged_kib")
+"""Of a line: older ones lack the last."""
 PASSED_ON = ("model", "width", "norm", "in_shape", "batch_size", "residual")
 """Conditions that are settings by the same names."""
 QUANTIZED = ("method", "activation_method", "weight_bits", "activation_bits")
@@ -55,23 +58,25 @@ def settings_of(row: dict[str, Any]) -> dict[str, Any]:
     return found | {"device": row["board"], "regimes": (row["regime"],), "classes": classes, "dry_run": True}
 
 
-def peaks(row: dict[str, Any]) -> dict[str, float]:
-    """At the batch size of the training and of one image, the blocks cut as for the former."""
+def peaks(row: dict[str, Any]) -> dict[str, Any]:
+    """At the batch size of the training and of one image, the blocks cut as for the former.
+
+    Those that the line has: older ones have none with blocks in flash.
+    """
     prepared = prepare(config_of(settings_of(row)))
     if prepared.whole.parameters != row["parameters"]:
         raise SystemExit(f"{row['key']}: {prepared.whole.parameters} parameters, {row['parameters']} trained")
-    plans = (prepared.plan(row["regime"], batch) for batch in (row["batch_size"], 1))
-    return {name: round(plan.peak_bytes / KIB, 1) for name, plan in zip(PEAKS, plans, strict=True)}
+    return {name: value for name, value in peaks_kib(prepared, row["regime"]).items() if name in row}
 
 
 def replanned(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The lines of ``path`` with the peaks of today, and how many differ."""
     rows, changed = records.read(path), 0
     for row in rows:
-        if not set(PEAKS) <= row.keys():
+        if "peak_kib" not in row:
             continue
         now = peaks(row)
-        before = {name: row[name] for name in PEAKS}
+        before = {name: row[name] for name in now}
         if now != before:
             changed += 1
             print(f"{path.name} {row['key']} {row['method']} {row['regime']}: {before} -> {now}")
@@ -140,10 +145,11 @@ def main() -> None:
     for path in sorted((output.ROOT / "results").rglob("*.jsonl")):
         if only and path.stem not in only:
             continue
-        rows, changed = replanned(path)
-        print(f"{path.name}: {changed} of {len(rows)} lines have other peaks")
-        if changed and arguments.record:
-            records.write(path, rows)
+        with only_writer(path, "--record", "wait for the study that writes it"):
+            rows, changed = replanned(path)
+            print(f"{path.name}: {changed} of {len(rows)} lines have other peaks")
+            if changed and arguments.record:
+                records.write(path, rows)
 
 
 if __name__ == "__main__":

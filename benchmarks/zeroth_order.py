@@ -21,7 +21,9 @@ from blockwise.experiment.settings import (
     TrainingSettings,
     ZerothOrderSettings,
 )
-from blockwise.studies.jobs import Job, missing, run_all, task_of
+from blockwise.studies.jobs import Job, missing
+from blockwise.studies.tasks import run_all, task_of
+from blockwise.system.locks import only_writer
 
 EPOCHS = 10
 MLP = NetworkSettings("mlp", 16, blocks="layers")
@@ -84,11 +86,12 @@ def main() -> None:
     arguments = parser.parse_args()
     path = output.file_of("zeroth_order", record=arguments.record).with_suffix(".jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
-    left = missing(jobs(arguments.seeds), path)
-    tasks = [task_of(job, job.regime, path, "digits") for job in left]
-    for row in run_all(tasks, path, Serial(), Folder(path.parent), Untold()):
-        told = {key: row[key] for key in row if key.startswith("zo_")}
-        print(f"{row['regime']:15} seed {row['seed']} error {row['test_error']} {told}", flush=True)
+    with only_writer(path, "record", "wait for it"):
+        left = missing(jobs(arguments.seeds), path)
+        tasks = [task_of(job, job.regime, path, "digits") for job in left]
+        for row in run_all(tasks, path, Serial(), Folder(path.parent), Untold()):
+            told = {key: row[key] for key in row if key.startswith("zo_")}
+            print(f"{row['regime']:15} seed {row['seed']} error {row['test_error']} {told}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from blockwise import quant
+from blockwise.quant.precision import FLOAT32
 from blockwise.report.methods import HEADINGS as METHOD_HEADINGS
 from blockwise.report.methods import method_cells
 from blockwise.report.precision_front import precision_means, precision_standings
@@ -14,10 +15,14 @@ from blockwise.report.spreads import MEANS
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
 from blockwise.studies.recipe import recipe_of
+from blockwise.studies.records import SAME
 from blockwise.studies.summary import Summary
 from devices.program.regimes import PLAIN, find
 from sections.markdown import picture, table
 from sections.recorded import load, machines, runs_of
+
+IMAGES = ("data", "in_shape", "augment")
+"""What tells a set of images, and what is made of it."""
 
 
 def methods() -> str:
@@ -39,9 +44,16 @@ def all_methods() -> str:
     )
 
 
+def precision_runs() -> list[dict[str, Any]]:
+    """results/studies/precision_short.jsonl: those of the first network and images, in all widths."""
+    runs = runs_of("precision_short")
+    alike = (*(name for name in SAME if name != "width"), "precision", *IMAGES)
+    return [run for run in runs if all(run[name] == runs[0][name] for name in alike)]
+
+
 def precision() -> str:
     """results/studies/precision_short.jsonl: width and error per budget and bits, and the figure."""
-    runs = runs_of("precision_short")
+    runs = precision_runs()
     first = runs[0]
     means, beside = precision_means(runs)
     seeds = sorted({r["seed"] for r in runs})
@@ -81,27 +93,42 @@ def qat_full() -> str:
     return f"{shown}\n\n{picture('qat_full', 'error against stored bits')}"
 
 
+def full_runs() -> list[dict[str, Any]]:
+    """results/studies/qat_full.jsonl, without experiments."""
+    return _of_full(runs_of("qat_full"))
+
+
 def _of_full(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return _as_preset("full", runs)
 
 
 def _as_preset(name: str, runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that were trained as the preset says; others are experiments."""
+    """Those that were trained as the preset says, on the images of the first; others are experiments."""
     preset = qat_study.PROTOCOLS[name]
-    wanted = (preset.width, preset.epochs, preset.optimizer, preset.learning_rate)
-    return [r for r in runs if (r["width"], r["epochs"], r["optimizer"], r["learning_rate"]) == wanted]
+    wanted = {
+        "model": qat_study.REFERENCE_MODEL, "width": preset.width, "epochs": preset.epochs,
+        "batch_size": preset.batch_size, "optimizer": preset.optimizer, "learning_rate": preset.learning_rate,
+    }  # fmt: skip
+    found = [run for run in runs if all(run[name] == value for name, value in wanted.items())]
+    return [run for run in found if all(run[name] == found[0][name] for name in IMAGES)]
 
 
 def _plain_recipes() -> list[dict[str, Any]]:
     """Recipes of no more than a regime, a cut, a head and bits: the other study trains them alike."""
-    return _of_full(run for run in runs_of("recipe_full") if not additions(recipe_of(run)))
+    return _of_full(_bare(runs_of("recipe_full")))
+
+
+def _bare(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those without additions, as codes in float32."""
+    return [run for run in runs if not additions(recipe_of(run)) and run["precision"] == FLOAT32]
 
 
 FRONT_METHODS = ("fp32", "lsq")
 """Of the front page: float32, and the method whose three bits come closest to it."""
 FRONT_HEAD = "lookahead:64"
-FRONT_BLOCKS = "4"
-"""The one head on it, and the one cut beside the recipe's: what others are worth stands in the documents."""
+FRONT_BLOCKS, RECIPE_BLOCKS = "4", "6"
+"""The one head on it, and the cuts of the study and of the recipe: what others are worth stands in the
+documents."""
 FRONT_BITS, PAGED = 3, "local-paged"
 RECIPES = "[recipes](docs/results.md#recipes-of-local-learning)"
 FRONT_COLUMNS = {
@@ -113,15 +140,20 @@ FRONT_COLUMNS = {
 
 def front() -> str:
     """What three bits and local losses cost at full size: the rows of one network that compare."""
-    runs = _of_full(runs_of("qat_full"))
-    runs = [r for r in runs if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
+    runs = [r for r in full_runs() if r["method"] in FRONT_METHODS and r["residual"] == "codes"]
     runs = [r for r in runs if (r["head"], r["blocks"]) in ((None, None), (FRONT_HEAD, FRONT_BLOCKS))]
-    paged = [_paged(run) for run in _plain_recipes() if run["paged_kib"] and run["weight_bits"] == FRONT_BITS]
+    paged = [_paged(run) for run in _plain_recipes() if _is_best(run)]
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     shown = qat_study.summaries([*runs, *paged])
     rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in shown]
     told = " ".join([conditions([*runs, *paged]), *_share(shown), *_longer(paged)])
     return "\n\n".join((told, table([*named.values()], rows)))
+
+
+def _is_best(run: dict[str, Any]) -> bool:
+    """Whether it is of the recipe that is told."""
+    own = run["method"], run["weight_bits"], run["head"], run["blocks"]
+    return own == ("lsq", FRONT_BITS, FRONT_HEAD, RECIPE_BLOCKS) and run["paged_kib"] is not None
 
 
 def _paged(run: dict[str, Any]) -> dict[str, Any]:
@@ -142,14 +174,14 @@ def _share(shown: Iterable[Summary]) -> list[str]:
 def _longer(recipes: Iterable[dict[str, Any]]) -> list[str]:
     """The same recipes in more epochs: results/studies/recipe_long.jsonl."""
     wanted = {_as_recipe(run) for run in recipes}
-    runs = [run for run in runs_of("recipe_long") if _as_recipe(run) in wanted]
+    runs = [run for run in _bare(runs_of("recipe_long")) if _as_recipe(run) in wanted]
     if not runs:
         return []
     own = dict(zip(HEADINGS, cells(qat_study.summaries(runs)[0]), strict=True))
     return [f"In {runs[0]['epochs']} epochs it ends at {own['test error']} (n = {own['n']})."]
 
 
-AS_RECIPE = ("width", "precision", "method", "weight_bits", "activation_bits", "blocks", "head")
+AS_RECIPE = ("width", "method", "weight_bits", "activation_bits", "residual", "blocks", "head")
 
 
 def _as_recipe(run: dict[str, Any]) -> tuple[Any, ...]:

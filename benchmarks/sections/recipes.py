@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
-from blockwise.quant.precision import FLOAT32
-from blockwise.report.recipe import HEADINGS, cells, recipe_notes
+from blockwise.report.recipe import HEADINGS, cells, draw_recipes, recipe_notes
 from blockwise.report.text import ABSENT, interval
 from blockwise.statistics.shares import wilson
 from blockwise.studies.commands import choices
@@ -17,6 +17,7 @@ from sections.methods import conditions
 from sections.recorded import is_drawn, runs_of
 
 Runs = list[dict[str, Any]]
+FP32 = "fp32"
 
 SHOWN = ("recipe", "test error", "95 %", "n", "to the base", "p", "KiB", "share", "batch 1", "share of 1",
          "paged", "work : bp", "flags")  # fmt: skip
@@ -37,29 +38,51 @@ def recipes() -> str:
 
 def _section(name: str) -> Iterator[str]:
     """The preset's own network and arithmetic first, of which there is a figure; then what was changed."""
-    usual = PROTOCOLS[name].width, FLOAT32
-    tables = sorted(_alike(runs_of(f"{STUDY}_{name}")), key=lambda runs: _changed(runs[0]) != usual)
-    for place, runs in enumerate(tables):
+    for place, runs in enumerate(_tables(name)):
         yield from _table(name, runs)
         if not place and is_drawn(f"{STUDY}_{name}"):
             yield picture(f"{STUDY}_{name}", "error against the share of plain backpropagation's peak")
 
 
-def _changed(run: dict[str, Any]) -> tuple[int, str]:
-    """What a flag of the study's may have changed for all of its trainings."""
-    return run["width"], run["precision"]
+def _tables(name: str) -> list[Runs]:
+    """The recorded runs of a preset, those first that are as it says."""
+    return sorted(_alike(runs_of(f"{STUDY}_{name}")), key=lambda runs: len(_changes(runs)))
+
+
+def draw(name: str, stem: Path) -> None:
+    """The figure of a preset, of the rows of its first table; nothing of a single recipe."""
+    for runs in _tables(name)[:1]:
+        _, rows = _rows(name, runs)
+        if rows[1:]:
+            draw_recipes(runs, rows, stem)
+
+
+def _rows(name: str, runs: Runs) -> tuple[Recipe, tuple[RecipeRow, ...]]:
+    """The base, and the rows of the table."""
+    base, first = _base(runs), runs[0]
+    protocol = replace(PROTOCOLS[name], width=first["width"], seeds=(first["seed"],))
+    return base, recipe_rows(runs, _space(runs, base), protocol)
+
+
+def _changes(runs: Runs) -> list[str]:
+    """The flags of what is otherwise than in the preset, for all of a table."""
+    first, preset, usual = runs[0], PROTOCOLS[runs[0]["protocol"]], RecipeSpace({})
+    pairs = {
+        "--model": (first["model"], usual.model), "--width": (first["width"], preset.width),
+        "--method": (_method(runs), usual.method), "--precision": (first["precision"], usual.precision),
+        "--epochs": (first["epochs"], preset.epochs),
+    }  # fmt: skip
+    return [word for flag, (own, other) in pairs.items() if own != other for word in (flag, str(own))]
+
+
+def _method(runs: Runs) -> str:
+    """Of those that are not float32."""
+    return next((run["method"] for run in runs if run["method"] != FP32), RecipeSpace({}).method)
 
 
 def _table(name: str, runs: Runs) -> Iterator[str]:
-    base, first, preset = _base(runs), runs[0], PROTOCOLS[name]
-    width, precision = _changed(first)
-    protocol = replace(preset, width=width, seeds=(first["seed"],))
-    rows = recipe_rows(runs, _space(first, base), protocol)
-    yield conditions(
-        runs,
-        *([] if width == preset.width else ["--width", str(width)]),
-        *([] if precision == FLOAT32 else ["--precision", precision]),
-    )
+    base, rows = _rows(name, runs)
+    yield conditions(runs, *_changes(runs))
     tested = any(row.beside and row.beside.p is not None for row in rows)
     shown = [heading for heading in SHOWN if tested or heading != "p"]
     yield table(shown, [[_cells(row)[heading] for heading in shown] for row in rows])
@@ -73,18 +96,26 @@ def _base(runs: Runs) -> Recipe:
 
 
 def _alike(runs: Runs) -> list[Runs]:
-    """Those of this revision, by the conditions that all recipes of a table share."""
+    """Those of this revision, by the conditions that all recipes of a table share, and by method.
+
+    Float32 stands beside each method.
+    """
     found: dict[tuple[Any, ...], Runs] = {}
     for run in runs:
         if run["revision"] == revision_of(run["regime"]):
             found.setdefault(tuple(run[name] for name in (*ALIKE, "data", "augment")), []).append(run)
-    return [*found.values()]
+    return [own for together in found.values() for own in _by_method(together)]
 
 
-def _space(run: dict[str, Any], base: Recipe) -> RecipeSpace:
+def _by_method(runs: Runs) -> list[Runs]:
+    methods = [*dict.fromkeys(run["method"] for run in runs if run["method"] != FP32)]
+    return [[run for run in runs if run["method"] in (method, FP32)] for method in methods or [FP32]]
+
+
+def _space(runs: Runs, base: Recipe) -> RecipeSpace:
     """The base alone: by it rows are told apart, and plain backpropagation is planned."""
     values = {field.name: (getattr(base, field.name),) for field in fields(base)}
-    return RecipeSpace(values, model=run["model"], method="lsq" if run["method"] == "fp32" else run["method"])
+    return RecipeSpace(values, model=runs[0]["model"], method=_method(runs))
 
 
 def _cells(row: RecipeRow) -> dict[str, str]:

@@ -67,7 +67,7 @@ def cells(summary: Summary) -> tuple[str, ...]:
         f"{summary.stored_bits:.2f}",
         f"{summary.peak_kib:,.0f}",
         f"{summary.peak_kib_of_one:,.0f}",
-        f"{summary.host_mib:,.0f}",
+        ABSENT if summary.host_mib is None else f"{summary.host_mib:,.0f}",
         ABSENT if summary.time_ratio is None else f"{summary.time_ratio:.2f}x",
     )
 

@@ -14,7 +14,7 @@ from blockwise.report.error_bars import BARS, beside, conditions, draw_bars, tol
 from blockwise.report.figures import save_figure
 from blockwise.report.labels import Named, label
 from blockwise.report.side_by_side import Ruled, ruled_table
-from blockwise.report.spreads import TESTS, error_words, p_words, points_words, standing_words
+from blockwise.report.spreads import TESTS, error_words, points_words, standing_words, tests_words
 from blockwise.report.text import ABSENT, times
 from blockwise.statistics.standing import standing
 from blockwise.studies.recipe import Recipe
@@ -99,7 +99,7 @@ def cells(row: RecipeRow) -> tuple[str, ...]:
         error_words(row.over_seeds),
         str(row.over_seeds.runs),
         points_words(row.beside),
-        p_words(row.beside),
+        tests_words(row.beside),
         f"{peaks.batch:,.0f}",
         f"{own.batch:.2f}",
         f"{peaks.one:,.0f}",
@@ -116,11 +116,13 @@ def _pair(share: Peaks) -> str:
 
 def recipe_notes(rows: Sequence[RecipeRow], base: Recipe) -> list[str]:
     """The base, who leads, and who leads of those within the share of plain bp's peak, by batch."""
+    ended = [row for row in rows if row.over_seeds.values]
     within = [
-        (f"batch {size}", [row for row in rows if getattr(row.share, name) <= SHARE])
+        (f"batch {size}", [row for row in ended if getattr(row.share, name) <= SHARE])
         for name, size in (("batch", "of the training"), ("one", "1"))
     ]
-    notes = [f"The base: {recipe_told(base)}.", _standing(rows), SHARES, TESTS]
+    tested = any(row.beside and row.beside.p is not None for row in rows)
+    notes = [f"The base: {recipe_told(base)}.", _standing(rows), SHARES, TESTS if tested else ""]
     for what, own in within:
         told = _standing(own) or (f"{recipe_words(own[0].changes)} alone." if own else "none.")
         notes.append(f"Within a third of {PLAIN}'s peak at {what}: {told}")

@@ -21,7 +21,8 @@ LIMIT = 0.03
 
 TRAINING = (
     "model", "width", "norm", "epochs", "batch_size", "optimizer", "learning_rate", "data", "in_shape",
-    "revision", "precision", "regime", "head", "blocks", "augment",
+    "revision", "precision", "regime", "head", "blocks", "augment", "init", "last_epochs", "distill",
+    "skip_heads",
 )  # fmt: skip
 """Conditions that a method shares with the float32 network beside it.
 

@@ -1,32 +1,23 @@
-"""Trainings of a study: one recorded line a run, what is done is skipped, what was cut off goes on."""
+"""Trainings of a study, each known by all that its outcome depends on: what is recorded is skipped."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from blockwise import data
-from blockwise.executors.storage import Storage
-from blockwise.executors.task import Executor, Task, TaskWatcher, Told
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared, accelerator_of
-from blockwise.experiment.provenance import environment
 from blockwise.experiment.settings.local import words
-from blockwise.experiment.trainer import options_of, run_of
 from blockwise.models import INITS
 from blockwise.quant.precision import FLOAT32, available
 from blockwise.studies import augmentation, records
 from blockwise.studies.starts import Start, start_of
-from blockwise.training.circumstances import as_begun
-from devices.boards.profile import KIB
-from devices.errors import InputError
-from devices.program.regimes import REGIMES, find
+from devices.program.regimes import find
 
 
 @cache
@@ -61,7 +52,7 @@ class Job:
             "model": network.model,
             "width": network.width,
             "norm": network.norm,
-            "init": self.start.weights.digest if self.start else None,
+            "init": self.init,
             **self._numbers(),
             "regime": self.regime,
             "blocks": network.blocks if local or (found.perturbs and found.cuts) else None,
@@ -131,6 +122,11 @@ class Job:
         return None if init in INITS else start_of(init, self.config.training.seed)
 
     @property
+    def init(self) -> str | None:
+        """The digest of these weights."""
+        return self.start.weights.digest if self.start else None
+
+    @property
     def images(self) -> data.Dataset:
         """The images of this run."""
         config = self.config
@@ -191,133 +187,3 @@ def lines_of(jobs: Iterable[Job], rows: Iterable[dict[str, Any]]) -> list[dict[s
     """Those of ``rows`` that are of ``jobs``."""
     known = frozenset().union(*(job.lines for job in jobs))
     return [row for row in rows if (row["key"], row["augment"]) in known]
-
-
-@dataclass(frozen=True)
-class JobWork:
-    """The training of a job, wherever a worker finds the same images."""
-
-    job: Job
-    key: str  # as it was found where the study was begun
-    precision: str  # so was this
-    kept: str
-    data_name: str
-
-    def __call__(self, place: Path, watcher: TaskWatcher) -> dict[str, Any]:
-        """Its line for the record.
-
-        Raises InputError for another precision or other images than where the study was begun.
-        """
-        if self.job.precision != self.precision:
-            raise InputError(
-                f"--precision {self.job.config.training.precision}",
-                got=f"{self.job.precision} on a worker and {self.precision} here", wanted="the same on all",
-                do=f"give --precision {FLOAT32}, or workers and a processor here that have it",
-            )  # fmt: skip
-        if self.job.key != self.key:
-            raise InputError(
-                f"--data {self.job.config.images.data}", got="other images on a worker than here",
-                wanted="the same on all", do="bring the set up to date there",
-            )  # fmt: skip
-        checkpoint = place / self.kept
-        with as_begun([checkpoint], accelerator_of(self.job.config), self.job.compiled):
-            return train(self.job, checkpoint, watcher, self.data_name)
-
-
-def task_of(job: Job, title: str, path: Path, data_name: str) -> Task:
-    """A job as a task of the study recorded in ``path``."""
-    key = job.key
-    kept = f"{path.stem}-{key}.pt"
-    return Task(key, title, kept, JobWork(job, key, job.precision, kept, data_name))
-
-
-def run_all(
-    tasks: Sequence[Task], path: Path, executor: Executor, storage: Storage, told: Told
-) -> Iterator[dict[str, Any]]:
-    """Train ``tasks``; yields each line when it is recorded in ``path``, to which nobody else writes.
-
-    Runs that are interrupted go on from their last epochs: their checkpoints stay in ``storage``.
-    """
-    with closing(executor.run(tasks, storage, told)) as finished:
-        for found in finished:
-            records.append(path, found.answer)
-            storage.remove(found.task.kept)
-            yield found.answer
-
-
-def train(job: Job, checkpoint: Path, watcher: TaskWatcher, data_name: str) -> dict[str, Any]:
-    """Train one job, from its checkpoint if there is one; its line for the record."""
-    config = job.config
-    images = job.images
-    prepared = job.prepare()
-    options = replace(
-        options_of(prepared, job.regime), checkpoint=checkpoint, fingerprint=job.key, digest=True,
-        watcher=lambda: watcher,
-    )  # fmt: skip
-    run = run_of(prepared, job.regime, options)
-    watcher.expect([phase.block for phase in run.phases])
-    training, host = run.train()
-    plan = prepared.plan(job.regime)
-    return {
-        "key": job.key,
-        "schema": records.SCHEMA,
-        **job.conditions,
-        "augment": job.augment,
-        "test_error": _error(training.test_accuracy),
-        "test_error_one_by_one": _error(training.test_accuracy_one_by_one),
-        "validation_error": _error(training.validation_accuracy),
-        "divergence": asdict(training.divergence) if training.divergence else None,
-        "digest": training.digest,
-        "best_epoch": training.best_epoch,
-        "losses": [round(epoch.train_loss, 4) for epoch in training.history],
-        "parameters": prepared.whole.parameters,
-        "weights": sum(layer.weights for layer in prepared.whole.layers),
-        "stored_bytes": run.stored_bytes,
-        "board": config.board.device,
-        "update": plan.update,
-        "peak_kib": round(plan.peak_bytes / KIB, 1),
-        "peak_kib_of_one": round(prepared.plan(job.regime, 1).peak_bytes / KIB, 1),
-        "paged_kib": _paged(prepared, job.regime),
-        **_started(job),
-        "training_macs": training.macs(plan.schedule.macs, plan.schedule.macs_of_last),
-        "host_tensor_bytes": host.peak_tensor_bytes,
-        "images_per_second": round(training.images_per_second, 1),
-        "data": data_name or images.name,
-        "source": _source(job),
-        "contents": images.contents,
-        "in_shape": images.in_shape,
-        "images": [len(images.train), len(images.validation), len(images.test)],
-        "classes": len(images.classes),
-        "compiled": job.compiled,
-        "seconds": round(training.seconds, 1),
-        "environment": environment(prepared.accelerator),
-        "places": [asdict(place) for place in training.places],
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _source(job: Job) -> str | None:
-    """The set's name for ``--data``; None of one's own files, whose place is nobody else's."""
-    given = job.config.images.data
-    return given if data.is_named(given) else None
-
-
-def _started(job: Job) -> dict[str, Any]:
-    """What it started from, by name, with its peaks in KiB, at the batch and at 1, and its work."""
-    start, batch = job.start, job.config.training.batch_size
-    if start is None:
-        return {"init_name": None, "start_kib": None, "start_macs": 0}
-    peaks = [round(start.peak_at(size) / KIB, 1) for size in (batch, 1)]
-    return {"init_name": job.config.network.init, "start_kib": peaks, "start_macs": start.macs}
-
-
-def _paged(prepared: Prepared, regime: str) -> list[float] | None:
-    """Peaks in KiB, at the batch and at 1, of the regime that pages blocks and ends with the same bits."""
-    found = next((r.name for r in REGIMES.values() if r.pages and r.bits_of == regime), None)
-    if found is None:
-        return None
-    return [round(prepared.plan(found, batch).peak_bytes / KIB, 1) for batch in (None, 1)]
-
-
-def _error(accuracy: float | None) -> float | None:
-    return None if accuracy is None else 1 - accuracy

@@ -4,7 +4,7 @@ A recipe is judged by its error and by its peak beside that of plain backpropaga
 and batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -129,11 +129,25 @@ class RecipeSpace:
 
 def jobs(space: RecipeSpace, protocol: QatProtocol) -> tuple[Job, ...]:
     """The trainings, seed by seed, so that a table of one seed stands before the next begins."""
-    return tuple(
-        Job(STUDY, protocol.name, config_of(space, protocol, recipe, seed))
-        for seed in protocol.seeds
-        for recipe in space.recipes
-    )
+    return tuple(job for job, _ in _jobs(space, protocol))
+
+
+def named(space: RecipeSpace, protocol: QatProtocol) -> dict[str, Recipe]:
+    """The recipes of :func:`jobs`, by the keys of their lines, which know weights by more than a name.
+
+    Of weights under two names the first.
+    """
+    found: dict[str, Recipe] = {}
+    for job, recipe in _jobs(space, protocol):
+        for key, _ in job.lines:
+            found.setdefault(key, recipe)
+    return found
+
+
+def _jobs(space: RecipeSpace, protocol: QatProtocol) -> Iterator[tuple[Job, Recipe]]:
+    for seed in protocol.seeds:
+        for recipe in space.recipes:
+            yield Job(STUDY, protocol.name, config_of(space, protocol, recipe, seed)), recipe
 
 
 def config_of(space: RecipeSpace, protocol: QatProtocol, recipe: Recipe, seed: int) -> Config:

@@ -79,11 +79,18 @@ class RecipeRow:
 
 
 def recipe_rows(
-    rows: Iterable[Mapping[str, Any]], space: RecipeSpace, protocol: QatProtocol
+    rows: Iterable[Mapping[str, Any]],
+    space: RecipeSpace,
+    protocol: QatProtocol,
+    named: Mapping[str, Recipe] | None = None,
 ) -> tuple[RecipeRow, ...]:
-    """The recorded runs of one protocol, best first; ``space`` says what the base is."""
+    """The recorded runs of one protocol, best first; ``space`` says what the base is.
+
+    ``named`` are the recipes of those that are asked for today, by key: the weights that they start from may
+    have had another name when they were recorded, and other weights theirs.
+    """
     rows = tuple(rows)
-    groups = _groups(rows)
+    groups = _groups(rows, named or {})
     base = space.base.trained
     theirs = errors_of(groups[base]).by_seed if base in groups else {}
 
@@ -95,18 +102,32 @@ def recipe_rows(
     return tuple(sorted(found, key=lambda row: row.error))
 
 
-def _groups(rows: Iterable[Mapping[str, Any]]) -> dict[Recipe, list[dict[str, Any]]]:
+def _groups(
+    rows: Iterable[Mapping[str, Any]], named: Mapping[str, Recipe]
+) -> dict[Recipe, list[dict[str, Any]]]:
     """All seeds of each recipe."""
-    named: dict[Recipe, list[dict[str, Any]]] = {}
+    asked: dict[Recipe, list[dict[str, Any]]] = {}
+    others: dict[Recipe, list[dict[str, Any]]] = {}
     for row in rows:
-        named.setdefault(recipe_of(row), []).append(dict(row))
-    return {recipe: own for name, lines in named.items() for recipe, own in _by_start(name, lines).items()}
+        recipe = named.get(row["key"])
+        found = others if recipe is None else asked
+        found.setdefault(recipe or recipe_of(row), []).append(dict(row))
+    taken = {recipe.init for recipe in asked if recipe.init}
+    parted = {
+        recipe: own
+        for name, lines in others.items()
+        for recipe, own in _by_start(name, lines, name.init in taken).items()
+    }
+    return {recipe: [*asked.get(recipe, ()), *parted.get(recipe, ())] for recipe in (*asked, *parted)}
 
 
-def _by_start(recipe: Recipe, rows: list[dict[str, Any]]) -> dict[Recipe, list[dict[str, Any]]]:
-    """Parted by the weights under the name of the start, where a seed was trained from several of them."""
+def _by_start(recipe: Recipe, rows: list[dict[str, Any]], taken: bool) -> dict[Recipe, list[dict[str, Any]]]:
+    """Parted by the weights under the name of the start, where a seed was trained from several of them.
+
+    So they are where the name is ``taken`` by other weights.
+    """
     digests = [*dict.fromkeys(row.get("init") for row in rows)]
-    if len({row["seed"] for row in rows}) == len(rows) or len(digests) == 1:
+    if not taken and (len({row["seed"] for row in rows}) == len(rows) or len(digests) == 1):
         return {recipe: rows}
     return {
         replace(recipe, init=f"{recipe.init}, weights {digest}"): [r for r in rows if r["init"] == digest]

@@ -31,7 +31,7 @@ class Summary:
     stored_bits: float  # per weight, with what decodes them
     peak_kib: float  # on the board, at the batch size of the training
     peak_kib_of_one: float  # at batch size 1
-    host_mib: float
+    host_mib: float | None  # that tensors held in training; of compiled steps it is not measured
     time_ratio: float | None  # against float32 under the same regime, or its float twin
     reference: float | None = None  # test error that the reference study publishes
     distance: Distance | None = None  # to float32, beside the reference study's
@@ -78,14 +78,13 @@ def summaries(rows: Iterable[dict[str, Any]]) -> tuple[Summary, ...]:
     rows = tuple(rows)
     for row in rows:
         groups[tuple(row[name] for name in SUMMARISED)].append(row)
-    found = (_summary(key, group, _float_seconds(rows, group[0])) for key, group in groups.items())
+    found = (_summary(key, group, _time_ratio(rows, group)) for key, group in groups.items())
     return tuple(sorted(found, key=lambda summary: summary.error))
 
 
-def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_seconds: float | None) -> Summary:
+def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], time_ratio: float | None) -> Summary:
     first, trained = group[0], ended(group)
-    seconds = mean(row["seconds"] for row in trained or group)
-    held = [row["host_tensor_bytes"] or 0 for row in group]
+    held = [row["host_tensor_bytes"] for row in group if row["host_tensor_bytes"] is not None]
     weights = first["weights"]
     _, precision, every, method, activation_method, weight_bits, activation_bits, residual, *place = key
     regime, head, blocks = place
@@ -106,9 +105,16 @@ def _summary(key: tuple[Any, ...], group: Sequence[dict[str, Any]], float_second
         stored_bits=8 * first["stored_bytes"] / weights,
         peak_kib=first["peak_kib"],
         peak_kib_of_one=first["peak_kib_of_one"],
-        host_mib=max(held) / 2**20,
-        time_ratio=seconds / float_seconds if float_seconds and trained else None,
+        host_mib=max(held) / 2**20 if held else None,
+        time_ratio=time_ratio,
     )
+
+
+def _time_ratio(rows: Sequence[dict[str, Any]], group: Sequence[dict[str, Any]]) -> float | None:
+    """Mean of the training times beside float32's, of the runs that have one on such a machine."""
+    found = ((row["seconds"], _float_seconds(rows, row)) for row in ended(group))
+    ratios = [own / beside for own, beside in found if beside]
+    return mean(ratios) if ratios else None
 
 
 def _float_seconds(rows: Sequence[dict[str, Any]], run: dict[str, Any]) -> float | None:

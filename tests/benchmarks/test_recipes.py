@@ -73,7 +73,7 @@ def test_every_preset_that_is_recorded_has_a_table_of_its_own(section):
     section("short", [{"seed": 0, "test_error": 0.3}])
     text = section("long", [{"seed": 0, "test_error": 0.1, "epochs": 60}])
     assert text.count("## Recipes") == 1 and text.count("| the base |") == 2
-    assert "`run.py study recipe --preset long`" in text and "60 epochs" in text
+    assert "`run.py study recipe --preset long --model cnn`" in text and "60 epochs" in text
 
 
 def test_another_width_or_arithmetic_has_a_table_of_its_own_beside_plain_backpropagation_of_its_width(
@@ -81,8 +81,8 @@ def test_another_width_or_arithmetic_has_a_table_of_its_own_beside_plain_backpro
 ):
     wide = {"test_error": 0.1, "width": 32, "precision": "bf16"}
     text = section("short", [{"seed": 0, **wide}, {"seed": 0, "test_error": 0.3}])
-    usual, other = text.split("`run.py study recipe --preset short --width 32 --precision bf16`")
-    assert "`run.py study recipe --preset short`" in usual and "at width 32" in other
+    usual, other = text.split("`run.py study recipe --preset short --model cnn --width 32 --precision bf16`")
+    assert "`run.py study recipe --preset short --model cnn`" in usual and "at width 32" in other
     space = RecipeSpace({"regime": ("local",), "blocks": ("2",), "head": ("gap",)}, model="cnn")
     shares = []
     for part, width in ((usual, 16), (other, 32)):
@@ -93,6 +93,33 @@ def test_another_width_or_arithmetic_has_a_table_of_its_own_beside_plain_backpro
         assert shares[-1] in row
         assert ("--width 32" in row[-1] and "--precision bf16" in row[-1]) == (width == 32)
     assert shares[0] != shares[1]
+
+
+def test_another_method_has_a_table_of_its_own_with_float32_beside_it(section):
+    dorefa = {"method": "dorefa", "activation_method": "dorefa"}
+    floats = {"method": "fp32", "activation_method": "fp32", "weight_bits": 32, "activation_bits": 32}
+    lines = [{"test_error": 0.3}, {"test_error": 0.5, **dorefa}, {"test_error": 0.1, **floats}]
+    text = section("short", [{"seed": 0, **line} for line in lines])
+    usual, other = text.split("`run.py study recipe --preset short --model cnn --method dorefa`")
+    for part, error, method in ((usual, "30.0%", "lsq"), (other, "50.0%", "dorefa")):
+        (base,) = (line for line in part.splitlines() if line.startswith("| the base |"))
+        assert error in base and f"--method {method}" in base and base.endswith("--seeds 0` |")
+        (float32,) = (line for line in part.splitlines() if line.startswith("| float32 |"))
+        assert "10.0%" in float32
+
+
+def test_the_figure_is_of_the_rows_of_the_first_table(section, tmp_path, monkeypatch):
+    wide = {"test_error": 0.1, "width": 32}
+    lines = [wide, {"test_error": 0.3}, {"test_error": 0.4, "distill": "3:0.3"}]
+    section("short", [{"seed": 0, **line} for line in lines])
+    recipes, drawn = sys.modules["sections.recipes"], []
+    monkeypatch.setattr(recipes, "draw_recipes", lambda runs, rows, stem: drawn.append((runs, rows, stem)))
+    recipes.draw("short", tmp_path / "recipe_short")
+    ((runs, rows, stem),) = drawn
+    assert {run["width"] for run in runs} == {16} and [row.error for row in rows] == [0.3, 0.4]
+    assert stem == tmp_path / "recipe_short"
+    recipes.draw("long", tmp_path / "recipe_long")  # of which nothing is recorded
+    assert len(drawn) == 1
 
 
 def test_the_base_is_what_the_others_change_whatever_was_recorded_first(section):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from blockwise.studies import records
+from blockwise.system.locks import only_writer
+from devices.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 FULL = ROOT / "results" / "studies" / "qat_full.jsonl"
@@ -40,6 +42,32 @@ def test_peaks_alone_become_those_of_today_and_only_if_that_is_asked_for(
     assert found == (LINES[:2] if flags else stale)
     told = capsys.readouterr().out
     assert "{'peak_kib': 1.0, " in told and "lines.jsonl: 1 of 2 lines have other peaks" in told
+
+
+def test_a_study_that_ends_a_run_in_the_meantime_is_refused_and_not_overwritten(
+    replan, monkeypatch, tmp_path
+):
+    path = tmp_path / "results" / "lines.jsonl"
+    path.parent.mkdir()
+    records.write(path, LINES[:1])
+
+    def while_it_is_written(row):
+        with pytest.raises(InputError), only_writer(path, "--out", "wait"):
+            pass
+        return {"peak_kib": 1.0}
+
+    monkeypatch.setattr(replan, "peaks", while_it_is_written)
+    monkeypatch.setattr(sys, "argv", ["replan.py", "--record"])
+    replan.main()
+    assert records.read(path) == [LINES[0] | {"peak_kib": 1.0}]
+
+
+def test_peaks_with_blocks_in_flash_are_planned_anew_as_well(replan, tmp_path):
+    row = next(row for row in records.read(FULL.with_stem("recipe_full")) if row["regime"] == "local")
+    assert replan.peaks(row) == {name: row[name] for name in replan.PEAKS}
+    path = tmp_path / "lines.jsonl"
+    records.write(path, [row | {"paged_kib": [1.0, 1.0]}])
+    assert replan.replanned(path) == ([row], 1)
 
 
 def test_a_network_in_floats_keeps_its_optimizer(replan):

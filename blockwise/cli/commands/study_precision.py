@@ -13,6 +13,7 @@ from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.jobs import lines_of
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
 from blockwise.studies.records import SAME
+from blockwise.studies.summary import NEEDED
 from blockwise.system.exit_codes import FITS
 from devices.errors import InputError
 
@@ -25,8 +26,8 @@ DESCRIPTION = (
 
 ALIKE = tuple(name for name in SAME if name != "width")
 """Conditions that all points share: their widths are what the study looks for."""
-FIGURES = (*ALIKE, "key", "compression", "bits", "test_error", "seed", "data", "in_shape", "regime")
-"""What the figure needs of every line."""
+FIGURES = (*NEEDED, "compression", "bits")
+"""What table, page and figure need of every line."""
 
 
 @dataclass(frozen=True)

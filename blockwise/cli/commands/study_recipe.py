@@ -127,7 +127,7 @@ def run(arguments: Sequence[str]) -> int:
     methods = (space.method, "fp32")
     rows = [row for row in recorded(jobs, path, options.data_name, ALIKE) if row["method"] in methods]
     if rows:
-        found = recipe_rows(rows, space, protocol)
+        found = recipe_rows(rows, space, protocol, recipe.named(space, protocol))
         notes = (*report.recipe_notes(found, space.base), report.known_to(rows))
         report.show_table(report.recipe_table(found), *notes)
         if not options.dry_run:

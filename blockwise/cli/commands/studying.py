@@ -12,8 +12,9 @@ from blockwise.cli.executing import Executing
 from blockwise.cli.task_table import TaskTable
 from blockwise.experiment.settings.words import check_name
 from blockwise.quant.precision import PRECISIONS
-from blockwise.studies.jobs import Job, lines_of, missing, revision_of, run_all, task_of
+from blockwise.studies.jobs import Job, lines_of, missing, revision_of
 from blockwise.studies.records import SAME, read
+from blockwise.studies.tasks import run_all, task_of
 from blockwise.system.files import make_folder
 from blockwise.system.locks import only_writer
 from blockwise.system.streams import as_text

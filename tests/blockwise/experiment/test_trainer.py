@@ -15,7 +15,8 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
-from blockwise.studies.jobs import Job, train
+from blockwise.studies.jobs import Job
+from blockwise.studies.lines import train
 from blockwise.training import ALL_REGIMES, INTEGER_REGIMES, REGIMES, Run, TrainOptions
 
 pytestmark = pytest.mark.slow

@@ -96,3 +96,11 @@ def test_nothing_else_does(others: list[dict[str, Any]]) -> None:
 
 def test_images_of_another_size_are_not_compared() -> None:
     assert all(s.distance is None for s in qat.summaries([row | {"in_shape": [3, 16, 16]} for row in ROWS]))
+
+
+def test_float32_that_started_from_weights_was_taught_or_saw_other_images_is_not_beside_it() -> None:
+    """A record that another study shares, or a folder that images were added to."""
+    others = {"init": "a" * 8, "distill": "3:0.3", "skip_heads": 0.5, "contents": "of other images"}
+    strangers = [line("fp32", 0.05, **{name: value}) for name, value in others.items()]
+    plain, among = qat.summaries(ROWS), qat.summaries(ROWS, strangers)
+    assert [summary.distance for summary in among] == [summary.distance for summary in plain]

@@ -15,8 +15,8 @@ from blockwise.executors.serial import Serial
 from blockwise.executors.storage import Folder
 from blockwise.executors.task import Executor, Told
 from blockwise.studies import qat, records
-from blockwise.studies.jobs import run_all, task_of
 from blockwise.studies.qat import QatProtocol, QatSpace
+from blockwise.studies.tasks import run_all, task_of
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from blockwise.experiment.settings import (
     ZerothOrderSettings,
 )
 from blockwise.report.integers import integer_rows, one_by_one_words
-from blockwise.studies import integers, jobs, records
+from blockwise.studies import integers, records, tasks
 from blockwise.studies.commands import command
 from blockwise.studies.summary import summaries
 from blockwise.training import INTEGER_REGIMES
@@ -55,7 +55,7 @@ def test_runs_are_recorded_once_each_with_the_numbers_they_train_in(here, monkey
     assert rows["lsq", "bp"]["learning_rate"] == 0.05 and "mu" not in rows["lsq", "bp"]
     assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
-    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained again"))
     assert run(*chosen) == 0
     out = capsys.readouterr().out
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows.values())

@@ -1,6 +1,7 @@
 """Precision against width: the solver against arithmetic, and the study as a user runs it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from command_lines import changed
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from blockwise import models
 from blockwise.cli import main as cli
+from blockwise.cli.commands import study_precision
 from blockwise.report.precision import _figure
-from blockwise.studies import jobs, precision, records
+from blockwise.studies import precision, records, tasks
 from blockwise.studies.precision import ScalableModel, points
 from devices.errors import InputError
 
@@ -72,7 +74,7 @@ def test_runs_are_recorded_once_each_and_drawn(tmp_path, monkeypatch, capsys):
     assert "<svg" in (tmp_path / "runs.svg").read_text("utf-8")
     capsys.readouterr()
     before = (tmp_path / "runs.jsonl").read_bytes()
-    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained again"))
     assert run("--bits", "2", "32") == 0
     assert (tmp_path / "runs.jsonl").read_bytes() == before
     out = capsys.readouterr().out
@@ -130,3 +132,16 @@ def test_a_study_of_which_all_diverged_so_far_is_drawn(tmp_path):
     }  # fmt: skip
     figure = _figure([row])
     assert "n = 0;" in figure.axes[0].get_title(loc="left")
+
+
+def test_a_record_without_what_page_and_table_need_is_refused_before_hours_of_work(
+    tmp_path, monkeypatch, capsys
+):
+    recorded = Path(__file__).parents[3] / "results" / "studies" / "precision_short.jsonl"
+    lines = records.read(recorded, study_precision.FIGURES)  # of the first version as well
+    for name in ("seconds", "best_epoch", "width", "activation_bits"):
+        records.write(tmp_path / "runs.jsonl", [{k: v for k, v in lines[0].items() if k != name}])
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained"))
+        assert run("--bits", "2") == 2
+        assert f"without '{name}'" in capsys.readouterr().err

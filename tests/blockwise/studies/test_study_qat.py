@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from command_lines import changed
 from blockwise import quant
 from blockwise.cli import main as cli
 from blockwise.report.qat import HEADINGS, cells
-from blockwise.studies import jobs, qat, records
+from blockwise.studies import jobs, qat, records, tasks
 from blockwise.studies.commands import command
 from devices.errors import InputError
 
@@ -50,7 +51,7 @@ def test_runs_are_recorded_once_each_and_summed_up(here, monkeypatch, capsys):
     assert all(3 < 8 * r["stored_bytes"] / r["weights"] < 5 for r in rows if r["method"] == "lsq")
     assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
-    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained again"))
     assert run(*chosen) == 0
     out = capsys.readouterr().out
     assert all(f"{100 * r['test_error']:.1f}%" in out for r in rows)
@@ -234,6 +235,20 @@ def test_a_time_is_held_against_float32_by_the_same_precision_on_the_same_machin
     assert [s.time_ratio for s in qat.summaries([*slow, compiled, moved])] == [1, 1.5, None, None]
 
 
+def test_a_time_is_the_mean_of_those_that_have_float32_on_their_machine_in_whatever_order():
+    slow = [row("fp32", 0, 0.1, 800), row("lsq", 0, 0.2, 1000), row("lsq", 2, 0.2, 1200)]
+    fast = row("lsq", 1, 0.2, 20) | {"environment": {"accelerator": "cuda"}}
+    for rows in ([*slow, fast], [fast, *slow]):
+        assert {s.method: s.time_ratio for s in qat.summaries(rows)} == {"fp32": 1, "lsq": 1.375}
+
+
+def test_host_memory_of_compiled_steps_is_not_told_for_it_is_not_measured():
+    compiled, eager = row("lsq", 0, 0.2, 30) | {"host_tensor_bytes": None}, row("lsq", 1, 0.2, 30)
+    (alone,), (both,) = qat.summaries([compiled]), qat.summaries([compiled, eager])
+    assert (alone.host_mib, both.host_mib) == (None, 2)
+    assert cells(alone)[HEADINGS.index("host MiB")] == "-"
+
+
 def test_a_precision_that_the_processor_lacks_is_no_other_training(monkeypatch):
     def job(precision: str) -> jobs.Job:
         space = qat.QatSpace(("lsq",), model="cnn", source="digits", precision=precision)
@@ -242,9 +257,18 @@ def test_a_precision_that_the_processor_lacks_is_no_other_training(monkeypatch):
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
     has, plain = job("bf16"), job("float32")
-    there = jobs.task_of(has, "", Path("runs.jsonl"), "").work
+    there = tasks.task_of(has, "", Path("runs.jsonl"), "").work
     assert has.conditions["precision"] == "bf16" and has.key != plain.key
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
     assert job("bf16").conditions["precision"] == "float32" and job("bf16").key == plain.key
     with pytest.raises(InputError, match="got float32 on a worker and bf16 here"):
         there(Path(), None)
+
+
+def test_weights_that_are_others_on_a_worker_are_named_and_not_the_images():
+    space = qat.QatSpace(("lsq",), model="cnn", source="digits")
+    work = tasks.task_of(qat.jobs(space, qat.PROTOCOLS["short"])[0], "", Path("runs.jsonl"), "").work
+    with pytest.raises(InputError, match=r"--inits .*: got other weights on a worker than here"):
+        replace(work, init="another")(Path(), None)
+    with pytest.raises(InputError, match="--data digits: got other images on a worker than here"):
+        replace(work, key="another")(Path(), None)

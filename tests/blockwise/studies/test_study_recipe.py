@@ -14,7 +14,7 @@ from blockwise.cli.commands import study_recipe
 from blockwise.experiment.finished import finished_run
 from blockwise.experiment.initial import sources
 from blockwise.report.recipe import HEADINGS, cells, recipe_notes, recipe_told, recipe_words
-from blockwise.studies import jobs, recipe, records
+from blockwise.studies import recipe, records, tasks
 from blockwise.studies.commands import command
 from blockwise.studies.qat import QatProtocol
 from blockwise.studies.recipe import PROTOCOLS, Recipe, RecipeSpace
@@ -138,7 +138,8 @@ def line(recipe: Recipe, seed: int, error: float, peak: float, paged: list[float
         "regime": recipe.regime, "blocks": recipe.blocks if local else None,
         "head": recipe.head if local else None, "weight_bits": recipe.bits,
         "bit_chain": list(recipe.bit_chain),
-        "seed": seed, "test_error": error, "images": [320, 10, 100], "batch_size": 32, "epochs": 1,
+        "key": f"{recipe} {seed} {error}", "seed": seed, "test_error": error, "images": [320, 10, 100],
+        "batch_size": 32, "epochs": 1,
         "last_epochs": None, "distill": None, "skip_heads": None,
         "peak_kib": peak, "peak_kib_of_one": peak / 2, "paged_kib": paged, "seconds": 60.0 * (seed + 1),
         "training_macs": 10 * 1000, "in_shape": [1, 8, 8], "classes": 10,
@@ -156,6 +157,45 @@ def test_starts_of_one_name_and_other_weights_are_rows_of_their_own():
     assert found == {
         "./warm, weights a": {0: 0.4}, "./warm, weights 0": {0: 0.5}, "./warm, weights 1": {1: 0.5}
     }  # fmt: skip
+
+
+def test_what_is_asked_for_today_is_told_by_todays_name_and_other_weights_of_that_name_apart():
+    """Keys know weights by their digest: a file may have been renamed, or trained anew under its name."""
+    base = replace(SPACE, values=VALUES | {"init": ("./warm",)}).base
+    gap = replace(base, head="gap" if base.head != "gap" else "pred")
+    today = [line(base, 0, 0.5, 8.0, None), line(gap, 0, 0.4, 8.0, None)]
+    lines = [row | {"init": "new", "init_name": "/elsewhere/warm"} for row in today]
+    lines += [line(base, seed, 0.9, 8.0, None) | {"init": "old", "init_name": "./warm"} for seed in (0, 1)]
+    named = {row["key"]: recipe for row, recipe in zip(lines, (base, gap), strict=False)}
+    space = replace(SPACE, values=VALUES | {"init": ("./warm",)})
+    found = {row.recipe: row for row in recipe_rows(lines, space, TINY, named)}
+    old = replace(base, init="./warm, weights old")
+    assert {recipe: row.over_seeds.by_seed for recipe, row in found.items()} == {
+        base: {0: 0.5}, gap: {0: 0.4}, old: {0: 0.9, 1: 0.9}
+    }  # fmt: skip
+    assert found[gap].beside is not None
+    assert found[gap].beside.difference.mean == pytest.approx(-0.1)
+
+
+def test_a_recipe_is_told_alone_within_the_share_only_if_it_has_an_error():
+    base = SPACE.base
+    within = line(base, 0, 0.5, 8.0, [0.1, 0.1]) | {"test_error": None}
+    notes = recipe_notes(recipe_rows([within], SPACE, TINY), base)
+    assert [note for note in notes if "Within" in note] == [
+        f"Within a third of bp's peak at batch {size}: none." for size in ("of the training", "1")
+    ]
+    notes = recipe_notes(recipe_rows([within | {"test_error": 0.5}], SPACE, TINY), base)
+    assert all(note.endswith("the base alone.") for note in notes if "Within" in note)
+
+
+def test_p_of_six_seeds_is_that_of_ranks_as_well():
+    lean = replace(SPACE.base, head="pred")
+    lines = [line(SPACE.base, seed, 0.5 + 0.01 * seed, 8.0, None) for seed in range(6)]
+    lines += [line(lean, seed, 0.4 - 0.001 * seed, 8.0, None) for seed in range(6)]
+    rows = recipe_rows(lines, SPACE, TINY)
+    assert cells(rows[0])[HEADINGS.index("p")] == "<0.001 / 0.031"  # of 2^6 signs the two that are all alike
+    assert any("Wilcoxon" in note for note in recipe_notes(rows, SPACE.base))
+    assert not any("Wilcoxon" in note for note in recipe_notes(rows[1:], SPACE.base))
 
 
 def test_a_row_stands_beside_the_base_seed_by_seed_and_beside_plain_backpropagation_of_its_bits():
@@ -200,7 +240,7 @@ def test_runs_are_recorded_once_each_with_their_commands(here, monkeypatch, caps
     assert all(row["training_macs"] > 0 for row in rows)
     assert {path.name for path in here.iterdir()} == {"runs.jsonl", "runs.svg", "runs.png", "runs.html"}
     capsys.readouterr()
-    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained again"))
     assert run("--distill", "none", "3", "--skip-heads", "0", "0.5") == 0
     out = capsys.readouterr().out
     assert "the base" in out and all(f"{100 * row['test_error']:.1f}%" in out for row in rows)

@@ -43,3 +43,12 @@ def test_a_writer_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     with only_writer(path, "--out", "wait"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_and_what_it_leads_to_are_one_file(tmp_path: Path) -> None:
+    path, link = tmp_path / "runs.jsonl", tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    with only_writer(path, "--out", "wait"), pytest.raises(InputError), only_writer(link, "--out", "wait"):
+        pass
+    with only_writer(link, "--out", "wait"), pytest.raises(InputError), only_writer(path, "--out", "wait"):
+        pass

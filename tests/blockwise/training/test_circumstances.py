@@ -11,7 +11,7 @@ from blockwise.cli import main as cli
 from blockwise.cli.commands import compare
 from blockwise.experiment import result_json
 from blockwise.report.facts import run_line
-from blockwise.studies import jobs, qat, records
+from blockwise.studies import qat, records, tasks
 from blockwise.training import checkpoint
 from blockwise.training.circumstances import as_begun, kept, places_in, state_of
 from blockwise.training.options import Silent
@@ -161,7 +161,7 @@ def test_the_record_of_a_training_that_is_moved_tells_where_it_was_begun_and_fro
     protocol = qat.QatProtocol("tiny", "", epochs=2, batch_size=256, image_size=None, width=4, seeds=(0,))
     space = qat.QatSpace(("fp32",), ("local-resident",), model="cnn", source="digits", accelerator="cpu")
     (job,) = qat.jobs(space, protocol)
-    work = jobs.task_of(job, "", tmp_path / "runs.jsonl", "").work
+    work = tasks.task_of(job, "", tmp_path / "runs.jsonl", "").work
     there, blocks = on("H1"), [block.name for block in job.prepare().network.blocks]
     with pytest.raises(Stop):
         work(tmp_path, Stopping(3))

@@ -19,7 +19,7 @@ from blockwise.experiment.settings import (
 )
 from blockwise.integer.accumulate import SumTooLarge
 from blockwise.report.verdict import divergence_words
-from blockwise.studies import jobs, records
+from blockwise.studies import records, tasks
 from blockwise.training import Run, selection
 from blockwise.training.divergence import FirstBadLoss, Losses, first_broken
 from blockwise.training.evaluate import Evaluation
@@ -245,5 +245,5 @@ def test_a_study_records_a_diverged_run_as_that_and_trains_it_once(here, capsys,
     assert (local["divergence"]["what"], local["divergence"]["epoch"]) == ("loss", 1)
     assert "diverged in epoch 1" in err
     assert "diverged" in next(line for line in out.splitlines() if " local " in line)
-    monkeypatch.setattr(jobs, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(tasks, "train", lambda *_: pytest.fail("trained again"))
     assert cli.main(study) == 0
