@@ -141,15 +141,13 @@ def plan(
 
     ``model`` is a network, or anything that describes itself as one (``blocks`` and ``head`` say
     how; a network is cut already). Bits are 1 to 8, 16, or 32 for float32; ``weights``,
-    ``activations`` and ``edge_weights`` say what the quantizers hold beside codes, by default a step;
-    ``residual`` whether skip paths hold codes or floats.
-    ``update`` is "end" (all gradients wait for the end of the step), "fused" (each is applied and freed
-    in the backward pass) or None for the regime's own; ``micro_batch`` is how many images bp-micro
-    passes at a time.
-    ``requantize`` says whether sums of integer regimes are "buffered", computed "twice", or
-    ("auto") computed twice where their buffers would not fit the board.
-    ``perturbations`` are the random directions of a zeroth-order step, ``backprop_blocks`` the last blocks
-    that a hybrid one trains by backpropagation.
+    ``activations`` and ``edge_weights`` say what the quantizers hold beside codes, by default a step,
+    ``residual`` whether skip paths hold codes or floats. ``update`` is "end" (all gradients wait for
+    the end of the step), "fused" (each is applied and freed in the backward pass) or None for the regime's
+    own; ``micro_batch`` is how many images bp-micro passes at a time.
+    ``requantize`` says whether sums of integer regimes are "buffered", computed "twice", or ("auto") the
+    latter where buffers would not fit the board.
+    ``perturbations`` are the random directions of a zeroth-order step, ``backprop_blocks`` a hybrid's last.
     ``train`` is what of the network is trained (:mod:`devices.network.partial`), ``frozen`` where all else
     lies: "ram", packed, or "flash", read in place.
     ``jump_every`` is for how many batches the weights of ``niti4-jump`` and its kin wait before they jump.
@@ -167,17 +165,21 @@ def plan(
         perturbations, backprop_blocks, frozen, jump_every, distillation, skip_heads,
     )  # fmt: skip
     check_place(device, frozen)
-    network = (
-        model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
-    )
-    network = part_of(network, choice(train), step)
+    whole = model if isinstance(model, Network) else model.describe(blocks=str(blocks), head=head, step=step)
+    network = part_of(whole, choice(train), step)
     check_shares(network, bits)
+    _check_trainable(network, regime, step)
+    return Plan(device, regime, batch_size, update, schedule(regime, network, step))
+
+
+def _check_trainable(network: Network, regime: str, step: Step) -> None:
+    """Raises InputError."""
     found = obstacle(
-        network, regime, batch_size, micro_batch, backprop_blocks, jump_every, distillation, skip_heads
-    )
+        network, regime, step.batch, step.micro_batch, step.backprop_blocks, step.jump_every,
+        step.distillation, step.skip_heads,
+    )  # fmt: skip
     if found:
         raise found.error
-    return Plan(device, regime, batch_size, update, schedule(regime, network, step))
 
 
 def part_of(network: Network, part: Choice, step: Step) -> Network:

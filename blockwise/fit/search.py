@@ -64,12 +64,7 @@ def search(
         bodies(model, norm)  # what is traced here is known to the processes that are forked
     with workers(jobs) as run:
         atlas = _survey(space, model, run)
-        possible = list(candidates(space, atlas))
-        if not possible:
-            raise InputError(
-                "--batch-size", got=min(space.batches), do="use a larger batch or another head or model",
-                wanted="at least 2, since this network or its heads compare samples",
-            )  # fmt: skip
+        possible = _possible(space, atlas)
         measure_all = partial(_measure_all, atlas=atlas, model=model, limits=limits, run=run)
         looked = Looked(possible, most, limits, partial(measure_all, watch=watch), measure_all)
         confirm_all: Confirm = partial(run, partial(confirm, model=model, device=device))
@@ -80,11 +75,9 @@ def search(
         if not front:
             close = list(confirm_all(m.candidate for m in looked.leanest))
             front, _ = _front([c.measured for c in close if c.fits], confirm_all)
-            if not front:
-                nearest, board = (
-                    nearest_miss(close, model, device),
-                    smallest_board(looked.measured, model, reserve_kib),
-                )
+        if not front:
+            nearest = nearest_miss(close, model, device)
+            board = smallest_board(looked.measured, model, reserve_kib)
     return FitResult(
         conditions(model, device, space), space, limits.usable_bytes, len(possible), len(looked.measured),
         len(looked.fitting), dropped, time.perf_counter() - started, front, nearest, board,
@@ -92,6 +85,17 @@ def search(
             [choice.confirmed.candidate for choice in front] or [m.candidate for m in looked.leanest]
         ),
     )  # fmt: skip
+
+
+def _possible(space: Space, atlas: Atlas) -> list[Candidate]:
+    """Raises InputError where there is none."""
+    found = list(candidates(space, atlas))
+    if not found:
+        raise InputError(
+            "--batch-size", got=min(space.batches), do="use a larger batch or another head or model",
+            wanted="at least 2, since this network or its heads compare samples",
+        )  # fmt: skip
+    return found
 
 
 BITS = "--bits"

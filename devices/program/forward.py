@@ -54,13 +54,9 @@ class ForwardLowering(SavingLowering):
         heirs = self._heirs(layers, readers)
         for layer in layers:
             row = self.table.row(layer)
-            only_reader = heirs.get(layer.name)
             rests = not training or self.is_at_rest(layer)
             idle = layer.op.drops and rests
-            early = not training or (self.streams and not keep and not self._follows(layer))
-            streams = only_reader is not None and leaves_to_reader(
-                layer, row, only_reader, self.table, early=early, training=training
-            )
+            streams = self._streams(layer, row, heirs.get(layer.name), keep, training)
             if idle or streams or row.output == "view":
                 self._pass_on(layer, idle)
                 continue
@@ -84,6 +80,13 @@ class ForwardLowering(SavingLowering):
                 macs=sum(x.macs for x in evaluated) * self.images, at_rest=rests, trains=training,
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
+
+    def _streams(self, layer: Layer, row: Row, reader: Op | None, keep: bool, training: bool) -> bool:
+        """Whether its sums go to its only ``reader``, as they are made."""
+        if reader is None:
+            return False
+        early = not training or (self.streams and not keep and not self._follows(layer))
+        return leaves_to_reader(layer, row, reader, self.table, early=early, training=training)
 
     def is_at_rest(self, layer: Layer) -> bool:
         """Whether nothing of it is trained, so that a training passes it as it is deployed."""

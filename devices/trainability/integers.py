@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 
 from devices.network import Layer, Network
 from devices.network.ops import (
-    AdaptiveAvgPool,
-    AvgPool,
     BatchNorm,
     ChannelDropout,
     Conv,
     Dropout,
     GroupNorm,
     LeakyReLU,
-    MaxPool,
     Op,
     ReLU,
     SimilarityLoss,
@@ -25,10 +22,10 @@ from devices.program.accountings import INTEGER
 from devices.program.integer import IntegerForm
 from devices.program.integer_network import integer_network, sums_behind
 from devices.program.regimes import Regime
+from devices.trainability.integer_pools import pool_obstacles
 from devices.trainability.outcome import Obstacle
 
 INT32_MAX = (1 << 31) - 1
-MOST_PLACES = 256
 BYTE, NIBBLE, STATE = 127, 15, 7
 """The largest magnitudes: of 8 bits, of a 4-bit activation, and of a 4-bit weight."""
 MOST_LOSSES = 6_700
@@ -75,7 +72,7 @@ def _obstacles(
         )  # fmt: skip
     if found.heads:
         yield from _heads(network)
-    yield from _pools(network, layers, form)
+    yield from pool_obstacles(network, layers, form)
     if form.one_layer:
         yield from _blocks(network, regime)
     if network.classes > form.most_classes:
@@ -156,68 +153,6 @@ def _heads(network: Network) -> Iterator[Obstacle]:
                 f"one that stands before the max pool of {block.name}",
                 "one that reads what a block gives, on integers", "use --head gap or --head pred-pooled",
             )  # fmt: skip
-
-
-def _pools(network: Network, layers: Sequence[Layer], form: IntegerForm) -> Iterator[Obstacle]:
-    """Windows stand side by side. Where sums are divided by constants, those of means are shifts."""
-    shapes = {layer.name: layer.shape for layer in network.all_layers}
-    for layer in layers:
-        op = layer.op
-        if not isinstance(op, MaxPool | AvgPool | AdaptiveAvgPool):
-            continue
-        sides = shapes.get(layer.inputs[0], network.in_shape)[1:]
-        if isinstance(op, AdaptiveAvgPool):
-            yield from _even_windows(layer, sides, form)
-        elif not _side_by_side(op, sides, layer.shape[1:]):
-            what = op.words
-            yield Obstacle(
-                f"windows of {what} that overlap or reach beyond the map, on integers",
-                f"{what} {layer.name}",
-                f"windows of {_sides(op.kernel)}, {_sides(op.stride)} apart, padded by {_sides(op.padding)}",
-                "windows side by side within the map in integer regimes", "use another --model",
-            )  # fmt: skip
-        elif isinstance(op, AvgPool):
-            yield from _shifts(layer, op.kernel, form)
-        elif math.prod(op.kernel) > MOST_PLACES:
-            yield Obstacle(
-                f"max pools of more than {MOST_PLACES} places on integers", f"max pool {layer.name}",
-                f"windows of {_sides(op.kernel)}", f"at most {MOST_PLACES} places, which a byte tells",
-                "pool in two steps, or use another --model",
-            )  # fmt: skip
-
-
-def _side_by_side(op: MaxPool | AvgPool, sides: Sequence[int], pooled: Sequence[int]) -> bool:
-    """Whether windows neither overlap nor leave anything between them, nor reach beyond the map."""
-    close = isinstance(op, AvgPool) or set(op.dilation) == {1}
-    whole = tuple(size // side for size, side in zip(sides, op.kernel, strict=True)) == tuple(pooled)
-    return close and op.stride == op.kernel and not any(op.padding) and whole
-
-
-def _even_windows(layer: Layer, sides: Sequence[int], form: IntegerForm) -> Iterator[Obstacle]:
-    pooled = layer.shape[1:]
-    if any(size % left for size, left in zip(sides, pooled, strict=True)):
-        yield Obstacle(
-            f"an average of {_sides(sides)} down to {_sides(pooled)} on integers",
-            f"average pool {layer.name}", f"a map of {_sides(sides)} for {_sides(pooled)}",
-            "windows of one size in integer regimes", "use another --image-size or --head",
-        )  # fmt: skip
-    else:
-        yield from _shifts(layer, [size // left for size, left in zip(sides, pooled, strict=True)], form)
-
-
-def _shifts(layer: Layer, window: Sequence[int], form: IntegerForm) -> Iterator[Obstacle]:
-    """NITRO-D takes what a mean divides off its error by a shift."""
-    count = math.prod(window)
-    if form.scaled and count & count - 1:
-        yield Obstacle(
-            f"an average over {_sides(window)} in NITRO-D", f"average pool {layer.name}",
-            f"windows of {_sides(window)}", "windows of a power of two in NITRO-D: a shift divides",
-            "use another --image-size or --head, or NITI's regimes",
-        )  # fmt: skip
-
-
-def _sides(lengths: Sequence[int]) -> str:
-    return "x".join(map(str, lengths))
 
 
 def _blocks(network: Network, regime: str) -> Iterator[Obstacle]:
