@@ -146,7 +146,7 @@ def front() -> str:
     named = {heading: words.format(batch=runs[0]["batch_size"]) for heading, words in FRONT_COLUMNS.items()}
     shown = qat_study.summaries([*runs, *paged])
     rows = [[cells(summary)[HEADINGS.index(h)] for h in named] for summary in shown]
-    told = " ".join([conditions([*runs, *paged]), *_share(shown), *_longer(paged)])
+    told = " ".join([conditions([*runs, *paged]), *_share(shown), *_longer(paged), *_wider()])
     return "\n\n".join((told, table([*named.values()], rows)))
 
 
@@ -179,6 +179,27 @@ def _longer(recipes: Iterable[dict[str, Any]]) -> list[str]:
         return []
     own = dict(zip(HEADINGS, cells(qat_study.summaries(runs)[0]), strict=True))
     return [f"In {runs[0]['epochs']} epochs it ends at {own['test error']} (n = {own['n']})."]
+
+
+def _wider() -> list[str]:
+    """The recipe of wider networks, whose heads may be wider too and whose simulation is in what is told."""
+    found = (run for run in runs_of("recipe_long") if not additions(recipe_of(run)) and run["paged_kib"])
+    own = ("lsq", FRONT_BITS, RECIPE_BLOCKS)
+    runs = [run for run in found if (run["method"], run["weight_bits"], run["blocks"]) == own]
+    widths = sorted({run["width"] for run in runs} - {qat_study.PROTOCOLS["full"].width})
+    return [_wide([run for run in runs if run["width"] == width]) for width in widths]
+
+
+def _wide(runs: list[dict[str, Any]]) -> str:
+    """Of one width, the best of what is trained."""
+    best = qat_study.summaries(runs)[0]
+    run = next(r for r in runs if (r["head"], r["precision"]) == (best.head, best.precision))
+    own = dict(zip(HEADINGS, cells(best), strict=True))
+    return (
+        f"At width {run['width']}, with heads `{best.head}` and simulated in {best.precision}, "
+        f"{run['epochs']} epochs end at {own['test error']} (n = {own['n']}), "
+        f"at a peak of {run['paged_kib'][0]:,.0f} KiB."
+    )
 
 
 AS_RECIPE = ("width", "method", "weight_bits", "activation_bits", "residual", "blocks", "head")

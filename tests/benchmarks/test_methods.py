@@ -53,6 +53,20 @@ def test_other_networks_and_images_stand_in_no_table_of_the_short_studies(method
     assert (methods.qat(), methods.precision()) == before
 
 
+def test_the_front_tells_what_wider_networks_end_at_by_the_same_cut(methods, monkeypatch):
+    runs_of = sys.modules["sections.recorded"].runs_of
+    recipe = next(row for row in runs_of("recipe_full") if row["weight_bits"] == 3)
+    wide = recipe | {"epochs": 60, "width": 24, "precision": "bf16", "paged_kib": [4321.4, 1.0]}
+    lines = [wide | {"seed": seed, "test_error": 0.1 + seed / 50} for seed in (0, 1)]
+    lines += [wide | {"head": "gap", "test_error": 0.5}, wide | {"distill": "3:0.3", "test_error": 0.01}]
+    monkeypatch.setattr(methods, "runs_of", lambda name: lines if name == "recipe_long" else runs_of(name))
+    told = (
+        "At width 24, with heads `lookahead:64` and simulated in bf16, 60 epochs end at 11.0 ± 1.4% (n = 2)"
+    )
+    assert methods._wider() == [f"{told}, at a peak of 4,321 KiB."]
+    assert told in methods.front()
+
+
 def test_the_front_tells_of_one_recipe_whatever_else_is_recorded(methods, monkeypatch):
     before, runs_of = methods.front(), sys.modules["sections.recorded"].runs_of
     recipe = next(row for row in runs_of("recipe_full") if row["weight_bits"] == 3)
