@@ -2,6 +2,8 @@
 
 from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.shapes import MAP, lies_as
+from devices.boards.profile import Device
+from devices.errors import InputError
 from devices.network import Layer, Network
 from devices.network.ops import View
 from devices.program.regimes import INTEGER_REGIMES, find
@@ -9,7 +11,19 @@ from devices.program.regimes import INTEGER_REGIMES, find
 FLOAT_REGIMES = ("bp", "bp-fused", "local", "local-resident", "zo", "zo-hybrid")
 """Those that neither compute anything again nor read flash within a step."""
 
+WORD_BYTES = 4
+
 REGIMES = (*FLOAT_REGIMES, *INTEGER_REGIMES)
+
+
+def check_alignment(device: Device) -> None:
+    """Raise InputError for a board whose plans may lay a value of 32 bits where no pointer to one may be."""
+    if device.alignment_bytes < WORD_BYTES:
+        raise InputError(
+            f"firmware for {device.name}", got=f"alignment_bytes = {device.alignment_bytes}",
+            wanted=f"{WORD_BYTES} or more, since programs hold values of 32 bits",
+            do=f"set it to {WORD_BYTES} in the profile",
+        )  # fmt: skip
 
 
 def check_views(network: Network) -> None:

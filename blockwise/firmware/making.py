@@ -13,7 +13,7 @@ from blockwise.firmware.check.reference import Reference
 from blockwise.firmware.finished import Weights
 from blockwise.firmware.float_facts import without_form
 from blockwise.firmware.float_start import float_firmware, highest_rate
-from blockwise.firmware.form import check_regime, check_views
+from blockwise.firmware.form import check_alignment, check_regime, check_views
 from blockwise.firmware.inputs import scaling_note
 from blockwise.firmware.integer_facts import state_of
 from blockwise.firmware.prediction import prediction
@@ -35,6 +35,7 @@ def firmware_of(prepared: Prepared, regime: str, weights: Weights | None = None)
     Raises InputError for what has no C form, and for a plan that does not fit the board.
     """
     check_regime(regime)
+    check_alignment(prepared.device)
     check_views(prepared.network)
     made = _made(prepared, regime, weights)
     return replace(made, notes={**made.notes, **scaling_note(prepared.dataset)})

@@ -76,10 +76,13 @@ def slots_of(firmware: "Firmware") -> Slots | None:
 def layout_of(firmware: "Firmware") -> int:
     """A number that tells one program's slots from another's: what is kept, in which order, and how.
 
-    So do the values that a training goes on with and a slot has none of: they lie in flash.
+    So do the settings by which steps go on from there, and the values that they read in flash, of which a
+    slot has none.
     """
     kept = [f"{t.name} {t.bytes} {t.bits}" for t in firmware.resident]
-    number = zlib.crc32("\n".join([firmware.regime, *kept]).encode())
+    directions = getattr(firmware.arithmetic, "directions", None)
+    settings = f"batch {firmware.batch}, jumps {firmware.jump_every}, directions {directions}"
+    number = zlib.crc32("\n".join([firmware.regime, settings, *kept]).encode())
     for name, value in _read_in_flash(firmware):
         number = zlib.crc32(value.contiguous().numpy().tobytes(), zlib.crc32(name.encode(), number))
     return number

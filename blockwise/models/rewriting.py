@@ -90,7 +90,7 @@ class Rewriting(Editing):
         if changed is not None:
             self.put(node, changed, str(node.target))
             return
-        if isinstance(module, nn.AvgPool1d | nn.AvgPool2d) and getattr(module, "divisor_override", None):
+        if isinstance(module, nn.AvgPool2d | nn.AvgPool3d) and module.divisor_override:
             raise self.refused(node, "an average with a divisor of its own")
         if isinstance(module, nn.LayerNorm) and module.weight is not None and module.bias is None:
             raise self.refused(node, "a layer norm with a scale and no shift")

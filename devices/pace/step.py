@@ -85,8 +85,10 @@ def _of_others(schedule: Schedule, device: Device, integer: bool) -> StepTime:
         what = "integers" if integer else "floats"
         return StepTime(None, "", f"no figure with a source for {what} on a {device.core}")
     source = found.integer_source if integer else found.float_source
-    rests_on = f"{rate:.2g} multiply-accumulates per cycle: {source}"
-    return StepTime(schedule.macs / rate / (device.clock_mhz * 1e6), "products", rests_on)
+    clock = f" at {found.clock_mhz:g} MHz" if found.clock_mhz else ""
+    rests_on = f"{rate:.2g} multiply-accumulates per cycle{clock}: {source}"
+    clock_mhz = found.clock_mhz or device.clock_mhz
+    return StepTime(schedule.macs / rate / (clock_mhz * 1e6), "products", rests_on)
 
 
 def _seconds(instructions: float, pace: Pace, device: Device) -> float:

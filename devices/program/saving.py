@@ -102,10 +102,12 @@ class SavingLowering:
             ends = layer.name in self._ending and not row.remade
             return tuple(what for what in row.saves if not (ends and what == "statistics"))
         # The gradient of a trained step size needs the value before rounding.
-        reads_value = self.bits.activations.reads_value and layer.trained.levels
-        reads_codes = self.bits.activations.reads_codes and layer.trained.levels
         if layer.precision == "skip" and self.bits.skips_floats:
-            return ("output",) if reads_value else ("mask",)  # kept for the quantizer behind it anyway
+            kept = self.bits.activations.reads_value and layer.trained.levels
+            return ("output",) if kept else ("mask",)  # kept for the quantizer behind it anyway
+        quantizer = self.bits.quantizer_of(layer)
+        reads_value = quantizer.reads_value and layer.trained.levels
+        reads_codes = quantizer.reads_codes and layer.trained.levels
         if self.bits.activation_of(layer) == FLOAT_BITS:  # a float ReLU's output tells its mask
             return ("output",) if layer.name in self._kept_anyway else ("mask",)
         if reads_value or (reads_codes and layer.op.bounded):

@@ -1,5 +1,7 @@
 """From gradients to new parameters: at once, at the end of the step, or after several passes."""
 
+from collections.abc import Iterable
+
 from devices.network import Layer
 from devices.program import categories as cat
 from devices.program.accountings import FLOAT_BITS
@@ -49,7 +51,17 @@ class UpdateLowering(ForwardLowering):
         """The output of ``name`` will be read after this block's step: with the levels before it."""
         read = self.values.of([name])
         sizes = {t: self.program.declared(t).elements for t in (x for o in read for x in everything_of(o))}
-        self.values.hand_on(name, self.bits.activations.levels, sizes)
+        self.values.hand_on(name, self._levels_of(sizes), sizes)
+
+    def _levels_of(self, codes: Iterable[str]) -> dict[str, int | None]:
+        """By what codes are read with: how many of these values are needed, as their own quantizer says."""
+        makers = {name: self.program.layers.get(self.values.makers.get(name, "")) for name in codes}
+        return {
+            level: self.bits.quantizer_of(maker).levels
+            for name, maker in makers.items()
+            if maker is not None
+            for level in self.values.levels.get(name, ())
+        }
 
     def leave(self) -> None:
         """The block's state leaves RAM: keep what its codes are still read with."""

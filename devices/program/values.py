@@ -53,16 +53,15 @@ class Values:
         self.levels[operand.tensor], self.makers[operand.tensor] = operand.levels, operand.maker
         self.at_rest.update([operand.tensor] if operand.at_rest else [])
 
-    def hand_on(self, name: str, count: int | None, sizes: Mapping[str, int]) -> None:
+    def hand_on(self, name: str, counts: Mapping[str, int | None], sizes: Mapping[str, int]) -> None:
         """The output of ``name`` will be read after what it is read by has changed.
 
-        ``count`` of the values of levels are then needed (None: all); ``sizes`` are elements.
+        Of levels as many values are then needed as ``counts`` says (None: all); ``sizes`` are elements.
         """
         (operand,) = self.of([name])
         for by in _read_by(operand):
-            whole = sizes[by]
-            levels = any(by in found for found in self.levels.values())
-            self._outlived[by] = min(count, whole) if levels and count is not None else whole
+            count = counts.get(by)
+            self._outlived[by] = sizes[by] if count is None else min(count, sizes[by])
 
     @property
     def waiting(self) -> tuple[str, ...]:

@@ -172,7 +172,8 @@ def _batch(layers: Sequence[Layer], regime: str, batch: int) -> Iterator[Obstacl
 
     It is the first of ``layers`` that decides: its map is the largest, and it reads 8 bits in every form.
     """
-    positions = max((math.prod(layer.shape[1:]) for layer in layers if layer.weights), default=1)
+    trained = (layer for layer in layers if layer.weights and layer.trained.weights)
+    positions = max((math.prod(layer.shape[1:]) for layer in trained), default=1)
     most = INT32_MAX // (BYTE * BYTE) // positions
     if batch > most:
         yield Obstacle(

@@ -94,12 +94,13 @@ class OneStep:
     train: str = "all"
     frozen: str = "ram"
     distillation: Distillation | None = None
+    activation_method: str | None = None
 
     def __post_init__(self) -> None:
         self.fused = update_of(self.regime, "fused" if self.fused else "end") == "fused"
         torch.manual_seed(0)
         bits = (32, 32) if self.method == "fp32" else (None, None)
-        scheme = quant.scheme(self.method, None, None, *bits)
+        scheme = quant.scheme(self.method, None, self.activation_method, *bits)
         if self.method == "fp32":
             weight, activation = 32, 32
         else:

@@ -72,6 +72,37 @@ class Bordered(nn.Module):
         return self.head(F.relu(self.behind(self.border(F.relu(self.stem(x))))).mean((2, 3)))
 
 
+class MoreChannels(nn.Module):
+    """A shortcut as He et al.'s option A is most often written, or channels around a signal."""
+
+    def __init__(self, conv: type[nn.Module] = nn.Conv2d) -> None:
+        super().__init__()
+        self.stem, self.down = conv(1, 4, 3, padding=1), conv(4, 8, 3, stride=2, padding=1)
+        self.behind, self.head, self.rank = conv(8, 8, 3, padding=1), nn.Linear(8, 3), 2
+        if conv is nn.Conv1d:
+            self.rank = 1
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.stem(x))
+        part = x[:, :, ::2, ::2] if self.rank == 2 else x[:, :, ::2]
+        part = F.pad(part, (*[0, 0] * self.rank, 1, 3))
+        x = F.relu(self.behind(F.relu(self.down(x))) + part)
+        return self.head(x.flatten(2).mean(2))
+
+
+class Cropped(nn.Module):
+    """What a border cuts off, on one side of a map more, and of channels."""
+
+    def __init__(self, amounts: tuple[int, ...] = (-1, -2, -1, 1)) -> None:
+        super().__init__()
+        self.amounts, channels = amounts, 4 + sum(amounts[4:])
+        self.stem, self.behind = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(channels, 4, 3)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(F.relu(self.behind(F.pad(F.relu(self.stem(x)), self.amounts))).mean((2, 3)))
+
+
 class Parts(nn.Module):
     """Two halves of the channels, the sums of one of which are read one by one; a constant factor."""
 
@@ -116,6 +147,15 @@ CASES: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "gate": (Gate, {"regime": "bp", "method": "fp32"}),
     "mask": (Mask, {"regime": "bp", "method": "lsq"}),
     "border": (Bordered, {"regime": "local-resident", "method": "lsq", "blocks": "layers"}),
+    "channels around": (MoreChannels, {"regime": "bp", "method": "lsq"}),
+    "channels around, not quantized": (MoreChannels, {"regime": "bp", "method": "fp32"}),
+    "channels around a signal": (
+        lambda: MoreChannels(nn.Conv1d),
+        {"regime": "bp", "method": "lsq", "in_shape": (1, 16)},
+    ),
+    "cropped": (Cropped, {"regime": "bp", "method": "fp32"}),
+    "cropped codes": (Cropped, {"regime": "bp", "method": "lsq"}),
+    "cropped channels": (lambda: Cropped((0, 0, 1, 0, -1, -1)), {"regime": "bp", "method": "lsq"}),
     "parts": (Parts, {"regime": "bp", "method": "lsq"}),
     "a map again": (Again, {"regime": "bp", "method": "lsq"}),
     "a map again, not quantized": (Again, {"regime": "bp", "method": "fp32"}),
@@ -127,6 +167,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
     "branches along directions": (Branches, {"regime": "zo", "method": "lsq", "before": 0}),
     "gate in blocks": (Gate, {"regime": "local", "method": "lsq", "blocks": "layers"}),
 }
+QUICK = ("branches", "gate", "mask", "border", "channels around", "cropped", "parts", "a map again")
 WHOLE = {"norm": "none", "head": "gap", "blocks": "1"}
 
 
@@ -137,7 +178,7 @@ def compared(folder: Path, case: str) -> Compared:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", shown(CASES, "branches", "gate", "mask", "border", "parts", "a map again"))
+@pytest.mark.parametrize("case", shown(CASES, *QUICK))
 def test_a_step_in_c_is_that_of_pytorch(case, tmp_path):
     found = compared(tmp_path, case)
     assert found.error < TOLERANCE, found.worst

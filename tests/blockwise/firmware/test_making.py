@@ -11,9 +11,12 @@ from blockwise.experiment.keywords import config_of
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.trainer import options_of
 from blockwise.firmware.check.batches import run_batches
+from blockwise.firmware.form import check_alignment
 from blockwise.firmware.making import firmware_of, reference_of
 from blockwise.integer.layers import weighted
 from blockwise.training import INTEGER_REGIMES, Run
+from devices.boards.profile import load
+from devices.errors import InputError
 
 SETTINGS = {"model": "plain4", "width": 4, "regimes": ("niti",), "batch_size": 500, "seed": 3, "epochs": 2}
 EPOCH = 2
@@ -90,3 +93,11 @@ def test_augmented_images_are_those_of_the_training():
     for (images, _), (x, _, _) in zip(run_batches(augmented), wanted, strict=False):
         assert torch.equal(images, x)
     assert not torch.equal(plain, wanted[0][0])
+
+
+def test_a_board_whose_plans_may_put_32_bits_anywhere_is_refused_in_one_line():
+    board = replace(load("stm32f746"), alignment_bytes=2)
+    with pytest.raises(InputError, match="got alignment_bytes = 2, wanted 4 or more, since programs") as told:
+        check_alignment(board)
+    assert "\n" not in str(told.value)
+    check_alignment(replace(board, alignment_bytes=4))

@@ -70,6 +70,18 @@ def test_a_program_knows_its_own_slots():
 
 
 @pytest.mark.slow
+def test_a_slot_of_a_program_whose_steps_go_on_otherwise_does_not_count():
+    """The same tensors, but other batches, waits or directions."""
+    for regime, settings in {
+        "niti": [{"batch_size": 1}, {"batch_size": 4}],
+        "niti4-jump": [{"jump_every": 2}, {"jump_every": 3}],
+        "niti-zo": [{"zo_directions": 1}, {"zo_directions": 2}, {"zo_range": 3}],
+    }.items():
+        layouts = [layout_of(saving("stm32f746", regime, **own)) for own in settings]
+        assert len(set(layouts)) == len(settings)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("regime", "settings"),
     [

@@ -396,6 +396,11 @@ REFUSED = {
     "a linear layer of pixels": (
         classified(lambda m, x: m.mix(x), mix=nn.Linear(8, 8)), "got a linear layer on each place of",
     ),
+    "a divisor of its own": (
+        Wrapped(lambda m, x: m.fc(m.pool(m.conv(x).unflatten(1, (1, 4))).flatten(1)), fc=nn.Linear(32, 10),
+                conv=nn.Conv2d(1, 4, 3, padding=1), pool=nn.AvgPool3d(2, divisor_override=3)),
+        "got an average with a divisor of its own",
+    ),
     "a mean over channels": (
         Wrapped(lambda m, x: m.fc(m.conv(x).mean((1, 2))), conv=nn.Conv2d(1, 8, 3, padding=1),
                 fc=nn.Linear(8, 10)), "got the operation 'mean'",

@@ -241,3 +241,34 @@ def test_an_operation_on_signals_is_that_of_the_simulation(name, regime):
 @pytest.mark.parametrize("name", FLAT)
 def test_an_operation_on_features_is_that_of_the_simulation(name, regime):
     check(FEATURES, FLAT[name], regime)
+
+
+class BesideImages(nn.Module):
+    """The images side by side with what a convolution makes of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.behind = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(6, 4, 3, padding=1)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([x, F.relu(self.conv(x))], 1)
+        return self.fc(F.relu(self.behind(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", ["fp32", "lsq"])
+def test_images_side_by_side_with_a_map_get_no_gradient_and_the_map_its_own(method):
+    torch.manual_seed(0)
+    step = OneStep("bp-fused", BesideImages(), method=method, in_shape=IMAGE, blocks="1", head="gap")
+    assert step.run() < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activations", ["lq-net", "dorefa", "pact"])
+@pytest.mark.parametrize("model", ["resnet8", "mlp"])
+def test_what_is_saved_of_codes_is_what_the_gradient_of_their_own_quantizer_needs(model, activations):
+    """At the edge, and of signed values, it may be another one's than in the middle."""
+    step = OneStep("bp-fused", model, method="lsq", activation_method=activations)
+    assert step.run() < TOLERANCE
+    step = OneStep("local", model, method="lsq", activation_method=activations)
+    assert step.run() < TOLERANCE

@@ -88,3 +88,9 @@ def test_estimates_are_near_what_was_counted_of_other_networks_and_boards():
     errors = sorted(abs(row["error"]) for row in RECORDED)
     assert len(errors) == 13
     assert errors[len(errors) // 2] < 0.1 and errors[-1] < 0.25
+
+
+def test_a_rate_of_cores_with_another_clock_is_at_that_clock():
+    done, found = time_of("niti", "gap8")
+    assert load("gap8").clock_mhz == 250 and "at 175 MHz" in found.rests_on
+    assert found.seconds == pytest.approx(done.schedule.macs / 15.5 / 175e6)

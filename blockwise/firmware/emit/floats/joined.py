@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from blockwise.firmware.emit.floats import indices, pools
 from blockwise.firmware.emit.floats.operands import ELEMENT, Operands
-from blockwise.firmware.emit.floats.places import input_shapes, no_form, starts_of
+from blockwise.firmware.emit.floats.places import border_before, input_shapes, no_form, starts_of
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
 from blockwise.firmware.shapes import MAP
@@ -34,8 +34,14 @@ def part_backward(site: Site) -> Lines:
     """To each of those side by side its part; to what a border stands around all but the border."""
     gradient, lines = _gradient(site), list[str]()
     for index, target in _targets(site):
-        at = ", ".join(f"{axis} + {first}" for axis, first in _start(site, index).items())
-        function = site.function("part", "float", ELEMENT, f"return {gradient}(held, b, {at});")
+        start = _start(site, index)
+        at = ", ".join(f"{axis} + {first}" for axis, first in start.items())
+        body = f"{gradient}(held, b, {at})"
+        if isinstance(site.layer.op, Pad) and min(site.layer.op.amounts) < 0:  # what is cut off has none
+            sides = zip(start.items(), dims_of(site.layer.shape), strict=True)
+            inside = " && ".join(f"(unsigned)({axis} + {first}) < {side}u" for (axis, first), side in sides)
+            body = f"{inside} ? {body} : 0.0f"
+        function = site.function("part", "float", ELEMENT, f"return {body};")
         lines.append(_put(site, index, target, function))
     return lines
 
@@ -108,11 +114,10 @@ def _gradient(site: Site) -> str:
 
 def _start(site: Site, index: int) -> dict[str, int]:
     """Row, column and channel at which an input's part of the output begins."""
-    op, found = site.layer.op, {"y": 0, "x": 0, "c": 0}
+    op = site.layer.op
     if isinstance(op, Pad):
-        left, _, top, _ = (*op.amounts, 0, 0)[:4]
-        return found | {"y": top, "x": left}
-    return found | {"c": starts_of(site, site.layer)[index]}
+        return border_before(op, input_shapes(site, site.layer)[index])
+    return {"y": 0, "x": 0, "c": starts_of(site, site.layer)[index]}
 
 
 def _put(site: Site, index: int, target: str, function: str) -> str:

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 
 from blockwise.firmware.emit.floats import indices
-from blockwise.firmware.emit.floats.places import input_shapes, no_form, places_of, starts_of
+from blockwise.firmware.emit.floats.places import border_before, input_shapes, no_form, places_of, starts_of
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import Dims, dims_of
 from blockwise.firmware.float_facts import without_form
@@ -137,8 +137,12 @@ class Moved(ABC):
         assert isinstance(op, Pad)
         if op.mode != "constant":
             raise no_form(layer)
-        left, _, top, _ = (*op.amounts, 0, 0)[:4]
-        height, width, _ = dims_of(self._shape(source))
-        inside = f"(unsigned)(y - {top}) < {height}u && (unsigned)(x - {left}) < {width}u"
-        inner = self.at(source, self._shape(source))
-        return f"{inside} ? {inner}(held, b, y - {top}, x - {left}, c) : {self.border}.0f"
+        shape, before = self._shape(source), len(self._begins)
+        start, sides = border_before(op, shape), dict(zip("yxc", dims_of(shape), strict=True))
+        axes = "yxc" if start["c"] or dims_of(layer.shape)[2] > sides["c"] else "yx"
+        inside = " && ".join(f"(unsigned)({axis} - {start[axis]}) < {sides[axis]}u" for axis in axes)
+        at = ", ".join(f"{axis} - {start[axis]}" if axis in axes else axis for axis in "yxc")
+        inner = self.at(source, shape)
+        if "c" in axes:
+            self._begins[before:] = [self._from(x, start["c"], sides["c"]) for x in self._begins[before:]]
+        return f"{inside} ? {inner}(held, b, {at}) : {self.border}.0f"

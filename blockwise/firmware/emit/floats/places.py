@@ -1,12 +1,13 @@
 """What a layer reads and where: shapes of its inputs, parts of maps, and the line for what has no C form."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from blockwise.firmware.emit.floats.order import is_flattened
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.float_facts import without_form
 from devices.network import Layer
-from devices.network.ops import Slice
+from devices.network.ops import Pad, Slice
 
 
 def starts_of(site: Site, layer: Layer) -> list[int]:
@@ -36,6 +37,12 @@ def input_shapes(site: Site, layer: Layer) -> list[tuple[int, ...]]:
         layers[name].shape if name in layers else site.tensor("batch.images").shape[1:]
         for name in layer.inputs
     ]
+
+
+def border_before(op: Pad, shape: Sequence[int]) -> dict[str, int]:
+    """Rows, columns and channels of a border before a map of ``shape``; what it cuts off is less than 0."""
+    axes = {1: "c", 2: "xc", 3: "xyc"}[len(shape)]
+    return dict.fromkeys("yxc", 0) | dict(zip(axes, op.amounts[::2], strict=False))
 
 
 def source_shape(site: Site, layer: Layer) -> tuple[int, ...]:
