@@ -22,7 +22,7 @@ from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.result import Result
 from blockwise.experiment.settings import ImageSettings
 from blockwise.experiment.settings.images import beside_shape
-from blockwise.firmware.check.checking import check_steps
+from blockwise.firmware.check.checking import check_images, check_steps
 from blockwise.firmware.emulators import UNICORN
 from blockwise.firmware.fits import check_fits
 from blockwise.firmware.result import FirmwareResult
@@ -78,6 +78,8 @@ def plan(
 
     Raises InputError for what does not exist, and for what the regime cannot train.
     """
+    if "data" in settings and (classes is not None or (isinstance(network, str) and in_shape is not None)):
+        raise beside_shape("data")
     if isinstance(network, nn.Module) and (in_shape or "data" not in settings):
         network = _chain(network, in_shape)
         in_shape = in_shape or network.in_shape
@@ -86,8 +88,6 @@ def plan(
     if "data" not in settings:
         asked["in_shape"] = in_shape or IN_SHAPE
         asked["classes"] = ImageSettings.classes if classes is None else classes
-    elif isinstance(network, str) and (in_shape, classes) != (None, None):
-        raise beside_shape("data")
     return _prepared(network, board, asked, settings).plan(regime)
 
 
@@ -150,6 +150,7 @@ def write_firmware(
     prepared = _prepared(network, board, asked, settings)
     if check:
         check_steps(check)
+        check_images(prepared.config.images.in_shape)
         ZIG.require(prepared.device)
         UNICORN.require(prepared.device)
     check_fits(prepared, regime)

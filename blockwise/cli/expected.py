@@ -17,13 +17,19 @@ class Share:
     regime: str
     phases: tuple[str, ...]
     work: float
+    last: float = 1.0  # how long the last of several phases is beside another
 
 
 def shares(config: Config, result: Result) -> tuple[Share, ...]:
-    """The trainings of a planned comparison. All have as many steps of each phase."""
+    """The trainings of a planned comparison. All have as many steps of each phase but the last."""
     blocks, anew = tuple(result.model.blocks), trained_anew(config)
     return tuple(
-        Share(row.regime, blocks if find(row.regime).one_by_one else ("",), row.macs_per_step)
+        Share(
+            row.regime,
+            blocks if find(row.regime).one_by_one else ("",),
+            result.weighed_macs(row),
+            result.epochs_of_last(row),
+        )
         for row in result.regimes
         if row.regime in anew
     )
@@ -68,5 +74,6 @@ class Expected:
         present = self.shares[number - 1]
         index = present.phases.index(block) if block in present.phases else 0
         behind = sum(share.work for share in self.shares[: number - 1])
-        behind += present.work * (index + part) / len(present.phases)
+        lengths = [*[1.0] * (len(present.phases) - 1), present.last]
+        behind += present.work * (sum(lengths[:index]) + part * lengths[index]) / sum(lengths)
         return (self._behind + behind / sum(share.work for share in self.shares)) / self.rounds

@@ -14,8 +14,9 @@ from blockwise.experiment.result import RegimeResult
 from blockwise.experiment.step_rows import Change
 from blockwise.nets.anatomy import Anatomy, shapes_alone
 from devices.errors import InputError
+from devices.network.partial import ALL
 from devices.planning import Plan
-from devices.program.regimes import REGIMES, find
+from devices.program.regimes import ALL_REGIMES, find
 
 LEAST_SHARE = 0.05
 """Of the missing bytes: what saves less is not worth a line."""
@@ -41,10 +42,10 @@ def changes(prepared: Prepared, rows: Sequence[RegimeResult]) -> tuple[Change, .
 def _other_regimes(prepared: Prepared, rows: Iterable[RegimeResult], lowest: int) -> list[Change]:
     """Those of the same arithmetic that fit with nothing else changed, the least work first."""
     compared = [find(row.regime) for row in rows]
-    kinds = {regime.is_integer for regime in compared}
+    kinds = {regime.arithmetic for regime in compared}
     plans = []
-    for name, regime in REGIMES.items():
-        if regime in compared or regime.is_integer not in kinds:
+    for name, regime in ALL_REGIMES.items():
+        if regime in compared or regime.arithmetic not in kinds:
             continue
         tried = replace(prepared, config=_alone(prepared, name), taken=prepared.chosen)
         if not tried.obstacle(name) and (plan := tried.plan(name)).fits:
@@ -70,6 +71,8 @@ class _Search:
     def __init__(self, prepared: Prepared, row: RegimeResult) -> None:
         self._prepared, self._row, self._regime = prepared, row, row.regime
         self._missing = row.peak_bytes - prepared.device.usable_bytes
+        # what is trained of a network may follow from its blocks as well
+        self._cuts = find(row.regime).cuts or prepared.config.training.train != ALL
         self._start = Trial(_alone(prepared, row.regime), ())
         self._networks: dict[tuple[str, str], Chosen] = {}
         self._guesses: dict[Config, Plan] = {}
@@ -103,8 +106,7 @@ class _Search:
     def _worth(self, trials: list[Trial]) -> list[Trial]:
         """What may fit, then what saves most; with blocks to balance anew only what may fit."""
         trials.sort(key=lambda trial: (not self._guess(trial).may_fit, self._guess(trial).peak_bytes))
-        cuts = find(self._regime).cuts
-        return [trial for trial in trials if not cuts or self._guess(trial).may_fit][:LISTED]
+        return [trial for trial in trials if not self._cuts or self._guess(trial).may_fit][:LISTED]
 
     def _together(self) -> Change | None:
         """Changes added up, the mildest first, until it fits: those that save something."""
@@ -120,7 +122,7 @@ class _Search:
     def _change(self, trial: Trial) -> Change | None:
         """Planned as the command would plan it, blocks balanced anew; None where it saves nothing."""
         plan = self._guess(trial)
-        if find(self._regime).cuts:
+        if self._cuts:
             plan = replace(self._prepared, config=trial.config, taken=None).plan(self._regime)
         saved, words = self._row.peak_bytes - plan.peak_bytes, ", ".join(trial.words)
         if saved <= 0:

@@ -14,6 +14,7 @@ from blockwise.experiment.initial.taken import Taken
 from blockwise.experiment.step_rows import Change, LayerRow, PlacedTensor, RunInfo, TimeInfo
 from blockwise.system.plain import plain
 from blockwise.training.outcome import Divergence, Host, Training
+from devices.program.regimes import ALL_REGIMES
 
 SCHEMA_VERSION = 2
 
@@ -138,12 +139,6 @@ class RegimeResult:
         return self.training.macs(self.macs_per_step, self.macs_of_last) if self.training and ended else None
 
     @property
-    def weighed_macs(self) -> float:
-        """Multiply-accumulates of a step of every phase, the last as often as it is trained beside one."""
-        macs = self.training_macs
-        return macs / self.training.steps if macs and self.training else self.macs_per_step
-
-    @property
     def divergence(self) -> Divergence | None:
         """Where the training diverged, if it did."""
         return self.training.divergence if self.training else None
@@ -244,6 +239,16 @@ class Result:
     def fits(self) -> bool:
         """Whether at least one regime fits the board."""
         return any(regime.fits for regime in self.regimes)
+
+    def epochs_of_last(self, regime: RegimeResult) -> float:
+        """Of the last of several phases, in those of the others."""
+        found = ALL_REGIMES.get(regime.regime)  # of another version's maybe
+        last = self.config.get("last_epochs") if found and found.one_by_one else None
+        return last / self.config["epochs"] if last and len(self.model.blocks) > 1 else 1.0
+
+    def weighed_macs(self, regime: RegimeResult) -> float:
+        """Multiply-accumulates of a step of every phase, the last as often as it is trained beside one."""
+        return regime.macs_per_step + (self.epochs_of_last(regime) - 1) * regime.macs_of_last
 
     @property
     def diverged(self) -> bool:

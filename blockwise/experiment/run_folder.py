@@ -52,7 +52,7 @@ def prepare(config: Config, own: Chain | None = None, initial: Weights | None = 
     for folder in (out, out / CHECKPOINTS):
         make_folder(folder, flag)
     if own is not None:
-        keeping.save(own, out)
+        keeping.save(own, out, anew=config.output.resume is None)
     if initial is not None:
         initial.keep(out / KEPT)
     atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")

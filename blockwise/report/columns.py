@@ -60,7 +60,11 @@ def _beside_plain(result: Result) -> list[Column]:
     plain = plain_backpropagation(result)
     if plain is None:
         return []
-    return [_column(f"work : {PLAIN}", result, lambda r: times(r.weighed_macs, plain.macs_per_step))]
+
+    def cell(row: RegimeResult) -> str:
+        return times(result.weighed_macs(row), plain.macs_per_step)
+
+    return [_column(f"work : {PLAIN}", result, cell)]
 
 
 def verdict(regime: RegimeResult, device: DeviceInfo) -> str:

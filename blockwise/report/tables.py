@@ -281,7 +281,7 @@ def _work_rows(result: Result) -> list[TableRow]:
 
     def cell(regime: RegimeResult) -> str:
         ended = regime.training and not regime.divergence
-        return times(regime.weighed_macs, plain.macs_per_step) if ended else ABSENT
+        return times(result.weighed_macs(regime), plain.macs_per_step) if ended else ABSENT
 
     return [_row(f"work : {PLAIN}", result, cell)]
 

@@ -67,7 +67,7 @@ def _price(regime: RegimeResult, result: Result) -> str:
     plain = plain_backpropagation(result)
     if plain is None or regime.regime == PLAIN:
         return ""
-    return f" for {times(regime.weighed_macs, plain.macs_per_step)} the work of {PLAIN}"
+    return f" for {times(result.weighed_macs(regime), plain.macs_per_step)} the work of {PLAIN}"
 
 
 def divergence_sentences(result: Result) -> tuple[str, ...]:

@@ -47,6 +47,20 @@ def test_a_plan_has_the_shape_and_classes_of_the_data_that_are_named():
         blockwise.plan("cnn", data="/no/such")
 
 
+def test_classes_beside_data_are_refused_of_a_module_as_of_a_name(tmp_path):
+    for network in ("cnn", own.Residuals()):
+        with pytest.raises(InputError, match=r"--in-shape: got data beside it"):
+            blockwise.plan(network, data="digits", classes=5)
+    assert blockwise.plan(own.Residuals(), data="digits", in_shape=SHAPE).peak_bytes
+
+
+def test_firmware_without_images_is_written_and_not_checked(tmp_path):
+    asked = {"out": tmp_path / "fw", "regime": "niti-local", "batch_size": 1, "dry_run": True}
+    with pytest.raises(InputError, match="--check: got --in-shape beside it, without images"):
+        blockwise.write_firmware("plain4", "stm32", in_shape=SHAPE, check=2, **asked)
+    assert not (tmp_path / "fw").exists()
+
+
 def test_a_plan_of_a_module_is_that_of_devices_with_the_same_settings():
     chain = blockwise.from_module(own.Residuals(), SHAPE)
     for regime in REGIMES:

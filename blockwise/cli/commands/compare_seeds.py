@@ -27,7 +27,8 @@ def compare_seeds(config: Config) -> int:
     """Train what is not finished, tell and write; returns the exit code."""
     with looking_seldom():
         seed = config.output.seeds[0]
-        prepare(_of_seed(config, seed, (config.output.resume or Path()) / _name(seed)))  # or refuse it
+        begun = config.output.resume and config.output.resume / _name(seed)
+        prepare(_of_seed(config, seed, begun))  # or refuse it
     out = outfolder.prepare(config)
     folders = {seed: out / _name(seed) for seed in config.output.seeds}
     try:
@@ -77,9 +78,9 @@ def _begun(of_seed: Config) -> tuple[Prepared, Path]:
     return prepared, outfolder.prepare(of_seed, prepared.own, prepared.initial)
 
 
-def _of_seed(config: Config, seed: int, folder: Path) -> Config:
-    """The configuration of one run, which goes on if it was begun."""
-    begun = (folder / outfolder.CONFIG_FILE).exists()
+def _of_seed(config: Config, seed: int, folder: Path | None) -> Config:
+    """The configuration of one run, which goes on if it was begun; without a folder of one to come."""
+    begun = folder is not None and (folder / outfolder.CONFIG_FILE).exists()
     resumed, made = (folder, None) if begun else (None, folder)
     output = replace(config.output, seeds=(), resume=resumed, out=made)
     return replace(config, training=replace(config.training, seed=seed), output=output)

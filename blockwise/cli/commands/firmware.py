@@ -13,7 +13,7 @@ from blockwise.experiment import run_folder
 from blockwise.experiment.alone import alone
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.prepared import Prepared
-from blockwise.firmware.check.checking import check_steps
+from blockwise.firmware.check.checking import check_images, check_steps
 from blockwise.firmware.emit.folder import check_folder
 from blockwise.firmware.emulators import EMULATORS, Emulator
 from blockwise.firmware.finished import Weights, prepared_with, weights_of
@@ -111,11 +111,7 @@ def _tools(options: FirmwareOptions) -> tuple[Toolchain, Emulator]:
     emulator = EMULATORS[asked.emulator]
     if asked.check is not None:
         check_steps(asked.check)
-        if options.images.in_shape is not None:
-            raise InputError(
-                "--check", got="--in-shape beside it, without images", wanted="images to train on",
-                do="name --data in its place",
-            )  # fmt: skip
+        check_images(options.images.in_shape)
     if asked.save_every and asked.check and not emulator.has_flash:
         able = " or ".join(name for name, found in EMULATORS.items() if found.has_flash)
         raise InputError(

@@ -62,6 +62,15 @@ def check(
     )  # fmt: skip
 
 
+def check_images(in_shape: tuple[int, ...] | None) -> None:
+    """Raise InputError for a check without images, of which the shape alone is told."""
+    if in_shape is not None:
+        raise InputError(
+            "--check", got="--in-shape beside it, without images", wanted="images to train on",
+            do="name --data in its place",
+        )  # fmt: skip
+
+
 def check_steps(steps: int) -> None:
     """Raise InputError for no steps."""
     if steps < 1:

@@ -17,10 +17,13 @@ from devices.errors import InputError
 FILE = "network.pt"
 
 
-def save(chain: Chain, folder: Path) -> None:
-    """Keep ``chain`` in ``folder``, unless it is there already. Raises InputError if it cannot be kept."""
+def save(chain: Chain, folder: Path, *, anew: bool = True) -> None:
+    """Keep ``chain`` in ``folder``; what a run goes on with is there already, unless it begins ``anew``.
+
+    Raises InputError if it cannot be kept.
+    """
     path = folder / FILE
-    if path.exists():
+    if path.exists() and not anew:
         return
     buffer = io.BytesIO()
     try:

@@ -92,7 +92,7 @@ def _facts(regime: RegimeResult, result: Result) -> list[tuple[str, str]]:
     plain = plain_backpropagation(result)
     facts = [("Test accuracy", _accuracy(regime, result))]
     if plain is not None:
-        facts.append((f"Work beside {PLAIN}", times(regime.weighed_macs, plain.macs_per_step)))
+        facts.append((f"Work beside {PLAIN}", times(result.weighed_macs(regime), plain.macs_per_step)))
     facts.append(("Peak at", moment(regime) if regime.peak_block else operation_words(regime)))
     mostly = sorted(regime.by_category.items(), key=lambda item: -item[1])[:MOSTLY]
     facts.append(("Mostly", ", ".join(f"{size(count)} of {category}" for category, count in mostly if count)))

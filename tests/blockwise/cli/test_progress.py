@@ -65,6 +65,17 @@ def test_where_nothing_is_expected_one_training_is_all() -> None:
     assert expected.count("bp") == (0, 0)
 
 
+def test_a_last_phase_that_is_longer_takes_as_much_longer() -> None:
+    """Three blocks of 10 s an epoch, the last one of 20 epochs where the others have one."""
+    clock = Clock()
+    expected = Expected((Share("local-resident", ("a", "b", "c"), 30.0, last=20.0),), clock=clock)
+    expected.seconds_left("local-resident", "a", 0.0)
+    clock.now += 10
+    assert expected.seconds_left("local-resident", "b", 0.0) == pytest.approx(210)
+    clock.now += 110
+    assert expected.seconds_left("local-resident", "c", 0.5) == pytest.approx(100)
+
+
 def test_what_is_expected_are_the_trainings_whose_bits_differ() -> None:
     regimes = ("bp", "bp-best", "local", "local-paged", "local-resident")
     found = shares(Config(training=TrainingSettings(regimes=regimes)), SCENARIOS["default"]())

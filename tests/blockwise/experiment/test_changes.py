@@ -11,12 +11,15 @@ from blockwise.experiment.planned import planned_row
 from blockwise.experiment.prepare import prepare
 from blockwise.experiment.result import RegimeResult
 from blockwise.experiment.step_rows import Change
+from devices.program.regimes import find
 
 SMALL = "--in-shape 1 8 8 --dry-run --model"
 CASES = {
     "batch norm": f"{SMALL} cnn --device stm32f405 --reserve-kib 60 --regimes bp",
     "blocks": f"{SMALL} plain4 --reserve-kib 250 --regimes local --head gap",
     "integers": f"{SMALL} plain4 --width 16 --reserve-kib 200 --regimes niti-local",
+    "the last block": "--model resnet20 --in-shape 3 16 16 --dry-run --device stm32h743 --regimes bp "
+    "--batch-size 128 --train last:1",
     "hopeless": f"{SMALL} plain4 --width 16 --reserve-kib 300 --regimes bp",
 }
 
@@ -86,6 +89,17 @@ def test_other_regimes_that_fit_are_told_where_nothing_does() -> None:
     (row,), found = planned(CASES["batch norm"])
     others = [change for change in found if change.regime != row.regime]
     assert others and all(change.fits and change.what == f"regime {change.regime}" for change in others)
+
+
+def test_integers_are_told_of_others_of_their_arithmetic() -> None:
+    words = "--in-shape 3 32 32 --dry-run --model plain4 --device nrf52840 --regimes niti --batch-size 64"
+    (row,), found = planned(words)
+    assert not row.fits
+    others = [change for change in found if change.regime != "niti"]
+    assert others and {find(change.regime).arithmetic for change in others} == {"niti"}
+    for change in others:
+        plan = prepare(parse(change.command)).plan(change.regime)
+        assert plan.fits and plan.peak_bytes == change.peak_bytes
 
 
 def test_where_everything_fits_nothing_is_advised() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from blockwise import models
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment import saved as saved_settings
 from blockwise.experiment.config import Config
@@ -20,6 +21,7 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
+from blockwise.models.files import keeping
 from devices.errors import InputError
 
 EVERYTHING = Config(
@@ -85,6 +87,17 @@ def test_a_folder_with_a_run_is_resumed_but_not_taken_for_another():
     with pytest.raises(InputError, match="a folder that holds a run"):
         outfolder.prepare(Config(output=OutputSettings(out=out)))
     assert outfolder.prepare(outfolder.saved_config(out)) == out
+
+
+def test_a_new_run_keeps_its_own_network_whatever_lies_there_and_one_that_goes_on_what_it_began_with():
+    """Of a run that was stopped before it wrote its configuration a network may be left."""
+    first, second = (models.build("mlp", (1, 8, 8), 10, width) for width in (4, 8))
+    keeping.save(first, Path())
+    assert models.count_parameters(keeping.load(Path(), "mlp")) == models.count_parameters(first)
+    out = outfolder.prepare(Config(output=OutputSettings(out=Path())), second)
+    assert models.count_parameters(keeping.load(out, "mlp")) == models.count_parameters(second)
+    outfolder.prepare(Config(output=OutputSettings(resume=out)), first)
+    assert models.count_parameters(keeping.load(out, "mlp")) == models.count_parameters(second)
 
 
 def test_a_dry_run_is_resumed_as_one():

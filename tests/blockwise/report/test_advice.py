@@ -42,10 +42,19 @@ def test_what_takes_more_ram_saves_none(none_fits: Result) -> None:
     assert (shown.peak, shown.saved) == ("200 KiB", "50 KiB more")
 
 
+def test_work_counts_the_epochs_of_the_last_block_of_a_plan_as_of_a_training() -> None:
+    result = SCENARIOS["default"]()
+    row = next(row for row in result.regimes if row.regime == "local-resident")
+    row = dataclasses.replace(row, macs_per_step=100, macs_of_last=20)
+    longer = dataclasses.replace(result, config=result.config | {"epochs": 2, "last_epochs": 6})
+    assert (result.weighed_macs(row), longer.weighed_macs(row)) == (100, 100 + 2 * 20)
+    assert longer.weighed_macs(dataclasses.replace(row, regime="local")) == 100
+
+
 def test_the_work_on_a_card_is_that_of_the_table() -> None:
     """Of blocks that are trained for another number of epochs all steps are counted."""
     result = SCENARIOS["default"]()
     bp, *others = result.regimes
     assert others
     for card, row in ((card, row) for card in cards(result) for row in others if row.regime == card.regime):
-        assert dict(card.facts)["Work beside bp"] == f"{row.weighed_macs / bp.macs_per_step:.2f}x"
+        assert dict(card.facts)["Work beside bp"] == f"{result.weighed_macs(row) / bp.macs_per_step:.2f}x"
