@@ -28,7 +28,7 @@ test: ## all tests: under eight minutes on two cores
 coverage: ## all tests, and which lines no test reaches: on the console and in runs/coverage/
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html
 
-readme: ## fill the README and docs/results.md from results/
+readme: ## fill the README and docs/results.md, and draw docs/results/, from results/
 	$(RUN) benchmarks/readme.py
 
 benchmarks: ## time and measure what needs no data, into runs/; `make benchmarks RECORD=--record` into results/

@@ -2,7 +2,7 @@
 
     python benchmarks/readme.py [--check]
 
-What tables show of a study is drawn beside its record as well, whatever its command drew there last.
+What tables show of a study is drawn as well, into docs/results/.
 
 With ``--check`` nothing is written; the exit code tells whether the documents are up to date.
 """

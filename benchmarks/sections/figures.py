@@ -10,14 +10,14 @@ from blockwise.report.qat import draw_qat
 from blockwise.studies.recipe import PROTOCOLS as RECIPES
 from blockwise.studies.summary import summaries
 from sections import methods, recipes
-from sections.recorded import RESULTS, groups, runs_of
+from sections.recorded import FIGURES, groups, runs_of
 
 
 def draw() -> None:
-    """All of them, into results/studies/; the same records make the same bytes."""
-    for name, make in FIGURES.items():
+    """All of them, into docs/results/; the same records make the same bytes."""
+    for name, make in DRAWN.items():
         if runs_of(name):
-            make(RESULTS / "studies" / name)
+            make(FIGURES / name)
 
 
 def _qat_short(stem: Path) -> None:
@@ -37,7 +37,7 @@ def _integers(study: str, stem: Path) -> None:
     draw_integers(runs, summaries(runs), stem)
 
 
-FIGURES: dict[str, Callable[[Path], None]] = {
+DRAWN: dict[str, Callable[[Path], None]] = {
     "qat_short": _qat_short,
     "qat_full": _qat_full,
     "precision_short": _precision,

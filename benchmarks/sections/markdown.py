@@ -13,5 +13,5 @@ def kib(count: int) -> str:
 
 
 def picture(name: str, alt: str) -> str:
-    """A picture of results/studies/, as documents in docs/ see it."""
-    return f"![{alt}](../results/studies/{name}.svg)"
+    """A picture of docs/results/, as documents in docs/ see it."""
+    return f"![{alt}](results/{name}.svg)"

@@ -12,6 +12,7 @@ from devices.program.regimes import find
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
+FIGURES = ROOT / "docs" / "results"
 
 
 def load(name: str, folder: str = "benchmarks") -> dict[str, Any]:
@@ -36,7 +37,7 @@ def runs_of(study: str) -> list[dict[str, Any]]:
 
 def is_drawn(study: str) -> bool:
     """Whether a study has a figure."""
-    return (RESULTS / "studies" / f"{study}.svg").exists()
+    return (FIGURES / f"{study}.svg").exists()
 
 
 def groups(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
