@@ -71,8 +71,11 @@ def cat_backward(machine: "FloatMachine", frame: Frame) -> None:
     assert isinstance(op, Cat)
     g = frame.value("gradient")
     g = g.view(len(g), *frame.layer.shape)
-    images = (tensor.shape[1:] for name, tensor in frame.schedule.tensors.items() if name == "batch.images")
-    shapes = [layers[name].shape if name in layers else next(images) for name in frame.layer.inputs]
+    tensors = frame.schedule.tensors  # of the images there is no layer
+    shapes = [
+        layers[name].shape if name in layers else tensors["batch.images"].shape[1:]
+        for name in frame.layer.inputs
+    ]
     sizes = [shape[op.dim - 1] for shape in shapes]
     for index, part in enumerate(g.split(sizes, op.dim)):
         role = f"input gradient {index}" if index else "input gradient"
