@@ -39,7 +39,8 @@ class ReadConv(nn.Module):
             torch._dynamo.graph_break()
         source: Any = self.source
         # what reads the source's own inputs as codes knows nothing of these
-        out: Tensor = type(source)._conv_forward(source, x, weight, None)
+        # maps may be in bf16, weights are floats
+        out: Tensor = type(source)._conv_forward(source, x.to(weight.dtype), weight, None)
         return out
 
     def _weight(self) -> Tensor:

@@ -46,7 +46,7 @@ FLOATS: tuple[type[nn.Module], ...] = (
     ChannelNorm,
 )  # fmt: skip
 """Layers that read maps in bf16 as floats, and make floats."""
-FLOAT_KINDS = ("spatial_std", "cross_entropy")
+FLOAT_KINDS = ("spatial_std", "similarity_loss", "cross_entropy")
 """Layers of heads that do."""
 
 

@@ -3,6 +3,7 @@
 Whether it is cached follows from the configuration alone, and changes no bit of the training.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,10 @@ LARGEST_BYTES = 2 << 30
 """What making a cache may take: a limit that every computer has in common."""
 
 
+BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
+"""The integers of as many bits as a feature has."""
+
+
 @dataclass(frozen=True)
 class FeatureCache:
     """Outputs of the finished blocks for every training image, by index.
@@ -33,12 +38,13 @@ class FeatureCache:
     """
 
     codes: Tensor
-    codebook: Tensor | None  # as their bits, int32: 0 and -0 are two
+    codebook: Tensor | None  # as their bits, integers: 0 and -0 are two
+    dtype: torch.dtype = torch.float32  # of the features: bf16 where maps are kept so
 
     def take(self, index: Tensor) -> Tensor:
-        """Features float32 (B, ...) of the samples ``index`` (B,)."""
+        """Features (B, ...) of the samples ``index`` (B,)."""
         rows = self.codes[index.to(self.codes.device, non_blocking=True)]
-        return laid_out(rows if self.codebook is None else self.codebook[rows.int()].view(torch.float32))
+        return laid_out(rows if self.codebook is None else self.codebook[rows.int()].view(self.dtype))
 
 
 def laid_out(x: Tensor) -> Tensor:
@@ -53,7 +59,8 @@ def pays(net: TrainableNet, index: int, split: Split, epochs: int, *, augmented:
     with torch.no_grad():
         device = next(net.parameters()).device
         one = torch.zeros(1, *split.images.shape[1:], device=device)
-        elements = net.run(one, 0, index).numel()
+        # of a copy: quantizers and norms that chose no constants yet would choose them by these zeros
+        elements = copy.deepcopy(net).run(one, 0, index).numel()
     return bool(len(split) * elements * BYTES_WHILE_CODING <= LARGEST_BYTES)
 
 
@@ -72,12 +79,12 @@ def cache_features(
         images = split.images[first : first + size].to(device)
         with torch.no_grad():
             out = net.run(laid_out(inputs(images)), 0, index)
-        parts.append(out[max(0, end - count) :].contiguous().view(torch.int32))
+        parts.append(out[max(0, end - count) :].contiguous().view(BITS[out.dtype]))
     codebook = _codebook(parts)
     if codebook is None:
-        return FeatureCache(torch.cat(parts).view(torch.float32), None)
+        return FeatureCache(torch.cat(parts).view(out.dtype), None, out.dtype)
     coded = [torch.searchsorted(codebook, part).to(torch.uint8) for part in parts]
-    return FeatureCache(torch.cat(coded), codebook)
+    return FeatureCache(torch.cat(coded), codebook, out.dtype)
 
 
 def _codebook(parts: list[Tensor]) -> Tensor | None:

@@ -98,7 +98,9 @@ def test_in_bf16_a_step_is_as_near_to_that_in_floats_as_under_autocast(made, bit
 
 
 @NEEDS_HALVES
-@pytest.mark.parametrize("head", ["predsim-lean", "lookahead:4", "gap", "pred-pooled"])
+@pytest.mark.parametrize(
+    "head", ["predsim-lean", "lookahead:4", "lookahead-shared:4", "sim", "gap", "pred-pooled"]
+)
 def test_heads_read_maps_in_bf16(head):
     floats, halves = network(head=head), network(head=head)
     lower([nn.ModuleList(halves.parts(i)) for i in range(len(halves))], "bf16")

@@ -65,3 +65,25 @@ def test_a_cache_pays_only_for_later_blocks_that_see_the_same_images_again(digit
     assert not pays(net, 0, digits.train, 2, augmented=False)
     assert not pays(net, 1, digits.train, 1, augmented=False)
     assert not pays(net, 1, digits.train, 2, augmented=True)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("values", [300, 3])
+def test_features_come_back_in_the_bits_that_they_had_in_bf16_as_well(kind, values):
+    """As ``--precision bf16`` hands them on; in one byte each where they are few, else as they are."""
+    net = build("fp32").eval()
+    net.bodies[0] = torch.nn.Identity()
+    made = (torch.arange(5 * 9 * 9) % values).view(5, 1, 9, 9).to(kind) / 7
+    split, done = Split(torch.zeros(5, 1, 9, 9, dtype=torch.uint8), torch.arange(5)), iter(made.split(5))
+    cache = cache_features(net, 1, split, 5, lambda _: next(done))
+    assert (cache.codebook is None) == (values > 256)
+    assert cache.take(torch.arange(5)).dtype == kind
+    assert torch.equal(cache.take(torch.tensor([3, 0])), made[[3, 0]])
+
+
+def test_whether_it_pays_sets_no_constants_of_quantizers_that_have_none_yet(digits):
+    """A part of a network that is trained may stand behind blocks that have seen no image."""
+    net = build("lsq")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert pays(net.eval(), 2, digits.train, 3, augmented=False)
+    assert same(before, net.state_dict())
