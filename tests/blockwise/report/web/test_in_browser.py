@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = [needs_browser, pytest.mark.slow]
 
 RECORDS = Path(__file__).parents[4] / "results" / "studies"
+FIGURES = Path(__file__).parents[4] / "docs" / "results"
 PHONE, DESK = 390, 1440
 MOST_BYTES = 1_500_000
 DEFAULT_REGIMES = TrainingSettings().regimes
@@ -200,7 +201,7 @@ def test_a_value_known_to_be_less_is_sorted_before_the_bound(browser, tmp_path):
         "Means", ("run", "p"), (("a", "0.001"), ("b", "n < 3"), ("c", "<0.001"), ("d", "0.2")), 1, True
     )
     path = tmp_path / "study.html"
-    svg = (RECORDS / "integer_short.svg").read_text("utf-8")
+    svg = (FIGURES / "integer_short.svg").read_text("utf-8")
     path.write_text(study_page("A study", rows, svg, shown), "utf-8")
     found = opened(browser, path, PHONE, "light")
     table = found.page.locator("table.sortable").first
@@ -235,7 +236,7 @@ def test_the_page_of_a_study_is_as_good(browser, tmp_path):
     rows = read(RECORDS / "integer_short.jsonl")
     rows[0] |= {"test_error": None, "divergence": {"epoch": 1, "block": ""}}
     path = tmp_path / "study.html"
-    path.write_text(study_page("A study", rows, (RECORDS / "integer_short.svg").read_text("utf-8")), "utf-8")
+    path.write_text(study_page("A study", rows, (FIGURES / "integer_short.svg").read_text("utf-8")), "utf-8")
     found = opened(browser, path, PHONE, "dark")
     assert (found.faults, found.overhang, found.barriers) == ([], 0, [])
     assert "epoch" in told(found.page, found.page.locator("[data-curve] .chart"), 0.5, 0.5)
