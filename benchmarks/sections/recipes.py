@@ -14,7 +14,7 @@ from blockwise.studies.recipe import ALIKE, PROTOCOLS, STUDY, Recipe, RecipeSpac
 from blockwise.studies.recipe_rows import RecipeRow, recipe_rows
 from sections.markdown import picture, table
 from sections.methods import conditions
-from sections.recorded import is_drawn, runs_of
+from sections.recorded import groups, is_drawn, runs_of
 
 Runs = list[dict[str, Any]]
 FP32 = "fp32"
@@ -100,11 +100,8 @@ def _alike(runs: Runs) -> list[Runs]:
 
     Float32 stands beside each method.
     """
-    found: dict[tuple[Any, ...], Runs] = {}
-    for run in runs:
-        if run["revision"] == revision_of(run["regime"]):
-            found.setdefault(tuple(run[name] for name in (*ALIKE, "data", "augment")), []).append(run)
-    return [own for together in found.values() for own in _by_method(together)]
+    latest = (run for run in runs if run["revision"] == revision_of(run["regime"]))
+    return [own for together in groups(latest, *ALIKE) for own in _by_method(together)]
 
 
 def _by_method(runs: Runs) -> list[Runs]:

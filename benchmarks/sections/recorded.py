@@ -40,11 +40,15 @@ def is_drawn(study: str) -> bool:
     return (FIGURES / f"{study}.svg").exists()
 
 
-def groups(runs: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Those of one network, trained on the same images for as long: a table has no others beside them."""
+def groups(runs: Iterable[dict[str, Any]], *also: str) -> list[list[dict[str, Any]]]:
+    """Those of one network, trained on the same images for as long: a table has no others beside them.
+
+    ``also`` are further conditions that they share.
+    """
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    names = (*records.SAME, "data", "augment", *also)
     for run in runs:
-        conditions = (*(run[name] for name in records.SAME), run["data"], run["augment"], *run["in_shape"])
+        conditions = (*(run[name] for name in names), *run["in_shape"])
         found.setdefault(conditions, []).append(run)
     return [*found.values()]
 
