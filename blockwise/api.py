@@ -120,7 +120,7 @@ def train(
     prepared = _prepared(network, board, asked, settings)
     if out is None:
         return compare(prepared)
-    folder = run_folder.prepare(prepared.config, prepared.own, prepared.initial)
+    folder = run_folder.prepare(prepared.config, prepared)
     result = report.named(compare(prepared, folder / run_folder.CHECKPOINTS))
     return report.write_all(result, folder)
 

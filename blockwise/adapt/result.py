@@ -6,7 +6,6 @@ from statistics import mean
 from typing import Any
 
 from blockwise.adapt.ways import WAYS
-from blockwise.experiment.provenance import environment
 from blockwise.statistics.paired import Paired, compared
 from blockwise.statistics.spread import Spread
 from blockwise.statistics.standing import Contestant, Standing, standing
@@ -52,7 +51,7 @@ class AdaptResult:
     rows: tuple[WayRow, ...]
     people: tuple[str, ...]
     conditions: dict[str, Any]
-    environment: dict[str, str] = field(default_factory=lambda: environment("cpu"))
+    environment: dict[str, str]  # where the trials were made; of several of a kind all
 
     @property
     def fits(self) -> bool:
@@ -74,6 +73,15 @@ class AdaptResult:
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {**asdict(self), "fits": self.fits}
+
+
+def environment_of(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Versions and hardware behind all of them; what is not the same everywhere stands in a row."""
+    keys = dict.fromkeys(key for record in records for key in record["environment"])
+    return {
+        key: ", ".join(dict.fromkeys(str(record["environment"].get(key, "unknown")) for record in records))
+        for key in keys
+    }
 
 
 def rows_of(records: Iterable[dict[str, Any]], margin: float = MARGIN) -> tuple[WayRow, ...]:

@@ -74,7 +74,8 @@ def _compared(
     if not prepared.config.output.dry_run:
         planned(result)
         trained = _all_trained(prepared, result.regimes, checkpoints, watcher)
-        result = replace(result, regimes=tuple(trained))
+        data = replace(result.data, contents=prepared.dataset.contents)
+        result = replace(result, regimes=tuple(trained), data=data)
     with looking_seldom():
         result = replace(result, everywhere=boards())  # a plan is not kept waiting for it
     return replace(result, seconds=time.perf_counter() - started, created=_now())

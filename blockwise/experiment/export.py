@@ -77,7 +77,7 @@ def export(
     images = blank(tuple(model["in_shape"]), model["num_classes"])
     own = keeping.load(folder, config.network.model) if own is None else own
     network = None if own is None else as_chain(own, images.in_shape)
-    device = board.load(config.board.device, config.board.reserve_kib)
+    device = board.load(config.board.device, config.board.reserve_kib, folder)
     prepared = Prepared(config, device, images, network)
     state = folder / outfolder.CHECKPOINTS / f"{choice.bits_of}.pt"
     made = _trained(prepared, choice.regime, state, Normalize(tuple(data["mean"]), tuple(data["std"])))

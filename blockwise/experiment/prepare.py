@@ -76,7 +76,7 @@ def named(
 
     Arguments as of :func:`prepare`. Raises InputError for what does not exist.
     """
-    device = board.load(device or config.board.device, config.board.reserve_kib)
+    device = board.load(device or config.board.device, config.board.reserve_kib, config.output.resume)
     dataset = images_of(config) if images is None else images
     own = _in_file(config, dataset) if own is None else own
     network = None if own is None else _fitting(own, dataset)

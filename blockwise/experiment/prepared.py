@@ -52,7 +52,14 @@ class Prepared:
     def other_devices(self) -> tuple[Device, ...]:
         """The boards that the network is planned for beside its own. Raises InputError for an unknown one."""
         names = self.config.board.other_devices
-        return tuple(board.load(name, self.config.board.reserve_kib) for name in names)
+        run = self.config.output.resume
+        return tuple(board.load(name, self.config.board.reserve_kib, run) for name in names)
+
+    @property
+    def boards(self) -> dict[str, Device]:
+        """All of them by the names that the configuration has."""
+        names = (self.config.board.device, *self.config.board.other_devices)
+        return dict(zip(names, (self.device, *self.other_devices), strict=True))
 
     @property
     def width(self) -> float | None:

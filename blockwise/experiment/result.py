@@ -199,6 +199,7 @@ class DataInfo:
     low: tuple[float, ...] = ()  # per channel what became pixel 0, and what 255, of values that were
     high: tuple[float, ...] = ()  # no bytes; empty where they were
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # split -> whose samples; empty: unknown
+    contents: str = ""  # a hash of all samples, however they are split; empty where nothing was trained
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,20 @@
 """The result as JSON: what other programs read, and what later versions can still open."""
 
-import dataclasses
 import json
 import math
 import os
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from blockwise.experiment.result import SCHEMA_VERSION, Result
 from blockwise.system.files import atomic_write
+from blockwise.system.plain import made
 from devices.errors import InputError
 
 LONG_LISTS = ("timeline", "tensors", "layers")
 """Of a regime: a row for each operation, tensor and layer of its step."""
 MARK = "\0list "
 """Stands for a list until it is put in; no name has such a letter."""
-
-LEAVES: dict[Any, tuple[type, ...]] = {int: (int,), float: (float, int), str: (str,), bool: (bool,)}
-"""What JSON has for each."""
 
 _row = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
@@ -90,7 +86,7 @@ def load(path: str | os.PathLike[str]) -> Result:
 
 def _result(data: dict[str, Any], path: str | os.PathLike[str]) -> Result:
     try:
-        result: Result = _made(Result, data)
+        result: Result = made(Result, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
@@ -98,27 +94,6 @@ def _result(data: dict[str, Any], path: str | os.PathLike[str]) -> Result:
             wanted="the file as the run wrote it", do="restore it, or run again",
         ) from error  # fmt: skip
     return result
-
-
-def _made(hint: Any, value: Any) -> Any:
-    """``value`` from JSON as the type ``hint``: a dataclass, a tuple, a dict, one of several, or as it is."""
-    if get_origin(hint) in (Union, UnionType):
-        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
-        return None if value is None else _made(kinds[0], value)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = get_type_hints(hint)
-        names = [field.name for field in dataclasses.fields(hint) if field.init and field.name in value]
-        return hint(**{name: _made(hints[name], value[name]) for name in names})
-    if get_origin(hint) is tuple:
-        return tuple(_made(get_args(hint)[0], item) for item in value)
-    if get_origin(hint) is dict:
-        keys, items = get_args(hint)
-        return {keys(key): _made(items, item) for key, item in value.items()}
-    if value is None and hint is float:
-        return math.nan  # a loss that diverged: see _finite
-    if hint in LEAVES and type(value) not in LEAVES[hint]:
-        raise TypeError(f"{value!r} where {hint.__name__} is wanted")
-    return tuple(value) if isinstance(value, list) else value  # of a configuration
 
 
 def _parsed(path: Path, subject: str) -> object:

@@ -13,9 +13,10 @@ WORDS = ("name", "augmentation", "groups")
 
 
 def check_own(images: Dataset, result: Mapping[str, Any], subject: str) -> None:
-    """Raise InputError about ``subject`` unless ``images`` are in figures what the run had."""
-    now = {"in_shape": images.in_shape, **asdict(described(images))}
+    """Raise InputError about ``subject`` unless ``images`` are what the run had, as far as it tells."""
     then = {"in_shape": result["model"]["in_shape"], **result["data"]}
+    contents = images.contents if then.get("contents") else ""
+    now = {"in_shape": images.in_shape, **asdict(described(images)), "contents": contents}
     for name, value in now.items():
         if name not in WORDS and name in then and _plain(value) != _plain(then[name]):
             raise InputError(

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from blockwise import models
+from blockwise.experiment import board
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import CONFIG_FILE as CONFIG_FILE
-from blockwise.experiment.initial.weights import KEPT, Weights
+from blockwise.experiment.initial.weights import KEPT
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.saved import Unreadable, absent, configuration
 from blockwise.experiment.settings import OutputSettings
-from blockwise.models import Chain
 from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
 from devices.errors import InputError
@@ -35,10 +36,11 @@ def default_out(config: Config) -> Path:
     return base if not base.exists() else next(path for path in numbered if not path.exists())
 
 
-def prepare(config: Config, own: Chain | None = None, initial: Weights | None = None) -> Path:
+def prepare(config: Config, prepared: Prepared | None = None) -> Path:
     """Make the run's folder and write its configuration; returns it.
 
-    A network that no name builds and trained weights to start from are kept there, too.
+    The boards of what is ``prepared``, a network that no name builds and trained weights to start from are
+    kept there, too.
 
     Raises InputError if it cannot be written, or holds another run already; WriteError on a full disk.
     """
@@ -51,12 +53,19 @@ def prepare(config: Config, own: Chain | None = None, initial: Weights | None = 
     flag = "--out" if config.output.resume is None else "--resume"
     for folder in (out, out / CHECKPOINTS):
         make_folder(folder, flag)
-    if own is not None:
-        keeping.save(own, out, anew=config.output.resume is None)
-    if initial is not None:
-        initial.keep(out / KEPT)
+    if prepared is not None:
+        _keep(prepared, out)
     atomic_write(out / CONFIG_FILE, json.dumps(_groups(config), indent=1, default=str) + "\n")
     return out
+
+
+def _keep(prepared: Prepared, out: Path) -> None:
+    """What stands behind the names of the configuration."""
+    board.keep(prepared.boards, out)
+    if prepared.own is not None:
+        keeping.save(prepared.own, out, anew=prepared.config.output.resume is None)
+    if prepared.initial is not None:
+        prepared.initial.keep(out / KEPT)
 
 
 def saved_config(folder: Path, subject: str = "--resume") -> Config:

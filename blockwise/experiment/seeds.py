@@ -54,7 +54,7 @@ def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
     other = next((name for name, found in zip(runs, results, strict=True) if _differs(found, results[0])), "")
     if other:
         raise InputError(
-            f"runs {runs[0]} and {other}", got="networks or trained weights that are not the same",
+            f"runs {runs[0]} and {other}", got="networks, trained weights or samples that are not the same",
             wanted="those of one configuration", do="train one of them again in a folder of its own",
         )  # fmt: skip
     first, columns = results[0], list(zip(*(result.regimes for result in results), strict=True))
@@ -66,9 +66,10 @@ def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
 
 
 def _differs(found: Result, first: Result) -> bool:
-    """Whether a run has another network than the first, or began with other trained weights."""
+    """Whether a run has another network or other samples than the first, or other weights to start from."""
     digests = {run.initial.digest if run.initial else "" for run in (found, first)}
-    return found.model != first.model or len(digests) > 1
+    samples = {run.data.contents for run in (found, first)} - {""}  # of an earlier version: not known
+    return found.model != first.model or max(len(digests), len(samples)) > 1
 
 
 def _row(same: Sequence[RegimeResult], reference: Sequence[RegimeResult], first: Result) -> OverSeeds:

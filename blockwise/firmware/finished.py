@@ -67,14 +67,15 @@ def settings_of(folder: Path) -> Config:
 def prepared_with(weights: Weights, config: Config) -> Prepared:
     """``config`` with head and cut of the run that the weights are of, whatever its own settings choose.
 
-    A network of one's own and the weights that the run started from are those that it kept: their files may
-    have changed since, or be gone.
+    A network of one's own, the weights that the run started from and its board are those that it kept: their
+    files may have changed since, or be gone.
     """
     folder = weights.folder
     own, initial = keeping.load(folder, config.network.model), kept(folder / KEPT)
     check_own(images_of(config), _result(folder), f"--from {folder}")
-    saved, prepared = settings_of(folder), prepare(config, own=own, initial=initial)
-    device = board.load(saved.board.device, saved.board.reserve_kib)
+    asked = board.load(config.board.device, config.board.reserve_kib, folder)
+    saved, prepared = settings_of(folder), prepare(config, own=own, device=asked, initial=initial)
+    device = board.load(saved.board.device, saved.board.reserve_kib, folder)
     return replace(prepared, taken=Prepared(saved, device, prepared.dataset, prepared.own).chosen)
 
 

@@ -30,6 +30,7 @@ class ReadConv(nn.Module):
             setattr(self, name, getattr(source, name))
         self.bias = None
         object.__setattr__(self, "source", source)
+        self.folded: Tensor | None = None  # (O,), what the source's weights were multiplied by since
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, ...) -> (B, O, ...); the gradient goes to x alone."""
@@ -44,6 +45,11 @@ class ReadConv(nn.Module):
         return out
 
     def _weight(self) -> Tensor:
+        """As the source's stood when this was trained: without the norm that was folded into them since."""
+        weight = self._of_source()
+        return weight if self.folded is None else weight / self.folded.view(-1, *[1] * (weight.ndim - 1))
+
+    def _of_source(self) -> Tensor:
         """As the source would multiply them now; what follows its weights stays as it is.
 
         Where levels follow, those that its next pass begins with, which checkpoints have.

@@ -49,6 +49,10 @@ class TrainableNet(nn.Module):
         """The blocks that learn."""
         return tuple(range(len(self))) if self.part is None else self.part.blocks
 
+    def settled_behind(self, last: int) -> bool:
+        """Whether the blocks ``last`` and on are as they will be deployed: none of them is yet to learn."""
+        return all(index < last for index in self.learning)
+
     def hold(self) -> None:
         """What is not to be trained wants no gradients."""
         if self.part is None:

@@ -1,6 +1,7 @@
 """The stages of a training, in each of which quantizers behave differently."""
 
 from bisect import bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import nn
@@ -50,10 +51,10 @@ class Stages:
             wanted = f"at least {least}, for the training has {len(self.starts)} stages"
             raise InputError(flag, got=epochs, wanted=wanted, do="choose a larger number")
 
-    def enter(self, model: nn.Module, stage: int) -> None:
-        """Tell every quantizer of ``model``."""
+    def enter(self, model: nn.Module, stage: int, but: Collection[nn.Module] = ()) -> None:
+        """Tell every quantizer of ``model`` that is none of ``but``."""
         for quantizer in model.modules():
-            if isinstance(quantizer, Quantizer):
+            if isinstance(quantizer, Quantizer) and quantizer not in but:
                 if self.bits and not quantizer.after_training:
                     quantizer.set_bits(max(quantizer.target_bits, _own(self.bits[stage], quantizer)))
                 quantizer.enter(stage, len(self.starts))

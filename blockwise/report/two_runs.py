@@ -30,6 +30,9 @@ def difference(first: Result, second: Result, names: tuple[str, str]) -> Rendera
 def differing(first: Result, second: Result) -> dict[str, tuple[Any, Any]]:
     """Settings of the configurations that are not equal, and the data and versions behind them."""
     sides = [_settings_of(result) for result in (first, second)]
+    if first.data.contents and second.data.contents:  # of runs of earlier versions it is not known
+        for side, result in zip(sides, (first, second), strict=True):
+            side["digest of the samples"] = result.data.contents
     keys = dict.fromkeys((*sides[0], *sides[1]))
     pairs = {key: (sides[0].get(key), sides[1].get(key)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from blockwise.data import Normalize, Split
+from blockwise.heads.shared import ReadConv
 from blockwise.layers.norms import BATCH_NORMS
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
@@ -53,7 +54,8 @@ def calibrate(net: TrainableNet, split: Split, normalize: Normalize) -> None:
     net.eval()
     with torch.no_grad():
         for name, body in net.bodies.named_children():
-            fold_norms(body, name)
+            for layer, factors in fold_norms(body, name).items():
+                _tell_readers(net, layer, factors)
         take_up(net)
         net(calibration_images(split, normalize))
 
@@ -65,26 +67,39 @@ def calibration_images(split: Split, normalize: Normalize) -> Tensor:
     return normalize(split.select(index).images)
 
 
-def fold_norms(module: nn.Module, name: str) -> None:
+def _tell_readers(net: TrainableNet, layer: nn.Module, factors: Tensor) -> None:
+    """Heads that read the weights of ``layer`` were trained before its norm was folded into them."""
+    for reader in net.heads.modules():
+        if isinstance(reader, ReadConv) and reader.source is layer:
+            reader.folded = torch.where(factors == 0, 1, factors)
+
+
+def fold_norms(module: nn.Module, name: str) -> dict[nn.Module, Tensor]:
     """Move the factors of batch norms into the late-quantized weights before them, as it is deployed.
+
+    Returns the factors (O,) of each layer that has got some.
 
     What remains of the norm is the shift. It stays where it is, as minus the mean of a norm that
     does nothing else: the network keeps its structure, and a checkpoint fits before and after.
     """
     modules, layers = dict(module.named_modules()), links(module, name)
     readers = Counter(source for layer in layers for source in layer.inputs)
+    folded: dict[nn.Module, Tensor] = {}
     for layer in layers:
         if layer.op.batch_statistics:
             norm, before = modules[layer.name], modules.get(layer.inputs[0])
             if isinstance(before, QuantWeighted) and readers[layer.inputs[0]] == 1:
                 assert isinstance(norm, BATCH_NORMS)
-                _fold(before, norm)
+                factors = _fold(before, norm)
+                folded |= {} if factors is None else {before: factors}
+    return folded
 
 
-def _fold(layer: QuantWeighted, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+def _fold(layer: QuantWeighted, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor | None:
     mean, variance = norm.running_mean, norm.running_var
     if not layer.weight_quantizer.after_training or mean is None or variance is None:
-        return
+        return None
+    factors = (variance + norm.eps).rsqrt() * (norm.weight if norm.affine else 1)
     args = (layer.weight, layer.bias, mean, variance, norm.eps, norm.weight, norm.bias)
     weight, shift = fuse_conv_bn_weights(*args)
     layer.weight.copy_(weight)
@@ -95,3 +110,4 @@ def _fold(layer: QuantWeighted, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     if norm.affine:
         norm.weight.fill_(1)
         norm.bias.zero_()
+    return factors

@@ -3,11 +3,11 @@
 Whether it is cached follows from the configuration alone, and changes no bit of the training.
 """
 
-import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from blockwise.data import Split, ToInput
 from blockwise.nets.trainable import TrainableNet
@@ -56,12 +56,17 @@ def pays(net: TrainableNet, index: int, split: Split, epochs: int, *, augmented:
     """Whether to cache the input of block ``index``: it stays the same, is reused, and has room."""
     if index == 0 or augmented or epochs < 2 or not net.alone:
         return False
-    with torch.no_grad():
-        device = next(net.parameters()).device
-        one = torch.zeros(1, *split.images.shape[1:], device=device)
-        # of a copy: quantizers and norms that chose no constants yet would choose them by these zeros
-        elements = copy.deepcopy(net).run(one, 0, index).numel()
+    elements = _elements(net, index, split.images.shape[1:])
     return bool(len(split) * elements * BYTES_WHILE_CODING <= LARGEST_BYTES)
+
+
+def _elements(net: TrainableNet, index: int, shape: torch.Size) -> int:
+    """That the blocks before ``index`` give for an image; of shapes alone, no constant is chosen by it."""
+    parts = zip(net.bodies[:index], net.tails[:index], strict=True)
+    front = nn.Sequential(*(part for pair in parts for part in pair))
+    state = {name: t.to("meta") for name, t in (*front.named_parameters(), *front.named_buffers())}
+    with torch.no_grad():
+        return int(functional_call(front, state, torch.empty(1, *shape, device="meta")).numel())
 
 
 def cache_features(

@@ -88,6 +88,7 @@ class Run(Generic[Net]):
         updater = self.numerics.updater(self.net, self.options, self.regime.name)
         if updater_state is not None:
             updater.load_state_dict(updater_state)
+        self._settle_front(phase)
         cache = self._cache(phase)
         epochs = self.session.epochs
         self.watcher.phase(self.regime.name, phase.block, self._steps * epochs, epochs)
@@ -118,6 +119,14 @@ class Run(Generic[Net]):
             self.net.heads[index].requires_grad_(trained and index in phase.heads)
         self.net.hold()
 
+    def _settle_front(self, phase: Phase) -> None:
+        """Let blocks before ``phase`` that never learn choose their constants on the first images."""
+        if self.net.part is None or not phase.first or self.progress.epoch or not self.net.alone:
+            return
+        self.net.eval()
+        with torch.no_grad(), frozen_statistics(self.net):
+            self.net.run(first_images(x for x, _ in self._images()), 0, phase.first)
+
     def _cache(self, phase: Phase) -> FeatureCache | None:
         self.net.eval()
         split, first = self.splits["train"], phase.first
@@ -131,8 +140,8 @@ class Run(Generic[Net]):
             return
         x = first_images(x for x, _ in self._inputs(phase, cache))
         self._mode(phase)
-        # where a part is trained, validation looks at the network's own output
-        last = phase.last if self.net.part is None else len(self.net)
+        # validation looks at the network's own output where no block behind is yet to learn
+        last = len(self.net) if self.net.settled_behind(phase.last) else phase.last
         with torch.no_grad(), frozen_statistics(self.net):
             self.net.run(x, phase.first, last)
 
@@ -167,15 +176,21 @@ class Run(Generic[Net]):
             for index in order:
                 yield cache.take(index), split.labels[index.to(split.labels.device, non_blocking=True)]
             return
+        for x, y in self._images():
+            with torch.no_grad():
+                x = self.net.run(x, 0, phase.first)
+            yield (laid_out(x) if self.net.alone else x), y
+
+    def _images(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs of the network and labels, one epoch."""
+        options = self.options
         loader = batches(
-            split, options.batch_size, normalize=self.inputs, seed=options.seed,
+            self.splits["train"], options.batch_size, normalize=self.inputs, seed=options.seed,
             epoch=self.progress.epoch, shuffle=True, augment=self.augment, drop_last=True,
             device=options.accelerator,
         )  # fmt: skip
         for x, y in loader:
-            with torch.no_grad():
-                x = self.net.run(laid_out(x), 0, phase.first)
-            yield (laid_out(x) if self.net.alone else x), y
+            yield laid_out(x), y
 
     def _train_epoch(
         self, phase: Phase, net: Net, updater: WeightUpdater, cache: FeatureCache | None

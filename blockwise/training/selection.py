@@ -28,7 +28,7 @@ class Selection:
         accuracy, score = None, float(progress.epoch)  # without validation data: the last epoch
         names: dict[str, float] = {}
         if len(self.splits["validation"]):
-            heads = phase.heads if self.net.part is None else self._with_output(phase.heads)
+            heads = self._judged(phase)
             found = self._evaluate("validation", heads)
             accuracy = found.accuracies[heads[-1]]
             score = -found.loss if accuracy is None else accuracy
@@ -42,9 +42,10 @@ class Selection:
             self.session.best = {name: t.detach().clone() for name, t in self.net.state_dict().items()}
         return epoch
 
-    def _with_output(self, heads: tuple[int, ...]) -> tuple[int, ...]:
+    def _judged(self, phase: Phase) -> tuple[int, ...]:
         """Where the blocks behind are as they will be, the network's own output is what counts."""
-        return tuple(dict.fromkeys((*heads, len(self.net) - 1)))
+        output = (len(self.net) - 1,) if self.net.settled_behind(phase.last) else ()
+        return tuple(dict.fromkeys((*phase.heads, *output)))
 
     def restore(self) -> None:
         """Go back to the weights of the best epoch."""

@@ -135,8 +135,9 @@ class Session:
 
     def tell_stage(self, phase: Phase, stage: int) -> None:
         """Tell the quantizers of the blocks in training that ``stage`` is on."""
+        at_rest = {part for module in self.net.resting for part in module.modules()}
         for index in phase.blocks:
-            self.options.stages.enter(self.net.bodies[index], stage)
+            self.options.stages.enter(self.net.bodies[index], stage, but=at_rest)
         for module in self.net.resting:  # as deployed from the start
             self.options.stages.enter(module, self.options.stages.last)
 

@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from blockwise.experiment import exported
 from blockwise.experiment.choice import HEAD_CANDIDATES
 from blockwise.experiment.export import export
 from blockwise.system.exit_codes import NONE_FITS
+from devices.boards import profile
+from devices.boards.profile import KIB
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 
@@ -135,6 +138,20 @@ def test_a_training_is_written_where_it_is_asked_to(tmp_path):
     assert {"report.html", "timeline.svg", "config.json"} <= {path.name for path in out.iterdir()}
     with pytest.raises(InputError, match="got a folder that holds a run"):
         blockwise.train("cnn", regimes=["bp"], out=out, epochs=1, **SMALL)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_board_that_it_was_given(tmp_path):
+    """Its name may be that of another one, which the command line would take."""
+    out, stm32 = tmp_path / "run", profile.load("stm32")
+    small = replace(stm32, reserve_bytes=stm32.reserve_bytes + 300 * KIB)
+    first = blockwise.train("cnn", small, regimes=["bp"], out=out, epochs=1, **SMALL)
+    assert first.device.usable_bytes == stm32.usable_bytes - 300 * KIB
+    (out / "result.json").unlink()
+    cli.main(["--resume", str(out), "--quiet"])
+    again = json.loads((out / "result.json").read_text("utf-8"))
+    assert again["device"]["reserve_bytes"] == first.device.reserve_bytes
+    assert again["regimes"][0]["fits"] == first.regimes[0].fits
 
 
 def of_three_classes():

@@ -14,7 +14,7 @@ from blockwise import report
 from blockwise.adapt import campaign as trials
 from blockwise.adapt.asked import Asked, campaign
 from blockwise.adapt.described import conditions_of
-from blockwise.adapt.result import MARGIN, AdaptResult, rows_of
+from blockwise.adapt.result import MARGIN, AdaptResult, environment_of, rows_of
 from blockwise.adapt.ways import WAYS
 from blockwise.cli import flags
 from blockwise.experiment.settings.network import Width, model_flag
@@ -104,8 +104,9 @@ def run(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     trials.check(made)
     try:
-        rows = rows_of(_watched(made, quiet=options.quiet), options.margin)
-        result = AdaptResult(rows, made.people, conditions_of(made, options.margin))
+        records = _watched(made, quiet=options.quiet)
+        rows, conditions = rows_of(records, options.margin), conditions_of(made, options.margin)
+        result = AdaptResult(rows, made.people, conditions, environment_of(records))
         tell_then_write(partial(_show, result, options), partial(_write, result, options.out))
     except KeyboardInterrupt as stop:
         raise type(stop)("the same command goes on") from stop

@@ -23,10 +23,12 @@ from blockwise.experiment.settings import (
     ZerothOrderSettings,
 )
 from blockwise.experiment.settings.images import beside_shape
+from blockwise.nets.usual import IN_SHAPE
 from blockwise.report import boards as boards_report
 from blockwise.report.console import make_console, show
 from blockwise.system.exit_codes import FITS, NONE_FITS
 from blockwise.system.notes import note
+from blockwise.system.sizes import check_size
 from blockwise.system.streams import print_json
 from devices.boards import profile
 from devices.boards.profile import Device
@@ -73,21 +75,26 @@ class WhichImages(ImageSettings):
         arg(
             metavar="C H W",
             help="Shape of the images where no --data is named; C L of signals, F of features.",
+            help_behavior_hint=f"(default: {' '.join(map(str, IN_SHAPE))})",
         ),
-    ] = (3, 32, 32)
+    ] = None
 
     def _check_alone(self) -> None:
-        """A set comes in place of the usual shape."""
+        if self.data:
+            raise beside_shape("--data")
+
+    def _check_classes(self) -> None:
+        if self.data:
+            super()._check_classes()
+        check_size("--classes", self.classes, 2)
 
     @property
     def settings(self) -> ImageSettings:
         """Those of a comparison."""
         given = {f.name: getattr(self, f.name) for f in fields(ImageSettings)}
         if self.data:
-            if self.in_shape != type(self).in_shape or self.classes != ImageSettings.classes:
-                raise beside_shape("--data")
-            return ImageSettings(**given | {"in_shape": None})
-        return ImageSettings(**given | {"data": ImageSettings.data})
+            return ImageSettings(**given)
+        return ImageSettings(**given | {"data": ImageSettings.data, "in_shape": self.in_shape or IN_SHAPE})
 
 
 @dataclass(frozen=True)

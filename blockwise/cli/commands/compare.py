@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 def _compare(config: Config) -> int:
     with looking_seldom():
         prepared = prepare(config)
-    out = outfolder.prepare(config, prepared.own, prepared.initial)
+    out = outfolder.prepare(config, prepared)
     stderr, drawing = report.make_console(stderr=True), Drawing()
     try:
         with ConsoleWatcher(stderr, config.training.epochs) as watcher:

@@ -8,6 +8,7 @@ from blockwise import report
 from blockwise.cli.commands.train import trained
 from blockwise.cli.progress import ConsoleWatcher
 from blockwise.cli.seeds import print_seeds, text
+from blockwise.experiment import named_files
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.finished import RESULT_FILE, SEEDS_FILE, finished_run
@@ -50,7 +51,7 @@ def _name(seed: int) -> str:
 
 def _results(config: Config, folders: dict[int, Path]) -> list[Result]:
     left = [seed for seed, folder in folders.items() if not (folder / RESULT_FILE).exists()]
-    if is_own(config.network.model) or config.network.init not in INITS:
+    if named_files.digests(config) or is_own(config.network.model) or config.network.init not in INITS:
         _keep_all(config, {seed: folders[seed] for seed in left})
     stderr = report.make_console(stderr=True)
     with ConsoleWatcher(stderr, config.training.epochs, rounds=len(left)) as watcher:
@@ -75,7 +76,7 @@ def _keep_all(config: Config, folders: dict[int, Path]) -> None:
 def _begun(of_seed: Config) -> tuple[Prepared, Path]:
     """What a run trains, and its folder, which keeps what no name builds."""
     prepared = prepare(of_seed)
-    return prepared, outfolder.prepare(of_seed, prepared.own, prepared.initial)
+    return prepared, outfolder.prepare(of_seed, prepared)
 
 
 def _of_seed(config: Config, seed: int, folder: Path | None) -> Config:

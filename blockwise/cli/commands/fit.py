@@ -73,9 +73,13 @@ class FitOptions:
     model: Annotated[str, model_flag()] = Model.name
     width: Width = None
     in_shape: Annotated[
-        tuple[int, ...],
-        arg(metavar="C H W", help="Channels, height and width of the images; C L of signals, F of features."),
-    ] = Model.in_shape
+        tuple[int, ...] | None,
+        arg(
+            metavar="C H W",
+            help="Channels, height and width of the images; C L of signals, F of features.",
+            help_behavior_hint=f"(default: {' '.join(map(str, Model.in_shape))})",
+        ),
+    ] = None
     classes: Annotated[int, arg(help="Classes to tell apart.")] = Model.classes
     method: Annotated[
         str, arg(help=f"Quantization method: {', '.join(METHODS)}; 32 bits are fp32 in each.")
@@ -203,8 +207,8 @@ def _looked_at(result: FitResult) -> str:
 def _sizes(options: FitOptions) -> tuple[tuple[int, ...], int]:
     """Shape and classes of the images."""
     if options.data is None:
-        return options.in_shape, options.classes
-    if options.in_shape != FitOptions.in_shape or options.classes != FitOptions.classes:
+        return options.in_shape or Model.in_shape, options.classes
+    if options.in_shape is not None or options.classes != FitOptions.classes:
         raise beside_shape("--data")
     dataset = named(Config(images=ImageSettings(data=options.data))).dataset
     return dataset.in_shape, len(dataset.classes)
@@ -219,7 +223,7 @@ def _flags(options: FitOptions, model: Model) -> tuple[str, ...]:
         found += ["--width", f"{model.width:g}"]
     if options.data is not None:
         return (*found, "--data", options.data)
-    shape = map(str, options.in_shape)
+    shape = map(str, model.in_shape)
     return (*found, "--in-shape", *shape, "--classes", str(options.classes), "--dry-run")
 
 
@@ -274,7 +278,8 @@ def _check(options: FitOptions) -> None:
     for flag, value in (sizes | counts).items():
         if value is not None:
             check_size(flag, value, 2 if flag == "--classes" else 1, MOST_ROWS if flag in counts else MOST)
-    check_shape("--in-shape", options.in_shape)
+    if options.in_shape is not None:
+        check_shape("--in-shape", options.in_shape)
     check(options.train, options.data, _of_training(options))
     if options.all and options.max_candidates is not None:
         raise InputError(

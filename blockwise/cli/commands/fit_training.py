@@ -38,7 +38,7 @@ class RunWork:
         where = ["--resume", str(out)] if begun else [*self.command, "--out", str(out)]
         config = comparison.parse([*where, "--quiet"])
         prepared = prepare(config)
-        run_folder.prepare(config, prepared.own, prepared.initial)
+        run_folder.prepare(config, prepared)
 
         def planned(result: Result) -> None:
             (share,) = shares(config, result)

@@ -32,7 +32,7 @@ def of_run(folder: Path, given: str) -> Weights:
     regime, images = row["regime"], blank(tuple(model["in_shape"]), model["num_classes"])
     own = keeping.load(folder, config.network.model)
     network = None if own is None else as_chain(own, images.in_shape)
-    device = board.load(config.board.device, config.board.reserve_kib)
+    device = board.load(config.board.device, config.board.reserve_kib, folder)
     prepared = Prepared(config, device, images, network)
     state = checkpoint.load(folder / run_folder.CHECKPOINTS / f"{row['trained_as'] or regime}.pt", None)
     try:

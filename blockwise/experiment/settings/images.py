@@ -86,7 +86,12 @@ class ImageSettings:
             check_shape("--in-shape", self.in_shape)
             check_size("--classes", self.classes, 2)
             self._check_alone()
-        elif self.classes != type(self).classes:
+        else:
+            self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Refuse classes beside images, which have theirs."""
+        if self.classes != type(self).classes:
             raise InputError(
                 "--classes", got=f"{self.classes} without --in-shape", wanted="the classes of the data",
                 do="leave it out, or add --in-shape to plan without data",

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from blockwise.adapt.result import AdaptResult, needed, rows_of
+from blockwise.adapt.result import AdaptResult, environment_of, needed, rows_of
 from blockwise.report.adapting import HEADINGS, cells, facts, verdict, write_page
 from blockwise.statistics.spread import Spread
 
@@ -48,6 +48,12 @@ def test_a_way_is_told_over_those_who_did_not_diverge_beside_backpropagation_per
     assert rows_of([record("zo", "1", 0.5, None)])[0].after is None
 
 
+def test_the_environment_is_that_of_the_trials_and_where_they_differ_all_of_theirs() -> None:
+    places = ({"torch": "2", "accelerator": name} for name in ("cpu", "H100", "cpu"))
+    found = environment_of([{"environment": place} for place in places])
+    assert found == {"torch": "2", "accelerator": "cpu, H100"}
+
+
 def told(**accuracies: tuple[float, ...]) -> AdaptResult:
     """Ways with what three people reach after."""
     records = [
@@ -56,7 +62,7 @@ def told(**accuracies: tuple[float, ...]) -> AdaptResult:
         for person, after in enumerate(found)
     ]
     said = {"board": "", "precision": "", "split": "", "adapting": "", "margin": 0.02}
-    return AdaptResult(rows_of(records), ("0", "1", "2"), said)
+    return AdaptResult(rows_of(records), ("0", "1", "2"), said, {})
 
 
 def test_the_most_accurate_way_is_the_best_only_where_people_tell_it_from_all_others():
@@ -80,7 +86,7 @@ def test_a_way_that_begins_higher_may_be_the_most_accurate_and_gain_less(bp, say
     records = [record("bp", person, 0.95, bp + i / 1000) for i, person in enumerate("abc")]
     records += [record("niti", person, 0.7, 0.9 + i / 1000) for i, person in enumerate("abc")]
     said = {"board": "", "precision": "", "split": "", "adapting": "", "margin": 0.02}
-    found = verdict(AdaptResult(rows_of(records), ("a", "b", "c"), said))
+    found = verdict(AdaptResult(rows_of(records), ("a", "b", "c"), said, {}))
     assert found.startswith(says)
 
 

@@ -110,7 +110,9 @@ def test_what_a_model_file_prints_is_not_in_the_json(here, capsys):
         ("plan --model plain4 --in-shape 3 16 16 --image-size 8", "--in-shape: got --image-size beside it"),
         ("plan --model plain4 --data digits --classes 3", "--classes: got 3 without --in-shape"),
         ("boards --model plain4 --data digits --in-shape 1 16 16", "--in-shape: got --data beside it"),
-        ("boards --model plain4 --data digits --classes 3", "--in-shape: got --data beside it"),
+        ("boards --model plain4 --data digits --in-shape 3 32 32", "--in-shape: got --data beside it"),
+        ("boards --model plain4 --data digits --classes 3", "--classes: got 3 without --in-shape"),
+        ("fit --model plain4 --data digits --in-shape 3 32 32", "--in-shape: got --data beside it"),
         ("fit --model plain4 --data digits --in-shape 1 16 16", "--in-shape: got --data beside it"),
         (
             "plan --init nosuchrun",

@@ -19,6 +19,7 @@ from blockwise import report
 from blockwise.cli import main as cli
 from blockwise.cli.commands import compare
 from blockwise.system import files
+from devices.boards.profile import TEMPLATE
 
 pytestmark = pytest.mark.slow
 
@@ -193,3 +194,20 @@ def test_a_killed_run_goes_on_from_its_last_epoch(capsys, workplace):
     history = json.loads(out)["regimes"][0]["training"]["history"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, 6))
     assert "epoch 1/5" not in err
+
+
+def test_a_run_goes_on_with_its_board_whatever_becomes_of_the_profile(capsys):
+    """What of the network is trained hangs on the board here: the checkpoint would be of another training."""
+    profile = Path("mine.toml")
+    profile.write_text(TEMPLATE.read_text("utf-8").replace('"my-board"', '"mine"'), "utf-8")
+    asked = [*TINY, "--train", "sparse:auto", "--device", "mine.toml", "--epochs", "1", "--json"]
+    assert cli.main([*asked, "--out", "run"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    Path("run/result.json").unlink()
+    profile.write_text("name = 3\n", "utf-8")
+    assert cli.main(["--resume", "run", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    for key in ("device", "data", "model"):
+        assert again[key] == first[key]
+    (row,), (before,) = again["regimes"], first["regimes"]
+    assert row["test_accuracy"] == before["test_accuracy"] is not None

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from blockwise import models
+from blockwise.data import blank
+from blockwise.experiment import board
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment import saved as saved_settings
 from blockwise.experiment.config import Config
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.settings import (
     BoardSettings,
     ImageSettings,
@@ -21,7 +24,9 @@ from blockwise.experiment.settings import (
     QuantizationSettings,
     TrainingSettings,
 )
+from blockwise.models import Chain
 from blockwise.models.files import keeping
+from devices.boards import profile
 from devices.errors import InputError
 
 EVERYTHING = Config(
@@ -94,10 +99,49 @@ def test_a_new_run_keeps_its_own_network_whatever_lies_there_and_one_that_goes_o
     first, second = (models.build("mlp", (1, 8, 8), 10, width) for width in (4, 8))
     keeping.save(first, Path())
     assert models.count_parameters(keeping.load(Path(), "mlp")) == models.count_parameters(first)
-    out = outfolder.prepare(Config(output=OutputSettings(out=Path())), second)
+    new = Config(output=OutputSettings(out=Path()))
+    out = outfolder.prepare(new, with_own(new, second))
     assert models.count_parameters(keeping.load(out, "mlp")) == models.count_parameters(second)
-    outfolder.prepare(Config(output=OutputSettings(resume=out)), first)
+    goes_on = Config(output=OutputSettings(resume=out))
+    outfolder.prepare(goes_on, with_own(goes_on, first))
     assert models.count_parameters(keeping.load(out, "mlp")) == models.count_parameters(second)
+
+
+def with_own(config: Config, own: Chain) -> Prepared:
+    return Prepared(config, board.load("stm32"), blank((1, 8, 8), 10), own)
+
+
+def test_a_run_keeps_its_boards_whatever_becomes_of_their_files():
+    path = Path("mine.toml")
+    path.write_text(profile.TEMPLATE.read_text("utf-8"), "utf-8")
+    config = Config(BoardSettings(str(path), 4, other_devices=("rp2040",)))
+    mine = board.load(str(path), 4)
+    out = outfolder.prepare(config, Prepared(config, mine, blank((1, 8, 8), 10)))
+    path.write_text(path.read_text("utf-8").replace("clock_mhz = ", "clock_mhz = 1"), "utf-8")
+    assert board.load(str(path)).clock_mhz != mine.clock_mhz
+    assert board.load(str(path), 4, out) == mine
+    path.unlink()
+    assert board.load(str(path), None, out) == mine
+    assert board.load(str(path), 6, out) == replace(mine, reserve_bytes=6 * profile.KIB)
+    assert board.load("rp2040", None, out) == board.load("rp2040", 4)
+    assert board.load("stm32", None, out) == board.load("stm32")  # which it does not have
+    with pytest.raises(InputError, match=r"mine\.toml: got No such file"):
+        board.load(str(path))
+
+
+@pytest.mark.parametrize("name", sorted(profile.catalogue()))
+def test_every_board_comes_back_as_it_was_kept(name):
+    Path("run").mkdir()
+    board.keep({"it": profile.load(name)}, Path("run"))
+    assert board.load("it", None, Path("run")) == profile.load(name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"it": 3}', '{"it": {"name": "it"}}', "[" * 100_000])
+def test_damaged_boards_of_a_run_are_refused_in_one_line(text):
+    Path(board.KEPT).write_text(text, "utf-8")
+    with pytest.raises(InputError, match="wanted the file as the run wrote it") as raised:
+        board.load("it", None, Path())
+    assert "\n" not in str(raised.value)
 
 
 def test_a_dry_run_is_resumed_as_one():

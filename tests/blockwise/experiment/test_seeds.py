@@ -11,6 +11,7 @@ from blockwise.experiment.result import Result
 from blockwise.experiment.seeds import over_seeds
 from blockwise.report import seeds_answer, seeds_report, show
 from blockwise.report.console import make_console
+from devices.errors import InputError
 
 
 def seeded(seed: int, accuracy: float | None, **others: float) -> Result:
@@ -47,6 +48,17 @@ def test_a_seed_that_diverged_is_left_out_of_the_mean(capsys: pytest.CaptureFixt
     assert ["seed", "8", *["diverged"] * 5] in lines
     assert over_seeds([seeded(1, None)] * 2, ["a", "b"]).regimes[0].mean is None
     assert "of 2 seeds: bp 90.00 % (deviation -), bp-best 90.00 %" in seeds_answer(results[0], found)
+
+
+def test_seeds_of_other_samples_under_the_same_name_have_no_mean() -> None:
+    first, second = seeded(1, 0.9), seeded(2, 0.92)
+    known, others = (
+        dataclasses.replace(result, data=dataclasses.replace(result.data, contents=contents))
+        for result, contents in ((first, "0a"), (second, "0b"))
+    )
+    with pytest.raises(InputError, match="runs a and b: got networks, trained weights or samples"):
+        over_seeds([known, others], ["a", "b"])
+    assert over_seeds([known, second], ["a", "b"]).seeds == (1, 2)  # of an earlier version: not known
 
 
 def test_regimes_are_tested_seed_by_seed_and_what_seeds_do_not_tell_is_a_tie() -> None:

@@ -65,6 +65,15 @@ def test_other_weights_to_start_from_behind_the_same_name_are_told(four: Result)
     assert differing(four, first) == {digest: (None, "0a"), "taken of them": (None, 40)}
 
 
+def test_other_samples_behind_the_same_name_are_told_where_both_runs_know_theirs(four: Result) -> None:
+    first, second = (
+        dataclasses.replace(four, data=dataclasses.replace(four.data, contents=contents))
+        for contents in ("0a", "0b")
+    )
+    assert differing(first, second) == {"digest of the samples": ("0a", "0b")}
+    assert differing(four, first) == {}
+
+
 def test_peaks_are_compared_by_the_categories_that_changed(four: Result) -> None:
     bp = four.regimes[0]
     fewer = bp.by_category | {"saved activations": bp.by_category["saved activations"] - 10_240}

@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from blockwise import models, quant
 from blockwise.data import Dataset, load
+from blockwise.heads.shared import ReadConv
 from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.training import REGIMES, Run, TrainOptions, calibration
@@ -32,13 +33,14 @@ def digits() -> Dataset:
 
 
 def build(
-    method: str = "ptq-mse", bits: int = 3, model: str = "cnn", norm: str = "batch", **others: str
-) -> BlockNet:
+    method: str = "ptq-mse", bits: int = 3, model: str = "cnn", norm: str = "batch", head: str = "gap",
+    **others: str,
+) -> BlockNet:  # fmt: skip
     torch.manual_seed(0)
     chain = models.build(model, (1, 8, 8), 10, 4, norm)
-    groups = Anatomy(chain, "gap").cut("layers", Step())
+    groups = Anatomy(chain, head).cut("layers", Step())
     scheme = quant.scheme(method, **others)
-    return BlockNet(quant.quantize(chain, scheme, bits if method != "fp32" else 32, bits), groups, "gap")
+    return BlockNet(quant.quantize(chain, scheme, bits if method != "fp32" else 32, bits), groups, head)
 
 
 def with_statistics(net: BlockNet) -> BlockNet:
@@ -183,6 +185,23 @@ def test_later_layers_are_calibrated_on_what_earlier_ones_have_quantized(digits)
     with torch.no_grad():
         run.net(calibration.calibration_images(digits.train, digits.normalize))
     assert all(torch.equal(run.net.state_dict()[name], step) for name, step in steps.items())
+
+
+def test_heads_that_read_a_blocks_weights_read_them_without_the_norm_that_was_folded(digits):
+    """At eight bits they predict what they did at the training's end, as the network does."""
+    net = build("ptq-minmax", 8, head="lookahead-shared", norm="batch")
+    run = Run(net, digits, REGIMES["local"], OPTIONS)
+    before: list[dict[int, float | None]] = []
+    calibrate = run.selection.calibrate
+
+    def noting(normalize):
+        before.append(run.selection._evaluate("validation", tuple(range(len(net)))).accuracies)
+        calibrate(normalize)
+
+    run.selection.calibrate = noting
+    found = run.train()[0].block_accuracies
+    assert any(isinstance(m, ReadConv) and m.folded is not None for m in net.heads.modules())
+    assert [found[name] for name in net.names] == pytest.approx(list(before[0].values()), abs=0.04)
 
 
 def test_heads_stay_float_in_local_regimes(digits):

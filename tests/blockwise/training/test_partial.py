@@ -1,6 +1,7 @@
 """Trainings of a part of a network: against the executor, and what they leave alone."""
 
 import copy
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -17,8 +18,10 @@ from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.partial import restrict
 from blockwise.quant import Quantizer
+from blockwise.quant.stages import Stages
 from blockwise.training import Run, make_regime
 from blockwise.training.phase import Phase
+from blockwise.training.start import IMAGES
 from devices.network.partial import choice
 from devices.program.regimes import REGIMES, Step
 
@@ -218,3 +221,67 @@ def _noting(set_up, net, seen):
         set_up(self, x)
 
     return noting
+
+
+def test_epochs_of_a_block_are_judged_by_what_is_settled_behind_it(digits, monkeypatch):
+    """By the network's output where no block behind is yet to learn, otherwise by the block's own head."""
+    net = build("last:2", "local-resident")
+    run = Run(net, digits, make_regime("local-resident", 1), replace(OPTIONS, epochs=1))
+    judged: list[tuple[int, ...]] = []
+    unset: list[set[int]] = []
+    evaluate = run.selection._evaluate
+
+    def noting(split, heads):
+        judged.append(heads)
+        unset.append({i for i, body in enumerate(net.bodies) if not all(map(_is_set, body.modules()))})
+        return evaluate(split, heads)
+
+    monkeypatch.setattr(run.selection, "_evaluate", noting)
+    run.train()
+    first, last = len(net) - 2, len(net) - 1
+    assert judged == [(first,), (last,), (last,)]  # each phase, then the test set
+    assert unset == [{last}, set(), set()]
+
+
+def _is_set(module: torch.nn.Module) -> bool:
+    return not isinstance(module, Quantizer) or module._is_ready
+
+
+def test_levels_of_blocks_before_are_chosen_by_as_many_images_as_those_of_the_part(digits, monkeypatch):
+    """Whatever the size of a batch, and whether what they give is cached."""
+    ends = []
+    for cached in (False, True):
+        counts: list[int] = []
+        monkeypatch.setattr(Quantizer, "set_up", _counting(counts))
+        monkeypatch.setattr("blockwise.training.run.pays", lambda *_, cached=cached, **__: cached)
+        net = build("last:1", "bp")
+        Run(net, digits, make_regime("bp", 1), replace(OPTIONS, epochs=1, batch_size=4)).train()
+        assert counts and set(counts) == {IMAGES}
+        ends.append([v for n, v in net.state_dict().items() if n.endswith("step") and "bodies.0" in n])
+        monkeypatch.undo()
+    assert all(torch.equal(*pair) for pair in zip(*ends, strict=True))
+
+
+def _counting(counts: list[int]):
+    set_up = Quantizer.set_up
+
+    def counting(self, x):
+        if self.role == "activation":
+            counts.append(len(x))
+        set_up(self, x)
+
+    return counting
+
+
+def test_levels_of_what_rests_are_chosen_once_whatever_the_stages(digits, monkeypatch):
+    """The widths of a chain are those of the part; a convolution at rest beside trained biases has one."""
+    seen: Counter[Quantizer] = Counter()
+    set_up = Quantizer.set_up
+    monkeypatch.setattr(Quantizer, "set_up", lambda self, x: (seen.update([self]), set_up(self, x)))
+    net = build("bias", "local")
+    options = replace(OPTIONS, epochs=3, stages=Stages.chain((32, 8, 4)))
+    Run(net, digits, make_regime("local", 1), options).train()
+    assert net.part is not None
+    at_rest = {q for name in net.part.resting for q in net.get_submodule(name).modules()}
+    counts = {seen[q] for q in at_rest if isinstance(q, Quantizer)}
+    assert counts == {1}
