@@ -4,7 +4,8 @@ docs/exported-file.md describes it; examples/predict.py reads it without this pa
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,21 @@ def read(path: Path) -> Deployed:
             str(path), got=f"format {header.get('format')}", wanted=FORMAT,
             do="export the run with this version",
         )  # fmt: skip
-    steps = tuple(_step(told) for told in json.loads(header["steps"]))
+    with whole(path):
+        steps = tuple(_step(told) for told in json.loads(header["steps"]))
     return Deployed(header, steps, tensors)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """What is read within this context of the file's header has to be there. Raises InputError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(
+            str(path), got=f"a damaged header ({type(error).__name__}: {error})",
+            wanted="the file as it was written", do="export again",
+        ) from error  # fmt: skip
 
 
 def _step(told: dict[str, Any]) -> Step:

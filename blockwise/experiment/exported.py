@@ -43,10 +43,12 @@ def load(path: Path, operations: Mapping[str, Function] | None = None) -> Export
     operation that is not known.
     """
     deployed = file.read(path)
-    header, images = deployed.header, json.loads(deployed.header["input"])
-    normalize = Normalize(tuple(images["mean"]), tuple(images["std"]))
-    scaling = Scaling(tuple(images["low"]), tuple(images["high"])) if "low" in images else None
-    classes = tuple(json.loads(header["class_names"]))
+    header = deployed.header
+    with file.whole(path):
+        images = json.loads(header["input"])
+        normalize = Normalize(tuple(images["mean"]), tuple(images["std"]))
+        scaling = Scaling(tuple(images["low"]), tuple(images["high"])) if "low" in images else None
+        classes = tuple(json.loads(header["class_names"]))
     return Exported(deployed.program(operations), normalize, classes, header, scaling)
 
 

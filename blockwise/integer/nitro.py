@@ -80,11 +80,12 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def kaiming_bound(shape: tuple[int, ...]) -> int:
-    """First weights of (O, C, ...) are within: gain x 128 x sqrt 3 / floor(sqrt(fan in)), at most 64.
+    """First weights of (O, C, ...) are within: gain x 128 x sqrt 3 / floor(sqrt(fan in)), 1 to 64.
 
-    As the authors' library has it for slopes of 1/4.
+    As the authors' library has it for slopes of 1/4, but for fans so wide that all weights would be zero.
     """
-    return min(GAIN * RANGE * SQRT_3 // (isqrt(prod(shape[1:])) * 1_000_000), LARGEST_BOUND)
+    found = GAIN * RANGE * SQRT_3 // (isqrt(prod(shape[1:])) * 1_000_000)
+    return max(1, min(found, LARGEST_BOUND))
 
 
 @dataclass(frozen=True)

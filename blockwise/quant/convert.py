@@ -25,7 +25,7 @@ from blockwise.quant.scheme import Scheme
 from devices.errors import InputError
 from devices.network import Layer, Residual
 from devices.network.bits import Bits
-from devices.network.ops import Quantize
+from devices.network.ops import Quantize, ReLU
 from devices.network.precision import with_precision, with_quantizers
 from devices.network.trace import links
 
@@ -52,7 +52,8 @@ def quantize(
     if plan.is_float:
         return model
     plan.check(weight_bits, activation_bits)
-    bits = Bits(weight_bits, activation_bits, plan.edge_bits, residual=residual)
+    signed = plan.signed_codes(activation_bits)
+    bits = Bits(weight_bits, activation_bits, plan.edge_bits, residual=residual, signed_codes=signed)
     layers = with_quantizers(with_precision(links(model, type(model).__name__)), bits, {})
     _Conversion(model, plan, bits, layers).run()
     return model
@@ -112,7 +113,7 @@ class _Conversion:
         module, bits = self._module(layer), self.bits.activation_of(layer)
         in_float = layer.precision == "skip" and self.bits.skips_floats
         quantizer = self.plan.activations(self.bits.activation if in_float else bits)
-        if isinstance(module, nn.ReLU):
+        if layer.op == ReLU():
             return FloatReLU(quantizer.float_form) if in_float else QuantReLU(quantizer)
         return None if in_float else QuantActivation(module, layer.op, quantizer)
 

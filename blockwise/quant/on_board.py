@@ -98,16 +98,16 @@ class QuantizerOnBoard:
 
     def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
         """Where its own backward pass lets a gradient through."""
+        return self.slope_at_rest(x, levels) != 0
+
+    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """What its own backward pass makes of a gradient of 1: 0 and 1 alone, unless it is graded."""
         quantizer = self._at_rest(levels)
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             (passed,) = torch.autograd.grad(quantizer(x).sum(), x)
         quantizer.train()
-        return passed != 0
-
-    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
-        """1 where a gradient comes through."""
-        return self.passes_at_rest(x, levels).float()
+        return passed
 
     def _at_rest(self, levels: Tensor | None) -> Quantizer:
         """The quantizer in evaluation mode with the values that are packed, and with no others."""
@@ -176,9 +176,9 @@ class SignedOnBoard(QuantizerOnBoard):
         """Codes of magnitudes, and signs."""
         return super().encode_at_rest(x.abs(), levels) + self.negative * (x < 0)
 
-    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
-        """Where that of the magnitude does."""
-        return super().passes_at_rest(x.abs(), levels)
+    def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
+        """That of the magnitude."""
+        return super().slope_at_rest(x.abs(), levels)
 
     def decode(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """The magnitude with its sign."""
@@ -221,14 +221,10 @@ class FormedOnBoard(QuantizerOnBoard):
         """Codes of the activation."""
         return super().encode_at_rest(self._formed(x)[0], levels)
 
-    def passes_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
-        """Where both let a gradient through."""
-        return self.slope_at_rest(x, levels) != 0
-
     def slope_at_rest(self, x: Tensor, levels: Tensor | None) -> Tensor:
         """That of the activation, where its quantizer passes it on."""
         made, slope = self._formed(x)
-        return slope * super().passes_at_rest(made, levels)
+        return slope * super().slope_at_rest(made, levels)
 
     def gradient(
         self, gradient: Tensor, mask: Tensor | None, codes: Tensor | None, x: Tensor | None,

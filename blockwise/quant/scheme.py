@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blockwise.quant.layers import Signed
-from blockwise.quant.methods import bnn, lsq, lsq_plus
-from blockwise.quant.quantizer import FLOAT_BITS, Method, Quantizer, Role
+from blockwise.quant.methods import bnn, lsq, lsq_plus, qil
+from blockwise.quant.quantizer import BITS, FLOAT_BITS, Method, Quantizer, Role
 from blockwise.quant.stages import Stages
 from devices.errors import InputError, unknown_name
 from devices.network import Residual
@@ -59,9 +59,12 @@ class Scheme:
         return self.activation if bits in self.activation.activation_bits else lsq.METHOD
 
     def magnitude_at(self, bits: int) -> Method:
-        """The method of magnitudes. They have no offset: with a sign before it zero would be a level more."""
-        chosen = self.activation_at(bits)
-        return lsq.METHOD if chosen is lsq_plus.METHOD else chosen
+        """The method of magnitudes, of 15 bits that of 16 with the sign.
+
+        They have no offset: with a sign before it zero would be a level more.
+        """
+        chosen = self.activation_at(bits + 1 if bits + 1 == BITS[-1] else bits)
+        return lsq.METHOD if chosen in (lsq_plus.METHOD, qil.METHOD) else chosen
 
     @property
     def after_training(self) -> bool:
@@ -84,7 +87,9 @@ class Scheme:
                 "--activation-bits", got=f"{bits} for values of both signs",
                 wanted=f"at least {bits + 1} with {self.activation.name}", do="choose more bits",
             )  # fmt: skip
-        return Signed(made(chosen, "activation", bits - 1))
+        kind = chosen.quantizer("activation")
+        assert kind is not None
+        return Signed(kind(bits - 1, "activation"))
 
     def weights(self, bits: int, shape: tuple[int, ...], *, edge: bool) -> Quantizer:
         """A quantizer of weights of this shape."""
@@ -119,7 +124,13 @@ class Scheme:
             self._edge_activations(max(activation_bits, self.edge_bits)),
             self._signed_activations(activation_bits),
             self._signed_activations(max(activation_bits, self.edge_bits)),
+            self.signed_codes(activation_bits),
         )
+
+    def signed_codes(self, bits: int) -> bool:
+        """Whether activations of this width have codes of both signs, as where they are signs alone."""
+        kind = self.activation_at(bits).quantizer("activation") if bits < FLOAT_BITS else None
+        return kind is not None and kind.symmetric
 
     def _signed_activations(self, bits: int) -> QuantizerMemory | None:
         """Of a magnitude, which has a bit less, if that holds something else."""

@@ -121,7 +121,7 @@ def frozen_tensors(module: nn.Module, layer: Layer) -> dict[str, Tensor]:
         own = own_quantizer(module)
         assert own is not None
         values = [state[what] for what in ("step", "levels") if what in state]
-        found |= {"step": torch.cat(values)[: own.memory(own.bits).packed]} if values else {}
+        found |= {"step": torch.cat(values)[: own.memory(own.bits).frozen]} if values else {}
     elif "running" in state:
         found["folded"] = state["running"] if isinstance(module, ConstantNorm) else _folded(module)
     if "bias" in state:

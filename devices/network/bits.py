@@ -30,6 +30,12 @@ class QuantizerMemory:
     mask_bits: int = 0  # per weight in training: which of them are settled
     blocks: bool = False  # whether one code stands for a block of weights (Layer.code_block)
     levels: int | None = None  # of activations: values in training that whoever reads codes needs; None: all
+    graded: bool = False  # of activations: whether a gradient is scaled by where in the range a value lies
+
+    @property
+    def frozen(self) -> int:
+        """Values of one that is not trained while others are: what it quantizes, and scales gradients, by."""
+        return self.trained if self.graded else self.packed
 
 
 FIXED_LEVELS = QuantizerMemory()
@@ -53,6 +59,9 @@ class Bits:
     edge_activations: QuantizerMemory | None = None  # as edge_weights
     signed_activations: QuantizerMemory | None = None  # where floats of both signs have another quantizer
     signed_edge: QuantizerMemory | None = None  # as signed_activations, at the edge
+    signed_codes: bool = (
+        False  # whether codes of activations have both signs: in place of a ReLU stands a sign
+    )
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from devices.network.bits import FLOAT_BITS, Bits
 from devices.network.layers import Layer, Precision, Reads, skipping
-from devices.network.ops import Quantize
+from devices.network.ops import Quantize, ReLU
 
 
 @dataclass(frozen=True)
@@ -84,23 +84,32 @@ def with_quantizers(
     """Insert a quantizer before quantized layers whose input is not codes already: one per tensor.
 
     The layers have their precision (:func:`with_precision`); ``shapes`` are those of all tensors by the
-    layer that makes them, as far as they are known.
+    layer that makes them, as far as they are known. Where codes have both signs, so have the floats that are
+    made of them, and a ReLU has no limits of its own: the quantizer takes its place.
     """
     made: dict[tuple[str, Precision], Layer] = {}
     result: list[Layer] = []
     for layer in layers:
+        if bits.signed_codes and isinstance(layer.op, ReLU) and _has_own_width(layer, bits):
+            layer = replace(layer, op=ReLU())
         if needs_quantizer(layer, bits):
+            signed = layer.reads == "signed" or bits.signed_codes
             source = layer.inputs[0]
             key = source, layer.precision
             if key not in made:
                 made[key] = replace(  # trained as the first layer that reads it
-                    layer, name=f"{layer.name}.input", op=Quantize(signed=layer.reads == "signed"),
-                    inputs=(source,), shape=shapes.get(source, ()),
+                    layer, name=f"{layer.name}.input", op=Quantize(signed=signed), inputs=(source,),
+                    shape=shapes.get(source, ()),
                 )  # fmt: skip
                 result.append(made[key])
             layer = replace(layer, inputs=(made[key].name, *layer.inputs[1:]), reads="codes")
         result.append(layer)
     return tuple(result)
+
+
+def _has_own_width(layer: Layer, bits: Bits) -> bool:
+    """Whether an activation is quantized by the method itself, or a skip path has its float form."""
+    return bits.activation_of(layer) == bits.activation or (layer.precision == "skip" and bits.skips_floats)
 
 
 def needs_quantizer(layer: Layer, bits: Bits) -> bool:

@@ -4,13 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from devices.network import LABELS, Layer, Network
-from devices.network.bits import Bits
+from devices.network.bits import Bits, QuantizerMemory
 from devices.network.ops import ChannelDropout, RecomputedBatchNorm, Row
 from devices.program.accountings import FLOAT_BITS, CostTable
 from devices.program.operation import Derived, Operand, Stored
 from devices.program.parameter import Parameter
 from devices.program.schedule import ACTIVATION, Program
 from devices.program.values import Values
+
+
+def _reads_value(quantizer: QuantizerMemory, layer: Layer) -> bool:
+    """Whether a gradient needs the value before rounding: that of a trained step, or one that it scales."""
+    return quantizer.reads_value and (layer.trained.levels or quantizer.graded)
 
 
 class SavingLowering:
@@ -103,10 +108,10 @@ class SavingLowering:
             return tuple(what for what in row.saves if not (ends and what == "statistics"))
         # The gradient of a trained step size needs the value before rounding.
         if layer.precision == "skip" and self.bits.skips_floats:
-            kept = self.bits.activations.reads_value and layer.trained.levels
+            kept = _reads_value(self.bits.activations, layer)
             return ("output",) if kept else ("mask",)  # kept for the quantizer behind it anyway
         quantizer = self.bits.quantizer_of(layer)
-        reads_value = quantizer.reads_value and layer.trained.levels
+        reads_value = _reads_value(quantizer, layer)
         reads_codes = quantizer.reads_codes and layer.trained.levels
         if self.bits.activation_of(layer) == FLOAT_BITS:  # a float ReLU's output tells its mask
             return ("output",) if layer.name in self._kept_anyway else ("mask",)

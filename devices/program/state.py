@@ -158,7 +158,9 @@ class State:
         """Weight codes; biases, a folded norm and a quantizer's values at 32 bits."""
         bits, quantizer = self.bits.weight_of(layer), self.bits.quantizer_of(layer)
         codes = layer.weights // (layer.code_block if quantizer.blocks else 1)
-        values = quantizer.packed * (layer.shape[0] if quantizer.per_channel else 1)
+        values = (quantizer.packed if trained else quantizer.frozen) * (
+            layer.shape[0] if quantizer.per_channel else 1
+        )
         if quantizer.blocks:  # a codebook of blocks
             values *= layer.code_block
         taken = layer.trained_weights if layer.is_shared else codes * layer.trained.weights

@@ -158,8 +158,13 @@ class DSQActivation(_Soft):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """Upper end and alpha; both gradients need values before rounding. Codes are read by the end."""
-        return QuantizerMemory(trained=2, packed=1, reads_value=True, levels=1)
+        """Upper end and alpha; all gradients need values before rounding. Codes are read by the end."""
+        return QuantizerMemory(trained=2, packed=1, reads_value=True, levels=1, graded=True)
+
+    def decode_activations(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """Code times step, which the upper end gives."""
+        assert levels is not None
+        return codes.float() * (above_zero(levels[0]) / self.levels)
 
 
 METHOD = Method(

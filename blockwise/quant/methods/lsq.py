@@ -45,7 +45,8 @@ class LSQ(Quantizer):
 
     Weights: codes -2^(b-1) .. 2^(b-1) - 1, or -1 and +1 at one bit (the paper's formula would leave
     only -1 and 0). Activations: codes 0 .. 2^b - 1, which includes the ReLU. The step starts at
-    2 mean|v| / sqrt(Qp); its gradient is scaled by 1 / sqrt(N Qp), where N is the number of
+    2 mean|v| / sqrt(Qp), where v of activations is what that ReLU reads: about twice the paper's start, whose
+    v lies behind the ReLU. Its gradient is scaled by 1 / sqrt(N Qp), where N is the number of
     weights, or of one sample's activations. The paper moves the step by that gradient, which carries
     the 8-bit one of a last layer through zero at usual rates; here it moves by shares of itself, which
     small steps are all the same (blockwise/training/sizes.py).

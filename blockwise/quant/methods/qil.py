@@ -112,24 +112,25 @@ def _positive_levels(bits: int) -> int:
 
 
 class _IntervalFunction(torch.autograd.Function):
-    """y = R(q C((x - low) / width, 0, 1)) / q; rounding passes gradients.
+    """y = R(q C((a - low) / width, 0, 1)) / q of a = max(x, 0); rounding passes gradients.
 
-    dx = g / width inside the interval, both ends inclusive; d low = -sum dx; d width = -sum dx (x - low)
-    / width.
+    da = g / width inside the interval, both ends inclusive; d low = -sum da; d width = -sum da (a - low)
+    / width. An interval that begins below zero reads what the ReLU has cut as zeros within it.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: Tensor, width: Tensor, levels: int) -> Tensor:
         ctx.save_for_backward(x, low, width)
-        return (x - low).div_(width).clamp_(0, 1).mul_(levels).round_().div_(levels)
+        return (x.clamp_min(0) - low).div_(width).clamp_(0, 1).mul_(levels).round_().div_(levels)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, low, width = ctx.saved_tensors
-        inside = (x >= low) & (x <= low + width)
-        g_x = torch.where(inside, grads[0], 0).div_(width)
-        total = g_x.sum()
-        return g_x, -total, (low * total - inner(g_x, x)) / width, None
+        a = x.clamp_min(0)
+        inside = ((x >= low) | (low < 0)) & (a <= low + width)
+        g_a = torch.where(inside, grads[0], 0).div_(width)
+        total = g_a.sum()
+        return torch.where(x >= 0, g_a, 0), -total, (low * total - inner(g_a, a)) / width, None
 
 
 class QILActivation(_Interval):
@@ -151,7 +152,7 @@ class QILActivation(_Interval):
     def codes(self, x: Tensor) -> Tensor:
         """Codes 0 .. 2^bits - 1."""
         low, width = self._interval()
-        return ((x - low) / width).clamp(0, 1).mul(self.levels).round().long()
+        return ((x.clamp_min(0) - low) / width).clamp(0, 1).mul(self.levels).round().long()
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:

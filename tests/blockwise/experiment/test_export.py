@@ -7,11 +7,13 @@ from itertools import product
 import pytest
 import torch
 from deployed_files import predicted
+from safetensors.torch import save_file
 from tiers import quick, shown, tiered
 from waves import save, waves
 
 from blockwise.cli import main as cli
 from blockwise.data import blank, load
+from blockwise.deployed.file import FORMAT
 from blockwise.experiment import export, exported
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.prepared import Prepared
@@ -19,6 +21,7 @@ from blockwise.integer.net import IntegerNet
 from blockwise.quant.layers import QuantConv2d, QuantLinear
 from blockwise.training import checkpoint
 from devices.boards import profile
+from devices.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -247,6 +250,10 @@ def test_what_cannot_be_exported_is_told_in_one_line(run, tmp_path, capsys):
     assert "got a run that is not finished" in refusal(str(twin))
     assert not (twin / "bp.safetensors").exists()
     assert "PATH: got nothing, wanted the folder of the run; see --help" in refusal()
+    for number, facts in enumerate(({}, {"steps": "{"}, {"steps": "[]"}, {"steps": "[]", "input": "{}"})):
+        save_file({}, tmp_path / f"damaged{number}", metadata={"format": FORMAT, **facts})
+        with pytest.raises(InputError, match="got a damaged header"):
+            exported.load(tmp_path / f"damaged{number}")
     (tmp_path / "torn").write_bytes(b"123")
     with pytest.raises(Exception, match="wanted a safetensors file"):
         exported.read(tmp_path / "torn")

@@ -108,6 +108,12 @@ def test_first_weights_are_uniform_within_the_bound_of_kaiming(shape, bound):
     assert -bound <= int(weights.min()) < -bound // 2 and bound // 2 < int(weights.max()) <= bound
 
 
+def test_first_weights_of_a_layer_that_reads_a_large_image_are_not_all_zero():
+    weights = NITRO.initial(Place((4, 3 * 224 * 224)), Xorshift32(3))
+    assert nitro.kaiming_bound(weights.shape) == 1
+    assert set(weights.unique().tolist()) == {-1, 0, 1}
+
+
 def test_a_layer_is_sums_scaling_and_activation():
     x = IntTensor((torch.arange(2 * 3 * 4 * 4) % 251 - 125).to(torch.int8).view(2, 3, 4, 4), -7)
     weights = int32([(i * 7919) % 401 - 200 for i in range(4 * 27)]).view(CONV.shape)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blockwise import models, quant
-from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU
+from blockwise.quant.layers import QuantConv2d, QuantLinear, QuantReLU, Signed
 from devices.errors import InputError
 from devices.network.bits import Bits
 
@@ -270,3 +270,25 @@ def test_float_weights_can_stand_beside_activations_that_are_codes():
     assert conv.input_quantizer.bits == 2
     x = torch.rand(2, 8, 8, 8)
     torch.testing.assert_close(conv(x), F.conv2d(conv.input_quantizer(x), conv.weight, padding=1))
+
+
+def test_averages_of_signs_are_read_with_their_signs():
+    """An unsigned quantizer would give the classifier zeros for all that lies below zero."""
+    torch.manual_seed(0)
+    model = quant.quantize(build("resnet20", (3, 16, 16)), quant.scheme("lsq", None, "bnn"), 3, 1).train()
+    (reader,) = (m for m in model.modules() if isinstance(m, QuantLinear))
+    read: list[torch.Tensor] = []
+    reader.input_quantizer.register_forward_hook(lambda _, given, out: read.extend((*given, out)))
+    model(torch.randn(8, 3, 16, 16))
+    before, after = read
+    assert isinstance(reader.input_quantizer, Signed)
+    assert (before < 0).float().mean() > 0.2
+    assert torch.allclose(after, before, atol=reader.input_quantizer.magnitude.step.item())
+
+
+@pytest.mark.parametrize("method", ["lsq", "dorefa", "pact"])
+def test_floats_of_both_signs_have_sixteen_bits_where_those_are_asked_for(method):
+    quantizer = quant.scheme(method).floats(16, signed=True)
+    assert isinstance(quantizer, Signed) and quantizer.bits == 16
+    x = torch.linspace(-0.9, 0.9, 51)
+    assert torch.allclose(quantizer(x), x, atol=3e-3)  # half of the step that LSQ starts with

@@ -91,6 +91,14 @@ def test_weights_that_go_along_directions_are_coded_before_frozen_activations(sp
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("residual", ["codes", "float"])
+def test_a_soft_gradient_is_scaled_where_its_quantizer_is_not_trained_as_well(residual):
+    """That of DSQ hangs on where in its cell a value lies, which a mask does not tell."""
+    step = OneStep("bp", method="dsq", model="resnet8", train="bias", residual=residual)
+    assert step.run() < TOLERANCE, step.worst()
+
+
+@pytest.mark.slow
 def test_biases_behind_frozen_weights_are_shifts_in_every_form(tmp_path):
     path = tmp_path / "part.json"
     path.write_text('{"biases": "all"}')

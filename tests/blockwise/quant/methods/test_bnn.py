@@ -6,6 +6,7 @@ from torch import nn
 
 from blockwise import quant
 from blockwise.quant.layers import QuantConv2d
+from blockwise.quant.methods.bnn import Sign
 from blockwise.training.updater import Updater
 
 ROLES = pytest.mark.parametrize("role", ["weight", "activation"])
@@ -79,3 +80,36 @@ def test_a_network_of_signs_feeds_signs_to_every_layer_but_the_first():
     assert type(model[0]) is nn.Conv2d
     assert type(model[5]) is nn.Linear
     assert torch.equal(model[2].weight_quantizer(model[2].weight).abs(), torch.ones(2, 2, 3, 3))
+
+
+@pytest.mark.parametrize("residual", ["codes", "float"])
+def test_signs_take_the_place_of_a_relu_whatever_its_limits(residual):
+    """Behind a ReLU6 every value would be +1, sign(0) among them: a network that answers all images alike."""
+    ends = []
+    for activation in (nn.ReLU, nn.ReLU6):
+        torch.manual_seed(0)
+        net = quant.quantize(Residual(activation), "bnn", residual=residual).train()
+        found: list[torch.Tensor] = []
+        for module in net.modules():
+            if isinstance(module, Sign) and module.role == "activation":
+                module.register_forward_hook(lambda _, __, out, found=found: found.append(out))
+        ends.append(net(torch.randn(8, 1, 8, 8)))
+        assert found and all(0.3 < (out > 0).float().mean() < 0.7 for out in found)
+    assert torch.equal(*ends)
+    assert (ends[0].std(0) > 0).all()
+
+
+class Residual(nn.Module):
+    """Two convolutions, a skip path around the second, and a classifier of averages."""
+
+    def __init__(self, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(2))
+        self.acts = nn.ModuleList(activation() for _ in range(2))
+        self.linear = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.acts[0](self.norms[0](self.first(x)))
+        x = self.acts[1](self.norms[1](self.second(x)) + x)
+        return self.linear(x.mean((2, 3)))

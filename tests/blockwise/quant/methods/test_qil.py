@@ -57,7 +57,7 @@ def test_activations_are_the_rounded_place_in_the_interval(bits, a, c, d):
     y = set_to("activation", bits, center=c, distance=d)(torch.tensor(a, dtype=torch.float64))
     q = 2**bits - 1
     for value, v in zip(y.tolist(), a, strict=True):
-        level = min(max(0.5 / d * v + 0.5 - 0.5 * c / d, 0), 1) * q
+        level = min(max(0.5 / d * max(v, 0) + 0.5 - 0.5 * c / d, 0), 1) * q  # the paper's stand behind a ReLU
         if abs(level % 1 - 0.5) > 1e-6:
             assert value == pytest.approx(round(level) / q)
 
@@ -176,3 +176,34 @@ def test_the_interval_learns_at_a_hundredth_of_the_rate():
 def test_one_bit_weights_would_all_be_zero_and_are_refused():
     with pytest.raises(InputError, match="weight bits: got 1, wanted 2 to 8 or 16 with qil"):
         quant.make("qil", 1, "weight")
+
+
+@pytest.mark.parametrize("bits", [2, 3, 8])
+@given(x=numbers, center=st.floats(0.1, 1), distance=st.floats(0.1, 1.5))
+@settings(max_examples=50, deadline=None)
+def test_a_relu_is_part_of_activations_wherever_the_interval_begins(bits, x, center, distance):
+    quantizer = set_to("activation", bits, center=center, distance=distance)
+    v = torch.tensor(x, dtype=torch.float64)
+    assert torch.equal(quantizer(v), quantizer(v.relu()))
+    assert torch.equal(quantizer.codes(v), quantizer.codes(v.relu()))
+
+
+def test_what_the_relu_cuts_moves_an_interval_around_zero_and_gets_no_gradient():
+    """Of y = (a - low) / width, a = max(x, 0): by hand."""
+    center, distance = 0.3, 0.5  # from -0.2 to 0.8, a width of 1
+    quantizer = set_to("activation", 8, center=center, distance=distance)
+    x = torch.tensor([-1.0, -0.1, 0.3, 0.7, 0.9], dtype=torch.float64, requires_grad=True)
+    g = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0], dtype=torch.float64)
+    quantizer(x).backward(g)
+    assert x.grad.tolist() == [0, 0, 4, 8, 0]
+    low = -(1 + 2 + 4 + 8)
+    width = -(1 * 0.2 + 2 * 0.2 + 4 * 0.5 + 8 * 0.9)
+    assert quantizer.center.grad.item() == pytest.approx(low)
+    assert quantizer.distance.grad.item() == pytest.approx(-low + 2 * width)
+
+
+def test_magnitudes_have_no_interval_of_their_own():
+    """One that begins beside zero would have two levels next to it and none at it."""
+    assert isinstance(
+        quant.scheme("qil").floats(4, signed=True).magnitude, type(quant.make("lsq", 3, "activation"))
+    )
