@@ -1,7 +1,8 @@
 """From a model, a device and a regime to a memory plan."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from devices.boards.profile import Device, load
@@ -14,7 +15,7 @@ from devices.network.partial import ALL, Choice, choice
 from devices.program.accountings import DEVICE, CostTable
 from devices.program.distillation import Distillation
 from devices.program.ledger import Ledger, Moment
-from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, schedule, update_of
+from devices.program.regimes import REQUANTIZE, UPDATES, Describable, Step, find, schedule, update_of
 from devices.program.regimes.builder import FLASH, PLACES, RAM
 from devices.program.regimes.skipping import check_share
 from devices.program.schedule import Schedule, Tensor
@@ -110,6 +111,21 @@ class Plan:
         ring = 0 if self.paging is None else self.paging.ring_bytes
         return max(0, _over(mapped, room), _over(mapped + ring, device.flash_bytes))
 
+    def with_places(self, step: Step, made: Callable[[Step], Schedule]) -> "Plan":
+        """This plan, or where its bytes fit and its tensors find no place, one of less RAM that has places.
+
+        ``made`` gives the schedule of a step, which regimes that look at the RAM choose within its limit:
+        that is lowered by what was missing, until all are placed. This plan, where it gets no lower before.
+        """
+        found, chooses = self, step.limit_bytes is not None and find(self.regime).chooses(step)
+        while chooses and found.may_fit and not found.placement.fits:
+            missing = max(self.device.alignment_bytes, found.placement.missing_bytes)
+            lower = replace(found, schedule=made(replace(step, limit_bytes=found.peak_bytes - missing)))
+            if lower.peak_bytes >= found.peak_bytes:
+                return self
+            found = lower
+        return found
+
     @property
     def tensors_at_peak(self) -> tuple[Tensor, ...]:
         """Tensors alive at the peak, largest first."""
@@ -156,8 +172,7 @@ def plan(
     Raises InputError for whatever is unknown or out of range, and for what cannot be trained.
     """
     _check(model, batch_size, micro_batch, update, requantize, jump_every, skip_heads)
-    device = device if isinstance(device, Device) else load(device)
-    update = update_of(regime, update)
+    device, update = device if isinstance(device, Device) else load(device), update_of(regime, update)
     bits = Bits(weight_bits, activation_bits, edge_bits, weights, activations, edge_weights, residual)
     step = Step(
         batch_size, optimizer, bits, update == "fused", table, micro_batch, device.usable_bytes,
@@ -169,7 +184,8 @@ def plan(
     network = part_of(whole, choice(train), step)
     check_shares(network, bits)
     _check_trainable(network, regime, step)
-    return Plan(device, regime, batch_size, update, schedule(regime, network, step))
+    made = partial(schedule, regime, network)
+    return Plan(device, regime, batch_size, update, made(step)).with_places(step, made)
 
 
 def _check_trainable(network: Network, regime: str, step: Step) -> None:

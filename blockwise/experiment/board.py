@@ -5,7 +5,7 @@ change or go, and a board that was made in Python has none.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +47,20 @@ def load(board: str | Path | Device, reserve_kib: int | None = None, run: Path |
             wanted=f"less than {largest}, the longest run of {device.name}",
         )  # fmt: skip
     return replace(device, reserve_bytes=reserve_kib * profile.KIB)
+
+
+def check_names(devices: Iterable[Device], flag: str = "--device") -> None:
+    """Refuse boards of one name that are not the same: rows of a table are told apart by it.
+
+    Raises InputError.
+    """
+    known: dict[str, Device] = {}
+    for device in devices:
+        if known.setdefault(device.name, device) != device:
+            raise InputError(
+                flag, got=f"two boards called {device.name}", wanted="each name once",
+                do="give one of the profiles another name",
+            )  # fmt: skip
 
 
 def keep(boards: Mapping[str, Device], run: Path) -> None:

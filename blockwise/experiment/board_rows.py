@@ -31,6 +31,7 @@ class BoardRow:
     ram_bytes: int
     usable_bytes: int  # without the reserve
     regimes: tuple[OnBoard, ...]
+    asked: str = ""  # how it was asked for where that is not its name: the path of a profile
 
     @property
     def leanest(self) -> OnBoard | None:

@@ -4,7 +4,7 @@ Only what a board decides is worked out for it: the head where it is left open, 
 that look at the RAM, and addresses. All else is made once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -47,13 +47,14 @@ class BoardsResult:
         }  # fmt: skip
 
 
-def on_boards(prepared: Prepared, devices: Iterable[Device]) -> BoardsResult:
-    """The network under each regime of ``prepared`` on each of ``devices``.
+def on_boards(prepared: Prepared, devices: Mapping[str, Device]) -> BoardsResult:
+    """The network under each regime of ``prepared`` on each of ``devices``, by what they were asked for.
 
     A head that is left open is chosen for each regime and board as if nothing else were asked for.
     """
     config = prepared.config
-    rows = tuple(_row(prepared, device) for device in sorted(devices, key=by_ram))
+    asked = sorted(devices.items(), key=lambda pair: by_ram(pair[1]))
+    rows = tuple(replace(_row(prepared, device), asked=name) for name, device in asked)
     network = prepared.heads.option(prepared.heads.smallest(prepared.planner)).network
     bits = "fp32" if config.is_float else f"W{config.weight_bits}A{config.activation_bits}"
     return BoardsResult(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from blockwise.experiment.config import Config
 from devices.boards.profile import Device
@@ -89,5 +90,5 @@ class Planner:
         return max((self._plan(network, regime, s) for s in steps), key=lambda plan: plan.peak_bytes)
 
     def _plan(self, network: Network, regime: str, step: Step) -> Plan:
-        program = self.schedules.of(regime, network, step)
-        return Plan(self.device, regime, step.batch, self.update(regime), program)
+        made = partial(self.schedules.of, regime, network)
+        return Plan(self.device, regime, step.batch, self.update(regime), made(step)).with_places(step, made)

@@ -41,6 +41,7 @@ def prepare(
     """
     config.training.check_jumps()
     prepared = named(config, images, own, device, initial)
+    board.check_names((prepared.device, *prepared.other_devices))
     for one in (prepared.device, *prepared.other_devices):
         check_place(one, config.training.frozen)
     if config.images.in_shape is None:

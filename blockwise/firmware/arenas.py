@@ -83,7 +83,7 @@ def memory_map(device: Device, heights: Mapping[str, int]) -> MemoryMap:
 
     Raises InputError for RAM or flash without an address, for no reserve, and for heights that no plan has.
     """
-    runs = runs_of(device, device.reserve_bytes)
+    runs = runs_of(device, device.reserve_bytes, heights)
     spans = tuple(Span(run.name, _known(device, run.name, run.start), run.size_bytes) for run in runs)
     for run in runs:
         missing = heights.get(run.name, 0) - run.room(device.alignment_bytes)

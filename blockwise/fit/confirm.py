@@ -1,6 +1,7 @@
 """A candidate exactly as it would be trained: its blocks balanced for its own step, and placed."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from blockwise import quant
 from blockwise.experiment.step_times import has_kernels
@@ -50,8 +51,9 @@ def planned(candidate: Candidate, model: Model, device: Device) -> Plan:
 
 
 def _plan(candidate: Candidate, network: Network, model: Model, device: Device) -> Plan:
-    program = schedule(candidate.regime, network, step_of(candidate, model, limits_of(device)))
-    return Plan(device, candidate.regime, candidate.batch, candidate.update, program)
+    step, made = step_of(candidate, model, limits_of(device)), partial(schedule, candidate.regime, network)
+    found = Plan(device, candidate.regime, candidate.batch, candidate.update, made(step))
+    return found.with_places(step, made)
 
 
 def confirm(candidate: Candidate, model: Model, device: Device) -> Confirmed:

@@ -1,5 +1,6 @@
 """One network on several boards, on the terminal: boards by regimes, and the smallest that trains it."""
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -51,8 +52,9 @@ def answer(result: "BoardsResult") -> str:
         return f"Boards that train {result.model} under one of these regimes: none of {len(result.rows)}."
     others = [cell.regime for cell in row.regimes if cell.fits and cell is not best]
     also = f"; {join(others)} too" if others else ""
+    flag = f"--device {quote(row.asked or row.name)}"
     return (
-        f"The smallest board that trains {result.model}: {row.title} (--device {row.name}) by {best.regime}, "
+        f"The smallest board that trains {result.model}: {row.title} ({flag}) by {best.regime}, "
         f"a peak of {size(best.peak_bytes)} in {size(row.usable_bytes)} of usable RAM{also}."
     )
 

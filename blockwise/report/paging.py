@@ -14,7 +14,7 @@ def paging_lines(paging: PagingInfo, result: Result, mapped_bytes: int = 0) -> d
     return {
         "traffic": f"{kib(paging.read_bytes)} KiB read and {kib(paging.written_bytes)} KiB written a step",
         "time": f"read {_time(paging.read_seconds)}, erase and program {_time(paging.write_seconds)} a step",
-        "flash life": _life(paging, result),
+        "flash life": _life(paging, result, mapped_bytes),
         "room": _room(paging, mapped_bytes),
     }
 
@@ -23,14 +23,15 @@ def _time(seconds: float | None) -> str:
     return UNKNOWN if seconds is None else duration(seconds)
 
 
-def _life(paging: PagingInfo, result: Result) -> str:
+def _life(paging: PagingInfo, result: Result, mapped: int) -> str:
     """Steps until it is worn out, as images and as epochs where the batch is known."""
     steps = paging.life_steps
     if steps is None:
         return UNKNOWN
     if not steps:
         return "0 steps: it has no room for what a step writes"
-    text = f"{steps:,} steps, all of it used evenly"
+    rest = "all that is left of it" if mapped else "all of it"
+    text = f"{steps:,} steps, {rest} used evenly"
     batch = result.config.get("batch_size")
     if not batch:
         return text
@@ -52,5 +53,7 @@ def _room(paging: PagingInfo, mapped: int) -> str:
         return f"{state} goes to external flash, whose size is open"
     verdict = "fits" if paging.fits else "does not fit"
     program = f"program and {size(mapped)} that are read in place come" if mapped else "program comes"
-    top = f"; the {program} on top" if paging.fits else ""
+    top = (
+        f"; the {program} on top" if paging.fits else f", beside {size(mapped)} read in place" * bool(mapped)
+    )
     return f"{state} {verdict} the board's {size(paging.flash_bytes)} of flash{top}"

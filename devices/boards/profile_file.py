@@ -187,6 +187,11 @@ def _check_value(subject: str, value: object, key: _Key, *, empty: bool) -> None
     not_a_time = key.type is float and isinstance(value, int | float) and not 0 < value < math.inf
     if beyond or not_a_time:
         raise InputError(subject, got=value, wanted=key.wanted, do="correct the figure")
+    if isinstance(value, str) and not value.isprintable():
+        raise InputError(
+            subject, got=f"{value[:40]!r}, with a control character", wanted="a text in one line",
+            do="leave the character out",
+        )  # fmt: skip
     if isinstance(value, str) and not value.strip() and not empty:
         raise InputError(subject, got="an empty text", wanted=key.wanted, do="fill it in")
 

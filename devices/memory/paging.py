@@ -24,11 +24,12 @@ class Paging:
     life_steps: int | None  # steps until the flash is worn out; 0 where the ring has no room
     ring_bytes: int  # what the state takes in flash, whole erase units
     flash_bytes: int  # of the board, 0 where the size of an external one is open
+    mapped_bytes: int = 0  # of weights that are read in place from the same flash
 
     @property
     def fits(self) -> bool:
-        """Whether the flash can hold the ring (the program comes on top); an open size can."""
-        return not self.flash_bytes or self.ring_bytes <= self.flash_bytes
+        """Whether the flash can hold the ring beside them (the program comes on top); an open size can."""
+        return not self.flash_bytes or self.ring_bytes + self.mapped_bytes <= self.flash_bytes
 
 
 def paging(schedule: Schedule, device: Device) -> Paging | None:
@@ -39,15 +40,16 @@ def paging(schedule: Schedule, device: Device) -> Paging | None:
     read, written = schedule.flash_read_bytes, schedule.flash_written_bytes
     if not read and not written:
         return None
-    flash, size = device.flash, device.flash_bytes
+    flash, size, mapped = device.flash, device.flash_bytes, schedule.mapped_bytes
     return Paging(
         read_bytes=read,
         written_bytes=written,
         read_seconds=flash.read_seconds(read) if flash else None,
         write_seconds=_write_seconds(flash, written) if flash else None,
-        life_steps=_life(flash, written, size) if flash and size else None,
+        life_steps=_life(flash, written, size - mapped) if flash and size else None,
         ring_bytes=ring_bytes(written, flash.erase_bytes if flash else 0),
         flash_bytes=size,
+        mapped_bytes=mapped,
     )
 
 
@@ -64,7 +66,7 @@ def _write_seconds(flash: Flash, count: int) -> float | None:
 
 
 def _life(flash: Flash, state_bytes: int, size: int) -> int:
-    """Each unit of the whole flash can be filled ``erase_cycles`` times."""
+    """Each unit of the ``size`` bytes that the ring may go round can be filled ``erase_cycles`` times."""
     if ring_bytes(state_bytes, flash.erase_bytes) > size:
         return 0
     whole = size // flash.erase_bytes * flash.erase_bytes

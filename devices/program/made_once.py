@@ -28,7 +28,7 @@ class Schedules:
 
     def _of(self, regime: str, network: Network, step: Step) -> Made:
         found = find(regime)
-        if not found.looks_at_ram and not (found.is_integer and step.by_tensor):
+        if not found.chooses(step):
             step = replace(step, limit_bytes=None)
         known = self._made[regime, id(network)]  # the network is kept: none takes its identity
         for made in known:

@@ -23,7 +23,7 @@ from blockwise.experiment.choice import HEAD_CANDIDATES
 from blockwise.experiment.export import export
 from blockwise.system.exit_codes import NONE_FITS
 from devices.boards import profile
-from devices.boards.profile import KIB
+from devices.boards.profile import KIB, Region
 from devices.errors import InputError
 from devices.program.regimes import REGIMES
 
@@ -95,6 +95,19 @@ def test_the_head_that_is_chosen_for_a_module_is_the_first_that_fits():
     assert first is not plans[0]
     found = blockwise.plan(module, "stm32", regime="local-resident", in_shape=SHAPE)
     assert found.by_category == first.by_category
+
+
+def test_what_looks_at_the_ram_is_chosen_with_a_place_for_each_tensor():
+    """The least work within the bytes of both runs has a tensor without a place; one of less RAM has none."""
+    how = {"regime": "bp-best", "in_shape": (1, 16, 16), "batch_size": 6, "reserve_kib": 32}
+    found = blockwise.plan("cnn", "stm32f405", **how)
+    assert found.fits and found.placement.fits
+    whole = (Region("RAM", "data", 0x2000_0000, found.device.ram_bytes),)
+    roomy = blockwise.plan("cnn", replace(found.device, regions=whole), **how)
+    assert roomy.fits and roomy.device.usable_bytes == found.device.usable_bytes
+    cheaper = replace(found, schedule=roomy.schedule)
+    assert cheaper.may_fit and not cheaper.placement.fits
+    assert cheaper.schedule.macs < found.schedule.macs and cheaper.peak_bytes > found.peak_bytes
 
 
 @pytest.mark.slow

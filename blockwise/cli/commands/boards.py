@@ -119,15 +119,21 @@ class BoardsOptions:
         )  # fmt: skip
 
 
-def _devices(asked: WhichBoards) -> list[Device]:
-    """Of all built-in ones those whose RAM is more than the reserve; the rest is noted. Raises InputError."""
+def _devices(asked: WhichBoards) -> dict[str, Device]:
+    """By what they were asked for; of all built-in ones those whose RAM is more than the reserve, noted.
+
+    Raises InputError.
+    """
     if asked.device or asked.reserve_kib is None:
         names = asked.device or profile.catalogue()
-        return list(dict.fromkeys(board.load(name, asked.reserve_kib) for name in names))
-    found, left_out = [], []
+        found = {name: board.load(name, asked.reserve_kib) for name in names}
+        board.check_names(found.values())
+        first = {device: name for name, device in reversed(found.items())}  # of a board by two names
+        return {name: device for name, device in found.items() if first[device] == name}
+    found, left_out = {}, []
     for name in profile.catalogue():
         try:
-            found.append(board.load(name, asked.reserve_kib))
+            found[name] = board.load(name, asked.reserve_kib)
         except InputError as error:
             left_out.append(name)
             last = error
@@ -147,7 +153,7 @@ def run(arguments: Sequence[str]) -> int:
         return FITS
     options.training.check_jumps()
     devices = _devices(asked)
-    result = on_boards(named(options.config, device=devices[0]), devices)
+    result = on_boards(named(options.config, device=next(iter(devices.values()))), devices)
     if asked.json:
         print_json(json.dumps(result.to_json(), indent=1, ensure_ascii=False, allow_nan=False))
     else:

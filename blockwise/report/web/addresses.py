@@ -1,7 +1,7 @@
 """The board's runs of RAM end to end, as the vertical scale of a packing map."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from blockwise.experiment.step_rows import PlacedTensor, RunInfo
 
@@ -42,9 +42,21 @@ def stretches(tensors: Sequence[PlacedTensor], runs: Sequence[RunInfo]) -> tuple
         reaches[tensor.run] = max(reaches[tensor.run], tensor.offset + tensor.bytes)
     roomy = sum(run.bytes for run in runs) > ROOMY * sum(reaches.values())
     found: list[Stretch] = []
-    for run in runs:
+    for run in _reserved(runs, reaches):
         reach = reaches[run.name]
         shown = min(run.bytes, round(MARGIN * reach)) if roomy else max(run.bytes, reach)
         if shown:
             found.append(Stretch(run, found[-1].end if found else 0, shown))
     return tuple(found)
+
+
+def _reserved(runs: Sequence[RunInfo], reaches: Mapping[str, int]) -> Sequence[RunInfo]:
+    """The runs with the reserve where tensors leave it room, as the placement had it."""
+    reserve = sum(run.reserve_bytes for run in runs)
+    if all(reaches[run.name] <= run.bytes - run.reserve_bytes for run in runs if run.reserve_bytes):
+        return runs
+    left = [run for run in runs if reaches[run.name] <= run.bytes - reserve]
+    if not left:  # it does not fit: where it would be
+        return runs
+    holder = min(left, key=lambda run: run.bytes)
+    return [replace(run, reserve_bytes=reserve if run is holder else 0) for run in runs]

@@ -6,13 +6,15 @@ only home for large buffers. The largest comes last and has no end, so that a pl
 shows by how much.
 
 The reserve for stack and system takes the end of the smallest run that holds it in one piece: a
-small run is of least use to tensors, and the longer ones stay whole.
+small run is of least use to tensors, and the longer ones stay whole. Where buffers then have no place, that
+of the next larger one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, islice, pairwise, permutations
+from types import MappingProxyType
 
 from devices.boards.profile import Device
 from devices.errors import InputError
@@ -78,8 +80,24 @@ class Placement:
         return sum(run.room(self.alignment) for run in self.runs)
 
 
-def runs_of(device: Device, reserve_bytes: int = 0) -> tuple[RamRun, ...]:
-    """The board's runs, the reserve taken off. Raises InputError if no run holds the reserve."""
+def runs_of(
+    device: Device, reserve_bytes: int = 0, taken: Mapping[str, int] = MappingProxyType({})
+) -> tuple[RamRun, ...]:
+    """The board's runs, the reserve taken off the smallest that holds it beside the bytes ``taken`` of it.
+
+    Where none has so much left, off the smallest that could hold it. Raises InputError if no run can.
+    """
+    arrangements = _arrangements(device, reserve_bytes)
+    return next((runs for runs in arrangements if _leaves(runs, taken)), arrangements[0])
+
+
+def _leaves(runs: Iterable[RamRun], taken: Mapping[str, int]) -> bool:
+    """Whether the run with the reserve has as much left."""
+    return all(taken.get(r.name, 0) <= r.size_bytes - r.reserve_bytes for r in runs if r.reserve_bytes)
+
+
+def _arrangements(device: Device, reserve_bytes: int) -> list[tuple[RamRun, ...]]:
+    """The runs with the reserve in each that holds it, the smallest of these first."""
     runs = [
         RamRun("+".join(r.name for r in run), run[0].start, sum(r.size_bytes for r in run))
         for run in device.runs
@@ -90,8 +108,11 @@ def runs_of(device: Device, reserve_bytes: int = 0) -> tuple[RamRun, ...]:
             "reserve", got=f"{reserve_bytes} bytes", do="correct it",
             wanted=f"0 to {longest}, the longest run of {device.name}",
         )  # fmt: skip
-    holder = min((r for r in runs if r.size_bytes >= reserve_bytes), key=lambda r: r.size_bytes)
-    return tuple(replace(r, reserve_bytes=reserve_bytes) if r is holder else r for r in runs)
+    holders = sorted((r for r in runs if r.size_bytes >= reserve_bytes), key=lambda r: r.size_bytes)
+    return [
+        tuple(replace(r, reserve_bytes=reserve_bytes) if r is holder else r for r in runs)
+        for holder in (holders if reserve_bytes else holders[:1])
+    ]
 
 
 def place_on(
@@ -104,9 +125,25 @@ def place_on(
     :func:`devices.memory.arena.pack`. Raises InputError for names that occur twice, or a reserve that no
     run holds.
     """
-    alignment, runs = device.alignment_bytes, runs_of(device, reserve_bytes)
+    alignment = device.alignment_bytes
     buffers = buffers_of(what, alignment) if isinstance(what, Schedule) else tuple(what)
     check(buffers, alignment)
+    first: Placement | None = None
+    proven = True
+    for runs in _arrangements(device, reserve_bytes):
+        found = _placed(buffers, runs, alignment, time_limit, seed, workers)
+        if found.fits:
+            return found
+        first, proven = first or found, proven and found.proven
+    assert first is not None  # some run holds the reserve
+    return replace(first, proven=proven)
+
+
+def _placed(
+    buffers: tuple[Buffer, ...], runs: tuple[RamRun, ...], alignment: int, time_limit: float, seed: int,
+    workers: int,
+) -> Placement:  # fmt: skip
+    """Place ``buffers`` in one run if they fit there, or in several."""
     largest = _largest(runs, alignment)
     alone = largest.room(alignment)
     single = sum(run.room(alignment) > 0 for run in runs) <= 1

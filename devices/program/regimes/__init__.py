@@ -125,6 +125,10 @@ class Regime:
         """Whether weights are states that jump, and may wait with it for several batches."""
         return self.form is not None and self.form.draws
 
+    def chooses(self, step: Step) -> bool:
+        """Whether what ``step`` is made of hangs on the RAM that is left."""
+        return self.looks_at_ram or (self.is_integer and step.by_tensor)
+
     @property
     def micro_batches(self) -> bool:
         """Whether it passes a few images at a time and adds up their gradients."""

@@ -23,7 +23,7 @@ def prepared_for(**settings):
 
 
 def test_a_cell_is_what_a_comparison_of_that_regime_on_that_board_would_show():
-    found = on_boards(prepared_for(), [load(name) for name in BOARDS])
+    found = on_boards(prepared_for(), {name: load(name) for name in BOARDS})
     assert [row.name for row in found.rows] == ["stm32f103", "rp2040", "stm32f746-disco"]
     for row in found.rows:
         for cell in row.regimes:
@@ -37,7 +37,7 @@ def test_a_cell_is_what_a_comparison_of_that_regime_on_that_board_would_show():
 
 
 def test_the_smallest_board_is_the_first_on_which_a_regime_fits_and_its_leanest_is_named():
-    found = on_boards(prepared_for(), [load(name) for name in reversed(BOARDS)])
+    found = on_boards(prepared_for(), {name: load(name) for name in reversed(BOARDS)})
     fitting = [row for row in found.rows if any(cell.fits for cell in row.regimes)]
     assert found.smallest is not None and found.smallest == fitting[0]
     assert found.smallest.leanest is not None
@@ -50,13 +50,13 @@ def test_what_is_missing_is_what_the_board_is_too_small_by(lacking, missing):
     peak = prepared.plan("niti").peak_bytes
     region = Region("SRAM", "data", 0x2000_0000, peak + 8192 - lacking)
     board = replace(prepared.device, regions=(region,), reserve_bytes=8192)
-    (row,) = on_boards(prepared, [board]).rows
+    (row,) = on_boards(prepared, {board.name: board}).rows
     assert (row.regimes[0].missing_bytes, row.regimes[0].fits) == (missing, not missing)
 
 
 def test_a_regime_that_cannot_train_the_network_says_why_and_never_fits():
     prepared = named(config_of(SMALL | {"model": "resnet20", "width": 4, "regimes": ("bp", "niti")}))
-    (row,) = on_boards(prepared, [load("stm32n657")]).rows
+    (row,) = on_boards(prepared, {"stm32n657": load("stm32n657")}).rows
     assert row.regimes[0].fits and not row.regimes[0].obstacle
     assert row.regimes[1].obstacle and not row.regimes[1].fits
 
@@ -72,7 +72,7 @@ def test_beside_a_run_other_boards_are_planned_with_its_head_and_cut():
 
 def test_of_a_part_of_the_network_a_board_without_flash_in_its_memory_map_fits_nothing():
     asked = config_of(SMALL | {"train": "head", "frozen": "flash", "regimes": ("bp",)})
-    found = on_boards(named(asked), [load("stm32"), load("gap8")])
+    found = on_boards(named(asked), {name: load(name) for name in ("stm32", "gap8")})
     fits = {row.name: row.regimes[0].fits for row in found.rows}
     assert fits == {"stm32f746-disco": True, "gap8": False}
     assert found.rows[0].regimes[0].peak_bytes == prepare(asked).plan("bp").peak_bytes

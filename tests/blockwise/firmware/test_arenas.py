@@ -35,6 +35,15 @@ def test_the_reserve_is_the_end_of_the_smallest_run_that_holds_it():
     assert f746.reserve.end == 0x2005_0000
 
 
+def test_where_tensors_take_that_run_it_is_the_end_of_the_next_larger_one():
+    placement = place_on(
+        [Buffer("a", 62 * KIB, 0, 2), Buffer("b", 110 * KIB, 0, 2)], F405, F405.reserve_bytes
+    )
+    memory = memory_map(F405, heights_of(placement))
+    assert {name: place.run for name, place in placement.places.items()} == {"a": "CCM", "b": "SRAM1+SRAM2"}
+    assert memory.reserve == Span("RESERVE", 0x2002_0000 - 8 * KIB, 8 * KIB)
+
+
 @pytest.mark.parametrize(
     ("board", "start", "size"),
     [
@@ -63,7 +72,7 @@ def test_what_is_not_known_is_refused_in_one_line():
 
 
 def test_a_plan_that_does_not_fit_is_refused_with_what_is_missing():
-    assert "8 bytes too large" in told(F405, {"CCM": 56 * KIB + 8})
+    assert "8 bytes too large" in told(F405, {"CCM": 56 * KIB + 8, "SRAM1+SRAM2": 128 * KIB})
     placement = place_on([Buffer("large", 200 * KIB, 0, 1)], F405, F405.reserve_bytes)
     with pytest.raises(InputError, match="73,728 bytes too large"):
         heights_of(placement)

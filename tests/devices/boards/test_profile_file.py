@@ -12,6 +12,7 @@ from devices.boards.profile import (
     load,
     parse,
 )
+from devices.errors import InputError
 
 
 def test_a_profile_is_read_with_its_defaults() -> None:
@@ -50,6 +51,13 @@ def test_the_reserve_is_8_kib_unless_the_profile_says_otherwise() -> None:
     assert parse(GOOD).reserve_bytes == 8 * KIB
     assert parse(edited("fpu = true", "reserve_kib = 0\nfpu = true")).reserve_bytes == 0
     assert parse(edited("fpu = true", "reserve_kib = 95\nfpu = true")).reserve_bytes == 95 * KIB
+
+
+@pytest.mark.parametrize("escape", ["\\u001b[31m", "\\n", "\\u0000", "\\u2028"])
+def test_texts_have_no_control_characters_which_would_reach_terminals_and_pictures(escape: str) -> None:
+    (title,) = re.findall(r"^title = .*$", GOOD, re.MULTILINE)
+    with pytest.raises(InputError, match=r"title: got .*with a control character"):
+        parse(GOOD.replace(title, f'title = "A board{escape} of mine"'))
 
 
 def test_a_byte_order_mark_is_no_reason_to_refuse_a_file(tmp_path: Path) -> None:

@@ -61,3 +61,19 @@ def test_a_flash_that_cannot_hold_the_state_rules_the_regime_out():
     assert plan.fits
     small = replace(load("stm32"), flash=None, flash_bytes=1024)
     assert not devices.plan(NETWORK, small, regime="local-paged", batch_size=4).fits
+
+
+def test_weights_that_are_read_in_place_leave_less_of_the_flash_to_the_ring():
+    erase, cycles = 1024, 1000
+    flash = replace(load("nrf52840").flash, erase_bytes=erase, program_bytes=4, erase_cycles=cycles)
+    program = schedule("local-paged", NETWORK, STEP)
+    for mapped, fits in ((0, True), (3 * erase, True), (3 * erase + 1, False), (8 * erase, False)):
+        room = replace(flash, size_bytes=8 * erase)
+        board = replace(load("nrf52840"), flash=room, flash_bytes=8 * erase)
+        held = replace(
+            next(iter(program.tensors.values())), name="codes", shape=(mapped,), bits=8, mapped=True
+        )
+        found = paging(replace(program, tensors={**program.tensors, "codes": held}), board)
+        assert (found.mapped_bytes, found.fits) == (mapped, fits)
+        left = (8 * erase - mapped) // erase * erase
+        assert found.life_steps == (cycles * left // STATE if fits else 0)

@@ -1,6 +1,7 @@
 """``run.py boards`` and several boards in the default command."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from blockwise.cli import flags
 from blockwise.cli import main as cli
 from blockwise.cli.commands.compare import parse
 from devices.boards import profile
+from devices.boards.profile import TEMPLATE
 
 SMALL = ["--model", "plain4", "--width", "8", "--in-shape", "1", "8", "8", "--batch-size", "4"]
 REGIMES = ["--regimes", "bp", "local", "niti-local"]
@@ -133,3 +135,21 @@ def test_an_unknown_board_among_several_is_refused_before_any_work(capsys, tmp_p
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and "nope" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_board_of_ones_own_is_named_as_it_was_asked_for(capsys):
+    Path("my boards").mkdir()
+    profile = Path("my boards", "mine.toml")
+    profile.write_text(TEMPLATE.read_text("utf-8"), "utf-8")
+    assert cli.main(["boards", *SMALL, "--regimes", "local-resident", "--device", str(profile)]) == 0
+    assert "--device 'my boards/mine.toml') by local-resident" in " ".join(capsys.readouterr().out.split())
+
+
+def test_two_boards_of_one_name_are_refused(capsys):
+    """Their rows could not be told apart, and the one compared would be hidden by the other."""
+    text = TEMPLATE.read_text("utf-8")
+    Path("mine.toml").write_text(text.replace('"my-board"', '"stm32f405"'), "utf-8")
+    for command in (["boards"], ["--dry-run"]):
+        assert cli.main([*command, *SMALL, "--regimes", "bp", "--device", "stm32f405", "mine.toml"]) == 2
+        assert "--device: got two boards called stm32f405, wanted each name once" in capsys.readouterr().err
+    assert cli.main(["boards", *SMALL, "--regimes", "bp", "--device", "stm32", "stm32f746-disco"]) == 0

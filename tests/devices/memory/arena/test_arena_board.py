@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import devices
 from blockwise import models
 from devices.boards.board import Region
+from devices.boards.profile import load
 from devices.errors import InputError
 from devices.memory.arena import Buffer, Placement, buffers_of, place_on, runs_of, solver, violations
 
@@ -185,3 +186,20 @@ def test_the_buffers_of_a_schedule_live_to_the_end_of_their_last_operation():
     buffers = {b.name: b for b in buffers_of(plan)}
     for name, (first, last) in plan.lifetimes.items():
         assert (buffers[name].lower, buffers[name].upper) == (first, last + 1)
+
+
+def test_the_reserve_goes_where_buffers_leave_it_room():
+    """In the smallest run that holds it there would be no home for the smaller of the two."""
+    device = load("stm32f405")
+    buffers = [Buffer("a", 62 * KIB, 0, 2), Buffer("b", 110 * KIB, 0, 2)]
+    found = place_on(buffers, device, device.reserve_bytes)
+    assert found.fits and found.proven
+    runs, names = [(run.start, run.size_bytes) for run in found.runs], [run.name for run in found.runs]
+    where = {name: (names.index(place.run), place.offset) for name, place in found.places.items()}
+    assert violations(buffers, where, runs, alignment=8, reserve_bytes=device.reserve_bytes) == []
+    more = place_on([*buffers, Buffer("c", 16 * KIB, 0, 2)], device, device.reserve_bytes)
+    assert not more.fits and more.proven
+    other = place_on(
+        [Buffer("a", 62 * KIB, 0, 2), Buffer("b", 121 * KIB, 0, 2)], device, device.reserve_bytes
+    )
+    assert not other.fits
