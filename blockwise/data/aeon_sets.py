@@ -44,7 +44,11 @@ def _load(name: str, part: str, place: Path | None) -> tuple[Any, Any]:
 
     try:
         series, labels = load_classification(
-            name, split=part, extract_path=None if place is None else str(place)
+            name,
+            split=part,
+            extract_path=None if place is None else str(place),
+            load_equal_length=False,
+            load_no_missing=False,  # as they are: some versions give others
         )
     except Exception as error:  # names that do not exist and failed downloads fail in many ways
         text = (str(error).splitlines() or [type(error).__name__])[0]

@@ -75,7 +75,7 @@ class Listing:
         for file, group in zip(self.train, found, strict=False):
             of_class[file.label].add(group)
         alone = [label for label, groups in of_class.items() if len(groups) == 1]
-        if alone and len(alone) < len(of_class):
+        if alone:
             label = alone[0]
             note(
                 f"data {self.root}: groups are left aside, for class {self.classes[label]} has one alone, "

@@ -22,6 +22,9 @@ from devices.network.trace import Shapes, symbolic
 
 Shape = tuple[int, ...]
 
+MODAL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+"""Layers that do something else in training."""
+
 IMAGES = 2
 """In the batch on which shapes are found: reshapes by the size of the batch want one that is not empty."""
 
@@ -36,6 +39,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
     _check_own_weights(root, name)
+    _check_modes(root, name)
     for child, _ in root.named_children():
         if hasattr(fx.GraphModule, child):
             raise InputError(f"{name}.{child}", got="a name of torch.fx", wanted="another", do="rename it")
@@ -48,6 +52,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     images = images.to(next(root.parameters(), images).device)
     _outcome(result, name, images)
     before = _own_outcome(root, name, images)
+    _check_gradients(result, root, name, images)
     with images.device:  # modules in the place of functions
         rewrite(result, name)
     for node in graph.nodes:  # arguments with defaults that nothing reads
@@ -123,6 +128,46 @@ def _check_own_weights(root: nn.Module, name: str) -> None:
                 f"{name}.{path}", got="weights that two layers share", wanted="each layer's own",
                 do="give every layer its own weights",
             )  # fmt: skip
+
+
+def _check_modes(root: nn.Module, name: str) -> None:
+    """Refuse layers that the module's own ``train`` keeps at rest. Raises InputError."""
+    for path, part in root.named_modules():
+        if isinstance(part, MODAL) and not part.training:
+            raise InputError(
+                f"{name}.{path}", got="a layer that stays in evaluation mode",
+                wanted="a network that is trained as a whole",
+                do="let train() be PyTorch's, and choose a part with --train",
+            )  # fmt: skip
+
+
+def _check_gradients(result: nn.Module, root: nn.Module, name: str, images: Tensor) -> None:
+    """Refuse parameters whose gradients the module's own code stops, as ``torch.no_grad`` does.
+
+    Tracing does not see it. Raises InputError.
+    """
+    if images.is_meta:
+        return
+    own = {*_with_gradients(root, images)}
+    frozen = next((path for path in _with_gradients(result, images) if path not in own), None)
+    if frozen is not None:
+        raise InputError(
+            f"{name}.{frozen}", got="a parameter that its own code gives no gradient, as in no_grad()",
+            wanted="a network that is trained as a whole",
+            do="leave that out, and choose a part with --train",
+        )  # fmt: skip
+
+
+def _with_gradients(module: nn.Module, images: Tensor) -> list[str]:
+    """The parameters that the outcome has gradients of, by their paths."""
+    twin = copy.deepcopy(module).eval()
+    names, parameters = zip(*twin.named_parameters(), strict=True) if [*twin.parameters()] else ((), ())
+    with torch.enable_grad(), _NoDropout(), redirect_stdout(sys.stderr):
+        made = twin(images.clone())
+        if not (isinstance(made, Tensor) and made.requires_grad):
+            return []
+        found = torch.autograd.grad(made.sum(), parameters, allow_unused=True)
+    return [name for name, gradient in zip(names, found, strict=True) if gradient is not None]
 
 
 def _symbolic(root: nn.Module, name: str) -> fx.Graph:

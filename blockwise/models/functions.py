@@ -17,8 +17,10 @@ AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
 )  # fmt: skip
 MAXIMA: tuple[Callable[[Any], nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-INPUTS = ("input", "inplace", "training", "return_indices")
+INPUTS = ("input", "inplace", "training", "train", "return_indices")
 """Arguments of functions that the module of that name has not."""
+PARAMETERS = ("weight", "bias")
+"""Arguments of functions that are parameters of the module, if any."""
 
 TORCH: dict[str, type[nn.Module]] = {
     name.lower(): kind
@@ -70,16 +72,30 @@ def _arguments(node: fx.Node) -> dict[str, Any] | None:
 
 def _made(kind: type[nn.Module], arguments: dict[str, Any], source: Shape, made: Shape) -> nn.Module | None:
     """The module with the arguments of the call, which makes ``made`` of ``source``."""
-    if arguments.get("training") is False:
+    if arguments.get("training", arguments.get("train")) is False:
         return nn.Identity()
     given = {key: value for key, value in arguments.items() if key not in INPUTS and value != []}
+    given |= _without_weights(kind, given, source)
+    given = {key: value for key, value in given.items() if value is not None or key not in PARAMETERS}
     if any(isinstance(value, fx.Node) for value in given.values()):  # a window as large as the map
         averages = (nn.AvgPool1d, nn.AvgPool2d)
         whole = kind in averages and math.prod(made[1:]) == 1 and len(set(source[1:])) == 1
         return AVERAGES[len(source) - 2](1) if whole else None
     if given.pop("divisor_override", None):
         return None
-    return kind(**given)
+    try:
+        return kind(**given)
+    except TypeError:  # an argument that the module does not have
+        return None
+
+
+def _without_weights(kind: type[nn.Module], given: dict[str, Any], source: Shape) -> dict[str, Any]:
+    """What a norm that is a function without weights is as a module."""
+    if any(given.get(key) is not None for key in PARAMETERS):
+        return {}
+    if kind is nn.LayerNorm:
+        return {"elementwise_affine": False}
+    return {"num_channels": source[0], "affine": False} if kind is nn.GroupNorm else {}
 
 
 def _over_space(node: fx.Node, called: str, source: Shape, made: Shape) -> nn.Module | None:

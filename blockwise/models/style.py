@@ -48,7 +48,7 @@ def restyle(chain: Chain, style: Style) -> None:
     for path, module in list(chain.named_modules()):
         if isinstance(module, Weighted):
             _restart(module, style)
-        elif style.activation == "leaky-relu" and isinstance(module, nn.ReLU):
+        elif style.activation == "leaky-relu" and isinstance(module, nn.ReLU | nn.ReLU6):
             chain.set_submodule(path, nn.LeakyReLU(SLOPE))
     if style.dropout:
         for name, unit in chain.units.items():

@@ -1,5 +1,6 @@
 """Networks as people write them, for images of 1x8x8 in 10 classes."""
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -117,6 +118,32 @@ class Shuffled(nn.Module):
         b, c, h, w = x.shape
         x = x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
         return self.fc(x.mean((2, 3)))
+
+
+class Wrapping(nn.Module):
+    """A norm and a classifier beside a ``model`` that has layers of the same names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(4)
+        self.model = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 4, 3), bn=nn.BatchNorm2d(4), act=nn.ReLU()))
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.bn(self.model(x)).relu().mean((2, 3)))
+
+
+class Twice(nn.Module):
+    """Two rows, by names that programs put before those of networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+        self.model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU())
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.model(self.net(x)).mean((2, 3)))
 
 
 class Gated(nn.Module):

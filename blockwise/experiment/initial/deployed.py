@@ -7,6 +7,7 @@ from torch import Tensor
 
 from blockwise.layers.norm_constants import PARTS, constants, folded
 from blockwise.nets.chain import ReplacedNorm
+from devices.errors import InputError
 
 BESIDE = "num_batches_tracked"
 
@@ -32,9 +33,19 @@ def deployed(
         elif f"{layer}.bias" in wanted and f"{layer}.weight" in source:
             parts = folded(source[f"{layer}.weight"], source.get(f"{layer}.bias"), scale, shift)
             made = dict(zip((f"{layer}.weight", f"{layer}.bias"), parts, strict=True))
-        else:
+        elif f"{layer}.bias" in wanted or _is_identity(scale, shift):
             continue
+        else:
+            raise InputError(
+                f"--init: norm {norm}", got="a trained norm of what no layer with weights gives to it alone",
+                wanted="--norm frozen, which keeps it as constants", do="choose that in place of none",
+            )  # fmt: skip
         for part in (*PARTS, BESIDE):
             found.pop(f"{norm}.{part}", None)
         found |= made
     return found
+
+
+def _is_identity(scale: Tensor, shift: Tensor) -> bool:
+    """Whether a norm does nothing, but for what it adds to variances: it was never trained."""
+    return torch.allclose(scale, torch.ones_like(scale), atol=1e-2) and not shift.any()

@@ -1,6 +1,7 @@
 """Which tensor of a file is which of a network: by name, however it is spelt, or by order and shape."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -85,12 +86,35 @@ def renamed(
     """
     if any(name in source for name, tensor in wanted.items() if tensor.ndim > 1):
         return dict(source)
-    ours = {_plain(path): name for name, path in paths.items()}
+    exact = {path: name for name, path in paths.items()}
+    bare = dict(zip(source, _bare([*source], exact), strict=True))
+    layers = layers_of(bare.values())
+    known = {layer: exact[layer] for layer in layers if layer in exact}
+    theirs = _one_each(layer for layer in layers if layer not in known)
+    left = {path: name for path, name in exact.items() if path not in known}
+    ours = {_plain(path): left[path] for path in _one_each(left).values()}
+    known |= {layer: ours[plain] for plain, layer in theirs.items() if plain in ours}
     found = {}
     for name, tensor in source.items():
-        layer, dot, part = name.rpartition(".")
-        found[f"{ours.get(_plain(layer), layer)}{dot}{part}"] = tensor
+        layer, dot, part = bare[name].rpartition(".")
+        found[f"{known[layer]}{dot}{part}" if layer in known else name] = tensor
     return found
+
+
+def _bare(names: Sequence[str], exact: Mapping[str, str]) -> Sequence[str]:
+    """``names`` without what a program has put before all of them."""
+    while True:
+        first = {name.partition(".")[0] for name in names}
+        if len(first) != 1 or not first <= {*WRAPPERS} or any(layer in exact for layer in layers_of(names)):
+            return names
+        names = [name.partition(".")[2] for name in names]
+
+
+def _one_each(names: Iterable[str]) -> dict[str, str]:
+    """Names by their plain spelling, which is that of no other among them."""
+    names = list(names)
+    counts = Counter(map(_plain, names))
+    return {_plain(name): name for name in names if counts[_plain(name)] == 1}
 
 
 def _as_wanted(given: Tensor, wanted: Tensor) -> Tensor:
@@ -104,9 +128,12 @@ def _by_name(source: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, s
 
     A chain puts the name of the unit before that of the layer.
     """
-    spelt = {_plain(name): name for name in source}
+    spelt = _one_each(source)
     found = {}
     for name in wanted:
+        if name in source:
+            found[name] = name
+            continue
         parts = _plain(name).split("_")
         endings = ("_".join(parts[i:]) for i in range(len(parts)))
         ending = next((ending for ending in endings if ending in spelt), None)

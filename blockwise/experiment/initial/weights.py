@@ -16,7 +16,9 @@ from devices.errors import InputError
 KEPT = "initial.safetensors"
 """In the folder of a run that starts from them."""
 HEADS = "heads."
-"""Before the names of tensors of local heads."""
+"""Before the names of tensors of local heads in a digest."""
+PREFIX, KEPT_HEADS = "heads", "local heads/"
+"""The same in a file, which tells it: no layer of a network is called so."""
 FACTS = ("source", "regime", "quantizers", "blocks")
 EPS = "eps"
 ORDER = "order"
@@ -55,8 +57,10 @@ class Weights:
         """Write them to ``path``, so that what goes on from there needs their source no more."""
         facts = {name: json.dumps(getattr(self, name)) for name in FACTS}
         facts[EPS] = json.dumps(dict(self.eps))
-        facts[ORDER] = json.dumps([*self.tensors] if self.in_order else None)
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._all().items()}
+        facts |= {ORDER: json.dumps([*self.tensors] if self.in_order else None), PREFIX: KEPT_HEADS}
+        heads = {f"{KEPT_HEADS}{name}": tensor for name, tensor in self.heads.items()}
+        every = {**self.tensors, **heads}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in every.items()}
         atomic_write(path, save(tensors, metadata=facts))
 
     def _all(self) -> dict[str, Tensor]:
@@ -73,13 +77,14 @@ def kept(path: Path) -> Weights | None:
             eps = json.loads(file.metadata().get(EPS, "{}"))
             order = json.loads(file.metadata().get(ORDER, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            prefix = file.metadata().get(PREFIX, HEADS)  # earlier versions named them as a network may
+        heads = {name for name in tensors if name.startswith(prefix) and name not in (order or ())}
+        names = [name for name in tensors if name not in heads] if order is None else order
+        floats = {name: tensors[name] for name in names}
     except Exception as error:
         raise InputError(
             f"{path}", got=f"an unreadable file ({type(error).__name__})",
             wanted="the weights that the run started from", do="start over with --out",
         ) from error  # fmt: skip
-    heads = {name.removeprefix(HEADS): t for name, t in tensors.items() if name.startswith(HEADS)}
-    floats = {name: t for name, t in tensors.items() if not name.startswith(HEADS)}
-    if order is not None:
-        floats = {name: floats[name] for name in order}
-    return Weights(tensors=floats, heads=heads, eps=eps, in_order=order is not None, **facts)
+    own = {name.removeprefix(prefix): tensors[name] for name in heads}
+    return Weights(tensors=floats, heads=own, eps=eps, in_order=order is not None, **facts)

@@ -4,8 +4,8 @@ import importlib.util
 import inspect
 import math
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,7 @@ def load(path: Path, name: str, in_shape: tuple[int, ...], classes: int) -> nn.M
         do = f"name one of {_known(code)}"
         raise InputError(f"--model {path}:{name}", got="no such name in it", wanted="a module", do=do)
     found = getattr(code, name)
-    made = found if isinstance(found, nn.Module) else _made(found, f"{path}:{name}", in_shape, classes)
+    made = found if isinstance(found, nn.Module) else _made(found, path, f"{path}:{name}", in_shape, classes)
     if not isinstance(made, nn.Module):
         raise InputError(
             f"--model {path}:{name}", got=f"a {type(made).__name__}",
@@ -53,15 +53,25 @@ def run(path: Path) -> ModuleType:
     assert spec.loader is not None
     code = importlib.util.module_from_spec(spec)
     sys.modules[name] = code
-    sys.path.insert(0, str(path.resolve().parent))
     try:
-        with redirect_stdout(sys.stderr):  # stdout is the program's own
+        with _beside(path):
             spec.loader.exec_module(code)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise _failed(f"--model {path}", error, "code that runs") from error
-    finally:
-        sys.path.pop(0)
     return code
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """For code of the file, which can import what stands beside it, and prints to stderr."""
+    own = str(path.resolve().parent)
+    sys.path.insert(0, own)
+    try:
+        with redirect_stdout(sys.stderr):  # stdout is the program's own
+            yield
+    finally:
+        with suppress(ValueError):  # the code may have taken it away
+            sys.path.remove(own)
 
 
 def arguments(in_shape: tuple[int, ...], classes: int) -> Mapping[str, Any]:
@@ -76,11 +86,15 @@ def arguments(in_shape: tuple[int, ...], classes: int) -> Mapping[str, Any]:
     }
 
 
-def _made(factory: Any, subject: str, in_shape: tuple[int, ...], classes: int) -> Any:
+def _made(factory: Any, path: Path, subject: str, in_shape: tuple[int, ...], classes: int) -> Any:
     if not callable(factory):
         return factory
     known = arguments(in_shape, classes)
-    taken = [p for p in inspect.signature(factory).parameters.values() if p.kind is not p.POSITIONAL_ONLY]
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # of a built-in function
+        return factory
+    taken = [p for p in parameters if p.kind is not p.POSITIONAL_ONLY]
     given = {p.name: known[p.name] for p in taken if p.name in known}
     missing = [
         p.name for p in taken
@@ -93,7 +107,7 @@ def _made(factory: Any, subject: str, in_shape: tuple[int, ...], classes: int) -
             do="name a function that makes the module",
         )  # fmt: skip
     try:
-        with redirect_stdout(sys.stderr):
+        with _beside(path):
             made = factory(**given)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise _failed(f"--model {subject}", error, f"a module of {_call(given)}") from error

@@ -22,7 +22,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     (package / "data" / "Waves" / "Waves_TRAIN.ts").write_text("")
     calls: list[Any] = []
 
-    def load_classification(name: str, split: str, extract_path: str | None) -> tuple[Any, Any]:
+    def load_classification(
+        name: str, split: str, extract_path: str | None, load_equal_length: bool, load_no_missing: bool
+    ) -> tuple[Any, Any]:
+        assert not (load_equal_length or load_no_missing)  # what makes other series of them, by version
         calls.append((name, split, extract_path))
         arrays = waves()
         labels = np.array(["rest", "run", "walk"])[arrays[f"y_{split}"]]

@@ -154,6 +154,21 @@ def test_a_recording_of_nobody_is_a_group_of_its_own_and_speakers_stay_apart(
     )
 
 
+def test_groups_are_left_aside_where_every_class_has_one_alone_and_it_says_so(
+    tmp_path: Path, read: Load
+) -> None:
+    root = write(tmp_path / "tones")
+    shutil.rmtree(root / "test")
+    for number, folder in enumerate(sorted((root / "train").iterdir())):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for i in range(6):
+            path = folder / f"s{number}_nohash_{i}.wav"
+            soundfile.write(path, tone(300 + 200 * number, seed=i), RATE)
+    with pytest.warns(Note, match="groups are left aside, for class .* has one alone, s0"):
+        assert read(root).groups == ()
+
+
 def test_groups_are_left_aside_where_a_class_has_one_alone_and_it_says_so(tmp_path: Path, read: Load) -> None:
     root = write(tmp_path / "tones")
     shutil.rmtree(root / "test")

@@ -293,3 +293,18 @@ def test_what_pytorch_exports_to_onnx_comes_back(net, tmp_path, dynamo):
     torch.onnx.export(module, (torch.randn(2, *SHAPE),), path, dynamo=dynamo, verbose=False)
     x = torch.randn(4, *SHAPE)
     torch.testing.assert_close(models.build(str(path), SHAPE).eval()(x), module(x), rtol=1e-4, atol=1e-5)
+
+
+def test_what_stands_beside_a_file_can_be_imported_while_the_module_is_made(tmp_path):
+    (tmp_path / "beside_net.py").write_text(
+        "from torch import nn\n\ndef head(n):\n    return nn.Linear(64, n)\n"
+    )
+    (tmp_path / "net.py").write_text(
+        "from torch import nn, relu\n\n"
+        "def make(num_classes):\n    from beside_net import head\n"
+        "    return nn.Sequential(nn.Flatten(), head(num_classes))\n"
+    )
+    made = files.load(f"{tmp_path / 'net.py'}:make", (1, 8, 8), 7)
+    assert made(torch.randn(2, 1, 8, 8)).shape == (2, 7)
+    with pytest.raises(InputError, match=r"got a builtin_function_or_method, wanted a torch\.nn\.Module"):
+        files.load(f"{tmp_path / 'net.py'}:relu", (1, 8, 8), 7)

@@ -522,3 +522,61 @@ def test_a_dropout_of_rate_0_is_no_layer():
 
     network = from_module(Kept(), (1, 8, 8)).describe(blocks="1", head="gap")
     assert {layer.kind for layer in network.layers} == {"conv", "relu", "avg_pool", "view", "linear"}
+
+
+class Backbone(nn.Module):
+    """Features that its own code does not train, by one of the ways in which people write that."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.features = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.fc = nn.Linear(256, 10)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        if self.way == "rests":
+            self.features.eval()
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.way == "no_grad":
+            with torch.no_grad():
+                x = self.features(x)
+        else:
+            x = self.features(x)
+        return self.fc(x.flatten(1))
+
+
+def test_what_the_code_of_a_module_freezes_is_refused_and_not_trained():
+    from_module(Backbone("all"), (1, 8, 8))
+    with pytest.raises(InputError, match=r"Backbone\.features\.0\.weight: got a parameter .* no gradient"):
+        from_module(Backbone("no_grad"), (1, 8, 8))
+    with pytest.raises(InputError, match=r"Backbone\.features\.1: got a layer that stays in evaluation mode"):
+        from_module(Backbone("rests"), (1, 8, 8))
+    unused = own.Residuals()
+    unused.other = nn.Linear(3, 3)  # of which nothing is read: no gradient in any form
+    from_module(unused, (1, 8, 8))
+
+
+def test_functions_whose_arguments_modules_do_not_have_are_layers_or_refused_in_one_line():
+    def norms(x: torch.Tensor, form: str) -> torch.Tensor:
+        if form == "dropout":
+            return torch.dropout(x, 0.5, True)
+        return F.layer_norm(x, (4, 8, 8)) if form == "layer_norm" else F.group_norm(x, 2)
+
+    class Formed(nn.Module):
+        def __init__(self, form: str) -> None:
+            super().__init__()
+            self.form, self.conv, self.fc = form, nn.Conv2d(1, 4, 3, padding=1), nn.Linear(256, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(norms(self.conv(x), self.form).flatten(1))
+
+    x = torch.randn(2, 1, 8, 8)
+    for form in ("layer_norm", "group_norm"):
+        module = Formed(form)
+        chain = from_module(module, (1, 8, 8))
+        torch.testing.assert_close(chain.eval()(x), module.eval()(x))
+        assert sum(p.numel() for p in chain.parameters()) == sum(p.numel() for p in module.parameters())
+    assert any(isinstance(m, nn.Dropout) for m in from_module(Formed("dropout"), (1, 8, 8)).modules())

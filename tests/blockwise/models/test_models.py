@@ -265,3 +265,10 @@ def test_a_network_in_no_memory_is_described_like_one_of_weights(name, head, mon
         assert next(chain.parameters()).is_meta == (large == 0)
         found.append(chain.describe(blocks="stages", head=head))
     assert found[0] == found[1]
+
+
+def test_a_leaky_relu_stands_in_the_place_of_every_relu():
+    style = models.Style(activation="leaky-relu")
+    for name in ("mcunet-5fps", "resnet20"):
+        kinds = {type(m).__name__ for m in models.build(name, (3, 32, 32), 10, 4, style=style).modules()}
+        assert "LeakyReLU" in kinds and not kinds & {"ReLU", "ReLU6"}

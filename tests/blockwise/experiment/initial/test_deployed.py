@@ -13,6 +13,7 @@ from blockwise.experiment.initial.weights import KEPT, Weights, kept
 from blockwise.layers.norm_constants import epsilons
 from blockwise.models import build, from_module, replica
 from blockwise.models.style import PLAIN
+from devices.errors import InputError
 
 
 @pytest.mark.parametrize("norm", ["batch", "frozen", "none"])
@@ -113,3 +114,44 @@ def test_whatever_a_program_has_put_before_names_norms_are_found(norm, before):
     x = torch.randn(4, 1, 8, 8)
     torch.testing.assert_close(deployed.eval()(x), trained.eval()(x), rtol=1e-4, atol=1e-4)
     assert (found.left, found.unused) == ((), ())
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_weights_of_a_network_that_has_heads_of_its_own_come_back_from_its_run(tmp_path, in_order):
+    given = Weights(
+        "w.pt", "", {"stem.weight": torch.ones(2, 2), "heads.1.weight": torch.zeros(3, 2)},
+        {"0.linear.weight": torch.ones(1)}, in_order=in_order,
+    )  # fmt: skip
+    given.keep(tmp_path / KEPT)
+    found = kept(tmp_path / KEPT)
+    assert {*found.tensors} == {*given.tensors} and [*found.heads] == ["0.linear.weight"]
+    assert found.digest == given.digest
+
+
+def test_heads_that_an_earlier_version_kept_are_read(tmp_path):
+    facts = {name: '""' for name in ("source", "regime", "quantizers", "blocks")}
+    tensors = {"stem.weight": torch.ones(2), "heads.0.linear.weight": torch.ones(1)}
+    save_file(tensors, tmp_path / KEPT, metadata=facts | {"order": '["stem.weight"]'})
+    found = kept(tmp_path / KEPT)
+    assert ([*found.tensors], [*found.heads]) == (["stem.weight"], ["0.linear.weight"])
+
+
+def test_a_trained_norm_that_no_layer_takes_in_is_refused_without_norms():
+    """As of a module of one's own: it would begin as if it were not there."""
+    chain = replica(from_module(First(), (1, 8, 8)), "none", PLAIN, None)
+    take(Weights("new.pt", "", First().state_dict()), chain)  # was never trained: it does nothing
+    other = First()
+    other.norm.running_mean.fill_(0.3)
+    with pytest.raises(InputError, match="wanted --norm frozen"):
+        take(Weights("w.pt", "", other.state_dict()), chain)
+
+
+class First(nn.Module):
+    """A norm of the images, before any layer with weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.fc = nn.BatchNorm2d(1), nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.norm(x).flatten(1))

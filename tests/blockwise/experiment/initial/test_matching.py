@@ -79,6 +79,20 @@ def test_the_state_of_one_s_own_module_is_found_by_name_in_its_chain(kind, befor
     torch.testing.assert_close(chain.eval()(x), other.eval()(x))
 
 
+@pytest.mark.parametrize("before", ["", "module."])
+def test_layers_whose_names_a_wrapper_may_have_are_not_mixed_up(before):
+    """``model.fc`` and ``fc``, ``net.0`` and ``model.0``: each has its own tensors."""
+    for kind in (own.Wrapping, own.Twice):
+        torch.manual_seed(0)
+        chain, other = from_module(kind(), (1, 8, 8)), kind()
+        other(torch.randn(16, 1, 8, 8) + 1)
+        state = {f"{before}{name}": tensor for name, tensor in other.state_dict().items()}
+        found = take(Weights("file", "", state), chain)
+        assert not found.by_order and not found.unused
+        x = torch.randn(2, 1, 8, 8)
+        torch.testing.assert_close(chain.eval()(x), other.eval()(x))
+
+
 def test_the_norms_of_one_s_own_module_become_constants_by_its_names():
     torch.manual_seed(0)
     other = own.nested()
