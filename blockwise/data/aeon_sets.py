@@ -18,6 +18,9 @@ PREFIX = "aeon:"
 FOLDER = "aeon"
 """Of the user's cache, for what is downloaded."""
 
+AS_THEY_ARE = {"load_equal_length": False, "load_no_missing": False}
+"""Some versions would give series made equal in length, and values filled in."""
+
 
 def load_aeon(name: str, cache_dir: Path | None, *, download: bool) -> RawSet:
     """The training and test series (N, C, L) of the set ``name``, without the prefix.
@@ -44,11 +47,7 @@ def _load(name: str, part: str, place: Path | None) -> tuple[Any, Any]:
 
     try:
         series, labels = load_classification(
-            name,
-            split=part,
-            extract_path=None if place is None else str(place),
-            load_equal_length=False,
-            load_no_missing=False,  # as they are: some versions give others
+            name, split=part, extract_path=None if place is None else str(place), **AS_THEY_ARE
         )
     except Exception as error:  # names that do not exist and failed downloads fail in many ways
         text = (str(error).splitlines() or [type(error).__name__])[0]

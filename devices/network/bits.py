@@ -59,9 +59,7 @@ class Bits:
     edge_activations: QuantizerMemory | None = None  # as edge_weights
     signed_activations: QuantizerMemory | None = None  # where floats of both signs have another quantizer
     signed_edge: QuantizerMemory | None = None  # as signed_activations, at the edge
-    signed_codes: bool = (
-        False  # whether codes of activations have both signs: in place of a ReLU stands a sign
-    )
+    signed_codes: bool = False  # whether codes of activations have both signs, in place of a ReLU's one
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation", "edge"):
