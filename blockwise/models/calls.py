@@ -161,13 +161,13 @@ def _check_gradients(result: nn.Module, root: nn.Module, name: str, images: Tens
 def _with_gradients(module: nn.Module, images: Tensor) -> list[str]:
     """The parameters that the outcome has gradients of, by their paths."""
     twin = copy.deepcopy(module).eval()
-    names, parameters = zip(*twin.named_parameters(), strict=True) if [*twin.parameters()] else ((), ())
+    parameters = dict(twin.named_parameters())
     with torch.enable_grad(), _NoDropout(), redirect_stdout(sys.stderr):
         made = twin(images.clone())
         if not (isinstance(made, Tensor) and made.requires_grad):
             return []
-        found = torch.autograd.grad(made.sum(), parameters, allow_unused=True)
-    return [name for name, gradient in zip(names, found, strict=True) if gradient is not None]
+        found = torch.autograd.grad(made.sum(), [*parameters.values()], allow_unused=True)
+    return [name for name, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
 
 def _symbolic(root: nn.Module, name: str) -> fx.Graph:

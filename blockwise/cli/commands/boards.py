@@ -124,13 +124,16 @@ def _devices(asked: WhichBoards) -> dict[str, Device]:
 
     Raises InputError.
     """
+    found: dict[str, Device] = {}
     if asked.device or asked.reserve_kib is None:
         names = asked.device or profile.catalogue()
-        found = {name: board.load(name, asked.reserve_kib) for name in names}
+        for name in names:
+            device = board.load(name, asked.reserve_kib)
+            if device not in found.values():  # else it is one by another name
+                found[name] = device
         board.check_names(found.values())
-        first = {device: name for name, device in reversed(found.items())}  # of a board by two names
-        return {name: device for name, device in found.items() if first[device] == name}
-    found, left_out = {}, []
+        return found
+    left_out = []
     for name in profile.catalogue():
         try:
             found[name] = board.load(name, asked.reserve_kib)
