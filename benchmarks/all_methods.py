@@ -26,7 +26,7 @@ from blockwise.experiment.settings import (
 from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
 from blockwise.training import REGIMES
-from blockwise.training.features import LAYOUT
+from blockwise.training.features import LAYOUT, in_layout
 from blockwise.training.updater import Updater
 from devices.boards import profile
 
@@ -51,7 +51,7 @@ def config(method: str, bits: int | None, regime: str, source: str) -> Config:
 
 def losses(prepared: Prepared, regime: str, steps: int) -> list[float]:
     """The loss of each step at a constant learning rate; stages pass in their shares of the steps."""
-    net = prepared.build_parts()[1].to(memory_format=LAYOUT).train()
+    net = in_layout(prepared.build_parts()[1]).train()
     updater = Updater(net.parameters(), "sgd-momentum", fused=False, rules=ParameterRules.of(net))
     updater.set_learning_rate(0.02)
     phase, stages = REGIMES[regime].phases(net)[0], prepared.config.stages

@@ -29,7 +29,7 @@ from blockwise.quant import ParameterRules
 from blockwise.studies.qat import catalogue
 from blockwise.system.processor import processor
 from blockwise.training import REGIMES, calibration
-from blockwise.training.features import LAYOUT
+from blockwise.training.features import LAYOUT, in_layout
 from blockwise.training.updater import Updater
 from devices.program.regimes import Step
 
@@ -49,7 +49,7 @@ def stepper(method: str, *, compile: bool) -> Callable[[], None]:
         with_brevitas(chain)
     else:
         quant.quantize(chain, method)
-    net = BlockNet(chain, groups, "gap").to(memory_format=LAYOUT)
+    net = in_layout(BlockNet(chain, groups, "gap"))
     x = torch.randn(BATCH, *SHAPE).contiguous(memory_format=LAYOUT)
     y = torch.arange(BATCH) % 10
     regime = REGIMES["bp"]

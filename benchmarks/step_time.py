@@ -26,7 +26,7 @@ from blockwise.nets.compiling import compiled
 from blockwise.quant.precision import BF16, CODES, FLOAT32, PRECISIONS, available, fallback, lower
 from blockwise.system.processor import processor
 from blockwise.training import REGIMES
-from blockwise.training.features import LAYOUT
+from blockwise.training.features import LAYOUT, in_layout
 from blockwise.training.updater import Updater
 from devices.program.regimes import Step, find, update_of
 
@@ -87,7 +87,7 @@ def ours(
     chain = models.build("resnet20", SHAPE)
     groups = Anatomy(chain, head).cut("residual", Step())
     quant.quantize(chain, method, 3, 3)
-    net = BlockNet(chain, groups, head).to(memory_format=LAYOUT)
+    net = in_layout(BlockNet(chain, groups, head))
     x = torch.randn(BATCH, *SHAPE).contiguous(memory_format=LAYOUT)
     y = torch.arange(BATCH) % 10
     regime = REGIMES[regime_name]

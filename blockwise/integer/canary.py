@@ -61,6 +61,7 @@ SHAPES = (
     ConvShape(8, 3, 16, 32),
     ConvShape(4, 64, 16, 8, kernel=1),
     ConvShape(4, 16, 32, 16, stride=2),
+    ConvShape(4, 4, 8, 16, kernel=1, stride=2),
     ConvShape(2, 32, 32, 8, groups=32),
     ConvShape(4, 8, 16, 32, kernel=5, rank=1),
 )

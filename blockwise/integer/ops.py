@@ -12,6 +12,7 @@ from torch.nn import functional, grad
 
 from blockwise.integer.accumulate import INT32_MAX, Contraction, require_int32, sum_of_products
 from blockwise.integer.tensor import Accumulator, IntTensor
+from blockwise.layers.strided import are_apart, places
 
 FORWARD = Contraction(a=1, b=1)  # x (B, C, ...) with w (O, C, ...): over C, for each O
 BACKWARD = Contraction(a=1, b=0)  # e (B, O, ...) with w (O, C, ...): over O, for each C
@@ -63,10 +64,17 @@ def conv_weight_sums(
 
     def compute(images: Tensor, e: Tensor) -> Tensor:
         made, s = getattr(grad, f"conv{x.ndim - 2}d_weight"), steps
+        stride = _each(s.stride, x.ndim - 2)
+        if are_apart(kernel_shape[2:], stride) and not any(_each(s.padding, x.ndim - 2)):
+            images, s = places(images, stride), replace(s, stride=1)
         gradient: Tensor = made(images, kernel_shape, e, s.stride, s.padding, s.dilation, s.groups)
         return gradient
 
     return sum_of_products(compute, x, error, WEIGHTS)
+
+
+def _each(steps: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (steps,) * rank if isinstance(steps, int) else steps
 
 
 def linear_sums(x: Tensor, w: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from blockwise.layers.scaled import ChannelNorm
 from blockwise.models.constants import ARITHMETIC
-from blockwise.models.editing import Editing, argument, known, name_of
+from blockwise.models.editing import Editing, argument, known, name_of, stood_at
 from blockwise.models.functions import SAME, TORCH
 from blockwise.models.rearranging import order_of
 from devices.network.ops import ChannelDropout, of_module_class
@@ -92,20 +92,29 @@ class ChannelsLast(Editing):
             return _convolution(rank, module.weight, module.bias)
         if module is not None or not self._own(node):
             return None
-        weight, bias = (self._parameter(argument(node, name, at)) for name, at in _PLACES[name_of(node)])
+        return self._function(node, channels, rank)
+
+    def _function(self, node: fx.Node, channels: int, rank: int) -> nn.Module | None:
+        """A layer norm or linear layer of parameters that stand elsewhere."""
+        paths = self._paths(node)
+        weight, bias = (None if path is None else self.root.get_parameter(path) for path in paths.values())
         if name_of(node) == "linear":
-            return None if weight is None else _convolution(rank, weight, bias)
-        if tuple(known(argument(node, "normalized_shape", 1))) != (channels,):
+            made = None if weight is None else _convolution(rank, weight, bias)
+        elif tuple(known(argument(node, "normalized_shape", 1))) == (channels,):
+            made = _norm(channels, argument(node, "eps", 4, 1e-5), weight, bias)
+        else:
             return None
-        return _norm(channels, argument(node, "eps", 4, 1e-5), weight, bias)
+        return None if made is None else stood_at(made, **paths)
 
     def _own(self, node: fx.Node) -> bool:
         """Whether the function's parameters are read as they are."""
         found = [argument(node, name, at) for name, at in _PLACES[name_of(node)]]
         return all(x is None or (isinstance(x, fx.Node) and x.op == "get_attr") for x in found)
 
-    def _parameter(self, node: fx.Node | None) -> Tensor | None:
-        return None if node is None else self.root.get_parameter(str(node.target))
+    def _paths(self, node: fx.Node) -> dict[str, str | None]:
+        """Of the function's parameters, by what a layer calls them."""
+        given = {name: argument(node, name, at) for name, at in _PLACES[name_of(node)]}
+        return {name: None if x is None else str(x.target) for name, x in given.items()}
 
     def _mean(self, node: fx.Node, source: fx.Node) -> bool:
         """Over space, which stands elsewhere now."""

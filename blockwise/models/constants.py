@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from blockwise.layers.norms import ConstantNorm
 from blockwise.layers.scaled import ChannelScale, Scaled
-from blockwise.models.editing import Editing, argument, known, name_of
+from blockwise.models.editing import Editing, argument, known, name_of, stood_at
 
 ADDS = ("add", "iadd", "add_")
 TAKES = ("sub", "isub", "sub_", "subtract", "rsub")
@@ -107,7 +107,9 @@ def _factors(factor: Constant | None, channels: int) -> list[nn.Module]:
         return []
     if factor.number is not None:
         return [Scaled(factor.number)]
-    return [ChannelScale(factor.value) if factor.trained else _fixed(factor.value, torch.zeros(channels))]
+    if factor.trained:
+        return [stood_at(ChannelScale(factor.value), weight=factor.parameter)]
+    return [_fixed(factor.value, torch.zeros(channels))]
 
 
 def _summands(shift: Constant | None, channels: int) -> list[nn.Module]:
@@ -116,7 +118,7 @@ def _summands(shift: Constant | None, channels: int) -> list[nn.Module]:
     if shift.number is not None:
         return [Scaled(shift=shift.number)]
     if shift.trained:
-        return [ChannelScale(bias=shift.value)]
+        return [stood_at(ChannelScale(bias=shift.value), bias=shift.parameter)]
     return [_fixed(torch.ones(channels), shift.value)]
 
 

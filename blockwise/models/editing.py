@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from blockwise.nets.chain import STOOD_AT
 from devices.errors import InputError
 
 Shape = tuple[int, ...]
@@ -89,6 +90,12 @@ def argument(node: fx.Node, name: str, position: int, default: Any = None) -> An
     if name in node.kwargs:
         return node.kwargs[name]
     return node.args[position] if position < len(node.args) else default
+
+
+def stood_at(module: nn.Module, **paths: str | None) -> nn.Module:
+    """``module``, which knows where its parameters, named, stood before: in no layer of that kind."""
+    vars(module)[STOOD_AT] = {part: path for part, path in paths.items() if path}
+    return module
 
 
 def known(value: Any) -> Any:

@@ -5,14 +5,24 @@ scales by 1 and shifts by 0, the view back, and a scale and a shift of each of t
 keeps one map, and trains these scales and shifts alone.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.constants import ADDS, MULTIPLIES, count_of, parameter_of
-from blockwise.models.editing import Editing, Shape, argument, name_of
+from blockwise.models.editing import Editing, Shape, argument, name_of, stood_at
 from blockwise.models.reshaping import Reshape
 
 VIEWS = (Reshape, nn.Flatten, nn.Unflatten)
+
+
+class Taken(NamedTuple):
+    """A parameter of channels that the only reader of a map takes."""
+
+    reader: fx.Node
+    values: Tensor  # (C,)
+    path: str
 
 
 class GroupNormsWrittenOut(Editing):
@@ -34,11 +44,10 @@ class GroupNormsWrittenOut(Editing):
         if after.meta["shape"] != shape or before.meta["shape"][0] != groups or shape[0] % groups:
             return
         scaled = _behind(after, MULTIPLIES, shape)
-        shifted = None if scaled is None else _behind(scaled[0], ADDS, shape)
+        shifted = None if scaled is None else _behind(scaled.reader, ADDS, shape)
         if scaled is not None and shifted is not None:
-            made = nn.GroupNorm(groups, shape[0], rows.eps)
-            made.weight, made.bias = nn.Parameter(scaled[1]), nn.Parameter(shifted[1])
-            last, inner = shifted[0], [scaled[0], after, node, before]
+            made = _affine(nn.GroupNorm(groups, shape[0], rows.eps), scaled, shifted)
+            last, inner = shifted.reader, [scaled.reader, after, node, before]
         elif rows.affine:
             return
         else:
@@ -55,6 +64,11 @@ class GroupNormsWrittenOut(Editing):
         return isinstance(self._called(node), VIEWS) or name_of(node) in ("view", "reshape")
 
 
+def _affine(norm: nn.GroupNorm, scaled: Taken, shifted: Taken) -> nn.Module:
+    norm.weight, norm.bias = nn.Parameter(scaled.values), nn.Parameter(shifted.values)
+    return stood_at(norm, weight=scaled.path, bias=shifted.path)
+
+
 def _is_plain(norm: nn.GroupNorm) -> bool:
     """Whether it scales and shifts nothing."""
     if norm.weight is None:
@@ -69,16 +83,17 @@ def _only_reader(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _behind(node: fx.Node, kind: tuple[str, ...], shape: Shape) -> tuple[fx.Node, Tensor] | None:
-    """The only reader of ``node``, if it takes a parameter of the channels, too, and its values (C,)."""
+def _behind(node: fx.Node, kind: tuple[str, ...], shape: Shape) -> Taken | None:
+    """The only reader of ``node``, if it takes a parameter of the channels, too."""
     reader = _only_reader(node)
     if reader is None or name_of(reader) not in kind or reader.kwargs.get("alpha", 1) != 1:
         return None
     both = argument(reader, "input", 0), argument(reader, "other", 1)
     (other,) = [x for x in both if x is not node] or [None]
-    if not isinstance(other, fx.Node) or other.meta["shape"] is not None or parameter_of(other) is None:
+    parameter = parameter_of(other) if isinstance(other, fx.Node) and other.meta["shape"] is None else None
+    if parameter is None:
         return None
     value, wanted = other.meta["value"].detach(), (shape[0], *[1] * (len(shape) - 1))
     if value.shape[-len(wanted) :] != wanted or value.numel() != shape[0] or count_of(other) != shape[0]:
         return None
-    return reader, value.float().reshape(-1).clone()
+    return Taken(reader, value.float().reshape(-1).clone(), parameter)

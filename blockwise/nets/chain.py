@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from devices.program.regimes import Step
 
 
+STOOD_AT = "_stood_at"
+"""Attribute of a module that is made of something else: where its parameters stood, by their names in it."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """The smallest part that a cut may separate, and where it stands in the network.
@@ -44,7 +48,8 @@ class Chain(nn.Module):
     """Units applied one after the other; the last one ends in the classifier.
 
     Input (B, *in_shape), output logits (B, num_classes). ``paths`` says of layers of units, as
-    "features_0.conv", where they stood in the module that the chain was made of, if it was made of one.
+    "features_0.conv", and of parameters that stood in no such layer where they stood in the module that the
+    chain was made of, if it was made of one.
     ``replaced`` has the batch norms that it goes without, by where they would stand.
     """
 
@@ -78,7 +83,12 @@ class Chain(nn.Module):
         """The chain itself, which knows where its layers stand in ``whole``."""
         stood = {id(module): path for path, module in whole.named_modules()}
         found = {name: stood.get(id(module)) for name, module in self.units.named_modules()}
-        self.paths = {name: path for name, path in found.items() if name and path}
+        elsewhere = {
+            f"{name}.{part}": path
+            for name, module in self.units.named_modules()
+            for part, path in vars(module).get(STOOD_AT, {}).items()
+        }
+        self.paths = {name: path for name, path in found.items() if name and path} | elsewhere
         return self
 
     def describe(self, *, blocks: str, head: str, step: Step | None = None) -> Network:

@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from blockwise.layers.norms import ConstantNorm, RecomputedBatchNorm2d
 from blockwise.layers.scaled import ChannelNorm
+from blockwise.layers.strided import places, reads_apart
 from blockwise.quant.layers import QuantConv2d, Shared
 from blockwise.quant.quantizer import Quantizer
 
@@ -128,7 +129,13 @@ def _codes_of_halves(
 
 def _replace(conv: nn.Conv2d, how: Callable[..., Tensor]) -> None:
     """What ``forward`` calls with input, weight and bias once they are quantized."""
-    vars(conv)["_conv_forward"] = how
+    vars(conv)["_conv_forward"] = partial(_thinned, conv, how) if reads_apart(conv) else how
+
+
+def _thinned(
+    conv: nn.Conv2d, how: Callable[..., Tensor], x: Tensor, w: Tensor, bias: Tensor | None
+) -> Tensor:
+    return how(places(x, conv.stride), w, bias)
 
 
 def _is_plain(conv: nn.Conv2d) -> bool:
@@ -173,4 +180,5 @@ def _biased(out: Tensor, bias: Tensor | None) -> Tensor:
 
 def _where(conv: nn.Conv2d) -> tuple[list[int], list[int], list[int]]:
     assert not isinstance(conv.padding, str)
-    return list(conv.stride), list(conv.padding), list(conv.dilation)
+    stride = [1, 1] if reads_apart(conv) else list(conv.stride)
+    return stride, list(conv.padding), list(conv.dilation)

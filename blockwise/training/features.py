@@ -4,13 +4,17 @@ Whether it is cached follows from the configuration alone, and changes no bit of
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from blockwise.data import Split, ToInput
+from blockwise.layers.strided import thin
 from blockwise.nets.trainable import TrainableNet
+
+Module = TypeVar("Module", bound=nn.Module)
 
 LAYOUT = torch.channels_last
 """Convolutions are fastest on it, on processors and accelerators alike."""
@@ -45,6 +49,12 @@ class FeatureCache:
         """Features (B, ...) of the samples ``index`` (B,)."""
         rows = self.codes[index.to(self.codes.device, non_blocking=True)]
         return laid_out(rows if self.codebook is None else self.codebook[rows.int()].view(self.dtype))
+
+
+def in_layout(net: Module) -> Module:
+    """``net`` itself, with its weights in :data:`LAYOUT`, and without what PyTorch computes wrongly in it."""
+    thin(net)
+    return net.to(memory_format=LAYOUT)
 
 
 def laid_out(x: Tensor) -> Tensor:

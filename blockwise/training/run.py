@@ -14,7 +14,7 @@ from blockwise.nets.blocks import frozen_statistics
 from blockwise.training import calibration
 from blockwise.training.digest import digest
 from blockwise.training.divergence import Diverged, Losses, first_broken
-from blockwise.training.features import LAYOUT, FeatureCache, cache_features, laid_out, pays
+from blockwise.training.features import FeatureCache, cache_features, in_layout, laid_out, pays
 from blockwise.training.host import PeakRSS, StorageCounter
 from blockwise.training.numerics import WeightUpdater, numerics_of
 from blockwise.training.options import TrainOptions
@@ -31,7 +31,7 @@ class Run(Generic[Net]):
 
     def __init__(self, net: Net, data: Dataset, regime: Procedure[Net], options: TrainOptions) -> None:
         self.data, self.regime, self.options = data, regime, options
-        self.net: Net = net.to(options.accelerator).to(memory_format=LAYOUT)
+        self.net: Net = in_layout(net.to(options.accelerator))
         self.numerics = numerics_of(net)
         self.numerics.lower(net, options, regime.name)
         self.inputs = self.numerics.inputs(data)

@@ -207,3 +207,22 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.fc((self.conv(x).relu() * self.scale).flatten(1))
+
+
+class Outside(nn.Module):
+    """Parameters that stand in no layer: of a norm and a linear layer as functions, a factor, a summand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm_weight, self.norm_bias = nn.Parameter(torch.randn(4)), nn.Parameter(torch.randn(4))
+        self.mixing = nn.Parameter(torch.randn(4, 4))
+        self.gain, self.shift = nn.Parameter(torch.randn(4, 1, 1)), nn.Parameter(torch.randn(1, 4, 1, 1))
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, 10) of (B, 1, H, W)."""
+        x = F.layer_norm(self.conv(x).permute(0, 2, 3, 1), (4,), self.norm_weight, self.norm_bias)
+        x = F.gelu(F.linear(x, self.mixing)).permute(0, 3, 1, 2)
+        logits: Tensor = self.fc((x * self.gain + self.shift).mean((2, 3)))
+        return logits

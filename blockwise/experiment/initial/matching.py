@@ -82,9 +82,10 @@ def renamed(
 ) -> dict[str, Tensor]:
     """``source`` with the layers of a module of one's own by their names in the chain made of it.
 
-    ``paths`` has those of the module by those of the chain. A file that has the chain's own stays as it is.
+    ``paths`` has those of the module by those of the chain, and of parameters that stand in no layer there.
+    A file that has all the chain's own stays as it is: one of them may well be named as in the module.
     """
-    if any(name in source for name, tensor in wanted.items() if tensor.ndim > 1):
+    if all(name in source for name, tensor in wanted.items() if tensor.ndim > 1):
         return dict(source)
     exact = {path: name for name, path in paths.items()}
     bare = dict(zip(source, _bare([*source], exact), strict=True))
@@ -97,7 +98,8 @@ def renamed(
     found = {}
     for name, tensor in source.items():
         layer, dot, part = bare[name].rpartition(".")
-        found[f"{known[layer]}{dot}{part}" if layer in known else name] = tensor
+        inside = f"{known[layer]}{dot}{part}" if layer in known else name
+        found[exact.get(bare[name], inside)] = tensor
     return found
 
 

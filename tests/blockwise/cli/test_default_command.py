@@ -15,7 +15,7 @@ from blockwise.cli import main as cli
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
 
-WHOLE, PLANNED, TRAINED = (), ("--dry-run",), ("--model", "cnn", "--epochs", "2")
+WHOLE, PLANNED, TRAINED = (), ("--dry-run",), ("--model", "cnn", "--epochs", "4")
 
 
 def command(out: Path, *flags: str) -> subprocess.CompletedProcess[str]:

@@ -37,6 +37,10 @@ SHAPES = [
     ConvShape(2, 4, 3, 6, kernel=1),
     ConvShape(3, 2, 4, 8, kernel=3, stride=2),
     ConvShape(1, 2, 2, 9, kernel=5, stride=2),
+    ConvShape(2, 4, 3, 9, kernel=1, stride=2),
+    ConvShape(2, 4, 6, 7, kernel=1, stride=3, groups=2),
+    ConvShape(2, 3, 6, 9, kernel=1, stride=2, rank=1),
+    ConvShape(1, 2, 3, 5, kernel=1, stride=2, rank=3),
     ConvShape(1, 116, 2, 4),  # 9 x 116 x 127^2 is just beyond 2^24
     ConvShape(2, 4, 6, 9, kernel=5, stride=2, rank=1),
     ConvShape(1, 2, 3, 4, rank=3),
@@ -70,6 +74,16 @@ def assert_convolution_is_exact(shape: ConvShape, kind: str, forms: tuple[Format
     assert gradient.exponent == -10
     expected = reference.conv_weight_gradient(e.mantissa, x.mantissa, w.shape, steps)
     assert gradient.mantissa.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("channels", [*range(1, 9), 12])
+def test_weight_gradients_of_single_places_apart_are_exact_with_channels_last(channels):
+    """Of few channels, PyTorch's are wrong or come to no end (oneDNN's issue 6035)."""
+    shape = ConvShape(4, channels, 8, 16, kernel=1, stride=2)
+    x, w, e = (t.mantissa for t in layer(shape, "random", (INT8, INT8), seed=channels))
+    xl, el = (t.contiguous(memory_format=torch.channels_last) for t in (x, e))
+    found = ops.conv_weight_sums(el, xl, w.shape, shape.steps)
+    assert found.tolist() == reference.conv_weight_gradient(e, x, w.shape, shape.steps).tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,7 +19,7 @@ X, Y = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torc
 
 def network(method: str = "lsq", residual: str = "codes", head: str = "gap") -> BlockNet:
     torch.manual_seed(0)
-    chain = models.build("resnet8", (1, 8, 8), 10, 4)
+    chain = models.build("resnet8", (1, 8, 8), 10, 8)
     groups = Anatomy(chain, head).cut("stages", Step())
     quant.quantize(chain, method, residual=residual)  # type: ignore[arg-type]
     net = BlockNet(chain, groups, head).to(memory_format=torch.channels_last).train()

@@ -66,7 +66,9 @@ def test_a_classifier_of_other_classes_is_left_whole_and_what_nobody_wants_is_to
     assert found.unused == ("conv9.conv.weight",)
 
 
-@pytest.mark.parametrize("kind", [own.Residuals, own.Shuffled, own.Branches, own.row, own.nested])
+@pytest.mark.parametrize(
+    "kind", [own.Residuals, own.Shuffled, own.Branches, own.row, own.nested, own.Outside]
+)
 @pytest.mark.parametrize("before", ["", "module."])
 def test_the_state_of_one_s_own_module_is_found_by_name_in_its_chain(kind, before):
     """However deep its rows are, and also where its tensors are the chain's in another order."""
@@ -110,6 +112,20 @@ def test_the_state_of_a_torchvision_network_is_found_by_name():
     assert not found.by_order and not found.unused and not found.classifier
     x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(chain.eval()(x), other.eval()(x))
+
+
+def test_the_layer_scales_of_a_torchvision_network_are_found_though_they_stand_in_no_layer():
+    torch.manual_seed(0)
+    network = torchvision.models.convnext.ConvNeXt(
+        [torchvision.models.convnext.CNBlockConfig(8, None, 2)], layer_scale=0.5, num_classes=10
+    )
+    chain = from_module(network, (3, 16, 16))
+    state = {name: torch.randn_like(tensor) for name, tensor in network.state_dict().items()}
+    found = take(Weights("file", "", state), chain)
+    assert not found.by_order and not found.unused and not found.left
+    network.load_state_dict(state)
+    x = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(chain.eval()(x), network.eval()(x))
 
 
 def test_the_weights_of_a_linear_layer_are_those_of_a_convolution_of_one_place():
