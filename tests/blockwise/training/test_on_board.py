@@ -100,7 +100,7 @@ def test_where_two_images_are_left_over_a_norm_of_features_magnifies_the_roundin
     apart = step.run()
     simulated, board = step.errors()
     assert TOLERANCE < apart < simulated + board + TOLERANCE / 10
-    assert simulated > TOLERANCE
+    assert simulated > TOLERANCE / 4
     assert board < 3 * simulated
     for settings in ({**sizes, "batch": 9}, {**sizes, "norm": "group"}):  # nothing is left over; no batch
         assert OneStep("bp-micro", "vgg8b", **settings).run() < TOLERANCE
