@@ -88,8 +88,8 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
         {"a": nn.Conv2d(4, 3, 1), "b": nn.Conv2d(4, 5, 3, padding=1)}, 8,
     ),
     "max pool of a concatenation": (
-        # of codes, equal ones of which have an order, and of what reads images: sums of codes may be equal but
-        # for the rounding of floats, and which of them a gradient goes to would hang on the processor
+        # of codes, equal ones of which have an order, and of what reads images: sums of codes may be equal
+        # but for the rounding of floats; which of them a gradient goes to would hang on the processor
         lambda m, x: F.max_pool2d(torch.cat([F.relu(m.a(F.relu(x))), x], dim=-3), 2),
         {"a": nn.Conv2d(4, 3, 1)}, 7,
     ),
