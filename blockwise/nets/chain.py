@@ -48,9 +48,9 @@ class Chain(nn.Module):
     """Units applied one after the other; the last one ends in the classifier.
 
     Input (B, *in_shape), output logits (B, num_classes). ``paths`` says of layers of units, as
-    "features_0.conv", and of parameters that stood in no such layer where they stood in the module that the
-    chain was made of, if it was made of one.
-    ``replaced`` has the batch norms that it goes without, by where they would stand.
+    "features_0.conv", and of parameters that stood in no such layer, where they stood in the module that the
+    chain was made of, if it was made of one. ``replaced`` has the batch norms that it goes without, by where
+    they would stand.
     """
 
     paths: Mapping[str, str] = MappingProxyType({})
