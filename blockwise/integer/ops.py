@@ -22,6 +22,15 @@ FEWER_CHANNELS = "use fewer channels or a smaller kernel"
 
 
 @dataclass(frozen=True)
+class Sides:
+    """A number for every dimension of space."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Steps:
     """How a kernel moves over a map: each a number for every dimension of space, or one for all of them.
 
@@ -32,6 +41,11 @@ class Steps:
     padding: int | tuple[int, ...] = 0
     dilation: int | tuple[int, ...] = 1
     groups: int = 1
+
+    def sides(self, rank: int) -> Sides:
+        """In each of ``rank`` dimensions of space."""
+        given = self.stride, self.padding, self.dilation
+        return Sides(*(each if isinstance(each, tuple) else (each,) * rank for each in given))
 
 
 STEADY = Steps()
@@ -64,17 +78,13 @@ def conv_weight_sums(
 
     def compute(images: Tensor, e: Tensor) -> Tensor:
         made, s = getattr(grad, f"conv{x.ndim - 2}d_weight"), steps
-        stride = _each(s.stride, x.ndim - 2)
-        if are_apart(kernel_shape[2:], stride) and not any(_each(s.padding, x.ndim - 2)):
-            images, s = places(images, stride), replace(s, stride=1)
+        sides = s.sides(x.ndim - 2)
+        if are_apart(kernel_shape[2:], sides.stride) and not any(sides.padding):
+            images, s = places(images, sides.stride), replace(s, stride=1)
         gradient: Tensor = made(images, kernel_shape, e, s.stride, s.padding, s.dilation, s.groups)
         return gradient
 
     return sum_of_products(compute, x, error, WEIGHTS)
-
-
-def _each(steps: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return (steps,) * rank if isinstance(steps, int) else steps
 
 
 def linear_sums(x: Tensor, w: Tensor) -> Tensor:

@@ -1,20 +1,19 @@
 """Every operation again in int64, slow and plain: what the fast ones are compared with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from blockwise.integer.ops import STEADY, Steps
+from blockwise.integer.ops import STEADY, Sides, Steps
 from blockwise.integer.tensor import behind
 
 
 def conv(x: Tensor, w: Tensor, steps: Steps = STEADY) -> Tensor:
     """Convolution: for each position of the kernel one product of matrices."""
-    s, groups = _sides(steps, w), steps.groups
+    s, groups = steps.sides(w.ndim - 2), steps.groups
     x = _padded(x, s.padding)
     size = [
         (side - apart * (kernel - 1) - 1) // stride + 1
@@ -28,7 +27,7 @@ def conv(x: Tensor, w: Tensor, steps: Steps = STEADY) -> Tensor:
 
 def conv_input_gradient(error: Tensor, w: Tensor, in_shape: tuple[int, ...], steps: Steps = STEADY) -> Tensor:
     """Each output's error times the weights, added to the inputs that the output was made of."""
-    s, groups = _sides(steps, w), steps.groups
+    s, groups = steps.sides(w.ndim - 2), steps.groups
     total = _padded(torch.zeros(in_shape, dtype=torch.int64), s.padding)
     errors = _grouped(error.long(), groups)
     for tap, inputs in _windows(total, w.shape, error.shape[2:], s):
@@ -42,7 +41,7 @@ def conv_weight_gradient(
 ) -> Tensor:
     """Each output's error times the inputs that the output was made of."""
     total, groups = torch.zeros(kernel_shape, dtype=torch.int64), steps.groups
-    s, errors = _sides(steps, total), _grouped(error.long(), groups).flatten(3)
+    s, errors = steps.sides(total.ndim - 2), _grouped(error.long(), groups).flatten(3)
     for tap, inputs in _windows(_padded(x, s.padding), kernel_shape, error.shape[2:], s):
         found = torch.einsum("bgop,bgcp->goc", errors, _grouped(inputs, groups).flatten(3))
         total[behind(tap)] = found.flatten(0, 1)
@@ -130,20 +129,6 @@ def _window(place: tuple[int, ...], window: tuple[int, ...]) -> tuple[int | slic
     return (*place[:2], *(slice(side * at, side * (at + 1)) for at, side in corners))
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """A number for every dimension of space."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-
-
-def _sides(steps: Steps, w: Tensor) -> _Sides:
-    rank, given = w.ndim - 2, (steps.stride, steps.padding, steps.dilation)
-    return _Sides(*(each if isinstance(each, tuple) else (each,) * rank for each in given))
-
-
 def _grouped(x: Tensor, groups: int) -> Tensor:
     """(B, C, ...) as (B, groups, channels of a group, ...)."""
     found: Tensor = x.unflatten(1, (groups, -1))
@@ -162,7 +147,7 @@ def _padded(x: Tensor, padding: tuple[int, ...]) -> Tensor:
 
 
 def _windows(
-    x: Tensor, kernel_shape: tuple[int, ...], size: list[int] | torch.Size, steps: _Sides
+    x: Tensor, kernel_shape: tuple[int, ...], size: list[int] | torch.Size, steps: Sides
 ) -> Iterator[tuple[tuple[int, ...], Tensor]]:
     """For each position of the kernel, the inputs it meets as it moves over the map (a view)."""
     for tap in product(*map(range, kernel_shape[2:])):
