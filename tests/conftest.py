@@ -96,9 +96,19 @@ def painted(_figures_are_made_and_not_painted: Callable[..., Any], monkeypatch: 
     monkeypatch.setattr("blockwise.report.pictures.rendered", _figures_are_made_and_not_painted)
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Modules that a file of tests makes at import have the same weights beside any other files."""
+    if isinstance(collector, pytest.Module):
+        _draw_from_the_start()
+
+
 @pytest.fixture(autouse=True)
 def _the_same_draws() -> None:
     """A test draws the same numbers alone and after any others."""
+    _draw_from_the_start()
+
+
+def _draw_from_the_start() -> None:
     torch.default_generator.manual_seed(0)  # torch.manual_seed notes a stack for each device that is absent
     if ON_CUDA:
         torch.cuda.manual_seed_all(0)
