@@ -1,7 +1,7 @@
 """What C needs of a float training beside its schedule: quantizers, optimizer, pixels, first values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from blockwise.quant.methods.lsq import LSQ
 from blockwise.quant.on_board import SignedOnBoard
 from devices.errors import InputError
 from devices.program.kernels.machine import FloatMachine
-from devices.program.kernels.updates import Pace
+from devices.program.kernels.updates import Pace, Paces
 from devices.program.schedule import Schedule
 
 LARGEST_PIXEL = 255
@@ -78,18 +78,21 @@ def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts
         raise without_form("--optimizer", optimizer.name, " or ".join(OPTIMIZERS), "use one of these")
     if machine.constraints:
         raise without_form("--method", "a method that constrains weights", "fp32 or lsq", "use one of these")
-    paces = {
-        name: Pace(p.rate / rate, p.decay, p.share, p.smallest) for name, p in machine.paces.items()
-    }  # fmt: skip
+    quantizers = {name: _levels(found) for name, found in machine.quantizers.items()}
     return FloatFacts(
-        {name: _levels(found) for name, found in machine.quantizers.items()},
+        quantizers,
         optimizer.momentum if optimizer.name == "sgd-momentum" else 0.0,
-        paces,
+        {name: _relative(pace, rate) for name, pace in machine.paces.items()},
         affine_of(machine.normalize, channels),
         machine.start,
         machine.images,
         directions=_directions(machine),
     )
+
+
+def _relative(pace: Pace | Paces, rate: float) -> Pace:
+    assert isinstance(pace, Pace)  # of LSQ, which trains one value
+    return replace(pace, rate=pace.rate / rate)
 
 
 def _directions(machine: FloatMachine) -> FloatDirections | None:

@@ -1,7 +1,7 @@
 """The simulation's state as a board would hold it: what a planned step starts from, and must end with."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -24,7 +24,7 @@ from devices.network import Layer
 from devices.network.ops import ShiftedNorm
 from devices.program.kernels import shares
 from devices.program.kernels.machine import FloatMachine
-from devices.program.kernels.updates import Optimizer, Pace
+from devices.program.kernels.updates import Optimizer, Pace, Paces
 from devices.program.kernels.zeroth_order import Directions
 from devices.program.state import FROZEN
 
@@ -56,7 +56,7 @@ def machine_of(
                 start[f"{source}.{what.removesuffix(FROZEN)}before"] = value
         for what, parameters in parameters_of(module, layer).items():
             key = f"{name}.{what}"
-            paces[key], firsts[key] = _pace(updater, parameters[0]), parameters[0]
+            paces[key], firsts[key] = _pace_of(updater, parameters), parameters[0]
             for i in range(len(STATES[optimizer])):
                 state = torch.cat([states(p, i) for p in parameters])
                 start[f"{key}.state{i + 1}"] = _as_trained(layer, what, state)
@@ -138,6 +138,14 @@ def _folded(norm: nn.Module) -> Tensor:
     scale = scale if norm.weight is None else norm.weight.detach() * scale
     shift = -norm.running_mean * scale
     return torch.cat([scale, shift if norm.bias is None else norm.bias.detach() + shift])
+
+
+def _pace_of(updater: Updater | DirectionUpdater, parameters: Sequence[nn.Parameter]) -> Pace | Paces:
+    """One of all, where all have the same."""
+    paces = [_pace(updater, p) for p in parameters]
+    if len(set(paces)) == 1:
+        return paces[0]
+    return tuple((p.numel(), pace) for p, pace in zip(parameters, paces, strict=True))
 
 
 def _pace(updater: Updater | DirectionUpdater, parameter: nn.Parameter) -> Pace:

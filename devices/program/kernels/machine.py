@@ -26,7 +26,7 @@ from devices.program.kernels import (
     zeroth_order,
 )
 from devices.program.kernels.quantization import OnBoard
-from devices.program.kernels.updates import Optimizer, Pace
+from devices.program.kernels.updates import Optimizer, Pace, Paces
 from devices.program.kernels.zeroth_order import Directions
 from devices.program.operation import Operation, Stored
 from devices.program.state import FROZEN
@@ -144,7 +144,7 @@ class FloatMachine:
     normalize: Callable[[Tensor], Tensor]
     quantizers: Mapping[str, OnBoard]
     optimizer: Optimizer
-    paces: Mapping[str, Pace]
+    paces: Mapping[str, Pace | Paces]
     forms: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     constraints: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     flash: dict[str, Tensor] = field(default_factory=dict)  # what has left RAM
@@ -197,8 +197,8 @@ class FloatMachine:
         trained = frame.raw("step") if frame.has("step") else None
         return latent, trained, frame.raw("levels") if frame.has("levels") else None
 
-    def pace(self, name: str) -> Pace:
-        """Of a parameter."""
+    def pace(self, name: str) -> Pace | Paces:
+        """Of a parameter, or of those of which a tensor has the values."""
         return self.paces[name]
 
     def constrained(self, name: str, value: Tensor) -> Tensor:

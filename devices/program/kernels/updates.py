@@ -27,6 +27,10 @@ class Pace:
     smallest: float = 0.0  # magnitude of a size
 
 
+Paces = tuple[tuple[int, Pace], ...]
+"""Of a tensor's parameters, one behind the other: how many values each has, and how far these go."""
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """Of every parameter of a step; ``steps`` have been made before this one."""
@@ -37,8 +41,24 @@ class Optimizer:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
-    def step(self, value: Tensor, g: Tensor, states: list[Tensor], pace: Pace) -> tuple[Tensor, list[Tensor]]:
+    def step(
+        self, value: Tensor, g: Tensor, states: list[Tensor], pace: Pace | Paces
+    ) -> tuple[Tensor, list[Tensor]]:
         """The value and its states after a step by the gradient ``g``; all flat, float32."""
+        if isinstance(pace, Pace):
+            return self._step(value, g, states, pace)
+        counts = [count for count, _ in pace]
+        parts = zip(*(tensor.split(counts) for tensor in (value, g, *states)), strict=True)
+        moved = [
+            self._step(value, g, states, by) for (value, g, *states), (_, by) in zip(parts, pace, strict=True)
+        ]
+        return torch.cat([value for value, _ in moved]), [
+            torch.cat(state) for state in zip(*(states for _, states in moved), strict=True)
+        ]
+
+    def _step(
+        self, value: Tensor, g: Tensor, states: list[Tensor], pace: Pace
+    ) -> tuple[Tensor, list[Tensor]]:
         if pace.share is None:
             return self._plain(value, g + pace.decay * value, states, pace.rate)
         floor = torch.tensor(pace.smallest)

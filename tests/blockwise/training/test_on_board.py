@@ -69,6 +69,15 @@ def test_a_step_on_bytes_is_that_of_the_simulation(regime, method):
         assert step.flips <= MOST_FLIPS * step.codes
 
 
+@pytest.mark.parametrize(("method", "regime"), list(product(("dsq", "stlq"), ("bp", "local-resident", "zo"))))
+def test_values_of_one_quantizer_go_each_at_its_own_rate(method, regime):
+    """DSQ's ends learn at a hundredth of the weights' rate by shares of themselves, alpha at the whole."""
+    for optimizer in ("sgd",) if find(regime).perturbs else OPTIMIZERS:
+        step = OneStep(regime, method=method, model="resnet8", optimizer=optimizer)
+        assert step.run() < TOLERANCE, (optimizer, step.worst())
+        assert step.codes > 0
+
+
 @pytest.mark.parametrize(
     ("method", "norm"), [("fp32", "batch"), ("lsq", "batch-recompute"), ("lsq", "group")]
 )
