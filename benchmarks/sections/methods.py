@@ -1,6 +1,7 @@
 """The catalogue of quantization methods and the studies of them."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,9 +12,10 @@ from blockwise.report.methods import method_cells
 from blockwise.report.precision_front import precision_means, precision_standings
 from blockwise.report.qat import DISTANCE, HEADINGS, INTERVAL, cells, distance_notes, qat_standing
 from blockwise.report.recipe import additions
-from blockwise.report.spreads import MEANS
+from blockwise.report.spreads import MEANS, error_words
 from blockwise.report.uncertainty import known_to
 from blockwise.studies import qat as qat_study
+from blockwise.studies.errors import errors_of
 from blockwise.studies.recipe import recipe_of
 from blockwise.studies.records import SAME
 from blockwise.studies.summary import Summary
@@ -220,16 +222,14 @@ def qat_local() -> str:
 def qat_activations() -> str:
     """Methods with activations of their own beside the same weights with LSQ's."""
     found = [r for r in qat_runs() if find(r["regime"]).plain]
-    runs = {(r["method"], r["activation_method"], r["residual"]): r for r in found}
-    pairs = [
-        (name, skip, run, runs.get((name, "lsq", skip)))
-        for (name, own, skip), run in runs.items()
-        if name == own != "lsq"
-    ]
+    seeds = defaultdict(list)
+    for run in found:
+        seeds[_as_trained(run)].append(run)
     rows = [
-        [name, skip, *(f"{100 * r['test_error']:.1f}%, {_widths(r)}" for r in (own, other))]
-        for name, skip, own, other in pairs
-        if other
+        [name, skip, *(f"{error_words(errors_of(runs))}, {_widths(runs[0])}" for runs in (own, other))]
+        for (name, method, skip, _), own in seeds.items()
+        for (*place, _), other in seeds.items()
+        if name == method != "lsq" and place == [name, "lsq", skip]
     ]
     return table(["weights", "skip", "own activations", "LSQ's activations"], rows)
 

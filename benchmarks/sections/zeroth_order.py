@@ -3,7 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
-from blockwise.report.spreads import mean_words
+from blockwise.report.spreads import lost_words, mean_words
+from blockwise.report.text import DIVERGED
 from blockwise.statistics.shares import half_width
 from blockwise.statistics.spread import Spread
 from blockwise.studies import records
@@ -23,7 +24,7 @@ def zeroth_order() -> str:
     for run in runs:
         kinds[run["regime"], _numbers(run), _settings(run)].append(run)
     train, validation, test = first["images"]
-    known = max(half_width(1 - run["test_error"], test) for run in runs)
+    known = max(half_width(1 - run["test_error"], test) for run in records.ended(runs))
     intro = (
         f"`python benchmarks/zeroth_order.py`: {first['model']} at width {first['width']} on the bundled "
         f"digits, with batch norm in float and without norms on integers; {first['epochs']} epochs of "
@@ -35,13 +36,22 @@ def zeroth_order() -> str:
     )
     rows = [
         [
-            f"`{regime}`", numbers, settings, mean_words(Spread.of([1 - run["test_error"] for run in own])),
-            mean_words(Spread.of([run["losses"][-1] for run in own]), "", 2, 1), str(len(own)),
+            f"`{regime}`", numbers, settings, _accuracy(own), _last_loss(records.ended(own)), str(len(own)),
             f"{own[0]['peak_kib']:.1f}", f"{own[0]['peak_kib_of_one']:.1f}",
         ]
         for (regime, numbers, settings), own in kinds.items()
     ]  # fmt: skip
     return f"{intro}\n\n{table(HEADINGS, rows)}"
+
+
+def _accuracy(seeds: list[dict[str, Any]]) -> str:
+    ended = [1 - run["test_error"] for run in records.ended(seeds)]
+    lost = lost_words(len(seeds) - len(ended), 0)
+    return mean_words(Spread.of(ended)) + lost if ended else DIVERGED
+
+
+def _last_loss(ended: list[dict[str, Any]]) -> str:
+    return mean_words(Spread.of([run["losses"][-1] for run in ended]), "", 2, 1) if ended else "-"
 
 
 def _numbers(run: dict[str, Any]) -> str:

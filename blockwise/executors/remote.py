@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -42,9 +42,14 @@ class Remote:
     def remove(self, kept: str) -> None:
         """A file or a folder."""
         system, root = self._reached()
-        for name in (f"{root}/{kept}", f"{root}/{kept}{HALF}"):
+        halves = system.glob(f"{root}/{kept}.*{HALF}")
+        for name in (f"{root}/{kept}", *halves):
             if system.exists(name):
                 system.rm(name, recursive=True)
+
+    def only_user(self, name: str) -> AbstractContextManager[None]:
+        """Not asked for: files at a URL are sent under names of their own and then renamed."""
+        return nullcontext()
 
     @contextmanager
     def token(self) -> Iterator[str]:
@@ -116,12 +121,13 @@ class _Copy:
 
     def _send(self, path: Path, name: str) -> None:
         self.system.makedirs(name.rpartition("/")[0], exist_ok=True)
+        half = f"{name}.{uuid4().hex}{HALF}"
         try:
-            self.system.put_file(str(path), name + HALF)
-            self.system.mv(name + HALF, name)
+            self.system.put_file(str(path), half)
+            self.system.mv(half, name)
         except BaseException:
             with suppress(Exception):
-                self.system.rm_file(name + HALF)
+                self.system.rm_file(half)
             raise
 
 

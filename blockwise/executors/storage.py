@@ -1,14 +1,20 @@
 """Where tasks keep what they go on from."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 from blockwise.system.files import atomic_write, remove_abandoned
+from blockwise.system.locks import only_writer
+
+TOKEN = ".token"
+ABANDONED_S = 7 * 24 * 3600
+"""For as long no command stays."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Storage(Protocol):
 
     def remove(self, kept: str) -> None:
         """``kept`` is not needed any more."""
+
+    def only_user(self, name: str) -> AbstractContextManager[None]:
+        """No other command keeps what begins with ``name`` meanwhile. Raises InputError while one does."""
 
     def token(self) -> AbstractContextManager[str]:
         """Something that stands in the storage, under the name that is given, while the context is."""
@@ -61,10 +70,19 @@ class Folder:
         """A file."""
         (self.path / kept).unlink(missing_ok=True)
 
+    def only_user(self, name: str) -> AbstractContextManager[None]:
+        """By a lock of that name in it: half-written files are removed as nobody's."""
+        do = "wait for it, or name another folder by --storage"
+        return only_writer(self.path / name, f"trainings kept in {self.path}", do)
+
     @contextmanager
     def token(self) -> Iterator[str]:
-        """An empty file of a random name."""
-        name = f".{uuid4().hex}.token"
+        """An empty file of a random name; those that killed commands have left are removed."""
+        name = f".{uuid4().hex}{TOKEN}"
+        for old in self.path.glob(f".*{TOKEN}"):
+            with suppress(OSError):  # another command may do so, too
+                if time.time() - old.stat().st_mtime > ABANDONED_S:
+                    old.unlink()
         atomic_write(self.path / name, b"")
         try:
             yield name

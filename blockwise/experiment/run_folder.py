@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from blockwise.experiment.saved import Unreadable, absent, configuration
 from blockwise.experiment.settings import OutputSettings
 from blockwise.models.files import keeping
 from blockwise.system.files import atomic_write, make_folder
+from blockwise.system.locks import only_writer
 from devices.errors import InputError
 
 CHECKPOINTS = "checkpoints"
@@ -59,6 +61,11 @@ def prepare(config: Config, prepared: Prepared | None = None) -> Path:
     return out
 
 
+def only_command(out: Path) -> AbstractContextManager[None]:
+    """Nobody else trains in the folder meanwhile. Raises InputError while another command does."""
+    return only_writer(out / CHECKPOINTS, f"--resume {out}", "wait for it")
+
+
 def _keep(prepared: Prepared, out: Path) -> None:
     """What stands behind the names of the configuration."""
     board.keep(prepared.boards, out)
@@ -76,8 +83,9 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
         made = configuration(groups)
         output = replace(_kept(made.pop("output")), resume=folder)
         return Config(**made, output=output)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         got = "a folder without a run" if os.path.isdir(folder) else "no such folder"
+        got = "a file" if os.path.isfile(folder) else got
         raise InputError(f"{subject} {folder}", got=got, wanted="the --out of an earlier run",
                          do="check the path") from error  # fmt: skip
     except (OSError, ValueError, RecursionError) as error:
@@ -86,6 +94,18 @@ def saved_config(folder: Path, subject: str = "--resume") -> Config:
             str(path), got=f"no valid configuration{told}", wanted="the file as the run wrote it",
             do="use the version that wrote it, or start over with --out",
         ) from error  # fmt: skip
+
+
+def changed(config: Config, saved: Config) -> list[str]:
+    """Names of the settings in which a configuration is another than that of a run that is resumed."""
+    was = saved.learning()
+    found = [name for name, value in config.learning().items() if value != was[name]]
+    return found + [name for name in GOES_ON if getattr(config.output, name) != getattr(saved.output, name)]
+
+
+def as_flag(setting: str) -> str:
+    """Of the command line."""
+    return "--" + setting.replace("_", "-")
 
 
 def absent_settings(config: Config) -> frozenset[str]:

@@ -51,10 +51,12 @@ def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
 
     Raises InputError for results of several networks, which have no mean.
     """
-    other = next((name for name, found in zip(runs, results, strict=True) if _differs(found, results[0])), "")
-    if other:
+    for other, found in zip(runs, results, strict=True):
+        told = _differs(found, results[0])
+        if not told:
+            continue
         raise InputError(
-            f"runs {runs[0]} and {other}", got="networks, trained weights or samples that are not the same",
+            f"runs {runs[0]} and {other}", got=f"{told} not the same",
             wanted="those of one configuration", do="train one of them again in a folder of its own",
         )  # fmt: skip
     first, columns = results[0], list(zip(*(result.regimes for result in results), strict=True))
@@ -65,11 +67,17 @@ def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
     return Seeds(seeds, tuple(runs), rows, standing(contestants))
 
 
-def _differs(found: Result, first: Result) -> bool:
-    """Whether a run has another network or other samples than the first, or other weights to start from."""
+def _differs(found: Result, first: Result) -> str:
+    """What a run has otherwise than the first beside its seed, in words; empty where it is nothing."""
     digests = {run.initial.digest if run.initial else "" for run in (found, first)}
     samples = {run.data.contents for run in (found, first)} - {""}  # of an earlier version: not known
-    return found.model != first.model or max(len(digests), len(samples)) > 1
+    if found.model != first.model or max(len(digests), len(samples)) > 1:
+        return "networks, trained weights or samples that are"
+    if [row.regime for row in found.regimes] != [row.regime for row in first.regimes]:
+        return "regimes that are"
+    known = (found.config.keys() & first.config.keys()) - {"seed"}  # an earlier version has fewer
+    other = sorted(name for name in known if found.config[name] != first.config[name])
+    return f"settings ({other[0]}) that are" if other else ""
 
 
 def _row(same: Sequence[RegimeResult], reference: Sequence[RegimeResult], first: Result) -> OverSeeds:

@@ -173,14 +173,15 @@ def revision_of(regime: str) -> int:
     return records.FIRST_REVISION if find(regime).is_integer else records.REVISION
 
 
+def distinct(jobs: Iterable[Job]) -> tuple[Job, ...]:
+    """Of those that are one training under two names the first."""
+    return tuple({job.key: job for job in reversed(tuple(jobs))}.values())[::-1]
+
+
 def missing(jobs: Iterable[Job], path: Path) -> tuple[Job, ...]:
-    """The jobs that ``path`` holds no line of; of those that are one training under two names the first."""
+    """The jobs that ``path`` holds no line of, each training once."""
     done = {(row["key"], row["augment"]) for row in records.read(path)}
-    left: dict[str, Job] = {}
-    for job in jobs:
-        if job.lines.isdisjoint(done):
-            left.setdefault(job.key, job)
-    return tuple(left.values())
+    return tuple(job for job in distinct(jobs) if job.lines.isdisjoint(done))
 
 
 def lines_of(jobs: Iterable[Job], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

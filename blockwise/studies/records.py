@@ -7,6 +7,7 @@ from typing import Any
 
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies.augmentation import told_by_name
+from blockwise.studies.kinds import wrong
 from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
@@ -37,8 +38,8 @@ def read(
 ) -> list[dict[str, Any]]:
     """The runs recorded in ``path``; none if it does not exist. Older lines get what was so ``formerly``.
 
-    Raises InputError for a file that cannot be read, and a line that is not JSON, lacks one of ``keys`` or is
-    of another schema.
+    Raises InputError for a file that cannot be read, and a line that is not JSON, lacks one of ``keys``, has
+    a value of another kind or is of another schema.
     """
     rows = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
@@ -54,11 +55,13 @@ def read(
                 do="go on with the version that wrote it, or name another file by --out",
             )  # fmt: skip
         names = {name: row.get(name, "") for name in ("key", "data")}
-        wrong = [name for name, value in names.items() if not isinstance(value, str)]
-        if wrong:
-            raise _refused(path, number, f"{wrong[0]} {names[wrong[0]]!r}")
+        unnamed = [name for name, value in names.items() if not isinstance(value, str)]
+        if unnamed:
+            raise _refused(path, number, f"{unnamed[0]} {names[unnamed[0]]!r}")
         if "augment" in formerly and "augment" not in told:
             row["augment"] = told_by_name(row)
+        if found := wrong(row):
+            raise _refused(path, number, found)
         lacking = [key for key in keys if key not in row]
         if lacking:
             raise _refused(path, number, f"{line[:40]!r} without {lacking[0]!r}")

@@ -13,8 +13,8 @@ from devices.errors import InputError
 def only_writer(path: Path, subject: str, do: str) -> Iterator[None]:
     """Hold ``.NAME.lock`` beside ``path``, which is gone behind it; one that a killed process leaves is free.
 
-    Of a link it is that of the file that it leads to, which is what is written. Raises InputError, which
-    advises to ``do`` something else, while another process holds it.
+    Of a link it is that of the file that it leads to, which is what is written. Raises InputError about
+    ``subject``, which advises to ``do`` something else, while another process holds it.
     """
     if sys.platform == "win32":  # which has no such locks
         yield
@@ -23,7 +23,7 @@ def only_writer(path: Path, subject: str, do: str) -> Iterator[None]:
     lock = written.with_name(f".{written.name}.lock")
     held = _held(lock)
     if held is None:
-        raise InputError(f"{subject} {path}", got="another command that writes it", wanted="one", do=do)
+        raise InputError(subject, got="another command that writes it", wanted="one", do=do)
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from blockwise.cli.progress import ConsoleWatcher
 from blockwise.experiment import run_folder as outfolder
 from blockwise.experiment.config import Config
 from blockwise.experiment.prepare import prepare
+from blockwise.experiment.prepared import Prepared
 from blockwise.experiment.presets import PRESETS
 from blockwise.experiment.result import Result
 from blockwise.report.drawing import Drawing
@@ -56,7 +57,12 @@ def _compare(config: Config) -> int:
     with looking_seldom():
         prepared = prepare(config)
     out = outfolder.prepare(config, prepared)
-    stderr, drawing = report.make_console(stderr=True), Drawing()
+    with outfolder.only_command(out):
+        return _compare_in(out, prepared)
+
+
+def _compare_in(out: Path, prepared: Prepared) -> int:
+    config, stderr, drawing = prepared.config, report.make_console(stderr=True), Drawing()
     try:
         with ConsoleWatcher(stderr, config.training.epochs) as watcher:
             result = trained(prepared, out, stderr, watcher, drawing)
@@ -119,10 +125,8 @@ def _asked_for(arguments: Sequence[str]) -> Config:
             f"--resume {folder}", got=f"--out {config.output.out} beside it", wanted="one of the two",
             do="leave --out out: results go to the folder that is resumed",
         )  # fmt: skip
-    changed = [key for key, value in config.learning().items() if value != saved.learning()[key]]
-    changed += [key for key in outfolder.GOES_ON if getattr(config.output, key) != getattr(saved.output, key)]
-    if changed:
-        flag = "--" + changed[0].replace("_", "-")
+    if changed := outfolder.changed(config, saved):
+        flag = outfolder.as_flag(changed[0])
         raise InputError(
             f"--resume {folder}", got=f"another {flag} than the run has", wanted="the same configuration",
             do="leave the flag out, or start a new run with --out",

@@ -22,6 +22,7 @@ from blockwise.system import exit_codes
 from blockwise.system.collector import looking_seldom
 from blockwise.system.files import WriteError, atomic_write
 from blockwise.system.streams import tell_then_write
+from devices.errors import InputError
 
 
 def compare_seeds(config: Config) -> int:
@@ -30,7 +31,15 @@ def compare_seeds(config: Config) -> int:
         seed = config.output.seeds[0]
         begun = config.output.resume and config.output.resume / _name(seed)
         prepare(_of_seed(config, seed, begun))  # or refuse it
+    where = config.output.resume or config.output.out
+    if where is not None:
+        _check_runs(config, {seed: where / _name(seed) for seed in config.output.seeds})
     out = outfolder.prepare(config)
+    with outfolder.only_command(out):
+        return _compare_in(out, config)
+
+
+def _compare_in(out: Path, config: Config) -> int:
     folders = {seed: out / _name(seed) for seed in config.output.seeds}
     try:
         results = _results(config, folders)
@@ -47,6 +56,25 @@ def compare_seeds(config: Config) -> int:
 
 def _name(seed: int) -> str:
     return f"seed-{seed}"
+
+
+def _check_runs(config: Config, folders: dict[int, Path]) -> None:
+    """Raise InputError where the run that lies in a folder is none that this command has begun."""
+    for seed, folder in folders.items():
+        if not any((folder / name).exists() for name in (outfolder.CONFIG_FILE, RESULT_FILE)):
+            continue
+        if config.output.resume is None:
+            raise InputError(
+                f"--out {folder.parent}", got=f"a folder that holds a run in {folder.name}",
+                wanted="a new or empty one", do="use another",
+            )  # fmt: skip
+        saved = outfolder.saved_config(folder)
+        if changed := outfolder.changed(_of_seed(config, seed, folder), saved):
+            raise InputError(
+                f"--resume {folder.parent}",
+                got=f"another {outfolder.as_flag(changed[0])} than {folder.name} in it has",
+                wanted="runs of one configuration", do=f"move {folder} away, and it is trained anew",
+            )  # fmt: skip
 
 
 def _results(config: Config, folders: dict[int, Path]) -> list[Result]:

@@ -21,6 +21,7 @@ from blockwise.experiment.result import Result
 from blockwise.experiment.settings import TrainingSettings
 from blockwise.fit.result import FitResult, FrontRow
 from blockwise.system.files import make_folder
+from blockwise.system.locks import only_writer
 from devices.errors import InputError
 
 
@@ -118,6 +119,8 @@ def _train(tasks: Sequence[Task], epochs: int, folder: Path, executing: Executin
     for task in tasks:
         print(f"blockwise: training {task.title}", file=sys.stderr)
     with (
+        only_writer(folder / "front", f"--runs {folder}", "wait for it, or name another folder"),
+        storage.only_user("runs"),
         TaskTable(report.make_console(stderr=True), epochs, len(tasks)) as table,
         closing(executor.run(tasks, storage, table)) as finished,
     ):

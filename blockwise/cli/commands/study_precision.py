@@ -8,7 +8,15 @@ from tyro.conf import arg
 
 from blockwise import models, report
 from blockwise.cli import flags
-from blockwise.cli.commands.studying import Model, TrainingStudy, check_names, recorded, train_missing
+from blockwise.cli.commands.studying import (
+    Model,
+    TrainingStudy,
+    check_names,
+    check_trainable,
+    recorded,
+    tell_recorded,
+    train_missing,
+)
 from blockwise.studies import precision, precision_runs, records
 from blockwise.studies.jobs import lines_of
 from blockwise.studies.precision import PROTOCOLS, PrecisionProtocol
@@ -58,7 +66,10 @@ def run(arguments: Sequence[str]) -> int:
     base = protocol.base_width or models.CATALOGUE[options.model].width
     points = precision.points(family, base, options.compression, options.bits)
     jobs = precision_runs.jobs(points, options.model, options.data, protocol, options.accelerator)
-    if not options.dry_run:
+    if options.dry_run:
+        tell_recorded(jobs, path)
+    else:
+        check_trainable(jobs)
         train_missing(jobs, path, options, protocol.epochs, _told)
     rows = lines_of(jobs, records.read(path))
     notes = (*report.precision_standings(rows), report.known_to(rows))

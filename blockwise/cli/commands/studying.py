@@ -12,7 +12,7 @@ from blockwise.cli.executing import Executing
 from blockwise.cli.task_table import TaskTable
 from blockwise.experiment.settings.words import check_name
 from blockwise.quant.precision import PRECISIONS
-from blockwise.studies.jobs import Job, lines_of, missing, revision_of
+from blockwise.studies.jobs import Job, distinct, lines_of, missing, revision_of
 from blockwise.studies.records import SAME, read
 from blockwise.studies.tasks import run_all, task_of
 from blockwise.system.files import make_folder
@@ -116,11 +116,12 @@ def train_missing(
     Raises InputError while another command does so.
     """
     make_folder(path.parent, "--out")
-    with only_writer(path, "--out", "wait for it, or name another file by --out"):
-        left = missing(jobs, path)
+    with only_writer(path, f"--out {path}", "wait for it, or name another file by --out"):
+        of = distinct(jobs)
+        left = missing(of, path)
         if not left:
             report.make_console(stderr=True).print(
-                f"{len(jobs)} of {len(jobs)} runs are recorded in {path}: nothing is left to train",
+                f"{len(of)} of {len(of)} runs are recorded in {path}: nothing is left to train",
                 soft_wrap=True,
             )
             return
@@ -130,12 +131,12 @@ def train_missing(
 
         tasks = [task_of(job, title(job.conditions), path, options.data_name) for job in left]
         executor, storage = options.executing.made(), options.executing.kept_in(path.parent)
-        console, done = report.make_console(stderr=True), len(jobs) - len(left)
-        with TaskTable(console, epochs, len(left)) as table:
+        console, done = report.make_console(stderr=True), len(of) - len(left)
+        with storage.only_user(path.stem), TaskTable(console, epochs, len(left)) as table:
             for row in run_all(tasks, path, executor, storage, table):
                 done += 1
                 ended = f"{title(row)}: {_ended(row)}, {row['seconds']:.0f} s"
-                console.print(f"{done} of {len(jobs)}: {ended}", soft_wrap=True)
+                console.print(f"{done} of {len(of)}: {ended}", soft_wrap=True)
 
 
 def _ended(row: dict[str, Any]) -> str:
@@ -172,7 +173,8 @@ def recorded(
 
 def tell_recorded(jobs: Sequence[Job], path: Path) -> None:
     """How much of a study is done, on stdout."""
-    print(f"{len(jobs) - len(missing(jobs, path))} of {len(jobs)} runs are recorded")
+    of = distinct(jobs)
+    print(f"{len(of) - len(missing(of, path))} of {len(of)} runs are recorded")
 
 
 def check_names(*named: tuple[str, Iterable[str], Collection[str]]) -> None:

@@ -9,6 +9,7 @@ from command_runs import TINY, refusal
 
 from blockwise.cli import main as cli
 from blockwise.cli.commands import compare_seeds
+from blockwise.experiment import run_folder as outfolder
 
 ARGUMENTS = (*TINY, "--epochs", "1")
 
@@ -108,3 +109,46 @@ def test_seeds_of_which_there_is_no_deviation_are_refused(capsys):
     assert "wanted a run that trains" in refusal(capsys, "--seeds", "1", "2", "--dry-run")
     assert "--seeds" in refusal(capsys, "--seeds", "1", "x")
     assert "--seeds: got -1" in refusal(capsys, "--seeds", "-1", "2")
+
+
+@pytest.mark.slow
+def test_runs_that_lie_there_are_not_taken_for_those_of_the_command(capsys):
+    """Neither a finished run nor one that goes on, whose settings stay as they were."""
+    assert cli.main([*ARGUMENTS, "--seed", "7", "--quiet", "--out", "all/seed-1"]) == 0
+    capsys.readouterr()
+    other = Path("all/seed-1")
+    kept = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    told = refusal(capsys, *ARGUMENTS, "--seeds", "1", "3", "--out", "all")
+    assert "--out all: got a folder that holds a run in seed-1, wanted a new or empty one" in told
+    (other / "result.json").unlink()
+    assert "holds a run in seed-1" in refusal(capsys, *ARGUMENTS, "--seeds", "1", "3", "--out", "all")
+    del kept[other / "result.json"]
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == kept
+    assert not Path("all/config.json").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_another_configuration_is_not_gone_on_with_nor_averaged(capsys):
+    for seed, epochs in (("1", "1"), ("3", "2")):
+        more = ["--epochs", epochs, "--seed", seed, "--quiet"]
+        assert cli.main([*TINY, *more, "--out", f"other/seed-{seed}"]) == 0
+    assert cli.main([*ARGUMENTS, "--seeds", "1", "3", "--quiet", "--out", "all"]) == 0
+    Path("all/seed-3").rename("mine")
+    Path("other/seed-3").rename("all/seed-3")
+    capsys.readouterr()
+    told = refusal(capsys, "--resume", "all")
+    assert "--resume all: got another --epochs than seed-3 in it has" in told
+    told = refusal(capsys, "show", "all")
+    assert "runs seed-1 and seed-3: got settings (epochs) that are not the same" in told
+    Path("all/seed-3").rename("other/seed-3")
+    assert cli.main(["--resume", "all", "--quiet"]) == 0
+    results = [json.loads(Path(f"{run}/result.json").read_text("utf-8")) for run in ("mine", "all/seed-3")]
+    assert len({run["regimes"][0]["training"]["test_accuracy"] for run in results}) == 1
+
+
+def test_two_commands_do_not_train_in_one_folder(capsys):
+    Path("run").mkdir()
+    with outfolder.only_command(Path("run")):
+        assert cli.main([*ARGUMENTS, "--out", "run"]) == 2
+    told = capsys.readouterr().err
+    assert "--resume run: got another command that writes it, wanted one; wait for it" in told

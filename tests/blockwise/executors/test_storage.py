@@ -1,5 +1,6 @@
 """What tasks keep: in a folder, or wherever fsspec reaches; whole, and of one name alone."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_token_shows_only_while_it_is_held_and_where_the_storage_is(storage, t
         assert not Folder(tmp_path / "elsewhere").shows(token)
     assert not storage.shows(token)
     assert files(tmp_path / "kept") == {}
+
+
+def test_tokens_of_killed_commands_are_removed(tmp_path):
+    old, other = tmp_path / f".{'0' * 32}.token", tmp_path / ".mine.token.txt"
+    for path in (old, other):
+        path.touch()
+        os.utime(path, (0, 0))
+    with Folder(tmp_path).token() as token:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([token, other.name])
 
 
 def test_only_what_has_changed_is_sent(tmp_path, monkeypatch):
