@@ -1,7 +1,7 @@
 """What C needs of a float training beside its schedule: quantizers, optimizer, pixels, first values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,7 @@ class FloatFacts:
     rate: float = 0.0  # the learning rate until another is set
     prediction: Schedule | None = None  # of one image, through what training leaves
     directions: FloatDirections | None = None  # of a zeroth-order regime
+    loss_weights: Mapping[str, float] = field(default_factory=dict)  # of losses, where it is not 1
     tells: bool = False  # what activations read and made, to a comparison on this computer
 
 
@@ -87,6 +88,7 @@ def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts
         machine.start,
         machine.images,
         directions=_directions(machine),
+        loss_weights=machine.loss_weights,
     )
 
 

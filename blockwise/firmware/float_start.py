@@ -58,7 +58,7 @@ def facts_of(prepared: Prepared, regime: str, schedule: Schedule, load: Load | N
     chain, net = start_of(prepared, regime, load)
     updater = updater_of(prepared, net, regime, ONE)
     optimizer = prepared.config.training.optimizer if find(regime).has_optimizer else PLAIN.name
-    facts = _facts(prepared, chain, net, updater, schedule, optimizer)
+    facts = _facts(prepared, chain, net, updater, schedule, optimizer, regime)
     return replace(facts, rate=highest_rate(prepared, regime))
 
 
@@ -108,11 +108,17 @@ def _along_directions(prepared: Prepared, net: BlockNet, regime: str, rate: floa
 
 
 def _facts(
-    prepared: Prepared, chain: Chain, net: BlockNet, updater: AnyUpdater, schedule: Schedule, optimizer: str
+    prepared: Prepared,
+    chain: Chain,
+    net: BlockNet,
+    updater: AnyUpdater,
+    schedule: Schedule,
+    optimizer: str,
+    regime: str,
 ) -> FloatFacts:
     normalize = prepared.dataset.normalize
     batch = next(byte_batches(prepared))
-    machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers)
+    machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers, regime)
     return float_facts(machine, prepared.dataset.in_shape[0], ONE)
 
 

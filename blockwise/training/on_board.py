@@ -26,6 +26,7 @@ from devices.program.kernels import shares
 from devices.program.kernels.machine import FloatMachine
 from devices.program.kernels.updates import Optimizer, Pace, Paces
 from devices.program.kernels.zeroth_order import Directions
+from devices.program.regimes import find
 from devices.program.state import FROZEN
 
 STATES: dict[str, tuple[str, ...]] = {
@@ -37,10 +38,11 @@ STATES: dict[str, tuple[str, ...]] = {
 def machine_of(
     chain: Chain, net: BlockNet, updater: Updater | DirectionUpdater, optimizer: str,
     batch: tuple[Tensor, Tensor], normalize: Callable[[Tensor], Tensor], layers: Mapping[str, Layer],
+    regime: str,
 ) -> FloatMachine:  # fmt: skip
     """A float machine that starts where ``net`` and ``updater`` stand; they stay as they are.
 
-    ``layers`` are those of the schedule, ``batch`` uint8 images (B, C, H, W) and labels (B,).
+    ``layers`` are those of the schedule, of ``regime``; ``batch`` uint8 images (B, C, H, W) and labels (B,).
     """
     modules = dict(modules_of(chain, net, layers))
     steps, states = _optimizer_state(updater, STATES[optimizer])
@@ -68,6 +70,7 @@ def machine_of(
         start, batch, normalize, found, Optimizer(optimizer, steps), paces,
         {name: m.form for name, m in modules.items() if isinstance(m, FloatReLU)}, constraints,
         directions=_directions(updater, firsts) if isinstance(updater, DirectionUpdater) else None,
+        loss_weights=_loss_weights(net) if find(regime).heads else {},
     )  # fmt: skip
 
 
@@ -90,6 +93,12 @@ def tensors_of(module: nn.Module, layer: Layer | None = None) -> dict[str, Tenso
     if quantizer is not None and len(kept := QuantizerOnBoard.kept(quantizer)):
         found["levels"] = kept.clone()
     return found
+
+
+def _loss_weights(net: BlockNet) -> dict[str, float]:
+    """Of the losses by which blocks learn, where it is not 1: of an output layer that learns alone."""
+    weight = net.loss_weight(len(net) - 1)
+    return {} if weight == 1.0 else {f"{net.last_units[-1]}.head.loss": weight}
 
 
 def _directions(updater: DirectionUpdater, firsts: Mapping[str, nn.Parameter]) -> Directions:

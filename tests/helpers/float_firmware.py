@@ -180,7 +180,9 @@ def compare(
     phases = step.procedure.phases(step.net)
     for _ in range(step.before if len(phases) == 1 else 0):
         Moment(training, phases[0], updater, *batch).step()
-    machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
+    machine = machine_of(
+        step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers, regime
+    )
     program, start = Program(regime, step, machine), training.tensors
     built = build(program, folder / "project", fault)
     rams, _ = run(built, program.height, [batch] * (steps * len(phases)), steps)
@@ -199,7 +201,9 @@ def predictions(folder: Path, count: int, *, regime: str, **settings: Any) -> tu
     step = OneStep(regime, **settings)
     updater = step.updater(step.net)
     batch = step.images, step.labels
-    machine = machine_of(step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers)
+    machine = machine_of(
+        step.chain, step.net, updater, step.optimizer, batch, normalize, step.plan.layers, regime
+    )
     updater.close()
     program = Program(regime, step, machine)
     images = torch.randint(0, 256, (count, *step.in_shape), dtype=torch.uint8)

@@ -198,10 +198,15 @@ class OneStep:
             self.simulated(net, updater, phases[0])
         self.settle(updater)
         machine = machine_of(
-            chain, net, updater, self.optimizer, (self.images, self.labels), normalize, plan.layers
+            chain,
+            net,
+            updater,
+            self.optimizer,
+            (self.images, self.labels),
+            normalize,
+            plan.layers,
+            self.regime,
         )
-        if len(net) > 1 and find(self.regime).heads:
-            machine.loss_weights = {f"{net.last_units[-1]}.head.loss": net.loss_weight(len(net) - 1)}
         modules = dict(modules_of(chain, net, plan.layers))
         start = _state(modules, plan.layers)
         codes, drops = Codes(machine, modules), dropping(machine, modules)

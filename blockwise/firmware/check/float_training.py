@@ -91,7 +91,7 @@ class Moment:
         training, batch = self.training, (self.images, self.labels)
         machine = machine_of(
             training.chain, training.net, self.updater, training.optimizer, batch, training.normalize,
-            training.layers,
+            training.layers, training.procedure.name,
         )  # fmt: skip
         return dict(machine.start)
 

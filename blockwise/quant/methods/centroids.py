@@ -38,8 +38,11 @@ class Centroids(Codebook):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """The centroids; which of them a weight belongs to is its code."""
-        return QuantizerMemory(trained=1 << bits, packed=1 << bits)
+        """The centroids; which of them a weight belongs to is its code.
+
+        The mean that moves one is over all weights of the layer.
+        """
+        return QuantizerMemory(trained=1 << bits, packed=1 << bits, by_filter=False)
 
 
 def lloyd(values: Tensor, count: int) -> Tensor:

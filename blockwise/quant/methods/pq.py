@@ -67,8 +67,8 @@ class ProductQuantizer(Codebook):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """The codewords; one code stands for a block."""
-        return QuantizerMemory(trained=1 << bits, packed=1 << bits, blocks=True)
+        """The codewords; one code stands for a block. The mean that moves one is over the whole layer."""
+        return QuantizerMemory(trained=1 << bits, packed=1 << bits, by_filter=False, blocks=True)
 
 
 METHOD = Method(

@@ -84,8 +84,8 @@ class TTQ(Quantizer):
 
     @classmethod
     def memory(cls, bits: int) -> QuantizerMemory:
-        """The two levels."""
-        return QuantizerMemory(trained=2, packed=2)
+        """The two levels; the threshold is that of the whole layer."""
+        return QuantizerMemory(trained=2, packed=2, by_filter=False)
 
 
 METHOD = Method(

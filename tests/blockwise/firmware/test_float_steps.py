@@ -309,6 +309,27 @@ def test_a_gradient_that_is_read_yet_is_not_written_over(regime, method, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("regime", ["local", "local-resident"])
+def test_the_loss_of_an_output_layer_that_learns_alone_has_its_published_weight(regime, tmp_path):
+    """Under predsim a hundredth of it; the blocks before have no heads here, which have no form in C."""
+    found = check(
+        tmp_path, regime=regime, model="cnn", norm="none", head="predsim", blocks="each", train="head"
+    )
+    assert found.program.firmware.arithmetic.loss_weights == {"classifier.head.loss": pytest.approx(0.01)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_norm_without_a_pair_is_folded(method, tmp_path):
+    network = Sequential(Conv2d(1, 4, 3), BatchNorm2d(4, affine=False), ReLU(), Flatten(), Linear(144, 3))
+    given = {"model": network, "regime": "local-resident", "method": method, "head": "gap", "blocks": "1"}
+    check(tmp_path / "steps", **given)
+    classes, board, logits = predictions(tmp_path / "predictions", 6, **given)
+    assert torch.equal(classes, board.argmax(1))
+    assert torch.allclose(board, logits, atol=1e-4)
+
+
+@pytest.mark.slow
 def test_a_zero_that_is_quantized_with_its_sign_has_no_gradient(tmp_path):
     check(tmp_path, model=Scaled(), method="lsq", norm="none", head="gap", blocks="1")
 

@@ -21,6 +21,19 @@ def gradient_of_first(quantizer: quant.Quantizer, weights: torch.Tensor, g: torc
     return found[0]
 
 
+def gradients_by_first(quantizer: quant.Quantizer, weights: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """What the first filter adds to the gradients of trained values (n,)."""
+    torch.manual_seed(5)
+    trained = [p for p in quantizer.parameters() if p.requires_grad]
+    if not trained:
+        return torch.zeros(0)
+    own = torch.zeros_like(g)
+    own[0] = g[0]
+    weights = weights.detach().requires_grad_()
+    found = torch.autograd.grad(quantizer(weights), trained, own)
+    return torch.cat([part.flatten() for part in found])
+
+
 @pytest.mark.parametrize(("name", "bits"), CASES)
 def test_it_is_exactly_where_the_method_says_so(name, bits):
     for shape in ((6, 8, 3, 3), (6, 16)):
@@ -31,11 +44,13 @@ def test_it_is_exactly_where_the_method_says_so(name, bits):
         quantizer.tracks = False
         before = gradient_of_first(quantizer, 0.1 * weights, g)
         others = weights.clone()
-        others[1:] += 0.1 * torch.randn(shape, generator=generator)[1:]
+        others[1:] = 3 * torch.randn(shape, generator=generator)[1:]
         elsewhere = g.clone()
         elsewhere[1:] = torch.randn(shape, generator=generator)[1:]
         after = gradient_of_first(quantizer, 0.1 * others, elsewhere)
         alone = torch.allclose(before, after, rtol=1e-6, atol=0)
+        added = (gradients_by_first(quantizer, 0.1 * w, g) for w in (weights, others))
+        alone = alone and torch.allclose(*added, rtol=1e-5, atol=1e-7)
         assert alone == quantizer.memory(bits).by_filter, shape
 
 

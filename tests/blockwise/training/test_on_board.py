@@ -78,6 +78,14 @@ def test_values_of_one_quantizer_go_each_at_its_own_rate(method, regime):
         assert step.codes > 0
 
 
+@pytest.mark.parametrize("method", ["centroids", "pq", "ttq"])
+def test_values_that_hang_on_the_whole_layer_go_when_all_of_its_gradient_is_there(method):
+    """A mean over members, or a largest weight, is another one once some filters have moved."""
+    for regime, width in product(("bp-fused", "local"), (4, 6)):
+        step = OneStep(regime, method=method, width=width, norm="none", optimizer="sgd", before=2)
+        assert step.run() < TOLERANCE, (regime, width, step.worst())
+
+
 @pytest.mark.parametrize(
     ("method", "norm"), [("fp32", "batch"), ("lsq", "batch-recompute"), ("lsq", "group")]
 )

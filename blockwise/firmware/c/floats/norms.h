@@ -169,12 +169,12 @@ INLINE void group_norm_backward(struct map m, int groups, float_at gradient, flo
         }
 }
 
-/* As deployed: running statistics and the pair as one scale and one shift. */
+/* As deployed: running statistics and the pair, if there is one, as one scale and one shift. */
 INLINE void fold(int channels, const float *running, const float *pair, float eps, float *to) {
     for (int c = 0; c < channels; c++) {
-        const float scale = pair[c] * inverse_root(running[channels + c] + eps);
+        const float scale = (pair ? pair[c] : 1.0f) * inverse_root(running[channels + c] + eps);
         to[c] = scale;
-        to[channels + c] = pair[channels + c] - running[c] * scale;
+        to[channels + c] = (pair ? pair[channels + c] : 0.0f) - running[c] * scale;
     }
 }
 

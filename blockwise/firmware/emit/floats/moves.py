@@ -80,7 +80,8 @@ def _packed(site: Site, layer: Layer, name: str, *, from_flash_of: bool = False)
         if isinstance(op, FrozenNorm):
             return [call("copy_floats", to, value("running"), count)]
         assert isinstance(op, BatchNorm)
-        return [call("fold", op.channels, value("running"), value("bias"), number(op.eps), to)]
+        pair = value("bias") if op.biases else "0"
+        return [call("fold", op.channels, value("running"), pair, number(op.eps), to)]
     if what == "codes" and levels is not None:
         size = f"size_of(*({value('step' if layer.trained.levels else CONSTANT_STEP)}))"
         return [

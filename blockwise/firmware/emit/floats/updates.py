@@ -49,7 +49,7 @@ def copy_gradient(site: Site) -> Lines:
 
 
 def loss(site: Site) -> Lines:
-    """(softmax - one-hot) / images, over the logits, if it is read; the losses where a program wants them."""
+    """weight (softmax - one-hot) / images over the logits, if it is read; the losses if wanted."""
     logits, labels, *answer = (x for role, x in site.operation.operands if role == "input")
     assert isinstance(labels, Stored)
     output = site.made("output")
@@ -60,7 +60,8 @@ def loss(site: Site) -> Lines:
     lines = _told(site, rows, classes, at, told)
     if lines and not _is_read(site, output):
         return lines
-    images, to = number(site.facts.images), site.floats(output)
+    weight = site.facts.loss_weights.get(site.layer.name, 1.0)
+    images, to = number(site.facts.images / weight), site.floats(output)
     if answer:
         taught = (*told, *_answer(site, answer), to)
         return [call("distilled_cross_entropy", rows, classes, images, at, "held", *taught)]
