@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from blockwise import quant as quant
     from blockwise import report as report
     from blockwise import training as training
-    from blockwise.api import from_module, plan, train, write_firmware
+    from blockwise.api import InputError, from_module, plan, train, write_firmware
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "from_module", "plan", "train", "write_firmware"]
+__all__ = ["InputError", "__version__", "from_module", "plan", "train", "write_firmware"]
 
-_FUNCTIONS = ("from_module", "plan", "train", "write_firmware")
+_NAMES = ("InputError", "from_module", "plan", "train", "write_firmware")
 _SUBMODULES = ("data", "firmware", "heads", "integer", "models", "quant", "report", "training")
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: ``import blockwise`` need not wait for PyTorch."""
-    if name in _FUNCTIONS:
+    if name in _NAMES:
         return getattr(import_module("blockwise.api"), name)
     if name in _SUBMODULES:
         return import_module(f"blockwise.{name}")
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What there is, imported or not."""
-    return sorted({*globals(), *_FUNCTIONS, *_SUBMODULES})
+    return sorted({*globals(), *_NAMES, *_SUBMODULES})

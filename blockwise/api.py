@@ -37,7 +37,7 @@ from devices.errors import InputError
 from devices.planning import Plan
 from devices.program.regimes import LEANEST
 
-__all__ = ["from_module", "plan", "train", "write_firmware"]
+__all__ = ["InputError", "from_module", "plan", "train", "write_firmware"]
 
 Args = ParamSpec("Args")
 Answer = TypeVar("Answer")
@@ -80,6 +80,7 @@ def plan(
     """
     if "data" in settings and (classes is not None or (isinstance(network, str) and in_shape is not None)):
         raise beside_shape("data")
+    in_shape = None if in_shape is None else tuple(int(side) for side in in_shape)
     if isinstance(network, nn.Module) and (in_shape or "data" not in settings):
         network = _chain(network, in_shape)
         in_shape = in_shape or network.in_shape
@@ -177,6 +178,10 @@ def _name(network: nn.Module) -> str:
 def _prepared(
     network: str | nn.Module, board: Board, asked: dict[str, Any], settings: dict[str, Any]
 ) -> Prepared:
+    if isinstance(network, type):
+        raise InputError(
+            network.__name__, got="a class", wanted="a module, a chain, or a name", do="call it, to make one"
+        )
     own = network if isinstance(network, nn.Module) else None
     name = network if isinstance(network, str) else _name(network)
     device = board if isinstance(board, Device) else None

@@ -53,7 +53,14 @@ def test_devices_plan_takes_a_model_a_device_and_settings_by_name():
 
 
 def test_the_packages_say_what_is_public():
-    assert blockwise.__all__ == ["__version__", "from_module", "plan", "train", "write_firmware"]
+    assert blockwise.__all__ == [
+        "InputError",
+        "__version__",
+        "from_module",
+        "plan",
+        "train",
+        "write_firmware",
+    ]
     assert set(blockwise.__all__) <= set(dir(blockwise))
     assert {
         "Block",

@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -99,12 +100,18 @@ def features(shape: Shape) -> int:
     return math.prod(shape)
 
 
+POOLS: dict[int, Callable[[Any], nn.Module]] = {
+    1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d,
+}  # fmt: skip
+"""By the dimensions of space."""
+
+
 def pool_to(in_shape: Shape, size: int) -> nn.Module:
     """Average pool to at most ``size`` places a side; nothing to do for smaller maps and flat features."""
     sides = pooled_shape(in_shape, size)[1:]
     if sides == in_shape[1:]:
         return nn.Identity()
-    return nn.AdaptiveAvgPool1d(sides[0]) if len(sides) == 1 else nn.AdaptiveAvgPool2d(sides)
+    return POOLS[len(sides)](sides)
 
 
 def pooled_shape(in_shape: Shape, size: int) -> Shape:

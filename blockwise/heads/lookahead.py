@@ -4,7 +4,9 @@ from collections import OrderedDict
 
 from torch import nn
 
-from blockwise.heads.head import ClassifierHead, Shape, pool_to
+from blockwise.heads.head import POOLS, ClassifierHead, Shape, pool_to
+from blockwise.layers.norms import BATCH_NORMS
+from blockwise.layers.weighted import CONVOLUTIONS
 
 WIDTH, DEPTH, SIDE = 64, 2, 8
 
@@ -26,7 +28,7 @@ class LookaheadHead(ClassifierHead):
         layers = (
             _flat(in_shape, width, depth) if flat else _convolutional(in_shape, width, depth, side, first)
         )
-        last = [m for m in layers.values() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        last = [m for m in layers.values() if isinstance(m, BATCH_NORMS)]
         layers["linear"] = nn.Linear(last[-1].num_features if last else in_shape[0], num_classes)
         super().__init__(nn.Sequential(layers))
 
@@ -34,9 +36,8 @@ class LookaheadHead(ClassifierHead):
 def _convolutional(
     in_shape: Shape, width: int, depth: int, side: int, first: nn.Module | None
 ) -> OrderedDict[str, nn.Module]:
-    signal = len(in_shape) == 2
-    conv: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if signal else nn.Conv2d
-    norm = nn.BatchNorm1d if signal else nn.BatchNorm2d
+    space = len(in_shape) - 1
+    conv, norm = CONVOLUTIONS[space], BATCH_NORMS[space - 1]
     layers: OrderedDict[str, nn.Module] = OrderedDict(pool=pool_to(in_shape, side))
     channels, strided = in_shape[0], False
     for number in range(1, depth + 1):
@@ -47,7 +48,7 @@ def _convolutional(
         layers[f"conv{number}"] = made
         layers[f"norm{number}"] = norm(channels)
         layers[f"relu{number}"] = nn.ReLU()
-    layers["gap"] = nn.AdaptiveAvgPool1d(1) if signal else nn.AdaptiveAvgPool2d(1)
+    layers["gap"] = POOLS[space](1)
     layers["flatten"] = nn.Flatten()
     return layers
 

@@ -42,6 +42,10 @@ class PredHead(ClassifierHead):
         super().__init__(named(pool=pool, flatten=nn.Flatten(), linear=classifier))
 
 
+AVERAGES: dict[int, type[nn.Module]] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+"""By the dimensions of space."""
+
+
 def _pool(in_shape: Shape, limit: int) -> tuple[nn.Module, int]:
     """The pool and the features it leaves. Where a window does not divide a side, zeros are put around."""
     channels, *sides = in_shape
@@ -51,5 +55,4 @@ def _pool(in_shape: Shape, limit: int) -> tuple[nn.Module, int]:
     if set(windows) == {1}:
         return nn.Identity(), count
     padding = tuple(w * (p - s // w) // 2 for w, p, s in zip(windows, pooled, sides, strict=True))
-    pool: type[nn.Module] = nn.AvgPool1d if len(sides) == 1 else nn.AvgPool2d
-    return pool(windows, padding=padding), count
+    return AVERAGES[len(sides)](windows, padding=padding), count

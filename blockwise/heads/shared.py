@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from blockwise.heads.head import Shape
 from blockwise.heads.lookahead import DEPTH, SIDE, WIDTH, LookaheadHead
+from blockwise.layers.weighted import Convolution
 from blockwise.quant.layers import GEOMETRY
-
-Conv = nn.Conv1d | nn.Conv2d
 
 
 class ReadConv(nn.Module):
@@ -24,7 +23,7 @@ class ReadConv(nn.Module):
 
     op_kind = "conv"
 
-    def __init__(self, source: Conv) -> None:
+    def __init__(self, source: Convolution) -> None:
         super().__init__()
         for name in ("in_channels", "out_channels", *GEOMETRY):
             setattr(self, name, getattr(source, name))
@@ -77,7 +76,7 @@ class SharedLookaheadHead(LookaheadHead):
 
     def __init__(
         self, in_shape: Shape, num_classes: int, width: int = WIDTH, depth: int = DEPTH, side: int = SIDE,
-        ahead: Conv | None = None,
+        ahead: Convolution | None = None,
     ) -> None:  # fmt: skip
         takes = ahead is not None and len(in_shape) > 1 and ahead.in_channels == in_shape[0]
         first = ReadConv(ahead) if takes and ahead else None

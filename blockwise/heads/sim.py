@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from blockwise.heads.head import Head, Shape, Targets, Taught
+from blockwise.layers.weighted import CONVOLUTIONS
 from devices.errors import InputError
 
 EPSILON = 1e-8
@@ -66,8 +67,7 @@ class SimilarityBranch(nn.Sequential):
         if len(in_shape) == 1:
             super().__init__(nn.Linear(channels, channels, bias=False))
             return
-        kind: type[nn.Conv1d] | type[nn.Conv2d] = nn.Conv1d if len(in_shape) == 2 else nn.Conv2d
-        conv = kind(channels, channels, kernel, padding=kernel // 2, bias=False)
+        conv = CONVOLUTIONS[len(in_shape) - 1](channels, channels, kernel, padding=kernel // 2, bias=False)
         spread = channels > 3 and in_shape[1] > 1
         super().__init__(conv, SpatialDeviation() if spread else nn.Flatten())
 

@@ -26,7 +26,7 @@ CONSTANT = 1e-6
 """A channel whose deviation is within this share of its mean is constant, up to rounding."""
 
 
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 """Those that another norm may take the place of."""
 
 
@@ -40,6 +40,18 @@ class RecomputedBatchNorm1d(nn.BatchNorm1d):
     """As :class:`RecomputedBatchNorm2d`, for flat features."""
 
     op_kind = "batch_norm_recompute"
+
+
+class RecomputedBatchNorm3d(nn.BatchNorm3d):
+    """As :class:`RecomputedBatchNorm2d`, for volumes."""
+
+    op_kind = "batch_norm_recompute"
+
+
+RECOMPUTED: dict[type[nn.Module], type[BatchNorm]] = {
+    nn.BatchNorm1d: RecomputedBatchNorm1d, nn.BatchNorm2d: RecomputedBatchNorm2d,
+    nn.BatchNorm3d: RecomputedBatchNorm3d,
+}  # fmt: skip
 
 
 class ConstantNorm(nn.Module):
@@ -80,7 +92,7 @@ class ConstantNorm(nn.Module):
 
 
 def _recomputed(norm: BatchNorm, channels: int) -> nn.Module:
-    kind = RecomputedBatchNorm1d if isinstance(norm, nn.BatchNorm1d) else RecomputedBatchNorm2d
+    kind = next(made for given, made in RECOMPUTED.items() if isinstance(norm, given))
     made = kind(channels, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
     made.load_state_dict(norm.state_dict())
     return made
@@ -102,7 +114,8 @@ NORMS: dict[str, Callable[[BatchNorm, int], nn.Module]] = {
     "frozen": lambda norm, channels: ConstantNorm(channels),
     "none": lambda norm, channels: nn.Identity(),
 }
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+"""Of 1, 2 and 3 dimensions of space; the first of none, too."""
 
 
 def of_head(norm: str) -> str:

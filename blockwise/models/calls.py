@@ -148,8 +148,8 @@ def _check_gradients(result: nn.Module, root: nn.Module, name: str, images: Tens
     """
     if images.is_meta:
         return
-    own = {*_with_gradients(root, images)}
-    frozen = next((path for path in _with_gradients(result, images) if path not in own), None)
+    own = {*_with_gradients(root, name, images)}
+    frozen = next((path for path in _with_gradients(result, name, images) if path not in own), None)
     if frozen is not None:
         raise InputError(
             f"{name}.{frozen}", got="a parameter that its own code gives no gradient, as in no_grad()",
@@ -158,15 +158,24 @@ def _check_gradients(result: nn.Module, root: nn.Module, name: str, images: Tens
         )  # fmt: skip
 
 
-def _with_gradients(module: nn.Module, images: Tensor) -> list[str]:
-    """The parameters that the outcome has gradients of, by their paths."""
+def _with_gradients(module: nn.Module, name: str, images: Tensor) -> list[str]:
+    """The parameters that the outcome has gradients of, by their paths.
+
+    Raises InputError where none can be made.
+    """
     twin = copy.deepcopy(module).eval()
     parameters = dict(twin.named_parameters())
     with torch.enable_grad(), _NoDropout(), redirect_stdout(sys.stderr):
         made = twin(images.clone())
         if not (isinstance(made, Tensor) and made.requires_grad):
             return []
-        found = torch.autograd.grad(made.sum(), [*parameters.values()], allow_unused=True)
+        try:
+            found = torch.autograd.grad(made.sum(), [*parameters.values()], allow_unused=True)
+        except Exception as error:  # of values that were overwritten, of functions that have none
+            raise InputError(
+                name, got=f"{type(error).__name__}: {' '.join(f'{error}'.split())[:120]}",
+                wanted="code through which gradients go back", do="try model(images).sum().backward()",
+            ) from error  # fmt: skip
     return [name for name, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
 

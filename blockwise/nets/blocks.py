@@ -10,6 +10,7 @@ from blockwise import heads
 from blockwise.heads import Head, Targets
 from blockwise.heads.place import split
 from blockwise.layers.norms import BATCH_NORMS
+from blockwise.layers.weighted import Convolution
 from blockwise.nets.chain import Chain
 from blockwise.nets.cuts import Cut, block_name
 from blockwise.nets.trainable import TrainableNet
@@ -90,7 +91,7 @@ class BlockNet(TrainableNet):
 
 def first_conv(unit: nn.Module) -> nn.Module | None:
     """The first convolution of a unit, in the order of its modules; None where it has none."""
-    return next((m for m in unit.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)), None)
+    return next((m for m in unit.modules() if isinstance(m, Convolution)), None)
 
 
 def taught(body: nn.Module, tail: nn.Module, head: nn.Module, x: Tensor, y: Targets) -> tuple[Tensor, Tensor]:

@@ -12,10 +12,9 @@ from torch import nn
 from blockwise.layers.weighted import Weighted
 from blockwise.quant.catalogue import scheme
 from blockwise.quant.layers import (
+    QUANT_CONVOLUTIONS,
     FloatReLU,
     QuantActivation,
-    QuantConv1d,
-    QuantConv2d,
     QuantLinear,
     QuantReLU,
     Shared,
@@ -81,7 +80,7 @@ class _Conversion:
         made = {layer.name: layer for layer in self.layers}
         for layer in self.layers:
             module = replaced[layer.name]
-            if isinstance(module, QuantConv1d | QuantConv2d):
+            if isinstance(module, QUANT_CONVOLUTIONS):
                 module.made_by = _quantizer_behind(made.get(layer.inputs[0]), made, replaced)
 
     def _input(self, layer: Layer, readers: int) -> nn.Module:
@@ -129,11 +128,9 @@ class _Conversion:
                 do="train it in float, with --method fp32",
             )  # fmt: skip
         weights = self.plan.weights(bits, tuple(module.weight.shape), edge=layer.precision == "edge")
-        if isinstance(module, nn.Conv1d):
-            return QuantConv1d(module, weights, inputs)
-        if isinstance(module, nn.Conv2d):
-            return QuantConv2d(module, weights, inputs)
-        return QuantLinear(module, weights, inputs)
+        if isinstance(module, nn.Linear):
+            return QuantLinear(module, weights, inputs)
+        return QUANT_CONVOLUTIONS[len(module.kernel_size) - 1](module, weights, inputs)
 
 
 def _quantizer_behind(

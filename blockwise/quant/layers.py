@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blockwise.layers.weighted import Convolution
 from blockwise.quant.quantizer import FLOAT_BITS, Quantizer, signs
 from devices.network.ops import Op
 
@@ -19,7 +20,7 @@ class _QuantConv(nn.Module):
     op_kind = "conv"
 
     def __init__(
-        self, conv: nn.Conv1d | nn.Conv2d, weight_quantizer: Quantizer,
+        self, conv: Convolution, weight_quantizer: Quantizer,
         input_quantizer: nn.Module | None = None,
     ) -> None:  # fmt: skip
         """Take over the parameters of a float convolution."""
@@ -30,7 +31,7 @@ class _QuantConv(nn.Module):
         self.made_by: tuple[nn.Module, ...] = ()  # the quantizer of its input, where another layer has it
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, L) -> (B, O, L'), or (B, C, H, W) -> (B, O, H', W')."""
+        """(B, C, L) -> (B, O, L'), (B, C, H, W) -> (B, O, H', W'), or of volumes alike."""
         if self.input_quantizer is not None:
             input = self.input_quantizer(input)
         weight: Tensor = self.weight_quantizer(self.weight)
@@ -44,6 +45,14 @@ class QuantConv1d(_QuantConv, nn.Conv1d):
 
 class QuantConv2d(_QuantConv, nn.Conv2d):
     """A convolution whose weight, and its input where that is not codes already, are quantized."""
+
+
+class QuantConv3d(_QuantConv, nn.Conv3d):
+    """A convolution of volumes whose weight, and its input where that is not codes, are quantized."""
+
+
+QUANT_CONVOLUTIONS = (QuantConv1d, QuantConv2d, QuantConv3d)
+"""Of 1, 2 and 3 dimensions of space."""
 
 
 class QuantLinear(nn.Linear):
@@ -66,7 +75,7 @@ class QuantLinear(nn.Linear):
         return F.linear(input, self.weight_quantizer(self.weight), self.bias)
 
 
-QuantWeighted = QuantConv1d | QuantConv2d | QuantLinear
+QuantWeighted = QuantConv1d | QuantConv2d | QuantConv3d | QuantLinear
 """For isinstance and annotations alike."""
 
 

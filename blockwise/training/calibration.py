@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from blockwise.data import Normalize, Split
 from blockwise.heads.shared import ReadConv
-from blockwise.layers.norms import BATCH_NORMS
+from blockwise.layers.norms import BATCH_NORMS, BatchNorm
 from blockwise.nets.trainable import TrainableNet
 from blockwise.quant import FLOAT_BITS, Quantizer
 from blockwise.quant.layers import QuantWeighted
@@ -95,7 +95,7 @@ def fold_norms(module: nn.Module, name: str) -> dict[nn.Module, Tensor]:
     return folded
 
 
-def _fold(layer: QuantWeighted, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor | None:
+def _fold(layer: QuantWeighted, norm: BatchNorm) -> Tensor | None:
     mean, variance = norm.running_mean, norm.running_var
     if not layer.weight_quantizer.after_training or mean is None or variance is None:
         return None

@@ -17,7 +17,10 @@ from blockwise.nets.trainable import TrainableNet
 Module = TypeVar("Module", bound=nn.Module)
 
 LAYOUT = torch.channels_last
-"""Convolutions are fastest on it, on processors and accelerators alike."""
+"""Convolutions of images are fastest on it, on processors and accelerators alike."""
+
+MAP = 4
+"""Dimensions of what has it: (B, C, H, W), and weights of such. Volumes lie as PyTorch lays them."""
 
 CODEBOOK_SIZE = 256
 """Values that one byte can name."""
@@ -54,12 +57,15 @@ class FeatureCache:
 def in_layout(net: Module) -> Module:
     """``net`` itself, with its weights in :data:`LAYOUT`, and without what PyTorch computes wrongly in it."""
     thin(net)
-    return net.to(memory_format=LAYOUT)
+    for tensor in (*net.parameters(), *net.buffers()):
+        if tensor.ndim == MAP:
+            tensor.data = tensor.data.to(memory_format=LAYOUT)
+    return net
 
 
 def laid_out(x: Tensor) -> Tensor:
     """``x`` in :data:`LAYOUT` if it has maps: what a norm sums in which order hangs on the layout."""
-    return x.contiguous(memory_format=LAYOUT) if x.ndim == 4 else x
+    return x.contiguous(memory_format=LAYOUT) if x.ndim == MAP else x
 
 
 def pays(net: TrainableNet, index: int, split: Split, epochs: int, *, augmented: bool) -> bool:

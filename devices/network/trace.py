@@ -196,7 +196,7 @@ def _find_shapes(module: nn.Module, graph: fx.Graph, examples: list[torch.Tensor
             with torch.no_grad():
                 Shapes(module, graph=graph).run(*examples)
         except Exception as error:
-            shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in examples)
+            shapes = ", ".join("x".join(map(str, x.shape[1:])) for x in examples if x.ndim > 1)
             raise InputError(
                 f"{name} on {shapes}", got=f"{type(error).__name__}: {_line(error)}",
                 wanted="an input that every layer takes", do="use larger images or another model",

@@ -226,3 +226,18 @@ class Outside(nn.Module):
         x = F.gelu(F.linear(x, self.mixing)).permute(0, 3, 1, 2)
         logits: Tensor = self.fc((x * self.gain + self.shift).mean((2, 3)))
         return logits
+
+
+class Volumes(nn.Module):
+    """Images as volumes of 4x2x8: strides, borders and kernels that differ from side to side."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv3d(1, 4, 3, padding=1, stride=(2, 1, 2)), nn.BatchNorm3d(4)
+        self.conv2, self.norm2 = nn.Conv3d(4, 6, (1, 3, 2)), nn.BatchNorm3d(6)
+        self.fc = nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.pad(x.view(x.size(0), 1, 4, 2, 8), (0, 0, 1, 1))
+        x = F.relu(self.norm1(self.conv1(x)))
+        return self.fc(F.relu(self.norm2(self.conv2(x))).mean((2, 3, 4)))

@@ -176,5 +176,5 @@ def _other(subject: str, name: str, given: Tensor | None, wanted: Tensor) -> Inp
 
 
 def layers_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The layers whose tensors are named, each once."""
-    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    """The layers whose tensors are named, each once; what stands in none has its own name."""
+    return tuple(dict.fromkeys(name.rpartition(".")[0] or name for name in names))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -59,15 +60,22 @@ def _state_dict(path: Path, subject: str) -> Found:
     """Tensors by name; nothing else is unpickled."""
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # PyTorch's advice is to trust it
+        raise InputError(
+            subject, got="a pickled module, or another object that is none of tensors", wanted=STATE_DICT,
+            do=SAVE,
+        ) from error  # fmt: skip
     except Exception as error:  # pickles fail in a dozen ways
-        wanted = "a state dict: tensors by name, and no code"
-        raise _unreadable(subject, error, wanted, "save model.state_dict() by torch.save") from error
+        raise _unreadable(subject, error, STATE_DICT, SAVE) from error
     for key in NESTED:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     tensors = found if isinstance(found, Mapping) else {}
     return {name: t for name, t in tensors.items() if isinstance(name, str) and isinstance(t, Tensor)}, {}
 
+
+STATE_DICT, SAVE = "a state dict: tensors by name, and no code", "save model.state_dict() by torch.save"
+"""What is wanted of a file of PyTorch's, and how it is made."""
 
 READERS: dict[str, Callable[[Path, str], Found]] = {
     SAFETENSORS: _safetensors, ".pt": _state_dict, ".pth": _state_dict,

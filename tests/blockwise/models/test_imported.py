@@ -471,6 +471,14 @@ def test_a_dropout_that_is_never_told_to_rest_makes_no_other_values(drop):
     from_module(classified(lambda m, x: drop(F.relu(x))), SHAPE)
 
 
+@pytest.mark.parametrize("function", [lambda m, x: F.relu(x).mul_(2.0) + x, lambda m, x: x // 0.1])
+def test_code_through_which_no_gradient_goes_back_is_refused(function):
+    """What the ReLU's gradient is made of is written over; a floor has none."""
+    with pytest.raises(InputError, match="wanted code through which gradients go back") as raised:
+        from_module(classified(function), SHAPE)
+    assert "\n" not in str(raised.value)
+
+
 def test_code_that_does_something_else_at_rest_is_refused():
     def other(m, x):
         return F.relu(x) if m.training else F.relu6(4 * x)

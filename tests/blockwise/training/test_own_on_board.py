@@ -1,15 +1,19 @@
 """Each operation of networks of one's own, executed on bytes at planned addresses, against the simulation."""
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 import torch
 from one_step import OneStep
+from own_modules import Volumes
 from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import blockwise
 from blockwise import models
+from blockwise.layers.norms import NORMS
 
 TOLERANCE = 1e-5
 """Of the length of the update."""
@@ -274,3 +278,29 @@ def test_what_is_saved_of_codes_is_what_the_gradient_of_their_own_quantizer_need
     assert step.run() < TOLERANCE
     step = OneStep("local", model, method="lsq", activation_method=activations)
     assert step.run() < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_step_of_volumes_is_that_of_the_simulation(norm):
+    """Norms are replaced, heads stand behind volumes, weights and codes are quantized as those of images."""
+    for regime, method in product(("bp", "local", "local-resident", "zo"), ("fp32", "lsq", "lq-net")):
+        step = OneStep(regime, Volumes(3), method=method, norm=norm, before=0 if regime == "zo" else 1)
+        assert step.run() < TOLERANCE, (regime, method, step.worst())
+    for head in ("gap", "pred", "predsim", "lookahead-shared:4"):
+        step = OneStep("local", Volumes(3), method="lsq", norm=norm, head=head)
+        assert step.run() < TOLERANCE, (head, step.worst())
+
+
+@pytest.mark.slow
+def test_volumes_are_trained_from_their_own_weights_to_better_ones():
+    torch.manual_seed(0)
+    net = Volumes()
+    before = [p.clone() for p in net.parameters()]
+    found = blockwise.train(net, regimes=["bp", "local"], epochs=2, head="gap", method="lsq")
+    assert all(row.test_accuracy > 0.3 for row in found.regimes)
+    assert all(torch.equal(p, was) for p, was in zip(net.parameters(), before, strict=True))
+    sizes = {norm: blockwise.plan(net, in_shape=(1, 8, 8), norm=norm, method="fp32") for norm in NORMS}
+    batch, again, frozen, none = (sizes[name] for name in ("batch", "batch-recompute", "frozen", "none"))
+    assert batch.peak_bytes > again.peak_bytes > frozen.peak_bytes > none.peak_bytes
+    assert blockwise.from_module(net, (1, 8, 8)).norm == "batch"

@@ -202,7 +202,7 @@ def test_training_in_python_starts_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "written", "message"),
     [
-        ("code.pt", nn.Linear(2, 2), "wanted a state dict: tensors by name, and no code"),
+        ("code.pt", nn.Linear(2, 2), "got a pickled module, or another object that is none"),
         ("empty.pt", {"a": 3}, "got no weights"),
         ("other.bin", {}, r"got a file \.bin, wanted he, pytorch, or trained weights"),
         ("wide.pt", {"conv1.conv.weight": torch.ones(5, 1, 3, 3)}, "got 5x1x3x3 for conv1.conv.weight"),
@@ -214,6 +214,16 @@ def test_what_is_no_such_network_is_refused_in_one_line(name, written, message, 
         prepare(configured(tmp_path / name))
     assert str(raised.value).startswith("--init ")
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_not_used_is_named_wherever_it_stands(tmp_path):
+    """In a layer by the layer's name, beside all layers by its own."""
+    network, _ = prepare(configured("he")).build_parts()
+    given = {**network.units.state_dict(), "extra": torch.zeros(3), "aux.weight": torch.zeros(2)}
+    torch.save(given, tmp_path / "more.pt")
+    found = prepare(configured(tmp_path / "more.pt")).initial_taken
+    assert found is not None
+    assert found.sentence.endswith("not used are extra, aux")
 
 
 def test_what_is_not_there_is_refused_in_one_line(tmp_path):
