@@ -7,7 +7,7 @@ from torch import nn
 
 from devices.errors import InputError
 
-INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d)
+INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
 def as_group_norms(root: nn.Module, name: str) -> nn.Module:
@@ -20,7 +20,7 @@ def as_group_norms(root: nn.Module, name: str) -> nn.Module:
     return root
 
 
-def _group_norm(norm: nn.InstanceNorm1d | nn.InstanceNorm2d, name: str) -> nn.GroupNorm:
+def _group_norm(norm: nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d, name: str) -> nn.GroupNorm:
     """With its parameters."""
     if norm.track_running_stats:
         raise InputError(

@@ -2,10 +2,11 @@
 
 import copy
 import warnings
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from blockwise import models
 from blockwise.system.notes import Note
@@ -45,6 +46,27 @@ def test_an_instance_norm_is_a_group_norm_of_single_channels(tmp_path, dimension
     assert (norm.num_groups, norm.num_channels, norm.eps) == (3, 3, pytest.approx(1e-3))
     if affine:
         assert torch.equal(norm.weight, module[1].weight)
+
+
+class OfVolumes(nn.Module):
+    """Images as volumes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv3d(1, 3, 3), nn.InstanceNorm3d(3, affine=True)
+        self.fc = nn.Linear(24, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.norm(self.conv(x.view(x.size(0), 1, 4, 4, 4))).flatten(1))
+
+
+def test_that_of_volumes_is_one_too():
+    module, x = OfVolumes().eval(), torch.randn(2, 1, 8, 8)
+    nn.init.normal_(module.norm.weight)
+    chain = models.from_module(module, (1, 8, 8)).eval()
+    torch.testing.assert_close(chain(x), module(x))
+    (norm,) = (part for part in chain.modules() if isinstance(part, nn.GroupNorm))
+    assert (norm.num_groups, norm.num_channels) == (3, 3)
 
 
 def test_it_learns_what_the_instance_norm_does():
