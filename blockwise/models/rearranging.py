@@ -46,7 +46,8 @@ def indexed(editing: Editing, node: fx.Node) -> nn.Module:
 
 
 def _by_index(editing: Editing, node: fx.Node, whole: Shape, index: Any) -> nn.Module:
-    given = list(index) if isinstance(index, tuple) else [index]
+    asked = list(index) if isinstance(index, tuple) else [index]
+    given = asked[:1] + [item for item in asked[1:] if item is not None]  # a dimension of one place more
     if Ellipsis in given:
         at = given.index(Ellipsis)
         given[at : at + 1] = [slice(None)] * (len(whole) + 2 - len(given))
@@ -61,7 +62,10 @@ def _by_index(editing: Editing, node: fx.Node, whole: Shape, index: Any) -> nn.M
             item.indices(size) if isinstance(item, slice) else (item % size, item % size + 1, 1)
         )
         parts[dim] = start, len(range(start, stop, step)), step
-    return shaped(_slice(whole, parts), node.meta["shape"])
+    part, made = _slice(whole, parts), tuple(node.meta["shape"])
+    if len(given) < len(asked) or None in asked:
+        return nn.Sequential(part, Reshape(made))
+    return shaped(part, made)
 
 
 def shuffled(node: fx.Node) -> nn.Module | None:

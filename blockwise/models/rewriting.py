@@ -17,6 +17,7 @@ from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
 from blockwise.models.norms_written_out import NormsWrittenOut
 from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted, shuffled
 from blockwise.models.reshaping import Padding, Reshape, Slice
+from blockwise.models.spread_out import SpreadOut
 from blockwise.models.written_out import WrittenOut
 from devices.errors import InputError
 
@@ -36,7 +37,7 @@ def rewrite(root: fx.GraphModule, name: str) -> None:
 
     Raises InputError for what no layer does, with the line of the user's code.
     """
-    for step in (WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast, Rewriting):
+    for step in (SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast, Rewriting):
         step(root, name).run()
 
 

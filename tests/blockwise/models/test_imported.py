@@ -471,6 +471,39 @@ def test_a_dropout_that_is_never_told_to_rest_makes_no_other_values(drop):
     from_module(classified(lambda m, x: drop(F.relu(x))), SHAPE)
 
 
+GATES = {
+    "view": lambda x, y: x * y.view(y.size(0), 4, 1, 1),
+    "unsqueeze": lambda x, y: x * y.unsqueeze(-1).unsqueeze(-1),
+    "none": lambda x, y: x * y[:, :, None, None],
+    "dots and none": lambda x, y: y[..., None, None] * x,
+    "expand_as": lambda x, y: x * y.view(y.size(0), 4, 1, 1).expand_as(x),
+    "expand": lambda x, y: x * y[:, :, None, None].expand(-1, -1, x.size(2), x.size(3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_gate_is_spread_over_its_map_however_that_is_written(gate):
+    """As in squeeze-and-excitation (Hu et al. 2018, arXiv 1709.01507)."""
+
+    def squeezed(name):
+        torch.manual_seed(0)
+        return classified(
+            lambda m, x: GATES[name](F.relu(x), torch.sigmoid(m.f2(F.relu(m.f1(x.mean((2, 3))))))),
+            f1=nn.Linear(4, 2), f2=nn.Linear(2, 4),
+        )  # fmt: skip
+
+    module, x = squeezed(gate).eval(), torch.randn(3, *SHAPE)
+    chain = from_module(module, SHAPE).eval()
+    torch.testing.assert_close(chain(x), module(x))
+    plans = [devices.plan(from_module(squeezed(name), SHAPE), "stm32", **BITS) for name in (gate, "view")]
+    assert len({plan.peak_bytes for plan in plans}) == 1
+
+
+def test_a_map_that_is_spread_for_something_else_is_refused():
+    with pytest.raises(InputError, match="got the operation 'expand_as'"):
+        from_module(classified(lambda m, x: x + x.mean((2, 3), keepdim=True).expand_as(x)), SHAPE)
+
+
 @pytest.mark.parametrize("function", [lambda m, x: F.relu(x).mul_(2.0) + x, lambda m, x: x // 0.1])
 def test_code_through_which_no_gradient_goes_back_is_refused(function):
     """What the ReLU's gradient is made of is written over; a floor has none."""
