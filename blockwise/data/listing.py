@@ -104,12 +104,11 @@ def _list_folder(path: Path, kind: Kind) -> Listing:
     for needed in (path, path / "train", *([path / "test"] if has_test else [])):
         if not os.path.isdir(needed):
             got = "something that is no folder" if os.path.exists(needed) else "no such folder"
+            arrays = ", or a file of arrays, NAME.npz" if os.path.isfile(path) else ""
             raise InputError(
-                f"{kind.name} folder {needed}",
-                got=got,
-                wanted=kind.layout,
+                f"{kind.name} folder {needed}", got=got, wanted=f"{kind.layout}{arrays}",
                 do="check the path and its layout",
-            )
+            )  # fmt: skip
     classes = _class_names(path / "train")
     _check_classes(path, classes, _class_names(path / "test") if has_test else (), kind)
     train, test = (_files(path / split, classes, kind) for split in ("train", "test"))

@@ -98,7 +98,8 @@ def test_a_missing_folder_is_refused(tmp_path: Path, read: Load) -> None:
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, read: Load) -> None:
     (tmp_path / "file").write_text("")
-    assert "no folder" in refusal(read, tmp_path / "file")
+    told = refusal(read, tmp_path / "file")
+    assert "no folder" in told and "or a file of arrays, NAME.npz" in told
 
 
 def test_a_folder_without_train_is_refused(root: Path, read: Load) -> None:
