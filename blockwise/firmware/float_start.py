@@ -108,14 +108,9 @@ def _along_directions(prepared: Prepared, net: BlockNet, regime: str, rate: floa
 
 
 def _facts(
-    prepared: Prepared,
-    chain: Chain,
-    net: BlockNet,
-    updater: AnyUpdater,
-    schedule: Schedule,
-    optimizer: str,
+    prepared: Prepared, chain: Chain, net: BlockNet, updater: AnyUpdater, schedule: Schedule, optimizer: str,
     regime: str,
-) -> FloatFacts:
+) -> FloatFacts:  # fmt: skip
     normalize = prepared.dataset.normalize
     batch = next(byte_batches(prepared))
     machine = machine_of(chain, net, updater, optimizer, batch, normalize, schedule.layers, regime)
