@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -80,7 +81,7 @@ def plan(
     """
     if "data" in settings and (classes is not None or (isinstance(network, str) and in_shape is not None)):
         raise beside_shape("data")
-    in_shape = None if in_shape is None else tuple(int(side) for side in in_shape)
+    in_shape = tuple(in_shape.tolist()) if isinstance(in_shape, np.ndarray) else in_shape
     if isinstance(network, nn.Module) and (in_shape or "data" not in settings):
         network = _chain(network, in_shape)
         in_shape = in_shape or network.in_shape

@@ -19,6 +19,7 @@ from blockwise.experiment.keywords import config_of
 from blockwise.experiment.named_files import digests
 from blockwise.experiment.prepare import prepare
 from blockwise.studies import records
+from blockwise.studies.kinds import COUNT, GROUP, NUMBER, SHARE
 from blockwise.system.files import make_folder
 from devices.program.regimes import find
 
@@ -26,6 +27,11 @@ REVISION = 1
 """Raised whenever the same conditions end otherwise."""
 FORMERLY = {"jump_every": 1, "distill": None, "skip_heads": 0.0}
 """Settings that have come since, and what they were before: trials that have them so are those of then."""
+FORM = records.Form({}, {
+    "before": SHARE, "after": SHARE, "others_before": SHARE, "others_after": SHARE,
+    "steps": COUNT, "macs": NUMBER, "macs_per_step": NUMBER, "peak_bytes": COUNT, "environment": GROUP,
+})  # fmt: skip
+"""Of the lines of trials, and of what is deployed."""
 RECORDS, DEPLOYED = "records.jsonl", "deployed"
 
 
@@ -102,14 +108,14 @@ def check(campaign: Campaign) -> None:
 def run(campaign: Campaign, told: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Every trial's record, those already in the folder first found there; ``told`` hears what is begun."""
     path = campaign.folder / RECORDS
-    known = {row["key"]: row for row in records.read(path, formerly={})}
+    known = {row["key"]: row for row in records.read(path, form=FORM)}
     for person in campaign.people:
         for way in campaign.ways:
             key = campaign.key(way, person)
             if key not in known:
                 told(f"{way.name}, {person}")
                 known[key] = _record(campaign, way, person, known)
-                records.append(path, known[key], formerly={})
+                records.append(path, known[key], form=FORM)
             yield known[key]
 
 
@@ -132,12 +138,12 @@ def _start(campaign: Campaign, way: Way, person: str) -> tuple[Weights, dict[str
     """What is deployed: trained once for all ways that take it up, and kept."""
     stem = campaign.folder / DEPLOYED / f"{way.base}-{campaign.base_key(way, person)}"
     weights, facts = stem.with_suffix(".safetensors"), stem.with_suffix(".jsonl")
-    found, rows = kept(weights), records.read(facts, keys=("base",), formerly={})
+    found, rows = kept(weights), records.read(facts, keys=("base",), form=FORM)
     if found is not None and rows:
         return found, rows[0]["base"]
     config = campaign.config(way, person, base=True)
     found, about = deployed(way, config, campaign.parts(person))
     about = {"base_validation_accuracy": about["validation_accuracy"], "base_epoch": about["epoch"]}
     found.keep(weights)
-    records.append(facts, {"key": "", "base": about}, formerly={})
+    records.append(facts, {"key": "", "base": about}, form=FORM)
     return found, about

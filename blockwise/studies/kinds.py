@@ -58,12 +58,12 @@ KINDS: Mapping[str, Kind] = {
     "paged_kib": TWO, "start_kib": TWO, "images": THREE, "in_shape": SHAPE, "bit_chain": COUNTS,
     "environment": GROUP, "places": GROUPS, "divergence": _or_none(GROUP),
 }  # fmt: skip
-"""Of the names that a line may have; what others hold is shown nowhere."""
+"""Of the names that a line of a study may have; what others hold is shown nowhere."""
 
 
-def wrong(row: Mapping[str, Any]) -> str:
+def wrong(row: Mapping[str, Any], kinds: Mapping[str, Kind] = KINDS) -> str:
     """The first value that is of another kind, and what is wanted; empty where there is none."""
-    for name, (words, holds) in KINDS.items():
+    for name, (words, holds) in kinds.items():
         if name in row and not holds(row[name]):
             return f"{name} {str(row[name])[:40]!r}, which is to be {words}"
     return ""

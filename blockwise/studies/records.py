@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blockwise.quant.precision import FLOAT32
 from blockwise.studies.augmentation import told_by_name
-from blockwise.studies.kinds import wrong
+from blockwise.studies.kinds import KINDS, Kind, wrong
 from blockwise.system.files import atomic_write, reason
 from devices.errors import InputError
 
@@ -33,10 +34,19 @@ FORMERLY = {
 the augmentation is theirs; which samples a set had is not known of older lines."""
 
 
-def read(
-    path: Path, keys: Iterable[str] = ("key",), formerly: Mapping[str, Any] = FORMERLY
-) -> list[dict[str, Any]]:
-    """The runs recorded in ``path``; none if it does not exist. Older lines get what was so ``formerly``.
+@dataclass(frozen=True)
+class Form:
+    """What lines of a file have: what older ones do not name, and of which kinds values are."""
+
+    formerly: Mapping[str, Any]
+    kinds: Mapping[str, Kind]
+
+
+STUDY = Form(FORMERLY, KINDS)
+
+
+def read(path: Path, keys: Iterable[str] = ("key",), form: Form = STUDY) -> list[dict[str, Any]]:
+    """The runs recorded in ``path``; none if it does not exist. Older lines get what was so formerly.
 
     Raises InputError for a file that cannot be read, and a line that is not JSON, lacks one of ``keys``, has
     a value of another kind or is of another schema.
@@ -45,7 +55,7 @@ def read(
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             told = json.loads(line)
-            row = {**formerly, **told}
+            row = {**form.formerly, **told}
         except (ValueError, TypeError, RecursionError) as error:
             raise _refused(path, number, repr(line[:40])) from error
         if row.get("schema", 1) != SCHEMA:
@@ -58,9 +68,9 @@ def read(
         unnamed = [name for name, value in names.items() if not isinstance(value, str)]
         if unnamed:
             raise _refused(path, number, f"{unnamed[0]} {names[unnamed[0]]!r}")
-        if "augment" in formerly and "augment" not in told:
+        if "augment" in form.formerly and "augment" not in told:
             row["augment"] = told_by_name(row)
-        if found := wrong(row):
+        if found := wrong(row, form.kinds):
             raise _refused(path, number, found)
         lacking = [key for key in keys if key not in row]
         if lacking:
@@ -93,9 +103,9 @@ def ended(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["test_error"] is not None]
 
 
-def append(path: Path, row: dict[str, Any], formerly: Mapping[str, Any] = FORMERLY) -> None:
+def append(path: Path, row: dict[str, Any], form: Form = STUDY) -> None:
     """Add a finished run; a kill leaves the file with it or without it."""
-    write(path, [*read(path, formerly=formerly), row])
+    write(path, [*read(path, form=form), row])
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

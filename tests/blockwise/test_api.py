@@ -205,6 +205,7 @@ def test_a_chain_is_called_what_it_was_made_of():
         (lambda: blockwise.plan("cnn", regime="loca"), "regime: got 'loca'; did you mean 'local'"),
         (lambda: blockwise.train("cnn", regimes="loca"), "regime: got 'loca'; did you mean 'local'"),
         (lambda: blockwise.plan(own.row(), in_shape=4), "Sequential: in_shape: got 4, wanted (channels"),
+        (lambda: blockwise.plan(own.Residuals, in_shape=SHAPE), "Residuals: got a class, wanted a module"),
         (lambda: blockwise.plan("cnn", "stm3"), "device: got 'stm3'; did you mean 'stm32'"),
         (lambda: blockwise.plan("module:row"), "model module:row: got a name alone"),
         (lambda: blockwise.plan(own.row(), in_shape=SHAPE, width=8), "module:Sequential: got a width"),
@@ -228,6 +229,14 @@ def test_what_cannot_be_is_told_in_one_line(call, words):
     text = str(refusal.value)
     assert all(part in text for part in words.split("; "))
     assert "\n" not in text
+
+
+def test_a_shape_may_be_an_array_and_what_is_refused_is_an_error_of_the_package():
+    shapes = (SHAPE, np.array(SHAPE), list(SHAPE))
+    plans = [blockwise.plan(own.row(), in_shape=shape) for shape in shapes]
+    assert len({plan.peak_bytes for plan in plans}) == 1
+    with pytest.raises(blockwise.InputError):
+        blockwise.plan("cnn", "stm3")
 
 
 def test_the_callers_random_numbers_go_on_where_they_were(tmp_path):
