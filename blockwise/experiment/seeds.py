@@ -52,13 +52,11 @@ def over_seeds(results: Sequence[Result], runs: Sequence[str]) -> Seeds:
     Raises InputError for results of several networks, which have no mean.
     """
     for other, found in zip(runs, results, strict=True):
-        told = _differs(found, results[0])
-        if not told:
-            continue
-        raise InputError(
-            f"runs {runs[0]} and {other}", got=f"{told} not the same",
-            wanted="those of one configuration", do="train one of them again in a folder of its own",
-        )  # fmt: skip
+        if told := _differs(found, results[0]):
+            raise InputError(
+                f"runs {runs[0]} and {other}", got=f"{told} not the same",
+                wanted="those of one configuration", do="train one of them again in a folder of its own",
+            )  # fmt: skip
     first, columns = results[0], list(zip(*(result.regimes for result in results), strict=True))
     rows = tuple(_row(same, columns[0], first) for same in columns)
     seeds = tuple(result.seed for result in results)

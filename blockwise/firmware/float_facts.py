@@ -79,9 +79,8 @@ def float_facts(machine: FloatMachine, channels: int, rate: float) -> FloatFacts
         raise without_form("--optimizer", optimizer.name, " or ".join(OPTIMIZERS), "use one of these")
     if machine.constraints:
         raise without_form("--method", "a method that constrains weights", "fp32 or lsq", "use one of these")
-    quantizers = {name: _levels(found) for name, found in machine.quantizers.items()}
     return FloatFacts(
-        quantizers,
+        {name: _levels(found) for name, found in machine.quantizers.items()},
         optimizer.momentum if optimizer.name == "sgd-momentum" else 0.0,
         {name: _relative(pace, rate) for name, pace in machine.paces.items()},
         affine_of(machine.normalize, channels),

@@ -63,7 +63,7 @@ def _by_index(editing: Editing, node: fx.Node, whole: Shape, index: Any) -> nn.M
         )
         parts[dim] = start, len(range(start, stop, step)), step
     part, made = _slice(whole, parts), tuple(node.meta["shape"])
-    if len(given) < len(asked) or None in asked:
+    if None in asked:
         return nn.Sequential(part, Reshape(made))
     return shaped(part, made)
 

@@ -29,15 +29,11 @@ TEXT: Kind = "text", lambda value: isinstance(value, str)
 COUNT: Kind = "a whole number from 0", _is_count
 SIZE: Kind = "a whole number from 1", lambda value: _is_count(value) and value > 0
 NUMBER: Kind = "a number from 0", lambda value: _is_number(value) and value >= 0
-SHARE: Kind = "a number from 0 to 1, or null", lambda value: value is None or (
-    _is_number(value) and 0 <= value <= 1
-)  # fmt: skip
+SHARE = _or_none(("a number from 0 to 1", lambda value: NUMBER[1](value) and value <= 1))
 COUNTS: Kind = "whole numbers", _many(_is_count)
 SHAPE: Kind = "one or more whole numbers from 1", lambda value: _many(SIZE[1])(value) and len(value) > 0
 THREE: Kind = "three whole numbers", lambda value: COUNTS[1](value) and len(value) == 3
-TWO: Kind = "two numbers, or null", lambda value: value is None or (
-    _many(_is_number)(value) and len(value) == 2
-)  # fmt: skip
+TWO = _or_none(("two numbers", lambda value: _many(_is_number)(value) and len(value) == 2))
 GROUP: Kind = "named values", lambda value: isinstance(value, dict)
 GROUPS: Kind = "a list of named values", _many(GROUP[1])
 
