@@ -131,8 +131,13 @@ def _check_own_weights(root: nn.Module, name: str) -> None:
 
 
 def _check_modes(root: nn.Module, name: str) -> None:
-    """Refuse layers that the module's own ``train`` keeps at rest. Raises InputError."""
+    """Refuse layers that the module's own ``train`` keeps at rest, and of many devices. Raises InputError."""
     for path, part in root.named_modules():
+        if isinstance(part, nn.SyncBatchNorm):
+            raise InputError(
+                f"{name}.{path}", got="SyncBatchNorm, whose statistics are of several devices",
+                wanted="those of one board's batch", do="use nn.BatchNorm2d",
+            )  # fmt: skip
         if isinstance(part, MODAL) and not part.training:
             raise InputError(
                 f"{name}.{path}", got="a layer that stays in evaluation mode",
@@ -184,9 +189,8 @@ def _symbolic(root: nn.Module, name: str) -> fx.Graph:
         with redirect_stdout(sys.stderr):  # what its code prints is no answer of this program's
             return symbolic(root, name)
     except InputError as error:
-        do = "leave out branches and loops that depend on the values of tensors"
-        if "'len' is not supported" in f"{error.got}":
-            do = "write x.size(0) in place of len(x)"
+        counts = "'len' is not supported" in f"{error.got}"
+        do = "write x.size(0) in place of len(x)" if counts else error.do
         raise InputError(error.subject, got=error.got, wanted=error.wanted, do=do) from error
 
 
@@ -231,7 +235,7 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
     except Exception as error:  # whatever the module's own code raises
         raise InputError(
             f"{name} on {'x'.join(map(str, images.shape[1:]))}", got=" ".join(f"{error}".split())[:120],
-            wanted="images that every layer takes", do="name the shape (C, H, W) of its images",
+            wanted="an input that every layer takes", do="name the shape of one: C H W, C L or F",
         ) from error  # fmt: skip
     for node, found in zip(root.graph.nodes, twin.graph.nodes, strict=True):
         node.meta.update({key: found.meta[key] for key in ("shape", "shapes", "value") if key in found.meta})

@@ -42,7 +42,7 @@ def module_of(node: fx.Node) -> nn.Module | None:
         return Reshape(made)
     if called in ("mean", "amax") and source is not None:
         return _over_space(node, called, source, made)
-    if called in ("clamp", "clip"):
+    if called in ("clamp", "clip", "clamp_min"):
         return _clamp(node)
     if called == "pad":
         return _pad(node)
@@ -51,6 +51,8 @@ def module_of(node: fx.Node) -> nn.Module | None:
     kind = TORCH.get(called.replace("_", ""))
     readers = [source for source in node.all_input_nodes if source.meta["shape"] is not None]
     arguments = _arguments(node)
+    if kind is nn.Hardtanh and arguments is not None:
+        return between(arguments.get("min_val", -1), arguments.get("max_val", 1))
     if kind is None or of_module_class(kind) is None or len(readers) != 1 or arguments is None:
         return None
     return _made(kind, arguments, source, made)
@@ -129,6 +131,11 @@ def _clamp(node: fx.Node) -> nn.Module | None:
     high = node.kwargs.get("max", node.args[2] if len(node.args) > 2 else None)
     if low == 0 and high is None:
         return nn.ReLU()
+    return between(low, high)
+
+
+def between(low: Any, high: Any) -> nn.Module | None:
+    """What keeps values between two numbers; None where they are none."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
     return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(float(low), float(high))

@@ -109,6 +109,8 @@ class Rewriting(Editing):
             return windows(read, made)
         if isinstance(module, CONSTANT_PADS) and not module.value:
             return Padding(tuple(module.padding))
+        if type(module) is nn.Hardtanh and (module.min_val, module.max_val) == (0, 6):
+            return nn.ReLU6()
         return None
 
     def _function(self, node: fx.Node) -> None:

@@ -23,8 +23,8 @@ def parse(text: str, file: str = "<profile>") -> Device:
         # ValueError, not only its TOMLDecodeError: an integer of 5000 digits raises the former.
         raise InputError(
             file,
-            got=f"TOML that does not parse ({error})",
-            wanted="valid TOML",
+            got=f"text that does not parse as TOML ({error})",
+            wanted="a board's profile in TOML",
             do="correct that line",
         ) from error
     try:

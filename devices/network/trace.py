@@ -24,6 +24,8 @@ from devices.network.ops import Call, Op, Unknown
 
 PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
+MADE = ""
+"""In place of the path of a module that is made as it is called."""
 NOT_OWN = ("/torch/", "/devices/network/")
 """In the names of files that are no user's code."""
 OURS = tuple(f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("blockwise", "devices"))
@@ -42,7 +44,23 @@ class _Tracer(fx.Tracer):
     """Stops at every module that is an operation, quantized layers included."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return op_class(m) is not None
+        return op_class(m) is not None and module_qualified_name != MADE
+
+    def path_of_module(self, mod: nn.Module) -> str:
+        """A module that is made as it is called has none: without weights of its own, its code tells all.
+
+        So ``self.layers[:2](x)`` and ``nn.ReLU()(x)`` are what their parts and functions are.
+        """
+        try:
+            return super().path_of_module(mod)
+        except NameError:
+            own = {*map(id, _held(self.root))}
+            if all(id(tensor) in own for tensor in _held(mod)):
+                return MADE
+            raise InputError(
+                f"{type(mod).__name__}", got="weights or statistics made where it is called",
+                wanted="layers that are there before", do="make it in __init__, as an attribute",
+            ) from None  # fmt: skip
 
     def create_node(self, *arguments: Any, **named: Any) -> fx.Node:
         """A node that knows where the user's code calls it: the innermost line that is not PyTorch's.
@@ -57,6 +75,11 @@ class _Tracer(fx.Tracer):
             code = frame.f_code
             node.stack_trace = f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
         return node
+
+
+def _held(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
 
 
 class Shapes(fx.Interpreter):
@@ -135,10 +158,14 @@ def symbolic(module: nn.Module, name: str) -> fx.Graph:
         return _graph_of([paths[part] for part in row])
     try:
         return _Tracer().trace(module)
+    except InputError as error:
+        subject = f"{name}: {error.subject}{place_of(error)}"
+        raise InputError(subject, got=error.got, wanted=error.wanted, do=error.do) from error
     except Exception as error:  # whatever the module's own code raises on symbolic values
         raise InputError(
             f"{name}{place_of(error)}", got=f"{type(error).__name__}: {_line(error)}",
-            wanted="a network that torch.fx can trace", do="choose another model",
+            wanted="a network that torch.fx can trace",
+            do="leave out branches and loops that depend on the values of tensors",
         ) from error  # fmt: skip
 
 
@@ -169,7 +196,7 @@ def place_of(error: BaseException) -> str:
     """Where an error was raised in code that is neither PyTorch's nor of these packages; "" if nowhere."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" in {Path(error.filename).name}, line {error.lineno}"
-    ours = (str(Path(torch.__file__).parent), *OURS, "<frozen ")
+    ours = (str(Path(torch.__file__).parent), *OURS, "<")  # "<" begins what is in no file
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     return f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 

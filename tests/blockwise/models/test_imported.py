@@ -58,6 +58,22 @@ def test_a_chain_computes_and_differentiates_what_its_module_does_to_the_bit(mak
     assert len(of_chain) == len(list(module.parameters()))
 
 
+def test_modules_made_as_they_are_called_are_what_their_parts_and_functions_are():
+    row = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3, stride=2), nn.ReLU())
+
+    def code(m, x):
+        x = nn.MaxPool2d(2)(m.row[:2](x).clamp_min(0))
+        return m.fc(nn.Flatten()(nn.AdaptiveAvgPool2d(1)(nn.Hardtanh(0.0, 6.0)(m.row[2:3](x)))))
+
+    module, x = Wrapped(code, row=row, fc=nn.Linear(8, 10)), torch.randn(3, *SHAPE)
+    chain = from_module(module, SHAPE)
+    assert torch.equal(chain.eval()(x), module.eval()(x))
+    layers = chain.describe(blocks="1", head="gap").layers
+    kinds = ["conv", "relu", "relu", "max_pool", "conv", "relu", "avg_pool", "view", "linear"]
+    assert [layer.kind for layer in layers] == kinds
+    assert [layer.op.high for layer in layers if layer.kind == "relu"] == [None, None, 6.0]
+
+
 def test_a_module_stays_as_it_is():
     module = own.Residuals()
     before = copy.deepcopy(module.state_dict())
@@ -410,6 +426,17 @@ REFUSED = {
         Wrapped(lambda m, x: (m.fc(x.flatten(1)), x), fc=nn.Linear(64, 10)), "got a tuple as output",
     ),
     "two inputs": (Wrapped(None), "got 2 inputs, wanted one"),
+    "weights made in the code": (
+        classified(lambda m, x: nn.Conv2d(4, 4, 1)(x)),
+        "Wrapped: Conv2d in test_imported.py, line",
+    ),
+    "statistics made in the code": (
+        classified(lambda m, x: nn.BatchNorm2d(4, affine=False)(x)),
+        "got weights or statistics made where it is called",
+    ),
+    "statistics of several devices": (
+        classified(lambda m, x: m.norm(x), norm=nn.SyncBatchNorm(4)), "Wrapped.norm: got SyncBatchNorm",
+    ),
 }  # fmt: skip
 
 

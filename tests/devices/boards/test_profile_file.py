@@ -243,7 +243,7 @@ def test_no_flash_at_all_is_refused_unless_it_is_external() -> None:
 )
 def test_text_that_is_not_toml_is_refused_with_its_file(text: str) -> None:
     message = error_of(text)
-    assert message.startswith("toy.toml: got TOML that does not parse (")
+    assert message.startswith("toy.toml: got text that does not parse as TOML (")
 
 
 def test_a_syntax_error_is_told_with_its_line() -> None:
