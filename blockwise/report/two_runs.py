@@ -51,7 +51,8 @@ def _settings_of(result: Result) -> dict[str, Any]:
         "digest of the first weights": initial and initial.digest,
         "taken of them": initial and initial.values,
     }  # fmt: skip
-    return {**result.config, **behind, **result.environment}
+    without = {"data": None} if result.config.get("in_shape") else {}  # planned of a shape alone
+    return {**result.config, **without, **behind, **result.environment}
 
 
 def _settings(first: Result, second: Result) -> RenderableType:

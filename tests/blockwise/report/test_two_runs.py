@@ -56,6 +56,12 @@ def test_another_board_network_or_scaling_behind_the_same_names_is_told(four: Re
     assert "the same settings" not in told(four, other)
 
 
+def test_a_plan_of_a_shape_has_no_images_to_name(four: Result) -> None:
+    first = dataclasses.replace(four, config=four.config | {"data": "digits", "in_shape": None})
+    second = dataclasses.replace(four, config=first.config | {"in_shape": (3, 16, 16)})
+    assert differing(first, second) == {"data": ("digits", None), "in_shape": (None, (3, 16, 16))}
+
+
 def test_other_weights_to_start_from_behind_the_same_name_are_told(four: Result) -> None:
     taken = Taken("w.pt", "", "0a", 3, 40, (), "", (), False, False, False, False)
     first = dataclasses.replace(four, initial=taken)
