@@ -5,25 +5,28 @@ same, and a module that is called twice becomes two, so that each place can have
 """
 
 import copy
+import random
 import sys
 from contextlib import redirect_stdout
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
 
+from blockwise.models.editing import name_of
+from blockwise.models.endings import without_softmax
 from blockwise.models.instance_norms import as_group_norms
+from blockwise.models.own_modules import check_modes, check_own_weights, check_plain_weights
 from blockwise.models.rewriting import rewrite
+from blockwise.models.shaped import ShapedTracer
 from devices.errors import InputError
 from devices.network.trace import Shapes, symbolic
 
 Shape = tuple[int, ...]
 
-MODAL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-"""Layers that do something else in training."""
+AS_ANOTHER = ("to", "type_as", "view_as", "expand_as", "reshape_as")
+"""Functions of one tensor that only ask for the kind or the shape of a second one."""
 
 IMAGES = 2
 """In the batch on which shapes are found: reshapes by the size of the batch want one that is not empty."""
@@ -35,24 +38,32 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     Raises InputError for what cannot be traced, has other than one input and one output, does not take
     this shape, shares weights between layers, or computes what no layer does.
     """
+    try:
+        return _in_modules(module, name, in_shape, shaped=False)
+    except InputError:
+        return _in_modules(module, name, in_shape, shaped=True)
+
+
+def _in_modules(module: nn.Module, name: str, in_shape: Shape, *, shaped: bool) -> fx.GraphModule:
+    """For images of any size as far as the code does not ask for it, or ``shaped`` for these alone."""
     root = as_group_norms(_copied(module, name), name)
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
-    _check_own_weights(root, name)
-    _check_modes(root, name)
+    check_own_weights(root, name)
+    check_modes(root, name)
     for child, _ in root.named_children():
         if hasattr(fx.GraphModule, child):
             raise InputError(f"{name}.{child}", got="a name of torch.fx", wanted="another", do="rename it")
-    graph = _symbolic(root, name)
+    images = _images(root, IMAGES, in_shape)
+    graph = _symbolic(root, name, ShapedTracer(images) if shaped else None)
+    _leave_out_unread(graph)
     inputs = [node for node in graph.nodes if node.op == "placeholder" and (node.users or not node.args)]
     if len(inputs) != 1:
         raise InputError(name, got=f"{len(inputs)} inputs", wanted="one, the images", do="wrap it")
     result = fx.GraphModule(root, graph)
-    images = torch.randn(IMAGES, *in_shape, generator=torch.Generator().manual_seed(0))
-    images = images.to(next(root.parameters(), images).device)
     _outcome(result, name, images)
-    before = _own_outcome(root, name, images)
     _check_gradients(result, root, name, images)
+    ending = without_softmax(result, graph, name)
     with images.device:  # modules in the place of functions
         rewrite(result, name)
     for node in graph.nodes:  # arguments with defaults that nothing reads
@@ -63,38 +74,37 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
             setattr(found, "inplace", False)  # noqa: B010
     result.delete_all_unused_submodules()
     result.recompile()
-    _check_same(before, _outcome(result, name, images), name)
+    # another batch tells whether sizes of the first have become constants
+    for batch in (_images(root, IMAGES + 1, in_shape), images) if shaped else (images,):
+        _check_same(_own_outcome(root, name, batch), ending(_outcome(result, name, batch)), name)
     return result
+
+
+def _images(root: nn.Module, count: int, in_shape: Shape) -> Tensor:
+    """Any (count, *in_shape), where the weights of ``root`` are."""
+    images = torch.randn(count, *in_shape, generator=torch.Generator().manual_seed(0))
+    return images.to(next(root.parameters(), images).device)
+
+
+def _leave_out_unread(graph: fx.Graph) -> None:
+    """What nobody reads learns nothing; what is done in place to a map shows in the values."""
+    for node in reversed(graph.nodes):
+        if node.op not in ("placeholder", "output") and not node.users:
+            graph.erase_node(node)
 
 
 def _copied(module: nn.Module, name: str) -> nn.Module:
     """As it is trained: with dropout, in float32, and on the CPU unless it has no values."""
-    _check_plain_weights(module, name)
-    root = copy.deepcopy(module).train()
+    check_plain_weights(module, name)
+    try:
+        root = copy.deepcopy(module).train()
+    except Exception as error:  # of locks, files, and maps that an earlier call has left
+        raise InputError(
+            name, got=f"{type(error).__name__}: {' '.join(f'{error}'.split())[:120]}",
+            wanted="a module that copy.deepcopy can copy",
+            do="make it anew: it may keep maps of an earlier call as attributes",
+        ) from error  # fmt: skip
     return root if any(p.is_meta for p in root.parameters()) else root.cpu().float()
-
-
-def _check_plain_weights(module: nn.Module, name: str) -> None:
-    """Raise InputError for weights without values, and for those that are made of others at every step."""
-    for path, part in module.named_modules():
-        subject = f"{name}.{path}" if path else name
-        if any(is_lazy(parameter) for parameter in part.parameters(recurse=False)):
-            raise InputError(
-                subject, got=f"{type(part).__name__}, whose weights have no shape yet",
-                wanted="weights with values", do="call the module once before, or name its sizes",
-            )  # fmt: skip
-        computed = [key for key in ("weight", "bias") if _is_computed(part, key)]
-        if is_parametrized(part) or computed:
-            raise InputError(
-                subject, got="weights computed of other parameters, as by weight_norm or spectral_norm",
-                wanted="each layer's weights as parameters of their own",
-                do="remove them before: remove_weight_norm, remove_spectral_norm or remove_parametrizations",
-            )  # fmt: skip
-
-
-def _is_computed(part: nn.Module, name: str) -> bool:
-    """Whether a tensor is an attribute of the module, but nothing that it registered."""
-    return isinstance(vars(part).get(name), Tensor)
 
 
 def _check_same(own: Any, after: Tensor, name: str) -> None:
@@ -111,39 +121,6 @@ def _same(own: Any, after: Tensor) -> bool:
     if not isinstance(own, Tensor) or own.shape != after.shape:
         return False
     return after.is_meta or torch.allclose(own.float(), after, rtol=1e-3, atol=1e-4, equal_nan=True)
-
-
-def _check_own_weights(root: nn.Module, name: str) -> None:
-    """Raise InputError for a parameter that stands in two places, or is not to be trained."""
-    once = {path for path, _ in root.named_parameters()}
-    for path, parameter in root.named_parameters():
-        if not parameter.requires_grad:
-            raise InputError(
-                f"{name}.{path}", got="frozen weights", wanted="a network that is trained as a whole",
-                do="set requires_grad_(True)",
-            )  # fmt: skip
-    for path, _ in root.named_parameters(remove_duplicate=False):
-        if path not in once:
-            raise InputError(
-                f"{name}.{path}", got="weights that two layers share", wanted="each layer's own",
-                do="give every layer its own weights",
-            )  # fmt: skip
-
-
-def _check_modes(root: nn.Module, name: str) -> None:
-    """Refuse layers that the module's own ``train`` keeps at rest, and of many devices. Raises InputError."""
-    for path, part in root.named_modules():
-        if isinstance(part, nn.SyncBatchNorm):
-            raise InputError(
-                f"{name}.{path}", got="SyncBatchNorm, whose statistics are of several devices",
-                wanted="those of one board's batch", do="use nn.BatchNorm2d",
-            )  # fmt: skip
-        if isinstance(part, MODAL) and not part.training:
-            raise InputError(
-                f"{name}.{path}", got="a layer that stays in evaluation mode",
-                wanted="a network that is trained as a whole",
-                do="let train() be PyTorch's, and choose a part with --train",
-            )  # fmt: skip
 
 
 def _check_gradients(result: nn.Module, root: nn.Module, name: str, images: Tensor) -> None:
@@ -184,14 +161,17 @@ def _with_gradients(module: nn.Module, name: str, images: Tensor) -> list[str]:
     return [name for name, gradient in zip(parameters, found, strict=True) if gradient is not None]
 
 
-def _symbolic(root: nn.Module, name: str) -> fx.Graph:
-    try:
-        with redirect_stdout(sys.stderr):  # what its code prints is no answer of this program's
-            return symbolic(root, name)
-    except InputError as error:
-        counts = "'len' is not supported" in f"{error.got}"
-        do = "write x.size(0) in place of len(x)" if counts else error.do
-        raise InputError(error.subject, got=error.got, wanted=error.wanted, do=do) from error
+def _symbolic(root: nn.Module, name: str, tracer: ShapedTracer | None) -> fx.Graph:
+    before = torch.get_rng_state(), random.getstate()
+    with redirect_stdout(sys.stderr):  # what its code prints is no answer of this program's
+        graph = symbolic(root, name, tracer)
+    if not torch.equal(before[0], torch.get_rng_state()) or before[1] != random.getstate():
+        raise InputError(
+            name, got="code that draws random numbers, of which a graph would have one draw",
+            wanted="what is random in modules of its own",
+            do="use nn.Dropout or torchvision.ops.StochasticDepth",
+        )  # fmt: skip
+    return graph
 
 
 def _own_outcome(root: nn.Module, name: str, images: Tensor) -> Any:
@@ -266,6 +246,8 @@ class _Shapes(AtRest, Shapes):
         """Shapes are those of maps; of a division those of all its parts."""
         result = super().run_node(n)
         inputs = n.all_input_nodes
+        if name_of(n) in AS_ANOTHER:  # of which the values are not read
+            inputs = inputs[:1]
         constant = n.op == "get_attr" or (inputs and all("value" in x.meta for x in inputs))
         several = isinstance(result, tuple | list) and any(isinstance(x, Tensor) for x in result)
         if constant or not (several or isinstance(result, Tensor)):

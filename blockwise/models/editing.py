@@ -13,6 +13,12 @@ from devices.errors import InputError
 Shape = tuple[int, ...]
 
 
+ALIASES = {
+    "concat": "cat", "concatenate": "cat", "clamp_": "clamp", "clip_": "clip", "clamp_min_": "clamp_min",
+}  # fmt: skip
+"""Other names of functions, and what they do in place: whether that matters shows in the values."""
+
+
 class Editing:
     """The graph of ``root``, whose nodes know their shapes without the batch by ``meta["shape"]``.
 
@@ -82,7 +88,8 @@ def name_of(node: fx.Node) -> str:
     """The function or method that a node calls; "" if it calls none."""
     if node.op not in ("call_function", "call_method"):
         return ""
-    return getattr(node.target, "__name__", str(node.target))
+    called = getattr(node.target, "__name__", str(node.target))
+    return ALIASES.get(called, called)
 
 
 def argument(node: fx.Node, name: str, position: int, default: Any = None) -> Any:

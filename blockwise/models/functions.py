@@ -11,7 +11,8 @@ from blockwise.models.editing import Shape, name_of
 from blockwise.models.reshaping import Padding, Reshape
 from devices.network.ops import of_module_class
 
-SAME = ("contiguous", "clone")
+SAME = ("contiguous", "clone", "float", "cpu", "cuda", "type_as")
+"""All is in float32 on one device."""
 RESHAPES = ("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze")
 AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,

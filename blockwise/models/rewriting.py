@@ -9,11 +9,13 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from blockwise.layers.scaled import Scaled
+from blockwise.models.called_with_weights import layer_of
 from blockwise.models.channels_last import ChannelsLast
 from blockwise.models.constants import ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, name_of
 from blockwise.models.functions import module_of, windows
 from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
+from blockwise.models.maxima import Maxima
 from blockwise.models.norms_written_out import NormsWrittenOut
 from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted, shuffled
 from blockwise.models.reshaping import Padding, Reshape, Slice
@@ -28,6 +30,9 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 """Functions of several tensors, which stay functions."""
 
+IN_ANOTHER_FORM = (Maxima, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast)
+"""What is written out of several functions, or in another layout."""
+
 ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
 CONSTANT_PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 
@@ -37,7 +42,7 @@ def rewrite(root: fx.GraphModule, name: str) -> None:
 
     Raises InputError for what no layer does, with the line of the user's code.
     """
-    for step in (SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast, Rewriting):
+    for step in (*IN_ANOTHER_FORM, Rewriting):
         step(root, name).run()
 
 
@@ -144,7 +149,7 @@ class Rewriting(Editing):
             return indexed(self, node)
         if called in ("narrow", "select"):
             return narrowed(self, node)
-        return shuffled(node) or module_of(node)
+        return layer_of(self, node) or shuffled(node) or module_of(node)
 
     def _between(self, node: fx.Node, called: str) -> None:
         """Sums, products and concatenations of maps: of nothing but tensors, and along channels."""

@@ -25,7 +25,7 @@ from typing import Any
 
 from devices.errors import InputError
 from devices.network.layers import Layer, Network
-from devices.network.ops import BatchNorm, Conv, Linear
+from devices.network.ops import BatchNorm, Conv, Linear, Op
 from devices.network.trained import BIASES, FROZEN, Trained
 
 ALL = "all"
@@ -77,7 +77,8 @@ def greedy(fits: Callable[[Sparse], bool], network: Network) -> Sparse:
     ``fits`` is asked of every trial. It ends at the first layer whose bias does not fit any more: before it
     the error would have to pass through more. Raises InputError where not even the classifier fits.
     """
-    names = [layer.name for layer in network.layers if isinstance(layer.op, Conv | Linear)]
+    layers = {layer.name: layer.op for layer in network.layers if isinstance(layer.op, Conv | Linear)}
+    names = [*layers]
     found = Sparse(((names[-1], 1.0, 1.0),), 1)
     if not fits(found):
         raise _refused("auto", "a board that has room for the classifier's step", "")
@@ -85,7 +86,8 @@ def greedy(fits: Callable[[Sparse], bool], network: Network) -> Sparse:
         more = Sparse(found.shares, (found.biases or 0) + 1)
         if not fits(more):
             break
-        trials = (Sparse(((name, share, 1.0), *more.shares), more.biases) for share in STEPS)
+        steps = STEPS if _divides(layers[name]) else STEPS[:1]
+        trials = (Sparse(((name, share, 1.0), *more.shares), more.biases) for share in steps)
         found = next(filter(fits, trials), more)
     return found
 
@@ -134,15 +136,22 @@ def _sides(name: str, value: Any, path: str) -> tuple[float, float]:
 def _share(layer: Layer, inputs: float, outputs: float) -> Trained:
     """So many of the first channels, one at least; a depthwise layer has as many inputs as outputs."""
     op = layer.op
-    if isinstance(op, Conv) and op.groups > 1:
-        if not op.groups == op.in_channels == op.channels:
-            raise _refused(layer.name, "convolutions of one group, or depthwise ones")
+    if min(inputs, outputs) < 1 and not _divides(op):
+        raise _refused(
+            f"a share of {layer.name}", "convolutions of one group, or depthwise ones, or all of it"
+        )
+    if isinstance(op, Conv) and op.groups == op.channels > 1:
         count = _count(op.channels, min(inputs, outputs))
         return Trained(biases=False, levels=False, outputs=count, inputs=count)
     assert isinstance(op, Conv | Linear)
     whole = (op.in_channels, op.channels) if isinstance(op, Conv) else (op.in_features, op.features)
     taken = [_count(n, share) for n, share in zip(whole, (inputs, outputs), strict=True)]
     return Trained(biases=False, levels=False, inputs=taken[0], outputs=taken[1])
+
+
+def _divides(op: Op) -> bool:
+    """Whether a part of the channels can learn: groups of several channels would be cut through."""
+    return not isinstance(op, Conv) or op.groups == 1 or op.groups == op.in_channels == op.channels
 
 
 def _count(channels: int, share: float) -> int | None:

@@ -26,7 +26,7 @@ PAIR = 2  # the least batch that losses between samples take
 EMPTY = 0  # a batch with shapes but nothing to compute; for meta tensors torch would load its compiler
 MADE = ""
 """In place of the path of a module that is made as it is called."""
-NOT_OWN = ("/torch/", "/devices/network/")
+NOT_OWN = ("/torch/", "/devices/network/", "/models/shaped.py")
 """In the names of files that are no user's code."""
 OURS = tuple(f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("blockwise", "devices"))
 """Where these packages lie."""
@@ -40,7 +40,7 @@ def op_class(module: nn.Module) -> type[Op] | None:
     return ops.of_module_class(type(module), getattr(module, "op_kind", None))
 
 
-class _Tracer(fx.Tracer):
+class Tracer(fx.Tracer):
     """Stops at every module that is an operation, quantized layers included."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -147,17 +147,18 @@ def _may_change(part: nn.Module) -> bool:
     return bool(own) and not type(part).__module__.startswith("torch.nn.")
 
 
-def symbolic(module: nn.Module, name: str) -> fx.Graph:
+def symbolic(module: nn.Module, name: str, tracer: Tracer | None = None) -> fx.Graph:
     """The graph of ``module``, with every module that is an operation as a leaf.
 
-    Raises InputError if torch.fx cannot trace it.
+    ``tracer`` is one of values that are more than names, if they have to be. Raises InputError if torch.fx
+    cannot trace it.
     """
     paths = {part: path for path, part in module.named_modules()}
     row = _row(module)
     if row is not None:
         return _graph_of([paths[part] for part in row])
     try:
-        return _Tracer().trace(module)
+        return (tracer or Tracer()).trace(module)
     except InputError as error:
         subject = f"{name}: {error.subject}{place_of(error)}"
         raise InputError(subject, got=error.got, wanted=error.wanted, do=error.do) from error
@@ -238,7 +239,7 @@ def _example(shape: tuple[int, ...], abstract: bool) -> torch.Tensor:
     dtype = torch.float32 if shape else torch.int64
     if abstract:
         return torch.empty(PAIR, *shape, dtype=dtype, device="meta")
-    return torch.empty(EMPTY, *shape, dtype=dtype)
+    return torch.empty(EMPTY, *shape, dtype=dtype, device="cpu")  # whatever is made now: this is there
 
 
 def _layer(node: fx.Node, root: nn.Module, names: Mapping[fx.Node, str]) -> Layer:

@@ -37,7 +37,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
     "neg": torch.neg, "erf": torch.erf, "permute": torch.permute, "transpose": torch.transpose,
     "select": torch.select, "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
-    "getitem": operator.getitem,
+    "getitem": operator.getitem, "softmax": torch.softmax, "_softmax": torch.softmax,
+    "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
 }  # fmt: skip
 """Operation of ATen -> the function of PyTorch with the same arguments."""
 
@@ -47,7 +48,7 @@ ARITHMETIC = ("add", "mul", "sub", "rsub", "div")
 REARRANGES = ("permute", "transpose", "select", "chunk", "split", "split_with_sizes")
 """Whose arguments have other names in PyTorch, in the same order."""
 
-DROPPED = ("train", "dtype", "memory_format")
+DROPPED = ("train", "dtype", "memory_format", "half_to_float")
 """Arguments of theirs that say how, not what."""
 
 

@@ -274,6 +274,8 @@ LAYERS: dict[str, Maker] = {
     "Gelu": _gelu,
     "Elu": lambda x, constants, options: nn.ELU(options.get("alpha", 1.0)),
     "Tanh": lambda x, constants, options: nn.Tanh(),
+    "Softmax": lambda x, constants, options: nn.Softmax(options.get("axis", -1)),
+    "LogSoftmax": lambda x, constants, options: nn.LogSoftmax(options.get("axis", -1)),
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
     "GlobalAveragePool": lambda x, constants, options: _global(x, largest=False),

@@ -26,7 +26,7 @@ def nodes(graph):
 )
 def test_a_row_of_layers_has_the_graph_that_torch_fx_finds(row):
     assert tracing._row(row) is not None
-    assert nodes(symbolic(row, "")) == nodes(tracing._Tracer().trace(row))
+    assert nodes(symbolic(row, "")) == nodes(tracing.Tracer().trace(row))
 
 
 class Halved(nn.Sequential):
