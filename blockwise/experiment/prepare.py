@@ -116,7 +116,7 @@ def _fitting(own: nn.Module, dataset: data.Dataset) -> Chain:
         raise InputError(
             f"data {dataset.name}", got=f"images of {given[0]} in {given[1]} classes",
             wanted=f"{takes[0]} in {takes[1]}, as {chain.name} has them",
-            do="use other data or another network",
+            do="use other data or another network, or one that takes num_classes (docs/usage.md)",
         )  # fmt: skip
     return chain
 

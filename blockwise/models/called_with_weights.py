@@ -42,10 +42,18 @@ def layer_of(editing: Editing, node: fx.Node) -> nn.Module | None:
     return stood_at(made, **{key: None if of is None else str(of.target) for key, of in parameters.items()})
 
 
+def got(node: fx.Node) -> str:
+    """What a function is that no layer stands for."""
+    called = name_of(node)
+    if called in CONVOLUTIONS:
+        return f"{called!r} of weights that are computed, or that others have too"
+    return f"the operation {called!r}"
+
+
 def _own(node: Any) -> bool:
-    return (
-        isinstance(node, fx.Node) and node.op == "get_attr" and node.meta["trained"] and len(node.users) == 1
-    )
+    if not isinstance(node, fx.Node) or node.op != "get_attr":
+        return False
+    return bool(node.meta["trained"]) and len(node.users) == 1
 
 
 def _made(node: fx.Node, called: str, weight: Any, *, has_bias: bool) -> nn.Module:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
+from blockwise.models.drop_paths import as_stochastic_depth
 from blockwise.models.editing import name_of
 from blockwise.models.endings import without_softmax
 from blockwise.models.instance_norms import as_group_norms
@@ -46,7 +47,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
 
 def _in_modules(module: nn.Module, name: str, in_shape: Shape, *, shaped: bool) -> fx.GraphModule:
     """For images of any size as far as the code does not ask for it, or ``shaped`` for these alone."""
-    root = as_group_norms(_copied(module, name), name)
+    root = as_stochastic_depth(as_group_norms(_copied(module, name), name))
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
     check_own_weights(root, name)

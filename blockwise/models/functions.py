@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.fx.operator_schemas import normalize_function
 
-from blockwise.models.editing import Shape, name_of
+from blockwise.models.editing import Shape, known, name_of
 from blockwise.models.reshaping import Padding, Reshape
 from devices.network.ops import of_module_class
 
@@ -35,7 +36,7 @@ def module_of(node: fx.Node) -> nn.Module | None:
     """What does the same as the call; None if no module of one map does."""
     called = name_of(node)
     source, made = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
-    if called in SAME or (called in RESHAPES and source == made):
+    if called in SAME or _moved(node) or (called in RESHAPES and source == made):
         return nn.Identity()
     if called in RESHAPES and made == (math.prod(source or ()),):
         return nn.Flatten()
@@ -57,6 +58,13 @@ def module_of(node: fx.Node) -> nn.Module | None:
     if kind is None or of_module_class(kind) is None or len(readers) != 1 or arguments is None:
         return None
     return _made(kind, arguments, source, made)
+
+
+def _moved(node: fx.Node) -> bool:
+    """Whether ``x.to(...)`` asks for nothing but a device, the kind that all is of, or another's."""
+    asked = known([*node.args[1:], *node.kwargs.values()])
+    kinds = (torch.device, str, bool, torch.Tensor)
+    return name_of(node) == "to" and all(x == torch.float32 or isinstance(x, kinds) for x in asked)
 
 
 def _arguments(node: fx.Node) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from blockwise.layers.scaled import Scaled
-from blockwise.models.called_with_weights import layer_of
+from blockwise.models.called_with_weights import got, layer_of
 from blockwise.models.channels_last import ChannelsLast
 from blockwise.models.constants import ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, name_of
@@ -133,7 +133,7 @@ class Rewriting(Editing):
         else:
             module = self._module(node)
             if module is None:
-                raise self.refused(node, f"the operation {called!r}")
+                raise self.refused(node, got(node))
             (source, *_) = node.all_input_nodes
             whole = source.all_input_nodes[0] if source.meta.get("parts") else source
             self.put(node, module, self.path_of(node, called), whole)

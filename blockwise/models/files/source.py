@@ -17,6 +17,12 @@ from devices.errors import InputError
 from devices.network.trace import place_of
 
 SUFFIX = ".py"
+CLASSES = (
+    "num_classes", "n_classes", "classes", "num_class", "n_class", "num_labels", "n_labels", "n_outputs",
+    "out_features", "output_dim",
+)  # fmt: skip
+"""Parameters that count classes, as networks call them."""
+
 PREFIX = "blockwise_model_"
 """Before the name of the file in Python's table of modules: nothing else is hidden by it."""
 
@@ -82,7 +88,7 @@ def arguments(in_shape: tuple[int, ...], classes: int) -> Mapping[str, Any]:
         **dict.fromkeys(("in_channels", "in_chans", "input_channels"), channels),
         **dict.fromkeys(("in_features", "input_size", "input_dim"), features),
         **dict.fromkeys(("length", "seq_len", "in_length"), in_shape[-1]),
-        **dict.fromkeys(("num_classes", "n_classes", "classes", "num_labels", "out_features"), classes),
+        **dict.fromkeys(CLASSES, classes),
     }
 
 

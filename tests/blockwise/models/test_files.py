@@ -57,6 +57,10 @@ def wanting(size):
     return made(size)
 
 
+def short(n_class):
+    return nn.Linear(64, n_class)
+
+
 ready, number = made(10), 3
 """
 
@@ -76,6 +80,8 @@ def test_a_class_a_function_and_a_module_are_taken_with_the_arguments_that_they_
     with pytest.warns(UserWarning, match=r"net.py:Net is made of in_channels=1, num_classes=7"):
         made = files.load(f"{net}:Net", SHAPE, 7)
     assert (made.stem.in_channels, made.stem.out_channels, made.fc.out_features) == (1, 6, 7)
+    with pytest.warns(UserWarning, match="n_class=4"):
+        assert files.load(f"{net}:short", SHAPE, 4).out_features == 4
     with pytest.warns(UserWarning, match="num_classes=3"):
         assert files.load(f"{net}:made", SHAPE, 3)[1].out_features == 3
     assert files.load(f"{net}:ready", SHAPE, 10)[1].out_features == 10

@@ -340,7 +340,7 @@ def test_what_derives_from_a_layer_and_computes_something_else_is_not_that_layer
         def forward(self, x):
             return F.conv2d(x, self.weight - self.weight.mean(), self.bias, padding=1)
 
-    with pytest.raises(InputError, match="got the operation 'conv2d'"):
+    with pytest.raises(InputError, match="got 'conv2d' of weights that are computed"):
         from_module(classified(lambda m, x: m.other(x), other=Standardised(4, 4, 3, padding=1)), SHAPE)
 
 

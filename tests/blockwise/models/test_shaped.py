@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
 
 from blockwise import models
 from blockwise.models import from_module
@@ -89,6 +90,7 @@ READ = MappingProxyType(
         "of two sizes": Net(lambda m, x: F.avg_pool2d(x, (x.size(2), x.shape[3]))),
         "of a half": Net(lambda m, x: F.adaptive_avg_pool2d(x, (x.size(2) // 2, int(x.size(3) / 2)))),
         "float": Net(lambda m, x: F.relu(x.float())),
+        "another kind": Net(lambda m, x: F.relu(x.to(m.fc.weight.dtype).to(x.device).to(device="cpu"))),
         "in place": Net(lambda m, x: x.clamp_(0, 6)),
         "maxima": Net(lambda m, x: x.max(3)[0].max(dim=2, keepdim=True).values.unsqueeze(3)),
         "constant": Net(lambda m, x: x - torch.tensor([0.1, 0.2, 0.3, 0.4]).view(1, 4, 1, 1).to(x)),
@@ -211,6 +213,32 @@ def test_a_layer_that_nobody_reads_is_none():
     assert sum(p.numel() for p in chain.parameters()) == 4 * 28 + 25
 
 
+class DropPath(nn.Module):
+    """As in the code of ConvNeXt."""
+
+    def __init__(self, drop_prob):
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x):
+        if self.drop_prob == 0.0 or not self.training:
+            return x
+        kept = 1 - self.drop_prob
+        return x.div(kept) * (kept + torch.rand((x.shape[0], 1, 1, 1))).floor_()
+
+
+def test_drop_paths_are_stochastic_depth():
+    module = Net(lambda m, x: F.relu(x + m.path(m.more(x))), more=nn.Conv2d(4, 4, 1), path=DropPath(0.25))
+    chain, x = from_module(module, SHAPE), torch.randn(64, *SHAPE)
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x))
+    (path,) = (part for part in chain.modules() if isinstance(part, StochasticDepth))
+    assert (path.p, path.mode) == (0.25, "row")
+    made = path.train()(torch.ones(1000, 1, 2, 2))
+    assert made.unique().tolist() == pytest.approx([0.0, 4 / 3]) and 0.9 < made.mean() < 1.1
+    module.path.drop_prob = 0.0
+    assert not [part for part in from_module(module, SHAPE).modules() if isinstance(part, StochasticDepth)]
+
+
 class Lucky(nn.Module):
     """Leaves out a convolution by chance."""
 
@@ -239,11 +267,12 @@ REFUSED = {
     "a list": (Net(lambda m, x: x * x.mean().tolist()), "tolist asks for the values of a tensor"),
     "a shape": (Net(lambda m, x: m.more(x[:, : x.size(1) - 1]), more=nn.Conv2d(4, 4, 3)), "on 3x12x12"),
     "weights that change": (
-        Net(lambda m, x: F.conv2d(x, m.held.weight - 1), held=nn.Conv2d(4, 4, 3)), "operation 'conv2d'",
+        Net(lambda m, x: F.conv2d(x, m.held.weight - 1), held=nn.Conv2d(4, 4, 3)),
+        "'conv2d' of weights that are",
     ),
     "weights of two": (
         Net(lambda m, x: F.conv2d(F.conv2d(x, m.held.weight), m.held.weight), held=nn.Conv2d(4, 4, 3)),
-        "operation 'conv2d'",
+        "'conv2d' of weights that are",
     ),
 }  # fmt: skip
 
