@@ -10,10 +10,9 @@ import torch
 from torch import fx, nn
 
 from blockwise.models.editing import Editing, argument, known, name_of, stood_at
+from blockwise.models.functions import TORCH
 
-CONVOLUTIONS: dict[str, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {
-    "conv1d": nn.Conv1d, "conv2d": nn.Conv2d, "conv3d": nn.Conv3d,
-}  # fmt: skip
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 OPTIONS: tuple[tuple[str, int, Any], ...] = (
     ("stride", 3, 1), ("padding", 4, 0), ("dilation", 5, 1), ("groups", 6, 1),
 )  # fmt: skip
@@ -63,6 +62,4 @@ def _made(node: fx.Node, called: str, weight: Any, *, has_bias: bool) -> nn.Modu
     options = {name: known(argument(node, name, at, usual)) for name, at, usual in OPTIONS}
     options |= {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
     inputs *= options["groups"]
-    return CONVOLUTIONS[called](
-        inputs, outputs, tuple(kernel), bias=has_bias, device=weight.device, **options
-    )
+    return TORCH[called](inputs, outputs, tuple(kernel), bias=has_bias, device=weight.device, **options)

@@ -20,7 +20,7 @@ from blockwise.models.endings import without_softmax
 from blockwise.models.instance_norms import as_group_norms
 from blockwise.models.own_modules import check_modes, check_own_weights, check_plain_weights
 from blockwise.models.rewriting import rewrite
-from blockwise.models.shaped import ShapedTracer
+from blockwise.models.shaped import ShapedTracer, not_taken
 from devices.errors import InputError
 from devices.network.trace import Shapes, symbolic
 
@@ -39,14 +39,15 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
     Raises InputError for what cannot be traced, has other than one input and one output, does not take
     this shape, shares weights between layers, or computes what no layer does.
     """
+    root = _own(module, name)
     try:
-        return _in_modules(module, name, in_shape, shaped=False)
-    except InputError:
-        return _in_modules(module, name, in_shape, shaped=True)
+        return _in_modules(root, name, in_shape, shaped=False)
+    except InputError:  # of its code; the first trial may have changed the copy
+        return _in_modules(_own(module, name), name, in_shape, shaped=True)
 
 
-def _in_modules(module: nn.Module, name: str, in_shape: Shape, *, shaped: bool) -> fx.GraphModule:
-    """For images of any size as far as the code does not ask for it, or ``shaped`` for these alone."""
+def _own(module: nn.Module, name: str) -> nn.Module:
+    """A copy that may be traced. Raises InputError for a module of which no code can be."""
     root = as_stochastic_depth(as_group_norms(_copied(module, name), name))
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
@@ -55,6 +56,11 @@ def _in_modules(module: nn.Module, name: str, in_shape: Shape, *, shaped: bool) 
     for child, _ in root.named_children():
         if hasattr(fx.GraphModule, child):
             raise InputError(f"{name}.{child}", got="a name of torch.fx", wanted="another", do="rename it")
+    return root
+
+
+def _in_modules(root: nn.Module, name: str, in_shape: Shape, *, shaped: bool) -> fx.GraphModule:
+    """For images of any size as far as the code does not ask for it, or ``shaped`` for these alone."""
     images = _images(root, IMAGES, in_shape)
     graph = _symbolic(root, name, ShapedTracer(images) if shaped else None)
     _leave_out_unread(graph)
@@ -214,10 +220,7 @@ def _outcome(root: fx.GraphModule, name: str, images: Tensor) -> Any:
         with torch.no_grad():
             made = _Shapes(twin).run(images)
     except Exception as error:  # whatever the module's own code raises
-        raise InputError(
-            f"{name} on {'x'.join(map(str, images.shape[1:]))}", got=" ".join(f"{error}".split())[:120],
-            wanted="an input that every layer takes", do="name the shape of one: C H W, C L or F",
-        ) from error  # fmt: skip
+        raise not_taken(name, images, error) from error
     for node, found in zip(root.graph.nodes, twin.graph.nodes, strict=True):
         node.meta.update({key: found.meta[key] for key in ("shape", "shapes", "value") if key in found.meta})
         if node.op == "get_attr":

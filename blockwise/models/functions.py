@@ -135,16 +135,16 @@ def windows(source: Shape, made: Shape) -> nn.Module | None:
 
 
 def _clamp(node: fx.Node) -> nn.Module | None:
-    """Between two constants; from 0 on it is a ReLU."""
+    """Between two constants, as arguments of a function."""
     low = node.kwargs.get("min", node.args[1] if len(node.args) > 1 else None)
     high = node.kwargs.get("max", node.args[2] if len(node.args) > 2 else None)
-    if low == 0 and high is None:
-        return nn.ReLU()
     return between(low, high)
 
 
 def between(low: Any, high: Any) -> nn.Module | None:
-    """What keeps values between two numbers; None where they are none."""
+    """What keeps values between two numbers, from 0 on a ReLU; None where they are none."""
+    if low == 0 and high is None:
+        return nn.ReLU()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
     return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(float(low), float(high))

@@ -81,11 +81,7 @@ class ShapedTracer(Tracer):
             with torch.no_grad(), torch.random.fork_rng(devices=()):
                 return target(*args, **kwargs)
         except Exception as error:  # whatever a layer says of a map that it does not take
-            shape = "x".join(map(str, self.example.shape[1:]))
-            raise InputError(
-                f"on {shape}", got=" ".join(f"{error}".split())[:120],
-                wanted="an input that every layer takes", do="name the shape of one: C H W, C L or F",
-            ) from error  # fmt: skip
+            raise not_taken("", self.example, error) from error
         finally:
             self.computing = False
 
@@ -100,6 +96,15 @@ class ShapedTracer(Tracer):
         if name.startswith("*"):
             return {} if name.startswith("**") else ()
         return self.example
+
+
+def not_taken(name: str, example: Tensor, error: Exception) -> InputError:
+    """Of the network called ``name``, about what a layer says of a map."""
+    shape = "x".join(map(str, example.shape[1:]))
+    return InputError(
+        f"{name} on {shape}".strip(), got=" ".join(f"{error}".split())[:120],
+        wanted="an input that every layer takes", do="name the shape of one: C H W, C L or F",
+    )  # fmt: skip
 
 
 class ShapedProxy(fx.Proxy):

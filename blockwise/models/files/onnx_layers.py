@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blockwise.models.functions import between
 from blockwise.models.reshaping import Padding, Reshape
 
 Constants = Mapping[int, Tensor]
@@ -135,11 +136,10 @@ def _instance_norm(x: Tensor, constants: Constants, options: Options) -> nn.Modu
 def _clip(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     low = float(constants[1]) if 1 in constants else options.get("min")
     high = float(constants[2]) if 2 in constants else options.get("max")
-    if low == 0 and high is None:
-        return nn.ReLU()
-    if low is None or high is None:
+    made = between(low, high)
+    if made is None:
         raise Unsuitable("one limit")
-    return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(low, high)
+    return made
 
 
 def _hard_sigmoid(x: Tensor, constants: Constants, options: Options) -> nn.Module:
