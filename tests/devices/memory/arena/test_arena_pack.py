@@ -271,16 +271,19 @@ def test_the_bound_of_an_arena_is_the_peak_whatever_the_board_aligns_to(alignmen
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "regime", "limit"), [("resnet20", "local-resident", 0.15), ("resnet56", "local", 1)]
+    ("name", "regime", "most"), [("resnet20", "local-resident", 0.4), ("resnet56", "local", 9)]
 )
-def test_a_plan_takes_little_time(name, regime, limit):
-    # CPU time, and thrice what is wanted of the first: other programs slow this one down.
-    plan = devices.plan(models.build(name), "stm32", regime=regime, blocks="residual", head="lookahead:16")
-    buffers, seconds = buffers_of(plan.schedule), []
-    assert len(buffers) > 1000
+def test_a_plan_takes_little_time(name, regime, most):
+    # Beside making the schedule in the same run, thrice the usual: a processor may be slow, or shared.
+    chain = models.build(name)
+    seconds = {"schedule": [], "arena": []}
     for _ in range(3):
         started = time.process_time()
-        checked_height = pack(buffers).height
-        seconds.append(time.process_time() - started)
-        assert checked_height == plan.peak_bytes
-    assert min(seconds) < limit
+        plan = devices.plan(chain, "stm32", regime=regime, blocks="residual", head="lookahead:16")
+        buffers = buffers_of(plan.schedule)
+        planned = time.process_time()
+        assert pack(buffers).height == plan.peak_bytes
+        seconds["schedule"].append(planned - started)
+        seconds["arena"].append(time.process_time() - planned)
+    assert len(buffers) > 1000
+    assert min(seconds["arena"]) < most * min(seconds["schedule"])
