@@ -23,9 +23,18 @@ PRECISIONS = {
 }
 
 
+PAIR_BITS = 15
+"""Bits of codes and weights together whose products can be summed in twos without VNNI.
+
+AVX2 sums two products of uint8 and int8 in 16 bits, where larger sums end at the largest (Intel 64 and IA-32
+Architectures Software Developer's Manual, volume 2, PMADDUBSW): 2 (2^a - 1) 2^(w - 1) is below 2^15 for
+a + w up to 15.
+"""
+
+
 def available(asked: str, device: str) -> str:
-    """``asked``, or what ``device`` has of it: products of bytes by VNNI, of bf16 by AVX-512 or AMX."""
-    bytes_at_once = device == "cpu" and torch.cpu._is_vnni_supported()
+    """``asked``, or what ``device`` has of it: bytes by AVX2 or VNNI, bf16 by AVX-512 or AMX."""
+    bytes_at_once = device == "cpu" and (torch.cpu._is_vnni_supported() or torch.cpu._is_avx2_supported())
     halves = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if not bytes_at_once:
         return FLOAT32
@@ -37,7 +46,7 @@ def fallback(asked: str, device: str) -> str:
     found = available(asked, device)
     if found == asked:
         return ""
-    lacks = "bf16 (AVX512-BF16, AMX)" if found == CODES else "bytes (VNNI)"
+    lacks = "bf16 (AVX512-BF16, AMX)" if found == CODES else "bytes (AVX2, VNNI)"
     where = "this processor" if device == "cpu" else f"the accelerator {device}"
     return f"--precision {asked}: no products of {lacks} on {where}; trains with --precision {found}"
 
@@ -159,13 +168,18 @@ def _of_codes(
     conv: nn.Conv2d, inputs: Quantizer, weights: Quantizer, kernels: Kernels, x: Tensor, w: Tensor,
     bias: Tensor | None, *, low: bool,
 ) -> Tensor:  # fmt: skip
-    if inputs.counts_bytes and weights.counts_bytes:
+    if inputs.counts_bytes and weights.counts_bytes and _sums_exactly(inputs.bits + weights.bits):
         out = kernels.of_codes(x, w, inputs.unit, weights.unit, _where(conv), low=low)
     elif low:  # wider for the time being
         out = kernels.low(x, w, _where(conv), rounded=False)
     else:
         return F.conv2d(x, w, bias, *_where(conv))
     return _biased(out, bias)
+
+
+def _sums_exactly(bits: int) -> bool:
+    """Whether this processor sums products of codes and weights of together so many bits as they are."""
+    return bits <= PAIR_BITS or torch.cpu._is_vnni_supported()
 
 
 def _of_values(conv: nn.Conv2d, kernels: Kernels, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:

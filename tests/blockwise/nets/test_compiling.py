@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from byte_products import NEEDS_BYTES
 from tiers import shown
 from torch import Tensor, nn
 
@@ -73,7 +74,7 @@ def test_a_step_runs_in_as_few_pieces_as_its_regime_has_and_comes_to_the_same(mo
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+@NEEDS_BYTES
 @pytest.mark.parametrize("precision", ["codes", "bf16"])
 def test_convolutions_of_codes_are_compiled_in_the_same_piece(precision, graphs):
     eager = network("resnet8", "lsq")

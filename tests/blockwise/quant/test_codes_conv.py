@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from byte_products import NEEDS_BYTES, WIDEST
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -13,16 +14,20 @@ from blockwise.quant.codes_conv import (
     low_sums,
     sums_of_codes,
 )
+from blockwise.quant.precision import PAIR_BITS
 
-pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="no products of bytes")
+pytestmark = NEEDS_BYTES
 Where = tuple[list[int], list[int], list[int]]
 PLACES: list[Where] = [([1, 1], [1, 1], [1, 1]), ([2, 2], [0, 0], [1, 1]), ([1, 2], [2, 1], [2, 1])]
 
 
 def operands(kernel: int, x_step: float, w_step: float) -> tuple[Tensor, ...]:
-    """Codes of 8 bits, all of their range, in float64, and the values that they stand for."""
+    """Codes and weights of 8 bits, all of their range, in float64, and the values that they stand for.
+
+    Codes are of 7 bits where the processor does not sum those of 8.
+    """
     torch.manual_seed(kernel)
-    codes = torch.randint(0, 256, (3, 5, 9, 8)).double()
+    codes = torch.randint(0, 2**WIDEST, (3, 5, 9, 8)).double()
     weights = torch.randint(-128, 128, (7, 5, kernel, kernel)).double()
     steps = torch.tensor(x_step), torch.tensor(w_step)
     x = (codes.float() * steps[0]).contiguous(memory_format=torch.channels_last).requires_grad_()
@@ -36,6 +41,17 @@ def test_sums_of_codes_are_those_of_whole_numbers_to_the_bit(kernel, where):
     out = conv_of_codes(x, w, *steps, where, low=False)
     assert torch.equal(out.double(), F.conv2d(codes, weights, None, *where))
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("bits", [(WIDEST, 8), (8, PAIR_BITS - 8), (3, 3)])
+@pytest.mark.parametrize("channels", [1, 3, 16, 31])
+def test_the_largest_codes_beside_the_largest_weights_are_summed_as_they_are(channels, bits):
+    """Where two products are summed in 16 bits, larger sums would end at the largest of these."""
+    one, x = torch.tensor(1.0), torch.full((2, channels, 5, 5), 2.0 ** bits[0] - 1)
+    for largest in (-(2.0 ** (bits[1] - 1)), 2.0 ** (bits[1] - 1) - 1):
+        w = torch.full((7, channels, 3, 3), largest)
+        expected = F.conv2d(x.double(), w.double(), None, *PLACES[0])
+        assert torch.equal(conv_of_codes(x, w, one, one, PLACES[0], low=False).double(), expected)
 
 
 def test_with_steps_the_only_rounding_is_that_of_the_scaled_sum():

@@ -260,6 +260,7 @@ def test_a_precision_that_the_processor_lacks_is_no_other_training(monkeypatch):
     there = tasks.task_of(has, "", Path("runs.jsonl"), "").work
     assert has.conditions["precision"] == "bf16" and has.key != plain.key
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
+    monkeypatch.setattr("torch.cpu._is_avx2_supported", lambda: False)
     assert job("bf16").conditions["precision"] == "float32" and job("bf16").key == plain.key
     with pytest.raises(InputError, match="got float32 on a worker and bf16 here"):
         there(Path(), None)
