@@ -24,8 +24,7 @@ def sums_of_codes(
 
     oneDNN's kernel, with sums of 32 bits; the output (B, O, H', W') is in the layout of channels last.
     """
-    scales = scale.reshape(1).expand(len(w)).contiguous()
-    zeros = torch.zeros(len(w), dtype=torch.int32)
+    scales, zeros = scale.reshape(1), torch.zeros(1, dtype=torch.int32)
     where = (stride, padding, dilation, 1)
     ops = torch.ops.onednn
     packed = ops.qconv_prepack(w, scales, 1.0, 0, *where, list(x.shape))

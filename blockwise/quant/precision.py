@@ -71,8 +71,8 @@ class Kernels(NamedTuple):
 def lower(pieces: Iterable[nn.Module], precision: str) -> None:
     """Let the convolutions of all ``pieces`` of a network compute in ``precision``.
 
-    Codes pass as such from a quantizer to the convolutions that read them where both are of one piece:
-    between pieces, steps may move before their codes are read.
+    Codes that come from another piece, where steps may move before they are read, are counted in the step
+    that they were made with. Among maps in bf16 they are read as values.
     """
     if precision == FLOAT32:
         return
@@ -87,9 +87,12 @@ def lower(pieces: Iterable[nn.Module], precision: str) -> None:
             if halves:
                 _keep_halves(conv, own, kernels)
             elif isinstance(conv, nn.Conv2d) and _is_plain(conv):
-                found = _byte_quantizers(conv, own)
+                found = _byte_quantizers(conv)
                 if found is not None:
-                    _replace(conv, partial(_of_codes, conv, *found, kernels, low=low))
+                    apart = found[0] not in own
+                    if apart:
+                        _remember(found[0])
+                    _replace(conv, partial(_of_codes, conv, *found, kernels, low=low, apart=apart))
                 elif low:
                     _replace(conv, partial(_of_values, conv, kernels))
 
@@ -102,10 +105,10 @@ def _counts(module: nn.Module) -> bool:
 def _keep_halves(module: nn.Module, own: set[nn.Module], kernels: Kernels) -> None:
     """Let ``module`` make maps in bf16, or read them as floats; all others make what they read."""
     if isinstance(module, nn.Conv2d) and _is_plain(module):
-        found = _byte_quantizers(module, own)
+        found = _byte_quantizers(module)
         how = (
             partial(_of_halves, module, kernels)
-            if found is None
+            if found is None or found[0] not in own
             else partial(_codes_of_halves, module, *found, kernels)
         )
         _replace(module, how)
@@ -152,24 +155,44 @@ def _is_plain(conv: nn.Conv2d) -> bool:
     return conv.groups == 1 and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
-def _byte_quantizers(conv: nn.Conv2d, own: set[nn.Module]) -> tuple[Quantizer, Quantizer] | None:
+def _byte_quantizers(conv: nn.Conv2d) -> tuple[Quantizer, Quantizer] | None:
     """Those of input and weight, where both give a step times whole numbers that fit a byte."""
     if not isinstance(conv, QuantConv2d):
         return None
     inputs = conv.input_quantizer or next(iter(conv.made_by), None)
     inputs = inputs.quantizer if isinstance(inputs, Shared) else inputs
     weights = conv.weight_quantizer
-    if not isinstance(inputs, Quantizer) or inputs not in own:
+    if not isinstance(inputs, Quantizer):
         return None
     return (inputs, weights) if inputs.counts_bytes and weights.counts_bytes else None
 
 
+def _remember(inputs: Quantizer) -> None:
+    """Let a quantizer keep the unit that its codes are made with: no buffer, for no board has it."""
+    if "forward" not in vars(inputs):
+        vars(inputs).update(last_unit=torch.zeros_like(inputs.unit), forward=partial(_remembering, inputs))
+
+
+def _remembering(inputs: Quantizer, x: Tensor) -> Tensor:
+    out = type(inputs).forward(inputs, x)
+    if inputs.counts_bytes:
+        vars(inputs)["last_unit"].copy_(inputs.unit)
+    return out
+
+
+def _last_unit(inputs: Quantizer) -> Tensor:
+    """The unit now, where no codes have been made yet: maps of finished blocks may be read from a store."""
+    last: Tensor = vars(inputs)["last_unit"]
+    return torch.where(last > 0, last, inputs.unit)
+
+
 def _of_codes(
     conv: nn.Conv2d, inputs: Quantizer, weights: Quantizer, kernels: Kernels, x: Tensor, w: Tensor,
-    bias: Tensor | None, *, low: bool,
+    bias: Tensor | None, *, low: bool, apart: bool,
 ) -> Tensor:  # fmt: skip
     if inputs.counts_bytes and weights.counts_bytes and _sums_exactly(inputs.bits + weights.bits):
-        out = kernels.of_codes(x, w, inputs.unit, weights.unit, _where(conv), low=low)
+        unit = _last_unit(inputs) if apart else inputs.unit
+        out = kernels.of_codes(x, w, unit, weights.unit, _where(conv), low=low)
     elif low:  # wider for the time being
         out = kernels.low(x, w, _where(conv), rounded=False)
     else:

@@ -134,12 +134,33 @@ def test_a_head_that_reads_a_convolution_of_codes_has_floats_of_its_own():
 
 
 @NEEDS_BYTES
-def test_between_blocks_that_step_by_themselves_no_step_is_read():
-    net = network()
+def test_between_blocks_that_step_by_themselves_codes_are_read_by_the_step_that_they_were_made_with():
+    eager = shifted(network())
+    net = copy.deepcopy(eager)
     lower([nn.ModuleList(net.parts(i)) for i in range(len(net))], "codes")
-    others = set(convolutions(net.bodies)) - {name.removeprefix("bodies.") for name in lowered(net)}
-    firsts = {name for name in convolutions(net.bodies) if name.split(".")[1] == "0" and "conv2" not in name}
-    assert others == firsts
+    assert set(convolutions(net)) - set(lowered(net)) == {"bodies.0.0.conv"}
+    assert net.state_dict().keys() == eager.state_dict().keys()
+    x = X
+    for index in range(len(net)):
+        expected, loss = eager.taught(index, x, Y)
+        found, own = net.taught(index, x, Y)
+        torch.testing.assert_close((found, own), (expected, loss), rtol=1e-5, atol=1e-6)
+        gradients = [
+            torch.autograd.grad(a, [*n.bodies[index].parameters()]) for a, n in ((own, net), (loss, eager))
+        ]
+        assert distance(*gradients) < 1e-5
+        x = expected.detach()
+        for step in (p for name, p in net.bodies[index].named_parameters() if name.endswith("step")):
+            step.data *= 1.7  # as an update may do, before the next block reads
+
+
+@NEEDS_BYTES
+def test_codes_of_a_store_are_read_by_the_step_of_a_block_that_makes_none_any_more():
+    eager = shifted(network())
+    net = copy.deepcopy(eager)
+    x = eager.run(X, 0, 1).detach()
+    lower([nn.ModuleList(net.parts(i)) for i in range(len(net))], "codes")
+    torch.testing.assert_close(net.taught(1, x, Y), eager.taught(1, x, Y), rtol=1e-5, atol=1e-6)
 
 
 def test_methods_whose_levels_are_not_counted_in_bytes_stay_as_they_are_but_for_gradients():
