@@ -5,7 +5,8 @@
 All variants run in one process, one step each in turn, so that a machine that slows down slows all
 of them; quoted are medians, and ratios as medians of the ratios within a round. With ``--compile``
 the compiled variants are timed as well (compiling takes a quarter of an hour). What the processor has of
-``--precision codes`` and ``bf16`` is timed too. The result goes to stdout and to step_time.json.
+``--precision codes`` and ``bf16`` is timed too. The result goes to stdout and to step_time.json, which has
+one for each instruction set that PyTorch's kernels are chosen by.
 """
 
 import statistics
@@ -24,6 +25,7 @@ from blockwise.nets.anatomy import Anatomy
 from blockwise.nets.blocks import BlockNet
 from blockwise.nets.compiling import compiled
 from blockwise.quant.precision import BF16, CODES, FLOAT32, PRECISIONS, available, fallback, lower
+from blockwise.system.allocator import keeping_freed_memory
 from blockwise.system.processor import processor
 from blockwise.training import REGIMES
 from blockwise.training.features import LAYOUT, in_layout
@@ -159,10 +161,10 @@ def variants(with_compiled: bool) -> dict[str, Callable[[], None]]:
 
 
 def timed(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each variant in each round, after two rounds of warm-up."""
+    """Seconds of each variant in each round, after two rounds of warm-up, with memory as a run keeps it."""
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for index in range(rounds + 2):
-        for name, step in steps.items():
+    with keeping_freed_memory():
+        for index, (name, step) in product(range(rounds + 2), steps.items()):
             started = time.perf_counter()
             step()
             if index >= 2:
@@ -211,7 +213,9 @@ def main() -> None:
         "processor": processor(), "batch": BATCH, "shape": SHAPE,
     }  # fmt: skip
     record = {"conditions": conditions, "seconds": medians, "ratios": ratios}
-    output.keep("step_time", record, record=arguments.record)
+    kept = output.kept("step_time", record=arguments.record)
+    instructions = torch.backends.cpu.get_cpu_capability()
+    output.keep("step_time", {**kept, instructions: record}, record=arguments.record)
 
 
 if __name__ == "__main__":

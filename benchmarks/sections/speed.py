@@ -1,5 +1,6 @@
 """How long steps take on a computer."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sections.markdown import table
@@ -7,20 +8,26 @@ from sections.recorded import load, threads
 
 
 def speed() -> str:
-    """Step times and ratios of benchmarks/step_time.py."""
+    """Step times and ratios of benchmarks/step_time.py, by the instructions of the processors."""
     result = load("step_time")
-    conditions = result["conditions"]
+    conditions = next(iter(result.values()))["conditions"]
     intro = (
         f"`uv run benchmarks/step_time.py --compile`: ResNet-20 at width 16, batch {conditions['batch']}, "
-        f"{'x'.join(map(str, conditions['shape']))}, 10 blocks, {threads(conditions)} of "
-        f"{conditions['processor']}, torch {conditions['torch']}; medians of {conditions['rounds']} "
-        "interleaved rounds, ratios within a round. The plain loop uses PyTorch's default layout, ours "
-        "channels last."
+        f"{'x'.join(map(str, conditions['shape']))}, 10 blocks; medians of interleaved rounds, ratios within "
+        "a round. The plain loop uses PyTorch's default layout, ours channels last. "
+        + "; ".join(_where(f"ms and ratios on {name}", found["conditions"]) for name, found in result.items())
+        + "."
     )
-    batch = conditions["batch"]
-    rows = [[name, f"{s * 1e3:,.1f}", f"{batch / s:,.0f}"] for name, s in result["seconds"].items()]
-    ratios = [[name, f"{value:.3f}"] for name, value in result["ratios"].items()]
-    return "\n\n".join((intro, table(["step", "ms", "images/s"], rows), table(["ratio", "median"], ratios)))
+    steps = _beside([found["seconds"] for found in result.values()], lambda s: f"{s * 1e3:,.1f}")
+    ratios = _beside([found["ratios"] for found in result.values()], lambda value: f"{value:.3f}")
+    tables = (table(["step", *(f"ms, {n}" for n in result)], steps), table(["ratio", *result], ratios))
+    return "\n\n".join((intro, *tables))
+
+
+def _beside(columns: list[dict[str, float]], text: Callable[[float], str]) -> list[list[str]]:
+    """A row for each name that any of the columns has."""
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [[name, *(text(c[name]) if name in c else "-" for c in columns)] for name in names]
 
 
 def quantizers() -> str:
@@ -41,8 +48,7 @@ def quantizers() -> str:
 
 def _where(mode: str, c: dict[str, Any]) -> str:
     """What one column was measured on."""
-    threads = "1 thread" if c["threads"] == 1 else f"{c['threads']} threads"
-    return f"{mode}: {threads} of {c['processor']}, torch {c['torch']}, medians of {c['rounds']} rounds"
+    return f"{mode}: {threads(c)} of {c['processor']}, torch {c['torch']}, medians of {c['rounds']} rounds"
 
 
 def _ratio(found: dict[str, float] | None) -> str:

@@ -93,20 +93,21 @@ class _ConvOfCodes(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, stride: Sides, padding: Sides,
-        dilation: Sides, low: bool,
+        dilation: Sides, low: bool, held: bool,
     ) -> Tensor:  # fmt: skip
         codes, weights = (x / x_step).round_().to(torch.uint8), (w / w_step).round_().to(torch.int8)
-        ctx.save_for_backward(codes, weights, x_step, w_step)
-        ctx.where, ctx.low = (stride, padding, dilation), low
+        ctx.save_for_backward(x if held else codes, weights, x_step, w_step)
+        ctx.where, ctx.low, ctx.held = (stride, padding, dilation), low, held
         out: Tensor = sums_of_codes(codes, weights, x_step * w_step, stride, padding, dilation)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        codes, weights, x_step, w_step = ctx.saved_tensors
-        of_x, of_w = _gradients_of(ctx, grads[0], codes, weights, low=ctx.low)
-        scaled = (None if g is None else g * step for g, step in ((of_x, w_step), (of_w, x_step)))
-        return *scaled, None, None, None, None, None, None
+        read, weights, x_step, w_step = ctx.saved_tensors
+        of_x, of_w = _gradients_of(ctx, grads[0], read, weights, low=ctx.low)
+        of_x = None if of_x is None else of_x * w_step
+        of_w = of_w if of_w is None or ctx.held else of_w * x_step
+        return of_x, of_w, None, None, None, None, None, None, None
 
 
 class _ConvInHalves(torch.autograd.Function):
@@ -164,13 +165,15 @@ def _gradients_of(
 
 
 def conv_of_codes(
-    x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, where: tuple[Sides, Sides, Sides], *, low: bool
-) -> Tensor:
+    x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, where: tuple[Sides, Sides, Sides], *, low: bool,
+    held: bool = False,
+) -> Tensor:  # fmt: skip
     """Convolve ``x``, ``x_step`` times 0 .. 255, with ``w``, ``w_step`` times -128 .. 127; steps are ().
 
-    ``where`` is stride, padding and dilation; ``low`` makes gradients in bf16.
+    ``where`` is stride, padding and dilation; ``low`` makes gradients in bf16. Of an ``x`` that is ``held``
+    anyway, as the input of a block that steps by itself is, the codes are not kept for the backward pass.
     """
-    return _ConvOfCodes.apply(x, w, x_step, w_step, *where, low)  # type: ignore[no-any-return]
+    return _ConvOfCodes.apply(x, w, x_step, w_step, *where, low, held)  # type: ignore[no-any-return]
 
 
 def conv_in_halves(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from blockwise.data import Dataset, batch_count, batch_indices, batches
 from blockwise.integer.accumulate import SumTooLarge
 from blockwise.nets.blocks import frozen_statistics
+from blockwise.system.allocator import keeping_freed_memory
 from blockwise.training import calibration
 from blockwise.training.digest import digest
 from blockwise.training.divergence import Diverged, Losses, first_broken
@@ -60,7 +61,7 @@ class Run(Generic[Net]):
         self.numerics.check(self.options.accelerator)
         calibration.check(self.net, self.splits["train"])
         updater_state = self.session.begin()
-        with PeakRSS() as rss:
+        with keeping_freed_memory(), PeakRSS() as rss:
             if self.progress.divergence is None:
                 try:
                     self._train_on(updater_state, rss)

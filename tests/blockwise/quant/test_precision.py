@@ -194,8 +194,8 @@ def test_a_width_beyond_bytes_for_the_time_being_is_no_fault():
 def test_products_whose_sums_in_twos_need_more_than_16_bits_take_vnni(bits, vnni, called, monkeypatch):
     seen = []
 
-    def of_codes(x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, where: tuple, *, low: bool) -> Tensor:
-        seen.append(where)
+    def of_codes(x: Tensor, w: Tensor, x_step: Tensor, w_step: Tensor, where: tuple, **how: bool) -> Tensor:
+        seen.append(how)
         return nn.functional.conv2d(x, w, None, *where)
 
     monkeypatch.setattr("blockwise.quant.codes_conv.conv_of_codes", of_codes)
