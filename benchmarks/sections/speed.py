@@ -15,7 +15,7 @@ def speed() -> str:
         f"`uv run benchmarks/step_time.py --compile`: ResNet-20 at width 16, batch {conditions['batch']}, "
         f"{'x'.join(map(str, conditions['shape']))}, 10 blocks; medians of interleaved rounds, ratios within "
         "a round. The plain loop uses PyTorch's default layout, ours channels last. "
-        + "; ".join(_where(f"ms and ratios on {name}", found["conditions"]) for name, found in result.items())
+        + "; ".join(_on(name, found["conditions"]) for name, found in result.items())
         + "."
     )
     steps = _beside([found["seconds"] for found in result.values()], lambda s: f"{s * 1e3:,.1f}")
@@ -44,6 +44,10 @@ def quantizers() -> str:
         + "."
     )
     return f"{intro}\n\n{table(['method', 'eager : eager fp32', 'compiled : compiled fp32'], rows)}"
+
+
+def _on(instructions: str, c: dict[str, Any]) -> str:
+    return f"{_where(instructions, c)}, memory that steps free {c['freed_memory']}"
 
 
 def _where(mode: str, c: dict[str, Any]) -> str:
