@@ -192,7 +192,8 @@ def _of_codes(
 ) -> Tensor:  # fmt: skip
     if inputs.counts_bytes and weights.counts_bytes and _sums_exactly(inputs.bits + weights.bits):
         unit = _last_unit(inputs) if apart else inputs.unit
-        out = kernels.of_codes(x, w, unit, weights.unit, _where(conv), low=low, held=apart)
+        held = apart and not low  # bf16 holds codes exactly, and their values not
+        out = kernels.of_codes(x, w, unit, weights.unit, _where(conv), low=low, held=held)
     elif low:  # wider for the time being
         out = kernels.low(x, w, _where(conv), rounded=False)
     else:

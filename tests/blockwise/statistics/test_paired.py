@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
@@ -35,6 +35,7 @@ def test_the_ranks_of_six_have_the_chance_that_counting_all_signs_gives():
     assert found.p_ranks == pytest.approx(sum(ways) / len(ways)) == pytest.approx(4 / 64)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(300, 359), st.integers(300, 359)), min_size=6, max_size=10))
 def test_equal_differences_of_shares_share_a_rank(images):
     """As whole numbers of images have it."""
