@@ -216,7 +216,11 @@ ONE: dict[type[Op], tuple[str | Callable[[Any], str], Callable[[Any], dict[str, 
     ops.Swish: (lambda op: "hardswish" if op.hard else "silu", _no_options),
     ops.GELU: ("gelu", lambda op: {"approximate": "tanh" if op.tanh else "none"}),
     ops.Sigmoid: (lambda op: "hardsigmoid" if op.hard else "sigmoid", _no_options),
-    ops.ELU: ("elu", lambda op: {"alpha": op.alpha}),
+    ops.Mish: ("mish", _no_options),
+    ops.ELU: (
+        lambda op: "elu" if op.scale == 1 else "selu",
+        lambda op: {"alpha": op.alpha} if op.scale == 1 else {},
+    ),
     ops.Tanh: (
         lambda op: "hardtanh" if op.hard else "tanh",
         lambda op: {"min_val": op.low, "max_val": op.high} if op.hard else {},

@@ -1,8 +1,8 @@
 """Activations that are written out: products in which an activation of the library is recognised.
 
 ``x * F.relu6(x + 3) / 6`` is a hard swish, ``x * torch.sigmoid(x)`` a SiLU, ``0.5 * x * (1 + torch.erf(x /
-sqrt(2)))`` a GELU, ``F.relu6(x + 3) / 6`` a hard sigmoid. As one activation each has one quantizer and keeps
-one map.
+sqrt(2)))`` a GELU, ``x * torch.tanh(F.softplus(x))`` a Mish, ``F.relu6(x + 3) / 6`` a hard sigmoid. As one
+activation each has one quantizer and keeps one map.
 """
 
 import math
@@ -27,6 +27,7 @@ ACTIVATIONS: dict[tuple[str, float], Callable[..., Any]] = {
     ("hard sigmoid", 1.0): F.hardswish,
     ("relu6 of x + 3", 1 / 6): F.hardswish,
     ("1 + erf", 0.5): F.gelu,
+    ("tanh of softplus", 1.0): F.mish,
 }
 """x times a gate of x, times a constant."""
 ALONE: dict[tuple[str, float], Callable[..., Any]] = {("relu6 of x + 3", 1 / 6): F.hardsigmoid}
@@ -84,6 +85,8 @@ class WrittenOut(Editing):
         if called == "relu6":
             found = self._plus(node.all_input_nodes[0], 3)
             return None if found is None else ("relu6 of x + 3", found)
+        if called == "tanh" and self._called(node.all_input_nodes[0]) == "softplus":
+            return "tanh of softplus", node.all_input_nodes[0].all_input_nodes[0]
         inside = self._plus(node, 1)
         if inside is not None and self._called(inside) == "erf":
             constant, maps, _ = self._factors(inside.all_input_nodes[0])
@@ -106,12 +109,16 @@ class WrittenOut(Editing):
             limits = (getattr(module, "min_val", None), getattr(module, "max_val", None))
             if isinstance(module, nn.Hardtanh):
                 return "relu6" if limits == (0, 6) else ""
+            if isinstance(module, nn.Softplus):
+                return "softplus" if module.beta == 1 else ""
             return type(module).__name__.lower()
         called = name_of(node).strip("_")
         if called in ("clamp", "clip", "hardtanh"):
             bounds = (("min", "max"), ("min_val", "max_val"))[called == "hardtanh"]
             low, high = (argument(node, name, at) for at, name in enumerate(bounds, 1))
             return "relu6" if (low, high) == (0, 6) else ""
+        if called == "softplus":
+            return called if argument(node, "beta", 1) in (None, 1) else ""
         return called
 
     def _way(self, gate: fx.Node, x: fx.Node) -> list[fx.Node]:

@@ -20,7 +20,7 @@ from devices.network.ops import ELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
 from devices.program.schedule import Schedule
 
 FILE = "told.out"
-ACTIVATIONS = ("relu", "leaky_relu", "swish", "gelu", "sigmoid", "tanh", "elu", "quantize")
+ACTIVATIONS = ("relu", "leaky_relu", "swish", "gelu", "mish", "sigmoid", "tanh", "elu", "quantize")
 HARD = -3.0, 3.0
 """Of a hard swish or sigmoid."""
 

@@ -17,6 +17,7 @@ from torch.export.graph_signature import OutputKind
 
 from blockwise.models.files.aten import arguments, aten_name, operands
 from blockwise.models.files.exported_layers import Given
+from devices.network.ops.activations import SELU_ALPHA, SELU_SCALE
 
 Call = tuple[Any, tuple[Any, ...]]
 """An operation and its arguments."""
@@ -55,6 +56,12 @@ def _max_pool(given: Given) -> Call:
 
 def _average_to(given: Given) -> Call:
     return aten.adaptive_avg_pool2d.default, tuple(given.values())
+
+
+def _elu(given: Given) -> Call | None:
+    """A SELU is one with two numbers of its own; one that is scaled otherwise is no layer."""
+    own = given.get("alpha", 1), given.get("scale", 1), given.get("input_scale", 1)
+    return (aten.selu.default, (given["self"],)) if own == (SELU_ALPHA, SELU_SCALE, 1) else None
 
 
 def _dropout(given: Given) -> Call:
@@ -155,7 +162,7 @@ DECOMPOSED: dict[str, Callable[[Given], Call | None]] = {
     "max_pool2d_with_indices": _max_pool, "_adaptive_avg_pool2d": _average_to, "native_dropout": _dropout,
 }  # fmt: skip
 """Operation of Core ATen -> what it was, of its arguments; None where it is something else."""
-ENDS = {"view": _places, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze}
+ENDS = {"view": _places, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze, "elu": _elu}
 """The same of the last of several operations, which stand in other programs too."""
 COMPOSED = {**DECOMPOSED, **ENDS}
 

@@ -26,9 +26,9 @@ RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view"
 SAME = ("clone", "contiguous", "_to_copy", "to", "lift_fresh_copy")
 """An alias is none of them: a decomposed ``detach`` is one, before which nothing would learn."""
 SAME_NAME = (
-    "relu", "relu6", "leaky_relu", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "elu", "dropout",
-    "pad", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d", "pixel_shuffle", "pixel_unshuffle",
+    "relu", "relu6", "leaky_relu", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "elu", "selu",
+    "mish", "dropout", "pad", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "pixel_shuffle", "pixel_unshuffle",
 )  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(F, name) for name in SAME_NAME},

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from blockwise.models.functions import between
 from blockwise.models.reshaping import Padding, Reshape
+from devices.network.ops.activations import SELU_ALPHA, SELU_SCALE
 
 Constants = Mapping[int, Tensor]
 Options = Mapping[str, Any]
@@ -246,6 +247,14 @@ def _space_to_depth(x: Tensor, constants: Constants, options: Options) -> nn.Mod
     return nn.PixelUnshuffle(options["blocksize"])
 
 
+def _selu(x: Tensor, constants: Constants, options: Options) -> nn.Module:
+    """The two numbers of the paper, with more or fewer digits, are those of all that writes it."""
+    own = options.get("alpha", SELU_ALPHA), options.get("gamma", SELU_SCALE)
+    if any(abs(a - b) > 1e-6 for a, b in zip(own, (SELU_ALPHA, SELU_SCALE), strict=True)):
+        raise Unsuitable("alpha and gamma of its own")
+    return nn.SELU()
+
+
 def _cast(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     if options["to"] not in FLOATING:
         raise Unsuitable("a type that is not floating")
@@ -273,6 +282,8 @@ LAYERS: dict[str, Maker] = {
     "Swish": lambda x, constants, options: nn.SiLU(),
     "Gelu": _gelu,
     "Elu": lambda x, constants, options: nn.ELU(options.get("alpha", 1.0)),
+    "Selu": _selu,
+    "Mish": lambda x, constants, options: nn.Mish(),
     "Tanh": lambda x, constants, options: nn.Tanh(),
     "Softmax": lambda x, constants, options: nn.Softmax(options.get("axis", -1)),
     "LogSoftmax": lambda x, constants, options: nn.LogSoftmax(options.get("axis", -1)),

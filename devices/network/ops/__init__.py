@@ -5,7 +5,7 @@ An operation is added by a file of its own and a line of :data:`OPS`, or from ou
 
 from collections.abc import Iterable, Iterator
 
-from devices.network.ops.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops.activations import ELU, GELU, LeakyReLU, Mish, ReLU, Sigmoid, Swish, Tanh
 from devices.network.ops.add import Add
 from devices.network.ops.call import Call
 from devices.network.ops.cat import Cat
@@ -56,6 +56,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "MaxPool",
+    "Mish",
     "Mul",
     "Op",
     "Pad",
@@ -98,6 +99,7 @@ OPS: list[type[Op]] = [
     LeakyReLU,
     Swish,
     GELU,
+    Mish,
     Sigmoid,
     Tanh,
     ELU,

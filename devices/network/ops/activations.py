@@ -9,6 +9,9 @@ from devices.network.ops.call import Call
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""Klambauer et al. 2017 (arXiv 1706.02515), equation 14, with the digits that PyTorch has."""
+
 
 @dataclass(frozen=True)
 class ReLU(Op):
@@ -122,6 +125,19 @@ class GELU(Op):
 
 
 @dataclass(frozen=True)
+class Mish(Op):
+    """x tanh(log(1 + exp(x))). Misra 2020 (arXiv 1908.08681)."""
+
+    kind = "mish"
+    modules = ("Mish",)
+    functions = ("mish",)
+    makes_codes = True
+    both_signs = False  # but for values above -0.31, which codes read as 0
+    elementwise = True
+    costs = Swish.costs
+
+
+@dataclass(frozen=True)
 class Tanh(Op):
     """tanh(x), or ``hard``: x between ``low`` and ``high``."""
 
@@ -151,19 +167,25 @@ class Tanh(Op):
 
 @dataclass(frozen=True)
 class ELU(Op):
-    """x, or ``alpha`` (exp(x) - 1) below zero. Clevert et al. 2016 (arXiv 1511.07289)."""
+    """``scale`` times x, or times ``alpha`` (exp(x) - 1) below zero. Clevert et al. 2016 (arXiv 1511.07289).
+
+    A SELU is the one whose two numbers keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv 1706.02515).
+    """
 
     alpha: float = 1.0
+    scale: float = 1.0
 
     kind = "elu"
-    modules = ("ELU",)
-    functions = ("elu",)
+    modules = ("ELU", "SELU")
+    functions = ("elu", "selu")
     elementwise = True
     costs = Tanh.costs
 
     @classmethod
     def of(cls, call: Call) -> Self:
-        """With its scale, above zero as in the paper: its output then tells where it lies."""
+        """With its ``alpha``, above zero as in the paper: its output then tells where it lies."""
+        if call.called.lower() == "selu":
+            return cls(SELU_ALPHA, SELU_SCALE)
         alpha = call.option("alpha", 1, cls.alpha)
         if not alpha > 0:
             raise InputError("ELU", got=f"alpha {alpha:g}", wanted="more than 0", do="set another alpha")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from devices.network.ops import ELU, GELU, Op, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops import ELU, GELU, Mish, Op, ReLU, Sigmoid, Swish, Tanh
 
 
 def activated(op: Op, x: Tensor) -> Tensor:
@@ -17,8 +17,10 @@ def activated(op: Op, x: Tensor) -> Tensor:
         return F.gelu(x, approximate="tanh" if op.tanh else "none")
     if isinstance(op, Sigmoid):
         return F.hardsigmoid(x) if op.hard else torch.sigmoid(x)
+    if isinstance(op, Mish):
+        return F.mish(x)
     if isinstance(op, ELU):
-        return F.elu(x, op.alpha)
+        return op.scale * F.elu(x, op.alpha)
     assert isinstance(op, Tanh)
     return x.clamp(op.low, op.high) if op.hard else torch.tanh(x)
 
@@ -42,6 +44,6 @@ def slope_of(op: Op, out: Tensor) -> Tensor:
     if isinstance(op, Sigmoid):
         return ((out > 0) & (out < 1)) / 6 if op.hard else out * (1 - out)
     if isinstance(op, ELU):
-        return torch.where(out > 0, 1.0, out + op.alpha)
+        return torch.where(out > 0, op.scale, out + op.scale * op.alpha)
     assert isinstance(op, Tanh)
     return ((out > op.low) & (out < op.high)).float() if op.hard else 1 - out * out

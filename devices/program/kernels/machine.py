@@ -73,6 +73,8 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("swish", "backward"): activations.backward,
     ("gelu", "forward"): activations.forward,
     ("gelu", "backward"): activations.backward,
+    ("mish", "forward"): activations.forward,
+    ("mish", "backward"): activations.backward,
     ("sigmoid", "forward"): activations.gate,
     ("sigmoid", "backward"): activations.gate_backward,
     ("tanh", "forward"): activations.gate,

@@ -74,7 +74,8 @@ class Activations(nn.Module):
         super().__init__()
         kinds = (
             nn.SiLU(), nn.GELU(), nn.GELU("tanh"), nn.Tanh(), nn.Sigmoid(), nn.Hardtanh(-0.5, 2), nn.ReLU6(),
-            nn.LeakyReLU(0.2), nn.ELU(0.5), nn.ReLU(), nn.LayerNorm(16), nn.Dropout(0.5), nn.Identity(),
+            nn.LeakyReLU(0.2), nn.ELU(0.5), nn.SELU(), nn.Mish(), nn.ReLU(), nn.LayerNorm(16),
+            nn.Dropout(0.5), nn.Identity(),
         )  # fmt: skip
         self.body = nn.Sequential(
             nn.Flatten(), nn.Linear(64, 16),

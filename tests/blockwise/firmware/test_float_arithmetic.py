@@ -61,7 +61,9 @@ int main(int count, char **arguments) {
                 silu(x[i]), silu_slope(x[i]), hard_swish(x[i]), hard_swish_slope(x[i]), gelu(x[i]),
                 gelu_slope(x[i]), gelu_by_tanh(x[i]), gelu_by_tanh_slope(x[i]), leaky(x[i], 0.1f),
                 s, sigmoid_slope_of(s), t, hyperbolic_tangent_slope_of(t), h, hard_sigmoid_slope_of(h),
-                e, elu_slope_of(e, 0.5f),
+                e, elu_slope_of(e, 1.0f, 0.5f), mish(x[i]), mish_slope(x[i]),
+                1.05070099f * elu(x[i], 1.67326324f),
+                elu_slope_of(1.05070099f * elu(x[i], 1.67326324f), 1.05070099f, 1.75809934f),
             };
             fwrite(y, sizeof y, 1, stdout);
         }
@@ -155,7 +157,7 @@ def test_codes_are_packed_as_on_the_boards_of_the_simulation(bits, program):
 ACTIVATIONS = [
     F.silu, F.hardswish, F.gelu, partial(F.gelu, approximate="tanh"),
     partial(F.leaky_relu, negative_slope=0.1), torch.sigmoid, torch.tanh, F.hardsigmoid,
-    partial(F.elu, alpha=0.5),
+    partial(F.elu, alpha=0.5), F.mish, F.selu,
 ]  # fmt: skip
 TOLD_BY_SIGN = 4
 """Its derivative is not computed here."""

@@ -131,7 +131,7 @@ class Smooth(nn.Module):
     def forward(self, x: Tensor) -> Any:
         x = F.gelu(self.second(F.max_pool2d(F.silu(self.stem(x)), 2)), approximate="tanh")
         x = torch.sigmoid(self.third(x)) * F.hardtanh(x, -0.5, 0.5)
-        return self.head(F.gelu(x).mean((2, 3)))
+        return self.head(F.gelu(F.mish(F.selu(x))).mean((2, 3)))
 
 
 class Next(nn.Module):

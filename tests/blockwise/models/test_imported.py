@@ -222,6 +222,8 @@ WRITTEN_OUT = {
     "hard swish by its gate": (lambda x: F.hardsigmoid(x) * x, nn.Hardswish),
     "hard sigmoid": (lambda x: F.relu6(x + 3) / 6, nn.Hardsigmoid),
     "silu": (lambda x: x * x.sigmoid(), nn.SiLU),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), nn.Mish),
+    "mish by modules": (lambda x: nn.Tanh()(nn.Softplus()(x)) * x, nn.Mish),
     "gelu": (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), nn.GELU),
     "gelu by a rounded constant": (lambda x: x * 0.5 * (1.0 + torch.erf(x * 0.70711)), nn.GELU),
 }
@@ -353,8 +355,13 @@ REFUSED = {
         classified(lambda m, x: m.up(x), up=nn.ConvTranspose2d(4, 4, 3)),
         "layer up of Wrapped: got ConvTranspose2d, wanted layers that can be planned and trained",
     ),
-    "an activation": (classified(lambda m, x: F.mish(x)), "layer mish of Wrapped: got the operation 'mish'"),
-    "its line": (classified(lambda m, x: F.mish(x)), "replace it in test_imported.py, line"),
+    "an activation": (
+        classified(lambda m, x: F.softplus(x)), "layer softplus of Wrapped: got the operation 'softplus'",
+    ),
+    "a softplus of its own in a Mish": (
+        classified(lambda m, x: x * torch.tanh(F.softplus(x, 2))), "got the operation 'softplus'",
+    ),
+    "its line": (classified(lambda m, x: F.softplus(x)), "replace it in test_imported.py, line"),
     "a class of torch.nn": (
         nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softplus()), "layer 2 of Sequential: got Softplus",
     ),

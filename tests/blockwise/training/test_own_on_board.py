@@ -75,6 +75,8 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     "relu": (lambda m, x: x.relu(), {}, 4),
     "leaky relu": (lambda m, x: F.leaky_relu(x, 0.2), {}, 4),
     "elu": (lambda m, x: F.elu(x, 0.5), {}, 4),
+    "selu": (lambda m, x: F.selu(x), {}, 4),
+    "mish": (lambda m, x: m.act(x), {"act": nn.Mish()}, 4),
     "silu": (lambda m, x: F.silu(x), {}, 4),
     "gelu": (lambda m, x: F.gelu(x), {}, 4),
     "gelu by tanh": (lambda m, x: F.gelu(x, approximate="tanh"), {}, 4),

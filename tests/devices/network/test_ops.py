@@ -1,5 +1,7 @@
 """Operations: their geometry read off traced modules, and what is counted by it."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -97,6 +99,10 @@ def test_limits_slopes_rates_and_constants_come_along():
     assert layer_of(nn.Hardtanh(), shape).op == ops.Tanh(hard=True)
     assert layer_of(nn.LeakyReLU(0.2), shape).op == ops.LeakyReLU(0.2)
     assert layer_of(nn.ELU(0.5), shape).op == ops.ELU(0.5)
+    selu = layer_of(nn.SELU(), shape).op
+    assert F.selu(torch.tensor([-2.0, 3.0])).tolist() == pytest.approx(
+        [selu.scale * selu.alpha * math.expm1(-2), 3 * selu.scale]
+    )
     with pytest.raises(InputError, match=r"^ELU: got alpha -1, wanted more than 0"):
         layer_of(nn.ELU(-1.0), shape)
     assert [layer_of(m, shape).op.hard for m in (nn.SiLU(), nn.Hardswish(), nn.Hardsigmoid())] == [

@@ -50,7 +50,23 @@ INLINE float elu(float x, float alpha) {
     return alpha * (x > -0.25f ? x + x * (beyond_linear(x) * x) : exponential(x) - 1.0f);
 }
 
-INLINE float elu_slope_of(float y, float alpha) { return y > 0.0f ? 1.0f : y + alpha; }
+/* ``above`` zero, or what was made and the slope just ``below``. */
+INLINE float elu_slope_of(float y, float above, float below) { return y > 0.0f ? above : y + below; }
+
+/* tanh(log(1 + e)), e = exp(x), is n / (n + 2) with n = e (e + 2); both divided by e^2 where that is large. */
+INLINE float mish(float x) {
+    const float far = exponential(-magnitude(x));
+    const float n = x < 0.0f ? far * (far + 2.0f) : 1.0f + 2.0f * far;
+    return x * (n / (n + (x < 0.0f ? 2.0f : 2.0f * (far * far))));
+}
+
+/* t + x (1 - t^2) sigmoid(x), 1 - t as what is left of n + 2, for it is small where t is near 1. */
+INLINE float mish_slope(float x) {
+    const float far = exponential(-magnitude(x));
+    const float n = x < 0.0f ? far * (far + 2.0f) : 1.0f + 2.0f * far;
+    const float rest = x < 0.0f ? 2.0f : 2.0f * (far * far), t = n / (n + rest);
+    return t + x * (rest / (n + rest) * (1.0f + t)) * ((x < 0.0f ? far : 1.0f) / (1.0f + far));
+}
 
 /* The density of the normal distribution. */
 INLINE float normal_density(float x) { return exponential(-0.5f * (x * x)) * 0.398942280f; }

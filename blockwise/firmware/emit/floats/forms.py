@@ -1,7 +1,7 @@
 """Which C computes an activation, and its derivative: at what it reads, or read off what it made."""
 
 from blockwise.firmware.emit.floats.text import number
-from devices.network.ops import ELU, GELU, Op, ReLU, Sigmoid, Swish, Tanh
+from devices.network.ops import ELU, GELU, Mish, Op, ReLU, Sigmoid, Swish, Tanh
 
 
 def form_of(op: Op, x: str) -> str | None:
@@ -11,7 +11,7 @@ def form_of(op: Op, x: str) -> str | None:
     if isinstance(op, Tanh) and op.hard:
         return f"clamped({x}, {number(op.low)}, {number(op.high)})"
     if isinstance(op, ELU):
-        return f"elu({x}, {number(op.alpha)})"
+        return f"{_times(op.scale)}elu({x}, {number(op.alpha)})"
     name = _name(op)
     return f"{name}({x})" if name else None
 
@@ -20,7 +20,7 @@ def slope_at(op: Op, x: str) -> str | None:
     """The derivative where the activation reads ``x``; None for one that is told by what it made."""
     if isinstance(op, ReLU):
         return f"(float)passes_within({limits_of(op)}, {x})"
-    return f"{_name(op)}_slope({x})" if isinstance(op, Swish | GELU) else None
+    return f"{_name(op)}_slope({x})" if isinstance(op, Swish | GELU | Mish) else None
 
 
 def slope_of(op: Op, y: str) -> str | None:
@@ -28,7 +28,7 @@ def slope_of(op: Op, y: str) -> str | None:
     if isinstance(op, Tanh) and op.hard:
         return f"(float)passes_within((struct limits){{{number(op.low)}, {number(op.high)}}}, {y})"
     if isinstance(op, ELU):
-        return f"elu_slope_of({y}, {number(op.alpha)})"
+        return f"elu_slope_of({y}, {number(op.scale)}, {number(op.scale * op.alpha)})"
     return f"{_name(op)}_slope_of({y})" if isinstance(op, Sigmoid | Tanh) else None
 
 
@@ -38,12 +38,18 @@ def limits_of(op: ReLU) -> str:
     return f"(struct limits){{{number(op.low)}, {number(high)}}}"
 
 
+def _times(scale: float) -> str:
+    return "" if scale == 1 else f"{number(scale)} * "
+
+
 def _name(op: Op) -> str:
     match op:
         case Swish():
             return "hard_swish" if op.hard else "silu"
         case GELU():
             return "gelu_by_tanh" if op.tanh else "gelu"
+        case Mish():
+            return "mish"
         case Sigmoid():
             return "hard_sigmoid" if op.hard else "sigmoid"
         case Tanh():

@@ -57,6 +57,8 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("swish", "backward"): activations.backward,
     ("gelu", "forward"): activations.forward,
     ("gelu", "backward"): activations.backward,
+    ("mish", "forward"): activations.forward,
+    ("mish", "backward"): activations.backward,
     ("sigmoid", "forward"): activations.forward,
     ("sigmoid", "backward"): activations.backward,
     ("tanh", "forward"): activations.forward,

@@ -66,6 +66,7 @@ NETS: dict[str, Callable[[], Net]] = {
     "hard sigmoid": lambda: Net(lambda m, x: x * F.hardsigmoid(x), MAPS),
     "clamps": lambda: Net(lambda m, x: x.clamp(-1, 2).clamp(min=0), MAPS),
     "ELU": lambda: Net(lambda m, x: F.elu(F.elu(x), 0.5), MAPS),
+    "SELU": lambda: Net(lambda m, x: F.selu(x), MAPS),
     "SiLU": lambda: Net(lambda m, x: F.silu(x), MAPS),
     "max pool": lambda: Net(lambda m, x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True), MAPS),
     "average pool": lambda: Net(lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), MAPS),

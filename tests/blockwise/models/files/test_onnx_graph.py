@@ -89,6 +89,9 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
     "two ELUs": (
         [("Elu", ("x",), "a", {}), ("Elu", ("a",), "z", {"alpha": 0.5}), *HEAD], 18,
     ),
+    "SELU and Mish": (
+        [("Selu", ("x",), "a", {}), ("Mish", ("a",), "z", {}), *HEAD], 18,
+    ),
     "pixels of one channel, and back": (
         [("SpaceToDepth", ("x",), "a", {"blocksize": 2}), ("Relu", ("a",), "b", {}),
          ("DepthToSpace", ("b",), "z", {"blocksize": 2}), *HEAD], 18,
