@@ -28,6 +28,8 @@ MADE = ""
 """In place of the path of a module that is made as it is called."""
 NOT_OWN = ("/torch/", "/devices/network/", "/models/shaped.py")
 """In the names of files that are no user's code."""
+GENERATED = "<eval_with_key>"
+"""In place of a file where torch.fx has written the code, as of a network that comes from one."""
 OURS = tuple(f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("blockwise", "devices"))
 """Where these packages lie."""
 
@@ -71,7 +73,7 @@ class Tracer(fx.Tracer):
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and any(part in frame.f_code.co_filename for part in NOT_OWN):
             frame = frame.f_back
-        if frame is not None and not frame.f_code.co_filename.startswith(OURS):
+        if frame is not None and not frame.f_code.co_filename.startswith((*OURS, GENERATED)):
             code = frame.f_code
             node.stack_trace = f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
         return node

@@ -284,6 +284,7 @@ LAYERS: dict[str, Maker] = {
     "Elu": lambda x, constants, options: nn.ELU(options.get("alpha", 1.0)),
     "Selu": _selu,
     "Mish": lambda x, constants, options: nn.Mish(),
+    "Softplus": lambda x, constants, options: nn.Softplus(),
     "Tanh": lambda x, constants, options: nn.Tanh(),
     "Softmax": lambda x, constants, options: nn.Softmax(options.get("axis", -1)),
     "LogSoftmax": lambda x, constants, options: nn.LogSoftmax(options.get("axis", -1)),

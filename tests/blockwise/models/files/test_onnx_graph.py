@@ -92,6 +92,9 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
     "SELU and Mish": (
         [("Selu", ("x",), "a", {}), ("Mish", ("a",), "z", {}), *HEAD], 18,
     ),
+    "a Mish before opset 18": (
+        [("Softplus", ("x",), "a", {}), ("Tanh", ("a",), "b", {}), ("Mul", ("x", "b"), "z", {}), *HEAD], 17,
+    ),
     "pixels of one channel, and back": (
         [("SpaceToDepth", ("x",), "a", {"blocksize": 2}), ("Relu", ("a",), "b", {}),
          ("DepthToSpace", ("b",), "z", {"blocksize": 2}), *HEAD], 18,
@@ -132,6 +135,13 @@ def test_operators_are_what_the_reference_computes(tmp_path, name):
         border=np.array([1, 0, 0, 0, 0, 1, 0, 0]), before=np.array([-9]), back=np.array([-1]),
     )  # fmt: skip
     assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-5
+
+
+@needs_onnx
+def test_a_layer_that_cannot_be_planned_is_named_by_its_node_and_by_no_line_of_generated_code(tmp_path):
+    path = graph(tmp_path / "net.onnx", [("Softplus", ("x",), "z", {}), *HEAD], weights(), 18)
+    with pytest.raises(InputError, match=r"^layer z of net: got Softplus, .*; replace it, or add its kind"):
+        models.build(path, SHAPE)
 
 
 REFUSED: dict[str, tuple[list[Node], str]] = {
