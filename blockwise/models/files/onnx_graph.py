@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
-from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS, Constants, Options, Unsuitable
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS
+from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
 from blockwise.models.files.onnx_parts import parts
 from blockwise.models.files.onnx_values import compare
 from devices.errors import InputError

@@ -1,18 +1,13 @@
 """Operators of ONNX as modules of torch.nn: each of an example, its constant inputs and its attributes."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from blockwise.models.functions import between
+from blockwise.models.files.onnx_activations import ACTIVATIONS
+from blockwise.models.files.onnx_maker import Constants, Maker, Options, Unsuitable
 from blockwise.models.reshaping import Padding, Reshape
-from devices.network.ops.activations import SELU_ALPHA, SELU_SCALE
-
-Constants = Mapping[int, Tensor]
-Options = Mapping[str, Any]
-Maker = Callable[[Tensor, Constants, Options], nn.Module]
 
 SHAPES = ("Shape", "Size")
 """Operators that read only the shape of a map."""
@@ -30,10 +25,6 @@ PADS = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
 
 FLOATING = (1, 10, 11, 16)
 """float32, float16, float64 and bfloat16, as onnx.TensorProto numbers them."""
-
-
-class Unsuitable(Exception):
-    """An attribute that no layer has."""
 
 
 def _around(options: Options, x: Tensor, kernel: list[int]) -> tuple[list[int], list[int]]:
@@ -134,26 +125,6 @@ def _instance_norm(x: Tensor, constants: Constants, options: Options) -> nn.Modu
     return _group_norm(x, constants, {"num_groups": x.shape[1], **options})
 
 
-def _clip(x: Tensor, constants: Constants, options: Options) -> nn.Module:
-    low = float(constants[1]) if 1 in constants else options.get("min")
-    high = float(constants[2]) if 2 in constants else options.get("max")
-    made = between(low, high)
-    if made is None:
-        raise Unsuitable("one limit")
-    return made
-
-
-def _hard_sigmoid(x: Tensor, constants: Constants, options: Options) -> nn.Module:
-    alpha, beta = options.get("alpha", 0.2), options.get("beta", 0.5)
-    if abs(alpha - 1 / 6) > 1e-6 or beta != 0.5:
-        raise Unsuitable(f"alpha {alpha:g} and beta {beta:g} in place of 1/6 and 1/2")
-    return nn.Hardsigmoid()
-
-
-def _gelu(x: Tensor, constants: Constants, options: Options) -> nn.Module:
-    return nn.GELU(options.get("approximate", b"none").decode())
-
-
 def _max_pool(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     kernel = options["kernel_shape"]
     before, behind = _around(options, x, kernel)
@@ -247,14 +218,6 @@ def _space_to_depth(x: Tensor, constants: Constants, options: Options) -> nn.Mod
     return nn.PixelUnshuffle(options["blocksize"])
 
 
-def _selu(x: Tensor, constants: Constants, options: Options) -> nn.Module:
-    """The two numbers of the paper, with more or fewer digits, are those of all that writes it."""
-    own = options.get("alpha", SELU_ALPHA), options.get("gamma", SELU_SCALE)
-    if any(abs(a - b) > 1e-6 for a, b in zip(own, (SELU_ALPHA, SELU_SCALE), strict=True)):
-        raise Unsuitable("alpha and gamma of its own")
-    return nn.SELU()
-
-
 def _cast(x: Tensor, constants: Constants, options: Options) -> nn.Module:
     if options["to"] not in FLOATING:
         raise Unsuitable("a type that is not floating")
@@ -273,21 +236,7 @@ LAYERS: dict[str, Maker] = {
     "LayerNormalization": _layer_norm,
     "GroupNormalization": _group_norm,
     "InstanceNormalization": _instance_norm,
-    "Relu": lambda x, constants, options: nn.ReLU(),
-    "LeakyRelu": lambda x, constants, options: nn.LeakyReLU(options.get("alpha", 0.01)),
-    "Clip": _clip,
-    "Sigmoid": lambda x, constants, options: nn.Sigmoid(),
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": lambda x, constants, options: nn.Hardswish(),
-    "Swish": lambda x, constants, options: nn.SiLU(),
-    "Gelu": _gelu,
-    "Elu": lambda x, constants, options: nn.ELU(options.get("alpha", 1.0)),
-    "Selu": _selu,
-    "Mish": lambda x, constants, options: nn.Mish(),
-    "Softplus": lambda x, constants, options: nn.Softplus(),
-    "Tanh": lambda x, constants, options: nn.Tanh(),
-    "Softmax": lambda x, constants, options: nn.Softmax(options.get("axis", -1)),
-    "LogSoftmax": lambda x, constants, options: nn.LogSoftmax(options.get("axis", -1)),
+    **ACTIVATIONS,
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
     "GlobalAveragePool": lambda x, constants, options: _global(x, largest=False),

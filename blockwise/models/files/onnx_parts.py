@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from blockwise.models.files.onnx_layers import Constants, Options, Unsuitable
+from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
 
 SLICES = ("starts", "ends", "axes", "steps")
 """Inputs of a Slice behind the map; attributes up to opset 9."""
