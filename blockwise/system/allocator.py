@@ -21,7 +21,7 @@ def keeping_freed_memory() -> Iterator[None]:
     """Inside, memory that is freed stays with the process; at the end it is given back.
 
     Every step of a training takes and frees the same maps. By default the library gives large ones back to
-    the system, which fills each page with zeros before it hands it out again: a tenth of a step and more.
+    the system, which fills each page with zeros before it hands it out again: up to a fifth of a step.
     """
     library = _library()
     if library is None:

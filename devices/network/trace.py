@@ -28,10 +28,10 @@ MADE = ""
 """In place of the path of a module that is made as it is called."""
 NOT_OWN = ("/torch/", "/devices/network/", "/models/shaped.py")
 """In the names of files that are no user's code."""
-GENERATED = "<eval_with_key>"
-"""In place of a file where torch.fx has written the code, as of a network that comes from one."""
 OURS = tuple(f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("blockwise", "devices"))
 """Where these packages lie."""
+NO_USERS = (*OURS, "<eval_with_key>")
+"""Beginnings of files whose lines tell users nothing; the last is what torch.fx has written itself."""
 
 
 def op_class(module: nn.Module) -> type[Op] | None:
@@ -73,7 +73,7 @@ class Tracer(fx.Tracer):
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and any(part in frame.f_code.co_filename for part in NOT_OWN):
             frame = frame.f_back
-        if frame is not None and not frame.f_code.co_filename.startswith((*OURS, GENERATED)):
+        if frame is not None and not frame.f_code.co_filename.startswith(NO_USERS):
             code = frame.f_code
             node.stack_trace = f'  File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}'
         return node

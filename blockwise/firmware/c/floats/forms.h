@@ -15,10 +15,10 @@ INLINE float hard_swish(float x) { return x * hard_sigmoid(x); }
 
 INLINE float hard_swish_slope(float x) { return x <= -3.0f ? 0.0f : x < 3.0f ? x / 3.0f + 0.5f : 1.0f; }
 
-INLINE float sigmoid(float x) {
-    const float far = exponential(-magnitude(x));
-    return (x < 0.0f ? far : 1.0f) / (1.0f + far);
-}
+/* By ``far``, which is exp(-|x|). */
+INLINE float sigmoid_by(float x, float far) { return (x < 0.0f ? far : 1.0f) / (1.0f + far); }
+
+INLINE float sigmoid(float x) { return sigmoid_by(x, exponential(-magnitude(x))); }
 
 INLINE float sigmoid_slope_of(float y) { return y * (1.0f - y); }
 
@@ -54,18 +54,20 @@ INLINE float elu(float x, float alpha) {
 INLINE float elu_slope_of(float y, float above, float below) { return y > 0.0f ? above : y + below; }
 
 /* tanh(log(1 + e)), e = exp(x), is n / (n + 2) with n = e (e + 2); both divided by e^2 where that is large. */
+INLINE float mish_n(float x, float far) { return x < 0.0f ? far * (far + 2.0f) : 1.0f + 2.0f * far; }
+
+INLINE float mish_rest(float x, float far) { return x < 0.0f ? 2.0f : 2.0f * (far * far); }
+
 INLINE float mish(float x) {
-    const float far = exponential(-magnitude(x));
-    const float n = x < 0.0f ? far * (far + 2.0f) : 1.0f + 2.0f * far;
-    return x * (n / (n + (x < 0.0f ? 2.0f : 2.0f * (far * far))));
+    const float far = exponential(-magnitude(x)), n = mish_n(x, far);
+    return x * (n / (n + mish_rest(x, far)));
 }
 
 /* t + x (1 - t^2) sigmoid(x), 1 - t as what is left of n + 2, for it is small where t is near 1. */
 INLINE float mish_slope(float x) {
-    const float far = exponential(-magnitude(x));
-    const float n = x < 0.0f ? far * (far + 2.0f) : 1.0f + 2.0f * far;
-    const float rest = x < 0.0f ? 2.0f : 2.0f * (far * far), t = n / (n + rest);
-    return t + x * (rest / (n + rest) * (1.0f + t)) * ((x < 0.0f ? far : 1.0f) / (1.0f + far));
+    const float far = exponential(-magnitude(x)), n = mish_n(x, far), rest = mish_rest(x, far);
+    const float t = n / (n + rest);
+    return t + x * (rest / (n + rest) * (1.0f + t)) * sigmoid_by(x, far);
 }
 
 /* The density of the normal distribution. */
