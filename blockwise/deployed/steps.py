@@ -179,6 +179,10 @@ def _slice(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
     yield Part(("slice", options), layer.shape)
 
 
+def _expand(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
+    yield Part(("broadcast_to", {"size": [-1, *layer.shape]}), layer.shape)
+
+
 def _relu(op: Any) -> dict[str, Any]:
     high = LARGEST if op.high is None else op.high
     return {} if (op.low, op.high) == (0, None) else {"min_val": op.low, "max_val": high}
@@ -202,7 +206,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 SEVERAL: dict[type[Op], Callable[[Any, Layer, Shapes], Iterator[Part]]] = {
     ops.Conv: _conv, ops.MaxPool: _max_pool, ops.AvgPool: _avg_pool, ops.View: _view,
     ops.Shortcut: _shortcut, ops.FrozenNorm: _frozen_norm, ops.ChannelNorm: _channel_norm,
-    ops.Affine: _affine, ops.Slice: _slice,
+    ops.Affine: _affine, ops.Slice: _slice, ops.Expand: _expand,
 }  # fmt: skip
 """Operations that are several functions, or whose functions follow from shapes as well."""
 

@@ -2,7 +2,8 @@
 
 A layer norm between two permutations becomes a norm over channels, a linear layer a 1x1 convolution with the
 same weights, and the permutations go; as in ConvNeXt (arXiv 2201.03545). Whatever else reads such a map gets
-it permuted.
+it permuted. A linear layer of a map as it is, such as that over the places of MLP-Mixer (arXiv 2105.01601),
+gets its last dimension in front.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from blockwise.layers.scaled import ChannelNorm
 from blockwise.models.constants import ARITHMETIC
-from blockwise.models.editing import Editing, argument, known, name_of, stood_at
+from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
 from blockwise.models.functions import SAME, TORCH
 from blockwise.models.rearranging import order_of
 from devices.network.ops import ChannelDropout, of_module_class
@@ -38,11 +39,36 @@ class ChannelsLast(Editing):
         self._restore(output, [x for x in output.all_input_nodes if x.meta.get("last")])
 
     def _begin(self, node: fx.Node) -> None:
-        """A permutation, or a layer norm that permutes, of a map with channels in front."""
+        """A permutation, or a linear layer, of a map with channels in front."""
+        if self._is_linear(node):
+            self._turn(node)
+            return
         rank = len(node.meta["shape"]) + 1
         turns = rank - 1 in CONVOLUTIONS and order_of(node) == (0, *range(2, rank), 1)
         if turns and any(self._profits(user) for user in node.users):
             self._as(node, nn.Identity(), node.all_input_nodes[0], "permute")
+
+    def _is_linear(self, node: fx.Node) -> bool:
+        """Of each place of a map."""
+        (source, *_) = node.all_input_nodes or (None,)
+        if source is None or len(source.meta["shape"] or ()) not in CONVOLUTIONS:
+            return False
+        if node.op == "call_module":
+            return isinstance(self.root.get_submodule(str(node.target)), nn.Linear)
+        return name_of(node) == "linear" and self._own(node)
+
+    def _turn(self, node: fx.Node) -> None:
+        """Its input, and with it what it makes."""
+        source = node.all_input_nodes[0]
+        self._in_front(node, source)
+        self._goes_on(node, [node.all_input_nodes[0]])
+
+    def _in_front(self, node: fx.Node, source: fx.Node) -> None:
+        """What ``node`` reads of a map, with its last dimension in front."""
+        *space, channels = source.meta["shape"]
+        self._permute(
+            node, source, (len(space) + 1, *range(1, len(space) + 1)), (channels, *space), last=True
+        )
 
     def _profits(self, user: fx.Node) -> bool:
         """Whether a reader is a layer that has a form for channels in front."""
@@ -64,11 +90,13 @@ class ChannelsLast(Editing):
             return True
         called = name_of(node)
         others = [x for x in node.all_input_nodes if x.meta["shape"] is not None and x not in sources]
-        arithmetic = called in ARITHMETIC and not others
-        if arithmetic or called in SAME or self._passes(node, None):
+        arithmetic = called in ARITHMETIC and all(x.meta["shape"] == node.meta["shape"] for x in others)
+        for other in others if arithmetic else ():
+            self._in_front(node, other)
+        if arithmetic or called in SAME:
             self._mark(node)
             return True
-        return called == "mean" and self._mean(node, sources[0])
+        return self._passes(node, None) or (called == "mean" and self._mean(node, sources[0]))
 
     def _passes(self, node: fx.Node, module: nn.Module | None) -> bool:
         """Whether it does the same with each element, wherever it stands."""
@@ -131,7 +159,7 @@ class ChannelsLast(Editing):
 
     def _as(self, node: fx.Node, module: nn.Module, source: fx.Node, path: str) -> None:
         self._mark(node)
-        self.put(node, module, path if "." in path else self.path_of(node, path), source)
+        self.put(node, module, path if node.op == "call_module" else self.path_of(node, path), source)
 
     def _mark(self, node: fx.Node) -> None:
         *space, channels = node.meta["shape"]
@@ -141,12 +169,17 @@ class ChannelsLast(Editing):
         """For a reader that wants the channels where they were."""
         for source in sources:
             channels, *space = source.meta["shape"]
-            order = (0, *range(2, len(space) + 2), 1)
-            with self.root.graph.inserting_before(node):
-                back = self.root.graph.call_method("permute", (source, *order))
-            back.meta.update(shape=(*space, channels))
-            back.stack_trace = node.stack_trace
-            node.replace_input_with(source, back)
+            self._permute(node, source, (*range(2, len(space) + 2), 1), (*space, channels), last=False)
+
+    def _permute(
+        self, node: fx.Node, source: fx.Node, order: tuple[int, ...], made: Shape, *, last: bool
+    ) -> None:
+        """What ``node`` reads of ``source``, which becomes ``made``."""
+        with self.root.graph.inserting_before(node):
+            permuted = self.root.graph.call_method("permute", (source, 0, *order))
+        permuted.meta.update(shape=made, last=last)
+        permuted.stack_trace = node.stack_trace
+        node.replace_input_with(source, permuted)
 
 
 _PLACES = {

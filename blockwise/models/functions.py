@@ -1,7 +1,6 @@
 """Functions of one map as the modules of torch.nn that do the same."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,16 +8,13 @@ from torch import fx, nn
 from torch.fx.operator_schemas import normalize_function
 
 from blockwise.models.editing import Shape, known, name_of
+from blockwise.models.reducing import AVERAGES, REDUCES, reduced, windows
 from blockwise.models.reshaping import Padding, Reshape
 from devices.network.ops import of_module_class
 
 SAME = ("contiguous", "clone", "float", "cpu", "cuda", "type_as")
 """All is in float32 on one device."""
 RESHAPES = ("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze")
-AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
-    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
-)  # fmt: skip
-MAXIMA: tuple[Callable[[Any], nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 INPUTS = ("input", "inplace", "training", "train", "return_indices")
 """Arguments of functions that the module of that name has not."""
 PARAMETERS = ("weight", "bias")
@@ -42,8 +38,8 @@ def module_of(node: fx.Node) -> nn.Module | None:
         return nn.Flatten()
     if called in RESHAPES and source is not None and math.prod(source) == math.prod(made):
         return Reshape(made)
-    if called in ("mean", "amax") and source is not None:
-        return _over_space(node, called, source, made)
+    if called in REDUCES and source is not None:
+        return reduced(node, source)
     if called in ("clamp", "clip", "clamp_min"):
         return _clamp(node)
     if called == "pad":
@@ -107,31 +103,6 @@ def _without_weights(kind: type[nn.Module], given: dict[str, Any], source: Shape
     if kind is nn.LayerNorm:
         return {"elementwise_affine": False}
     return {"num_channels": source[0], "affine": False} if kind is nn.GroupNorm else {}
-
-
-def _over_space(node: fx.Node, called: str, source: Shape, made: Shape) -> nn.Module | None:
-    """A mean or maximum over dimensions of space, which are left with one place each or taken out."""
-    dims: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
-    dims = [dims] if isinstance(dims, int) else dims
-    rank = len(source) + 1
-    if not isinstance(dims, list | tuple) or any(dim % rank < 2 for dim in dims):
-        return None
-    gone = {dim % rank - 1 for dim in dims}
-    left = tuple(1 if i in gone else size for i, size in enumerate(source))
-    pool = AVERAGES[rank - 3](left[1:]) if called == "mean" else windows(source, left)
-    return pool if pool is None or made == left else nn.Sequential(pool, _shaped(made))
-
-
-def _shaped(made: Shape) -> nn.Module:
-    return nn.Flatten() if len(made) == 1 else Reshape(made)
-
-
-def windows(source: Shape, made: Shape) -> nn.Module | None:
-    """A max pool down to the size of ``made``; None where the sides are no multiples."""
-    sides = list(zip(source[1:], made[1:], strict=True))
-    if not sides or any(side % left for side, left in sides):
-        return None
-    return MAXIMA[len(sides) - 1](tuple(side // left for side, left in sides))
 
 
 def _clamp(node: fx.Node) -> nn.Module | None:

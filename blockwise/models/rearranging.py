@@ -1,4 +1,4 @@
-"""Parts of maps, and dimensions in another order, as modules."""
+"""Parts of maps, maps side by side, and dimensions in another order, as modules."""
 
 from itertools import accumulate
 from typing import Any
@@ -108,6 +108,26 @@ def divided(editing: Editing, node: fx.Node) -> None:
         raise editing.refused(node, f"a division of the batch, by {name_of(node)!r}")
     sizes = [shape[dim - 1] for shape in node.meta["shapes"]]
     node.meta["parts"] = dim, list(zip(accumulate([0, *sizes]), sizes, strict=False))
+
+
+def side_by_side(editing: Editing, node: fx.Node, maps: list[fx.Node], dim: int) -> None:
+    """A concatenation along channels, or along ``dim``, which changes places with them and back."""
+    if dim == 0:
+        raise editing.refused(node, "a concatenation along dimension 0")
+    if dim == 1:
+        node.op, node.target, node.args, node.kwargs = "call_function", torch.cat, (maps,), {"dim": 1}
+        return
+    order = [*range(len(node.meta["shape"]) + 1)]
+    order[1], order[dim] = dim, 1
+
+    def swapped(source: fx.Node, shape: Shape) -> fx.Node:
+        made = tuple(shape[at - 1] for at in order[1:])
+        return editing.insert(node, Permute(tuple(order)), editing.path_of(node, "swap"), source, made)
+
+    turned = [swapped(x, x.meta["shape"]) for x in maps]
+    with editing.root.graph.inserting_before(node):
+        joined = editing.root.graph.call_function(torch.cat, (turned,), {"dim": 1})
+    editing.put(node, Permute(tuple(order)), editing.path_of(node, "swap"), joined)
 
 
 def _slice(whole: Shape, parts: dict[int, tuple[int, int, int]]) -> nn.Module:

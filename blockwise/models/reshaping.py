@@ -1,4 +1,4 @@
-"""Modules for what people write as functions of tensors: a reshape, a border, a maximum over a whole map."""
+"""Modules for what people write as functions of tensors: a reshape, a border, a part of a map."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,3 +62,17 @@ class Permute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """In its own memory, as kernels for maps want it."""
         return x.permute(self.dims).contiguous()
+
+
+class Expand(nn.Module):
+    """(B, ...) -> (B, *shape): dimensions of one place stand for as many as ``shape`` has there."""
+
+    op_kind = "expand"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Moves nothing."""
+        return x.expand(len(x), *self.shape)

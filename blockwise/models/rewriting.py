@@ -11,16 +11,26 @@ from torch.nn.modules.dropout import _DropoutNd
 from blockwise.layers.scaled import Scaled
 from blockwise.models.called_with_weights import got, layer_of
 from blockwise.models.channels_last import ChannelsLast
-from blockwise.models.constants import ARITHMETIC, TAKES, with_constant
-from blockwise.models.editing import Editing, Shape, argument, name_of
-from blockwise.models.functions import module_of, windows
+from blockwise.models.constants import ADDS, ARITHMETIC, TAKES, with_constant
+from blockwise.models.editing import Editing, Shape, argument, known, name_of
+from blockwise.models.functions import module_of
 from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
 from blockwise.models.maxima import Maxima
-from blockwise.models.norms_written_out import NormsWrittenOut
-from blockwise.models.rearranging import DIVIDES, divided, indexed, narrowed, order_of, permuted, shuffled
-from blockwise.models.reshaping import Padding, Reshape, Slice
-from blockwise.models.spread_out import SpreadOut
-from blockwise.models.written_out import WrittenOut
+from blockwise.models.norms_written_out import SQUARES, NormsWrittenOut
+from blockwise.models.rearranging import (
+    DIVIDES,
+    divided,
+    indexed,
+    narrowed,
+    order_of,
+    permuted,
+    shuffled,
+    side_by_side,
+)
+from blockwise.models.reducing import windows
+from blockwise.models.reshaping import Expand, Padding, Reshape, Slice
+from blockwise.models.spread_out import SPREADS, SpreadOut
+from blockwise.models.written_out import WrittenOut, number_of
 from devices.errors import InputError
 
 BETWEEN: dict[str, Callable[..., Tensor]] = {
@@ -126,6 +136,9 @@ class Rewriting(Editing):
             node.meta["aside"] = True
         elif called in ARITHMETIC and with_constant(self, node):
             pass
+        elif called in SQUARES and number_of(argument(node, "exponent", 1, 2)) == 2:
+            node.args, node.kwargs = (node.all_input_nodes[0],) * 2, {}
+            self._between(node, "mul")
         elif called in BETWEEN or called in TAKES:
             self._between(node, called)
         elif called == "glu":
@@ -147,32 +160,26 @@ class Rewriting(Editing):
             return permuted(self, node, order)
         if called == "getitem":
             return indexed(self, node)
+        if called in SPREADS and len(source.meta["shape"]) == len(node.meta["shape"]):
+            return Expand(node.meta["shape"])
         if called in ("narrow", "select"):
             return narrowed(self, node)
         return layer_of(self, node) or shuffled(node) or module_of(node)
 
     def _between(self, node: fx.Node, called: str) -> None:
-        """Sums, products and concatenations of maps: of nothing but tensors, and along channels."""
+        """Sums, products and concatenations of maps: of nothing but tensors."""
         if called == "cat":
             dim = argument(node, "dim", 1, node.kwargs.get("axis", 0))
-            if dim not in (1, -len(node.meta["shape"])):
-                raise self.refused(node, f"a concatenation along dimension {dim}")
             maps = argument(node, "tensors", 0)
             if not isinstance(maps, fx.Node):  # all parts of a map are refused behind
-                node.args, node.kwargs = (self._each_once(node, maps),), {"dim": dim}
+                side_by_side(self, node, self._each_once(node, maps), dim % (len(node.meta["shape"]) + 1))
+                return
         else:
-            maps = [x for x in (argument(node, "input", 0), argument(node, "other", 1)) if x is not None]
-            sources = [source.meta["shape"] for source in node.all_input_nodes]
-            if len(sources) != 2 or None in sources:
-                raise self.refused(node, f"{called!r} of a map with itself")
-            if called in TAKES:
-                maps = self._turned(node, maps[::-1] if called == "rsub" else maps)
+            first, second = self._each_once(node, [argument(node, "input", 0), argument(node, "other", 1)])
+            if called in TAKES or called in ADDS:
+                first, second = self._summands(node, called, first, second)
                 called = "add"
-            if BETWEEN[called] is operator.add and sources[0] != sources[1]:
-                raise self.refused(node, f"a sum of maps of {sources[0]} and {sources[1]}")
-            if "alpha" in node.kwargs:
-                raise self.refused(node, f"{called!r} with a factor")
-            node.args, node.kwargs = tuple(maps), {}
+            node.args, node.kwargs = (first, second), {}
         node.op, node.target = "call_function", BETWEEN[called]
 
     def _each_once(self, node: fx.Node, maps: Sequence[fx.Node]) -> list[fx.Node]:
@@ -183,11 +190,24 @@ class Rewriting(Editing):
             for index, x in enumerate(maps)
         ]
 
-    def _turned(self, node: fx.Node, maps: list[fx.Node]) -> list[fx.Node]:
-        """What is taken away is added with the other sign."""
-        first, second = maps
-        path = self.path_of(node, "neg")
-        return [first, self.insert(node, Scaled(-1.0), path, second, second.meta["shape"])]
+    def _summands(self, node: fx.Node, called: str, first: fx.Node, second: fx.Node) -> list[fx.Node]:
+        """Of one shape; what is taken away is added with the other sign."""
+        if called == "rsub":
+            first, second = second, first
+        factor = float(known(node.kwargs.get("alpha", 1))) * (-1 if called in TAKES else 1)
+        if factor != 1:
+            path = self.path_of(node, "neg" if factor == -1 else "scaled")
+            second = self.insert(node, Scaled(factor), path, second, second.meta["shape"])
+        return [self._spread(node, x) for x in (first, second)]
+
+    def _spread(self, node: fx.Node, source: fx.Node) -> fx.Node:
+        """As large as the sum: one row, column or channel may stand for all."""
+        found, made = source.meta["shape"], node.meta["shape"]
+        if found == made:
+            return source
+        if len(found) != len(made):
+            raise self.refused(node, f"a sum of maps of {found} and {made}")
+        return self.insert(node, Expand(made), self.path_of(node, "expand"), source, made)
 
     def _gated(self, node: fx.Node) -> None:
         """A gated linear unit (Dauphin et al. 2017, arXiv 1612.08083): half of the channels gate the rest."""

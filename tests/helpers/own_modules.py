@@ -161,6 +161,52 @@ class Gated(nn.Module):
         return self.fc((1 - x * 0.5 + F.glu(h, 1)).mean(2))
 
 
+class Broadcast(nn.Module):
+    """As BC-ResNet: means of rows are added to each; a gate of the channels' mean and maximum."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.stem, self.point = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.rows = nn.Conv2d(4, 4, (3, 1), padding=(1, 0), groups=4)
+        self.time = nn.Conv2d(4, 4, (1, 3), padding=(0, 1), groups=4)
+        self.gate, self.behind = nn.Conv2d(2, 1, 3, padding=1), nn.Conv2d(12, 6, 3)
+        self.head = nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.stem(x))
+        y = self.rows(x)
+        x = F.relu(x + y + self.point(F.silu(self.time(y.mean(2, keepdim=True)))))
+        x = x * torch.sigmoid(self.gate(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)))
+        x = F.relu(torch.add(x, x * x, alpha=0.5) - x.mean(3, keepdim=True))
+        whole = F.relu(x.mean((2, 3), keepdim=True)).expand_as(x)
+        x = F.relu(self.behind(torch.cat([x, whole, x.amax(3, keepdim=True).expand(-1, -1, -1, 8)], 1)))
+        return self.head(x.mean((2, 3)))
+
+
+class Mixed(nn.Module):
+    """As MLP-Mixer: linear layers over places and over channels; rows beside columns in one convolution."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.rows, self.patch = nn.Linear(8, 8), nn.Conv2d(1, 6, 2, 2)
+        self.n1, self.n2 = nn.LayerNorm(6), nn.LayerNorm(6)
+        self.a, self.b, self.c, self.d = nn.Linear(16, 5), nn.Linear(5, 16), nn.Linear(6, 8), nn.Linear(8, 6)
+        self.shared, self.last, self.head = nn.Conv2d(6, 4, 1), nn.Conv2d(4, 6, 1), nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.patch(self.rows(x)).flatten(2).transpose(1, 2)
+        x = x + self.b(F.gelu(self.a(self.n1(x).transpose(1, 2)))).transpose(1, 2)
+        x = x + self.d(F.gelu(self.c(self.n2(x))))
+        x = F.relu(x.transpose(1, 2).unflatten(2, (4, 4)))
+        rows, columns = x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)
+        rows, columns = F.hardswish(self.shared(torch.cat([rows, columns], dim=2))).split([4, 4], dim=2)
+        x = x * torch.sigmoid(self.last(rows)) * self.last_of(columns)
+        return self.head(x.mean((2, 3)))
+
+    def last_of(self, columns: Tensor) -> Tensor:
+        return F.hardsigmoid(columns.transpose(2, 3)[:, :1])
+
+
 class Pair(nn.Module):
     """Two branches in a list, one of them a row, side by side."""
 

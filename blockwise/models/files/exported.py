@@ -20,6 +20,7 @@ from blockwise.models.files.core_aten import composed, is_decomposed
 from blockwise.models.files.exported_layers import LAYERS, Given
 from blockwise.models.files.exported_values import compare
 from blockwise.models.reshaping import Reshape
+from blockwise.models.spread_out import SPREADS
 from devices.errors import InputError
 
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view", "unflatten")
@@ -35,8 +36,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "feature_dropout": F.dropout2d, "constant_pad_nd": F.pad, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
     "mean": torch.mean, "amax": torch.amax, "clamp": torch.clamp, "cat": torch.cat, "glu": F.glu,
     "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
-    "neg": torch.neg, "erf": torch.erf, "permute": torch.permute, "transpose": torch.transpose,
-    "select": torch.select, "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
+    "neg": torch.neg, "erf": torch.erf, "pow": torch.pow, "square": torch.square,
+    "permute": torch.permute, "transpose": torch.transpose, "select": torch.select,
+    "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
     "getitem": operator.getitem, "softmax": torch.softmax, "_softmax": torch.softmax,
     "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
 }  # fmt: skip
@@ -160,9 +162,10 @@ class _Conversion:
         if name in SAME or (name == "slice" and _is_whole(given)) or _only_strides(node, name, source):
             self._check_floating(node)
             return self.known[source]
+        if name in SPREADS and source.meta["val"].ndim == node.meta["val"].ndim:
+            return self.made.function(torch.broadcast_to, self.known[source], (-1, *_places(node)))
         if name in RESHAPES and source.meta["val"].shape[0] == node.meta["val"].shape[0]:
-            after = tuple(map(int, node.meta["val"].shape[1:]))
-            return self.made.layer(node.name, Reshape(after), self.known[source])
+            return self.made.layer(node.name, Reshape(_places(node)), self.known[source])
         if name == "slice":
             part = slice(given.get("start"), given.get("end"), given.get("step"))
             index = (*[slice(None)] * (given.get("dim", 0) % source.meta["val"].ndim), part)
@@ -240,6 +243,11 @@ def _is_whole(given: Given) -> bool:
     """Whether a slice is all of a dimension: ``x[:, 1:3]`` begins with one of the batch."""
     start, end, step = given.get("start"), given.get("end"), given.get("step", 1)
     return not start and end in (None, sys.maxsize) and step == 1
+
+
+def _places(node: fx.Node) -> tuple[int, ...]:
+    """The shape of what is made, without the batch."""
+    return tuple(map(int, node.meta["val"].shape[1:]))
 
 
 def _only_strides(node: fx.Node, name: str, source: fx.Node) -> bool:

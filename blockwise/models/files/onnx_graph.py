@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
-from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS, axes_of
 from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
 from blockwise.models.files.onnx_parts import parts
 from blockwise.models.files.onnx_values import compare
@@ -23,9 +23,12 @@ from devices.errors import InputError
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": torch.add, "Mul": torch.mul, "Sum": torch.add, "Sub": torch.sub, "Div": torch.div,
-    "Neg": torch.neg, "Erf": torch.erf,
+    "Neg": torch.neg, "Erf": torch.erf, "Pow": torch.pow,
 }  # fmt: skip
 """Of maps, and of maps and constants."""
+
+REDUCES: dict[str, Callable[..., Any]] = {"ReduceMean": torch.mean, "ReduceMax": torch.amax}
+"""Over other axes than all of space, of which there is a layer."""
 
 VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 """Of an initializer, they are the initializer."""
@@ -35,7 +38,7 @@ DRAWN = (
 )  # fmt: skip
 """What these make of a shape alone is no constant: a graph exported in training may write dropout so."""
 
-REARRANGES = ("Concat", "Gather", "Slice", "Split", "Transpose")
+REARRANGES = ("Concat", "Expand", "Gather", "Slice", "Split", "Transpose")
 
 
 def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
@@ -143,17 +146,27 @@ class _Reading:
             raise self._refused(node, f"the operator {node.op_type}")
         elif maps != [node.input[0]]:
             raise Unsuitable("maps in the place of constants")
-        elif node.op_type in ("Slice", "Split", "Gather"):
-            self._parts(node, maps[0], constants, options)
-        elif node.op_type == "Transpose":
-            order = options.get("perm", tuple(reversed(range(self.values[maps[0]].ndim))))
-            self._call(node, torch.permute, self.nodes[maps[0]], tuple(order))
+        elif node.op_type in REDUCES and (axes := axes_of(self.values[maps[0]], constants, options)):
+            keeps = options.get("keepdims", 1) == 1
+            self._call(node, REDUCES[node.op_type], self.nodes[maps[0]], axes, keeps)
+        elif node.op_type in REARRANGES:
+            self._rearranged(node, maps[0], constants, options)
         else:
             module = LAYERS[node.op_type](self.values[maps[0]], constants, options)
             for index in WEIGHTS.get(node.op_type, ()):
                 self._own(*node.input[index : index + 1])
             made = self.made.layer(self._path(node, names), module, self.nodes[maps[0]])
             self._put(node, made, module.eval()(self.values[maps[0]]))
+
+    def _rearranged(self, node: Any, source: str, constants: Constants, options: Options) -> None:
+        value, made = self.values[source], self.nodes[source]
+        if node.op_type == "Expand":
+            _, *places = torch.broadcast_shapes(value.shape, constants[1].tolist())
+            self._call(node, torch.broadcast_to, made, (-1, *places))
+        elif node.op_type == "Transpose":
+            self._call(node, torch.permute, made, tuple(options.get("perm", reversed(range(value.ndim)))))
+        else:
+            self._parts(node, source, constants, options)
 
     def _own(self, name: str = "") -> None:
         """Note whose weights they are.

@@ -147,11 +147,15 @@ def _average_pool(x: Tensor, constants: Constants, options: Options) -> nn.Modul
     return pool(tuple(kernel), tuple(strides), tuple(before), whole, counted)  # type: ignore[no-any-return]
 
 
+def axes_of(x: Tensor, constants: Constants, options: Options) -> list[int]:
+    """Over which a mean or maximum is taken, where they are not all of space."""
+    axes = options.get("axes") or (constants[1].tolist() if 1 in constants else [])
+    axes = sorted(axis % x.ndim for axis in axes)
+    return [] if axes == list(range(2, x.ndim)) else axes
+
+
 def _reduced(x: Tensor, constants: Constants, options: Options, *, largest: bool) -> nn.Module:
     """Over all of space, which is left with one place or taken out."""
-    axes = options.get("axes") or (constants[1].tolist() if 1 in constants else list(range(2, x.ndim)))
-    if sorted(axis % x.ndim for axis in axes) != list(range(2, x.ndim)):
-        raise Unsuitable(f"axes {axes} in place of all of space")
     pool = _global(x, largest=largest)
     return pool if options.get("keepdims", 1) else nn.Sequential(pool, nn.Flatten())
 

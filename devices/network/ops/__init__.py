@@ -27,7 +27,7 @@ from devices.network.ops.op import Op, Unknown, weights_to_a_code
 from devices.network.ops.pad import Pad, Shortcut
 from devices.network.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from devices.network.ops.quantize import Quantize
-from devices.network.ops.rearranged import Permute, Slice
+from devices.network.ops.rearranged import Expand, Permute, Slice
 from devices.network.ops.row import Row
 from devices.network.ops.scale import Affine, Scale
 from devices.network.ops.spread import SpatialStd
@@ -50,6 +50,7 @@ __all__ = [
     "CrossEntropy",
     "DistilledCrossEntropy",
     "Dropout",
+    "Expand",
     "FrozenNorm",
     "GroupNorm",
     "LayerNorm",
@@ -113,6 +114,7 @@ OPS: list[type[Op]] = [
     View,
     Slice,
     Permute,
+    Expand,
     Pad,
     Shortcut,
     Dropout,

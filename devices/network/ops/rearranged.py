@@ -1,4 +1,4 @@
-"""Elements of a map read elsewhere: a part of it, or its dimensions in another order. Nothing is moved."""
+"""Elements of a map read elsewhere: a part, dimensions in another order, one place for many."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -53,3 +53,18 @@ class Permute(Op):
     def of(cls, call: Call) -> Self:
         """The module says in which order."""
         return cls(tuple(call.module.dims))
+
+
+@dataclass(frozen=True)
+class Expand(Op):
+    """Dimensions of one place, which stands for as many as its shape has, as torch.Tensor.expand does.
+
+    Whoever reads it reads that place again. The gradient is the sum over them.
+    """
+
+    kind = "expand"
+    keeps_sign = True
+    passes_codes = True
+    skips = True
+    rearranges = True
+    costs = MappingProxyType({"device": Row("view"), "pytorch": Row("view")})

@@ -13,6 +13,7 @@ from devices.network.ops import (
     Cat,
     ChannelDropout,
     Dropout,
+    Expand,
     Mul,
     Pad,
     Permute,
@@ -118,6 +119,8 @@ def _rearranged(layer: Layer, x: Tensor) -> Tensor:
     op = layer.op
     if isinstance(op, Permute):
         return x.permute(op.dims)
+    if isinstance(op, Expand):
+        return x.expand(len(x), *layer.shape)
     if isinstance(op, Slice):
         return x[(slice(None), *_parts(op, layer.shape))]
     return x.reshape(len(x), *layer.shape)

@@ -86,6 +86,7 @@ LAYERS: dict[tuple[str, str], FloatKernel] = {
     ("cat", "backward"): elementwise.cat_backward,
     ("slice", "backward"): elementwise.backward,
     ("permute", "backward"): elementwise.backward,
+    ("expand", "backward"): elementwise.backward,
     ("max_pool", "forward"): pools.max_forward,
     ("max_pool", "backward"): pools.max_backward,
     ("avg_pool", "forward"): elementwise.forward,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import own_modules as own
 import pytest
 import torch
 from float_checks import checked, prepared
@@ -244,6 +245,16 @@ CASES: dict[str, Case] = {
     "next in floats": (Next, "bp", "fp32", {}),
     "next, biases alone": (Next, "bp", "lsq", {"train": "bias"}),
     "next in blocks": (Next, "local-resident", "lsq", {"blocks": "layers"}),
+    "broadcast": (lambda: own.Broadcast(3), "bp", "lsq", {}),
+    "broadcast in floats": (lambda: own.Broadcast(3), "bp-fused", "fp32", {}),
+    "broadcast, frozen behind": (lambda: own.Broadcast(3), "bp", "lsq", {"train": "stem*"}),
+    "broadcast in blocks": (lambda: own.Broadcast(3), "local-resident", "lsq", {"blocks": "layers"}),
+    "broadcast along directions": (lambda: own.Broadcast(3), "zo", "lsq", {"before": 0}),
+    "mixed": (lambda: own.Mixed(3), "bp", "lsq", {}),
+    "mixed in floats": (lambda: own.Mixed(3), "bp", "fp32", {}),
+    "mixed, frozen behind": (lambda: own.Mixed(3), "bp", "lsq", {"train": "rows.*.a"}),
+    "mixed in blocks": (lambda: own.Mixed(3), "local-resident", "lsq", {"blocks": "layers"}),
+    "mixed along directions": (lambda: own.Mixed(3), "zo", "lsq", {"before": 0}),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),
     "rounded": (Rounded, "bp", "lsq", {}),

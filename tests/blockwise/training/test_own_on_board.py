@@ -66,6 +66,14 @@ def last(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return function(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def coordinates(m: nn.Module, x: Tensor) -> Tensor:
+    """Coordinate attention (Hou et al. 2021, arXiv 2103.02907)."""
+    x = F.relu(x)
+    rows, columns = x.mean(3, keepdim=True), x.mean(2, keepdim=True).permute(0, 1, 3, 2)
+    rows, columns = F.hardswish(m.a(torch.cat([rows, columns], dim=2))).split([8, 8], dim=2)
+    return x * torch.sigmoid(m.b(rows)) * torch.sigmoid(m.c(columns.permute(0, 1, 3, 2)))
+
+
 def squeeze(gate: nn.Module) -> dict[str, nn.Module]:
     return {"squeeze": nn.Conv2d(4, 2, 1), "excite": nn.Conv2d(2, 4, 1), "gate": gate}
 
@@ -152,6 +160,40 @@ IMAGES: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     ),
     "sum": (lambda m, x: F.relu(m.g(F.relu(x)) + F.relu(x)), {"g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
     "difference": (lambda m, x: F.relu(m.g(F.relu(x)) - F.relu(x)), {"g": nn.Conv2d(4, 4, 3, padding=1)}, 4),
+    "sum with a factor": (
+        lambda m, x: F.relu(torch.add(F.relu(x), m.g(F.relu(x)), alpha=0.5)), {"g": nn.Conv2d(4, 4, 1)}, 4,
+    ),
+    "broadcast sum": (
+        lambda m, x: F.relu(m.g(F.relu(x)) + F.silu(m.t(F.relu(x).mean(2, keepdim=True)))),
+        {"g": nn.Conv2d(4, 4, (3, 1), padding=(1, 0)), "t": nn.Conv2d(4, 4, (1, 3), padding=(0, 1))}, 4,
+    ),
+    "sum of a row and a column": (
+        lambda m, x: F.relu(x).mean(2, keepdim=True) - F.relu(x).mean(3, keepdim=True), {}, 4,
+    ),
+    "sum of a channel": (lambda m, x: F.relu(F.relu(x) + m.g(F.relu(x))), {"g": nn.Conv2d(4, 1, 1)}, 4),
+    "one place beside each": (
+        lambda m, x: torch.cat([F.relu(x), F.relu(m.g(F.adaptive_avg_pool2d(F.relu(x), 1))).expand_as(x)], 1),
+        {"g": nn.Conv2d(4, 4, 1)}, 8,
+    ),
+    "pool of one place beside each": (
+        lambda m, x: F.max_pool2d(F.relu(x.mean(3, keepdim=True)).expand(-1, -1, -1, 8), 2), {}, 4,
+    ),
+    "side by side in rows": (
+        lambda m, x: F.relu(m.g(torch.cat([F.relu(x), x.mean(2, keepdim=True)], 2))),
+        {"g": nn.Conv2d(4, 4, 3)}, 4,
+    ),
+    "coordinates": (
+        coordinates, {"a": nn.Conv2d(4, 2, 1), "b": nn.Conv2d(2, 4, 1), "c": nn.Conv2d(2, 4, 1)}, 4,
+    ),
+    "linear layers of rows": (
+        lambda m, x: F.relu(x) + m.b(F.gelu(m.a(F.relu(x)))), {"a": nn.Linear(8, 6), "b": nn.Linear(6, 8)}, 4,
+    ),
+    "square": (lambda m, x: x * x, {}, 4),
+    "gate of means and maxima of channels": (
+        lambda m, x: x * torch.sigmoid(m.g(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1))),
+        {"g": nn.Conv2d(2, 1, 3, padding=1)}, 4,
+    ),
+    "gate of the largest code": (lambda m, x: F.relu(x) * torch.max(F.relu(x), 1, keepdim=True)[0], {}, 4),
     "numbers": (lambda m, x: F.relu(x * 0.5 + 0.25) * 2, {}, 4),
     "numbers on codes": (lambda m, x: 1 - F.relu(x) / 4, {}, 4),
     "numbers before a norm": (lambda m, x: F.relu(m.n(m.g(F.relu(x)) * 3)),
@@ -211,6 +253,16 @@ SIGNALS: dict[str, tuple[Function, dict[str, nn.Module], int]] = {
     "dropout of channels": (lambda m, x: m.drop(F.relu(x)), {"drop": nn.Dropout1d(0.3)}, 4),
     "causal": (lambda m, x: F.relu(m.g(F.relu(x))[:, :, :-2]), {"g": nn.Conv1d(4, 4, 3, padding=2)}, 4),
     "transposed": (lambda m, x: F.relu(x).transpose(1, 2), {}, 16),
+    "broadcast sum": (
+        lambda m, x: F.relu(m.g(F.relu(x)) + m.t(F.relu(x).mean(2, keepdim=True))),
+        {"g": nn.Conv1d(4, 4, 3, padding=1), "t": nn.Conv1d(4, 4, 1)}, 4,
+    ),
+    "mixed places": (
+        lambda m, x: F.relu(x + m.b(F.gelu(m.a(m.n(x.transpose(1, 2)).transpose(1, 2))))),
+        {"n": nn.LayerNorm(4), "a": nn.Linear(16, 6), "b": nn.Linear(6, 16)}, 4,
+    ),
+    "longer signals": (lambda m, x: torch.cat((F.relu(x), m.g(F.relu(x))), -1), {"g": nn.Conv1d(4, 4, 3)}, 4),
+    "mean of channels": (lambda m, x: F.relu(x) * torch.sigmoid(x.mean(1)).unsqueeze(1), {}, 4),
 }  # fmt: skip
 
 FLAT: dict[str, tuple[Function, dict[str, nn.Module], int]] = {

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from devices.network.ops import Op, Permute, Slice
+from devices.network.ops import Expand, Op, Permute, Slice
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ def before(op: Op, index: Index, shape: Sequence[int]) -> Index:
     if isinstance(op, Slice):
         parts = zip(index, shape, op.starts, op.steps, strict=True)
         return [[Digit(f"{start} + {step} * ({written(x)})", size)] for x, size, start, step in parts]
+    if isinstance(op, Expand):
+        return [x if size > 1 else [] for x, size in zip(index, shape, strict=True)]
     return reshaped(index, shape)
 
 

@@ -79,6 +79,7 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("pad", "backward"): joined.part_backward,
     ("slice", "backward"): joined.rearranged_backward,
     ("permute", "backward"): joined.rearranged_backward,
+    ("expand", "backward"): joined.rearranged_backward,
     ("scale", "forward"): pools.stored,
     ("scale", "backward"): joined.scale_backward,
     ("mul", "forward"): pools.stored,

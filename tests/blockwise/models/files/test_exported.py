@@ -65,6 +65,7 @@ TAKEN: dict[str, Callable[[], Net]] = {
     "a batch norm alone": lambda: Net(
         lambda m, x: m.norm(x), norm=nn.BatchNorm2d(4, affine=False, track_running_stats=False)
     ),
+    "squares": lambda: Net(lambda m, x: x**2 - torch.square(x) * x.mean(2, keepdim=True)),
     "slices": lambda: Net(lambda m, x: F.pad(x[..., 1:8], (0, 1)) + F.pad(x[:, :, 1:], (0, 0, 1, 0))),
     "a slice of the last dimension": lambda: Net(
         lambda m, x: F.pad(torch.ops.aten.slice.Tensor(x, -1, 1, 8), (0, 1))

@@ -89,6 +89,15 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
     "two ELUs": (
         [("Elu", ("x",), "a", {}), ("Elu", ("a",), "z", {"alpha": 0.5}), *HEAD], 18,
     ),
+    "means and maxima of some dimensions": (
+        [("Conv", ("x", "eight"), "a", CONV), ("ReduceMean", ("a", "last"), "b", {"keepdims": 0}),
+         ("ReduceMax", ("b", "last"), "c", {}), ("Pow", ("c", "two"), "d", {}),
+         ("Unsqueeze", ("d", "one"), "e", {}), ("Add", ("e", "x"), "z", {}), *HEAD], 18,
+    ),
+    "one channel for many": (
+        [("Expand", ("x", "sizes"), "z", {}), ("Flatten", ("z",), "f", {}),
+         ("Gemm", ("f", "wide", "fc.bias"), "y", {"transB": 1})], 18,
+    ),
     "SELU and Mish": (
         [("Selu", ("x",), "a", {}), ("Mish", ("a",), "z", {}), *HEAD], 18,
     ),
@@ -132,6 +141,7 @@ def test_operators_are_what_the_reference_computes(tmp_path, name):
     given = weights(
         half=np.float32(0.5), part=normal(5, 56), single=normal(1), turned=normal(64, 5), first=np.array([0]),
         eight=normal(8, 1, 3, 3), wide=normal(5, 512), nine=normal(5, 81), last=np.array([-1]),
+        one=np.array([1]), two=np.float32(2), sizes=np.array([1, 8, 8, 8]),
         border=np.array([1, 0, 0, 0, 0, 1, 0, 0]), before=np.array([-9]), back=np.array([-1]),
     )  # fmt: skip
     assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-5
