@@ -81,12 +81,12 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         (
             "--norm batch --dropout 0.2 --regimes niti",
             "regime niti: got a network with batch norm (conv1.norm), wanted layers in a row without norms, "
-            "dropout and slopes below zero; use --model plain6, or --norm none, --dropout 0\n",
+            "dropout and slopes below zero; use a network of such, as --model plain6, or --norm none, --dropout 0\n",
         ),
         (
             "--model resnet20 --regimes niti",
             "got a network with a residual sum (stage1_1.add), wanted layers in a row without norms, dropout "
-            "and slopes below zero; use --model plain6\n",
+            "and slopes below zero; use a network of such, as --model plain6\n",
         ),
         ("--regimes niti3", "regime niti3: got 3 bits, wanted 8 or 4 bits"),
         ("--regimes niti16-local", "regime niti16-local: got 16 bits, wanted 8 or 4 bits"),
