@@ -97,7 +97,8 @@ def _kinds(network: Network, regime: str) -> Iterator[Obstacle]:
         others = f", or {', '.join(flags)}" if type(layer.op) in FLAGS else ""
         yield Obstacle(
             f"{words} on integers", f"regime {regime}", f"a network with {words} ({layer.name})",
-            "layers in a row without norms, dropout and slopes below zero", f"use a network of such, as --model plain6{others}",
+            "layers in a row without norms, dropout and slopes below zero",
+            f"use a network of such, as --model plain6{others}",
         )  # fmt: skip
 
 

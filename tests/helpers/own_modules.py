@@ -207,6 +207,26 @@ class Mixed(nn.Module):
         return F.hardsigmoid(columns.transpose(2, 3)[:, :1])
 
 
+class NormsFirst(nn.Module):
+    """Norms and activations before their layers: added (He et al. 2016), beside (DenseNet), a gate."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.stem, self.gate = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(6, 6, 1)
+        self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.n1, self.n2, self.n3 = nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.BatchNorm2d(4)
+        self.free, self.wider = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 2, 3, padding=1)
+        self.last, self.fc = nn.GroupNorm(3, 6), nn.Linear(6, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.stem(x)
+        x = x + self.b(F.relu(self.n2(self.a(F.relu(self.n1(x))))))
+        x = x + self.free(F.leaky_relu(x))
+        x = torch.cat([x, self.wider(F.relu(self.n3(x)))], 1)
+        x = x * torch.sigmoid(self.gate(F.silu(x)))
+        return self.fc(F.relu(self.last(x)).mean((2, 3)))
+
+
 class Pair(nn.Module):
     """Two branches in a list, one of them a row, side by side."""
 

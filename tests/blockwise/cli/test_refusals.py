@@ -81,7 +81,8 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(capsys, arguments, wor
         (
             "--norm batch --dropout 0.2 --regimes niti",
             "regime niti: got a network with batch norm (conv1.norm), wanted layers in a row without norms, "
-            "dropout and slopes below zero; use a network of such, as --model plain6, or --norm none, --dropout 0\n",
+            "dropout and slopes below zero; use a network of such, as --model plain6, or --norm none, "
+            "--dropout 0\n",
         ),
         (
             "--model resnet20 --regimes niti",

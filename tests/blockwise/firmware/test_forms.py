@@ -255,6 +255,10 @@ CASES: dict[str, Case] = {
     "mixed, frozen behind": (lambda: own.Mixed(3), "bp", "lsq", {"train": "rows.*.a"}),
     "mixed in blocks": (lambda: own.Mixed(3), "local-resident", "lsq", {"blocks": "layers"}),
     "mixed along directions": (lambda: own.Mixed(3), "zo", "lsq", {"before": 0}),
+    "norms first in blocks": (lambda: own.NormsFirst(3), "local", "lsq", {"blocks": "layers"}),
+    "norms first, one block after the other": (
+        lambda: own.NormsFirst(3), "local-resident", "lsq", {"blocks": "layers"},
+    ),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),
     "rounded": (Rounded, "bp", "lsq", {}),
@@ -280,6 +284,9 @@ CASES: dict[str, Case] = {
 WHOLE = {"norm": "none", "head": "gap", "blocks": "1"}
 QUICK = (
     "mobile",
+    "broadcast",
+    "mixed in blocks",
+    "norms first in blocks",
     "shuffled",
     "pixels",
     "leaky",

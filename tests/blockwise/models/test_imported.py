@@ -91,6 +91,16 @@ def test_units_are_cut_between_layers_with_weights_and_never_through_a_residual_
     assert (chain.norm, chain.num_classes) == ("batch", 10)
 
 
+def test_units_are_cut_before_norms_of_what_goes_on_beside_them():
+    chain = from_module(own.NormsFirst(), SHAPE)
+    assert chain.unit_names == ("stem", "free", "wider", "gate", "classifier")
+    plans = [
+        devices.plan(chain, "stm32", regime=regime, blocks="layers", head="gap")
+        for regime in ("bp-fused", "local")
+    ]
+    assert plans[1].peak_bytes < 0.75 * plans[0].peak_bytes
+
+
 def test_pools_end_a_unit_and_views_begin_one():
     chain = from_module(own.Functions(), SHAPE)
     assert chain.unit_names == ("c1", "c2", "f1", "classifier")

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 from one_step import OneStep
-from own_modules import Volumes
+from own_modules import NormsFirst, Volumes
 from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -301,6 +301,16 @@ def test_an_operation_on_signals_is_that_of_the_simulation(name, regime):
 @pytest.mark.parametrize("name", FLAT)
 def test_an_operation_on_features_is_that_of_the_simulation(name, regime):
     check(FEATURES, FLAT[name], regime)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", [*REGIMES, "bp-checkpoint", "bp-best", "local-paged"])
+def test_a_step_of_blocks_that_begin_with_norms_is_that_of_the_simulation(regime):
+    torch.manual_seed(0)
+    model = models.from_module(NormsFirst(3), (1, 8, 8))
+    for method, residual in product(("fp32", "lsq", "dorefa"), ("codes", "float")):
+        step = OneStep(regime, model, method=method, residual=residual, blocks="layers", batch=6)
+        assert step.run() < TOLERANCE, (method, residual, step.worst())
 
 
 class BesideImages(nn.Module):

@@ -37,7 +37,7 @@ def refused(capsys, *arguments):
     [
         ("--regime bp-best", "--regime: got bp-best, which has no C form, wanted one of bp, bp-fused, local"),
         ("--regime nite", "regime: got 'nite'; did you mean 'niti'?"),
-        ("--model resnet20", "regime niti-local: got a network with a residual sum; use a network of such, as --model plain6"),
+        ("--model resnet20", "regime niti-local: got a network with a residual sum; use a network of such"),
         ("--regime bp --method dorefa --batch-size 2", "--method: got a quantizer DoReFaActivation"),
         ("--regime bp --optimizer adam --batch-size 2", "--optimizer: got adam, which has no C form"),
         ("--regime bp --bit-chain 32 3 --batch-size 2", "--bit-chain: got a training in stages"),
