@@ -40,14 +40,19 @@ class Row:
     counted_bytes: int
 
 
+def planned(chain: models.Chain, regime: str, batch: int) -> devices.Plan:
+    """The first route, a program in C."""
+    return devices.plan(
+        chain, "stm32", regime=regime, batch_size=batch, optimizer=OPTIMIZER, weight_bits=32,
+        activation_bits=32, edge_bits=32, blocks=BLOCKS, head=HEAD,
+    )  # fmt: skip
+
+
 def measure(regime: str, batch: int) -> Row:
     """All three routes for one regime."""
     torch.manual_seed(0)
     chain = models.build(MODEL, width=WIDTH)
-    plan = devices.plan(
-        chain, "stm32", regime=regime, batch_size=batch, optimizer=OPTIMIZER, weight_bits=32,
-        activation_bits=32, edge_bits=32, blocks=BLOCKS, head=HEAD,
-    )  # fmt: skip
+    plan = planned(chain, regime, batch)
     program = plan.schedule
     flash = program.flash_read_bytes + program.flash_written_bytes
     real = compare(regime, chain, BLOCKS, HEAD, batch, OPTIMIZER)

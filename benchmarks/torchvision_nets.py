@@ -27,17 +27,19 @@ SHAPE, CLASSES, BITS, BLOCKS = (3, 64, 64), 10, 8, "4"
 REGIMES = ("bp", "local-resident")
 
 
+def planned(chain: models.Chain, regime: str) -> devices.Plan:
+    """On one image."""
+    return devices.plan(
+        chain, "stm32", regime=regime, batch_size=1, blocks=BLOCKS, head="gap", optimizer="sgd",
+        weight_bits=BITS, activation_bits=BITS,
+    )  # fmt: skip
+
+
 def taken(name: str) -> dict[str, Any]:
     """Its plans, and whether a step trains all of it."""
     chain = models.build(f"torchvision:{name}", SHAPE, CLASSES, trained=True)
     told = {"parameters": models.count_parameters(chain), "parts": len(chain.unit_names)}
-    peaks = {
-        regime: devices.plan(
-            chain, "stm32", regime=regime, batch_size=1, blocks=BLOCKS, head="gap", optimizer="sgd",
-            weight_bits=BITS, activation_bits=BITS,
-        ).peak_bytes
-        for regime in REGIMES
-    }  # fmt: skip
+    peaks = {regime: planned(chain, regime).peak_bytes for regime in REGIMES}
     quant.quantize(chain, "lsq", BITS, BITS).train()
     F.cross_entropy(chain(torch.randn(2, *SHAPE)), torch.tensor([0, 1])).backward()
     wanting = [p for p in chain.parameters() if p.grad is None or not p.grad.isfinite().all()]
