@@ -114,10 +114,11 @@ class ForwardLowering(SavingLowering):
         return needed
 
     def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
-        """The only reader of each layer that has but one, behind views."""
+        """The only reader of each layer that has but one, behind views that read no element twice."""
         heirs: dict[str, Op] = {}
         for layer in reversed(layers):
-            passes = self.table.row(layer).output == "view" and not layer.op.ends
+            op = layer.op
+            passes = self.table.row(layer).output == "view" and not (op.ends or op.repeats)
             for source in layer.inputs:
                 found = heirs.get(layer.name) if passes else layer.op
                 if readers[source] == 1 and found is not None:

@@ -54,6 +54,8 @@ class Op:
     """It puts a border around maps, which sums of products read without a copy."""
     rearranges: ClassVar[bool] = False
     """Its output are elements of its only input as they are, codes or floats, read in another order."""
+    repeats: ClassVar[bool] = False
+    """It reads an element of its input for several of its own, which would each make its sum again."""
     saves_for_biases: ClassVar[bool] = False
     """What it saves is read by the gradient of its biases alone."""
     drops: ClassVar[bool] = False

@@ -67,4 +67,5 @@ class Expand(Op):
     passes_codes = True
     skips = True
     rearranges = True
+    repeats = True
     costs = MappingProxyType({"device": Row("view"), "pytorch": Row("view")})

@@ -7,8 +7,10 @@ import pytest
 
 import devices
 from blockwise.models import from_module
+from devices.network.bits import Bits
 from devices.network.partial import choice
 from devices.program.categories import SAVED_ACTIVATIONS
+from devices.program.inference import inference
 from devices.program.regimes import Step, schedule
 
 SHAPE = (1, 8, 8)
@@ -63,6 +65,15 @@ def test_a_trained_factor_keeps_the_map_that_it_multiplies_and_a_frozen_one_noth
         assert ("bias gradient" in makes) is (spec == "all")
     (first,) = (layer for layer in network.layers if layer.kind == "channel_norm")
     assert first.groups == 16  # a mean for each of 4x4 places
+
+
+def test_sums_that_stand_for_many_places_are_made_once_at_rest():
+    network = from_module(own.Broadcast(), SHAPE).describe(blocks="1", head="gap")
+    program = inference(network, Step(1, "sgd", Bits(8, 8, 8)))
+    (point,) = (layer for layer in network.layers if layer.name.endswith("point"))
+    (spread,) = (x for x in program.operations if any(name == f"{point.name}.out" for _, name in x.results))
+    assert spread.macs == point.macs
+    assert sum(x.macs for x in program.operations) == sum(layer.macs for layer in network.layers)
 
 
 @pytest.mark.parametrize("kind", [own.NormsLast, own.Shuffled, own.Gated])
