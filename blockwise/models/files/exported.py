@@ -44,6 +44,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 """Operation of ATen -> the function of PyTorch with the same arguments."""
 
+VALUES: dict[str, Callable[..., Any]] = {
+    "adaptive_max_pool1d": F.adaptive_max_pool1d, "adaptive_max_pool2d": F.adaptive_max_pool2d,
+    "max": torch.amax,
+}  # fmt: skip
+"""Of the values of maxima; their places are the second result of the operation."""
+
 ARITHMETIC = ("add", "mul", "sub", "rsub", "div")
 """Of two operands, of which either may be a constant."""
 
@@ -152,7 +158,7 @@ class _Conversion:
     def _converted(self, node: fx.Node) -> fx.Node:
         target: Any = node.target
         if target is operator.getitem:
-            return self.made.function(target, self.known[node.args[0]], node.args[1])  # type: ignore[index]
+            return self._result(node)
         name = aten_name(node)
         given = arguments(node)
         source = next(x for x in node.all_input_nodes if x in self.known)
@@ -170,9 +176,18 @@ class _Conversion:
             part = slice(given.get("start"), given.get("end"), given.get("step"))
             index = (*[slice(None)] * (given.get("dim", 0) % source.meta["val"].ndim), part)
             return self.made.function(operator.getitem, self.known[source], index)
-        if name not in FUNCTIONS:
+        if name not in FUNCTIONS and name not in VALUES:
             raise self._refused(node, f"the operation {target.name()}")
         return self._function(node, name, given)
+
+    def _result(self, node: fx.Node) -> fx.Node:
+        """One of several: of a divided map, or the values of maxima."""
+        source, index = cast(tuple[fx.Node, int], node.args)
+        if aten_name(source) not in VALUES:
+            return self.made.function(operator.getitem, self.known[source], index)
+        if index and node.users:
+            raise self._refused(node, f"the places of {aten_name(source)}")
+        return self.known[source]
 
     def _check_floating(self, node: fx.Node) -> None:
         """Raise InputError for a cast that rounds: there is no such layer."""
@@ -192,7 +207,7 @@ class _Conversion:
             return self.made.function(FUNCTIONS[name], first, options.pop("other"), **options)
         if name in REARRANGES:
             return self.made.function(FUNCTIONS[name], first, *options.values())
-        return self.made.function(FUNCTIONS[name], first, **options)
+        return self.made.function({**FUNCTIONS, **VALUES}[name], first, **options)
 
     def _operand(self, node: fx.Node, operand: fx.Node) -> fx.Node:
         """A map, or what stands in the program beside layers."""
@@ -231,7 +246,7 @@ class _Conversion:
         place = next(iter(node.meta.get("nn_module_stack", {}).values()), (node.name, None))
         stack = [*node.meta.get("nn_module_stack", {}).values()]
         where = (stack[-1] if stack else place)[0] or node.name
-        names, decomposed = ", ".join((*LAYERS, *FUNCTIONS, *RESHAPES)), is_decomposed(self.program)
+        names, decomposed = ", ".join((*LAYERS, *FUNCTIONS, *VALUES, *RESHAPES)), is_decomposed(self.program)
         do = "save it as it was exported, without run_decompositions(), or" if decomposed else ""
         return InputError(
             f"--model {self.path}: {where}", got=got, wanted=f"one of {names}",

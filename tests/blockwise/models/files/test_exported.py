@@ -66,6 +66,9 @@ TAKEN: dict[str, Callable[[], Net]] = {
         lambda m, x: m.norm(x), norm=nn.BatchNorm2d(4, affine=False, track_running_stats=False)
     ),
     "squares": lambda: Net(lambda m, x: x**2 - torch.square(x) * x.mean(2, keepdim=True)),
+    "maxima": lambda: Net(
+        lambda m, x: x * F.adaptive_max_pool2d(x, 1) + torch.max(x, 1, keepdim=True)[0]
+    ),
     "slices": lambda: Net(lambda m, x: F.pad(x[..., 1:8], (0, 1)) + F.pad(x[:, :, 1:], (0, 0, 1, 0))),
     "a slice of the last dimension": lambda: Net(
         lambda m, x: F.pad(torch.ops.aten.slice.Tensor(x, -1, 1, 8), (0, 1))
@@ -131,6 +134,9 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "a group norm without shift": (
         lambda: Net(lambda m, x: F.group_norm(x, 2, m.gamma)), "group_norm.default with a scale and no shift",
+    ),
+    "places of maxima": (
+        lambda: Net(lambda m, x: x + torch.max(x, 1, keepdim=True)[1]), "got the places of max",
     ),
     "values without gradient": (
         lambda: Net(lambda m, x: x.detach()), "got the operation aten::detach",
