@@ -1,14 +1,16 @@
-"""Means and maxima over dimensions of a map, as pools."""
+"""Means, sums and maxima over dimensions of a map, as pools."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from torch import fx, nn
 
+from blockwise.layers.scaled import Scaled
 from blockwise.models.editing import Shape, argument, known, name_of
 from blockwise.models.reshaping import Permute, Reshape
 
-REDUCES = ("mean", "amax")
+REDUCES = ("mean", "sum", "amax")
 AVERAGES: tuple[Callable[[Any], nn.Module], ...] = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
 )  # fmt: skip
@@ -16,7 +18,7 @@ MAXIMA: tuple[Callable[[Any], nn.Module], ...] = (nn.MaxPool1d, nn.MaxPool2d, nn
 
 
 def reduced(node: fx.Node, source: Shape) -> nn.Module | None:
-    """A mean or maximum over channels and dimensions of space, each of which keeps one place or goes.
+    """A mean, sum or maximum over channels and dimensions of space, each of which keeps one place or goes.
 
     None for one over the batch, or over all that there is.
     """
@@ -29,6 +31,8 @@ def reduced(node: fx.Node, source: Shape) -> nn.Module | None:
     left = tuple(1 if i in gone else size for i, size in enumerate(source, 1))
     steps = _over_channels(name_of(node), source) if 1 in gone else []
     steps += [_pool(name_of(node), source, left)] if gone - {1} else []
+    if name_of(node) == "sum":
+        steps.append(Scaled(math.prod(source) / math.prod(left)))
     steps += _shaped(left, node.meta["shape"])
     return steps[0] if len(steps) == 1 else nn.Sequential(*steps)
 
@@ -43,7 +47,7 @@ def _over_channels(called: str, source: Shape) -> list[nn.Module]:
 
 def _pool(called: str, source: Shape, left: Shape) -> nn.Module:
     """Of whole dimensions of space."""
-    made = AVERAGES[len(source) - 2](left[1:]) if called == "mean" else windows(source, left)
+    made = windows(source, left) if called == "amax" else AVERAGES[len(source) - 2](left[1:])
     assert made is not None
     return made
 

@@ -30,6 +30,7 @@ from blockwise.models.rearranging import (
 from blockwise.models.reducing import windows
 from blockwise.models.reshaping import Expand, Padding, Reshape, Slice
 from blockwise.models.spread_out import SPREADS, SpreadOut
+from blockwise.models.stacked import Stacked
 from blockwise.models.written_out import WrittenOut, number_of
 from devices.errors import InputError
 
@@ -40,7 +41,9 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 }  # fmt: skip
 """Functions of several tensors, which stay functions."""
 
-IN_ANOTHER_FORM = (Maxima, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast)
+IN_ANOTHER_FORM = (
+    Maxima, Stacked, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast,
+)  # fmt: skip
 """What is written out of several functions, or in another layout."""
 
 ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)

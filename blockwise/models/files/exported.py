@@ -34,7 +34,8 @@ SAME_NAME = (
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(F, name) for name in SAME_NAME},
     "feature_dropout": F.dropout2d, "constant_pad_nd": F.pad, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
-    "mean": torch.mean, "amax": torch.amax, "clamp": torch.clamp, "cat": torch.cat, "glu": F.glu,
+    "mean": torch.mean, "sum": torch.sum, "amax": torch.amax,
+    "clamp": torch.clamp, "cat": torch.cat, "stack": torch.stack, "glu": F.glu,
     "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
     "neg": torch.neg, "erf": torch.erf, "pow": torch.pow, "square": torch.square,
     "permute": torch.permute, "transpose": torch.transpose, "select": torch.select,

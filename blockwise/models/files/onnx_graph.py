@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
-from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS, axes_of
+from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS
 from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
 from blockwise.models.files.onnx_parts import parts
 from blockwise.models.files.onnx_values import compare
@@ -27,8 +27,10 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 """Of maps, and of maps and constants."""
 
-REDUCES: dict[str, Callable[..., Any]] = {"ReduceMean": torch.mean, "ReduceMax": torch.amax}
-"""Over other axes than all of space, of which there is a layer."""
+REDUCES: dict[str, Callable[..., Any]] = {
+    "ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax,
+}  # fmt: skip
+"""Over axes that are named."""
 
 VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 """Of an initializer, they are the initializer."""
@@ -142,12 +144,12 @@ class _Reading:
                 self._arithmetic(node)
         elif node.op_type == "Concat":
             self._concatenation(node, options["axis"])
-        elif node.op_type not in (*LAYERS, *REARRANGES) or node.domain not in ("", "ai.onnx"):
+        elif node.op_type not in (*LAYERS, *REDUCES, *REARRANGES) or node.domain not in ("", "ai.onnx"):
             raise self._refused(node, f"the operator {node.op_type}")
         elif maps != [node.input[0]]:
             raise Unsuitable("maps in the place of constants")
-        elif node.op_type in REDUCES and (axes := axes_of(self.values[maps[0]], constants, options)):
-            keeps = options.get("keepdims", 1) == 1
+        elif node.op_type in REDUCES:
+            axes, keeps = options.get("axes") or constants[1].tolist(), options.get("keepdims", 1) == 1
             self._call(node, REDUCES[node.op_type], self.nodes[maps[0]], axes, keeps)
         elif node.op_type in REARRANGES:
             self._rearranged(node, maps[0], constants, options)
@@ -258,7 +260,7 @@ class _Reading:
     def _refused(self, node: Any, got: str) -> InputError:
         return InputError(
             self._subject(node), got=got,
-            wanted=f"one of {', '.join(sorted({*LAYERS, *ARITHMETIC, *REARRANGES}))}",
+            wanted=f"one of {', '.join(sorted({*LAYERS, *ARITHMETIC, *REDUCES, *REARRANGES}))}",
             do="replace it and export again",
         )  # fmt: skip
 

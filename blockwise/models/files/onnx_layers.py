@@ -147,19 +147,6 @@ def _average_pool(x: Tensor, constants: Constants, options: Options) -> nn.Modul
     return pool(tuple(kernel), tuple(strides), tuple(before), whole, counted)  # type: ignore[no-any-return]
 
 
-def axes_of(x: Tensor, constants: Constants, options: Options) -> list[int]:
-    """Over which a mean or maximum is taken, where they are not all of space."""
-    axes = options.get("axes") or (constants[1].tolist() if 1 in constants else [])
-    axes = sorted(axis % x.ndim for axis in axes)
-    return [] if axes == list(range(2, x.ndim)) else axes
-
-
-def _reduced(x: Tensor, constants: Constants, options: Options, *, largest: bool) -> nn.Module:
-    """Over all of space, which is left with one place or taken out."""
-    pool = _global(x, largest=largest)
-    return pool if options.get("keepdims", 1) else nn.Sequential(pool, nn.Flatten())
-
-
 def _global(x: Tensor, *, largest: bool) -> nn.Module:
     if x.ndim not in (3, 4):
         raise Unsuitable("flat features")
@@ -245,8 +232,6 @@ LAYERS: dict[str, Maker] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": lambda x, constants, options: _global(x, largest=False),
     "GlobalMaxPool": lambda x, constants, options: _global(x, largest=True),
-    "ReduceMean": lambda x, constants, options: _reduced(x, constants, options, largest=False),
-    "ReduceMax": lambda x, constants, options: _reduced(x, constants, options, largest=True),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze,

@@ -66,6 +66,7 @@ TAKEN: dict[str, Callable[[], Net]] = {
         lambda m, x: m.norm(x), norm=nn.BatchNorm2d(4, affine=False, track_running_stats=False)
     ),
     "squares": lambda: Net(lambda m, x: x**2 - torch.square(x) * x.mean(2, keepdim=True)),
+    "sums": lambda: Net(lambda m, x: torch.stack([x, x.sum((2, 3), True) + x, F.relu(x)]).mean(0)),
     "maxima": lambda: Net(
         lambda m, x: x * F.adaptive_max_pool2d(x, 1) + torch.max(x, 1, keepdim=True)[0]
     ),

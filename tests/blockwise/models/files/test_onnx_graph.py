@@ -94,6 +94,10 @@ TAKEN: dict[str, tuple[list[Node], int]] = {
          ("ReduceMax", ("b", "last"), "c", {}), ("Pow", ("c", "two"), "d", {}),
          ("Unsqueeze", ("d", "one"), "e", {}), ("Add", ("e", "x"), "z", {}), *HEAD], 18,
     ),
+    "a sum over space": (
+        [("Conv", ("x", "eight"), "a", CONV), ("ReduceSum", ("a", "space"), "z", {"keepdims": 0}),
+         ("Gemm", ("z", "few", "fc.bias"), "y", {"transB": 1})], 18,
+    ),
     "one channel for many": (
         [("Expand", ("x", "sizes"), "z", {}), ("Flatten", ("z",), "f", {}),
          ("Gemm", ("f", "wide", "fc.bias"), "y", {"transB": 1})], 18,
@@ -141,7 +145,8 @@ def test_operators_are_what_the_reference_computes(tmp_path, name):
     given = weights(
         half=np.float32(0.5), part=normal(5, 56), single=normal(1), turned=normal(64, 5), first=np.array([0]),
         eight=normal(8, 1, 3, 3), wide=normal(5, 512), nine=normal(5, 81), last=np.array([-1]),
-        one=np.array([1]), two=np.float32(2), sizes=np.array([1, 8, 8, 8]),
+        one=np.array([1]), few=normal(5, 8), space=np.array([-2, -1]), two=np.float32(2),
+        sizes=np.array([1, 8, 8, 8]),
         border=np.array([1, 0, 0, 0, 0, 1, 0, 0]), before=np.array([-9]), back=np.array([-1]),
     )  # fmt: skip
     assert error(graph(tmp_path / "net.onnx", nodes, given, opset)) < 1e-5
