@@ -1,9 +1,11 @@
-"""Convolutions and linear layers that code calls as functions, with weights that stand elsewhere.
+"""Layers that code calls as functions, with weights that stand elsewhere.
 
 ``F.conv2d(F.pad(x, ...), self.weight, self.bias, self.stride)`` is how layers pad as TensorFlow does, or
-causally.
+causally; ``F.batch_norm(x, self.running_mean, ...)`` how norms with an activation of their own are written.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,6 +15,20 @@ from blockwise.models.editing import Editing, argument, known, name_of, stood_at
 from blockwise.models.functions import TORCH
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+NORMS = ("batch_norm", "group_norm", "layer_norm")
+BATCH_NORMS: tuple[Callable[..., nn.Module], ...] = (
+    nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
+)  # fmt: skip
+"""By the number of dimensions behind the batch."""
+PARAMETERS = ("weight", "bias")
+TENSORS: dict[str, dict[str, int]] = {
+    **{name: {"weight": 1, "bias": 2} for name in (*CONVOLUTIONS, "linear")},
+    "batch_norm": {"running_mean": 1, "running_var": 2, "weight": 3, "bias": 4},
+    "group_norm": {"weight": 2, "bias": 3},
+    "layer_norm": {"weight": 2, "bias": 3},
+}
+"""What layers keep of the arguments of functions of torch.nn.functional: names and positions."""
+Found = dict[str, torch.Tensor]
 OPTIONS: tuple[tuple[str, int, Any], ...] = (
     ("stride", 3, 1), ("padding", 4, 0), ("dilation", 5, 1), ("groups", 6, 1),
 )  # fmt: skip
@@ -21,24 +37,22 @@ OPTIONS: tuple[tuple[str, int, Any], ...] = (
 def layer_of(editing: Editing, node: fx.Node) -> nn.Module | None:
     """The layer with these weights, if they are parameters as they are and nothing else's; None otherwise."""
     called, source = name_of(node), argument(node, "input", 0)
-    if called not in (*CONVOLUTIONS, "linear") or not isinstance(source, fx.Node):
-        return None
-    weight, bias = argument(node, "weight", 1), argument(node, "bias", 2)
-    if not _own(weight) or not (bias is None or _own(bias)):
+    if called not in TENSORS or not isinstance(source, fx.Node):
         return None
     if called == "linear" and len(source.meta["shape"]) != 1:
         return None
-    parameters = {"weight": weight, "bias": bias}
-    found = {
-        key: None if of is None else editing.root.get_parameter(str(of.target))
-        for key, of in parameters.items()
-    }
-    made = _made(node, called, found["weight"], has_bias=bias is not None)
-    with torch.no_grad():
-        for key, value in found.items():
-            if value is not None:
+    given = {key: argument(node, key, at) for key, at in TENSORS[called].items()}
+    given = {key: of for key, of in given.items() if of is not None}
+    if not all(_own(of, trained=key in PARAMETERS) for key, of in given.items()):
+        return None
+    found = {key: attrgetter(str(of.target))(editing.root) for key, of in given.items()}
+    made = _norm(node, called, source, found) if called in NORMS else _made(node, called, found)
+    if made is not None:
+        with torch.no_grad():
+            for key, value in found.items():
                 getattr(made, key).copy_(value)
-    return stood_at(made, **{key: None if of is None else str(of.target) for key, of in parameters.items()})
+        stood_at(made, **{key: str(of.target) for key, of in given.items()})
+    return made
 
 
 def got(node: fx.Node) -> str:
@@ -49,13 +63,32 @@ def got(node: fx.Node) -> str:
     return f"the operation {called!r}"
 
 
-def _own(node: Any) -> bool:
+def _own(node: Any, *, trained: bool) -> bool:
+    """Whether it is a parameter as it is, or a buffer, which nothing else reads."""
     if not isinstance(node, fx.Node) or node.op != "get_attr":
         return False
-    return bool(node.meta["trained"]) and len(node.users) == 1
+    return node.meta["trained"] == trained and len(node.users) == 1
 
 
-def _made(node: fx.Node, called: str, weight: Any, *, has_bias: bool) -> nn.Module:
+def _norm(node: fx.Node, called: str, source: fx.Node, found: Found) -> nn.Module | None:
+    """None for a scale without a shift, and for a batch norm that stays at rest."""
+    if ("weight" in found) != ("bias" in found):
+        return None
+    places, affine = source.meta["shape"], "weight" in found
+    if called == "group_norm":
+        groups, eps = int(known(argument(node, "num_groups", 1))), argument(node, "eps", 4, 1e-5)
+        return nn.GroupNorm(groups, places[0], eps, affine)
+    if called == "layer_norm":
+        shape, eps = known(argument(node, "normalized_shape", 1)), argument(node, "eps", 4, 1e-5)
+        return nn.LayerNorm(shape, eps, affine)
+    if known(argument(node, "training", 5, False)) is not True or len(places) > len(BATCH_NORMS):
+        return None
+    momentum, eps = argument(node, "momentum", 6, 0.1), argument(node, "eps", 7, 1e-5)
+    return BATCH_NORMS[len(places) - 1](places[0], eps, momentum, affine, "running_mean" in found)
+
+
+def _made(node: fx.Node, called: str, found: Found) -> nn.Module:
+    weight, has_bias = found["weight"], "bias" in found
     outputs, inputs, *kernel = weight.shape
     if called == "linear":
         return nn.Linear(inputs, outputs, has_bias, device=weight.device)

@@ -28,10 +28,12 @@ class ChannelsLast(Editing):
     def run(self) -> None:
         """Node by node; then the permutations are gone, but for those that others read."""
         for node in list(self.root.graph.nodes):
-            if node.op in ("placeholder", "output", "get_attr") or node.meta["shape"] is None:
+            if node.op in ("placeholder", "output", "get_attr"):
                 continue
             sources = [x for x in node.all_input_nodes if x.meta.get("last")]
-            if not sources:
+            if node.meta["shape"] is None:
+                self._restore(node, sources if node.meta.get("shapes") else [])  # all parts of a map
+            elif not sources:
                 self._begin(node)
             elif not self._goes_on(node, sources):
                 self._restore(node, sources)

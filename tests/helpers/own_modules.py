@@ -227,6 +227,47 @@ class NormsFirst(nn.Module):
         return self.fc(F.relu(self.last(x)).mean((2, 3)))
 
 
+class NormAct(nn.BatchNorm2d):
+    """A norm with its activation, as timm has it: its own code calls the norm as a function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch._assert(x.ndim == 4, "a map")
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        of = (self.running_mean, self.running_var, self.weight, self.bias)
+        by_batch = self.training or self.running_mean is None
+        return F.relu(F.batch_norm(x, *of, by_batch, self.momentum or 0.0, self.eps))
+
+
+class GroupNorm1(nn.GroupNorm):
+    """Of one group, as timm has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class LayerNorm(nn.LayerNorm):
+    """As timm has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class CalledNorms(nn.Module):
+    """Norms whose code calls functions, with statistics and parameters of their own or without."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.stem, self.bn1 = nn.Conv2d(1, 4, 3, padding=1, bias=False), NormAct(4, momentum=0.2, eps=1e-3)
+        self.a, self.bn2 = nn.Conv2d(4, 6, 3, bias=False), NormAct(6, affine=False, track_running_stats=False)
+        self.b, self.gn = nn.Conv2d(6, 4, 1), GroupNorm1(1, 4)
+        self.norm, self.fc = LayerNorm(4), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.bn2(self.a(self.bn1(self.stem(x))))
+        return self.fc(self.norm(F.silu(self.gn(self.b(x))).mean((2, 3))))
+
+
 class Pair(nn.Module):
     """Two branches in a list, one of them a row, side by side."""
 

@@ -58,6 +58,33 @@ def test_a_chain_computes_and_differentiates_what_its_module_does_to_the_bit(mak
     assert len(of_chain) == len(list(module.parameters()))
 
 
+def test_norms_that_code_calls_as_functions_are_layers_with_the_same_statistics():
+    module, x = own.CalledNorms(), torch.randn(4, *SHAPE)
+    nn.init.uniform_(module.bn1.weight, 0.5, 1.5)
+    module.bn1.running_mean.normal_()
+    module.bn1.running_var.uniform_(0.5, 2)
+    chain = from_module(module, SHAPE)
+    kinds = [layer.kind for layer in chain.describe(blocks="1", head="gap").layers]
+    assert [kind for kind in kinds if "norm" in kind] == [
+        "batch_norm",
+        "batch_norm",
+        "group_norm",
+        "layer_norm",
+    ]
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x))
+    for net in (chain.train(), module.train()):
+        net(x).square().sum().backward()
+    norms = [m for m in chain.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert torch.equal(norms[0].running_mean, module.bn1.running_mean)
+    assert torch.equal(norms[0].running_var, module.bn1.running_var)
+    assert norms[1].running_mean is None and not norms[1].affine
+    gradients = [
+        sorted(p.grad.double().square().sum().item() for p in net.parameters()) for net in (chain, module)
+    ]
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-6)
+    assert models.count_parameters(chain) == models.count_parameters(module)
+
+
 def test_modules_made_as_they_are_called_are_what_their_parts_and_functions_are():
     row = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3, stride=2), nn.ReLU())
 
@@ -237,6 +264,7 @@ FORMS = {
     "a sum of a stack": lambda m, x: torch.stack([F.relu(x), x, F.silu(x)]).sum(0),
     "a mean of a stack": lambda m, x: torch.stack((F.relu(x), m.mix(x)), dim=-1).mean(dim=-1),
     "a linear layer of rows": lambda m, x: F.relu(m.mix(x)),
+    "a part of what a linear layer makes": lambda m, x: x + m.wider(x).split([4, 8], -1)[1],
     "two linear layers of rows": lambda m, x: x + m.mix(F.gelu(m.wider(x))[..., :8]),
     "a linear layer of columns": lambda m, x: m.mix(x.transpose(2, 3)).transpose(2, 3) + x,
     "a linear layer of channels and one of places": (
@@ -471,6 +499,16 @@ REFUSED = {
     "weights made in the code": (
         classified(lambda m, x: nn.Conv2d(4, 4, 1)(x)),
         "Wrapped: Conv2d in test_imported.py, line",
+    ),
+    "a batch norm that stays at rest": (
+        Wrapped(lambda m, x: m.fc(F.batch_norm(m.conv(x), m.n.running_mean, m.n.running_var).mean((2, 3))),
+                conv=nn.Conv2d(1, 4, 3), n=nn.BatchNorm2d(4, affine=False), fc=nn.Linear(4, 10)),
+        "got the operation 'batch_norm'",
+    ),
+    "a group norm without shift": (
+        Wrapped(lambda m, x: m.fc(F.group_norm(m.conv(x), 2, m.n.weight).mean((2, 3))),
+                conv=nn.Conv2d(1, 4, 3), n=nn.GroupNorm(2, 4), fc=nn.Linear(4, 10)),
+        "got the operation 'group_norm'",
     ),
     "statistics made in the code": (
         classified(lambda m, x: nn.BatchNorm2d(4, affine=False)(x)),

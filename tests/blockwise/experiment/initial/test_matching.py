@@ -114,6 +114,18 @@ def test_the_state_of_a_torchvision_network_is_found_by_name():
     torch.testing.assert_close(chain.eval()(x), other.eval()(x))
 
 
+def test_the_state_of_norms_that_code_calls_as_functions_is_found():
+    torch.manual_seed(0)
+    network = own.CalledNorms()
+    chain = from_module(network, (1, 8, 8))
+    state = {name: torch.rand_like(tensor.float()) + 0.5 for name, tensor in network.state_dict().items()}
+    found = take(Weights("file", "", state), chain)
+    assert not found.by_order and not found.unused and not found.left
+    network.load_state_dict(state)
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(chain.eval()(x), network.eval()(x))
+
+
 def test_the_layer_scales_of_a_torchvision_network_are_found_though_they_stand_in_no_layer():
     torch.manual_seed(0)
     network = torchvision.models.convnext.ConvNeXt(
