@@ -29,8 +29,8 @@ from sections import (
     recipes,
     rooms,
     speed,
-    torchvision_nets,
     zeroth_order,
+    zoo,
 )
 from sections.recorded import ROOT
 
@@ -58,7 +58,8 @@ DOCUMENTS: dict[str, Sections] = {
         "adapting": adapting.by_recording,
         "adapting-time": adapting.by_time,
         "mobilenet": mobilenet.published,
-        "torchvision": torchvision_nets.taken,
+        "torchvision": zoo.torchvision,
+        "timm": zoo.timm,
         "integer": integers.integer,
         "integer-study": integers.integer_study,
         "integer-goal": integers.integer_goal,

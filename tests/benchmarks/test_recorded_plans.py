@@ -19,7 +19,7 @@ def recorded(name: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    for name in ("baselines", "mobilenet", "torchvision_nets"):
+    for name in ("baselines", "mobilenet", "zoo"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -52,8 +52,7 @@ def test_the_plans_beside_published_ones_are_those_of_today():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small"])
 def test_plans_of_torchvision_are_those_of_today(name):
-    import torchvision_nets as nets
+    import zoo
 
-    chain = models.build(f"torchvision:{name}", nets.SHAPE, nets.CLASSES, trained=True)
-    row = recorded("torchvision_nets")["networks"][name]
-    assert {regime: nets.planned(chain, regime).peak_bytes for regime in nets.REGIMES} == row["peak_bytes"]
+    chain, row = zoo.of_torchvision(name), recorded("zoo_torchvision")["networks"][name]
+    assert {regime: zoo.planned(chain, regime).peak_bytes for regime in zoo.REGIMES} == row["peak_bytes"]
