@@ -51,7 +51,8 @@ def _check_view(network: Network, layer: Layer) -> None:
         sides = "x".join(map(str, shape)), "x".join(map(str, layer.shape))
         raise without_form(
             f"layer {layer.name}", f"{sides[0]} as a map of {sides[1]}", "flattened maps",
-            "give the data the shape that the first convolution takes",
+            "give the data the shape that the first convolution takes, or write places as "
+            "x.flatten(2).transpose(1, 2)",
         )  # fmt: skip
 
 

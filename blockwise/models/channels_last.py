@@ -6,6 +6,7 @@ it permuted. A linear layer of a map as it is, such as that over the places of M
 gets its last dimension in front.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -14,11 +15,13 @@ from torch import Tensor, fx, nn
 from blockwise.layers.scaled import ChannelNorm
 from blockwise.models.constants import ARITHMETIC
 from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
-from blockwise.models.functions import SAME, TORCH
+from blockwise.models.functions import RESHAPES, SAME, TORCH
 from blockwise.models.rearranging import order_of
+from blockwise.models.reshaping import Reshape
 from devices.network.ops import ChannelDropout, of_module_class
 from devices.network.trace import op_class
 
+RESHAPING = (nn.Flatten, nn.Unflatten, Reshape)
 CONVOLUTIONS: dict[int, Callable[..., nn.Conv1d | nn.Conv2d]] = {2: nn.Conv1d, 3: nn.Conv2d}
 
 
@@ -47,7 +50,7 @@ class ChannelsLast(Editing):
             return
         rank = len(node.meta["shape"]) + 1
         turns = rank - 1 in CONVOLUTIONS and order_of(node) == (0, *range(2, rank), 1)
-        if turns and any(self._profits(user) for user in node.users):
+        if turns and self._read_by_layers(node):
             self._as(node, nn.Identity(), node.all_input_nodes[0], "permute")
 
     def _is_linear(self, node: fx.Node) -> bool:
@@ -77,7 +80,13 @@ class ChannelsLast(Editing):
         if user.op == "call_module":
             module = self.root.get_submodule(str(user.target))
             return isinstance(module, nn.Linear | nn.LayerNorm)
+        if name_of(user) in RESHAPES and user.meta["shape"] is not None:
+            source = user.all_input_nodes[0]
+            return user.meta["shape"][-1:] == source.meta["shape"][-1:] and self._read_by_layers(user)
         return name_of(user) in ("layer_norm", "linear")
+
+    def _read_by_layers(self, node: fx.Node) -> bool:
+        return any(self._profits(user) for user in node.users)
 
     def _goes_on(self, node: fx.Node, sources: list[fx.Node]) -> bool:
         rank = len(node.meta["shape"]) + 1
@@ -86,7 +95,11 @@ class ChannelsLast(Editing):
             made = self._layer(node, module, sources[0])
             if made is not None:
                 self._as(node, made, sources[0], str(node.target) if module else name_of(node))
-            return made is not None or self._passes(node, module)
+                return True
+        if self._regroups(node, module, sources[0]):
+            return True
+        if module is not None:
+            return self._passes(node, module)
         if order_of(node) == (0, rank - 1, *range(1, rank - 1)):  # back
             self.put(node, nn.Identity(), self.path_of(node, "permute"), sources[0])
             return True
@@ -100,14 +113,26 @@ class ChannelsLast(Editing):
             return True
         return self._passes(node, None) or (called == "mean" and self._mean(node, sources[0]))
 
+    def _regroups(self, node: fx.Node, module: nn.Module | None, source: fx.Node) -> bool:
+        """A view that counts places otherwise, as (H, W, C) becomes (H W, C): of the map in front as well."""
+        channels, *space = source.meta["shape"]
+        *places, last = node.meta["shape"]
+        views = name_of(node) in RESHAPES or isinstance(module, RESHAPING)
+        if not views or last != channels or len(places) + 1 not in CONVOLUTIONS:
+            return False
+        if math.prod(places) != math.prod(space):
+            return False
+        self._as(node, Reshape((channels, *places)), source, str(node.target) if module else name_of(node))
+        return True
+
     def _passes(self, node: fx.Node, module: nn.Module | None) -> bool:
         """Whether it does the same with each element, wherever it stands."""
         kind = TORCH.get(name_of(node).replace("_", "")) if module is None else None
         op = op_class(module) if module is not None else of_module_class(kind) if kind else None
         alike = name_of(node) in ("clamp", "clip") and module is None
         if op is not None:
-            view = op.rearranges and not isinstance(module, nn.Flatten) and module is not None
-            alike = view or (op.elementwise and not op.normalises) or (op.drops and op is not ChannelDropout)
+            stays = op.kind == "view" and module is not None and not isinstance(module, RESHAPING)
+            alike = stays or (op.elementwise and not op.normalises) or (op.drops and op is not ChannelDropout)
             alike = alike or op.kind == "sigmoid"
         if alike:
             self._mark(node)

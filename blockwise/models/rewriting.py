@@ -15,6 +15,7 @@ from blockwise.models.constants import ADDS, ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, known, name_of
 from blockwise.models.functions import module_of
 from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
+from blockwise.models.kept import Kept
 from blockwise.models.maxima import Maxima
 from blockwise.models.norms_written_out import SQUARES, NormsWrittenOut
 from blockwise.models.rearranging import (
@@ -42,7 +43,7 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 """Functions of several tensors, which stay functions."""
 
 IN_ANOTHER_FORM = (
-    Maxima, Stacked, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast,
+    Maxima, Stacked, Kept, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast,
 )  # fmt: skip
 """What is written out of several functions, or in another layout."""
 

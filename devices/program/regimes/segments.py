@@ -36,17 +36,17 @@ def backpropagate(lowering: Lowering, segments: Sequence[Segment], *, fused: boo
 def boundaries(layers: Sequence[Layer], source: str) -> tuple[int, ...]:
     """Positions at which a run of layers that reads ``source`` may be cut, its two ends included.
 
-    A single tensor crosses a cut, and it is never an accumulator, nor what the next layer could overwrite:
-    a residual sum that a norm reads is kept anyway where a later sum reads it too, as in networks whose norms
-    stand before their layers (He et al. 2016, arXiv 1603.05027).
+    A single tensor crosses a cut, and it is neither an accumulator nor what the next layer could overwrite,
+    unless it is kept anyway, for a later layer reads it too: as a sum or a convolution that norms read, where
+    norms stand before their layers (He et al. 2016, arXiv 1603.05027).
     """
     last_reader = {name: i for i, layer in enumerate(layers) for name in layer.inputs}
     found, reach, holds_sums = [0], last_reader[source], False
     for i in range(1, len(layers)):
         passes_on = layers[i - 1].op.rearranges  # what it passes on may still be an accumulator
         holds_sums = layers[i - 1].op.accumulates or (passes_on and holds_sums)
-        overwrites = layers[i].op.reads_sums and last_reader.get(layers[i - 1].name, 0) <= i
-        if reach < i and not overwrites and not holds_sums:
+        kept = last_reader.get(layers[i - 1].name, 0) > i
+        if reach < i and (kept or not (layers[i].op.reads_sums or holds_sums)):
             found.append(i)
         reach = max(reach, last_reader.get(layers[i - 1].name, 0))
     return (*found, len(layers))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import devices
 from blockwise import models
+from blockwise.firmware.form import check_views
 from blockwise.layers.norms import ConstantNorm
 from blockwise.models import from_module, functions
 from devices.errors import InputError
@@ -120,12 +121,12 @@ def test_units_are_cut_between_layers_with_weights_and_never_through_a_residual_
 
 def test_units_are_cut_before_norms_of_what_goes_on_beside_them():
     chain = from_module(own.NormsFirst(), SHAPE)
-    assert chain.unit_names == ("stem", "free", "wider", "gate", "classifier")
+    assert chain.unit_names == ("stem", "a", "free", "wider", "gate", "classifier")
     plans = [
         devices.plan(chain, "stm32", regime=regime, blocks="layers", head="gap")
         for regime in ("bp-fused", "local")
     ]
-    assert plans[1].peak_bytes < 0.75 * plans[0].peak_bytes
+    assert plans[1].peak_bytes < 0.8 * plans[0].peak_bytes
 
 
 def test_pools_end_a_unit_and_views_begin_one():
@@ -263,6 +264,15 @@ FORMS = {
     "a sum of a list": lambda m, x: sum([F.relu(x), x, F.silu(x)]),
     "a sum of a stack": lambda m, x: torch.stack([F.relu(x), x, F.silu(x)]).sum(0),
     "a mean of a stack": lambda m, x: torch.stack((F.relu(x), m.mix(x)), dim=-1).mean(dim=-1),
+    "a mean whose dimension comes back": lambda m, x: (
+        x * x.mean(1).unsqueeze(1) - torch.max(x, 2)[0][:, :, None]
+    ),
+    "places in a row": lambda m, x: (
+        F.gelu(m.narrow(x.permute(0, 2, 3, 1).reshape(x.size(0), -1, 4))).transpose(1, 2).unflatten(2, (8, 8))
+    ),
+    "places in a row and back": lambda m, x: (
+        m.narrow(x.permute(0, 2, 3, 1).flatten(1, 2)).view(-1, 8, 8, 4).permute(0, 3, 1, 2) + x
+    ),
     "a linear layer of rows": lambda m, x: F.relu(m.mix(x)),
     "a part of what a linear layer makes": lambda m, x: x + m.wider(x).split([4, 8], -1)[1],
     "two linear layers of rows": lambda m, x: x + m.mix(F.gelu(m.wider(x))[..., :8]),
@@ -395,6 +405,20 @@ def test_a_norm_over_channels_that_is_written_out_is_one_layer(function, learns)
     other = classified(lambda m, x: (x - x.mean(1, True)) / torch.sqrt(x.var(1, keepdim=True) + 1e-6))
     with pytest.raises(InputError, match="got the operation 'var'"):
         from_module(other, SHAPE)
+
+
+def test_tokens_lie_on_a_board_as_the_map_that_they_were():
+    """However they are written, and whatever reads them behind."""
+    for function in (lambda m, x: m.mix(x.flatten(2).transpose(1, 2)).mean(1),
+                     lambda m, x: m.mix(x.permute(0, 2, 3, 1).reshape(x.size(0), -1, 4)).mean(1),
+                     lambda m, x: m.mix(m.norm(x.permute(0, 2, 3, 1).flatten(1, 2))).mean(1)):  # fmt: skip
+        module = Wrapped(lambda m, x, f=function: m.fc(f(m, m.conv(x))), conv=nn.Conv2d(1, 4, 2, 2),
+                         fc=nn.Linear(4, 10), mix=nn.Linear(4, 4), norm=nn.LayerNorm(4))  # fmt: skip
+        chain, x = from_module(module, SHAPE), torch.randn(3, *SHAPE)
+        torch.testing.assert_close(chain(x), module(x))
+        kinds = [layer.kind for layer in chain.describe(blocks="1", head="gap").layers]
+        assert "permute" not in kinds
+        check_views(chain.describe(blocks="1", head="gap"))
 
 
 def test_a_mean_over_places_and_a_flatten_see_channels_where_the_code_has_them():

@@ -56,7 +56,7 @@ def test_a_trained_factor_keeps_the_map_that_it_multiplies_and_a_frozen_one_noth
     (affine,) = (layer for layer in network.layers if layer.kind == "affine")
     for spec, reads in (
         ("all", {"gradient", "saved input", "bias"}),
-        ("stem.body.stem", {"gradient", "bias"}),
+        ("stem.stem", {"gradient", "bias"}),
     ):
         plan = schedule("bp", choice(spec).of(network), step)
         (back,) = (x for x in plan.operations if x.layer == affine.name and x.phase == "backward")

@@ -66,6 +66,10 @@ TAKEN: dict[str, Callable[[], Net]] = {
         lambda m, x: m.norm(x), norm=nn.BatchNorm2d(4, affine=False, track_running_stats=False)
     ),
     "squares": lambda: Net(lambda m, x: x**2 - torch.square(x) * x.mean(2, keepdim=True)),
+    "a linear layer of rows that are flattened": lambda: Net(
+        lambda m, x: m.narrow(F.relu(m.rows(x)).reshape(len(x), -1)).view(-1, 4, 8, 8),
+        rows=nn.Linear(8, 6), narrow=nn.Linear(192, 256),
+    ),
     "sums": lambda: Net(lambda m, x: torch.stack([x, x.sum((2, 3), True) + x, F.relu(x)]).mean(0)),
     "maxima": lambda: Net(
         lambda m, x: x * F.adaptive_max_pool2d(x, 1) + torch.max(x, 1, keepdim=True)[0]
