@@ -98,8 +98,11 @@ def _product(given: Given) -> Call | None:
 
 
 def _places(given: Given) -> Call | None:
-    """A linear layer on each place of maps, which stood in rows of a matrix for it."""
+    """A linear layer on each place of maps, which stood in rows of a matrix for it, or in a batch of them."""
     product = given["self"]
+    if aten_name(product) == "bmm" and len(product.users) == 1:
+        maps, turned = operands(product)
+        return _batched(maps, turned, tuple(given["size"]))
     if aten_name(product) != "linear" or len(product.users) > 1:
         return None
     rows, *others = operands(product)
@@ -108,6 +111,40 @@ def _places(given: Given) -> Call | None:
     maps, *_ = operands(rows)
     before, after = maps.meta["val"].shape, tuple(given["size"])
     return (aten.linear.default, (maps, *others)) if before[:-1] == after[:-1] else None
+
+
+def _batched(maps: fx.Node, turned: fx.Node, after: tuple[int, ...]) -> Call | None:
+    """Of maps that lie otherwise in memory: the weights are repeated for each image."""
+    behind = [_behind_views(turned)[-1], *(x for x in _behind_views(maps) if _sides(x)[:-1] == after[:-1])]
+    turned, *seen = behind
+    if not _is_transposed(turned) or not seen:
+        return None
+    weight, source = operands(turned)[0], seen[-1]
+    return (aten.linear.default, (source, weight, None)) if _sides(source)[-1] == _sides(weight)[1] else None
+
+
+def _behind_views(node: fx.Node) -> list[fx.Node]:
+    """The node, and what views and copies made it of, one behind the other."""
+    found = [node]
+    while aten_name(found[-1]) in ("view", "expand", "clone"):
+        found.append(operands(found[-1])[0])
+    return found
+
+
+def _sides(node: fx.Node) -> tuple[int, ...]:
+    return tuple(node.meta["val"].shape)
+
+
+def _biased(given: Given) -> Call | None:
+    """A linear layer whose bias is added behind."""
+    product, bias = given["self"], given["other"]
+    if not isinstance(product, fx.Node) or not isinstance(bias, fx.Node) or bias.op != "placeholder":
+        return None
+    if aten_name(product) != "linear" or len(product.users) > 1 or given.get("alpha", 1) != 1:
+        return None
+    maps, weight, *own = operands(product)
+    fits = bias.meta["val"].shape == weight.meta["val"].shape[:1]
+    return (aten.linear.default, (maps, weight, bias)) if fits and own in ([], [None]) else None
 
 
 def _is_transposed(node: fx.Node) -> bool:
@@ -162,7 +199,7 @@ DECOMPOSED: dict[str, Callable[[Given], Call | None]] = {
     "max_pool2d_with_indices": _max_pool, "_adaptive_avg_pool2d": _average_to, "native_dropout": _dropout,
 }  # fmt: skip
 """Operation of Core ATen -> what it was, of its arguments; None where it is something else."""
-ENDS = {"view": _places, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze, "elu": _elu}
+ENDS = {"view": _places, "add": _biased, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze, "elu": _elu}
 """The same of the last of several operations, which stand in other programs too."""
 COMPOSED = {**DECOMPOSED, **ENDS}
 

@@ -62,6 +62,18 @@ NETS: dict[str, Callable[[], Net]] = {
     "linear layers on places": lambda: Net(
         places, MAPS, norm=nn.LayerNorm(4), first=nn.Linear(4, 8), second=nn.Linear(8, 4)
     ),
+    "linear layers on tokens": lambda: Net(
+        lambda m, x: m.second(F.gelu(m.first(x.flatten(2).transpose(1, 2)))).transpose(1, 2), MAPS,
+        first=nn.Linear(4, 8), second=nn.Linear(8, 4, bias=False),
+    ),
+    "linear layers on rows of places": lambda: Net(
+        lambda m, x: m.first(x.permute(0, 2, 3, 1).reshape(x.size(0), -1, 4)).transpose(1, 2), MAPS,
+        first=nn.Linear(4, 6),
+    ),
+    "a linear layer on places as they lie": lambda: Net(
+        lambda m, x: m.first(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), MAPS,
+        first=nn.Linear(4, 6, bias=False),
+    ),
     "hard swish": lambda: Net(lambda m, x: F.hardswish(x), MAPS),
     "hard sigmoid": lambda: Net(lambda m, x: x * F.hardsigmoid(x), MAPS),
     "clamps": lambda: Net(lambda m, x: x.clamp(-1, 2).clamp(min=0), MAPS),
