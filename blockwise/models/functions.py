@@ -1,5 +1,6 @@
 """Functions of one map as the modules of torch.nn that do the same."""
 
+import copy
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import fx, nn
 from torch.fx.operator_schemas import normalize_function
 
+from blockwise.layers.scaled import Scaled
 from blockwise.models.editing import Shape, known, name_of
 from blockwise.models.reducing import AVERAGES, REDUCES, reduced, windows
 from blockwise.models.reshaping import Padding, Reshape
@@ -116,6 +118,11 @@ def between(low: Any, high: Any) -> nn.Module | None:
     """What keeps values between two numbers, from 0 on a ReLU; None where they are none."""
     if low == 0 and high is None:
         return nn.ReLU()
+    if isinstance(low, int | float) and high is None:
+        return nn.Sequential(Scaled(shift=-float(low)), nn.ReLU(), Scaled(shift=float(low)))
+    if isinstance(high, int | float) and low is None:
+        turned = Scaled(-1.0), Scaled(shift=float(high))  # b - relu(b - x)
+        return nn.Sequential(*turned, nn.ReLU(), *copy.deepcopy(turned))
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
     return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(float(low), float(high))

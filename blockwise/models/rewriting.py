@@ -47,6 +47,9 @@ IN_ANOTHER_FORM = (
 )  # fmt: skip
 """What is written out of several functions, or in another layout."""
 
+DRAWS = ("new_empty", "empty_like", "bernoulli", "bernoulli_", "rand_like")
+"""What a drop path of one's own calls."""
+
 ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
 CONSTANT_PADS = (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 
@@ -150,10 +153,19 @@ class Rewriting(Editing):
         else:
             module = self._module(node)
             if module is None:
-                raise self.refused(node, got(node))
+                raise self._without_form(node)
             (source, *_) = node.all_input_nodes
             whole = source.all_input_nodes[0] if source.meta.get("parts") else source
             self.put(node, module, self.path_of(node, called), whole)
+
+    def _without_form(self, node: fx.Node) -> InputError:
+        if name_of(node) not in DRAWS:
+            return self.refused(node, got(node))
+        return InputError(
+            f"layer {node.name} of {self.name}", got=f"{name_of(node)!r}, for numbers that its code draws",
+            wanted="what is random in modules of its own",
+            do="use nn.Dropout or torchvision.ops.StochasticDepth",
+        )  # fmt: skip
 
     def _module(self, node: fx.Node) -> nn.Module | None:
         source = node.all_input_nodes[0]

@@ -273,6 +273,8 @@ FORMS = {
     "places in a row and back": lambda m, x: (
         m.narrow(x.permute(0, 2, 3, 1).flatten(1, 2)).view(-1, 8, 8, 4).permute(0, 3, 1, 2) + x
     ),
+    "from a number on": lambda m, x: x.clamp(min=-0.25) * torch.clamp_min(x, 0.5),
+    "up to a number": lambda m, x: x.clamp(max=0.5) + torch.clamp(x, max=-0.25),
     "a linear layer of rows": lambda m, x: F.relu(m.mix(x)),
     "a part of what a linear layer makes": lambda m, x: x + m.wider(x).split([4, 8], -1)[1],
     "two linear layers of rows": lambda m, x: x + m.mix(F.gelu(m.wider(x))[..., :8]),
@@ -464,6 +466,10 @@ REFUSED = {
     ),
     "a constant by a map": (classified(lambda m, x: 1 / x), "got 'truediv' of a constant by a map"),
     "a parameter that is taken away": (TAKING, "got 'sub' of a trained constant the other way round"),
+    "a drop path of one's own": (
+        classified(lambda m, x: x * x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(0.9)),
+        "wanted what is random in modules of its own; use nn.Dropout or torchvision.ops.StochasticDepth",
+    ),
     "a power": (classified(lambda m, x: x**3), "got the operation 'pow'"),
     "places of maxima": (
         classified(lambda m, x: F.max_pool2d(x, 2, return_indices=True)[0]),
