@@ -100,7 +100,8 @@ def row_of(zoo: Zoo, name: str) -> dict[str, Any]:
     try:
         return taken(zoo.chain(name))
     except InputError as error:
-        return {"refused": f"got {error.got}"}
+        of_flag = error.subject.startswith("--")  # else of a layer, whatever it is called
+        return {"refused": f"{error.subject} {error.got}: {error.wanted}" if of_flag else f"got {error.got}"}
 
 
 def main() -> None:
@@ -109,19 +110,21 @@ def main() -> None:
     parser.add_argument("zoo", choices=list(ZOOS))
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="some of those of the zoo")
     args = parser.parse_args()
-    zoo, record = ZOOS[args.zoo], f"zoo_{args.zoo}"
+    zoo = ZOOS[args.zoo]
     chosen = args.networks or zoo.networks
     unknown = [name for name in chosen if name not in zoo.networks]
     if unknown:
         parser.error(f"--networks: got {unknown[0]}, wanted some of {', '.join(zoo.networks)}")
-    rows = output.kept(record, record=args.record).get("networks", {})
+    zoos = output.kept("zoo", record=args.record).get("zoos", {})
+    rows = zoos.get(args.zoo, {}).get("networks", {})
     for name in chosen:
         torch.manual_seed(0)
         rows[name] = row_of(zoo, name)
         print(name, rows[name], flush=True)
         kept = {name: rows[name] for name in zoo.networks if name in rows}
-        figures = {"version": zoo.version(), "shape": SHAPE, "bits": BITS, "blocks": BLOCKS, "networks": kept}
-        output.keep(record, figures, record=args.record)
+        zoos[args.zoo] = {"version": zoo.version(), "networks": kept}
+        figures = {"shape": SHAPE, "bits": BITS, "blocks": BLOCKS, "zoos": zoos}
+        output.keep("zoo", figures, record=args.record)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The catalogue of quantization methods and the studies of them."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,11 +77,8 @@ def precision() -> str:
 
 
 def qat_runs() -> list[dict[str, Any]]:
-    """results/studies/qat_short.jsonl: of that revision of the training of which most is recorded."""
-    runs = _as_preset("short", runs_of("qat_short"))
-    lines = Counter(run["revision"] for run in runs)
-    shown = max(lines, key=lambda revision: (lines[revision], revision))
-    return [run for run in runs if run["revision"] == shown]
+    """results/studies/qat_short.jsonl."""
+    return _as_preset("short", runs_of("qat_short"))
 
 
 def qat() -> str:

@@ -1,6 +1,7 @@
 """Where the records lie."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -24,15 +25,16 @@ def load(name: str, folder: str = "benchmarks") -> dict[str, Any]:
 def runs_of(study: str) -> list[dict[str, Any]]:
     """The recorded runs of a study that compare; none if it was not recorded.
 
-    They are those of the latest training: once a run is recorded anew, what earlier revisions ended with is
-    history. Integers have revisions of their own.
+    They are those of one revision of the training, of which most is recorded: once a study is trained anew,
+    what earlier revisions ended with is history. Integers have revisions of their own.
     """
     found = records.read(RESULTS / "studies" / f"{study}.jsonl")
-    latest: dict[bool, int] = {}
-    for run in found:
-        integers = find(run["regime"]).is_integer
-        latest[integers] = max(run["revision"], latest.get(integers, 0))
-    return [run for run in found if run["revision"] == latest[find(run["regime"]).is_integer]]
+    lines = Counter((find(run["regime"]).is_integer, run["revision"]) for run in found)
+    shown = {
+        integers: max((count, revision) for (of, revision), count in lines.items() if of == integers)[1]
+        for integers in {integers for integers, _ in lines}
+    }
+    return [run for run in found if run["revision"] == shown[find(run["regime"]).is_integer]]
 
 
 def is_drawn(study: str) -> bool:

@@ -13,23 +13,24 @@ COMMANDS = {
 
 
 def torchvision() -> str:
-    """results/benchmarks/zoo_torchvision.json."""
+    """results/benchmarks/zoo.json, those of torchvision."""
     return _taken("torchvision")
 
 
 def timm() -> str:
-    """results/benchmarks/zoo_timm.json."""
+    """results/benchmarks/zoo.json, those of timm."""
     return _taken("timm")
 
 
 def _taken(zoo: str) -> str:
     """Plans and a step of each, or why it is refused."""
-    result = load(f"zoo_{zoo}")
+    result = load("zoo")
+    found = result["zoos"][zoo]
     shape = "x".join(map(str, result["shape"]))
     header = ["network", "parameters", "parts", "`bp` KiB", "`local-resident` KiB"]
-    rows = [_row(name, row) for name, row in result["networks"].items()]
+    rows = [_row(name, row) for name, row in found["networks"].items()]
     intro = (
-        f"`{COMMANDS[zoo]}` ({zoo} {result['version']}): at {shape} in 10 classes, LSQ at {result['bits']} "
+        f"`{COMMANDS[zoo]}` ({zoo} {found['version']}): at {shape} in 10 classes, LSQ at {result['bits']} "
         f"bits, SGD, one image, {result['blocks']} blocks. Of those that are taken every parameter had a "
         "finite gradient after a step in that form; the others say why not."
     )

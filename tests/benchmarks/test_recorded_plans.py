@@ -54,5 +54,5 @@ def test_the_plans_beside_published_ones_are_those_of_today():
 def test_plans_of_torchvision_are_those_of_today(name):
     import zoo
 
-    chain, row = zoo.of_torchvision(name), recorded("zoo_torchvision")["networks"][name]
+    chain, row = zoo.of_torchvision(name), recorded("zoo")["zoos"]["torchvision"]["networks"][name]
     assert {regime: zoo.planned(chain, regime).peak_bytes for regime in zoo.REGIMES} == row["peak_bytes"]
