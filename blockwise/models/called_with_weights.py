@@ -4,22 +4,18 @@
 causally; ``F.batch_norm(x, self.running_mean, ...)`` how norms with an activation of their own are written.
 """
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from blockwise.layers.norms import BATCH_NORMS
 from blockwise.models.editing import Editing, argument, known, name_of, stood_at
 from blockwise.models.functions import TORCH
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 NORMS = ("batch_norm", "group_norm", "layer_norm")
-BATCH_NORMS: tuple[Callable[..., nn.Module], ...] = (
-    nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
-)  # fmt: skip
-"""By the number of dimensions behind the batch."""
 PARAMETERS = ("weight", "bias")
 TENSORS: dict[str, dict[str, int]] = {
     **{name: {"weight": 1, "bias": 2} for name in (*CONVOLUTIONS, "linear")},
@@ -81,10 +77,11 @@ def _norm(node: fx.Node, called: str, source: fx.Node, found: Found) -> nn.Modul
     if called == "layer_norm":
         shape, eps = known(argument(node, "normalized_shape", 1)), argument(node, "eps", 4, 1e-5)
         return nn.LayerNorm(shape, eps, affine)
-    if known(argument(node, "training", 5, False)) is not True or len(places) > len(BATCH_NORMS):
+    space = max(len(places) - 1, 1)
+    if known(argument(node, "training", 5, False)) is not True or space > len(BATCH_NORMS):
         return None
     momentum, eps = argument(node, "momentum", 6, 0.1), argument(node, "eps", 7, 1e-5)
-    return BATCH_NORMS[len(places) - 1](places[0], eps, momentum, affine, "running_mean" in found)
+    return BATCH_NORMS[space - 1](places[0], eps, momentum, affine, "running_mean" in found)
 
 
 def _made(node: fx.Node, called: str, found: Found) -> nn.Module:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.layers.scaled import ChannelNorm
+from blockwise.models.called_with_weights import TENSORS
 from blockwise.models.constants import ARITHMETIC
 from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
 from blockwise.models.functions import RESHAPES, SAME, TORCH
@@ -163,12 +164,12 @@ class ChannelsLast(Editing):
 
     def _own(self, node: fx.Node) -> bool:
         """Whether the function's parameters are read as they are."""
-        found = [argument(node, name, at) for name, at in _PLACES[name_of(node)]]
+        found = [argument(node, name, at) for name, at in TENSORS[name_of(node)].items()]
         return all(x is None or (isinstance(x, fx.Node) and x.op == "get_attr") for x in found)
 
     def _paths(self, node: fx.Node) -> dict[str, str | None]:
         """Of the function's parameters, by what a layer calls them."""
-        given = {name: argument(node, name, at) for name, at in _PLACES[name_of(node)]}
+        given = {name: argument(node, name, at) for name, at in TENSORS[name_of(node)].items()}
         return {name: None if x is None else str(x.target) for name, x in given.items()}
 
     def _mean(self, node: fx.Node, source: fx.Node) -> bool:
@@ -207,12 +208,6 @@ class ChannelsLast(Editing):
         permuted.meta.update(shape=made, last=last)
         permuted.stack_trace = node.stack_trace
         node.replace_input_with(source, permuted)
-
-
-_PLACES = {
-    "layer_norm": (("weight", 2), ("bias", 3)), "linear": (("weight", 1), ("bias", 2)),
-}  # fmt: skip
-"""Of a function's parameters: names and positions."""
 
 
 def _norm(channels: int, eps: float, weight: Tensor | None, bias: Tensor | None) -> nn.Module | None:

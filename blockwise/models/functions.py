@@ -19,8 +19,6 @@ SAME = ("contiguous", "clone", "float", "cpu", "cuda", "type_as")
 RESHAPES = ("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze")
 INPUTS = ("input", "inplace", "training", "train", "return_indices")
 """Arguments of functions that the module of that name has not."""
-PARAMETERS = ("weight", "bias")
-"""Arguments of functions that are parameters of the module, if any."""
 
 TORCH: dict[str, type[nn.Module]] = {
     name.lower(): kind
@@ -84,8 +82,6 @@ def _made(kind: type[nn.Module], arguments: dict[str, Any], source: Shape, made:
     if arguments.get("training", arguments.get("train")) is False:
         return nn.Identity()
     given = {key: value for key, value in arguments.items() if key not in INPUTS and value != []}
-    given |= _without_weights(kind, given, source)
-    given = {key: value for key, value in given.items() if value is not None or key not in PARAMETERS}
     if any(isinstance(value, fx.Node) for value in given.values()):  # a window as large as the map
         averages = (nn.AvgPool1d, nn.AvgPool2d)
         whole = kind in averages and math.prod(made[1:]) == 1 and len(set(source[1:])) == 1
@@ -96,15 +92,6 @@ def _made(kind: type[nn.Module], arguments: dict[str, Any], source: Shape, made:
         return kind(**given)
     except TypeError:  # an argument that the module does not have
         return None
-
-
-def _without_weights(kind: type[nn.Module], given: dict[str, Any], source: Shape) -> dict[str, Any]:
-    """What a norm that is a function without weights is as a module."""
-    if any(given.get(key) is not None for key in PARAMETERS):
-        return {}
-    if kind is nn.LayerNorm:
-        return {"elementwise_affine": False}
-    return {"num_channels": source[0], "affine": False} if kind is nn.GroupNorm else {}
 
 
 def _clamp(node: fx.Node) -> nn.Module | None:
