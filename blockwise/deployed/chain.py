@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from blockwise.data import Normalize
 from blockwise.deployed.even import even
 from blockwise.deployed.staircase import staircase
-from blockwise.deployed.steps import OUTSIDE, SAME, Call, Part, Step, call, parts
+from blockwise.deployed.steps import OUTSIDE, SAME, Call, Part, Step, by_channel, call, parts
 from blockwise.deployed.weights import Coded, coded
 from blockwise.nets.chain import Chain
 from blockwise.quant import FLOAT_BITS, Quantizer
@@ -38,7 +38,7 @@ class Steps:
         self.values = {IMAGES: IMAGES}  # layer -> the step whose value is its output
         self.quantized: dict[int, str] = {}  # quantizer of several readers -> its step
         constants = dict(zip(("scale", "shift"), normalize.coefficients, strict=True))
-        part = Part(("normalise", {}), chain.in_shape, beside=True)
+        part = Part(("normalise", {}), chain.in_shape, beside=by_channel(chain.in_shape))
         self.values[IMAGES] = self._part("input", "input", part, (IMAGES,), constants)
         source, shape = IMAGES, chain.in_shape
         for name, unit in chain.units.items():
@@ -121,7 +121,7 @@ class Steps:
             if own in constants:
                 names[argument] = f"{owner}.{own}"
                 tensor = constants[own].detach().clone().contiguous()
-                self.tensors[names[argument]] = _beside(tensor, part.shape) if part.beside else tensor
+                self.tensors[names[argument]] = tensor.view(part.beside) if part.beside else tensor
         self.steps.append(Step(name, op, inputs, part.shape, options, names))
         return name
 
@@ -165,11 +165,6 @@ def _arguments(layer: Layer, module: nn.Module | None) -> dict[str, Tensor]:
         )  # fmt: skip
     found = {name: getattr(module, name, None) for name in SAME}
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
-
-
-def _beside(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Values (C,) so that they stand beside outputs of this shape."""
-    return values.view(-1, *[1] * (len(shape) - 1))
 
 
 def _module(unit: nn.Module, path: str) -> nn.Module | None:

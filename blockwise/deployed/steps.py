@@ -31,14 +31,14 @@ Call = tuple[str, dict[str, Any]]
 class Part:
     """A function that a layer consists of, the shape of what it makes, and the tensors that it takes.
 
-    ``takes`` are those of the module by the function's arguments; ``beside`` says that they stand beside a
-    map, a value to a channel.
+    ``takes`` are those of the module by the function's arguments; ``beside`` is the shape in which they
+    stand beside a map, where they do, as (C, 1, 1) for a value to a channel.
     """
 
     call: Call
     shape: tuple[int, ...]
     takes: Mapping[str, str] = field(default_factory=lambda: SAME)
-    beside: bool = False
+    beside: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,13 @@ def _shortcut(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
     yield Part(("pad", {"pad": amounts, "mode": "constant"}), layer.shape)
 
 
+def by_channel(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape in which a value to a channel stands beside a map of ``shape``, without the batch."""
+    return (shape[0], *[1] * (len(shape) - 1))
+
+
 def _frozen_norm(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
-    yield Part(("affine", {}), layer.shape, beside=True)
+    yield Part(("affine", {}), layer.shape, beside=by_channel(layer.shape))
 
 
 def _channel_norm(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
@@ -167,9 +172,15 @@ def _channel_norm(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
 def _affine(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
     """Factors and summands of channels, rounded after either."""
     if op.scales:
-        yield Part(("mul", {}), layer.shape, {"other": "weight"}, beside=True)
+        yield Part(("mul", {}), layer.shape, {"other": "weight"}, beside=op.beside(layer.shape))
     if op.shifts:
-        yield Part(("add", {}), layer.shape, {"other": "bias"}, beside=True)
+        yield Part(("add", {}), layer.shape, {"other": "bias"}, beside=op.beside(layer.shape))
+
+
+def _matmul(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
+    yield Part(("matmul", {}), layer.shape)
+    if op.factor != 1:
+        yield Part(("mul", {"other": op.factor}), layer.shape)
 
 
 def _slice(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
@@ -206,7 +217,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 SEVERAL: dict[type[Op], Callable[[Any, Layer, Shapes], Iterator[Part]]] = {
     ops.Conv: _conv, ops.MaxPool: _max_pool, ops.AvgPool: _avg_pool, ops.View: _view,
     ops.Shortcut: _shortcut, ops.FrozenNorm: _frozen_norm, ops.ChannelNorm: _channel_norm,
-    ops.Affine: _affine, ops.Slice: _slice, ops.Expand: _expand,
+    ops.Affine: _affine, ops.Slice: _slice, ops.Expand: _expand, ops.MatMul: _matmul,
 }  # fmt: skip
 """Operations that are several functions, or whose functions follow from shapes as well."""
 
@@ -221,6 +232,7 @@ ONE: dict[type[Op], tuple[str | Callable[[Any], str], Callable[[Any], dict[str, 
     ops.GELU: ("gelu", lambda op: {"approximate": "tanh" if op.tanh else "none"}),
     ops.Sigmoid: (lambda op: "hardsigmoid" if op.hard else "sigmoid", _no_options),
     ops.Mish: ("mish", _no_options),
+    ops.Softmax: ("softmax", lambda op: {"dim": -1}),
     ops.ELU: (
         lambda op: "elu" if op.scale == 1 else "selu",
         lambda op: {"alpha": op.alpha} if op.scale == 1 else {},

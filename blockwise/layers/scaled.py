@@ -5,7 +5,10 @@ from torch import Tensor, nn
 
 
 class Scaled(nn.Module):
-    """``factor`` x, or x + ``shift``, for x of any shape: numbers that stand in the code."""
+    """``factor`` x, or x + ``shift``, for x of any shape: numbers that stand in the code.
+
+    Through a factor of zero no gradient goes.
+    """
 
     op_kind = "scale"
 
@@ -15,6 +18,8 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One of the two."""
+        if not self.factor:
+            return torch.zeros_like(x)
         return x + self.shift if self.factor == 1 else x * self.factor
 
     def extra_repr(self) -> str:
@@ -25,23 +30,27 @@ class Scaled(nn.Module):
 class ChannelScale(nn.Module):
     """weight x + bias with one of each per channel, (B, C, ...) -> the same shape; None for none.
 
-    The factors are the layer scale of Touvron et al. 2021 (arXiv 2103.17239).
+    The factors are the layer scale of Touvron et al. 2021 (arXiv 2103.17239). With ``sides``, a shape without
+    the batch, they stand so beside the map, as a summand for each place and channel does.
     """
 
     op_kind = "affine"
     weight: nn.Parameter | None
     bias: nn.Parameter | None
 
-    def __init__(self, weight: Tensor | None = None, bias: Tensor | None = None) -> None:
-        """From first values (C,)."""
+    def __init__(
+        self, weight: Tensor | None = None, bias: Tensor | None = None, sides: tuple[int, ...] = ()
+    ) -> None:
+        """From first values (C,), or as many as ``sides`` have places."""
         super().__init__()
+        self.sides = sides
         for name, value in (("weight", weight), ("bias", bias)):
             made = None if value is None else nn.Parameter(value.detach().clone())
             self.register_parameter(name, made)
 
     def forward(self, x: Tensor) -> Tensor:
         """Channel by channel."""
-        shape = (-1, *[1] * (x.ndim - 2))
+        shape = self.sides or (-1, *[1] * (x.ndim - 2))
         if self.weight is None:
             assert self.bias is not None
             return x + self.bias.view(shape)

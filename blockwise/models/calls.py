@@ -18,6 +18,7 @@ from blockwise.models.drop_paths import as_stochastic_depth
 from blockwise.models.editing import name_of
 from blockwise.models.endings import without_softmax
 from blockwise.models.instance_norms import as_group_norms
+from blockwise.models.multihead import as_self_attention
 from blockwise.models.own_modules import check_modes, check_own_weights, check_plain_weights
 from blockwise.models.rewriting import rewrite
 from blockwise.models.shaped import ShapedTracer, not_taken
@@ -48,7 +49,7 @@ def in_modules(module: nn.Module, name: str, in_shape: Shape) -> fx.GraphModule:
 
 def _own(module: nn.Module, name: str) -> nn.Module:
     """A copy that may be traced. Raises InputError for a module of which no code can be."""
-    root = as_stochastic_depth(as_group_norms(_copied(module, name), name))
+    root = as_self_attention(as_stochastic_depth(as_group_norms(_copied(module, name), name)))
     if type(root).__module__.startswith("torch.nn") and not list(root.children()):
         root = nn.Sequential(root)  # a layer alone would be looked into
     check_own_weights(root, name)

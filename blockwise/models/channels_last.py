@@ -22,6 +22,8 @@ from blockwise.models.reshaping import Reshape
 from devices.network.ops import ChannelDropout, of_module_class
 from devices.network.trace import op_class
 
+TOKENS = 2
+"""Dimensions of tokens (N, C)."""
 RESHAPING = (nn.Flatten, nn.Unflatten, Reshape)
 CONVOLUTIONS: dict[int, Callable[..., nn.Conv1d | nn.Conv2d]] = {2: nn.Conv1d, 3: nn.Conv2d}
 
@@ -45,8 +47,8 @@ class ChannelsLast(Editing):
         self._restore(output, [x for x in output.all_input_nodes if x.meta.get("last")])
 
     def _begin(self, node: fx.Node) -> None:
-        """A permutation, or a linear layer, of a map with channels in front."""
-        if self._is_linear(node):
+        """A permutation, or a layer of each place's last dimension, of a map with channels in front."""
+        if self._is_linear(node) or self._is_norm_of_tokens(node):
             self._turn(node)
             return
         rank = len(node.meta["shape"]) + 1
@@ -62,6 +64,17 @@ class ChannelsLast(Editing):
         if node.op == "call_module":
             return isinstance(self.root.get_submodule(str(node.target)), nn.Linear)
         return name_of(node) == "linear" and self._own(node)
+
+    def _is_norm_of_tokens(self, node: fx.Node) -> bool:
+        """Whether it normalises each of several tokens (B, N, C) by itself."""
+        (source, *_) = node.all_input_nodes or (None,)
+        if source is None or len(source.meta["shape"] or ()) != TOKENS:
+            return False
+        if node.op == "call_module":
+            module = self.root.get_submodule(str(node.target))
+            return isinstance(module, nn.LayerNorm) and module.normalized_shape == source.meta["shape"][-1:]
+        asked = known(argument(node, "normalized_shape", 1))
+        return name_of(node) == "layer_norm" and tuple(asked) == source.meta["shape"][-1:] and self._own(node)
 
     def _turn(self, node: fx.Node) -> None:
         """Its input, and with it what it makes."""
@@ -107,6 +120,7 @@ class ChannelsLast(Editing):
         called = name_of(node)
         others = [x for x in node.all_input_nodes if x.meta["shape"] is not None and x not in sources]
         arithmetic = called in ARITHMETIC and all(x.meta["shape"] == node.meta["shape"] for x in others)
+        arithmetic = arithmetic and all(map(_of_last, node.all_input_nodes))
         for other in others if arithmetic else ():
             self._in_front(node, other)
         if arithmetic or called in SAME:
@@ -208,6 +222,14 @@ class ChannelsLast(Editing):
         permuted.meta.update(shape=made, last=last)
         permuted.stack_trace = node.stack_trace
         node.replace_input_with(source, permuted)
+
+
+def _of_last(source: fx.Node) -> bool:
+    """Whether it is a map, or a constant that has at most one value for each place of the last dimension."""
+    if source.meta["shape"] is not None:
+        return True
+    sides = torch.as_tensor(source.meta["value"]).shape
+    return math.prod(sides) == (sides[-1] if sides else 1)
 
 
 def _norm(channels: int, eps: float, weight: Tensor | None, bias: Tensor | None) -> nn.Module | None:

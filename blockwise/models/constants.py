@@ -1,6 +1,5 @@
 """Sums and products with what does not depend on the input: numbers, buffers, parameters of channels."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +25,7 @@ class Constant:
     value: Tensor
     trained: bool = False
     parameter: str = ""  # its path
+    sides: tuple[int, ...] = ()  # in which it stands beside the map, if it is none for each channel
 
     @property
     def number(self) -> float | None:
@@ -108,7 +108,7 @@ def _factors(factor: Constant | None, channels: int) -> list[nn.Module]:
     if factor.number is not None:
         return [Scaled(factor.number)]
     if factor.trained:
-        return [stood_at(ChannelScale(factor.value), weight=factor.parameter)]
+        return [stood_at(ChannelScale(factor.value, sides=factor.sides), weight=factor.parameter)]
     return [_fixed(factor.value, torch.zeros(channels))]
 
 
@@ -118,7 +118,7 @@ def _summands(shift: Constant | None, channels: int) -> list[nn.Module]:
     if shift.number is not None:
         return [Scaled(shift=shift.number)]
     if shift.trained:
-        return [stood_at(ChannelScale(bias=shift.value), bias=shift.parameter)]
+        return [stood_at(ChannelScale(bias=shift.value, sides=shift.sides), bias=shift.parameter)]
     return [_fixed(torch.ones(channels), shift.value)]
 
 
@@ -143,18 +143,22 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
     trained = parameter is not None
     if found.numel() == 1 and not trained and not found.is_meta:
         return Constant(found.float().reshape(()))
-    if trained and found.numel() == 1 and source.meta["shape"][0] > 1:
-        raise editing.refused(node, f"the parameter {parameter} outside a layer, one for all channels")
-    rank = len(source.meta["shape"]) + 1
-    sides = [1] * (rank - found.ndim) + [*found.shape]
-    channel = rank - 1 if node.meta.get("last") else 1
-    channels = source.meta["shape"][0]
-    if len(sides) != rank or math.prod(sides) != sides[channel] or sides[channel] != channels:
-        what = f"the parameter {parameter} outside a layer" if trained else "a constant"
-        raise editing.refused(node, f"{what} of {tuple(found.shape)}, which is none for each channel")
+    shape = source.meta["shape"]
+    sides = [1] * (len(shape) + 1 - found.ndim) + [*found.shape]
+    found = found.float().reshape(sides)
+    if node.meta.get("last"):  # of which none but those for each channel are left
+        found = found.movedim(-1, 1)
+    batch, *sides = found.shape
+    by_channel = sides == [shape[0], *[1] * (len(shape) - 1)]
+    what = f"the parameter {parameter} outside a layer" if trained else "a constant"
+    given = tuple(value.meta["value"].shape)
+    if batch != 1 or len(sides) != len(shape) or not (by_channel or trained):
+        raise editing.refused(node, f"{what} of {given}, which is none for each channel")
+    if any(side not in (1, whole) for side, whole in zip(sides, shape, strict=True)):
+        raise editing.refused(node, f"{what} of {given} beside a map of {shape}")
     if trained and found.numel() != count_of(value):
-        raise editing.refused(node, f"the parameter {parameter} outside a layer")
-    return Constant(found.float().reshape(-1), trained, parameter or "")
+        raise editing.refused(node, what)
+    return Constant(found.reshape(-1), trained, parameter or "", () if by_channel else tuple(sides))
 
 
 def parameter_of(node: fx.Node) -> str | None:

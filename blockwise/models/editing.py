@@ -51,6 +51,14 @@ class Editing:
         self.put(made, module, path)
         return made
 
+    def before(self, node: fx.Node, method: str, args: tuple[Any, ...], shape: Shape) -> fx.Node:
+        """A new node that calls a method of its first argument, a map, and makes one of ``shape``."""
+        with self.root.graph.inserting_before(node):
+            made = self.root.graph.call_method(method, args)
+        made.meta.update(shape=shape, nn_module_stack=node.meta.get("nn_module_stack", {}))
+        made.stack_trace = node.stack_trace
+        return made
+
     def _calls(self, path: str) -> int:
         return sum(node.op == "call_module" and node.target == path for node in self.root.graph.nodes)
 

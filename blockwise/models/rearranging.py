@@ -18,6 +18,9 @@ SIDES = (2, 3, 5, 7, 11, 13)
 def order_of(node: fx.Node) -> tuple[int, ...] | None:
     """The dimensions of a transposed map in terms of those of its source; None for another function."""
     called, source = name_of(node), node.all_input_nodes[0] if node.all_input_nodes else None
+    if called == "getattr" and node.args[1] == "mT" and node.meta["shape"] is not None:
+        *before, row, column = range(len(node.meta["shape"]) + 1)
+        return (*before, column, row)
     if called not in PERMUTES or source is None or source.meta["shape"] is None:
         return None
     sample = torch.empty(SIDES[: len(source.meta["shape"]) + 1])

@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from blockwise.layers.attention import multiply_matrices
 from blockwise.layers.scaled import Scaled
+from blockwise.models.attention import Attention
 from blockwise.models.called_with_weights import got, layer_of
 from blockwise.models.channels_last import ChannelsLast
 from blockwise.models.constants import ADDS, ARITHMETIC, TAKES, with_constant
 from blockwise.models.editing import Editing, Shape, argument, known, name_of
+from blockwise.models.einsums import Einsums
 from blockwise.models.functions import module_of
 from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
 from blockwise.models.kept import Kept
@@ -32,6 +35,8 @@ from blockwise.models.reducing import windows
 from blockwise.models.reshaping import Expand, Padding, Reshape, Slice
 from blockwise.models.spread_out import SPREADS, SpreadOut
 from blockwise.models.stacked import Stacked
+from blockwise.models.tokens import Tokens
+from blockwise.models.unbound import Unbound
 from blockwise.models.written_out import WrittenOut, number_of
 from devices.errors import InputError
 
@@ -43,7 +48,8 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 """Functions of several tensors, which stay functions."""
 
 IN_ANOTHER_FORM = (
-    Maxima, Stacked, Kept, SpreadOut, WrittenOut, NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast,
+    Unbound, Einsums, Attention, Maxima, Stacked, Tokens, Kept, SpreadOut, WrittenOut, NormsWrittenOut,
+    GroupNormsWrittenOut, ChannelsLast,
 )  # fmt: skip
 """What is written out of several functions, or in another layout."""
 
@@ -150,6 +156,8 @@ class Rewriting(Editing):
             self._between(node, called)
         elif called == "glu":
             self._gated(node)
+        elif node.target is multiply_matrices:
+            return
         else:
             module = self._module(node)
             if module is None:
@@ -171,6 +179,8 @@ class Rewriting(Editing):
         source = node.all_input_nodes[0]
         if source.meta.get("shapes") is not None and not source.meta.get("parts"):
             raise self.refused(source, f"several results of {name_of(source) or source.target!r}")
+        if source.meta["shape"] is None and not source.meta.get("parts"):  # a constant stands first
+            return None
         called, order = name_of(node), order_of(node)
         if order is not None:
             return permuted(self, node, order)

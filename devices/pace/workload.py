@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from devices.network import Layer
-from devices.network.ops import Conv, Linear
+from devices.network.ops import Conv, Linear, MatMul
 from devices.program.operation import Operand, Operation, tensors_of
 from devices.program.schedule import Loop, Schedule
 
@@ -80,7 +80,7 @@ def _touched(name: str, schedule: Schedule, loop: Loop | None) -> int:
 def _multiplying(operation: Operation, schedule: Schedule) -> Layer | None:
     """The layer whose products an operation makes: its own, or one before it whose sums it makes again."""
     name = operation.layer if operation.macs else ""
-    while name in schedule.layers and not schedule.layers[name].op.accumulates:
+    while name in schedule.layers and not schedule.layers[name].macs:
         name = schedule.layers[name].inputs[0]
     return schedule.layers.get(name)
 
@@ -110,6 +110,8 @@ def _channels(layer: Layer | None) -> tuple[int, int]:
         return op.in_channels // op.groups, op.channels // op.groups
     if isinstance(op, Linear):
         return op.filter_size, op.weights // op.filter_size
+    if layer is not None and isinstance(op, MatMul):
+        return op.inner, layer.shape[-1]
     return 1, 1
 
 

@@ -132,7 +132,7 @@ class EagerLowering(Lowering):
         self._backward_node(layer, targets, gradient, fused, 2 * layer.macs * self.images)
 
     def _backward_plain(self, layer: Layer, row: Row, targets: list[str], gradient: str, fused: bool) -> None:
-        self._backward_node(layer, targets, gradient, fused, 0)
+        self._backward_node(layer, targets, gradient, fused, len(targets) * layer.macs * self.images)
 
     def _backward_node(self, layer: Layer, targets: list[str], gradient: str, fused: bool, macs: int) -> None:
         """All gradients of a node at once; then they go where they belong."""

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from devices.network import IMAGES, LABELS, Layer
 from devices.network.layers import leading_to
-from devices.network.ops import CrossEntropy, FrozenNorm, Op, Row
+from devices.network.ops import CrossEntropy, FrozenNorm, Row
 from devices.program import categories as cat
 from devices.program.accountings import CODE_SCRATCH_BITS, FLOAT_BITS
 from devices.program.operation import LOAD, Derived, Operand, Phase, Stored, layers_of, tensors_of
-from devices.program.passes import LossTarget, leaves_to_reader
+from devices.program.passes import Heir, LossTarget, leaves_to_reader
 from devices.program.saving import SavingLowering
 from devices.program.schedule import ACTIVATION
 from devices.program.values import made_at_rest, maker_of, mixed, with_roles
@@ -81,12 +81,12 @@ class ForwardLowering(SavingLowering):
                 draw=self.tells.draw if self.tells and told else 0,
             )  # fmt: skip
 
-    def _streams(self, layer: Layer, row: Row, reader: Op | None, keep: bool, training: bool) -> bool:
-        """Whether its sums go to its only ``reader``, as they are made."""
-        if reader is None:
+    def _streams(self, layer: Layer, row: Row, heir: Heir | None, keep: bool, training: bool) -> bool:
+        """Whether its sums go to its only reader, as they are made."""
+        if heir is None:
             return False
         early = not training or (self.streams and not keep and not self._follows(layer))
-        return leaves_to_reader(layer, row, reader, self.table, early=early, training=training)
+        return leaves_to_reader(layer, row, heir, self.table, early=early, training=training)
 
     def is_at_rest(self, layer: Layer) -> bool:
         """Whether nothing of it is trained, so that a training passes it as it is deployed."""
@@ -109,18 +109,24 @@ class ForwardLowering(SavingLowering):
         """The layers to which an error goes back, and ``until``."""
         needed = set(until)
         for layer in layers:
-            if self.parameters.get(layer.name) or needed.intersection(layer.inputs):
+            behind = needed.intersection(layer.inputs) and not layer.op.stops
+            if self.parameters.get(layer.name) or behind:
                 needed.add(layer.name)
         return needed
 
-    def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Op]:
+    def _heirs(self, layers: Sequence[Layer], readers: Counter[str]) -> dict[str, Heir]:
         """The only reader of each layer that has but one, behind views that read no element twice."""
-        heirs: dict[str, Op] = {}
+        heirs: dict[str, Heir] = {}
         for layer in reversed(layers):
-            op = layer.op
-            passes = self.table.row(layer).output == "view" and not (op.ends or op.repeats)
+            op, output = layer.op, self.table.row(layer).output
+            behind = heirs.get(layer.name)
+            if output == "view" and not (op.ends or op.repeats):
+                found = behind
+            elif output == "stream" and behind is not None and behind.reader.elementwise:
+                found = Heir(op, behind.evaluates)
+            else:
+                found = Heir(op, op)
             for source in layer.inputs:
-                found = heirs.get(layer.name) if passes else layer.op
                 if readers[source] == 1 and found is not None:
                     heirs[source] = found
         return heirs
@@ -201,7 +207,8 @@ class ForwardLowering(SavingLowering):
         if readers[source] != 1 or source not in makers:
             return False
         before = makers[source].op
-        return before.accumulates or (layer.op.drops and before.overwritable)
+        by_row = layer.op.by_row and before.spare
+        return before.accumulates or by_row or (layer.op.drops and before.overwritable)
 
     def _passing(self, layer: Layer, row: Row) -> tuple[tuple[str, str], ...]:
         """What a layer makes beside its output even if nothing is saved; nothing on a device."""

@@ -107,6 +107,7 @@ class Lowering(UpdateLowering):
             (("gradient", self._arriving(gradient)), *saved, *self._held(layer)),
             written,
             grads,
+            macs=len(targets) * layer.macs * self.images,
         )
         self._settle(grads, owner, fused)
 

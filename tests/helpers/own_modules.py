@@ -348,3 +348,51 @@ class Volumes(nn.Module):
         x = F.pad(x.view(x.size(0), 1, 4, 2, 8), (0, 0, 1, 1))
         x = F.relu(self.norm1(self.conv1(x)))
         return self.fc(F.relu(self.norm2(self.conv2(x))).mean((2, 3, 4)))
+
+
+class Heads(nn.Module):
+    """Attention of ``heads`` heads between tokens (B, N, C), as timm writes it."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.scale = heads, (width // heads) ** -0.5
+        self.qkv, self.proj = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Any:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        shares = ((q @ k.transpose(-2, -1)) * self.scale).softmax(dim=-1)
+        return self.proj((shares @ v).transpose(1, 2).reshape(b, n, c))
+
+
+class Encoder(nn.Module):
+    """Norms first: attention between tokens, then two linear layers of each."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.n1, self.n2, self.attention = nn.LayerNorm(width), nn.LayerNorm(width), Heads(width, heads)
+        self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Any:
+        x = x + self.attention(self.n1(x))
+        return x + self.narrow(F.gelu(self.wide(self.n2(x))))
+
+
+class Compact(nn.Module):
+    """A compact convolutional transformer (Hassani et al. 2021, arXiv 2104.05704).
+
+    Its tokens come from a convolution, their places are learnt, and they are pooled by shares that are.
+    """
+
+    def __init__(self, classes: int = 10, width: int = 8, depth: int = 1) -> None:
+        super().__init__()
+        self.stem, self.pool = nn.Conv2d(1, width, 3, padding=1, bias=False), nn.MaxPool2d(2)
+        self.places = nn.Parameter(torch.randn(1, 16, width) / 5)
+        self.blocks = nn.Sequential(*[Encoder(width, 2) for _ in range(depth)])
+        self.norm, self.share, self.head = nn.LayerNorm(width), nn.Linear(width, 1), nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.pool(torch.relu(self.stem(x))).flatten(2).transpose(1, 2) + self.places
+        x = self.norm(self.blocks(x))
+        shares = F.softmax(self.share(x), dim=1)
+        return self.head(torch.matmul(shares.transpose(-1, -2), x).squeeze(-2))

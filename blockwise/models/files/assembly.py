@@ -50,6 +50,12 @@ class Assembly:
             self.root.register_buffer(name, value.detach().clone())
         return self.graph.get_attr(name)
 
+    def spread(self, parameter: fx.Node, source: fx.Node) -> fx.Node:
+        """A parameter (1, ...) once for each image of a map."""
+        images = self.graph.call_method("size", (source, 0))
+        sides = getattr(self.root, str(parameter.target)).ndim - 1
+        return self.graph.call_method("expand", (parameter, images, *[-1] * sides))
+
     def function(self, called: Callable[..., Any], *args: Any, **options: Any) -> fx.Node:
         """A call of a function."""
         return self.graph.call_function(called, args, options)

@@ -98,11 +98,15 @@ def _product(given: Given) -> Call | None:
 
 
 def _places(given: Given) -> Call | None:
-    """A linear layer on each place of maps, which stood in rows of a matrix for it, or in a batch of them."""
+    """A linear layer on each place of maps, which stood in rows of a matrix for it, or in a batch of them.
+
+    Or a product of maps, whose matrices stood in one batch with images.
+    """
     product = given["self"]
     if aten_name(product) == "bmm" and len(product.users) == 1:
-        maps, turned = operands(product)
-        return _batched(maps, turned, tuple(given["size"]))
+        left, right = operands(product)
+        after = tuple(given["size"])
+        return _batched(left, right, after) or _of_matrices(left, right, after)
     if aten_name(product) != "linear" or len(product.users) > 1:
         return None
     rows, *others = operands(product)
@@ -121,6 +125,20 @@ def _batched(maps: fx.Node, turned: fx.Node, after: tuple[int, ...]) -> Call | N
         return None
     weight, source = operands(turned)[0], seen[-1]
     return (aten.linear.default, (source, weight, None)) if _sides(source)[-1] == _sides(weight)[1] else None
+
+
+def _of_matrices(left: fx.Node, right: fx.Node, after: tuple[int, ...]) -> Call | None:
+    """Of maps (..., N, K) and (..., K, M), for ``after`` (..., N, M)."""
+    rows = [x for x in _behind_views(left) if _sides(x)[:-1] == after[:-1]]
+    seen = _behind_views(right)
+    columns = [x for x in seen if _sides(x)[:-2] == after[:-2] and _sides(x)[-1] == after[-1]]
+    if not rows or not columns or len(after) <= BATCHED:
+        return None
+    return aten.matmul.default, (rows[-1], columns[-1])
+
+
+BATCHED = 3
+"""Dimensions of a batch of matrices."""
 
 
 def _behind_views(node: fx.Node) -> list[fx.Node]:

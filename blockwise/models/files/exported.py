@@ -42,6 +42,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
     "getitem": operator.getitem, "softmax": torch.softmax, "_softmax": torch.softmax,
     "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
+    "matmul": torch.matmul, "bmm": torch.bmm, "unbind": torch.unbind, "squeeze": torch.squeeze,
+    "scaled_dot_product_attention": F.scaled_dot_product_attention,
 }  # fmt: skip
 """Operation of ATen -> the function of PyTorch with the same arguments."""
 
@@ -54,7 +56,10 @@ VALUES: dict[str, Callable[..., Any]] = {
 ARITHMETIC = ("add", "mul", "sub", "rsub", "div")
 """Of two operands, of which either may be a constant."""
 
-REARRANGES = ("permute", "transpose", "select", "chunk", "split", "split_with_sizes")
+PRODUCTS = ("matmul", "bmm")
+"""Of two maps."""
+
+REARRANGES = ("permute", "transpose", "select", "chunk", "split", "split_with_sizes", "unbind", "squeeze")
 """Whose arguments have other names in PyTorch, in the same order."""
 
 DROPPED = ("train", "dtype", "memory_format", "half_to_float")
@@ -142,8 +147,12 @@ class _Conversion:
         sources, target = node.all_input_nodes, cast(Any, node.target)
         trained = next((x.name for x in sources if x.name in self.parameters), None)
         if trained is not None and aten_name(node) not in (*RESHAPES, *SAME):
-            path, _ = self.tensors[trained]
-            raise self._refused(node, f"the operation {target} of the parameter {path}")
+            path, value = self.tensors[trained]
+            if aten_name(node) not in SPREADS or (1, *_places(node)) != tuple(value.shape):
+                raise self._refused(node, f"the operation {target} of the parameter {path}")
+            self.tensors[node.name] = self.tensors[trained]  # once for each image
+            self.parameters.add(node.name)
+            return
         drawn = torch.Tag.nondeterministic_seeded in target.tags
         if drawn or target._schema.is_mutable or any(x.name not in self.tensors for x in sources):
             return
@@ -204,6 +213,8 @@ class _Conversion:
         }  # fmt: skip
         if name == "hardtanh" and (options.get("min_val"), options.get("max_val")) == (0, 6):
             return self.made.function(F.relu6, first)
+        if name in PRODUCTS:
+            return self.made.function(FUNCTIONS[name], first, *options.values())
         if name in ARITHMETIC:
             return self.made.function(FUNCTIONS[name], first, options.pop("other"), **options)
         if name in REARRANGES:
@@ -220,7 +231,10 @@ class _Conversion:
         trained = operand.name in self.parameters
         if trained:
             self.made.own(path)
-        return self.made.tensor(path, value, trained=trained)
+        made = self.made.tensor(path, value, trained=trained)
+        if aten_name(node) != "cat":
+            return made
+        return self.made.spread(made, next(self.known[x] for x in node.all_input_nodes if x in self.known))
 
     def _layer(self, node: fx.Node, name: str, given: Given) -> tuple[str, nn.Module]:
         """The path in the user's module, and a module of torch.nn with the weights."""

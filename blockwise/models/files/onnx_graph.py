@@ -32,7 +32,7 @@ REDUCES: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 """Over axes that are named."""
 
-VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand")
 """Of an initializer, they are the initializer."""
 
 DRAWN = (
@@ -144,6 +144,8 @@ class _Reading:
                 self._arithmetic(node)
         elif node.op_type == "Concat":
             self._concatenation(node, options["axis"])
+        elif node.op_type == "MatMul" and len(maps) == len(names):
+            self._call(node, torch.matmul, *(self.nodes[name] for name in names))
         elif node.op_type not in (*LAYERS, *REDUCES, *REARRANGES) or node.domain not in ("", "ai.onnx"):
             raise self._refused(node, f"the operator {node.op_type}")
         elif maps != [node.input[0]]:
@@ -151,7 +153,7 @@ class _Reading:
         elif node.op_type in REDUCES:
             axes, keeps = options.get("axes") or constants[1].tolist(), options.get("keepdims", 1) == 1
             self._call(node, REDUCES[node.op_type], self.nodes[maps[0]], axes, keeps)
-        elif node.op_type in REARRANGES:
+        elif node.op_type in REARRANGES or _leaves_first_out(node, options, constants):
             self._rearranged(node, maps[0], constants, options)
         else:
             module = LAYERS[node.op_type](self.values[maps[0]], constants, options)
@@ -165,6 +167,8 @@ class _Reading:
         if node.op_type == "Expand":
             _, *places = torch.broadcast_shapes(value.shape, constants[1].tolist())
             self._call(node, torch.broadcast_to, made, (-1, *places))
+        elif node.op_type == "Squeeze":
+            self._call(node, torch.squeeze, made, 0)
         elif node.op_type == "Transpose":
             self._call(node, torch.permute, made, tuple(options.get("perm", reversed(range(value.ndim)))))
         else:
@@ -207,10 +211,20 @@ class _Reading:
         self.passed[made] = self.values[name]
 
     def _concatenation(self, node: Any, axis: int) -> None:
-        missing = [name for name in node.input if name not in self.nodes]
-        if missing:
+        source = next(self.nodes[name] for name in node.input if name in self.nodes)
+        maps = [self.nodes.get(name) or self._token(node, name, source) for name in node.input]
+        self._call(node, torch.cat, maps, axis)
+
+    def _token(self, node: Any, name: str, source: fx.Node) -> fx.Node:
+        """A parameter beside a map, once for each image."""
+        value, origin = self.values[name], self.origins.get(name, name)
+        if not value.ndim or not torch.equal(value, value[:1].expand_as(value)) or origin not in self.own:
             raise self._refused(node, "Concat with a constant")
-        self._call(node, torch.cat, [self.nodes[name] for name in node.input], axis)
+        self._own(name)
+        value = value[:1]
+        made = self.made.spread(self.made.tensor(origin, value, trained=True), source)
+        self.passed[made] = value.expand(len(self.passed[source]), *value.shape[1:])
+        return made
 
     def _arithmetic(self, node: Any) -> None:
         """What one cannot tell from a buffer in a file is a parameter: factors and summands of channels."""
@@ -247,6 +261,8 @@ class _Reading:
         before = self.makers.get(source)
         if node.op_type != "Add" or not constants or before is None or before.op_type != "MatMul":
             return False
+        if self.nodes[source].op != "call_module":  # of two maps
+            return False
         layer = self.made.root.get_submodule(str(self.nodes[source].target))
         ((index, bias),) = constants.items()
         fits = isinstance(layer, nn.Linear) and bias.shape[-1:] == (bias.numel(),) == (layer.out_features,)
@@ -272,3 +288,12 @@ class _Reading:
         weights = next((n for n in names if n.endswith(".weight") and n not in self.nodes), "")
         path = weights.removesuffix(".weight") or node.output[0].replace(".", "_").strip("/")
         return "".join(c if c.isalnum() or c in "._" else "_" for c in path)
+
+
+def _leaves_first_out(node: Any, options: Options, constants: Constants) -> bool:
+    """Whether the first dimension is left out, behind which the batch stands: as in one part of several.
+
+    Which they are an attribute says in older graphs, an input in newer ones.
+    """
+    axes = options.get("axes", constants[1].tolist() if 1 in constants else [])
+    return node.op_type == "Squeeze" and list(axes) == [0]

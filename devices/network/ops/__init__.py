@@ -13,6 +13,7 @@ from devices.network.ops.conv import Conv
 from devices.network.ops.dropout import ChannelDropout, Dropout
 from devices.network.ops.linear import Linear
 from devices.network.ops.losses import CrossEntropy, DistilledCrossEntropy, SimilarityLoss, WeightedSum
+from devices.network.ops.matmul import MatMul
 from devices.network.ops.mul import Mul
 from devices.network.ops.norms import (
     BatchNorm,
@@ -30,6 +31,7 @@ from devices.network.ops.quantize import Quantize
 from devices.network.ops.rearranged import Expand, Permute, Slice
 from devices.network.ops.row import Row
 from devices.network.ops.scale import Affine, Scale
+from devices.network.ops.softmax import Softmax
 from devices.network.ops.spread import SpatialStd
 from devices.network.ops.view import View
 
@@ -56,6 +58,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "MatMul",
     "MaxPool",
     "Mish",
     "Mul",
@@ -72,6 +75,7 @@ __all__ = [
     "Sigmoid",
     "SimilarityLoss",
     "Slice",
+    "Softmax",
     "SpatialStd",
     "Swish",
     "Tanh",
@@ -104,12 +108,14 @@ OPS: list[type[Op]] = [
     Sigmoid,
     Tanh,
     ELU,
+    Softmax,
     Quantize,
     MaxPool,
     AvgPool,
     AdaptiveAvgPool,
     Add,
     Mul,
+    MatMul,
     Cat,
     View,
     Slice,

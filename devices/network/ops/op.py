@@ -56,6 +56,10 @@ class Op:
     """Its output are elements of its only input as they are, codes or floats, read in another order."""
     repeats: ClassVar[bool] = False
     """It reads an element of its input for several of its own, which would each make its sum again."""
+    by_row: ClassVar[bool] = False
+    """It reads a whole row before it makes the first element, and may then overwrite it."""
+    spare: ClassVar[bool] = False
+    """Its output may be overwritten row by row: only its reader needs it."""
     saves_for_biases: ClassVar[bool] = False
     """What it saves is read by the gradient of its biases alone."""
     drops: ClassVar[bool] = False
@@ -90,6 +94,11 @@ class Op:
     @property
     def bounded(self) -> bool:
         """Whether what it makes codes of has an upper limit of its own, beside that of the codes."""
+        return False
+
+    @property
+    def stops(self) -> bool:
+        """Whether no gradient goes back through it."""
         return False
 
     @property

@@ -1,10 +1,11 @@
 """Factors and summands that hold for a map or a channel: constants of the code, or trained ones."""
 
+import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
-from devices.network.ops.call import Call
+from devices.network.ops.call import Call, Shape
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
 
@@ -26,6 +27,11 @@ class Scale(Op):
         return cls(float(call.module.factor), float(call.module.shift))
 
     @property
+    def stops(self) -> bool:
+        """Nothing of its input is left behind a factor of zero."""
+        return self.factor == 0
+
+    @property
     def keeps_sign(self) -> bool:
         """Unless it turns the sign, or takes something away."""
         return self.factor >= 0 and self.shift >= 0
@@ -42,12 +48,15 @@ class Scale(Op):
 class Affine(Op):
     """A factor for each channel that is trained, with a summand or not; or a summand alone.
 
-    As the layer scale of Touvron et al. 2021 (arXiv 2103.17239, CaiT), which ConvNeXt has as well.
+    As the layer scale of Touvron et al. 2021 (arXiv 2103.17239, CaiT), which ConvNeXt has as well. ``sides``
+    is the shape, without the batch, in which they stand beside a map, where that is not (C, 1, ...): one of
+    a side stands for all. So a position embedding is a summand for each place and channel.
     """
 
     channels: int
     scales: bool = True
     shifts: bool = False
+    sides: tuple[int, ...] = ()
 
     kind = "affine"
     elementwise = True
@@ -62,12 +71,22 @@ class Affine(Op):
     @classmethod
     def of(cls, call: Call) -> Self:
         """By the parameters that the module has."""
-        return cls(call.channels, call.module.weight is not None, call.module.bias is not None)
+        found = call.module
+        return cls(call.channels, found.weight is not None, found.bias is not None, found.sides)
+
+    def beside(self, shape: Shape) -> Shape:
+        """The shape in which they stand beside a map of ``shape``."""
+        return self.sides or (self.channels, *[1] * (len(shape) - 1))
+
+    @property
+    def count(self) -> int:
+        """Factors, or summands."""
+        return math.prod(self.sides) if self.sides else self.channels
 
     @property
     def biases(self) -> int:
         """Trained factors and summands: like those of a norm, they are not quantized."""
-        return self.channels * (self.scales + self.shifts)
+        return self.count * (self.scales + self.shifts)
 
     @property
     def bias_tensors(self) -> int:

@@ -90,6 +90,19 @@ def gate_backward(machine: "FloatMachine", frame: Frame) -> None:
     pools.put_gradient(frame, g * forms.slope_of(frame.layer.op, frame.value("saved output")).view(g.shape))
 
 
+def softmax(machine: "FloatMachine", frame: Frame) -> None:
+    """Of each row: floats."""
+    (x,) = frame.values("input")
+    frame.put("output", torch.softmax(x, -1))
+
+
+def softmax_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """By its output y: y (g - sum g y), the sum over the row."""
+    y = frame.value("saved output")
+    g = frame.value("gradient").view(y.shape)
+    pools.put_gradient(frame, y * (g - (g * y).sum(-1, keepdim=True)))
+
+
 def leaky(machine: "FloatMachine", frame: Frame) -> None:
     """x, or a slope times x; which of them each element is, zero being of the latter, is kept."""
     (x,), op = frame.values("input"), frame.layer.op

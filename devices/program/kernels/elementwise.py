@@ -14,6 +14,7 @@ from devices.network.ops import (
     ChannelDropout,
     Dropout,
     Expand,
+    MatMul,
     Mul,
     Pad,
     Permute,
@@ -66,6 +67,16 @@ def mul_backward(machine: "FloatMachine", frame: Frame) -> None:
             frame.put(role, (g * other).sum_to_size(mine.shape))
 
 
+def matmul_backward(machine: "FloatMachine", frame: Frame) -> None:
+    """Of each factor: the gradient times the other, turned."""
+    op, (left, right) = frame.layer.op, frame.values("saved input")
+    assert isinstance(op, MatMul)
+    g = frame.value("gradient").view(len(left), *frame.layer.shape) * op.factor
+    for role, first, second in zip(ROLES, (g, left.mT), (right.mT, g), strict=True):
+        if frame.makes(role):
+            frame.put(role, first @ second)
+
+
 def cat_backward(machine: "FloatMachine", frame: Frame) -> None:
     """To each input its part."""
     op, layers = frame.layer.op, frame.schedule.layers
@@ -94,6 +105,8 @@ def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
         return total
     if isinstance(op, Mul):
         return inputs[0] * inputs[1]
+    if isinstance(op, MatMul):
+        return (inputs[0] @ inputs[1]) * op.factor
     if isinstance(op, Cat):
         return torch.cat(inputs, op.dim)
     if isinstance(op, Dropout | ChannelDropout):
@@ -101,7 +114,7 @@ def computed(layer: Layer, inputs: list[Tensor]) -> Tensor:
     if op.rearranges:
         return _rearranged(layer, first)
     if isinstance(op, Scale):
-        return first * op.factor + op.shift
+        return first * op.factor + op.shift if op.factor else torch.zeros_like(first)
     if isinstance(op, Pad | Shortcut):
         return _bordered(op, first)
     return pools.mean(layer, first)

@@ -259,6 +259,14 @@ CASES: dict[str, Case] = {
     "norms first, one block after the other": (
         lambda: own.NormsFirst(3), "local-resident", "lsq", {"blocks": "layers"},
     ),
+    "attention": (lambda: own.Compact(3), "bp", "lsq", {}),
+    "attention in floats": (lambda: own.Compact(3), "bp-fused", "fp32", {}),
+    "attention, frozen behind": (lambda: own.Compact(3), "bp", "lsq", {"train": "stem*"}),
+    "attention in blocks": (lambda: own.Compact(3), "local", "lsq", {"blocks": "layers"}),
+    "attention, one block after the other": (
+        lambda: own.Compact(3), "local-resident", "lsq", {"blocks": "layers"},
+    ),
+    "attention along directions": (lambda: own.Compact(3), "zo", "lsq", {"before": 0}),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),
     "rounded": (Rounded, "bp", "lsq", {}),
@@ -287,6 +295,7 @@ QUICK = (
     "broadcast",
     "mixed in blocks",
     "norms first in blocks",
+    "attention, one block after the other",
     "shuffled",
     "pixels",
     "leaky",

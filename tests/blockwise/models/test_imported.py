@@ -678,7 +678,7 @@ def test_a_free_parameter_is_named():
             self.scale, self.fc = nn.Parameter(torch.ones(1)), nn.Linear(64, 10)
 
         def forward(self, x):
-            return self.fc(x.flatten(1) * self.scale)
+            return self.fc(x.flatten(1) * self.scale.exp())
 
     with pytest.raises(InputError, match="got the parameter scale outside a layer"):
         from_module(Scaled(), SHAPE)

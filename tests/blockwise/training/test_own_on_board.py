@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 from one_step import OneStep
-from own_modules import NormsFirst, Volumes
+from own_modules import Compact, NormsFirst, Volumes
 from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -311,6 +311,19 @@ def test_a_step_of_blocks_that_begin_with_norms_is_that_of_the_simulation(regime
     for method, residual in product(("fp32", "lsq", "dorefa"), ("codes", "float")):
         step = OneStep(regime, model, method=method, residual=residual, blocks="layers", batch=6)
         assert step.run() < TOLERANCE, (method, residual, step.worst())
+
+
+ATTENTIVE = (*REGIMES, "bp-fused", "bp-micro", "bp-checkpoint", "local-paged")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", shown(ATTENTIVE, "local-resident", "bp-checkpoint"))
+def test_a_step_of_attention_is_that_of_the_simulation(regime):
+    torch.manual_seed(0)
+    model = models.from_module(Compact(3), (1, 8, 8))
+    for method in ("fp32", "lsq", "dorefa"):
+        step = OneStep(regime, model, method=method, blocks="layers", batch=6)
+        assert step.run() < TOLERANCE, (method, step.worst())
 
 
 class BesideImages(nn.Module):

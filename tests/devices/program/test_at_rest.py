@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import own_modules as own
 import pytest
 import torch
 from one_step import OneStep
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 import blockwise
 from devices.errors import InputError
+from devices.program.operation import layers_of
 
 
 def unit(inputs: int, outputs: int, stride: int = 1, *, active: bool = True) -> nn.Sequential:
@@ -109,3 +111,15 @@ def test_a_batch_norm_that_keeps_no_statistics_cannot_rest(asked, why):
         return
     with pytest.raises(InputError, match=f"the batch norm .* without running statistics, with {why}, wanted"):
         blockwise.plan(unkept(), "stm32", **options)
+
+
+@pytest.mark.parametrize("regime", ["local-resident", "local-paged", "zo", "bp-checkpoint"])
+@pytest.mark.parametrize("kind", [own.Mixed, own.Compact, own.NormsFirst])
+def test_what_looks_at_several_elements_first_has_sums_stored(kind, regime):
+    """A norm of a group or a softmax would make each sum as often as it looks, behind skip paths too."""
+    plan = blockwise.plan(kind(), in_shape=(1, 8, 8), regime=regime, blocks="layers").schedule
+    for operation in plan.operations:
+        layer = plan.layers.get(operation.layer)
+        if layer is not None and (layer.op.norm_groups or layer.op.by_row):
+            read = {name for _, operand in operation.operands for name in layers_of(operand)}
+            assert not [name for name in read if plan.layers[name].op.accumulates], operation.name

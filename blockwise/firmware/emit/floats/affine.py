@@ -1,5 +1,6 @@
 """Trained factors and summands of channels: the layer scale of a residual block."""
 
+from blockwise.firmware.emit.floats.indices import index_of, written
 from blockwise.firmware.emit.floats.joined import put_map
 from blockwise.firmware.emit.floats.operands import ELEMENT, UNUSED, Operands
 from blockwise.firmware.emit.floats.site import Site
@@ -24,25 +25,53 @@ def backward(site: Site) -> Lines:
     operands, (factor, summand), shape = Operands(site), _parts(site), site.layer.shape
     found, target = site.result("bias gradient"), site.result("input gradient")
     gradient, lines = operands.at(site.needed("gradient"), shape), list[str]()
-    where, channels = _map(site, target or site.stored("gradient") or ""), dims_of(shape)[2]
+    where = _map(site, target or site.stored("gradient") or "")
     if found is not None and factor:
         source = operands.at(site.needed("saved input"), shape)
         product = _function(site, f"{gradient}(held, b, y, x, c) * {source}(held, b, y, x, c)")
-        lines.append(call("bias_gradient", where, product, "held", site.floats(found)))
+        lines += _sums(site, where, product, site.floats(found))
     if found is not None and summand:
-        to = f"{site.floats(found)} + {channels if factor else 0}"
-        lines.append(call("bias_gradient", where, gradient, "held", to))
+        lines += _sums(site, where, gradient, f"{site.floats(found)} + {_op(site).count if factor else 0}")
     if target is not None:
         through = _function(site, f"{gradient}(held, b, y, x, c) * {factor or '1.0f'}")
         lines.append(put_map(site, where, target, through))
     return lines
 
 
+def _sums(site: Site, where: str, value: str, to: str) -> Lines:
+    """Of a value over all places for which each factor or summand stands."""
+    op = _op(site)
+    if not op.sides:
+        return [call("bias_gradient", where, value, "held", to)]
+    body = f"(void)b, (void)y, (void)x, (void)c; return {_which(site)};"
+    place = site.function("which", "int", "int b, int y, int x, int c", body)
+    return [
+        call("fill_floats", to, op.count, "0.0f"), call("add_part", where, place, value, "held", to)
+    ]  # fmt: skip
+
+
 def _parts(site: Site) -> tuple[str, str]:
-    """Factor and summand of channel c; "" for what is not there."""
-    op, found = site.layer.op, f"({site.floats(site.stored('bias'))})"
+    """Factor and summand of an element; "" for what is not there."""
+    op, found, at = _op(site), f"({site.floats(site.stored('bias'))})", _which(site)
+    return (
+        f"{found}[{at}]" if op.scales else "",
+        f"{found}[{op.count * op.scales} + {at}]" if op.shifts else "",
+    )
+
+
+def _which(site: Site) -> str:
+    """Of the factors, which lie as PyTorch has them, that of element (y, x, c)."""
+    op = _op(site)
+    if not op.sides:
+        return "c"
+    index = zip(index_of(site.layer.shape), op.sides, strict=True)
+    return f"({written([digit for digits, side in index if side > 1 for digit in digits])})"
+
+
+def _op(site: Site) -> Affine:
+    op = site.layer.op
     assert isinstance(op, Affine)
-    return f"{found}[c]" if op.scales else "", f"{found}[{op.channels * op.scales} + c]" if op.shifts else ""
+    return op
 
 
 def _function(site: Site, value: str) -> str:

@@ -33,7 +33,7 @@ def pad_forward(site: Site) -> Lines:
 def part_backward(site: Site) -> Lines:
     """To each of those side by side its part; to what a border stands around all but the border."""
     gradient, lines = _gradient(site), list[str]()
-    for index, target in _targets(site):
+    for index, target in targets_of(site):
         start = _start(site, index)
         at = ", ".join(f"{axis} + {first}" for axis, first in start.items())
         body = f"{gradient}(held, b, {at})"
@@ -92,7 +92,7 @@ def product_backward(site: Site) -> Lines:
     factors = [operand for role, operand in site.operation.operands if role == "saved input"]
     shapes, gradient = input_shapes(site, site.layer), _gradient(site)
     operands, lines = Operands(site), list[str]()
-    for index, target in _targets(site):
+    for index, target in targets_of(site):
         batch = site.batch(target)
         whole, mine = (f"(struct map){map_of(batch, dims_of(x))}" for x in (site.layer.shape, shapes[index]))
         other = operands.spread(factors[1 - index], shapes[1 - index], site.layer.shape)
@@ -101,7 +101,7 @@ def product_backward(site: Site) -> Lines:
     return lines
 
 
-def _targets(site: Site) -> Iterator[tuple[int, str]]:
+def targets_of(site: Site) -> Iterator[tuple[int, str]]:
     """The gradients that are made, each with the number of its input."""
     for role, name in site.operation.results:
         if role.startswith("input gradient"):

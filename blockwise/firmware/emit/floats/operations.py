@@ -5,6 +5,7 @@ from collections.abc import Callable
 from blockwise.firmware.emit.floats import (
     activations,
     affine,
+    attention,
     joined,
     moves,
     norms,
@@ -82,6 +83,10 @@ LAYERS: dict[tuple[str, str], Emitter] = {
     ("expand", "backward"): joined.rearranged_backward,
     ("scale", "forward"): pools.stored,
     ("scale", "backward"): joined.scale_backward,
+    ("softmax", "forward"): attention.softmax,
+    ("softmax", "backward"): attention.softmax_backward,
+    ("matmul", "forward"): attention.product,
+    ("matmul", "backward"): attention.product_backward,
     ("mul", "forward"): pools.stored,
     ("mul", "backward"): joined.product_backward,
     ("cross_entropy", "forward"): updates.loss,

@@ -1,5 +1,6 @@
 """The float step in C: the statements of its operations, and the functions that these need."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from devices.program.schedule import Loop, Schedule
 
 HEADERS = tuple(
     f"floats/{name}.h"
-    for name in ("convolution", "lsq", "shares", "norms", "activations", "pools", "updates")
+    for name in ("convolution", "lsq", "shares", "norms", "activations", "attention", "pools", "updates")
 )
 WORD_BYTES = 4
 STATE = ".state"
@@ -80,6 +81,7 @@ class FloatOperations:
             lines = emitter(site.operation, self.schedule)(site)
             if any("held" in line for line in lines):
                 lines = [site.declared(), *lines]
+            _check_unpacked(site, lines)
             self._sites[index] = site.functions, lines
         return self._sites[index]
 
@@ -110,3 +112,11 @@ class FloatOperations:
         site = Site(0, Operation("", "load", ""), self.schedule, self.facts, self.address, self.flash)
         names = (name for name, tensor in self.schedule.tensors.items() if tensor.resident)
         return [line for name in names for line in first_values(site, name)]
+
+
+def _check_unpacked(site: Site, lines: Sequence[str]) -> None:
+    """Sums are never read before their filter is unpacked: whoever reads them calls what does it."""
+    text = " ".join((*site.functions, *lines))
+    for name in re.findall(r"\bvoid (\w*filter_\w+)\(const float \*held, int c\)", text):
+        again = len(re.findall(rf"\b{name}\b", text))
+        assert again > 1, f"{site.operation.name} reads sums of filters that nobody unpacks"

@@ -49,6 +49,13 @@ def statistics() -> nn.BatchNorm2d:
     return norm
 
 
+def attending(m: nn.Module, x: Tensor) -> Tensor:
+    """Of two heads, between all places."""
+    joined = m.joined(x.flatten(2).transpose(1, 2))
+    q, k, v = (part.unflatten(-1, (2, 2)).transpose(1, 2) for part in joined.chunk(3, -1))
+    return ((q @ k.mT * 0.5).softmax(-1) @ v).transpose(1, 2).flatten(2).transpose(1, 2)
+
+
 NETS: dict[str, Callable[[], Net]] = {
     "batch norm": lambda: Net(lambda m, x: m.norm(x), MAPS, norm=statistics()),
     "batch norm alone": lambda: Net(
@@ -62,6 +69,7 @@ NETS: dict[str, Callable[[], Net]] = {
     "linear layers on places": lambda: Net(
         places, MAPS, norm=nn.LayerNorm(4), first=nn.Linear(4, 8), second=nn.Linear(8, 4)
     ),
+    "attention": lambda: Net(attending, MAPS, joined=nn.Linear(4, 12)),
     "linear layers on tokens": lambda: Net(
         lambda m, x: m.second(F.gelu(m.first(x.flatten(2).transpose(1, 2)))).transpose(1, 2), MAPS,
         first=nn.Linear(4, 8), second=nn.Linear(8, 4, bias=False),

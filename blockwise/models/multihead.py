@@ -1,0 +1,39 @@
+"""nn.MultiheadAttention as code that can be traced: layers, products of matrices and softmaxes."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from devices.errors import InputError
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """(B, N, C) -> the same shape, and no shares: what the class makes of one sequence, by its parameters."""
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, *masks: Any, **options: Any) -> Any:
+        """All three have to be the same tensor. Raises InputError for masks, and for two sequences."""
+        if any(isinstance(x, Tensor) for x in (*masks, *options.values())):
+            raise _refused("attention with a mask", "attention between all tokens")
+        if not (query is key and key is value) or self.in_proj_weight is None:
+            raise _refused("attention between two sequences", "that of one with itself")
+        joined = F.linear(query, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in joined.chunk(3, -1))
+        found = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        return self.out_proj(found.transpose(1, 2).flatten(2)), None
+
+
+def as_self_attention(root: nn.Module) -> nn.Module:
+    """``root``, changed in place. Raises InputError for what has no layers that do the same."""
+    for module in root.modules():
+        if type(module) is nn.MultiheadAttention:
+            if not module.batch_first:
+                raise _refused("attention with its batch second", "batches first", "set batch_first=True")
+            if module.bias_k is not None or module.add_zero_attn:
+                raise _refused("attention to tokens of the layer's own", "attention between tokens")
+            module.__class__ = SelfAttention
+    return root
+
+
+def _refused(got: str, wanted: str, do: str = "replace it, or write it out by layers") -> InputError:
+    return InputError("nn.MultiheadAttention", got=got, wanted=wanted, do=do)

@@ -1,0 +1,55 @@
+"""Trained tokens beside those of an image, as the class token of a vision transformer.
+
+``torch.cat((token.expand(len(x), -1, -1), x), 1)`` puts a parameter beside a map (Dosovitskiy et al. 2020,
+arXiv 2010.11929). The plan knows no map that is made of nothing: here it is a part of the map, times zero,
+plus the parameter, and no gradient goes back to that part.
+"""
+
+import math
+
+import torch
+from torch import fx
+
+from blockwise.layers.scaled import ChannelScale, Scaled
+from blockwise.models.constants import RESHAPES, parameter_of
+from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
+from blockwise.models.reshaping import Slice
+
+SPREADS = (*RESHAPES, "expand", "repeat", "expand_as", "tile")
+
+
+class Tokens(Editing):
+    """Makes maps of parameters that stand beside maps."""
+
+    def run(self) -> None:
+        """In every concatenation of maps and parameters."""
+        for node in list(self.root.graph.nodes):
+            maps = argument(node, "tensors", 0) if name_of(node) == "cat" else None
+            if isinstance(maps, list | tuple) and node.meta["shape"] is not None:
+                rank = len(node.meta["shape"]) + 1
+                dim = known(argument(node, "dim", 1, node.kwargs.get("axis", 0))) % rank
+                source = next(x for x in maps if x.meta["shape"] is not None)
+                made = [x if x.meta["shape"] is not None else self._token(node, x, source, dim) for x in maps]
+                node.args, node.kwargs = (made,), {"dim": dim}
+
+    def _token(self, node: fx.Node, token: fx.Node, source: fx.Node, dim: int) -> fx.Node:
+        """Raises InputError for what is no parameter, or is not the same for each image."""
+        path, whole = parameter_of(token), source.meta["shape"]
+        shape: Shape = tuple(torch.as_tensor(token.meta["value"]).shape[1:])
+        if path is None or dim == 0 or not _same_for_each_image(token, math.prod(shape)):
+            raise self.refused(node, f"{path or 'a constant'} beside a map")
+        if shape[dim - 1] > whole[dim - 1]:
+            raise self.refused(node, f"{path} of {shape} beside a smaller map of {whole}")
+        flat = self.root.get_parameter(path).detach().reshape(-1)
+        corner = Slice((0,) * len(shape), shape, (1,) * len(shape))
+        part = self.insert(node, corner, f"{path}_part", source, shape)
+        zeros = self.insert(node, Scaled(0.0), f"{path}_zeros", part, shape)
+        module = stood_at(ChannelScale(bias=flat, sides=shape), bias=path)
+        return self.insert(node, module, f"{path}_token", zeros, shape)
+
+
+def _same_for_each_image(node: fx.Node, count: int) -> bool:
+    """Whether a constant is a parameter of ``count`` elements, repeated at most by images."""
+    if node.op == "get_attr":
+        return bool(node.meta["trained"]) and node.meta["value"].numel() == count
+    return name_of(node) in SPREADS and _same_for_each_image(node.all_input_nodes[0], count)
