@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "clamp": torch.clamp, "cat": torch.cat, "stack": torch.stack, "glu": F.glu,
     "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
     "neg": torch.neg, "erf": torch.erf, "pow": torch.pow, "square": torch.square,
-    "permute": torch.permute, "transpose": torch.transpose, "select": torch.select,
+    "permute": torch.permute, "transpose": torch.transpose, "mT": torch.transpose, "select": torch.select,
     "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
     "getitem": operator.getitem, "softmax": torch.softmax, "_softmax": torch.softmax,
     "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
@@ -213,6 +213,8 @@ class _Conversion:
         }  # fmt: skip
         if name == "hardtanh" and (options.get("min_val"), options.get("max_val")) == (0, 6):
             return self.made.function(F.relu6, first)
+        if name == "mT":
+            return self.made.function(torch.transpose, first, -2, -1)
         if name in PRODUCTS:
             return self.made.function(FUNCTIONS[name], first, *options.values())
         if name in ARITHMETIC:
