@@ -43,7 +43,11 @@ def of_timm(name: str) -> models.Chain:
     """As a module of one's own."""
     import timm  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
-    return models.from_module(timm.create_model(name, num_classes=CLASSES), SHAPE)
+    try:  # what learns a summand for each place is made for images of one size
+        made = timm.create_model(name, num_classes=CLASSES, img_size=SHAPE[1])
+    except TypeError:
+        made = timm.create_model(name, num_classes=CLASSES)
+    return models.from_module(made, SHAPE)
 
 
 def version_of_timm() -> str:
@@ -71,6 +75,10 @@ ZOOS: Mapping[str, Zoo] = {
             "seresnet18", "ecaresnet26t", "resnetv2_50", "res2net50_26w_4s", "dla46_c", "dpn48b",
             "ese_vovnet19b_slim_dw", "rdnet_tiny", "xception41", "convnextv2_atto", "eca_nfnet_l0",
             "ghostnetv2_100", "hrnet_w18_small", "skresnet18", "shvit_s1", "efficientvit_b0",
+            "vit_tiny_patch16_224", "deit_tiny_patch16_224", "pit_ti_224", "cait_xxs24_224", "mobilevit_xxs",
+            "mobilevitv2_050", "edgenext_xx_small", "levit_128s", "pvt_v2_b0", "efficientformerv2_s0",
+            "visformer_tiny", "fastvit_t8", "swin_tiny_patch4_window7_224", "xcit_nano_12_p16_224",
+            "mixer_s16_224", "gmlp_s16_224",
         ),
         of_timm, version_of_timm,
     ),

@@ -68,7 +68,7 @@ def _by_index(editing: Editing, node: fx.Node, whole: Shape, index: Any) -> nn.M
     part, made = _slice(whole, parts), tuple(node.meta["shape"])
     if None in asked:
         return nn.Sequential(part, Reshape(made))
-    return shaped(part, made)
+    return shaped(part, whole, made)
 
 
 def shuffled(node: fx.Node) -> nn.Module | None:
@@ -100,7 +100,7 @@ def narrowed(editing: Editing, node: fx.Node) -> nn.Module | None:
     if name_of(node) == "narrow":
         return _slice(whole, {dim: (at % size, int(known(argument(node, "length", 3))), 1)})
     index = int(known(argument(node, "index", 2))) % size
-    return shaped(_slice(whole, {dim: (index, 1, 1)}), node.meta["shape"])
+    return shaped(_slice(whole, {dim: (index, 1, 1)}), whole, node.meta["shape"])
 
 
 def divided(editing: Editing, node: fx.Node) -> None:
@@ -139,8 +139,8 @@ def _slice(whole: Shape, parts: dict[int, tuple[int, int, int]]) -> nn.Module:
     return nn.Identity() if sizes == tuple(whole) else Slice(starts, sizes, steps)
 
 
-def shaped(module: nn.Module, made: Shape) -> nn.Module:
-    """With single positions taken out where the result has fewer dimensions."""
-    if not isinstance(module, Slice) or module.sizes == tuple(made):
+def shaped(module: nn.Module, whole: Shape, made: Shape) -> nn.Module:
+    """A part of a map of ``whole``; single positions are taken out where the result has fewer dimensions."""
+    if (module.sizes if isinstance(module, Slice) else whole) == tuple(made):
         return module
     return nn.Sequential(module, nn.Flatten() if len(made) == 1 else Reshape(tuple(made)))

@@ -5,6 +5,7 @@ becomes a unit, named by where it stands in torchvision's own module tree ("laye
 """
 
 import copy
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -30,8 +31,14 @@ PREFIX = "torchvision:"
 STAGE_AND_BLOCK = 2
 """Components of a module's path that name its unit; a number behind them is one more."""
 
+NUMBERED = re.compile(r"(^|_)\d+$")
+"""The name of one of several modules that are alike, as in "encoder.layers.encoder_layer_0"."""
+
 WITH_AUXILIARY = ("googlenet", "inception_v3")
 """Networks with further classifiers for their training on a computer, which are left out."""
+
+OF_ONE_SIZE = "vit_"
+"""Beginning of the names of those that learn a summand for each place: they take images of one size."""
 
 ACTIVATIONS: dict[Any, type[nn.Module]] = {
     torch.relu: nn.ReLU, F.relu: nn.ReLU, F.relu6: nn.ReLU6, F.silu: nn.SiLU, F.hardswish: nn.Hardswish,
@@ -73,7 +80,7 @@ def torchvision_chain(
     Raises InputError for a name that torchvision does not have, a network that torch.fx cannot
     trace, or a layer that has no cost row or does not take this shape.
     """
-    root = _build(name, num_classes, width, trained)
+    root = _build(name, in_shape, num_classes, width, trained)
     _adapt_channels(root, in_shape[0])
     root, graph = _traced(root, f"{PREFIX}{name}", in_shape)
     nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
@@ -92,10 +99,14 @@ def torchvision_chain(
     return Chain(f"{PREFIX}{name}", units, in_shape, num_classes, width).made_of(root)
 
 
-def _build(name: str, num_classes: int, width: float | None, trained: bool) -> nn.Module:
+def _build(
+    name: str, in_shape: tuple[int, ...], num_classes: int, width: float | None, trained: bool
+) -> nn.Module:
     import torchvision.models as zoo
 
     options: dict[str, Any] = {} if width is None else {"width_mult": width}
+    if name.startswith(OF_ONE_SIZE):
+        options["image_size"] = in_shape[1]
     if name in WITH_AUXILIARY:
         options |= {"aux_logits": False, "init_weights": False}
     try:
@@ -119,10 +130,11 @@ def _build(name: str, num_classes: int, width: float | None, trained: bool) -> n
 
 def _traced(root: nn.Module, name: str, in_shape: tuple[int, ...]) -> tuple[nn.Module, fx.Graph]:
     """The network and its graph; in other modules where its own code does what no layer has as it stands."""
-    graph = symbolic(root, name)
-    calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
-    if all(of_function(name_of(node)) for node in calls) and all(n.op != "get_attr" for n in graph.nodes):
-        return root, graph
+    if not name.removeprefix(PREFIX).startswith(OF_ONE_SIZE):  # whose code asks for sizes
+        graph = symbolic(root, name)
+        calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
+        if all(of_function(name_of(node)) for node in calls) and all(n.op != "get_attr" for n in graph.nodes):
+            return root, graph
     whole = in_modules(root, name, in_shape)
     return whole, symbolic(whole, name)
 
@@ -176,7 +188,7 @@ def _block(node: fx.Node) -> str:
 
 
 def _depth(path: list[str]) -> int:
-    deeper = len(path) > STAGE_AND_BLOCK + 1 and path[STAGE_AND_BLOCK].isdecimal()
+    deeper = len(path) > STAGE_AND_BLOCK + 1 and NUMBERED.search(path[STAGE_AND_BLOCK]) is not None
     return STAGE_AND_BLOCK + deeper
 
 
