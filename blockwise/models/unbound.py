@@ -94,5 +94,5 @@ def _index(user: fx.Node) -> Any:
         return known(argument(user, "index", 2)) if known(argument(user, "dim", 1)) == 0 else None
     index = known(user.args[1]) if name_of(user) == "getitem" else None
     if isinstance(index, tuple):
-        index = index[0] if len(index) == 1 else None
+        index = index[0] if index and all(item == slice(None) for item in index[1:]) else None
     return index if isinstance(index, int | slice) else None

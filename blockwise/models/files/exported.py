@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from blockwise.models.files.assembly import Assembly
 from blockwise.models.files.aten import arguments, aten_name
 from blockwise.models.files.core_aten import composed, is_decomposed
+from blockwise.models.files.exported_attention import Region, regions
 from blockwise.models.files.exported_layers import LAYERS, Given
 from blockwise.models.files.exported_values import compare
 from blockwise.models.reshaping import Reshape
@@ -116,11 +117,15 @@ class _Conversion:
 
     def run(self) -> nn.Module:
         """Node by node; what only counts batches, or asserts, is left out."""
+        inside = {node: region for region in regions(self.graph) for node in region.nodes}
         for node in self.graph.nodes:
             if node.op != "call_function" or not isinstance(node.meta.get("val"), Tensor | list | tuple):
                 continue
+            region = inside.get(node)
             try:
-                if any(source in self.known for source in node.all_input_nodes):
+                if region is not None:
+                    self.known |= {node: self._attention(region)} if node is region.made else {}
+                elif any(source in self.known for source in node.all_input_nodes):
                     self.known[node] = self._converted(node)
                 else:
                     self._constant(node)
@@ -131,6 +136,14 @@ class _Conversion:
         made = self.made.finish(self._only_output(), self.path.stem)
         compare(made, self.program, self.input, f"--model {self.path}")
         return made
+
+    def _attention(self, region: Region) -> fx.Node:
+        """The module, in the place of its operations."""
+        tensors = {name: self.tensors[x.name] for name, x in region.parameters.items()}
+        for path, _ in tensors.values():
+            self.made.own(path)
+        module = region.module({name: value for name, (_, value) in tensors.items()})
+        return self.made.layer(region.path, module, self.known[region.source])
 
     def _only_output(self) -> fx.Node:
         (outputs,) = next(node for node in self.graph.nodes if node.op == "output").args

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from blockwise.models.files.assembly import Assembly
 from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS
 from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
+from blockwise.models.files.onnx_matrices import turned
 from blockwise.models.files.onnx_parts import parts
 from blockwise.models.files.onnx_values import compare
 from devices.errors import InputError
@@ -107,7 +108,8 @@ class _Reading:
     def run(self) -> nn.Module:
         """Operator by operator."""
         with torch.no_grad():
-            for node in self.model.graph.node:
+            ranks = {name: value.numel() for name, value in self.values.items() if value.ndim == 1}
+            for node in turned(self.onnx, list(self.model.graph.node), ranks):
                 self._read(node)
         outputs = [x.name for x in self.model.graph.output if x.name in self.nodes]
         if len(outputs) != 1:
@@ -197,8 +199,7 @@ class _Reading:
                 wanted="constants, and dropout that is a Dropout", do="export the network after its eval()",
             )  # fmt: skip
         given = {name: self.values[name].numpy() for name in node.input if name}
-        found = ReferenceEvaluator(node).run(None, given)
-        for name, value in zip(node.output, found, strict=True):
+        for name, value in zip(node.output, ReferenceEvaluator(node).run(None, given), strict=True):
             self.values[name] = torch.as_tensor(np.array(value, order="C"))  # of a slice back, too
             if node.op_type in VIEWS:
                 self.origins[name] = self.origins.get(node.input[0], node.input[0])
@@ -261,7 +262,7 @@ class _Reading:
         before = self.makers.get(source)
         if node.op_type != "Add" or not constants or before is None or before.op_type != "MatMul":
             return False
-        if self.nodes[source].op != "call_module":  # of two maps
+        if self.nodes[source].op != "call_module":  # of two maps there is no bias
             return False
         layer = self.made.root.get_submodule(str(self.nodes[source].target))
         ((index, bias),) = constants.items()

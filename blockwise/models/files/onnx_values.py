@@ -53,10 +53,13 @@ def products(model: Any, values: Values) -> int:
     """Multiplications of the graph, or what takes as long."""
     total = 0
     for node in model.graph.node:
-        made = values[node.output[0]]
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
-            features = made.shape[-1 if node.op_type == "MatMul" else 1]
-            total += made.numel() * values[node.input[1]].numel() // features
+        made = values.get(node.output[0])
+        if made is None:  # a part of what was read at once
+            continue
+        if node.op_type == "MatMul":
+            total += made.numel() * values[node.input[1]].shape[-2]
+        elif node.op_type in ("Conv", "Gemm"):
+            total += made.numel() * values[node.input[1]].numel() // made.shape[1]
         elif node.op_type in ("MaxPool", "AveragePool"):
             window = next(list(a.ints) for a in node.attribute if a.name == "kernel_shape")
             total += made.numel() * math.prod(window) * IN_POOLS

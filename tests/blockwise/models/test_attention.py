@@ -1,6 +1,8 @@
 """Attention as people write it: the same values and gradients by layers, products and softmaxes."""
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import own_modules as own
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import devices
+from blockwise import models
 from blockwise.models import from_module
 from devices.errors import InputError
 
@@ -137,6 +140,46 @@ def test_it_is_the_same_function_with_the_same_gradients(name):
     kinds = [x.kind for x in chain.describe(blocks="1", head="gap").layers]
     assert kinds.count("matmul") == products
     assert "scale" not in kinds  # factors are those of the products
+
+
+def same_of_a_file(module: nn.Module, path: Path) -> None:
+    x = torch.randn(3, *SHAPE)
+    chain = models.build(str(path), SHAPE)
+    torch.testing.assert_close(chain.eval()(x), module.eval()(x), rtol=1e-4, atol=1e-5)
+    nets = chain, from_module(module, SHAPE)
+    first, second = (devices.plan(net, "stm32", regime="bp").peak_bytes for net in nets)
+    assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["as timm", "nn.MultiheadAttention", "norms first"])
+def test_it_comes_back_from_a_program(name, tmp_path):
+    module, _ = made(name)
+    batch = {0: torch.export.Dim("batch")}
+    for mode, sizes in ((module.eval, None), (module.train, (batch,))):
+        program = torch.export.export(mode(), (torch.randn(2, *SHAPE),), dynamic_shapes=sizes)
+        torch.export.save(program, tmp_path / "net.pt2")
+        same_of_a_file(module, tmp_path / "net.pt2")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_token_of_its_own_comes_back_from_a_program(tmp_path):
+    module = by_token()
+    torch.export.save(torch.export.export(module, (torch.randn(2, *SHAPE),)), tmp_path / "net.pt2")
+    same_of_a_file(module, tmp_path / "net.pt2")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="the extra onnx is not installed")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["as timm", "one head", "scaled dot product"])
+def test_it_comes_back_from_an_onnx_file(name, tmp_path):
+    module, _ = made(name)
+    x = torch.randn(1, *SHAPE)
+    torch.onnx.export(module.eval(), (x,), tmp_path / "net.onnx", dynamo=False, opset_version=18)
+    same_of_a_file(module, tmp_path / "net.onnx")
 
 
 def with_token(m: Tokens, x: Tensor) -> Tensor:

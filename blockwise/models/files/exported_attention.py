@@ -1,0 +1,103 @@
+"""nn.MultiheadAttention in exported programs: many operations with the batch second, one module again."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from blockwise.models.files.aten import arguments, aten_name
+from blockwise.models.multihead import SelfAttention
+
+CLASS = "torch.nn.modules.activation.MultiheadAttention"
+NAMES = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+
+
+@dataclass(frozen=True)
+class Region:
+    """The operations of one such module, which read ``source`` and make ``made``.
+
+    ``parameters`` are the nodes of :data:`NAMES`, those that are there; ``width`` is that of a head.
+    """
+
+    path: str
+    nodes: tuple[fx.Node, ...]
+    source: fx.Node
+    made: fx.Node
+    parameters: Mapping[str, fx.Node]
+    width: int
+    dropout: float
+
+    def module(self, values: Mapping[str, Tensor]) -> nn.Module:
+        """With its parameters, by :data:`NAMES`."""
+        width = values["in_proj_weight"].shape[1]
+        biased = "in_proj_bias" in values
+        made = OfOneSequence(width, width // self.width, self.dropout, biased, batch_first=True)
+        with torch.no_grad():
+            for name, value in values.items():
+                made.get_parameter(name).copy_(value)
+        return made
+
+
+class OfOneSequence(SelfAttention):
+    """(B, N, C) -> the same shape."""
+
+    def forward(self, x: Tensor) -> Any:  # type: ignore[override]
+        """Of a sequence with itself."""
+        return super().forward(x, x, x)[0]
+
+
+def regions(graph: fx.Graph) -> Iterator[Region]:
+    """Of all such modules of a program that attend to one sequence, which has its batch first."""
+    calls = (node for node in graph.nodes if node.op == "call_function")
+    for path, nodes in groupby(calls, _path):
+        found = _region(path, tuple(nodes)) if path is not None else None
+        if found is not None:
+            yield found
+
+
+def _path(node: fx.Node) -> str | None:
+    """Of the module in whose code the node stands, if it is of the class."""
+    stack = [*node.meta.get("nn_module_stack", {}).values()]
+    inner = [path for path, kind in stack if str(kind).endswith(CLASS)]
+    return inner[-1] if inner else None
+
+
+def _region(path: str, nodes: tuple[fx.Node, ...]) -> Region | None:
+    linear = [node for node in nodes if aten_name(node) == "linear"]
+    made = [
+        x for x in nodes if isinstance(x.meta.get("val"), Tensor) and any(u not in nodes for u in x.users)
+    ]
+    outside = {x for node in nodes for x in node.all_input_nodes if x not in nodes}
+    maps = [x for x in outside if isinstance(x.meta.get("val"), Tensor) and x.meta["val"].ndim == SEQUENCE]
+    widths = [
+        x.meta["val"].shape[-1] for x in nodes if aten_name(x) == "view" and x.meta["val"].ndim == SEQUENCE
+    ]
+    if len(linear) != len(("in", "out")) or len(made) != 1 or len(maps) != 1 or not widths:
+        return None
+    given = [arguments(node).get(name) for node in linear for name in ("weight", "bias")]
+    parameters = {name: x for name, x in zip(NAMES, given, strict=True) if isinstance(x, fx.Node)}
+    weight = parameters["in_proj_weight"].meta["val"]
+    joins = weight.shape[0] == 3 * weight.shape[1]  # queries, keys and values
+    if not joins or ("in_proj_bias" in parameters) != ("out_proj.bias" in parameters):
+        return None
+    return Region(path, nodes, maps[0], made[0], parameters, min(widths), _dropout(nodes))
+
+
+def _rank(node: fx.Node) -> int:
+    """Of a tensor; 0 for a number."""
+    value = node.meta.get("val")
+    return value.ndim if isinstance(value, Tensor) else 0
+
+
+SEQUENCE = 3
+"""Dimensions of a batch of tokens."""
+
+
+def _dropout(nodes: tuple[fx.Node, ...]) -> float:
+    """The rate by which shares are dropped."""
+    names = {"scaled_dot_product_attention": "dropout_p", "dropout": "p"}
+    asked = [(node, names[aten_name(node)]) for node in nodes if aten_name(node) in names]
+    return max((float(arguments(node).get(name, 0.0)) for node, name in asked), default=0.0)
