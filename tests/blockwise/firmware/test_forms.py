@@ -309,7 +309,11 @@ QUICK = (
 BEHIND = ("mobile, frozen behind", "shuffled in blocks", "before, codes")
 
 
-def of(made: type[nn.Module]) -> dict[str, Any]:
+def attentive(classes: int = 3) -> nn.Module:
+    return own.Compact(classes)
+
+
+def of(made: Callable[[], nn.Module]) -> dict[str, Any]:
     """As it is named on the command line."""
     return {"model": f"{__file__}:{made.__name__}", "width": None}
 
@@ -343,7 +347,7 @@ def test_a_board_predicts_through_them(made, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("made", shown([Mobile, Shuffled, Leaky, Next], Mobile))
+@pytest.mark.parametrize("made", shown([Mobile, Shuffled, Leaky, Next, attentive], Mobile))
 def test_live_bytes_by_loads_and_stores_are_those_of_the_plan(made, tmp_path):
     torch.manual_seed(0)
     found = checked(tmp_path / "out", "bp", 1, trace=True, method="lsq", blocks="1", **of(made))
