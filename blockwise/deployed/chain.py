@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from blockwise.data import Normalize
 from blockwise.deployed.even import even
 from blockwise.deployed.staircase import staircase
-from blockwise.deployed.steps import OUTSIDE, SAME, Call, Part, Step, by_channel, call, parts
+from blockwise.deployed.steps import OUTSIDE, SAME, Call, Part, Step, call, parts
 from blockwise.deployed.weights import Coded, coded
 from blockwise.nets.chain import Chain
 from blockwise.quant import FLOAT_BITS, Quantizer
@@ -16,6 +16,7 @@ from blockwise.quant.layers import FloatReLU, QuantActivation, QuantReLU, QuantW
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.ops import BatchNorm, Cat
+from devices.network.ops.call import by_channel
 from devices.network.trace import trace
 
 Levels = Quantizer | Signed
@@ -38,7 +39,8 @@ class Steps:
         self.values = {IMAGES: IMAGES}  # layer -> the step whose value is its output
         self.quantized: dict[int, str] = {}  # quantizer of several readers -> its step
         constants = dict(zip(("scale", "shift"), normalize.coefficients, strict=True))
-        part = Part(("normalise", {}), chain.in_shape, beside=by_channel(chain.in_shape))
+        beside = by_channel(chain.in_shape[0], chain.in_shape)
+        part = Part(("normalise", {}), chain.in_shape, beside=beside)
         self.values[IMAGES] = self._part("input", "input", part, (IMAGES,), constants)
         source, shape = IMAGES, chain.in_shape
         for name, unit in chain.units.items():

@@ -150,13 +150,8 @@ def _shortcut(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
     yield Part(("pad", {"pad": amounts, "mode": "constant"}), layer.shape)
 
 
-def by_channel(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape in which a value to a channel stands beside a map of ``shape``, without the batch."""
-    return (shape[0], *[1] * (len(shape) - 1))
-
-
 def _frozen_norm(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:
-    yield Part(("affine", {}), layer.shape, beside=by_channel(layer.shape))
+    yield Part(("affine", {}), layer.shape, beside=op.beside(layer.shape))
 
 
 def _channel_norm(op: Any, layer: Layer, shapes: Shapes) -> Iterator[Part]:

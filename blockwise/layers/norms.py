@@ -57,6 +57,8 @@ RECOMPUTED: dict[type[nn.Module], type[BatchNorm]] = {
 class ConstantNorm(nn.Module):
     """scale x + shift per channel, (B, C, ...) -> the same shape.
 
+    With ``sides``, a shape without the batch, they stand so beside the map, and are set from outside.
+
     The constants make the first batch that passes standard normal; after that they never change. A
     channel that is constant in it, as every one is in a single image's flat features, is only shifted:
     what is a rounding error now would be multiplied by 1 / sqrt(:data:`SMALLEST_VARIANCE`) for good.
@@ -67,8 +69,10 @@ class ConstantNorm(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, sides: tuple[int, ...] = ()) -> None:
+        """``channels`` are as many as ``sides`` have places, if there are any."""
         super().__init__()
+        self.sides = sides
         self.register_buffer("scale", torch.ones(channels))
         self.register_buffer("shift", torch.zeros(channels))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
@@ -87,7 +91,7 @@ class ConstantNorm(nn.Module):
         """Scale and shift."""
         if not x.is_meta and x.numel() and not self.ready:
             self.calibrate(x)
-        shape = (-1, *[1] * (x.ndim - 2))
+        shape = self.sides or (-1, *[1] * (x.ndim - 2))
         return torch.addcmul(self.shift.view(shape), x, self.scale.view(shape))
 
 

@@ -1,6 +1,6 @@
 """Sums and products with what does not depend on the input: numbers, buffers, parameters of channels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -71,7 +71,7 @@ def _pair(
         return constant, None
     if called in DIVIDES:
         usable = not turned and not constant.trained
-        return (Constant(1 / constant.value) if usable else None), None
+        return (replace(constant, value=1 / constant.value) if usable else None), None
     if called in ADDS:
         return (Constant(torch.tensor(alpha)) if turned and alpha != 1 else None), _times(
             constant, 1.0 if turned else alpha
@@ -84,7 +84,7 @@ def _pair(
 def _times(constant: Constant, factor: float) -> Constant | None:
     if factor == 1:
         return constant
-    return None if constant.trained else Constant(constant.value * factor)
+    return None if constant.trained else replace(constant, value=constant.value * factor)
 
 
 def _put(
@@ -94,36 +94,36 @@ def _put(
     path = editing.path_of(node, name_of(node))
     named = next((x.parameter for x in (factor, shift) if x is not None and x.parameter), "")
     path = f"{named}_{name_of(node)}" if named else path
-    channels, shape = source.meta["shape"][0], source.meta["shape"]
-    made = [*_factors(factor, channels), *_summands(shift, channels)]
+    shape = source.meta["shape"]
+    made = [*_factors(factor), *_summands(shift)]
     *early, last = made or [nn.Identity()]
     for module in early:
         source = editing.insert(node, module, path, source, shape)
     editing.put(node, last, path, source)
 
 
-def _factors(factor: Constant | None, channels: int) -> list[nn.Module]:
+def _factors(factor: Constant | None) -> list[nn.Module]:
     if factor is None or factor.number == 1:
         return []
     if factor.number is not None:
         return [Scaled(factor.number)]
     if factor.trained:
         return [stood_at(ChannelScale(factor.value, sides=factor.sides), weight=factor.parameter)]
-    return [_fixed(factor.value, torch.zeros(channels))]
+    return [_fixed(factor.value, torch.zeros_like(factor.value), factor.sides)]
 
 
-def _summands(shift: Constant | None, channels: int) -> list[nn.Module]:
+def _summands(shift: Constant | None) -> list[nn.Module]:
     if shift is None or shift.number == 0:
         return []
     if shift.number is not None:
         return [Scaled(shift=shift.number)]
     if shift.trained:
         return [stood_at(ChannelScale(bias=shift.value, sides=shift.sides), bias=shift.parameter)]
-    return [_fixed(torch.ones(channels), shift.value)]
+    return [_fixed(torch.ones_like(shift.value), shift.value, shift.sides)]
 
 
-def _fixed(scale: Tensor, shift: Tensor) -> ConstantNorm:
-    norm = ConstantNorm(len(scale))
+def _fixed(scale: Tensor, shift: Tensor, sides: tuple[int, ...]) -> ConstantNorm:
+    norm = ConstantNorm(len(scale), sides)
     norm.scale.copy_(scale.detach())
     norm.shift.copy_(shift.detach())
     norm.ready.fill_(True)
@@ -143,18 +143,18 @@ def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> C
     trained = parameter is not None
     if found.numel() == 1 and not trained and not found.is_meta:
         return Constant(found.float().reshape(()))
-    shape = source.meta["shape"]
-    sides = [1] * (len(shape) + 1 - found.ndim) + [*found.shape]
-    found = found.float().reshape(sides)
+    shape, given = source.meta["shape"], tuple(found.shape)
+    found = found.float().reshape([1] * (len(shape) + 1 - found.ndim) + [*found.shape])
+    several = len(found) > 1 and not (trained or found.is_meta)
+    if several and torch.equal(found, found[:1].expand_as(found)):
+        found = found[:1]  # the same for each image
     if node.meta.get("last"):  # of which none but those for each channel are left
         found = found.movedim(-1, 1)
     batch, *sides = found.shape
     by_channel = sides == [shape[0], *[1] * (len(shape) - 1)]
     what = f"the parameter {parameter} outside a layer" if trained else "a constant"
-    given = tuple(value.meta["value"].shape)
-    if batch != 1 or len(sides) != len(shape) or not (by_channel or trained):
-        raise editing.refused(node, f"{what} of {given}, which is none for each channel")
-    if any(side not in (1, whole) for side, whole in zip(sides, shape, strict=True)):
+    fits = len(sides) == len(shape) and all(side in (1, n) for side, n in zip(sides, shape, strict=True))
+    if batch != 1 or not fits:
         raise editing.refused(node, f"{what} of {given} beside a map of {shape}")
     if trained and found.numel() != count_of(value):
         raise editing.refused(node, what)

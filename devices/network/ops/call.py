@@ -7,6 +7,11 @@ from typing import Any
 Shape = tuple[int, ...]
 
 
+def by_channel(channels: int, shape: Shape) -> Shape:
+    """In which a value for each channel stands beside a map of ``shape``."""
+    return (channels, *[1] * (len(shape) - 1))
+
+
 @dataclass(frozen=True)
 class Call:
     """What an operation reads its geometry from. Shapes are without the batch, empty where unknown."""
@@ -30,6 +35,11 @@ class Call:
         """An option that has a value for every dimension of space, or one for all of them."""
         value = self.option(name, position, default)
         return (value,) * max(1, len(self.output) - 1) if isinstance(value, int) else tuple(value)
+
+    @property
+    def beside(self) -> Shape:
+        """In which values stand beside a map, as the module says; () where each is one of a channel."""
+        return tuple(getattr(self.module, "sides", ()))
 
     @property
     def channels(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
-from devices.network.ops.call import Call, Shape
+from devices.network.ops.call import Call, Shape, by_channel
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
 
@@ -72,11 +72,11 @@ class Affine(Op):
     def of(cls, call: Call) -> Self:
         """By the parameters that the module has."""
         found = call.module
-        return cls(call.channels, found.weight is not None, found.bias is not None, found.sides)
+        return cls(call.channels, found.weight is not None, found.bias is not None, call.beside)
 
     def beside(self, shape: Shape) -> Shape:
         """The shape in which they stand beside a map of ``shape``."""
-        return self.sides or (self.channels, *[1] * (len(shape) - 1))
+        return self.sides or by_channel(self.channels, shape)
 
     @property
     def count(self) -> int:

@@ -64,10 +64,10 @@ def backward(machine: "FloatMachine", frame: Frame) -> None:
     g, op = frame.value("gradient"), frame.layer.op
     g = g.view(len(g), *frame.layer.shape)
     if isinstance(op, FrozenNorm):
-        constants = frame.raw("folded" if frame.has("folded") else "running")[: op.channels]
+        constants = frame.raw("folded" if frame.has("folded") else "running")[: op.count]
         if frame.makes("bias gradient"):
             frame.put("bias gradient", g.sum([d for d in range(g.ndim) if d != 1]))
-        pools.put_gradient(frame, g * constants.view(1, -1, *[1] * (g.ndim - 2)))
+        pools.put_gradient(frame, g * constants.view(1, *op.beside(frame.layer.shape)))
         return
     y = frame.raw("saved output").view(g.shape)
     if frame.has("bias"):
@@ -111,6 +111,8 @@ def _pair(pair: Tensor, x: Tensor, op: Op) -> Tensor:
     """The halves of a pair, each in a shape that spreads over x (B, C, ...)."""
     if isinstance(op, LayerNorm):
         return pair.view(2, *[1] * (x.ndim - len(op.normalized)), *op.normalized)
+    if isinstance(op, FrozenNorm):
+        return pair.view(2, 1, *op.beside(tuple(x.shape[1:])))
     return pair.view(2, 1, -1, *[1] * (x.ndim - 2))
 
 

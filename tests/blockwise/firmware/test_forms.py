@@ -266,6 +266,10 @@ CASES: dict[str, Case] = {
     "attention, one block after the other": (
         lambda: own.Compact(3), "local-resident", "lsq", {"blocks": "layers"},
     ),
+    "attention behind constants": (lambda: own.Sines(3), "bp", "lsq", {}),
+    "attention behind constants, in blocks": (
+        lambda: own.Sines(3), "local-resident", "lsq", {"blocks": "layers"},
+    ),
     "attention along directions": (lambda: own.Compact(3), "zo", "lsq", {"before": 0}),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),

@@ -461,8 +461,9 @@ REFUSED = {
     "a class of torch.nn": (
         nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softplus()), "layer 2 of Sequential: got Softplus",
     ),
-    "a constant of each place": (
-        classified(lambda m, x: x + torch.arange(8.0)), "got a constant of (8,), which is none",
+    "a constant of each image": (
+        classified(lambda m, x: x + torch.arange(2.0)[:, None, None, None]),
+        "got a constant of (2, 1, 1, 1) beside a map of (4, 8, 8)",
     ),
     "a constant by a map": (classified(lambda m, x: 1 / x), "got 'truediv' of a constant by a map"),
     "a parameter that is taken away": (TAKING, "got 'sub' of a trained constant the other way round"),

@@ -1,6 +1,6 @@
 """Trained factors and summands of channels: the layer scale of a residual block."""
 
-from blockwise.firmware.emit.floats.indices import index_of, written
+from blockwise.firmware.emit.floats.indices import value_of
 from blockwise.firmware.emit.floats.joined import put_map
 from blockwise.firmware.emit.floats.operands import ELEMENT, UNUSED, Operands
 from blockwise.firmware.emit.floats.site import Site
@@ -61,11 +61,7 @@ def _parts(site: Site) -> tuple[str, str]:
 
 def _which(site: Site) -> str:
     """Of the factors, which lie as PyTorch has them, that of element (y, x, c)."""
-    op = _op(site)
-    if not op.sides:
-        return "c"
-    index = zip(index_of(site.layer.shape), op.sides, strict=True)
-    return f"({written([digit for digits, side in index if side > 1 for digit in digits])})"
+    return value_of(site.layer.shape, _op(site).sides)
 
 
 def _op(site: Site) -> Affine:

@@ -63,6 +63,17 @@ def _taken(left: list[Digit], size: int) -> list[Digit]:
     return found
 
 
+def value_of(shape: Sequence[int], sides: Sequence[int]) -> str:
+    """Which of the values that stand beside a map as ``sides`` say, in their order, is element (y, x, c)'s.
+
+    Without sides each is one of a channel.
+    """
+    if not sides:
+        return "c"
+    index = zip(index_of(shape), sides, strict=True)
+    return f"({written([digit for digits, side in index if side > 1 for digit in digits])})"
+
+
 def written(digits: Sequence[Digit]) -> str:
     """Their number as an expression."""
     if not digits:

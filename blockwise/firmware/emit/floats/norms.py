@@ -1,7 +1,9 @@
 """Norms: in place on the accumulator, and in place on the gradient."""
 
 from blockwise.firmware.emit.floats.errors import Back
-from blockwise.firmware.emit.floats.operands import ELEMENT, Operands
+from blockwise.firmware.emit.floats.indices import value_of
+from blockwise.firmware.emit.floats.joined import put_map
+from blockwise.firmware.emit.floats.operands import ELEMENT, UNUSED, Operands
 from blockwise.firmware.emit.floats.order import is_flattened
 from blockwise.firmware.emit.floats.site import Site
 from blockwise.firmware.emit.floats.text import call, dims_of, map_of, number
@@ -62,6 +64,8 @@ def again(site: Site) -> Lines:
 def backward(site: Site) -> Lines:
     """In place on the gradient."""
     op = site.layer.op
+    if isinstance(op, FrozenNorm) and op.sides:
+        return _by_places(site, op)
     if isinstance(op, FrozenNorm):
         back, shifts = Back.of(site), site.result("bias gradient")
         scales = site.floats(site.stored("folded") or site.stored("running"))
@@ -83,6 +87,16 @@ def backward(site: Site) -> Lines:
         return [call("group_norm_backward", *read, "held", by, scales, *made)]
     where = f"(struct map){map_of(batch, dims_of(shape))}"
     return [call("batch_norm_backward", where, gradient, y, "held", by, scales, *made)]
+
+
+def _by_places(site: Site, op: FrozenNorm) -> Lines:
+    """In place on the gradient, by factors that are none of channels."""
+    target = site.made("input gradient")
+    scales = f"({site.floats(site.stored('folded') or site.stored('running'))})"
+    gradient = Operands(site).at(site.needed("gradient"), site.layer.shape)
+    value = f"{gradient}(held, b, y, x, c) * {scales}[{value_of(site.layer.shape, op.sides)}]"
+    made = site.function("value", "float", ELEMENT, f"{UNUSED} return {value};")
+    return [put_map(site, _map(site, target), target, made)]
 
 
 GROUPED = GroupNorm | ChannelNorm | LayerNorm

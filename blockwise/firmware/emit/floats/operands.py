@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from blockwise.firmware.emit.floats.indices import value_of
 from blockwise.firmware.emit.floats.moved import Moved
 from blockwise.firmware.emit.floats.places import (
     channels_of_filter,
@@ -219,8 +220,10 @@ class Operands(Moved):
         return self._affine(value, names["bias"], layer) if "bias" in names else value
 
     def _affine(self, value: str, pair: str, layer: Layer) -> str:
-        found, channels = self.site.floats(pair), dims_of(layer.shape)[2]
-        return f"{value} * ({found})[c] + ({found})[{channels} + c]"
+        found, count, which = self.site.floats(pair), dims_of(layer.shape)[2], "c"
+        if isinstance(layer.op, FrozenNorm) and layer.op.sides:
+            count, which = layer.op.count, value_of(layer.shape, layer.op.sides)
+        return f"{value} * ({found})[{which}] + ({found})[{count} + {which}]"
 
 
 def _level(code: str, lowest: int) -> str:
