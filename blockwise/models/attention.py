@@ -78,7 +78,7 @@ class Attention(Editing):
         return self.before(node, "transpose", (source, dim, len(shape)), tuple(shape))
 
     def _scaled(self, node: fx.Node) -> None:
-        """softmax(factor Q K^T) V, with a dropout of the shares; Raises InputError for masks."""
+        """softmax(factor Q K^T) V, with a dropout of the shares. Raises InputError for masks."""
         query, key, value = (argument(node, name, at) for at, name in enumerate(("query", "key", "value")))
         if argument(node, "attn_mask", 3) is not None or known(argument(node, "is_causal", 5, False)):
             raise self.refused(node, "attention with a mask")

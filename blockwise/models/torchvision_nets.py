@@ -120,7 +120,7 @@ def _build(
             "--width", got=f"{width:g} with {PREFIX}{name}", wanted="a network with a multiplier",
             do="leave it out, or use torchvision:mobilenet_v2",
         ) from error  # fmt: skip
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         raise _untraceable(name, error) from error
     for module in model.modules():
         if hasattr(module, "inplace"):  # a map may be another block's input, or read again

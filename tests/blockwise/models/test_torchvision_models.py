@@ -72,7 +72,8 @@ def test_images_of_other_channels_are_taken():
     ("arguments", "message"),
     [
         ("--model torchvision:resnet1", "torchvision model: got 'resnet1'"),
-        ("--model torchvision:vit_b_16 --in-shape 3 224 224", "wanted a network that torch.fx can trace"),
+        ("--model torchvision:vit_b_16 --in-shape 3 32 48", "got AssertionError: Wrong image width!"),
+        ("--model torchvision:vit_b_16 --in-shape 3 40 40", "got AssertionError: Input shape indivisible"),
         ("--model torchvision:swin_t --in-shape 3 64 64", "got the operation 'shifted_window_attention'"),
         ("--model torchvision:alexnet --in-shape 3 8 8", "alexnet on 3x8x8: got RuntimeError"),
         (
