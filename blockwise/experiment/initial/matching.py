@@ -120,9 +120,13 @@ def _one_each(names: Iterable[str]) -> dict[str, str]:
 
 
 def _as_wanted(given: Tensor, wanted: Tensor) -> Tensor:
-    """The same values where shapes differ by sides of one, as of a linear layer and a 1x1 convolution."""
-    sides = ([n for n in tensor.shape if n != 1] for tensor in (given, wanted))
-    return given.reshape(wanted.shape) if next(sides) == next(sides) else given
+    """The same values where shapes differ by sides of one, as of a linear layer and a 1x1 convolution.
+
+    So they are of values beside a map, as learnt positions, which lie flat in a network.
+    """
+    sides = [[n for n in tensor.shape if n != 1] for tensor in (given, wanted)]
+    flat = wanted.ndim == 1 and given.numel() == wanted.numel()
+    return given.reshape(wanted.shape) if flat or sides[0] == sides[1] else given
 
 
 def _by_name(source: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import own_modules as own
 import pytest
 import torch
 import torchvision
+from torch import nn
 
 from blockwise.experiment.initial.matching import matched
 from blockwise.experiment.initial.taking import take
@@ -114,9 +115,22 @@ def test_the_state_of_a_torchvision_network_is_found_by_name():
     torch.testing.assert_close(chain.eval()(x), other.eval()(x))
 
 
-def test_the_state_of_norms_that_code_calls_as_functions_is_found():
+class Encoded(nn.Module):
+    """A layer of PyTorch's transformers between a convolution and a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(1, 8, 2, 2), nn.Linear(8, 3)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True)
+
+    def forward(self, x):
+        return self.head(self.layer(self.stem(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+@pytest.mark.parametrize("kind", [own.CalledNorms, own.Compact, Encoded])
+def test_the_state_of_what_code_calls_as_functions_is_found(kind):
     torch.manual_seed(0)
-    network = own.CalledNorms()
+    network = kind()
     chain = from_module(network, (1, 8, 8))
     state = {name: torch.rand_like(tensor.float()) + 0.5 for name, tensor in network.state_dict().items()}
     found = take(Weights("file", "", state), chain)
