@@ -50,12 +50,8 @@ class Unbound(Editing):
         behind = (0, *(dim - (dim > first) for dim in others))
         for reader, index in found:
             part = self.before(reader, "select", (source, first, index % count), tuple(shape))
-            reader.op, reader.target, reader.args, reader.kwargs = (
-                "call_method",
-                "permute",
-                (part, *behind),
-                {},
-            )
+            reader.op, reader.target = "call_method", "permute"
+            reader.args, reader.kwargs = (part, *behind), {}
         self._erase_unread(node)
 
     def _erase_unread(self, node: fx.Node) -> None:

@@ -67,15 +67,12 @@ def _path(node: fx.Node) -> str | None:
 
 def _region(path: str, nodes: tuple[fx.Node, ...]) -> Region | None:
     linear = [node for node in nodes if aten_name(node) == "linear"]
-    made = [
-        x for x in nodes if isinstance(x.meta.get("val"), Tensor) and any(u not in nodes for u in x.users)
-    ]
+    made = [node for node in nodes if _rank(node) and any(user not in nodes for user in node.users)]
     outside = {x for node in nodes for x in node.all_input_nodes if x not in nodes}
-    maps = [x for x in outside if isinstance(x.meta.get("val"), Tensor) and x.meta["val"].ndim == SEQUENCE]
-    widths = [
-        x.meta["val"].shape[-1] for x in nodes if aten_name(x) == "view" and x.meta["val"].ndim == SEQUENCE
-    ]
-    if len(linear) != len(("in", "out")) or len(made) != 1 or len(maps) != 1 or not widths:
+    maps = [node for node in outside if _rank(node) == SEQUENCE]
+    views = [node for node in nodes if aten_name(node) == "view" and _rank(node) == SEQUENCE]
+    widths = [node.meta["val"].shape[-1] for node in views]
+    if 2 * len(linear) != len(NAMES) or len(made) != 1 or len(maps) != 1 or not widths:
         return None
     given = [arguments(node).get(name) for node in linear for name in ("weight", "bias")]
     parameters = {name: x for name, x in zip(NAMES, given, strict=True) if isinstance(x, fx.Node)}
