@@ -16,7 +16,7 @@ from blockwise.quant.layers import FloatReLU, QuantActivation, QuantReLU, QuantW
 from devices.errors import InputError
 from devices.network import IMAGES, Layer
 from devices.network.ops import BatchNorm, Cat
-from devices.network.ops.call import by_channel
+from devices.network.ops.beside import by_channel
 from devices.network.trace import trace
 
 Levels = Quantizer | Signed

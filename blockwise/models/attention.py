@@ -10,7 +10,7 @@ from typing import Any
 from torch import fx, nn
 
 from blockwise.layers.attention import RowSoftmax, multiply_matrices
-from blockwise.models.constants import DIVIDES, MULTIPLIES, parameter_of
+from blockwise.models.constants import DIVIDES, MULTIPLIES, is_map, parameter_of
 from blockwise.models.editing import Editing, Shape, argument, known, name_of
 from blockwise.models.reshaping import Expand
 from blockwise.models.written_out import number_of
@@ -34,9 +34,11 @@ class Attention(Editing):
                 self._softmax(node)
             elif called == SCALED:
                 self._scaled(node)
-        for node in list(self.root.graph.nodes):
-            if name_of(node) == multiply_matrices.__name__:
-                self._take_factors(node)
+        products = [node for node in self.root.graph.nodes if node.target is multiply_matrices]
+        for node in products:
+            self._take_factors(node)
+        if products:  # what factors were multiplied by
+            self.root.graph.eliminate_dead_code()
 
     def _product(self, node: fx.Node, left: fx.Node, right: fx.Node, factor: float = 1.0) -> None:
         """Of matrices, as many of each."""
@@ -114,11 +116,10 @@ class Attention(Editing):
             user.replace_all_uses_with(node)
             self.root.graph.erase_node(user)
         node.args, node.kwargs = tuple(sources), {"factor": factor}
-        self.root.graph.eliminate_dead_code()
 
 
 def _are_maps(node: fx.Node) -> bool:
-    return all(isinstance(x, fx.Node) and x.meta["shape"] is not None for x in _pair(node))
+    return all(map(is_map, _pair(node)))
 
 
 def _pair(node: fx.Node) -> Sequence[Any]:
@@ -132,13 +133,9 @@ def _factor(node: fx.Node) -> tuple[fx.Node, float] | None:
     if called not in (*MULTIPLIES, *DIVIDES) or node.meta["shape"] is None:
         return None
     left, right = argument(node, "input", 0), argument(node, "other", 1)
-    if called in MULTIPLIES and not _is_map(left):
+    if called in MULTIPLIES and not is_map(left):
         left, right = right, left
     number = number_of(right)
-    if not _is_map(left) or not number or (isinstance(right, fx.Node) and parameter_of(right)):
+    if not is_map(left) or not number or (isinstance(right, fx.Node) and parameter_of(right)):
         return None
     return left, (1 / number if called in DIVIDES else number)
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, fx.Node) and value.meta["shape"] is not None

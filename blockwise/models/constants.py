@@ -1,5 +1,6 @@
 """Sums and products with what does not depend on the input: numbers, buffers, parameters of channels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +49,7 @@ def with_constant(editing: Editing, node: fx.Node) -> bool:
     if called in (*ADDS, *MULTIPLIES) and left is right and called in ADDS:
         _put(editing, node, left, Constant(torch.tensor(2.0)), None)
         return True
-    maps = [x for x in (left, right) if _is_map(x)]
+    maps = [x for x in (left, right) if is_map(x)]
     if len(maps) != 1:
         return False
     (source,) = maps
@@ -130,7 +131,8 @@ def _fixed(scale: Tensor, shift: Tensor, sides: tuple[int, ...]) -> ConstantNorm
     return norm
 
 
-def _is_map(value: Any) -> bool:
+def is_map(value: Any) -> bool:
+    """Whether an operand is a node of a map, no constant."""
     return isinstance(value, fx.Node) and value.meta["shape"] is not None
 
 
@@ -172,8 +174,8 @@ RESHAPES = ("view", "reshape", "unsqueeze", "squeeze", "flatten", "getitem", "vi
 """Of a parameter: the same values under another shape."""
 
 
-def count_of(node: fx.Node) -> int:
-    """Elements of the parameter, if all that is done with it is another shape; else none."""
+def count_of(node: fx.Node, through: Sequence[str] = RESHAPES) -> int:
+    """Elements of the parameter, if nothing but functions of these names is done with it; else none."""
     if node.op == "get_attr":
         return int(node.meta["value"].numel())
-    return count_of(node.all_input_nodes[0]) if name_of(node) in RESHAPES else 0
+    return count_of(node.all_input_nodes[0], through) if name_of(node) in through else 0

@@ -11,7 +11,7 @@ import torch
 from torch import fx
 
 from blockwise.layers.scaled import ChannelScale, Scaled
-from blockwise.models.constants import RESHAPES, parameter_of
+from blockwise.models.constants import RESHAPES, count_of, parameter_of
 from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
 from blockwise.models.reshaping import Slice
 
@@ -36,7 +36,7 @@ class Tokens(Editing):
         """Raises InputError for what is no parameter, or is not the same for each image."""
         path, whole = parameter_of(token), source.meta["shape"]
         shape: Shape = tuple(torch.as_tensor(token.meta["value"]).shape[1:])
-        if path is None or dim == 0 or not _same_for_each_image(token, math.prod(shape)):
+        if path is None or dim == 0 or count_of(token, SPREADS) != math.prod(shape):
             raise self.refused(node, f"{path or 'a constant'} beside a map")
         if shape[dim - 1] > whole[dim - 1]:
             raise self.refused(node, f"{path} of {shape} beside a smaller map of {whole}")
@@ -46,10 +46,3 @@ class Tokens(Editing):
         zeros = self.insert(node, Scaled(0.0), f"{path}_zeros", part, shape)
         module = stood_at(ChannelScale(bias=flat, sides=shape), bias=path)
         return self.insert(node, module, f"{path}_token", zeros, shape)
-
-
-def _same_for_each_image(node: fx.Node, count: int) -> bool:
-    """Whether a constant is a parameter of ``count`` elements, repeated at most by images."""
-    if node.op == "get_attr":
-        return bool(node.meta["trained"]) and node.meta["value"].numel() == count
-    return name_of(node) in SPREADS and _same_for_each_image(node.all_input_nodes[0], count)

@@ -7,11 +7,6 @@ from typing import Any
 Shape = tuple[int, ...]
 
 
-def by_channel(channels: int, shape: Shape) -> Shape:
-    """In which a value for each channel stands beside a map of ``shape``."""
-    return (channels, *[1] * (len(shape) - 1))
-
-
 @dataclass(frozen=True)
 class Call:
     """What an operation reads its geometry from. Shapes are without the batch, empty where unknown."""

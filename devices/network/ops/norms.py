@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Self
 
-from devices.network.ops.call import Call, Shape, by_channel
+from devices.network.ops.beside import Beside
+from devices.network.ops.call import Call
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
 
@@ -182,7 +183,7 @@ class ChannelNorm(Op):
 
 
 @dataclass(frozen=True)
-class FrozenNorm(Op):
+class FrozenNorm(Beside, Op):
     """A constant scale and shift for each channel.
 
     With ``sides``, a shape without the batch, they stand so beside the map, as a table of sines for places.
@@ -200,15 +201,6 @@ class FrozenNorm(Op):
     def of(cls, call: Call) -> Self:
         """As many channels as its input has."""
         return cls(call.channels, call.beside)
-
-    def beside(self, shape: Shape) -> Shape:
-        """The shape in which scales, or shifts, stand beside a map of ``shape``."""
-        return self.sides or by_channel(self.channels, shape)
-
-    @property
-    def count(self) -> int:
-        """Scales, or shifts."""
-        return math.prod(self.sides) if self.sides else self.channels
 
     @property
     def buffers(self) -> int:

@@ -1,11 +1,11 @@
 """Factors and summands that hold for a map or a channel: constants of the code, or trained ones."""
 
-import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Self
 
-from devices.network.ops.call import Call, Shape, by_channel
+from devices.network.ops.beside import Beside
+from devices.network.ops.call import Call
 from devices.network.ops.op import Op
 from devices.network.ops.row import Row
 
@@ -45,7 +45,7 @@ class Scale(Op):
 
 
 @dataclass(frozen=True)
-class Affine(Op):
+class Affine(Beside, Op):
     """A factor for each channel that is trained, with a summand or not; or a summand alone.
 
     As the layer scale of Touvron et al. 2021 (arXiv 2103.17239, CaiT), which ConvNeXt has as well. ``sides``
@@ -73,15 +73,6 @@ class Affine(Op):
         """By the parameters that the module has."""
         found = call.module
         return cls(call.channels, found.weight is not None, found.bias is not None, call.beside)
-
-    def beside(self, shape: Shape) -> Shape:
-        """The shape in which they stand beside a map of ``shape``."""
-        return self.sides or by_channel(self.channels, shape)
-
-    @property
-    def count(self) -> int:
-        """Factors, or summands."""
-        return math.prod(self.sides) if self.sides else self.channels
 
     @property
     def biases(self) -> int:

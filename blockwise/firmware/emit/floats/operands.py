@@ -221,7 +221,7 @@ class Operands(Moved):
 
     def _affine(self, value: str, pair: str, layer: Layer) -> str:
         found, count, which = self.site.floats(pair), dims_of(layer.shape)[2], "c"
-        if isinstance(layer.op, FrozenNorm) and layer.op.sides:
+        if isinstance(layer.op, FrozenNorm):
             count, which = layer.op.count, value_of(layer.shape, layer.op.sides)
         return f"{value} * ({found})[{which}] + ({found})[{count} + {which}]"
 
