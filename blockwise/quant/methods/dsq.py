@@ -13,15 +13,18 @@ from blockwise.quant.numeric.ranges import (
     least_error_end,
     offset_and_step_gradients,
 )
-from blockwise.quant.quantizer import Method, ParameterRule, Quantizer, Role
+from blockwise.quant.quantizer import SIZE, Method, ParameterRule, Quantizer, Role
 from devices.network.bits import QuantizerMemory
 
 START = 0.2
 SOFTEST, HARDEST = 0.9, 1e-3
 """Limits of alpha: at 1 the soft function is a straight line, at 0 it has the hard one's infinite slope."""
 
-END_RULE = ParameterRule(lr_scale=0.01, size=True)
-"""Every element moves an end, which is why they learn at a hundredth of the weights' rate."""
+ALPHA_RULE = ParameterRule(lr_scale=0.01)
+"""Every element moves alpha, which is why it learns at a hundredth of the weights' rate: at the whole of it
+that of weights falls through zero within an epoch, where the soft staircase is the hard one and hardly any
+weight learns. The ends need none of that: what moves them in a step is limited (blockwise/training/sizes.py).
+"""
 
 
 class _SoftFunction(torch.autograd.Function):
@@ -81,7 +84,7 @@ class _Soft(Quantizer):
     """
 
     needs_data = True
-    rules: ClassVar[Mapping[str, ParameterRule]] = {"lower": END_RULE, "upper": END_RULE}
+    rules: ClassVar[Mapping[str, ParameterRule]] = {"lower": SIZE, "upper": SIZE, "alpha": ALPHA_RULE}
 
     def __init__(self, bits: int, role: Role, shape: tuple[int, ...] = ()) -> None:
         super().__init__(bits, role, shape)

@@ -1,13 +1,19 @@
 """DSQ against the soft staircase of Gong et al. 2019, written out in float64 and by finite differences."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blockwise import quant
+from blockwise import models, quant
+from blockwise.data import load
+from blockwise.nets.anatomy import Anatomy
+from blockwise.nets.blocks import BlockNet
+from blockwise.training import REGIMES, Run, TrainOptions
+from devices.program.regimes import Step
 
 ROLES = ("weight", "activation")
 LOWER, UPPER = -0.9, 1.3
@@ -195,9 +201,27 @@ def test_the_range_starts_where_the_squared_error_is_least_and_alpha_at_a_fifth(
             assert quantizer.lower == -quantizer.upper
 
 
-def test_the_ends_learn_at_a_hundredth_of_the_rate():
+def test_alpha_learns_at_a_hundredth_of_the_rate():
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     quantizer = quant.quantize(model, "dsq", 3, 3)[1].weight_quantizer
     rules = quant.ParameterRules.of(model).rules
     scales = {name: rules[p].lr_scale for name, p in quantizer.named_parameters()}
-    assert scales == {"lower": 0.01, "upper": 0.01, "alpha": 1}
+    assert scales == {"lower": 1, "upper": 1, "alpha": 0.01}
+
+
+def test_in_training_the_staircase_stays_soft_and_the_ends_move():
+    torch.manual_seed(0)
+    chain = models.build("cnn", (1, 8, 8), 10, 4)
+    groups = Anatomy(chain, "gap").cut("layers", Step())
+    quant.quantize(chain, "dsq")
+    net = BlockNet(chain, groups, "gap")
+    digits = load("digits", seed=0)
+    digits = replace(digits, train=digits.train.select(torch.arange(640)))
+    options = TrainOptions(
+        epochs=4, batch_size=16, optimizer="sgd-momentum", learning_rate=0.1, fused=False, seed=0
+    )
+    Run(net, digits, REGIMES["bp"], options).train()
+    alphas = [q.alpha.item() for q in net.modules() if hasattr(q, "alpha")]
+    ends = [(q.lower.item(), q.upper.item()) for q in net.modules() if hasattr(q, "lower")]
+    assert len(alphas) == 5 and alphas == pytest.approx([0.2] * 5, abs=0.05)
+    assert len(ends) == 2 and all(abs(low + up) > 0.1 * up for low, up in ends)  # they began as -u and u
