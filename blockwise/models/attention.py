@@ -12,6 +12,7 @@ from torch import fx, nn
 from blockwise.layers.attention import RowSoftmax, multiply_matrices
 from blockwise.models.constants import DIVIDES, MULTIPLIES, is_map, parameter_of
 from blockwise.models.editing import Editing, Shape, argument, known, name_of
+from blockwise.models.masks import masked
 from blockwise.models.reshaping import Expand
 from blockwise.models.written_out import number_of
 
@@ -80,10 +81,8 @@ class Attention(Editing):
         return self.before(node, "transpose", (source, dim, len(shape)), tuple(shape))
 
     def _scaled(self, node: fx.Node) -> None:
-        """softmax(factor Q K^T) V, with a dropout of the shares. Raises InputError for masks."""
+        """softmax(factor Q K^T) V, some of whose scores may be masked, with a dropout of the shares."""
         query, key, value = (argument(node, name, at) for at, name in enumerate(("query", "key", "value")))
-        if argument(node, "attn_mask", 3) is not None or known(argument(node, "is_causal", 5, False)):
-            raise self.refused(node, "attention with a mask")
         if known(node.kwargs.get("enable_gqa", False)):
             raise self.refused(node, "attention of groups of queries")
         asked = known(node.kwargs.get("scale"))
@@ -92,6 +91,8 @@ class Attention(Editing):
         shape = (*query.meta["shape"][:-1], key.meta["shape"][-2])
         scores = self.before(node, "matmul", (query, turned), shape)
         self._product(scores, query, turned, factor)
+        causal = bool(known(argument(node, "is_causal", 5, False)))
+        scores = masked(self, node, scores, argument(node, "attn_mask", 3), causal=causal)
         shares = self.insert(node, RowSoftmax(), self.path_of(node, "softmax"), scores, shape)
         rate = float(known(argument(node, "dropout_p", 4, 0.0)))
         if rate:

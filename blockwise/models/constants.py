@@ -53,7 +53,7 @@ def with_constant(editing: Editing, node: fx.Node) -> bool:
     if len(maps) != 1:
         return False
     (source,) = maps
-    constant = _constant(editing, node, right if left is source else left, source)
+    constant = constant_beside(editing, node, right if left is source else left, source)
     alpha = float(known(node.kwargs.get("alpha", 1)))
     factor, shift = _pair(called, constant, alpha, turned=left is not source)
     if factor is None and shift is None:
@@ -110,7 +110,7 @@ def _factors(factor: Constant | None) -> list[nn.Module]:
         return [Scaled(factor.number)]
     if factor.trained:
         return [stood_at(ChannelScale(factor.value, sides=factor.sides), weight=factor.parameter)]
-    return [_fixed(factor.value, torch.zeros_like(factor.value), factor.sides)]
+    return [fixed(factor.value, torch.zeros_like(factor.value), factor.sides)]
 
 
 def _summands(shift: Constant | None) -> list[nn.Module]:
@@ -120,10 +120,11 @@ def _summands(shift: Constant | None) -> list[nn.Module]:
         return [Scaled(shift=shift.number)]
     if shift.trained:
         return [stood_at(ChannelScale(bias=shift.value, sides=shift.sides), bias=shift.parameter)]
-    return [_fixed(torch.ones_like(shift.value), shift.value, shift.sides)]
+    return [fixed(torch.ones_like(shift.value), shift.value, shift.sides)]
 
 
-def _fixed(scale: Tensor, shift: Tensor, sides: tuple[int, ...]) -> ConstantNorm:
+def fixed(scale: Tensor, shift: Tensor, sides: tuple[int, ...]) -> ConstantNorm:
+    """Values of each channel, or of what has ``sides``."""
     norm = ConstantNorm(len(scale), sides)
     norm.scale.copy_(scale.detach())
     norm.shift.copy_(shift.detach())
@@ -136,7 +137,7 @@ def is_map(value: Any) -> bool:
     return isinstance(value, fx.Node) and value.meta["shape"] is not None
 
 
-def _constant(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> Constant:
+def constant_beside(editing: Editing, node: fx.Node, value: Any, source: fx.Node) -> Constant:
     """The other operand. Raises InputError if it is none of a channel of ``source``."""
     if not isinstance(value, fx.Node):
         return Constant(torch.tensor(float(value)))

@@ -5,7 +5,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
 from blockwise.nets.chain import STOOD_AT
 from devices.errors import InputError
@@ -57,6 +58,13 @@ class Editing:
             made = self.root.graph.call_method(method, args)
         made.meta.update(shape=shape, nn_module_stack=node.meta.get("nn_module_stack", {}))
         made.stack_trace = node.stack_trace
+        return made
+
+    def constant(self, node: fx.Node, value: Tensor) -> fx.Node:
+        """A new node before ``node`` that stands for ``value``, which no input changes, until it is read."""
+        with self.root.graph.inserting_before(node):
+            made = self.root.graph.call_function(torch.tensor)
+        made.meta.update(shape=None, value=value)
         return made
 
     def _calls(self, path: str) -> int:

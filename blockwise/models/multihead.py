@@ -2,24 +2,38 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from devices.errors import InputError
 
+MATRIX = 2
+"""Dimensions of a mask that all images and heads share."""
+
 
 class SelfAttention(nn.MultiheadAttention):
     """(B, N, C) -> the same shape, and no shares: what the class makes of one sequence, by its parameters."""
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, *masks: Any, **options: Any) -> Any:
-        """All three have to be the same tensor. Raises InputError for masks, and for two sequences."""
-        if any(isinstance(x, Tensor) for x in (*masks, *options.values())):
-            raise _refused("attention with a mask", "attention between all tokens")
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
+        need_weights: bool = True, attn_mask: Tensor | None = None, average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> Any:  # fmt: skip
+        """All three have to be the same tensor; ``attn_mask`` is True where nothing is seen, or a summand.
+
+        Raises InputError for masks of each image or head, and for two sequences.
+        """
+        if key_padding_mask is not None or (attn_mask is not None and attn_mask.ndim != MATRIX):
+            raise _refused("attention with masks of images or heads", "one mask (N, N) for all")
         if not (query is key and key is value) or self.in_proj_weight is None:
             raise _refused("attention between two sequences", "that of one with itself")
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            attn_mask = ~attn_mask
         joined = F.linear(query, self.in_proj_weight, self.in_proj_bias)
         q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in joined.chunk(3, -1))
-        found = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+        rate = self.dropout if self.training else 0.0
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask, dropout_p=rate)
         return self.out_proj(found.transpose(1, 2).flatten(2)), None
 
 

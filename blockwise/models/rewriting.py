@@ -19,6 +19,7 @@ from blockwise.models.einsums import Einsums
 from blockwise.models.functions import module_of
 from blockwise.models.group_norms_written_out import GroupNormsWrittenOut
 from blockwise.models.kept import Kept
+from blockwise.models.masks import FILLS, Choices, fill
 from blockwise.models.maxima import Maxima
 from blockwise.models.norms_written_out import SQUARES, NormsWrittenOut
 from blockwise.models.rearranging import (
@@ -48,8 +49,8 @@ BETWEEN: dict[str, Callable[..., Tensor]] = {
 """Functions of several tensors, which stay functions."""
 
 IN_ANOTHER_FORM = (
-    Unbound, Einsums, Attention, Maxima, Stacked, Tokens, Kept, SpreadOut, WrittenOut, NormsWrittenOut,
-    GroupNormsWrittenOut, ChannelsLast,
+    Unbound, Einsums, Choices, Attention, Maxima, Stacked, Tokens, Kept, SpreadOut, WrittenOut,
+    NormsWrittenOut, GroupNormsWrittenOut, ChannelsLast,
 )  # fmt: skip
 """What is written out of several functions, or in another layout."""
 
@@ -151,6 +152,8 @@ class Rewriting(Editing):
             node.meta["aside"] = True
         elif called in ARITHMETIC and with_constant(self, node):
             pass
+        elif called in FILLS:
+            fill(self, node)
         elif called in SQUARES and number_of(argument(node, "exponent", 1, 2)) == 2:
             node.args, node.kwargs = (node.all_input_nodes[0],) * 2, {}
             self._between(node, "mul")

@@ -194,6 +194,11 @@ def difference(
     before: Mapping[str, Tensor], after: Mapping[str, Tensor], board: Mapping[str, Tensor]
 ) -> float:
     """|board - after| / |after - before|, over all tensors of ``after``."""
-    error = torch.cat([(board[name] - value).double() for name, value in after.items()]).norm()
-    update = torch.cat([(value - before[name]).double() for name, value in after.items()]).norm()
+    error = torch.cat([apart(board[name], value) for name, value in after.items()]).norm()
+    update = torch.cat([apart(value, before[name]) for name, value in after.items()]).norm()
     return float(error / update)
+
+
+def apart(found: Tensor, wanted: Tensor) -> Tensor:
+    """``found - wanted``; no difference where both are infinite, as masks are."""
+    return torch.where(found == wanted, 0.0, found.double() - wanted.double())

@@ -27,7 +27,7 @@ from blockwise.firmware.layout import images_to_board, labels_to_board
 from blockwise.firmware.phases import packs
 from blockwise.firmware.prediction import prediction
 from blockwise.firmware.program import Firmware, Spot, Stretch
-from blockwise.training.on_board import difference, machine_of
+from blockwise.training.on_board import apart, difference, machine_of
 from devices.memory.arena import buffers_of, pack
 from devices.program.execute.memory import WORD_BITS, unpacked
 from devices.program.inference import float_inference
@@ -189,7 +189,7 @@ def compare(
     decisions = _simulate(training, updater, batch, program, steps, built.with_name(FILE))
     board = program.state(rams, steps)
     after = {name: value for name, value in training.tensors.items() if name in board}
-    worst = sorted(((float((board[n] - v).abs().max()), n) for n, v in after.items()), reverse=True)[:4]
+    worst = sorted(((float(apart(board[n], v).abs().max()), n) for n, v in after.items()), reverse=True)[:4]
     return Compared(
         difference(start, after, board), decisions.codes, decisions.flips, decisions.masks, program, rams,
         board, after, start, worst,

@@ -24,7 +24,7 @@ from blockwise.quant.layers import QuantActivation, QuantReLU
 from blockwise.training import float_regime
 from blockwise.training.directions import DirectionUpdater
 from blockwise.training.numerics import FloatNumerics
-from blockwise.training.on_board import difference, machine_of, tensors_of
+from blockwise.training.on_board import apart, difference, machine_of, tensors_of
 from blockwise.training.options import Perturbation, TrainOptions
 from blockwise.training.phase import Phase
 from blockwise.training.updater import Updater
@@ -237,7 +237,7 @@ class OneStep:
 
     def worst(self) -> list[tuple[str, float, float]]:
         found = [
-            (n, float((self.board[n] - v).abs().max()), float((v - self.start[n]).abs().max()))
+            (n, float(apart(self.board[n], v).abs().max()), float(apart(v, self.start[n]).abs().max()))
             for n, v in self.after.items()
         ]
         return sorted(found, key=lambda r: -r[1])[:8]

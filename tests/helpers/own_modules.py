@@ -353,24 +353,30 @@ class Volumes(nn.Module):
 class Heads(nn.Module):
     """Attention of ``heads`` heads between tokens (B, N, C), as timm writes it."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    hidden: Tensor | None
+
+    def __init__(self, width: int, heads: int, hidden: Tensor | None = None) -> None:
         super().__init__()
         self.heads, self.scale = heads, (width // heads) ** -0.5
+        self.register_buffer("hidden", hidden)
         self.qkv, self.proj = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Any:
         b, n, c = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        shares = ((q @ k.transpose(-2, -1)) * self.scale).softmax(dim=-1)
-        return self.proj((shares @ v).transpose(1, 2).reshape(b, n, c))
+        scores = (q @ k.transpose(-2, -1)) * self.scale
+        if self.hidden is not None:
+            scores = scores.masked_fill(self.hidden, float("-inf"))
+        return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b, n, c))
 
 
 class Encoder(nn.Module):
     """Norms first: attention between tokens, then two linear layers of each."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, hidden: Tensor | None = None) -> None:
         super().__init__()
-        self.n1, self.n2, self.attention = nn.LayerNorm(width), nn.LayerNorm(width), Heads(width, heads)
+        self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Heads(width, heads, hidden)
         self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor) -> Any:
@@ -384,11 +390,13 @@ class Compact(nn.Module):
     Its tokens come from a convolution, their places are learnt, and they are pooled by shares that are.
     """
 
+    hidden: Tensor | None = None
+
     def __init__(self, classes: int = 10, width: int = 8, depth: int = 1) -> None:
         super().__init__()
         self.stem, self.pool = nn.Conv2d(1, width, 3, padding=1, bias=False), nn.MaxPool2d(2)
         self.places = nn.Parameter(torch.randn(1, 16, width) / 5)
-        self.blocks = nn.Sequential(*[Encoder(width, 2) for _ in range(depth)])
+        self.blocks = nn.Sequential(*[Encoder(width, 2, self.hidden) for _ in range(depth)])
         self.norm, self.share, self.head = nn.LayerNorm(width), nn.Linear(width, 1), nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Any:
@@ -396,6 +404,12 @@ class Compact(nn.Module):
         x = self.norm(self.blocks(x))
         shares = F.softmax(self.share(x), dim=1)
         return self.head(torch.matmul(shares.transpose(-1, -2), x).squeeze(-2))
+
+
+class Causal(Compact):
+    """Its tokens see none behind them."""
+
+    hidden = torch.ones(16, 16, dtype=torch.bool).triu(1)
 
 
 class Sines(Compact):

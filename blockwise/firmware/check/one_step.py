@@ -20,7 +20,7 @@ from blockwise.firmware.emit.floats.order import from_board, to_board
 from blockwise.firmware.float_facts import FloatFacts
 from blockwise.firmware.program import Firmware
 from blockwise.firmware.toolchains.toolchain import BuildError
-from blockwise.training.on_board import difference
+from blockwise.training.on_board import apart, difference
 from devices.program.execute.memory import WORD_BITS
 
 DEPLOYED = "deployed network"
@@ -77,7 +77,7 @@ class OneStep:
         share, rounding = difference(start, after, board), 0.0
         if not share <= LARGEST:
             rounding = difference(start, self._exact(moment, told, before, list(after)), after)
-        worst = max(after, key=lambda name: _largest(board[name] - after[name]))
+        worst = max(after, key=lambda name: _largest(apart(board[name], after[name])))
         return PhaseAgreement(
             number, moment.phase.block, share if math.isfinite(share) else None, rounding, decisions.codes,
             decisions.flips, decisions.masks, worst,

@@ -6,6 +6,9 @@ from torch import fx
 
 from blockwise.models.files.exported_layers import Given
 
+Call = tuple[Any, tuple[Any, ...]]
+"""An operation and its arguments."""
+
 
 def aten_name(node: fx.Node) -> str:
     """Of an operation, in place or not; empty for what is none of ATen."""

@@ -15,12 +15,10 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
-from blockwise.models.files.aten import arguments, aten_name, operands
+from blockwise.models.files.aten import Call, arguments, aten_name, operands
+from blockwise.models.files.core_attention import permuted, safe_softmax
 from blockwise.models.files.exported_layers import Given
 from devices.network.ops.activations import SELU_ALPHA, SELU_SCALE
-
-Call = tuple[Any, tuple[Any, ...]]
-"""An operation and its arguments."""
 
 aten = torch.ops.aten
 
@@ -217,7 +215,10 @@ DECOMPOSED: dict[str, Callable[[Given], Call | None]] = {
     "max_pool2d_with_indices": _max_pool, "_adaptive_avg_pool2d": _average_to, "native_dropout": _dropout,
 }  # fmt: skip
 """Operation of Core ATen -> what it was, of its arguments; None where it is something else."""
-ENDS = {"view": _places, "add": _biased, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze, "elu": _elu}
+ENDS = {
+    "view": _places, "add": _biased, "mul": _dropped, "clamp": _clamp, "squeeze": _squeeze, "elu": _elu,
+    "where": safe_softmax, "permute": permuted,
+}  # fmt: skip
 """The same of the last of several operations, which stand in other programs too."""
 COMPOSED = {**DECOMPOSED, **ENDS}
 

@@ -5,7 +5,6 @@ It may have been exported for one size of batch and at rest: it is trained like 
 
 import operator
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from blockwise.models.files.assembly import Assembly
 from blockwise.models.files.aten import arguments, aten_name
 from blockwise.models.files.core_aten import composed, is_decomposed
 from blockwise.models.files.exported_attention import Region, regions
+from blockwise.models.files.exported_functions import DROPPED, FUNCTIONS, NAMED, VALUES
 from blockwise.models.files.exported_layers import LAYERS, Given
 from blockwise.models.files.exported_values import compare
 from blockwise.models.reshaping import Reshape
@@ -27,44 +27,6 @@ from devices.errors import InputError
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view", "unflatten")
 SAME = ("clone", "contiguous", "_to_copy", "to", "lift_fresh_copy")
 """An alias is none of them: a decomposed ``detach`` is one, before which nothing would learn."""
-SAME_NAME = (
-    "relu", "relu6", "leaky_relu", "silu", "gelu", "hardswish", "hardsigmoid", "hardtanh", "elu", "selu",
-    "mish", "dropout", "pad", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d",
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "pixel_shuffle", "pixel_unshuffle",
-)  # fmt: skip
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(F, name) for name in SAME_NAME},
-    "feature_dropout": F.dropout2d, "constant_pad_nd": F.pad, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
-    "mean": torch.mean, "sum": torch.sum, "amax": torch.amax,
-    "clamp": torch.clamp, "cat": torch.cat, "stack": torch.stack, "glu": F.glu,
-    "add": torch.add, "mul": torch.mul, "sub": torch.sub, "rsub": torch.rsub, "div": torch.div,
-    "neg": torch.neg, "erf": torch.erf, "pow": torch.pow, "square": torch.square,
-    "permute": torch.permute, "transpose": torch.transpose, "mT": torch.transpose, "select": torch.select,
-    "chunk": torch.chunk, "split": torch.split, "split_with_sizes": torch.split,
-    "getitem": operator.getitem, "softmax": torch.softmax, "_softmax": torch.softmax,
-    "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
-    "matmul": torch.matmul, "bmm": torch.bmm, "unbind": torch.unbind, "squeeze": torch.squeeze,
-    "scaled_dot_product_attention": F.scaled_dot_product_attention,
-}  # fmt: skip
-"""Operation of ATen -> the function of PyTorch with the same arguments."""
-
-VALUES: dict[str, Callable[..., Any]] = {
-    "adaptive_max_pool1d": F.adaptive_max_pool1d, "adaptive_max_pool2d": F.adaptive_max_pool2d,
-    "max": torch.amax,
-}  # fmt: skip
-"""Of the values of maxima; their places are the second result of the operation."""
-
-ARITHMETIC = ("add", "mul", "sub", "rsub", "div")
-"""Of two operands, of which either may be a constant."""
-
-PRODUCTS = ("matmul", "bmm")
-"""Of two maps."""
-
-REARRANGES = ("permute", "transpose", "select", "chunk", "split", "split_with_sizes", "unbind", "squeeze")
-"""Whose arguments have other names in PyTorch, in the same order."""
-
-DROPPED = ("train", "dtype", "memory_format", "half_to_float")
-"""Arguments of theirs that say how, not what."""
 
 
 def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
@@ -124,7 +86,7 @@ class _Conversion:
             region = inside.get(node)
             try:
                 if region is not None:
-                    self.known |= {node: self._attention(region)} if node is region.made else {}
+                    self._inside(region, node)
                 elif any(source in self.known for source in node.all_input_nodes):
                     self.known[node] = self._converted(node)
                 else:
@@ -137,12 +99,20 @@ class _Conversion:
         compare(made, self.program, self.input, f"--model {self.path}")
         return made
 
+    def _inside(self, region: Region, node: fx.Node) -> None:
+        """Of a module's operations the last is the module; masks are computed."""
+        if node is region.made:
+            self.known[node] = self._attention(region)
+        elif not any(x in self.known or x.name in self.parameters for x in node.all_input_nodes):
+            self._constant(node)
+
     def _attention(self, region: Region) -> fx.Node:
         """The module, in the place of its operations."""
         tensors = {name: self.tensors[x.name] for name, x in region.parameters.items()}
         for path, _ in tensors.values():
             self.made.own(path)
-        module = region.module({name: value for name, (_, value) in tensors.items()})
+        mask = None if region.mask is None else self.tensors[region.mask.name][1]
+        module = region.module({name: value for name, (_, value) in tensors.items()}, mask)
         return self.made.layer(region.path, module, self.known[region.source])
 
     def _only_output(self) -> fx.Node:
@@ -167,7 +137,8 @@ class _Conversion:
             self.parameters.add(node.name)
             return
         drawn = torch.Tag.nondeterministic_seeded in target.tags
-        if drawn or target._schema.is_mutable or any(x.name not in self.tensors for x in sources):
+        counts = target._schema.is_mutable and any(x.op == "placeholder" for x in sources[:1])
+        if drawn or counts or any(x.name not in self.tensors for x in sources):
             return
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda x: self.tensors[x.name][1])
         value = target(*args, **kwargs)
@@ -228,13 +199,8 @@ class _Conversion:
             return self.made.function(F.relu6, first)
         if name == "mT":
             return self.made.function(torch.transpose, first, -2, -1)
-        if name in PRODUCTS:
-            return self.made.function(FUNCTIONS[name], first, *options.values())
-        if name in ARITHMETIC:
-            return self.made.function(FUNCTIONS[name], first, options.pop("other"), **options)
-        if name in REARRANGES:
-            return self.made.function(FUNCTIONS[name], first, *options.values())
-        return self.made.function({**FUNCTIONS, **VALUES}[name], first, **options)
+        others = [options.pop(key) for key in list(options) if key not in NAMED.get(name, options)]
+        return self.made.function({**FUNCTIONS, **VALUES}[name], first, *others, **options)
 
     def _operand(self, node: fx.Node, operand: fx.Node) -> fx.Node:
         """A map, or what stands in the program beside layers."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.aten import arguments, aten_name
-from blockwise.models.multihead import SelfAttention
+from blockwise.models.multihead import MATRIX, SelfAttention
 
 CLASS = "torch.nn.modules.activation.MultiheadAttention"
 NAMES = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
@@ -19,7 +19,8 @@ NAMES = ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
 class Region:
     """The operations of one such module, which read ``source`` and make ``made``.
 
-    ``parameters`` are the nodes of :data:`NAMES`, those that are there; ``width`` is that of a head.
+    ``parameters`` are the nodes of :data:`NAMES`, those that are there; ``width`` is that of a head, ``mask``
+    what of no input is added to scores or tells where they count, if not ``causal`` does.
     """
 
     path: str
@@ -29,12 +30,22 @@ class Region:
     parameters: Mapping[str, fx.Node]
     width: int
     dropout: float
+    mask: fx.Node | None = None
+    causal: bool = False
 
-    def module(self, values: Mapping[str, Tensor]) -> nn.Module:
-        """With its parameters, by :data:`NAMES`."""
+    def module(self, values: Mapping[str, Tensor], mask: Tensor | None) -> nn.Module:
+        """With its parameters, by :data:`NAMES`, and the value of the mask, if there is one.
+
+        Raises LookupError for masks that differ from head to head.
+        """
         width = values["in_proj_weight"].shape[1]
         biased = "in_proj_bias" in values
         made = OfOneSequence(width, width // self.width, self.dropout, biased, batch_first=True)
+        tokens = self.source.meta["val"].shape[1]
+        if self.causal:
+            mask = torch.ones(tokens, tokens, dtype=torch.bool).tril()
+        if mask is not None:
+            made.mask = _of_all_heads(mask, tokens)
         with torch.no_grad():
             for name, value in values.items():
                 made.get_parameter(name).copy_(value)
@@ -44,9 +55,15 @@ class Region:
 class OfOneSequence(SelfAttention):
     """(B, N, C) -> the same shape."""
 
+    mask: Tensor | None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register_buffer("mask", None)
+
     def forward(self, x: Tensor) -> Any:  # type: ignore[override]
         """Of a sequence with itself."""
-        return super().forward(x, x, x)[0]
+        return super().forward(x, x, x, attn_mask=self.mask)[0]
 
 
 def regions(graph: fx.Graph) -> Iterator[Region]:
@@ -80,17 +97,50 @@ def _region(path: str, nodes: tuple[fx.Node, ...]) -> Region | None:
     joins = weight.shape[0] == 3 * weight.shape[1]  # queries, keys and values
     if not joins or ("in_proj_bias" in parameters) != ("out_proj.bias" in parameters):
         return None
-    return Region(path, nodes, maps[0], made[0], parameters, min(widths), _dropout(nodes))
+    masks, causal = _masks(nodes, maps[0])
+    if len(masks) > 1:
+        return None
+    mask = masks[0] if masks else None
+    return Region(
+        path, nodes, maps[0], made[0], parameters, min(widths), _dropout(nodes), mask, causal=causal
+    )
 
 
-def _rank(node: fx.Node) -> int:
+def _rank(node: Any) -> int:
     """Of a tensor; 0 for a number."""
-    value = node.meta.get("val")
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
     return value.ndim if isinstance(value, Tensor) else 0
 
 
 SEQUENCE = 3
 """Dimensions of a batch of tokens."""
+
+
+def _masks(nodes: tuple[fx.Node, ...], source: fx.Node) -> tuple[list[fx.Node], bool]:
+    """What does not depend on ``source`` and meets scores, and whether a mask of the operation's own does."""
+    maps, masks, causal = {source}, list[fx.Node](), False
+    for node in nodes:
+        if maps.isdisjoint(node.all_input_nodes):
+            continue
+        maps.add(node)
+        given, names = arguments(node), MASKS.get(aten_name(node), ())
+        causal = causal or (SCALED in aten_name(node) and bool(given.get("is_causal", False)))
+        asked = [given[name] for name in names if _rank(given.get(name)) >= MATRIX]
+        masks += [x for x in asked if x not in maps]
+    return masks, causal
+
+
+SCALED = "scaled_dot_product_attention"
+MASKS = {SCALED: ("attn_mask",), "baddbmm": ("self",), "add": ("self", "other")}
+"""Operations by which scores are masked, and the names of the mask among their arguments."""
+
+
+def _of_all_heads(mask: Tensor, tokens: int) -> Tensor:
+    """(..., N, N), True where scores count, or summands of them -> (N, N), as the class has it."""
+    each = mask.expand(*mask.shape[:-2], tokens, tokens).reshape(-1, tokens, tokens)
+    if not torch.equal(each, each[:1].expand_as(each)):
+        raise LookupError("masks of heads")
+    return ~each[0] if mask.dtype == torch.bool else each[0]
 
 
 def _dropout(nodes: tuple[fx.Node, ...]) -> float:

@@ -15,33 +15,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from blockwise.models.files.assembly import Assembly
+from blockwise.models.files.onnx_functions import ARITHMETIC, DRAWN, MASKED, REARRANGES, REDUCES, VIEWS
 from blockwise.models.files.onnx_layers import LAYERS, SHAPES, WEIGHTS
 from blockwise.models.files.onnx_maker import Constants, Options, Unsuitable
 from blockwise.models.files.onnx_matrices import turned
-from blockwise.models.files.onnx_parts import parts
+from blockwise.models.files.onnx_parts import leaves_first_out, parts
 from blockwise.models.files.onnx_values import compare
 from devices.errors import InputError
-
-ARITHMETIC: dict[str, Callable[..., Any]] = {
-    "Add": torch.add, "Mul": torch.mul, "Sum": torch.add, "Sub": torch.sub, "Div": torch.div,
-    "Neg": torch.neg, "Erf": torch.erf, "Pow": torch.pow,
-}  # fmt: skip
-"""Of maps, and of maps and constants."""
-
-REDUCES: dict[str, Callable[..., Any]] = {
-    "ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax,
-}  # fmt: skip
-"""Over axes that are named."""
-
-VIEWS = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand")
-"""Of an initializer, they are the initializer."""
-
-DRAWN = (
-    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-)  # fmt: skip
-"""What these make of a shape alone is no constant: a graph exported in training may write dropout so."""
-
-REARRANGES = ("Concat", "Expand", "Gather", "Slice", "Split", "Transpose")
 
 
 def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
@@ -125,7 +105,7 @@ class _Reading:
         try:
             names = [name for name in node.input if name]
             maps = [name for name in names if name in self.nodes]
-            if not maps or node.op_type in SHAPES:
+            if not maps or node.op_type in (*SHAPES, "IsNaN"):
                 self._constant(node)
             else:
                 self.makers[node.output[0]] = node
@@ -155,7 +135,7 @@ class _Reading:
         elif node.op_type in REDUCES:
             axes, keeps = options.get("axes") or constants[1].tolist(), options.get("keepdims", 1) == 1
             self._call(node, REDUCES[node.op_type], self.nodes[maps[0]], axes, keeps)
-        elif node.op_type in REARRANGES or _leaves_first_out(node, options, constants):
+        elif node.op_type in REARRANGES or leaves_first_out(node, options, constants):
             self._rearranged(node, maps[0], constants, options)
         else:
             module = LAYERS[node.op_type](self.values[maps[0]], constants, options)
@@ -229,6 +209,9 @@ class _Reading:
 
     def _arithmetic(self, node: Any) -> None:
         """What one cannot tell from a buffer in a file is a parameter: factors and summands of channels."""
+        if node.op_type == "Where":
+            self._choice(node)
+            return
         parameters = node.op_type not in ("Sub", "Div")  # what images are normed by, where code does it
         operands = [self._operand(name, trained=parameters) for name in node.input]
         if node.op_type != "Sum":
@@ -239,13 +222,27 @@ class _Reading:
         for other in others:
             self._call(node, torch.add, self.nodes[node.output[0]], other)
 
+    def _choice(self, node: Any) -> None:
+        """Of a map or a number, by a mask; of one for all places, as of shares that are numbers."""
+        condition, *branches = node.input
+        if condition in self.nodes:
+            raise Unsuitable("a condition of the input")
+        holds = self.values[condition].bool()
+        name = branches[0] if holds.all() else branches[1]
+        if name in self.nodes and (holds.all() or not holds.any()):
+            self._put(node, self.nodes[name], self.values[name])
+            return
+        mask = self.made.tensor(condition, holds, trained=False)
+        self.passed[mask] = holds
+        self._call(node, torch.where, mask, *(self._operand(x, trained=False) for x in branches))
+
     def _operand(self, name: str, *, trained: bool) -> Any:
         if name in self.nodes:
             return self.nodes[name]
         value, origin = self.values[name], self.origins.get(name, name)
         if value.numel() == 1:
             return float(value)
-        trained = trained and origin in self.own
+        trained = trained and origin in self.own and float(value.min()) > MASKED
         if trained:
             self._own(name)
         made = self.made.tensor(origin, value, trained=trained)
@@ -289,12 +286,3 @@ class _Reading:
         weights = next((n for n in names if n.endswith(".weight") and n not in self.nodes), "")
         path = weights.removesuffix(".weight") or node.output[0].replace(".", "_").strip("/")
         return "".join(c if c.isalnum() or c in "._" else "_" for c in path)
-
-
-def _leaves_first_out(node: Any, options: Options, constants: Constants) -> bool:
-    """Whether the first dimension is left out, behind which the batch stands: as in one part of several.
-
-    Which they are an attribute says in older graphs, an input in newer ones.
-    """
-    axes = options.get("axes", constants[1].tolist() if 1 in constants else [])
-    return node.op_type == "Squeeze" and list(axes) == [0]

@@ -40,3 +40,12 @@ def _sliced(x: Tensor, constants: Constants, options: Options) -> tuple[slice, .
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         whole[axis % x.ndim] = slice(start, end, step)
     return tuple(whole)
+
+
+def leaves_first_out(node: Any, options: Options, constants: Constants) -> bool:
+    """Whether the first dimension is left out, behind which the batch stands: as in one part of several.
+
+    Which they are an attribute says in older graphs, an input in newer ones.
+    """
+    axes = options.get("axes", constants[1].tolist() if 1 in constants else [])
+    return node.op_type == "Squeeze" and list(axes) == [0]

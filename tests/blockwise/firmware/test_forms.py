@@ -270,6 +270,12 @@ CASES: dict[str, Case] = {
     "attention behind constants, in blocks": (
         lambda: own.Sines(3), "local-resident", "lsq", {"blocks": "layers"},
     ),
+    "attention with a mask": (lambda: own.Causal(3), "bp", "lsq", {}),
+    "attention with a mask, in floats": (lambda: own.Causal(3), "bp-fused", "fp32", {}),
+    "attention with a mask, in blocks": (
+        lambda: own.Causal(3), "local-resident", "lsq", {"blocks": "layers"},
+    ),
+    "attention with a mask, along directions": (lambda: own.Causal(3), "zo", "lsq", {"before": 0}),
     "attention along directions": (lambda: own.Compact(3), "zo", "lsq", {"before": 0}),
     "before": (Before, "bp", "fp32", KEPT),
     "before, codes": (Before, "bp", "lsq", KEPT),

@@ -27,19 +27,22 @@ class Tokens(nn.Module):
         super().__init__()
         self.stem, self.body, self.head = nn.Conv2d(1, WIDTH, 2, 2), body, nn.Linear(WIDTH, 10)
         self.q, self.k, self.v, self.p = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
-        for name, module in modules.items():
-            setattr(self, name, module)
+        for name, made in modules.items():
+            if isinstance(made, Tensor) and not isinstance(made, nn.Parameter):
+                self.register_buffer(name, made)
+            else:
+                setattr(self, name, made)
 
     def forward(self, x: Tensor) -> Any:
         return self.head(self.body(self, self.stem(x).flatten(2).transpose(1, 2)).mean(1))
 
 
 def in_heads(m: Tokens, x: Tensor) -> list[Tensor]:
-    return [f(x).view(len(x), TOKENS, HEADS, -1).transpose(1, 2) for f in (m.q, m.k, m.v)]
+    return [f(x).view(x.shape[0], TOKENS, HEADS, -1).transpose(1, 2) for f in (m.q, m.k, m.v)]
 
 
 def merged(m: Tokens, x: Tensor) -> Tensor:
-    return m.p(x.transpose(1, 2).reshape(len(x), TOKENS, WIDTH))
+    return m.p(x.transpose(1, 2).reshape(x.shape[0], TOKENS, WIDTH))
 
 
 def by_matmul(m: Tokens, x: Tensor) -> Tensor:
@@ -93,9 +96,81 @@ def layer(**options: Any) -> nn.Module:
     return nn.TransformerEncoderLayer(WIDTH, HEADS, 12, dropout=0.0, batch_first=True, **options)
 
 
+def seen() -> Tensor:
+    """By tokens, of those up to them."""
+    return torch.ones(TOKENS, TOKENS, dtype=torch.bool).tril()
+
+
+def summand() -> Tensor:
+    return torch.zeros(TOKENS, TOKENS).masked_fill(~seen(), float("-inf"))
+
+
+def of_masked(mask: Callable[[Tokens, Tensor], Tensor]) -> Callable[[Tokens, Tensor], Tensor]:
+    def masked(m: Tokens, x: Tensor) -> Tensor:
+        q, k, v = in_heads(m, x)
+        return merged(m, mask(m, torch.matmul(q, k.transpose(-2, -1)) / 2).softmax(-1) @ v)
+
+    return masked
+
+
+def number() -> Tensor:
+    return nn.Parameter(torch.ones(()))
+
+
+def asked_for(**options: Any) -> Callable[[Tokens, Tensor], Tensor]:
+    def masked(m: Tokens, x: Tensor) -> Tensor:
+        named = {key: value(m) if callable(value) else value for key, value in options.items()}
+        return merged(m, F.scaled_dot_product_attention(*in_heads(m, x), **named))
+
+    return masked
+
+
+def of_a_mask_that_is_made(m: Tokens, scores: Tensor) -> Tensor:
+    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    return scores.masked_fill_(hidden, float("-inf"))
+
+
+def of_a_larger_mask(m: Tokens, scores: Tensor) -> Tensor:
+    n = scores.size(-1)
+    return scores.masked_fill(m.larger[:, :, :n, :n] == 0, float("-inf"))
+
+
+HIDDEN = float("-inf")
+MASKED: dict[str, "Case"] = {
+    "filled": (of_masked(lambda m, s: s.masked_fill(m.seen.logical_not(), HIDDEN)), {"seen": seen}, 2),
+    "filled by a mask that is made": (of_masked(of_a_mask_that_is_made), {}, 2),
+    "filled by a larger mask": (
+        of_masked(of_a_larger_mask), {"larger": lambda: torch.ones(1, 1, 20, 20).tril()}, 2,
+    ),
+    "added": (of_masked(lambda m, s: s + m.summand), {"summand": summand}, 2),
+    "chosen": (of_masked(lambda m, s: torch.where(m.seen, s, HIDDEN)), {"seen": seen}, 2),
+    "chosen the other way round": (
+        of_masked(lambda m, s: torch.where(~m.seen, torch.full_like(s, -1e9), s)), {"seen": seen}, 2,
+    ),
+    "chosen by a method": (
+        of_masked(lambda m, s: s.where(m.seen, torch.tensor(HIDDEN))), {"seen": seen}, 2,
+    ),
+    "causal": (asked_for(is_causal=True), {}, 2),
+    "by a mask": (asked_for(attn_mask=lambda m: m.seen), {"seen": seen}, 2),
+    "by a summand": (asked_for(attn_mask=lambda m: m.summand), {"summand": summand}, 2),
+    "nn.MultiheadAttention, masked": (
+        lambda m, x: m.a(x, x, x, attn_mask=~m.seen, need_weights=False, is_causal=True)[0],
+        {**{"a": lambda: nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)}, "seen": seen}, 2,
+    ),
+    "its pair, masked": (
+        lambda m, x: m.a(x, x, x, attn_mask=m.summand)[0],
+        {"a": lambda: nn.MultiheadAttention(WIDTH, HEADS, batch_first=True), "summand": summand}, 2,
+    ),
+    "an encoder, masked": (
+        lambda m, x: m.a(x, mask=nn.Transformer.generate_square_subsequent_mask(x.shape[1])),
+        {"a": lambda: nn.TransformerEncoder(layer(), 2)}, 4,
+    ),
+}  # fmt: skip
+"""The same attention, of which each token sees those up to it, as people write it."""
+
 JOINED = {"joined": lambda: nn.Linear(WIDTH, 3 * WIDTH)}
 HEADED = {"a": lambda: nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)}
-Case = tuple[Callable[[Tokens, Tensor], Tensor], dict[str, Callable[[], nn.Module]], int]
+Case = tuple[Callable[[Tokens, Tensor], Tensor], dict[str, Callable[[], nn.Module | Tensor]], int]
 WRITTEN: dict[str, Case] = {  # the last is how many products of matrices there are
     "matmul": (by_matmul, {}, 2),
     "scaled queries": (of_scaled_queries, {}, 2),
@@ -113,6 +188,7 @@ WRITTEN: dict[str, Case] = {  # the last is how many products of matrices there 
     "an encoder layer": (lambda m, x: m.a(x), {"a": layer}, 2),
     "norms first": (lambda m, x: m.a(x), {"a": lambda: layer(norm_first=True, activation="gelu")}, 2),
     "an encoder": (lambda m, x: m.a(x), {"a": lambda: nn.TransformerEncoder(layer(), 2)}, 4),
+    **MASKED,
 }
 
 
@@ -153,12 +229,18 @@ def same_of_a_file(module: nn.Module, path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["as timm", "nn.MultiheadAttention", "norms first"])
+@pytest.mark.parametrize(
+    "name",
+    ["as timm", "nn.MultiheadAttention", "norms first", "filled by a mask that is made", "chosen",
+     "by a mask", "nn.MultiheadAttention, masked", "its pair, masked"],
+)  # fmt: skip
 def test_it_comes_back_from_a_program(name, tmp_path):
     module, _ = made(name)
     batch = {0: torch.export.Dim("batch")}
-    for mode, sizes in ((module.eval, None), (module.train, (batch,))):
-        program = torch.export.export(mode(), (torch.randn(2, *SHAPE),), dynamic_shapes=sizes)
+    x = (torch.randn(2, *SHAPE),)
+    of_any = torch.export.export(module.train(), x, dynamic_shapes=(batch,))
+    at_rest = torch.export.export(module.eval(), x)
+    for program in (of_any, at_rest, at_rest.run_decompositions()):
         torch.export.save(program, tmp_path / "net.pt2")
         same_of_a_file(module, tmp_path / "net.pt2")
 
@@ -174,7 +256,9 @@ def test_a_token_of_its_own_comes_back_from_a_program(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="the extra onnx is not installed")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["as timm", "one head", "scaled dot product"])
+@pytest.mark.parametrize(
+    "name", ["as timm", "one head", "scaled dot product", "filled", "by a mask", "by a summand"]
+)
 def test_it_comes_back_from_an_onnx_file(name, tmp_path):
     module, _ = made(name)
     x = torch.randn(1, *SHAPE)
@@ -243,12 +327,19 @@ def test_softmaxes_lie_where_the_scores_lay_and_products_count():
 
 
 REFUSED: dict[str, tuple[Callable[[Tokens, Tensor], Tensor], dict[str, Callable[[], nn.Module]], str]] = {
-    "a mask": (
-        lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True), {}, "got attention with a mask",
+    "a mask of the input": (
+        lambda m, x: F.scaled_dot_product_attention(x, x, x, m.q(x) @ m.k(x).mT), {},
+        "got attention with a mask that its input tells",
     ),
-    "a mask of a layer": (
-        lambda m, x: m.a(x, x, x, attn_mask=torch.zeros(TOKENS, TOKENS))[0], HEADED,
-        "got attention with a mask, wanted attention between all tokens",
+    "a mask of images": (
+        lambda m, x: m.a(x, x, x, key_padding_mask=torch.zeros(1, TOKENS) > 0)[0], HEADED,
+        "got attention with masks of images or heads, wanted one mask (N, N) for all",
+    ),
+    "a choice by the input": (lambda m, x: torch.where(x > 0, x, 0.0), {}, "the operation 'gt'"),
+    "a choice of two maps": (lambda m, x: torch.where(m.seen[:, :1], x, m.q(x)), {"seen": seen}, "'where'"),
+    "a fill by a trained number": (
+        lambda m, x: x.masked_fill(m.seen[:, :1], m.number), {"seen": seen, "number": number},
+        "'masked_fill' by a mask or a number that is not constant",
     ),
     "two sequences": (
         lambda m, x: m.a(x, m.q(x), x)[0], HEADED, "got attention between two sequences",

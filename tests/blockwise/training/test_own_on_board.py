@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 from one_step import OneStep
-from own_modules import Compact, NormsFirst, Sines, Volumes
+from own_modules import Causal, Compact, NormsFirst, Sines, Volumes
 from tiers import quick, shown, tiered
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -320,7 +320,7 @@ ATTENTIVE = (*REGIMES, "bp-fused", "bp-micro", "bp-checkpoint", "local-paged")
 @pytest.mark.parametrize("regime", shown(ATTENTIVE, "local-resident", "bp-checkpoint"))
 def test_a_step_of_attention_is_that_of_the_simulation(regime):
     torch.manual_seed(0)
-    for kind, method in product((Compact, Sines), ("fp32", "lsq", "dorefa")):
+    for kind, method in product((Compact, Causal, Sines), ("fp32", "lsq", "dorefa")):
         model = models.from_module(kind(3), (1, 8, 8))
         step = OneStep(regime, model, method=method, blocks="layers", batch=6)
         assert step.run() < TOLERANCE, (kind, method, step.worst())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blockwise import models
-from blockwise.models.files.exported import FUNCTIONS
+from blockwise.models.files.exported_functions import FUNCTIONS
 from blockwise.system.notes import Note
 from devices.errors import InputError
 
