@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from blockwise.layers.attention import RowSoftmax, multiply_matrices
@@ -14,6 +15,7 @@ from blockwise.models.constants import DIVIDES, MULTIPLIES, is_map, parameter_of
 from blockwise.models.editing import Editing, Shape, argument, known, name_of
 from blockwise.models.masks import masked
 from blockwise.models.reshaping import Expand
+from blockwise.models.tokens import token_beside
 from blockwise.models.written_out import number_of
 
 PRODUCTS = ("matmul", "bmm")
@@ -29,8 +31,11 @@ class Attention(Editing):
         """Node by node; then factors become those of the products."""
         for node in list(self.root.graph.nodes):
             called = name_of(node)
-            if called in PRODUCTS and _are_maps(node):
-                self._product(node, *_pair(node))
+            if called in PRODUCTS and node.meta["shape"] is not None and self._of_matrices(node):
+                left, right = self._maps(node, _pair(node))
+                self._product(node, left, right)
+            elif called in PRODUCTS and node.meta["shape"] is not None:
+                raise self.refused(node, f"{called!r} with a matrix that stands outside a linear layer")
             elif called == "softmax" and node.meta["shape"] is not None:
                 self._softmax(node)
             elif called == SCALED:
@@ -40,6 +45,17 @@ class Attention(Editing):
             self._take_factors(node)
         if products:  # what factors were multiplied by
             self.root.graph.eliminate_dead_code()
+
+    def _of_matrices(self, node: fx.Node) -> bool:
+        """Whether there are as many of each side, of an image or trained: a matrix of weights is no such."""
+        return all(is_map(x) or (isinstance(x, fx.Node) and parameter_of(x)) for x in _pair(node)) and (
+            len({_rank(x) for x in _pair(node)}) == 1
+        )
+
+    def _maps(self, node: fx.Node, read: Sequence[fx.Node]) -> list[fx.Node]:
+        """What attention reads; trained queries, the same for each image, as maps."""
+        source = next(x for x in read if is_map(x))
+        return [x if is_map(x) else token_beside(self, node, x, source, 1) for x in read]
 
     def _product(self, node: fx.Node, left: fx.Node, right: fx.Node, factor: float = 1.0) -> None:
         """Of matrices, as many of each."""
@@ -82,7 +98,8 @@ class Attention(Editing):
 
     def _scaled(self, node: fx.Node) -> None:
         """softmax(factor Q K^T) V, some of whose scores may be masked, with a dropout of the shares."""
-        query, key, value = (argument(node, name, at) for at, name in enumerate(("query", "key", "value")))
+        read = (argument(node, name, at) for at, name in enumerate(("query", "key", "value")))
+        query, key, value = self._maps(node, [*read])
         if known(node.kwargs.get("enable_gqa", False)):
             raise self.refused(node, "attention of groups of queries")
         asked = known(node.kwargs.get("scale"))
@@ -119,8 +136,10 @@ class Attention(Editing):
         node.args, node.kwargs = tuple(sources), {"factor": factor}
 
 
-def _are_maps(node: fx.Node) -> bool:
-    return all(map(is_map, _pair(node)))
+def _rank(node: fx.Node) -> int:
+    """With the batch."""
+    shape = node.meta["shape"]
+    return torch.as_tensor(node.meta["value"]).ndim if shape is None else len(shape) + 1
 
 
 def _pair(node: fx.Node) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from torch import fx, nn
 from blockwise.layers.norms import BATCH_NORMS
 from blockwise.models.editing import Editing, argument, known, name_of, stood_at
 from blockwise.models.functions import TORCH
+from blockwise.models.only_scaled import only_scaled
 
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 NORMS = ("batch_norm", "group_norm", "layer_norm")
@@ -42,6 +43,9 @@ def layer_of(editing: Editing, node: fx.Node) -> nn.Module | None:
     if not all(_own(of, trained=key in PARAMETERS) for key, of in given.items()):
         return None
     found = {key: attrgetter(str(of.target))(editing.root) for key, of in given.items()}
+    if called == "layer_norm" and list(found) == ["weight"]:
+        norm = nn.LayerNorm(*_shape_and_eps(node), elementwise_affine=False)
+        return only_scaled(norm, found["weight"], str(given["weight"].target), source.meta["shape"])
     made = _norm(node, called, source, found) if called in NORMS else _made(node, called, found)
     if made is not None:
         with torch.no_grad():
@@ -75,13 +79,17 @@ def _norm(node: fx.Node, called: str, source: fx.Node, found: Found) -> nn.Modul
         groups, eps = int(known(argument(node, "num_groups", 1))), argument(node, "eps", 4, 1e-5)
         return nn.GroupNorm(groups, places[0], eps, affine)
     if called == "layer_norm":
-        shape, eps = known(argument(node, "normalized_shape", 1)), argument(node, "eps", 4, 1e-5)
-        return nn.LayerNorm(shape, eps, affine)
+        return nn.LayerNorm(*_shape_and_eps(node), affine)
     space = max(len(places) - 1, 1)
     if known(argument(node, "training", 5, False)) is not True or space > len(BATCH_NORMS):
         return None
     momentum, eps = argument(node, "momentum", 6, 0.1), argument(node, "eps", 7, 1e-5)
     return BATCH_NORMS[space - 1](places[0], eps, momentum, affine, "running_mean" in found)
+
+
+def _shape_and_eps(node: fx.Node) -> tuple[list[int], float]:
+    """Of a layer norm."""
+    return known(argument(node, "normalized_shape", 1)), argument(node, "eps", 4, 1e-5)
 
 
 def _made(node: fx.Node, called: str, found: Found) -> nn.Module:

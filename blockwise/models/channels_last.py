@@ -17,6 +17,7 @@ from blockwise.models.called_with_weights import TENSORS
 from blockwise.models.constants import ARITHMETIC
 from blockwise.models.editing import Editing, Shape, argument, known, name_of, stood_at
 from blockwise.models.functions import RESHAPES, SAME, TORCH
+from blockwise.models.only_scaled import only_scaled
 from blockwise.models.rearranging import order_of
 from blockwise.models.reshaping import Reshape
 from devices.network.ops import ChannelDropout, of_module_class
@@ -156,8 +157,8 @@ class ChannelsLast(Editing):
     def _layer(self, node: fx.Node, module: nn.Module | None, source: fx.Node) -> nn.Module | None:
         channels, rank = source.meta["shape"][0], len(source.meta["shape"])
         if isinstance(module, nn.LayerNorm):
-            wanted = tuple(module.normalized_shape) == (channels,)
-            return _norm(channels, module.eps, module.weight, module.bias) if wanted else None
+            wanted, at = tuple(module.normalized_shape) == (channels,), f"{node.target}.weight"
+            return _norm(channels, module.eps, module.weight, module.bias, at) if wanted else None
         if isinstance(module, nn.Linear):
             return _convolution(rank, module.weight, module.bias)
         if module is not None or not self._own(node):
@@ -171,10 +172,10 @@ class ChannelsLast(Editing):
         if name_of(node) == "linear":
             made = None if weight is None else _convolution(rank, weight, bias)
         elif tuple(known(argument(node, "normalized_shape", 1))) == (channels,):
-            made = _norm(channels, argument(node, "eps", 4, 1e-5), weight, bias)
+            made = _norm(channels, argument(node, "eps", 4, 1e-5), weight, bias, paths["weight"])
         else:
             return None
-        return None if made is None else stood_at(made, **paths)
+        return made if made is None or isinstance(made, nn.Sequential) else stood_at(made, **paths)
 
     def _own(self, node: fx.Node) -> bool:
         """Whether the function's parameters are read as they are."""
@@ -232,9 +233,14 @@ def _of_last(source: fx.Node) -> bool:
     return math.prod(sides) == (sides[-1] if sides else 1)
 
 
-def _norm(channels: int, eps: float, weight: Tensor | None, bias: Tensor | None) -> nn.Module | None:
+def _norm(
+    channels: int, eps: float, weight: Tensor | None, bias: Tensor | None, path: str | None
+) -> nn.Module | None:
+    """``path`` is where its weight stood."""
     if weight is None and bias is not None:
         return None
+    if weight is not None and bias is None:
+        return only_scaled(ChannelNorm(channels, eps, affine=False), weight, path)
     norm = ChannelNorm(channels, eps, affine=weight is not None)
     with torch.no_grad():
         for own, value in ((norm.weight, weight), (norm.bias, bias)):

@@ -57,10 +57,20 @@ def with_constant(editing: Editing, node: fx.Node) -> bool:
     alpha = float(known(node.kwargs.get("alpha", 1)))
     factor, shift = _pair(called, constant, alpha, turned=left is not source)
     if factor is None and shift is None:
-        what = "a trained constant the other way round" if constant.trained else "a constant by a map"
-        raise editing.refused(node, f"{called!r} of {what}")
+        raise editing.refused(node, f"{called!r} of {_refused_form(called, constant)}")
     _put(editing, node, source, factor, shift)
     return True
+
+
+def _refused_form(called: str, constant: Constant) -> str:
+    if not constant.trained:
+        return "a constant by a map"
+    divides = called in DIVIDES
+    return (
+        f"a map by the parameter {constant.parameter}"
+        if divides
+        else "a trained constant the other way round"
+    )
 
 
 def _pair(
@@ -160,7 +170,7 @@ def constant_beside(editing: Editing, node: fx.Node, value: Any, source: fx.Node
     if batch != 1 or not fits:
         raise editing.refused(node, f"{what} of {given} beside a map of {shape}")
     if trained and found.numel() != count_of(value):
-        raise editing.refused(node, what)
+        raise editing.refused(node, f"a function of the parameter {parameter}")
     return Constant(found.reshape(-1), trained, parameter or "", () if by_channel else tuple(sides))
 
 

@@ -68,7 +68,9 @@ class Editing:
         return made
 
     def _calls(self, path: str) -> int:
-        return sum(node.op == "call_module" and node.target == path for node in self.root.graph.nodes)
+        """How many nodes call what stands at ``path``, or what an earlier edit has put inside."""
+        called = (f"{node.target}." for node in self.root.graph.nodes if node.op == "call_module")
+        return sum(target.startswith(f"{path}.") for target in called)
 
     def path_of(self, node: fx.Node, called: str) -> str:
         """Where the module stands that takes the place of a function: beside the code that calls it."""

@@ -76,7 +76,7 @@ def _is_plain(norm: nn.GroupNorm) -> bool:
     if norm.weight.is_meta:
         return False
     at_one = torch.equal(norm.weight, torch.ones_like(norm.weight))
-    return at_one and torch.equal(norm.bias, torch.zeros_like(norm.bias))
+    return at_one and norm.bias is not None and torch.equal(norm.bias, torch.zeros_like(norm.bias))
 
 
 def _only_reader(node: fx.Node) -> fx.Node | None:

@@ -22,6 +22,7 @@ from blockwise.models.kept import Kept
 from blockwise.models.masks import FILLS, Choices, fill
 from blockwise.models.maxima import Maxima
 from blockwise.models.norms_written_out import SQUARES, NormsWrittenOut
+from blockwise.models.only_scaled import is_only_scaled, only_scaled, without_scale
 from blockwise.models.rearranging import (
     DIVIDES,
     divided,
@@ -118,22 +119,22 @@ class Rewriting(Editing):
             raise self.refused(node, f"{type(module).__name__} of what does not depend on the input")
         if isinstance(module, nn.Linear) and len(read) != 1:
             raise self.refused(node, f"a linear layer on each place of {read}")
-        changed = self._in_other_form(module, read, made)
+        changed = self._in_other_form(module, read, made, str(node.target))
         if changed is not None:
             self.put(node, changed, str(node.target))
             return
         if isinstance(module, nn.AvgPool2d | nn.AvgPool3d) and module.divisor_override:
             raise self.refused(node, "an average with a divisor of its own")
-        if isinstance(module, nn.LayerNorm) and module.weight is not None and module.bias is None:
-            raise self.refused(node, "a layer norm with a scale and no shift")
         if module in self.called:
             if next(module.parameters(), None) is not None:
                 raise self.refused(node, "weights that two layers share")
             self.put(node, copy.deepcopy(module), str(node.target))
         self.called.add(module)
 
-    def _in_other_form(self, module: nn.Module, read: Shape, made: Shape) -> nn.Module | None:
+    def _in_other_form(self, module: nn.Module, read: Shape, made: Shape, path: str) -> nn.Module | None:
         """The module that does the same, of those that have a layer; None for one that has it itself."""
+        if is_only_scaled(module):
+            return only_scaled(without_scale(module), module.get_parameter("weight"), f"{path}.weight", read)
         if isinstance(module, nn.Flatten | nn.Unflatten) and len(made) != 1:
             return Reshape(made)
         if isinstance(module, ADAPTIVE_MAX):

@@ -29,20 +29,28 @@ class Tokens(Editing):
                 rank = len(node.meta["shape"]) + 1
                 dim = known(argument(node, "dim", 1, node.kwargs.get("axis", 0))) % rank
                 source = next(x for x in maps if x.meta["shape"] is not None)
-                made = [x if x.meta["shape"] is not None else self._token(node, x, source, dim) for x in maps]
+                made = [
+                    x if x.meta["shape"] is not None else token_beside(self, node, x, source, dim)
+                    for x in maps
+                ]
                 node.args, node.kwargs = (made,), {"dim": dim}
 
-    def _token(self, node: fx.Node, token: fx.Node, source: fx.Node, dim: int) -> fx.Node:
-        """Raises InputError for what is no parameter, or is not the same for each image."""
-        path, whole = parameter_of(token), source.meta["shape"]
-        shape: Shape = tuple(torch.as_tensor(token.meta["value"]).shape[1:])
-        if path is None or dim == 0 or count_of(token, SPREADS) != math.prod(shape):
-            raise self.refused(node, f"{path or 'a constant'} beside a map")
-        if shape[dim - 1] > whole[dim - 1]:
-            raise self.refused(node, f"{path} of {shape} beside a smaller map of {whole}")
-        flat = self.root.get_parameter(path).detach().reshape(-1)
-        corner = Slice((0,) * len(shape), shape, (1,) * len(shape))
-        part = self.insert(node, corner, f"{path}_part", source, shape)
-        zeros = self.insert(node, Scaled(0.0), f"{path}_zeros", part, shape)
-        module = stood_at(ChannelScale(bias=flat, sides=shape), bias=path)
-        return self.insert(node, module, f"{path}_token", zeros, shape)
+
+def token_beside(editing: Editing, node: fx.Node, token: fx.Node, source: fx.Node, dim: int) -> fx.Node:
+    """A map of ``token``, a parameter, for ``node``, made of a part of ``source``.
+
+    Raises InputError for what is no parameter or is not the same for each image, for parts of the batch
+    (``dim`` 0), and for one that is larger than the map.
+    """
+    path, whole = parameter_of(token), source.meta["shape"]
+    shape: Shape = tuple(torch.as_tensor(token.meta["value"]).shape[1:])
+    if path is None or dim == 0 or count_of(token, SPREADS) != math.prod(shape):
+        raise editing.refused(node, f"{path or 'a constant'} beside a map")
+    if len(shape) != len(whole) or any(side > of for side, of in zip(shape, whole, strict=True)):
+        raise editing.refused(node, f"{path} of {shape} beside a smaller map of {whole}")
+    flat = editing.root.get_parameter(path).detach().reshape(-1)
+    corner = Slice((0,) * len(shape), shape, (1,) * len(shape))
+    part = editing.insert(node, corner, f"{path}_part", source, shape)
+    zeros = editing.insert(node, Scaled(0.0), f"{path}_zeros", part, shape)
+    module = stood_at(ChannelScale(bias=flat, sides=shape), bias=path)
+    return editing.insert(node, module, f"{path}_token", zeros, shape)

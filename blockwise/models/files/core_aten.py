@@ -241,10 +241,16 @@ def composed(program: ExportedProgram) -> fx.Graph:
     output.args = (tuple(x for spec, x in kinds if spec.kind is OutputKind.USER_OUTPUT),)
     for node in list(made.nodes):
         make = COMPOSED.get(aten_name(node)) if node.op == "call_function" else None
-        call = make(arguments(node)) if make is not None else None
+        call = make(_sized(node)) if make is not None else None
         if call is not None:
             _replace(made, node, *call)
     return made
+
+
+def _sized(node: fx.Node) -> Given:
+    """Its arguments, of which a size may be that of any batch."""
+    given = arguments(node)
+    return {**given, "size": tuple(node.meta["val"].shape)} if "size" in given else given
 
 
 def _replace(graph: fx.Graph, node: fx.Node, called: Any, args: tuple[Any, ...]) -> None:

@@ -168,6 +168,27 @@ MASKED: dict[str, "Case"] = {
 }  # fmt: skip
 """The same attention, of which each token sees those up to it, as people write it."""
 
+
+def learnt(*shape: int) -> Callable[[], Tensor]:
+    return lambda: nn.Parameter(torch.randn(shape))
+
+
+def by_queries(m: Tokens, x: Tensor) -> Tensor:
+    return m.p((torch.matmul(m.queries, m.k(x).transpose(-2, -1)) / 2).softmax(-1) @ m.v(x))
+
+
+def by_queries_of_heads(m: Tokens, x: Tensor) -> Tensor:
+    _, k, v = in_heads(m, x)
+    found = F.scaled_dot_product_attention(m.queries.expand(x.size(0), -1, -1, -1), k, v)
+    return m.p(found.transpose(1, 2).flatten(2))
+
+
+LEARNT: dict[str, "Case"] = {
+    "learnt queries": (by_queries, {"queries": learnt(1, 3, WIDTH)}, 2),
+    "learnt queries of heads": (by_queries_of_heads, {"queries": learnt(1, HEADS, 3, WIDTH // HEADS)}, 2),
+}
+"""Attention of which each query is trained, as Perceivers have it (Jaegle et al. 2021, arXiv 2103.03206)."""
+
 JOINED = {"joined": lambda: nn.Linear(WIDTH, 3 * WIDTH)}
 HEADED = {"a": lambda: nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)}
 Case = tuple[Callable[[Tokens, Tensor], Tensor], dict[str, Callable[[], nn.Module | Tensor]], int]
@@ -189,6 +210,7 @@ WRITTEN: dict[str, Case] = {  # the last is how many products of matrices there 
     "norms first": (lambda m, x: m.a(x), {"a": lambda: layer(norm_first=True, activation="gelu")}, 2),
     "an encoder": (lambda m, x: m.a(x), {"a": lambda: nn.TransformerEncoder(layer(), 2)}, 4),
     **MASKED,
+    **LEARNT,
 }
 
 
@@ -215,7 +237,7 @@ def test_it_is_the_same_function_with_the_same_gradients(name):
     assert gradients == pytest.approx(own_gradients, rel=1e-4, abs=1e-9)
     kinds = [x.kind for x in chain.describe(blocks="1", head="gap").layers]
     assert kinds.count("matmul") == products
-    assert "scale" not in kinds  # factors are those of the products
+    assert kinds.count("scale") == (name in LEARNT)  # factors are those of the products
 
 
 def same_of_a_file(module: nn.Module, path: Path) -> None:
@@ -240,7 +262,8 @@ def test_it_comes_back_from_a_program(name, tmp_path):
     x = (torch.randn(2, *SHAPE),)
     of_any = torch.export.export(module.train(), x, dynamic_shapes=(batch,))
     at_rest = torch.export.export(module.eval(), x)
-    for program in (of_any, at_rest, at_rest.run_decompositions()):
+    decomposed = (program.run_decompositions() for program in (of_any, at_rest))
+    for program in (of_any, at_rest, *decomposed):
         torch.export.save(program, tmp_path / "net.pt2")
         same_of_a_file(module, tmp_path / "net.pt2")
 
@@ -353,7 +376,18 @@ REFUSED: dict[str, tuple[Callable[[Tokens, Tensor], Tensor], dict[str, Callable[
     ),
     "a softmax over the batch": (lambda m, x: torch.softmax(x, 0), {}, "a softmax along dimension 0"),
     "a matrix of the code": (
-        lambda m, x: m.mix @ x, {"mix": lambda: nn.Parameter(torch.ones(4, TOKENS))}, "'matmul'",
+        lambda m, x: m.mix @ x, {"mix": learnt(4, TOKENS)},
+        "'matmul' with a matrix that stands outside a linear layer",
+    ),
+    "more queries than tokens": (
+        lambda m, x: F.scaled_dot_product_attention(m.queries, x, x), {"queries": learnt(1, 20, WIDTH)},
+        "got queries of (20, 8) beside a smaller map of (16, 8)",
+    ),
+    "a function of a parameter": (
+        lambda m, x: x * m.number.exp(), {"number": number}, "got a function of the parameter number",
+    ),
+    "a division by a parameter": (
+        lambda m, x: x / m.number, {"number": number}, "'truediv' of a map by the parameter number",
     ),
 }  # fmt: skip
 

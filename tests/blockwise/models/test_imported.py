@@ -485,9 +485,6 @@ REFUSED = {
     ),
     "an error function by itself": (classified(lambda m, x: torch.erf(x)), "got the operation 'erf'"),
     "a gate of places": (classified(lambda m, x: F.glu(x), 4), "got a gated linear unit along dimension -1"),
-    "a layer norm without shift": (
-        classified(lambda m, x: m.n(x), n=nn.LayerNorm(8, bias=False)), "a scale and no shift",
-    ),
     "maps of two ranks": (classified(lambda m, x: x[:, :2] + x.mean(1), 2), "got a sum of maps of"),
     "images one behind the other": (classified(lambda m, x: torch.cat([x, x])), "along dimension 0"),
     "a part of a batch": (classified(lambda m, x: x[:2]), "got a part of a batch"),
@@ -681,7 +678,7 @@ def test_a_free_parameter_is_named():
         def forward(self, x):
             return self.fc(x.flatten(1) * self.scale.exp())
 
-    with pytest.raises(InputError, match="got the parameter scale outside a layer"):
+    with pytest.raises(InputError, match="got a function of the parameter scale"):
         from_module(Scaled(), SHAPE)
 
 
