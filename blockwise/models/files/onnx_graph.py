@@ -240,9 +240,9 @@ class _Reading:
         if name in self.nodes:
             return self.nodes[name]
         value, origin = self.values[name], self.origins.get(name, name)
-        if value.numel() == 1:
-            return float(value)
         trained = trained and origin in self.own and float(value.min()) > MASKED
+        if value.numel() == 1 and not (trained and value.ndim):  # numbers of the code have no dimensions
+            return float(value)
         if trained:
             self._own(name)
         made = self.made.tensor(origin, value, trained=trained)

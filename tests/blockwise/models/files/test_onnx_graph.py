@@ -204,3 +204,17 @@ def test_what_no_layer_computes_is_refused_in_one_line(tmp_path, name):
     with pytest.raises(InputError, match=message) as refusal:
         models.build(graph(tmp_path / "net.onnx", nodes, given), SHAPE)
     assert "\n" not in str(refusal.value)
+
+
+@needs_onnx
+def test_a_factor_of_one_number_is_trained_if_it_has_dimensions_and_a_mask_is_not(tmp_path):
+    def trained(kind: str, value: np.ndarray) -> int:
+        nodes = [(kind, ("x", "own"), "z", {}), *HEAD]
+        given = {"own": value.astype(np.float32), "fc.weight": normal(5, 64), "fc.bias": normal(5)}
+        path = graph(tmp_path / "net.onnx", nodes, given)
+        assert error(path) < 1e-5
+        return sum(p.numel() for p in models.build(path, SHAPE).parameters()) - 5 * 65
+
+    assert [trained("Mul", np.full(shape, 0.3)) for shape in ((1,), (1, 1, 1, 1), ())] == [1, 1, 0]
+    mask = np.where(np.eye(8) > 0, -1e4, 0.0)
+    assert [trained("Add", value) for value in (mask, mask / 10)] == [0, 64]
