@@ -1,5 +1,6 @@
 """nn.MultiheadAttention as code that can be traced: layers, products of matrices and softmaxes."""
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ MATRIX = 2
 
 
 class SelfAttention(nn.MultiheadAttention):
-    """(B, N, C) -> the same shape, and no shares: what the class makes of one sequence, by its parameters."""
+    """(B, N, C) -> the same shape, and shares: what the class makes of one sequence, by its parameters."""
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
@@ -28,13 +29,17 @@ class SelfAttention(nn.MultiheadAttention):
             raise _refused("attention with masks of images or heads", "one mask (N, N) for all")
         if not (query is key and key is value) or self.in_proj_weight is None:
             raise _refused("attention between two sequences", "that of one with itself")
-        if attn_mask is not None and attn_mask.dtype == torch.bool:
-            attn_mask = ~attn_mask
         joined = F.linear(query, self.in_proj_weight, self.in_proj_bias)
         q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in joined.chunk(3, -1))
-        rate = self.dropout if self.training else 0.0
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask, dropout_p=rate)
-        return self.out_proj(found.transpose(1, 2).flatten(2)), None
+        scores = torch.matmul(q, k.transpose(-2, -1)) / math.sqrt(self.head_dim)
+        if attn_mask is not None:
+            hides = attn_mask.dtype == torch.bool
+            scores = scores.masked_fill(attn_mask, -math.inf) if hides else scores + attn_mask
+        shares = torch.softmax(scores, -1)
+        if self.dropout:
+            shares = F.dropout(shares, self.dropout, self.training)
+        found = self.out_proj(torch.matmul(shares, v).transpose(1, 2).flatten(2))
+        return found, shares.mean(1) if average_attn_weights else shares
 
 
 def as_self_attention(root: nn.Module) -> nn.Module:

@@ -206,6 +206,12 @@ WRITTEN: dict[str, Case] = {  # the last is how many products of matrices there 
     "as timm": (lambda m, x: m.a(x), {"a": lambda: own.Heads(WIDTH, HEADS)}, 2),
     "nn.MultiheadAttention": (lambda m, x: x + m.a(x, x, x, need_weights=False)[0], HEADED, 2),
     "its pair": (lambda m, x: m.a(x, x, x)[0], HEADED, 2),
+    "shares that are read": (lambda m, x: m.v(x) + m.a(x, x, x)[1].mean(1).unsqueeze(-1), HEADED, 1),
+    "shares of heads": (
+        lambda m, x: x + m.a(x, x, x, average_attn_weights=False)[1][:, 0] @ m.v(x),
+        HEADED,
+        2,
+    ),
     "an encoder layer": (lambda m, x: m.a(x), {"a": layer}, 2),
     "norms first": (lambda m, x: m.a(x), {"a": lambda: layer(norm_first=True, activation="gelu")}, 2),
     "an encoder": (lambda m, x: m.a(x), {"a": lambda: nn.TransformerEncoder(layer(), 2)}, 4),
