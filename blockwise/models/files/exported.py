@@ -25,8 +25,8 @@ from blockwise.models.spread_out import SPREADS
 from devices.errors import InputError
 
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view", "unflatten")
-SAME = ("clone", "contiguous", "_to_copy", "to", "lift_fresh_copy")
-"""An alias is none of them: a decomposed ``detach`` is one, before which nothing would learn."""
+SAME = ("clone", "contiguous", "_to_copy", "to", "type_as", "lift_fresh_copy")
+"""An alias is one as a whole slice; a decomposed ``detach`` is another, before which nothing learns."""
 
 
 def load(path: Path, in_shape: tuple[int, ...]) -> nn.Module:
@@ -51,6 +51,7 @@ class _Conversion:
     def __init__(self, program: ExportedProgram, path: Path, in_shape: tuple[int, ...]) -> None:
         self.program, self.path, self.made = program, path, Assembly(f"--model {path}")
         self.graph = composed(program)
+        self.same = SAME if is_decomposed(program) else (*SAME, "alias")
         signature = program.graph_signature
         names = {
             **signature.inputs_to_parameters, **signature.inputs_to_buffers,
@@ -129,9 +130,9 @@ class _Conversion:
         """A view of a parameter is the parameter; what is computed of buffers, and not drawn, is constant."""
         sources, target = node.all_input_nodes, cast(Any, node.target)
         trained = next((x.name for x in sources if x.name in self.parameters), None)
-        if trained is not None and aten_name(node) not in (*RESHAPES, *SAME):
+        if trained is not None and aten_name(node) not in (*RESHAPES, *self.same):
             path, value = self.tensors[trained]
-            if aten_name(node) not in SPREADS or (1, *_places(node)) != tuple(value.shape):
+            if aten_name(node) not in (*SPREADS, "repeat") or (1, *_places(node)) != tuple(value.shape):
                 raise self._refused(node, f"the operation {target} of the parameter {path}")
             self.tensors[node.name] = self.tensors[trained]  # once for each image
             self.parameters.add(node.name)
@@ -159,7 +160,7 @@ class _Conversion:
         if name in LAYERS:
             path, module = self._layer(node, name, given)
             return self.made.layer(path, module, self.known[source])
-        if name in SAME or (name == "slice" and _is_whole(given)) or _only_strides(node, name, source):
+        if name in self.same or (name == "slice" and _is_whole(given)) or _only_strides(node, name, source):
             self._check_floating(node)
             return self.known[source]
         if name in SPREADS and source.meta["val"].ndim == node.meta["val"].ndim:

@@ -25,8 +25,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log_softmax": torch.log_softmax, "_log_softmax": torch.log_softmax,
     "matmul": torch.matmul, "bmm": torch.bmm, "unbind": torch.unbind, "squeeze": torch.squeeze,
     "scaled_dot_product_attention": F.scaled_dot_product_attention,
-    "where": torch.where, "masked_fill": torch.masked_fill, "full_like": torch.full_like,
-    "zeros_like": torch.zeros_like, "ones_like": torch.ones_like,
+    "einsum": torch.einsum, "where": torch.where, "masked_fill": torch.masked_fill,
+    "full_like": torch.full_like, "zeros_like": torch.zeros_like, "ones_like": torch.ones_like,
 }  # fmt: skip
 """Operation of ATen -> the function of PyTorch with the same arguments."""
 
@@ -40,7 +40,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("add", "mul", "sub", "rsub", "div"), ("alpha", "rounding_mode")),
     **dict.fromkeys(
         ("matmul", "bmm", "permute", "transpose", "select", "chunk", "split", "split_with_sizes", "unbind",
-         "squeeze", "where", "masked_fill"), (),
+         "squeeze", "einsum", "where", "masked_fill"), (),
     ),
 }  # fmt: skip
 """The arguments behind the first that are named, where others have another name in PyTorch; all elsewhere."""
