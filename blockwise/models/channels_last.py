@@ -37,9 +37,9 @@ class ChannelsLast(Editing):
         for node in list(self.root.graph.nodes):
             if node.op in ("placeholder", "output", "get_attr"):
                 continue
-            read = node.all_input_nodes[
-                : 1 if name_of(node) in SAME else None
-            ]  # a type of another map is none
+            read = node.all_input_nodes
+            if name_of(node) in SAME:  # the type of a second map, and nothing else of it
+                read = read[:1]
             sources = [x for x in read if x.meta.get("last")]
             if node.meta["shape"] is None:
                 self._restore(node, sources if node.meta.get("shapes") else [])  # all parts of a map
