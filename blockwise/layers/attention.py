@@ -3,6 +3,7 @@
 Vaswani et al. 2017, arXiv 1706.03762.
 """
 
+import torch
 from torch import Tensor, nn, softmax
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -16,6 +17,11 @@ def multiply_matrices(left: Tensor, right: Tensor, factor: float = 1.0) -> Tenso
         return handle_torch_function(multiply_matrices, (left, right), left, right, factor=factor)
     product = left @ right
     return product if factor == 1 else product.mul_(factor)
+
+
+def seen_in_order(rows: int, columns: int) -> Tensor:
+    """(rows, columns), True where a causal attention sees: of each token those up to it."""
+    return torch.ones(rows, columns, dtype=torch.bool).tril()
 
 
 class RowSoftmax(nn.Module):

@@ -31,11 +31,11 @@ class Attention(Editing):
         """Node by node; then factors become those of the products."""
         for node in list(self.root.graph.nodes):
             called = name_of(node)
-            if called in PRODUCTS and node.meta["shape"] is not None and self._of_matrices(node):
+            if called in PRODUCTS and node.meta["shape"] is not None:
+                if not _of_matrices(node):
+                    raise self.refused(node, f"{called!r} with a matrix that stands outside a linear layer")
                 left, right = self._maps(node, _pair(node))
                 self._product(node, left, right)
-            elif called in PRODUCTS and node.meta["shape"] is not None:
-                raise self.refused(node, f"{called!r} with a matrix that stands outside a linear layer")
             elif called == "softmax" and node.meta["shape"] is not None:
                 self._softmax(node)
             elif called == SCALED:
@@ -45,12 +45,6 @@ class Attention(Editing):
             self._take_factors(node)
         if products:  # what factors were multiplied by
             self.root.graph.eliminate_dead_code()
-
-    def _of_matrices(self, node: fx.Node) -> bool:
-        """Whether there are as many of each side, of an image or trained: a matrix of weights is no such."""
-        return all(is_map(x) or (isinstance(x, fx.Node) and parameter_of(x)) for x in _pair(node)) and (
-            len({_rank(x) for x in _pair(node)}) == 1
-        )
 
     def _maps(self, node: fx.Node, read: Sequence[fx.Node]) -> list[fx.Node]:
         """What attention reads; trained queries, the same for each image, as maps."""
@@ -134,6 +128,13 @@ class Attention(Editing):
             user.replace_all_uses_with(node)
             self.root.graph.erase_node(user)
         node.args, node.kwargs = tuple(sources), {"factor": factor}
+
+
+def _of_matrices(node: fx.Node) -> bool:
+    """Whether there are as many of each side, of an image or trained: a matrix of weights is no such."""
+    sides = _pair(node)
+    known_sides = all(is_map(x) or (isinstance(x, fx.Node) and parameter_of(x)) for x in sides)
+    return known_sides and len({_rank(x) for x in sides}) == 1
 
 
 def _rank(node: fx.Node) -> int:

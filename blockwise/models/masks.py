@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from blockwise.layers.attention import seen_in_order
 from blockwise.models.constants import constant_beside, fixed, is_map, parameter_of
 from blockwise.models.editing import Editing, Shape, argument, name_of
 
@@ -49,7 +50,7 @@ def masked(editing: Editing, node: fx.Node, scores: fx.Node, mask: Any, *, causa
     """
     shape: Shape = scores.meta["shape"]
     if causal:
-        mask = editing.constant(node, torch.ones(shape[-2:], dtype=torch.bool).tril())
+        mask = editing.constant(node, seen_in_order(*shape[-2:]))
     if mask is None:
         return scores
     if is_map(mask):

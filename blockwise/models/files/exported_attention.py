@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from blockwise.layers.attention import seen_in_order
 from blockwise.models.files.aten import arguments, aten_name
 from blockwise.models.multihead import MATRIX, SelfAttention
 
@@ -43,7 +44,7 @@ class Region:
         made = OfOneSequence(width, width // self.width, self.dropout, biased, batch_first=True)
         tokens = self.source.meta["val"].shape[1]
         if self.causal:
-            mask = torch.ones(tokens, tokens, dtype=torch.bool).tril()
+            mask = seen_in_order(tokens, tokens)
         if mask is not None:
             made.mask = _of_all_heads(mask, tokens)
         with torch.no_grad():
